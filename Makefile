@@ -1,0 +1,44 @@
+# Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`.
+# What a target needs (packages, the Rust toolchain, a Docker engine, small local images) is
+# installed when it is missing, with one line for each thing that is done.
+#
+# Honoured: CARGO_TARGET_DIR, DOCKER_HOST, CI.
+
+.DEFAULT_GOAL := help
+.PHONY: help tools build images demo demo-clean lint test
+
+# A toolchain that was installed a moment ago is not in this shell's PATH yet.
+export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
+
+T := tests/tools
+# In CI the lock file is the truth; while developing, a changed manifest may update it.
+LOCKED := $(if $(CI),--locked)
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+tools:
+	@$(T)/packages.sh build
+	@$(T)/rust.sh
+
+build: tools ## build the release binary: target/release/tally
+	cargo build --release $(LOCKED) -p tally-cli
+
+images: ## build the small local images that the specs use
+	@$(T)/engine.sh
+	@$(T)/images.sh
+
+demo: build ## run specs/hello on the local Docker engine (on a simulated host where there is none)
+	@$(T)/demo.sh
+
+demo-clean: ## take back what `make demo` made: the cluster and the images
+	@$(T)/demo-clean.sh
+
+lint: tools ## formatting, clippy and the shell scripts; warnings are errors
+	@$(T)/packages.sh test
+	cargo fmt --all --check
+	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	shellcheck -x $$(git ls-files '*.sh' .ci/run $(T)/images/base/as-child)
+
+test: lint ## everything that CI runs: lint, then all tests, those on a real Docker engine too
+	@$(T)/test.sh $(LOCKED)
