@@ -1,0 +1,293 @@
+//! Containers as the spec describes them. Field names are the words of the language, so a path
+//! into the serialised form is the path a user would write.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Bytes, Cpu, ImageRef, Millis};
+
+/// When an image is fetched before a container is created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pull {
+    /// When the host does not have it.
+    #[default]
+    Missing,
+    /// Each time a container is created.
+    Always,
+    /// Never: the host must have it.
+    Never,
+}
+
+/// One container of a pod, or one init.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Container {
+    /// Its name, unique in its pod.
+    pub name: String,
+    /// What it runs.
+    pub image: ImageRef,
+    /// When the image is fetched.
+    #[serde(default)]
+    pub pull: Pull,
+    /// Replaces the image's entrypoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
+    /// Replaces the image's command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// Files written into it before it starts, by absolute path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub file: BTreeMap<String, FileSpec>,
+    /// Working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<String>,
+    /// `user`, `uid`, `user:group` or `uid:gid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Environment variables.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Ports it serves on, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub port: BTreeMap<String, Port>,
+    /// Volumes it sees, by absolute path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mount: BTreeMap<String, Mount>,
+    /// What it reserves and may use.
+    #[serde(default)]
+    pub resources: Resources,
+    /// Limits of the kernel, by name (`nofile`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ulimit: BTreeMap<String, Ulimit>,
+    /// When it counts as ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<Probe>,
+    /// When it is restarted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liveness: Option<Probe>,
+    /// How it is stopped.
+    #[serde(default)]
+    pub stop: Stop,
+}
+
+impl Container {
+    /// A container with nothing but a name and an image.
+    #[must_use]
+    pub fn new(name: &str, image: ImageRef) -> Self {
+        Self {
+            name: name.to_owned(),
+            image,
+            pull: Pull::default(),
+            entrypoint: None,
+            command: None,
+            file: BTreeMap::new(),
+            workdir: None,
+            user: None,
+            env: BTreeMap::new(),
+            port: BTreeMap::new(),
+            mount: BTreeMap::new(),
+            resources: Resources::default(),
+            ulimit: BTreeMap::new(),
+            readiness: None,
+            liveness: None,
+            stop: Stop::default(),
+        }
+    }
+}
+
+/// A file written into a container. Its content lies in the graph, by hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FileSpec {
+    /// SHA-256 of the content, 64 hex digits: the key in [`Graph::contents`](crate::Graph).
+    pub content: String,
+    /// Octal permission bits such as `0644`.
+    pub mode: u32,
+    /// Owner as written: `1000`, `1000:1000`, or names of the container's own user database.
+    pub owner: String,
+    /// The signal sent when the content changes; without one the container is restarted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_change: Option<String>,
+}
+
+/// The protocol of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        })
+    }
+}
+
+/// A port that a container serves on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Port {
+    /// 1 to 65535.
+    pub number: u16,
+    /// Its protocol.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Where the host serves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<Publish>,
+}
+
+/// A port of the host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Publish {
+    /// The address it binds to; `None` for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<std::net::IpAddr>,
+    /// 1 to 65535.
+    pub port: u16,
+}
+
+impl Publish {
+    /// Whether both want the same port of the same address.
+    #[must_use]
+    pub fn clashes(&self, other: &Publish) -> bool {
+        let apart = match (self.ip, other.ip) {
+            (Some(a), Some(b)) => a != b && !a.is_unspecified() && !b.is_unspecified(),
+            _ => false,
+        };
+        self.port == other.port && !apart
+    }
+}
+
+impl fmt::Display for Publish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip {
+            Some(ip) => write!(f, "{}", std::net::SocketAddr::new(ip, self.port)),
+            None => write!(f, "{}", self.port),
+        }
+    }
+}
+
+/// Whose volume a mount shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MountSource {
+    /// A volume that stands in the pod.
+    Pod,
+    /// A named volume of the spec.
+    Spec,
+}
+
+/// A volume at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Mount {
+    /// The volume's name.
+    pub volume: String,
+    /// Whose it is.
+    pub source: MountSource,
+    /// Whether writing is refused.
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+/// What a container reserves and may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Resources {
+    /// Cores reserved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Cpu>,
+    /// Memory reserved, and the limit unless `max_memory` says more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Bytes>,
+    /// Cores it may use at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_cpu: Option<Cpu>,
+    /// Memory it may use at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_memory: Option<Bytes>,
+}
+
+impl Resources {
+    /// The memory limit: `max-memory`, else `memory`.
+    #[must_use]
+    pub fn memory_limit(&self) -> Option<Bytes> {
+        self.max_memory.or(self.memory)
+    }
+}
+
+/// A limit of the kernel; `None` is unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ulimit {
+    /// The soft limit.
+    pub soft: Option<u64>,
+    /// The hard limit.
+    pub hard: Option<u64>,
+}
+
+/// What a probe does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbeAction {
+    /// Runs a command in the container; exit code 0 is success.
+    Command(Vec<String>),
+    /// Asks a path over HTTP; compiled and checked, run by a later version.
+    Http {
+        /// The path.
+        path: String,
+        /// The container's port.
+        port: u16,
+    },
+    /// Opens a TCP connection; compiled and checked, run by a later version.
+    Tcp {
+        /// The container's port.
+        port: u16,
+    },
+    /// Nothing: it succeeds when the container has run for `delay` without a restart.
+    Running,
+}
+
+/// How a container is asked how it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Probe {
+    /// What is done.
+    #[serde(flatten)]
+    pub action: ProbeAction,
+    /// Time between two probes.
+    pub every: Millis,
+    /// Time after which one has failed.
+    pub timeout: Millis,
+    /// Time after the start in which failing does not count; for [`ProbeAction::Running`] the time
+    /// it must have run.
+    pub delay: Millis,
+    /// So many failures in a row make it fail.
+    pub failures: u32,
+    /// So many successes in a row make it succeed.
+    pub successes: u32,
+}
+
+/// How a container is stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Stop {
+    /// The signal; the image's own, or SIGTERM, when nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// Time until it is killed; Docker's 10 s when nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Millis>,
+}

@@ -1,0 +1,29 @@
+//! What should run, as plain data: the one vocabulary that the compiler and the engine share.
+//!
+//! A [`Graph`] is what compiling yields and what planning reads. It is serde data with its source
+//! map, so it can be saved, compared, sent, and planned from without the sources.
+
+mod address;
+mod container;
+mod field_path;
+mod image;
+mod model;
+pub mod schema;
+mod selector;
+mod spec_graph;
+mod units;
+
+pub use address::{Address, Kind};
+pub use container::{
+    Container, FileSpec, Mount, MountSource, Port, Probe, ProbeAction, Protocol, Publish, Pull,
+    Resources, Stop, Ulimit,
+};
+pub use field_path::{FieldPath, Provenance, flatten};
+pub use image::{ImageError, ImageRef};
+pub use model::{
+    Capacity, Cluster, Dependency, Host, HostAddress, Place, PodVolume, PodVolumeSource, Replicas,
+    Restart, Service, ServicePort, TlsFiles, Until, Update, Volume, Workload, WorkloadKind,
+};
+pub use selector::Selector;
+pub use spec_graph::{Edge, FileContent, Graph, Node};
+pub use units::{Amount, Bytes, Cpu, Millis, UnitError};

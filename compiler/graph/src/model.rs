@@ -1,0 +1,318 @@
+//! Clusters, hosts, volumes, workloads and services.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use tally_source::Span;
+
+use crate::{Address, Amount, Bytes, Container, Cpu, Kind, Provenance, Publish, Selector};
+
+/// The cluster: what a plan is for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Its name; every object we make carries it.
+    pub name: String,
+    /// Its node.
+    pub span: Span,
+}
+
+/// How a host is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostAddress {
+    /// A Unix socket of this machine: `unix:///var/run/docker.sock`.
+    Unix(String),
+    /// A simulated engine whose state is a file: `sim:NAME`.
+    Sim(String),
+    /// `ssh://…`; compiled and checked, used by a later version.
+    Ssh(String),
+    /// `tcp://…`; compiled and checked, used by a later version.
+    Tcp(String),
+}
+
+impl fmt::Display for HostAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostAddress::Unix(path) => write!(f, "unix://{path}"),
+            HostAddress::Sim(name) => write!(f, "sim:{name}"),
+            HostAddress::Ssh(url) | HostAddress::Tcp(url) => f.write_str(url),
+        }
+    }
+}
+
+/// What a host offers; asked of the engine where nothing is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Capacity {
+    /// Cores.
+    pub cpu: Option<Cpu>,
+    /// Memory.
+    pub memory: Option<Bytes>,
+}
+
+/// Files for mutual TLS, relative to the spec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsFiles {
+    /// The only authority that is trusted.
+    pub ca: String,
+    /// Our certificate.
+    pub cert: String,
+    /// Our key.
+    pub key: String,
+}
+
+/// A host of the cluster.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// How it is reached.
+    pub address: HostAddress,
+    /// Labels that placement reads.
+    pub labels: BTreeMap<String, String>,
+    /// What it offers.
+    pub capacity: Capacity,
+    /// For `tcp://`.
+    pub tls: Option<TlsFiles>,
+    /// Its node.
+    pub span: Span,
+    /// Where its values came from.
+    pub provenance: Provenance,
+}
+
+/// A named volume.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Volume {
+    /// Its name.
+    pub name: String,
+    /// A folder of the host instead of a Docker volume.
+    pub host_path: Option<String>,
+    /// One on each host, instead of one on one host.
+    pub per_host: bool,
+    /// Its node.
+    pub span: Span,
+    /// Where its values came from.
+    pub provenance: Provenance,
+}
+
+/// Whether a workload is one pod or a number of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkloadKind {
+    /// One pod.
+    Pod,
+    /// Replicas.
+    Controller,
+}
+
+/// How many pods a controller has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Replicas {
+    /// So many.
+    Count(u32),
+    /// One on each host.
+    PerHost,
+}
+
+/// What happens when a container ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// It is started again.
+    #[default]
+    Always,
+    /// It is started again when its exit code is not 0.
+    OnFailure,
+    /// It stays as it is.
+    Never,
+}
+
+impl Restart {
+    /// The word people write.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Restart::Always => "always",
+            Restart::OnFailure => "on-failure",
+            Restart::Never => "never",
+        }
+    }
+}
+
+/// How a controller's pods are replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// So many may be missing at a time.
+    pub max_unavailable: Amount,
+}
+
+impl Default for Update {
+    fn default() -> Self {
+        Self { max_unavailable: Amount::Count(1) }
+    }
+}
+
+/// Where pods may go.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Place {
+    /// What the host's labels must be like.
+    pub require: Option<Selector>,
+    /// The host label whose values the pods are spread over.
+    pub spread: Option<String>,
+}
+
+impl Place {
+    /// Whether nothing is asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How far another must be before a pod begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Until {
+    /// Its containers run.
+    Started,
+    /// It is ready.
+    #[default]
+    Ready,
+    /// It has ended with exit code 0.
+    Completed,
+}
+
+impl Until {
+    /// The word people write.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Until::Started => "started",
+            Until::Ready => "ready",
+            Until::Completed => "completed",
+        }
+    }
+}
+
+/// What a workload waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// On whom: a pod, a controller or a service.
+    pub on: Address,
+    /// How far it must be.
+    pub until: Until,
+    /// Its node.
+    pub span: Span,
+}
+
+/// What a pod's own volume is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PodVolumeSource {
+    /// Empty at first, shared by the pod's containers, gone with the pod.
+    Empty,
+    /// A folder or file of the host.
+    HostPath(String),
+}
+
+/// A volume that stands in a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodVolume {
+    /// Its name, unique in the pod.
+    pub name: String,
+    /// What it is.
+    pub source: PodVolumeSource,
+    /// Its node.
+    pub span: Span,
+}
+
+/// A pod, or a controller's pods.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Workload {
+    /// One pod or replicas.
+    pub kind: WorkloadKind,
+    /// Its name; pods and controllers share one namespace.
+    pub name: String,
+    /// Labels that selectors read; Docker's containers carry them too.
+    pub labels: BTreeMap<String, String>,
+    /// How many; a pod is one.
+    pub replicas: Replicas,
+    /// How they are replaced.
+    pub update: Update,
+    /// What happens when a container ends.
+    pub restart: Restart,
+    /// Where they may go.
+    pub place: Place,
+    /// What they wait for.
+    pub depends_on: Vec<Dependency>,
+    /// Volumes of the pod itself, in written order.
+    pub volumes: Vec<PodVolume>,
+    /// Containers that end before the others begin, in written order: the order counts.
+    pub inits: Vec<Container>,
+    /// Its containers, in written order.
+    pub containers: Vec<Container>,
+    /// Its node.
+    pub span: Span,
+    /// Where its own values came from.
+    pub provenance: Provenance,
+    /// Where its containers' and inits' values came from, by container name.
+    pub container_provenance: BTreeMap<String, Provenance>,
+    /// The nodes of its containers and inits, by name.
+    pub container_spans: BTreeMap<String, Span>,
+}
+
+impl Workload {
+    /// Its address.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        let kind = match self.kind {
+            WorkloadKind::Pod => Kind::Pod,
+            WorkloadKind::Controller => Kind::Controller,
+        };
+        Address::new(kind, &self.name)
+    }
+
+    /// The name of the pod in slot `ordinal`: the workload's own for a pod, `name-0` for replicas.
+    #[must_use]
+    pub fn pod_name(&self, ordinal: u32) -> String {
+        match self.kind {
+            WorkloadKind::Pod => self.name.clone(),
+            WorkloadKind::Controller => format!("{}-{ordinal}", self.name),
+        }
+    }
+
+    /// The labels selectors see: its own and those nobody writes.
+    #[must_use]
+    pub fn selectable_labels(&self, cluster: &str) -> BTreeMap<String, String> {
+        let mut labels = self.labels.clone();
+        labels.insert("cluster".to_owned(), cluster.to_owned());
+        labels.insert(self.address().kind.word().to_owned(), self.name.clone());
+        labels
+    }
+}
+
+/// A port of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServicePort {
+    /// The service's own number.
+    pub number: u16,
+    /// Where the hosts serve it.
+    pub publish: Option<Publish>,
+}
+
+/// One stable name for the pods that a selector matches. Compiled, checked and shown in the graph;
+/// its data plane belongs to a later version.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Which pods.
+    pub select: Selector,
+    /// Its ports, by the name of the pods' port.
+    pub ports: BTreeMap<String, ServicePort>,
+    /// Its node.
+    pub span: Span,
+    /// Where its values came from.
+    pub provenance: Provenance,
+}

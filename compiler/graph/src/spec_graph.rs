@@ -1,0 +1,178 @@
+//! The graph: typed nodes and edges, with the texts they came from.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use petgraph::graph::{DiGraph, NodeIndex};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+use tally_source::{OriginArena, OriginId, SourceMap, Span};
+
+use crate::{Address, Cluster, Host, Kind, Provenance, Service, Until, Volume, Workload};
+
+/// A node of the graph.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "nearly all nodes are workloads")]
+pub enum Node {
+    /// The cluster.
+    Cluster(Cluster),
+    /// A host.
+    Host(Host),
+    /// A named volume.
+    Volume(Volume),
+    /// A pod or a controller.
+    Workload(Workload),
+    /// A service.
+    Service(Service),
+}
+
+impl Node {
+    /// Its address.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        match self {
+            Node::Cluster(cluster) => Address::new(Kind::Cluster, &cluster.name),
+            Node::Host(host) => Address::new(Kind::Host, &host.name),
+            Node::Volume(volume) => Address::new(Kind::Volume, &volume.name),
+            Node::Workload(workload) => workload.address(),
+            Node::Service(service) => Address::new(Kind::Service, &service.name),
+        }
+    }
+
+    /// The node in the text.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        match self {
+            Node::Cluster(cluster) => cluster.span,
+            Node::Host(host) => host.span,
+            Node::Volume(volume) => volume.span,
+            Node::Workload(workload) => workload.span,
+            Node::Service(service) => service.span,
+        }
+    }
+
+    /// Where its values came from.
+    #[must_use]
+    pub fn provenance(&self) -> Option<&Provenance> {
+        match self {
+            Node::Cluster(_) => None,
+            Node::Host(host) => Some(&host.provenance),
+            Node::Volume(volume) => Some(&volume.provenance),
+            Node::Workload(workload) => Some(&workload.provenance),
+            Node::Service(service) => Some(&service.provenance),
+        }
+    }
+}
+
+/// How one node stands to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edge {
+    /// A workload mounts a named volume.
+    UsesVolume,
+    /// A service selects a workload.
+    Selects,
+    /// A workload waits for another, or for a service.
+    DependsOn(Until),
+    /// A host or a workload is part of the cluster.
+    RunsIn,
+}
+
+/// The bytes of a file, in base64 when serialised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileContent(pub Vec<u8>);
+
+impl FileContent {
+    /// SHA-256 of the bytes, 64 hex digits.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        Sha256::digest(&self.0).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Serialize for FileContent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&base64::engine::general_purpose::STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for FileContent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text);
+        Ok(Self(bytes.map_err(serde::de::Error::custom)?))
+    }
+}
+
+/// What should run, with the texts it came from.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Graph {
+    /// Nodes in the order they stand in the text, and their edges.
+    pub net: DiGraph<Node, Edge>,
+    /// The texts.
+    pub sources: SourceMap,
+    /// Where values came from.
+    pub origins: OriginArena,
+    /// Contents of files, by SHA-256.
+    pub contents: BTreeMap<String, FileContent>,
+}
+
+impl Graph {
+    /// The cluster; a compiled graph always has one.
+    #[must_use]
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.net.node_weights().find_map(|node| match node {
+            Node::Cluster(cluster) => Some(cluster),
+            _ => None,
+        })
+    }
+
+    /// Its hosts, in written order.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.net.node_weights().filter_map(|node| match node {
+            Node::Host(host) => Some(host),
+            _ => None,
+        })
+    }
+
+    /// Its named volumes, in written order.
+    pub fn volumes(&self) -> impl Iterator<Item = &Volume> {
+        self.net.node_weights().filter_map(|node| match node {
+            Node::Volume(volume) => Some(volume),
+            _ => None,
+        })
+    }
+
+    /// Its pods and controllers, in written order.
+    pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
+        self.net.node_weights().filter_map(|node| match node {
+            Node::Workload(workload) => Some(workload),
+            _ => None,
+        })
+    }
+
+    /// Its services, in written order.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.net.node_weights().filter_map(|node| match node {
+            Node::Service(service) => Some(service),
+            _ => None,
+        })
+    }
+
+    /// The node with that address.
+    #[must_use]
+    pub fn find(&self, address: &Address) -> Option<(NodeIndex, &Node)> {
+        let index = self.net.node_indices().find(|index| {
+            self.net.node_weight(*index).is_some_and(|node| node.address() == *address)
+        })?;
+        Some((index, self.net.node_weight(index)?))
+    }
+
+    /// The place a value was written at; `None` for a default.
+    #[must_use]
+    pub fn written_at(&self, origin: OriginId) -> Option<Span> {
+        let origin = self.origins.get(origin)?;
+        matches!(origin.kind, tally_source::OriginKind::Written).then_some(origin.span)
+    }
+}

@@ -1,0 +1,22 @@
+//! What "points at the text" means: files, spans, origins, diagnostics with edits.
+//!
+//! This crate knows neither KDL nor Docker. Everything that must name a place in a user's text
+//! (the compiler's errors, a plan line, a runtime failure) does it through the types here.
+
+mod codes;
+mod diagnostic;
+mod edit;
+mod files;
+mod origin;
+mod render;
+mod span;
+mod suggest;
+
+pub use codes::{Code, CodeInfo, all_codes, code_info};
+pub use diagnostic::{Diagnostic, Edit, Label, Severity, TextChange};
+pub use edit::apply_certain_edits;
+pub use files::{LineColumn, SourceFile, SourceMap};
+pub use origin::{Origin, OriginArena, OriginId, OriginKind};
+pub use render::{JsonDiagnostic, RenderOptions, Theme, render_json, render_people};
+pub use span::{FileId, Span};
+pub use suggest::nearest;
