@@ -85,7 +85,7 @@ libraries_of() {
 # copy_libraries PROGRAM: what the program's own loader says it needs, from the unpacked packages
 # and never from this machine.
 copy_libraries() {
-    loader=$(find "$DEBS" \( -name 'ld-linux*.so.*' -o -name 'ld64.so.*' \) ! -type d | head -n 1)
+    loader=$(find "$DEBS" \( -name 'ld-linux*.so.*' -o -name 'ld64.so.*' \) -type f | head -n 1)
     [ -n "$loader" ] || die "the unpacked libc6 has no loader"
     folders=$(find "$DEBS" -name '*.so.*' ! -type d -exec dirname {} + | sort -u | tr '\n' ':')
     listing=$("$loader" --library-path "$folders" --list "$1")

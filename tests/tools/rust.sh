@@ -10,7 +10,7 @@ cd "$ROOT"
 PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
 export PATH
 channel=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml)
-components=$(sed -n 's/^components *= *\[\(.*\)\]/\1/p' rust-toolchain.toml | tr -d '"' | tr ',' ' ')
+components=$(sed -n 's/^components *= *\[\(.*\)\]/\1/p' rust-toolchain.toml | tr -d '",')
 
 install_rustup() {
     if have apt-cache && can_be_root && apt-cache policy rustup 2>/dev/null | grep -q 'Candidate: [0-9]'; then
