@@ -1,0 +1,327 @@
+//! The plan: a directed acyclic graph of operations. Every operation is one Docker call (or one
+//! wait), with its cause, the place in the spec it comes from, the fields that differ, and what
+//! must still be true when it is made. The plan decides; the executor obeys.
+
+use serde::{Deserialize, Serialize};
+use tally_graph::FieldPath;
+use tally_graph::schema::UpdateClass;
+use tally_source::{Diagnostic, Span};
+
+use crate::observed::Live;
+use crate::request::{ContainerRequest, FilesRequest, NetworkRequest, VolumeRequest};
+
+/// The number of an operation in its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OpId(pub u32);
+
+/// A container that an operation is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// One that was seen, by its full ID.
+    Id(String),
+    /// The one that an earlier operation of this plan creates.
+    Created(OpId),
+}
+
+/// When a container counts as ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadyRule {
+    /// Whether its health check must be healthy.
+    pub healthy: bool,
+    /// It must have run so long since its own start, without a restart.
+    pub running_ms: u64,
+    /// Whether ending with exit code 0 counts as ready (pods that do not restart always).
+    pub may_end: bool,
+    /// The wait fails after so long.
+    pub deadline_ms: u64,
+}
+
+/// What is done. Each variant is one call of the Docker API, or one wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Fetches an image.
+    PullImage {
+        /// In the form of [`tally_graph::ImageRef`].
+        image: String,
+    },
+    /// Loads the image of infra containers.
+    LoadInfraImage,
+    /// Makes the cluster's network.
+    CreateNetwork(NetworkRequest),
+    /// Removes a network of ours.
+    RemoveNetwork {
+        /// Full ID.
+        id: String,
+    },
+    /// Makes a volume.
+    CreateVolume(VolumeRequest),
+    /// Removes a volume of ours.
+    RemoveVolume {
+        /// Volumes have no ID.
+        name: String,
+    },
+    /// Makes a container.
+    CreateContainer(Box<ContainerRequest>),
+    /// Writes files into a container, with the record beside them.
+    WriteFiles {
+        /// Into which.
+        target: Target,
+        /// What.
+        files: FilesRequest,
+    },
+    /// Starts a container.
+    Start {
+        /// Which.
+        target: Target,
+    },
+    /// Stops a container.
+    Stop {
+        /// Which.
+        target: Target,
+        /// Time until it is killed, in seconds; Docker's own when `None`.
+        grace_s: Option<u64>,
+    },
+    /// Stops and starts a container.
+    Restart {
+        /// Which.
+        target: Target,
+        /// Time until it is killed, in seconds; Docker's own when `None`.
+        grace_s: Option<u64>,
+    },
+    /// Lets a paused container run on.
+    Unpause {
+        /// Which.
+        target: Target,
+    },
+    /// Sends a signal.
+    Signal {
+        /// To which.
+        target: Target,
+        /// `SIGHUP`.
+        signal: String,
+    },
+    /// Changes what can be changed while it runs.
+    Update {
+        /// Which.
+        target: Target,
+        /// The new settings.
+        live: Live,
+    },
+    /// Removes a stopped container, and its anonymous volumes.
+    RemoveContainer {
+        /// Which.
+        target: Target,
+    },
+    /// Waits until a container is ready.
+    AwaitReady {
+        /// Which.
+        target: Target,
+        /// What ready means.
+        rule: ReadyRule,
+    },
+    /// Waits until a container has ended with exit code 0.
+    AwaitExit {
+        /// Which.
+        target: Target,
+        /// The wait fails after so long.
+        deadline_ms: u64,
+    },
+}
+
+impl Action {
+    /// Whether it changes anything; waits do not.
+    #[must_use]
+    pub fn mutates(&self) -> bool {
+        !matches!(self, Action::AwaitReady { .. } | Action::AwaitExit { .. })
+    }
+
+    /// The container it is about, if it is about one that exists by then.
+    #[must_use]
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Action::WriteFiles { target, .. }
+            | Action::Start { target }
+            | Action::Stop { target, .. }
+            | Action::Restart { target, .. }
+            | Action::Unpause { target }
+            | Action::Signal { target, .. }
+            | Action::Update { target, .. }
+            | Action::RemoveContainer { target }
+            | Action::AwaitReady { target, .. }
+            | Action::AwaitExit { target, .. } => Some(target),
+            _ => None,
+        }
+    }
+}
+
+/// Why an operation is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The spec asks for something that is not there.
+    New,
+    /// The spec has changed since it was applied.
+    SpecChanged,
+    /// What runs was changed outside the spec.
+    Drift,
+    /// The spec no longer asks for it.
+    Gone,
+    /// Another operation needs it.
+    Needed,
+}
+
+/// What an operation is about, in the words of the spec.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Subject {
+    /// `controller/frontend`, `volume/data`, or the cluster for its network.
+    pub workload: String,
+    /// `frontend-0`; empty for what belongs to no pod.
+    pub pod: String,
+    /// `web`; empty for what is no container.
+    pub container: String,
+}
+
+/// What must still be true right before the call; checked by the executor, decided here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precondition {
+    /// Nothing: the call itself refuses what must not happen (a create whose name is taken).
+    None,
+    /// The container still exists under this full ID, with this name and our labels.
+    Owned {
+        /// Full ID.
+        id: String,
+        /// Its name.
+        name: String,
+        /// Our cluster.
+        cluster: String,
+    },
+    /// The volume or network still carries our cluster's label.
+    OwnedObject {
+        /// Its name (volumes) or full ID (networks).
+        key: String,
+        /// Our cluster.
+        cluster: String,
+    },
+}
+
+/// A field that differs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Which.
+    pub path: FieldPath,
+    /// What stands there now; `None` when nothing does.
+    pub old: Option<serde_json::Value>,
+    /// What shall; `None` when nothing shall.
+    pub new: Option<serde_json::Value>,
+    /// What the change does.
+    pub class: UpdateClass,
+    /// Where the new value is written.
+    pub origin: Option<Span>,
+}
+
+/// One Docker call, or one wait.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Its number.
+    pub id: OpId,
+    /// On which host.
+    pub host: String,
+    /// What is done.
+    pub action: Action,
+    /// What it is about.
+    pub subject: Subject,
+    /// Why.
+    pub cause: Cause,
+    /// The place in the spec to point at when it fails.
+    pub origin: Option<Span>,
+    /// What must still be true.
+    pub precondition: Precondition,
+    /// Operations that must have succeeded before.
+    pub after: Vec<OpId>,
+}
+
+/// What happens to one thing, for people: the lines of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// What it is about.
+    pub subject: Subject,
+    /// On which host.
+    pub host: String,
+    /// What happens.
+    pub kind: ChangeKind,
+    /// Why.
+    pub cause: Cause,
+    /// One line that says what was found, for drift.
+    pub note: Option<String>,
+    /// The fields that differ.
+    pub fields: Vec<FieldChange>,
+    /// The node in the spec.
+    pub origin: Option<Span>,
+    /// The operations that carry it out.
+    pub operations: Vec<OpId>,
+}
+
+/// What happens to a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// It is made.
+    Create,
+    /// It is changed where it stands.
+    Update,
+    /// It is removed and made anew.
+    Replace,
+    /// It is removed.
+    Remove,
+}
+
+/// What the hosts make reachable when the plan is applied.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reachable {
+    /// On which host.
+    pub host: String,
+    /// `127.0.0.1:8080` or `8080`.
+    pub publish: tally_graph::Publish,
+    /// TCP or UDP.
+    pub protocol: tally_graph::Protocol,
+    /// The pod that answers.
+    pub pod: String,
+    /// Whether it is so already.
+    pub already: bool,
+}
+
+/// A plan.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// The cluster it is for.
+    pub cluster: String,
+    /// Its operations, by number.
+    pub operations: Vec<Operation>,
+    /// The same for people.
+    pub changes: Vec<Change>,
+    /// Published addresses.
+    pub reachable: Vec<Reachable>,
+    /// Why things that should change cannot, and what is not acted on yet. Errors stop the plan.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Plan {
+    /// Whether nothing would be changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self
+            .operations
+            .iter()
+            .any(|operation| operation.action.mutates())
+    }
+
+    /// The operation with that number.
+    #[must_use]
+    pub fn operation(&self, id: OpId) -> Option<&Operation> {
+        self.operations.get(id.0 as usize)
+    }
+}
