@@ -12,7 +12,7 @@ export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
 T := tests/tools
 # In CI the lock file is the truth; while developing, a changed manifest may update it.
-LOCKED := $(if $(CI),--locked)
+LOCKED := $(if $(filter true,$(CI)),--locked)
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ lint: tools ## formatting, clippy and the shell scripts; warnings are errors
 	@$(T)/packages.sh test
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
-	shellcheck -x $$(git ls-files '*.sh' .ci/run $(T)/images/base/as-child)
+	shellcheck -x .ci/run $(T)/images/base/as-child $$(find $(T) specs -name '*.sh')
 
 test: lint ## everything that CI runs: lint, then all tests, those on a real Docker engine too
 	@$(T)/test.sh $(LOCKED)
