@@ -13,7 +13,6 @@ use crate::{Address, Cluster, Host, Kind, Provenance, Service, Until, Volume, Wo
 /// A node of the graph.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(clippy::large_enum_variant, reason = "nearly all nodes are workloads")]
 pub enum Node {
     /// The cluster.
     Cluster(Cluster),

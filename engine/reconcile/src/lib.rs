@@ -1,9 +1,23 @@
 //! The pure core: what a spec asks for, against what was seen, gives a plan.
 //!
 //! No I/O, no clock, no randomness: the same graph and the same observation give the same plan,
-//! byte for byte.
+//! byte for byte. [`reconcile`] is the one door.
 
+pub mod applied;
+mod builder;
+pub mod classify;
+pub mod diff;
+pub mod found;
 pub mod labels;
+mod objects;
 pub mod observed;
 pub mod plan;
+mod pods;
+pub mod realise;
+mod reconcile;
 pub mod request;
+mod rollout;
+mod unsupported;
+mod verdict;
+
+pub use reconcile::{LOCAL_HOST, Options, reconcile};

@@ -305,6 +305,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Published addresses.
     pub reachable: Vec<Reachable>,
+    /// What changed pods can do to their host, in words.
+    pub powers: Vec<String>,
     /// Why things that should change cannot, and what is not acted on yet. Errors stop the plan.
     pub diagnostics: Vec<Diagnostic>,
 }

@@ -1,0 +1,204 @@
+//! What pods need beside containers: the cluster's network, volumes, images. Each is planned once,
+//! when the first pod asks for it.
+
+use std::collections::BTreeMap;
+
+use tally_graph::Pull;
+use tally_source::{Code, Diagnostic, Span};
+
+use crate::builder::{About, Builder};
+use crate::classify::owns;
+use crate::labels::{self, Role};
+use crate::observed::HostState;
+use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Subject};
+use crate::request::{NetworkRequest, VolumeRequest};
+
+/// The operation that provides a thing, or `None` when it is there already.
+type Provided = Option<OpId>;
+
+pub(crate) struct Objects<'a> {
+    cluster: &'a str,
+    host: &'a str,
+    state: &'a HostState,
+    cluster_span: Option<Span>,
+    images: BTreeMap<String, Provided>,
+    volumes: BTreeMap<String, Provided>,
+    network: Option<Provided>,
+}
+
+impl<'a> Objects<'a> {
+    pub fn new(
+        cluster: &'a str,
+        host: &'a str,
+        state: &'a HostState,
+        cluster_span: Option<Span>,
+    ) -> Self {
+        let (images, volumes) = (BTreeMap::new(), BTreeMap::new());
+        Self {
+            cluster,
+            host,
+            state,
+            cluster_span,
+            images,
+            volumes,
+            network: None,
+        }
+    }
+
+    fn about(&self, workload: String, cause: Cause, origin: Option<Span>) -> About {
+        let subject = Subject {
+            workload,
+            pod: String::new(),
+            container: String::new(),
+        };
+        About {
+            host: self.host.to_owned(),
+            subject,
+            cause,
+            origin,
+        }
+    }
+
+    /// An image that a container will be made from.
+    pub fn image(
+        &mut self,
+        image: &str,
+        pull: Pull,
+        origin: Span,
+        builder: &mut Builder,
+    ) -> Provided {
+        if let Some(known) = self.images.get(image) {
+            return *known;
+        }
+        let present = self.state.images.contains_key(image);
+        let about = self.about(format!("image {image}"), Cause::Needed, Some(origin));
+        let provided = match (image == labels::INFRA_IMAGE, pull) {
+            (true, _) if present => None,
+            (true, _) => Some(builder.op(&about, Action::LoadInfraImage, Precondition::None, &[])),
+            (false, Pull::Missing | Pull::Never) if present => None,
+            (false, Pull::Never) => {
+                builder.report(
+                    Diagnostic::error(
+                        Code(1201),
+                        format!("host `{}` has no image `{image}`", self.host),
+                    )
+                    .label(origin, "never pulled, because of `pull never`")
+                    .help("Load the image on the host, or take `pull never` away."),
+                );
+                None
+            }
+            (false, Pull::Missing | Pull::Always) => {
+                let action = Action::PullImage {
+                    image: image.to_owned(),
+                };
+                Some(builder.op(&about, action, Precondition::None, &[]))
+            }
+        };
+        self.images.insert(image.to_owned(), provided);
+        provided
+    }
+
+    /// The cluster's network.
+    pub fn network(&mut self, builder: &mut Builder) -> Provided {
+        if let Some(known) = self.network {
+            return known;
+        }
+        let named: Vec<_> = self
+            .state
+            .networks
+            .iter()
+            .filter(|network| network.name == self.cluster)
+            .collect();
+        let ours = named
+            .iter()
+            .any(|n| owns(self.cluster, Role::Network, &n.labels));
+        let provided = if ours {
+            None
+        } else if named.is_empty() {
+            let name = format!("cluster/{}", self.cluster);
+            let about = self.about(name, Cause::New, self.cluster_span);
+            let request = NetworkRequest {
+                name: self.cluster.to_owned(),
+                labels: labels::owner_labels(self.cluster, Role::Network),
+            };
+            let action = Action::CreateNetwork(request);
+            let id = builder.op(&about, action, Precondition::None, &[]);
+            let note = Some(format!("network {}", self.cluster));
+            builder.change(&about, ChangeKind::Create, Vec::new(), note, vec![id]);
+            Some(id)
+        } else {
+            let mut found = Diagnostic::error(
+                Code(1101),
+                format!(
+                    "a network `{}` on host `{}` is not Tally's",
+                    self.cluster, self.host
+                ),
+            );
+            if let Some(span) = self.cluster_span {
+                found = found.label(span, "this cluster's network has the cluster's name");
+            }
+            builder.report(found.help(format!(
+                "Give the cluster another name, or remove the network when nothing uses it: \
+                 `docker network rm {}`.",
+                self.cluster
+            )));
+            None
+        };
+        self.network = Some(provided);
+        provided
+    }
+
+    /// A Docker volume, by its Docker name. `address` is what people call it.
+    pub fn volume(
+        &mut self,
+        docker_name: &str,
+        role: Role,
+        address: &str,
+        origin: Span,
+        builder: &mut Builder,
+    ) -> Provided {
+        if let Some(known) = self.volumes.get(docker_name) {
+            return *known;
+        }
+        let provided =
+            match self
+                .state
+                .volumes
+                .iter()
+                .find(|volume| volume.name == docker_name)
+            {
+                Some(volume) if owns(self.cluster, role, &volume.labels) => None,
+                Some(_) => {
+                    builder.report(
+                    Diagnostic::error(
+                        Code(1101),
+                        format!("a volume `{docker_name}` on host `{}` is not Tally's", self.host),
+                    )
+                    .label(origin, "this volume has that name in Docker")
+                    .help(format!(
+                        "Give one of them another name. Tally never takes over a volume: to keep \
+                         the data, copy it into a volume of Tally's. See what it is with \
+                         `docker volume inspect {docker_name}`."
+                    )),
+                );
+                    None
+                }
+                None => {
+                    let about = self.about(address.to_owned(), Cause::New, Some(origin));
+                    let mut all = labels::owner_labels(self.cluster, role);
+                    all.insert(labels::WORKLOAD.to_owned(), address.to_owned());
+                    let request = VolumeRequest {
+                        name: docker_name.to_owned(),
+                        labels: all,
+                    };
+                    let action = Action::CreateVolume(request);
+                    let id = builder.op(&about, action, Precondition::None, &[]);
+                    let note = Some(format!("volume {docker_name}"));
+                    builder.change(&about, ChangeKind::Create, Vec::new(), note, vec![id]);
+                    Some(id)
+                }
+            };
+        self.volumes.insert(docker_name.to_owned(), provided);
+        provided
+    }
+}

@@ -1,0 +1,770 @@
+//! One pod: from what shall happen to its containers to operations.
+
+use std::collections::BTreeSet;
+
+use tally_graph::schema::UpdateClass;
+use tally_graph::{Graph, MountSource};
+use tally_source::{Code, Diagnostic};
+
+use crate::builder::{About, Builder, owned};
+use crate::diff::Difference;
+use crate::found::{Found, Inventory};
+use crate::labels::{self, Role};
+use crate::objects::Objects;
+use crate::observed::ContainerState;
+use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Subject, Target};
+use crate::realise::{DesiredContainer, DesiredPod, INIT_DEADLINE_MS};
+use crate::request::FilesRequest;
+use crate::verdict::{Nudge, Verdict, find, verdicts};
+
+/// What must be known to plan a pod.
+pub(crate) struct Context<'a> {
+    pub graph: &'a Graph,
+    pub cluster: &'a str,
+    pub host: &'a str,
+    pub inventory: &'a Inventory<'a>,
+    pub now_ms: i64,
+}
+
+/// What was planned for a pod.
+#[derive(Debug, Default)]
+pub(crate) struct PodPlan {
+    /// Operations that end or begin containers: what gates hold back.
+    pub gated: Vec<OpId>,
+    /// Starts, for `until=started`.
+    pub started: Vec<OpId>,
+    /// Waits until it is ready, for gates on it.
+    pub ready: Vec<OpId>,
+    /// Its containers that have not ended well, for gates on that.
+    pub unended: Vec<Unended>,
+    /// Stops, with the ID of what is stopped.
+    pub stops: Vec<(String, OpId)>,
+    /// The start of the container that holds the published ports.
+    pub holder_start: Option<OpId>,
+    /// Whether something that serves is taken down.
+    pub disruptive: bool,
+    /// Whether all of it is ready now.
+    pub ready_now: bool,
+}
+
+/// A container that somebody may have to wait for until it ends.
+#[derive(Debug)]
+pub(crate) struct Unended {
+    about: About,
+    target: Target,
+    precondition: Precondition,
+    start: Option<OpId>,
+}
+
+impl Unended {
+    /// A wait until it has ended with exit code 0.
+    pub fn wait(&self, builder: &mut Builder) -> OpId {
+        let action = Action::AwaitExit {
+            target: self.target.clone(),
+            deadline_ms: INIT_DEADLINE_MS,
+        };
+        let after: Vec<OpId> = self.start.into_iter().collect();
+        builder.op(&self.about, action, self.precondition.clone(), &after)
+    }
+}
+
+/// Plans one pod.
+pub(crate) fn plan_pod(
+    pod: &DesiredPod<'_>,
+    context: &Context<'_>,
+    objects: &mut Objects<'_>,
+    builder: &mut Builder,
+) -> PodPlan {
+    if let Some(clash) = name_clash(pod, context) {
+        builder.report(clash);
+        return PodPlan::default();
+    }
+    let verdicts = verdicts(pod, context);
+    if let Some(stuck) = verdicts.iter().find_map(stuck_container) {
+        builder.report(stuck_report(pod, stuck));
+        return PodPlan::default();
+    }
+    let ready_now = pod
+        .containers
+        .iter()
+        .filter(|desired| desired.role == Role::Container)
+        .all(|desired| {
+            find(pod, desired, context)
+                .is_some_and(|found| found.is_ready(&desired.ready, context.now_ms))
+        });
+    let plan = PodPlan {
+        ready_now,
+        ..PodPlan::default()
+    };
+    let mut planner = PodPlanner {
+        pod,
+        context,
+        objects,
+        builder,
+        plan,
+        infra: None,
+        begun: Vec::new(),
+    };
+    planner.run(&verdicts);
+    planner.plan
+}
+
+fn stuck_container<'a>(verdict: &Verdict<'a>) -> Option<&'a Found<'a>> {
+    match verdict {
+        Verdict::Stuck(found) => Some(found),
+        _ => None,
+    }
+}
+
+fn stuck_report(pod: &DesiredPod<'_>, found: &Found<'_>) -> Diagnostic {
+    Diagnostic::warning(
+        Code(1206),
+        format!(
+            "pod `{}` waits: Docker is removing `{}`",
+            pod.name, found.container.name
+        ),
+    )
+    .label(pod.workload.span, "left alone this time")
+    .help("Plan again in a moment. If it stays so, restart the Docker engine of that host.")
+}
+
+/// A container that is not ours and has a name that this pod needs.
+fn name_clash(pod: &DesiredPod<'_>, context: &Context<'_>) -> Option<Diagnostic> {
+    pod.containers.iter().find_map(|desired| {
+        let name = desired.request.name.as_str();
+        let (container, why) = context.inventory.others.get(name)?;
+        let headline = format!(
+            "a container `{name}` on host `{}` is not Tally's",
+            context.host
+        );
+        let short = container.id.get(..12).unwrap_or(&container.id);
+        let what = match why {
+            Some(why) => format!("It carries Tally's labels, but {why}. "),
+            None => String::new(),
+        };
+        let help = format!(
+            "{what}Tally touches only what it made itself. Rename it (`docker rename {short} \
+             NEW-NAME`) or remove it (`docker rm -f {short}`), or give the pod another name."
+        );
+        let label = "this container has that name in Docker";
+        Some(
+            Diagnostic::error(Code(1101), headline)
+                .label(desired.span, label)
+                .help(help),
+        )
+    })
+}
+
+struct PodPlanner<'a, 'b, 'o> {
+    pod: &'b DesiredPod<'a>,
+    context: &'b Context<'b>,
+    objects: &'b mut Objects<'o>,
+    builder: &'b mut Builder,
+    plan: PodPlan,
+    /// Create and start of the infra container, when this plan makes or starts it.
+    infra: Option<(Option<OpId>, OpId)>,
+    /// What the next start waits for: the inits so far.
+    begun: Vec<OpId>,
+}
+
+impl<'a> PodPlanner<'a, '_, '_> {
+    fn run(&mut self, verdicts: &[Verdict<'_>]) {
+        let needs = self.needs(verdicts);
+        let removed = self.remove_extra(&needs);
+        let replaced = self.remove_replaced(verdicts, &needs);
+        for (desired, verdict) in self.pod.containers.iter().zip(verdicts) {
+            match verdict {
+                Verdict::Create => {
+                    let cause = match self.exists() {
+                        true => Cause::Needed,
+                        false => Cause::New,
+                    };
+                    let about = self.about(desired, cause);
+                    let mut after = needs.clone();
+                    after.extend(&removed);
+                    let done = self.create(desired, &about, 1, &after);
+                    let cause = About {
+                        cause: Cause::New,
+                        ..about
+                    };
+                    self.builder
+                        .change(&cause, ChangeKind::Create, Vec::new(), None, done);
+                }
+                Verdict::Replace(found, differs, reason) => {
+                    self.replace(
+                        desired,
+                        found,
+                        differs,
+                        reason.as_deref(),
+                        &needs,
+                        &replaced,
+                    );
+                }
+                Verdict::Keep(found, differs, nudge) => self.keep(desired, found, differs, *nudge),
+                Verdict::Done | Verdict::Stuck(_) => {}
+            }
+        }
+    }
+
+    fn exists(&self) -> bool {
+        self.context.inventory.pods.contains_key(&self.pod.name)
+    }
+
+    fn about(&self, desired: &DesiredContainer<'_>, cause: Cause) -> About {
+        let container = match desired.role {
+            Role::Infra => "(infra)".to_owned(),
+            _ => desired.name.clone(),
+        };
+        About {
+            host: self.context.host.to_owned(),
+            subject: Subject {
+                workload: self.pod.workload.address().to_string(),
+                pod: self.pod.name.clone(),
+                container,
+            },
+            cause,
+            origin: Some(desired.span),
+        }
+    }
+
+    /// Network, volumes and images of the containers that are made. Nothing is stopped before all
+    /// of them are there: an image that cannot be had takes nothing down.
+    fn needs(&mut self, verdicts: &[Verdict<'_>]) -> Vec<OpId> {
+        let mut needs = BTreeSet::new();
+        for (desired, verdict) in self.pod.containers.iter().zip(verdicts) {
+            if !matches!(verdict, Verdict::Create | Verdict::Replace(..)) {
+                continue;
+            }
+            let places = crate::diff::Places::new(self.context.graph, self.pod.workload, desired);
+            let origin = places.of(&tally_graph::FieldPath::new(["image"]));
+            let image = desired.request.image.as_str();
+            needs.extend(
+                self.objects
+                    .image(image, desired.pull, origin, self.builder),
+            );
+            needs.extend(self.objects.network(self.builder));
+            let Some(source) = desired.source else {
+                continue;
+            };
+            for mount in source.mount.values() {
+                needs.extend(self.volume(mount.source, &mount.volume));
+            }
+        }
+        needs.into_iter().collect()
+    }
+
+    fn volume(&mut self, source: MountSource, name: &str) -> Option<OpId> {
+        let cluster = self.context.cluster;
+        match source {
+            MountSource::Pod => {
+                let docker_name = self.pod.volumes.get(name)?;
+                let own = self
+                    .pod
+                    .workload
+                    .volumes
+                    .iter()
+                    .find(|volume| volume.name == name)?;
+                let address = format!("{}/{name}", self.pod.name);
+                let role = Role::PodVolume;
+                self.objects
+                    .volume(docker_name, role, &address, own.span, self.builder)
+            }
+            MountSource::Spec => {
+                let volume = self
+                    .context
+                    .graph
+                    .volumes()
+                    .find(|volume| volume.name == name)?;
+                if volume.host_path.is_some() {
+                    return None;
+                }
+                let docker_name = labels::volume_name(cluster, name);
+                let address = format!("volume/{name}");
+                let role = Role::Volume;
+                self.objects
+                    .volume(&docker_name, role, &address, volume.span, self.builder)
+            }
+        }
+    }
+
+    /// Containers of this pod that the spec no longer has.
+    fn remove_extra(&mut self, needs: &[OpId]) -> Vec<OpId> {
+        let Some(existing) = self.context.inventory.pods.get(&self.pod.name) else {
+            return Vec::new();
+        };
+        let wanted: BTreeSet<(Role, &str)> = self
+            .pod
+            .containers
+            .iter()
+            .map(|c| (c.role, c.name.as_str()))
+            .collect();
+        let extra = existing
+            .iter()
+            .filter(|((role, name), _)| !wanted.contains(&(*role, name)));
+        let mut removed = Vec::new();
+        // Infra last: its role sorts behind the others, and joiners stop before what they joined.
+        for (_, found) in extra {
+            let about = gone(found, self.context.host, Some(self.pod.workload.span));
+            let after = [needs, removed.as_slice()].concat();
+            let (stop, remove) = remove_container(
+                found,
+                &about,
+                self.context.cluster,
+                None,
+                &after,
+                self.builder,
+            );
+            self.note_stop(found, stop);
+            self.plan.gated.push(remove);
+            removed.push(remove);
+            let done = stop.into_iter().chain([remove]).collect();
+            self.builder
+                .change(&about, ChangeKind::Remove, Vec::new(), None, done);
+        }
+        removed
+    }
+
+    fn note_stop(&mut self, found: &Found<'_>, stop: Option<OpId>) {
+        if let Some(stop) = stop {
+            self.plan.stops.push((found.container.id.clone(), stop));
+            self.plan.gated.push(stop);
+            self.plan.disruptive = true;
+        }
+    }
+
+    /// Stops and removes all that is made anew, joiners before the infra container. Gives the
+    /// removals by container.
+    fn remove_replaced(
+        &mut self,
+        verdicts: &[Verdict<'_>],
+        needs: &[OpId],
+    ) -> Vec<(String, Vec<OpId>)> {
+        let mut removed: Vec<(String, Vec<OpId>)> = Vec::new();
+        let mut stops: Vec<OpId> = Vec::new();
+        let both = self.pod.containers.iter().zip(verdicts).rev();
+        for (desired, verdict) in both {
+            let Verdict::Replace(found, differs, _) = verdict else {
+                continue;
+            };
+            let about = self.about(desired, replace_cause(differs));
+            let mut after = needs.to_vec();
+            if desired.role == Role::Infra {
+                after.extend(&stops);
+            }
+            let grace = desired.grace_s;
+            let cluster = self.context.cluster;
+            let (stop, remove) =
+                remove_container(found, &about, cluster, grace, &after, self.builder);
+            self.note_stop(found, stop);
+            self.plan.gated.push(remove);
+            stops.extend(stop);
+            let done = stop.into_iter().chain([remove]).collect();
+            removed.push((found.container.id.clone(), done));
+        }
+        removed
+    }
+
+    fn replace(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        found: &Found<'_>,
+        differs: &Difference,
+        reason: Option<&str>,
+        needs: &[OpId],
+        replaced: &[(String, Vec<OpId>)],
+    ) {
+        let about = self.about(desired, replace_cause(differs));
+        let removed = replaced.iter().find(|(id, _)| *id == found.container.id);
+        let removed = removed.map(|(_, done)| done.clone()).unwrap_or_default();
+        let mut after = needs.to_vec();
+        after.extend(removed.last());
+        let created = self.create(desired, &about, found.identity.generation + 1, &after);
+        let fields = differs.all().cloned().collect();
+        let done = removed.into_iter().chain(created).collect();
+        let note = reason.map(str::to_owned);
+        self.builder
+            .change(&about, ChangeKind::Replace, fields, note, done);
+    }
+
+    /// Create, write files, start, wait.
+    fn create(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        about: &About,
+        generation: u64,
+        after: &[OpId],
+    ) -> Vec<OpId> {
+        let mut request = desired.request.clone();
+        request
+            .labels
+            .insert(labels::GENERATION.to_owned(), generation.to_string());
+        let mut after = after.to_vec();
+        after.extend(self.infra.and_then(|(create, _)| create));
+        let create = Action::CreateContainer(Box::new(request));
+        let create = self.builder.op(about, create, Precondition::None, &after);
+        let target = Target::Created(create);
+        let mut done = vec![create];
+        if let Some(files) = desired.files() {
+            let files = FilesRequest {
+                files: files.clone(),
+            };
+            let action = Action::WriteFiles {
+                target: target.clone(),
+                files,
+            };
+            done.push(
+                self.builder
+                    .op(about, action, Precondition::None, &[create]),
+            );
+        }
+        let mut after = done.clone();
+        after.extend(self.infra.map(|(_, start)| start));
+        after.extend(&self.begun);
+        let action = Action::Start {
+            target: target.clone(),
+        };
+        let start = self.builder.op(about, action, Precondition::None, &after);
+        self.plan.gated.extend([create, start]);
+        done.push(start);
+        if desired.role == Role::Infra {
+            self.infra = Some((Some(create), start));
+        }
+        done.extend(self.settle(desired, about, target, Precondition::None, start));
+        done
+    }
+
+    /// What follows a start: an init must end, another container get ready.
+    fn settle(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        about: &About,
+        target: Target,
+        precondition: Precondition,
+        start: OpId,
+    ) -> Option<OpId> {
+        self.plan.started.push(start);
+        let joined = self
+            .pod
+            .containers
+            .first()
+            .is_some_and(|first| first.role == Role::Infra);
+        if desired.role == Role::Infra || !joined {
+            self.plan.holder_start = Some(start);
+        }
+        match desired.role {
+            Role::Infra => None,
+            Role::Init => {
+                let action = Action::AwaitExit {
+                    target,
+                    deadline_ms: INIT_DEADLINE_MS,
+                };
+                let wait = self.builder.op(about, action, precondition, &[start]);
+                self.begun = vec![wait];
+                Some(wait)
+            }
+            _ => {
+                self.plan.unended.push(Unended {
+                    about: About {
+                        cause: Cause::Needed,
+                        ..about.clone()
+                    },
+                    target: target.clone(),
+                    precondition: precondition.clone(),
+                    start: Some(start),
+                });
+                let action = Action::AwaitReady {
+                    target,
+                    rule: desired.ready.clone(),
+                };
+                let wait = self.builder.op(about, action, precondition, &[start]);
+                self.plan.ready.push(wait);
+                Some(wait)
+            }
+        }
+    }
+
+    /// A container that stays: live changes, files, and what brings it back to work.
+    fn keep(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        found: &Found<'_>,
+        differs: &Difference,
+        nudge: Option<Nudge>,
+    ) {
+        let about = self.about(desired, Cause::SpecChanged);
+        let precondition = owned(self.context.cluster, found.container);
+        let target = Target::Id(found.container.id.clone());
+        let mut done = self.change_in_place(desired, found, differs, &about);
+        let class = differs.class();
+        let act = |this: &mut Self, action: Action, after: &[OpId]| {
+            let mut after = after.to_vec();
+            if desired.role != Role::Infra {
+                after.extend(this.infra.map(|(_, start)| start));
+            }
+            after.extend(&this.begun);
+            let id = this
+                .builder
+                .op(&about, action, precondition.clone(), &after);
+            this.plan.gated.push(id);
+            id
+        };
+        let mut last = None;
+        if nudge == Some(Nudge::Unpause) {
+            let id = act(
+                self,
+                Action::Unpause {
+                    target: target.clone(),
+                },
+                &done,
+            );
+            done.push(id);
+            last = Some(id);
+        }
+        let restart = nudge == Some(Nudge::Restart)
+            || nudge == Some(Nudge::Unpause) && class == UpdateClass::Restart;
+        if restart {
+            let action = Action::Restart {
+                target: target.clone(),
+                grace_s: desired.grace_s,
+            };
+            let id = act(self, action, &done);
+            self.plan.stops.push((found.container.id.clone(), id));
+            self.plan.disruptive = true;
+            done.push(id);
+            last = Some(id);
+        } else if nudge == Some(Nudge::Start) {
+            let id = act(
+                self,
+                Action::Start {
+                    target: target.clone(),
+                },
+                &done,
+            );
+            done.push(id);
+            last = Some(id);
+        }
+        if let Some(last) = last {
+            if desired.role == Role::Infra {
+                self.infra = Some((None, last));
+            }
+            done.extend(self.settle(desired, &about, target, precondition, last));
+        } else {
+            self.wait_where_unready(desired, found, &about, target, precondition);
+        }
+        self.say_kept(desired, found, differs, nudge, done);
+    }
+
+    fn wait_where_unready(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        found: &Found<'_>,
+        about: &About,
+        target: Target,
+        precondition: Precondition,
+    ) {
+        let about = About {
+            cause: Cause::Needed,
+            ..about.clone()
+        };
+        let ended_well =
+            found.container.state == ContainerState::Exited && found.details.exit_code == Some(0);
+        if desired.role == Role::Container && !ended_well {
+            self.plan.unended.push(Unended {
+                about: about.clone(),
+                target: target.clone(),
+                precondition: precondition.clone(),
+                start: None,
+            });
+        }
+        let running_init =
+            desired.role == Role::Init && found.container.state == ContainerState::Running;
+        if running_init {
+            let action = Action::AwaitExit {
+                target,
+                deadline_ms: INIT_DEADLINE_MS,
+            };
+            self.begun = vec![self.builder.op(&about, action, precondition, &[])];
+        } else if desired.role == Role::Container
+            && !found.is_ready(&desired.ready, self.context.now_ms)
+        {
+            let action = Action::AwaitReady {
+                target,
+                rule: desired.ready.clone(),
+            };
+            let wait = self.builder.op(&about, action, precondition, &[]);
+            self.plan.ready.push(wait);
+        }
+    }
+
+    /// Docker's update, and files with their signals.
+    fn change_in_place(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        found: &Found<'_>,
+        differs: &Difference,
+        about: &About,
+    ) -> Vec<OpId> {
+        let precondition = owned(self.context.cluster, found.container);
+        let target = Target::Id(found.container.id.clone());
+        let mut done = Vec::new();
+        if differs
+            .all()
+            .any(|change| change.class == UpdateClass::Live)
+        {
+            let action = Action::Update {
+                target: target.clone(),
+                live: desired.request.live.clone(),
+            };
+            done.push(self.builder.op(about, action, precondition.clone(), &[]));
+        }
+        let changed: Vec<&str> = differs
+            .all()
+            .filter(|change| change.path.first() == "file")
+            .filter_map(|change| change.path.segments().nth(1))
+            .collect();
+        let Some(files) = desired.files().filter(|_| !changed.is_empty()) else {
+            return done;
+        };
+        let action = Action::WriteFiles {
+            target: target.clone(),
+            files: FilesRequest {
+                files: files.clone(),
+            },
+        };
+        let write = self.builder.op(about, action, precondition.clone(), &[]);
+        done.push(write);
+        let reload = differs.class() == UpdateClass::Reload
+            && found.container.state == ContainerState::Running;
+        if reload {
+            let signals: BTreeSet<&String> = files
+                .iter()
+                .filter(|(path, _)| changed.contains(&path.as_str()))
+                .filter_map(|(_, file)| file.on_change.as_ref())
+                .collect();
+            for signal in signals {
+                let action = Action::Signal {
+                    target: target.clone(),
+                    signal: signal.clone(),
+                };
+                done.push(
+                    self.builder
+                        .op(about, action, precondition.clone(), &[write]),
+                );
+            }
+        }
+        done
+    }
+
+    /// The lines of the plan for a container that stays: the spec's changes and, apart, drift.
+    fn say_kept(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        found: &Found<'_>,
+        differs: &Difference,
+        nudge: Option<Nudge>,
+        done: Vec<OpId>,
+    ) {
+        if !differs.spec.is_empty() {
+            let about = self.about(desired, Cause::SpecChanged);
+            let fields = differs.spec.clone();
+            self.builder
+                .change(&about, ChangeKind::Update, fields, None, done.clone());
+        }
+        let by_spec = differs.class() == UpdateClass::Restart && nudge == Some(Nudge::Restart);
+        let note = nudge
+            .filter(|_| !by_spec)
+            .map(|nudge| drift_note(found, nudge));
+        if !differs.drift.is_empty() || note.is_some() {
+            let about = self.about(desired, Cause::Drift);
+            let fields = differs.drift.clone();
+            self.builder
+                .change(&about, ChangeKind::Update, fields, note, done);
+        }
+    }
+}
+
+fn drift_note(found: &Found<'_>, nudge: Nudge) -> String {
+    match (nudge, found.container.state, found.details.exit_code) {
+        (Nudge::Unpause, ..) => "it is paused; it runs on".to_owned(),
+        (Nudge::Restart, ..) => {
+            "its pod's network was made anew without it; it is restarted".to_owned()
+        }
+        (Nudge::Start, ContainerState::Created, _) => {
+            "it was made and never started; it is started".to_owned()
+        }
+        (Nudge::Start, _, Some(code)) => {
+            format!("it is stopped (exit code {code}); it is started")
+        }
+        (Nudge::Start, ..) => "it is stopped; it is started".to_owned(),
+    }
+}
+
+fn replace_cause(differs: &Difference) -> Cause {
+    match (differs.spec.is_empty(), differs.drift.is_empty()) {
+        (false, _) => Cause::SpecChanged,
+        (true, false) => Cause::Drift,
+        (true, true) => Cause::Needed,
+    }
+}
+
+/// What operations on a container that the spec no longer has are about.
+pub(crate) fn gone(found: &Found<'_>, host: &str, origin: Option<tally_source::Span>) -> About {
+    let identity = &found.identity;
+    let container = match identity.role {
+        Role::Infra => "(infra)".to_owned(),
+        _ => identity.name.clone(),
+    };
+    let (workload, pod) = (identity.workload.clone(), identity.pod.clone());
+    About {
+        host: host.to_owned(),
+        subject: Subject {
+            workload,
+            pod,
+            container,
+        },
+        cause: Cause::Gone,
+        origin,
+    }
+}
+
+/// Stops what runs, then removes it.
+pub(crate) fn remove_container(
+    found: &Found<'_>,
+    about: &About,
+    cluster: &str,
+    grace_s: Option<u64>,
+    after: &[OpId],
+    builder: &mut Builder,
+) -> (Option<OpId>, OpId) {
+    let precondition = owned(cluster, found.container);
+    let target = Target::Id(found.container.id.clone());
+    let mut after = after.to_vec();
+    let mut stop = None;
+    if found.container.state == ContainerState::Paused {
+        // A frozen process cannot obey its stop signal.
+        let action = Action::Unpause {
+            target: target.clone(),
+        };
+        after.push(builder.op(about, action, precondition.clone(), &after));
+    }
+    let runs = matches!(
+        found.container.state,
+        ContainerState::Running | ContainerState::Restarting | ContainerState::Paused
+    );
+    if runs {
+        let action = Action::Stop {
+            target: target.clone(),
+            grace_s,
+        };
+        let id = builder.op(about, action, precondition.clone(), &after);
+        after = vec![id];
+        stop = Some(id);
+    }
+    let remove = builder.op(
+        about,
+        Action::RemoveContainer { target },
+        precondition,
+        &after,
+    );
+    (stop, remove)
+}

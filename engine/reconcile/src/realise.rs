@@ -1,0 +1,437 @@
+//! Pods to containers. A pod of one container is that container; a pod with more of them, or with
+//! inits, gets an infra container that holds its network, IPC and ports, and the others join it.
+//! Nothing after this module knows the difference.
+
+use std::collections::BTreeMap;
+
+use tally_graph::{
+    Container, FileSpec, Mount, MountSource, PodVolume, PodVolumeSource, Port, Probe, ProbeAction,
+    Pull, Resources, Restart, Volume, Workload,
+};
+use tally_source::Span;
+
+use crate::applied::{Applied, AppliedMount, AppliedProbe, AppliedStop};
+use crate::labels::{self, Role};
+use crate::observed::{Live, PublishedPort};
+use crate::plan::ReadyRule;
+use crate::request::{ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef};
+
+/// A container without a readiness counts as ready when it has run so long: enough to see a
+/// command that ends at once, short enough not to be felt.
+pub const RUNNING_MS: u64 = 1_000;
+/// The shortest time that a container is given to get ready.
+const READY_DEADLINE_MS: u64 = 120_000;
+/// The time an init is given to end.
+pub const INIT_DEADLINE_MS: u64 = 600_000;
+/// Infra containers obey SIGTERM at once.
+const INFRA_GRACE_S: u64 = 2;
+
+/// One pod as it shall be.
+#[derive(Debug, Clone)]
+pub struct DesiredPod<'a> {
+    /// Its workload.
+    pub workload: &'a Workload,
+    /// Its name.
+    pub name: String,
+    /// Its slot.
+    pub ordinal: u32,
+    /// Its containers in the order in which they start: infra, inits, the others.
+    pub containers: Vec<DesiredContainer<'a>>,
+    /// Docker names of its own volumes, by name in the pod.
+    pub volumes: BTreeMap<String, String>,
+}
+
+/// One container as it shall be.
+#[derive(Debug, Clone)]
+pub struct DesiredContainer<'a> {
+    /// Its part in the pod.
+    pub role: Role,
+    /// Its name in the pod; the infra container's is empty.
+    pub name: String,
+    /// What it comes from; `None` for the infra container.
+    pub source: Option<&'a Container>,
+    /// The node in the text.
+    pub span: Span,
+    /// What Docker is told, in the words of the language.
+    pub applied: Applied,
+    /// What Docker is told, without generation.
+    pub request: ContainerRequest,
+    /// When its image is fetched.
+    pub pull: Pull,
+    /// Time until it is killed, in seconds.
+    pub grace_s: Option<u64>,
+    /// When it is ready.
+    pub ready: ReadyRule,
+}
+
+impl DesiredContainer<'_> {
+    /// The files it shall hold.
+    #[must_use]
+    pub fn files(&self) -> Option<&BTreeMap<String, FileSpec>> {
+        self.source
+            .map(|source| &source.file)
+            .filter(|files| !files.is_empty())
+    }
+}
+
+/// What realising needs to know beside the pod.
+pub struct Surroundings<'a> {
+    /// The cluster's name.
+    pub cluster: &'a str,
+    /// Named volumes of the spec.
+    pub volumes: BTreeMap<&'a str, &'a Volume>,
+}
+
+/// The containers of one pod.
+#[must_use]
+pub fn realise<'a>(
+    workload: &'a Workload,
+    ordinal: u32,
+    around: &Surroundings<'_>,
+) -> DesiredPod<'a> {
+    let name = workload.pod_name(ordinal);
+    let pod = Pod {
+        workload,
+        name: &name,
+        around,
+    };
+    let joined = workload.containers.len() > 1 || !workload.inits.is_empty();
+    let mut containers = Vec::new();
+    if joined {
+        containers.push(pod.infra());
+    }
+    let inits = workload
+        .inits
+        .iter()
+        .map(|init| pod.container(init, Role::Init, joined));
+    containers.extend(inits);
+    let mains = workload
+        .containers
+        .iter()
+        .map(|c| pod.container(c, Role::Container, joined));
+    containers.extend(mains);
+    let own = workload
+        .volumes
+        .iter()
+        .filter(|v| v.source == PodVolumeSource::Empty);
+    let volumes = own
+        .map(|v| {
+            (
+                v.name.clone(),
+                labels::pod_volume_name(around.cluster, &name, &v.name),
+            )
+        })
+        .collect();
+    DesiredPod {
+        workload,
+        name,
+        ordinal,
+        containers,
+        volumes,
+    }
+}
+
+struct Pod<'a, 'b> {
+    workload: &'a Workload,
+    name: &'b str,
+    around: &'b Surroundings<'b>,
+}
+
+impl<'a> Pod<'a, '_> {
+    fn infra(&self) -> DesiredContainer<'a> {
+        let mut applied = Applied {
+            image: labels::INFRA_IMAGE.to_owned(),
+            ..Applied::default()
+        };
+        let all = self
+            .workload
+            .containers
+            .iter()
+            .flat_map(|container| &container.port);
+        self.hold(&mut applied, all);
+        let mut request = self.request(&applied, Role::Infra, "");
+        request.name = labels::infra_name(self.around.cluster, self.name);
+        request.shareable_ipc = true;
+        request.network = self.network();
+        request.live.restart = "always".to_owned();
+        DesiredContainer {
+            role: Role::Infra,
+            name: String::new(),
+            source: None,
+            span: self.workload.span,
+            applied,
+            request,
+            pull: Pull::Never,
+            grace_s: Some(INFRA_GRACE_S),
+            ready: ReadyRule {
+                healthy: false,
+                running_ms: 0,
+                may_end: false,
+                deadline_ms: READY_DEADLINE_MS,
+            },
+        }
+    }
+
+    fn container(&self, source: &'a Container, role: Role, joined: bool) -> DesiredContainer<'a> {
+        let mut applied = self.applied(source, role);
+        if joined {
+            let infra = labels::infra_name(self.around.cluster, self.name);
+            applied.network = Some(format!("container:{infra}"));
+        } else {
+            self.hold(&mut applied, source.port.iter());
+        }
+        let mut request = self.request(&applied, role, &source.name);
+        request.stop_timeout_s = source.stop.grace.map(|grace| grace.0.div_ceil(1000));
+        request.network = match joined {
+            true => NetworkRef::Joins(labels::infra_name(self.around.cluster, self.name)),
+            false => self.network(),
+        };
+        if !source.file.is_empty() {
+            request
+                .labels
+                .insert(labels::FILES.to_owned(), "1".to_owned());
+        }
+        let span = self.workload.container_spans.get(&source.name);
+        DesiredContainer {
+            role,
+            name: source.name.clone(),
+            source: Some(source),
+            span: span.copied().unwrap_or(self.workload.span),
+            applied,
+            request,
+            pull: source.pull,
+            grace_s: source.stop.grace.map(|grace| grace.0.div_ceil(1000)),
+            ready: ready_rule(source.readiness.as_ref(), self.workload.restart),
+        }
+    }
+
+    /// What the holder of the pod's network is told besides.
+    fn hold<'p>(&self, applied: &mut Applied, ports: impl Iterator<Item = (&'p String, &'p Port)>) {
+        applied.hostname = Some(self.name.to_owned());
+        applied.network = Some(self.around.cluster.to_owned());
+        applied.label.clone_from(&self.workload.labels);
+        applied.port = ports
+            .filter(|(_, port)| port.publish.is_some())
+            .map(|(name, port)| (name.clone(), port.clone()))
+            .collect();
+    }
+
+    fn network(&self) -> NetworkRef {
+        NetworkRef::Named {
+            name: self.around.cluster.to_owned(),
+            aliases: vec![self.name.to_owned()],
+        }
+    }
+
+    fn applied(&self, source: &Container, role: Role) -> Applied {
+        let init = role == Role::Init;
+        Applied {
+            image: source.image.to_string(),
+            entrypoint: source.entrypoint.clone(),
+            command: source.command.clone(),
+            workdir: source.workdir.clone(),
+            user: source.user.clone(),
+            env: source.env.clone(),
+            port: BTreeMap::new(),
+            mount: source
+                .mount
+                .iter()
+                .map(|(path, m)| (path.clone(), self.mount(m)))
+                .collect(),
+            ulimit: source.ulimit.clone(),
+            readiness: source.readiness.as_ref().and_then(applied_probe),
+            stop: AppliedStop {
+                signal: source.stop.signal.clone(),
+            },
+            label: self.workload.labels.clone(),
+            hostname: None,
+            network: None,
+            resources: source.resources,
+            restart: if init {
+                Restart::Never
+            } else {
+                self.workload.restart
+            },
+        }
+    }
+
+    fn mount(&self, mount: &Mount) -> AppliedMount {
+        let cluster = self.around.cluster;
+        let (volume, host_path) = match mount.source {
+            MountSource::Pod => {
+                let find = |volume: &&PodVolume| volume.name == mount.volume;
+                match self
+                    .workload
+                    .volumes
+                    .iter()
+                    .find(find)
+                    .map(|volume| &volume.source)
+                {
+                    Some(PodVolumeSource::HostPath(path)) => (None, Some(path.clone())),
+                    _ => (
+                        Some(labels::pod_volume_name(cluster, self.name, &mount.volume)),
+                        None,
+                    ),
+                }
+            }
+            MountSource::Spec => {
+                let volume = self.around.volumes.get(mount.volume.as_str());
+                match volume.and_then(|volume| volume.host_path.clone()) {
+                    Some(path) => (None, Some(path)),
+                    None => (Some(labels::volume_name(cluster, &mount.volume)), None),
+                }
+            }
+        };
+        AppliedMount {
+            volume,
+            host_path,
+            read_only: mount.read_only,
+        }
+    }
+
+    /// Docker's side of an applied spec.
+    fn request(&self, applied: &Applied, role: Role, name: &str) -> ContainerRequest {
+        let cluster = self.around.cluster;
+        let mut all = applied.label.clone();
+        all.extend(labels::owner_labels(cluster, role));
+        all.insert(
+            labels::WORKLOAD.to_owned(),
+            self.workload.address().to_string(),
+        );
+        all.insert(labels::POD.to_owned(), self.name.to_owned());
+        all.insert(labels::NAME.to_owned(), name.to_owned());
+        all.insert(labels::SPEC.to_owned(), applied.to_label());
+        ContainerRequest {
+            name: labels::container_name(cluster, self.name, name),
+            image: applied.image.clone(),
+            labels: all,
+            hostname: applied.hostname.clone(),
+            entrypoint: applied.entrypoint.clone(),
+            command: applied.command.clone(),
+            workdir: applied.workdir.clone(),
+            user: applied.user.clone(),
+            env: applied.env.clone(),
+            mounts: applied
+                .mount
+                .iter()
+                .map(|(p, m)| (p.clone(), mount_request(m)))
+                .collect(),
+            ulimits: applied
+                .ulimit
+                .iter()
+                .map(|(name, limit)| (name.clone(), (limit_i64(limit.soft), limit_i64(limit.hard))))
+                .collect(),
+            health: applied.readiness.as_ref().map(|probe| HealthRequest {
+                command: probe.command.clone(),
+                every_ms: probe.every.0,
+                timeout_ms: probe.timeout.0,
+                delay_ms: probe.delay.0,
+                failures: probe.failures,
+            }),
+            stop_signal: applied.stop.signal.clone(),
+            stop_timeout_s: None,
+            live: live(&applied.resources, applied.restart),
+            network: NetworkRef::Default,
+            shareable_ipc: false,
+            publish: published(applied),
+        }
+    }
+}
+
+fn mount_request(mount: &AppliedMount) -> MountRequest {
+    let source = match (&mount.volume, &mount.host_path) {
+        (Some(volume), _) => MountFrom::Volume(volume.clone()),
+        (None, path) => MountFrom::HostPath(path.clone().unwrap_or_default()),
+    };
+    MountRequest {
+        source,
+        read_only: mount.read_only,
+    }
+}
+
+fn limit_i64(limit: Option<u64>) -> i64 {
+    limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX))
+}
+
+/// The host ports of an applied spec.
+#[must_use]
+pub fn published(applied: &Applied) -> Vec<PublishedPort> {
+    let ports = applied.port.values().filter_map(|port| {
+        let host = port.publish.clone()?;
+        Some(PublishedPort {
+            host,
+            container: port.number,
+            protocol: port.protocol,
+        })
+    });
+    ports.collect()
+}
+
+/// Resources and restart policy in Docker's own units.
+#[must_use]
+pub fn live(resources: &Resources, restart: Restart) -> Live {
+    Live {
+        // Docker's weight: 1024 is one core's worth, 2 the least.
+        cpu_shares: resources
+            .cpu
+            .map_or(0, |cpu| (u64::from(cpu.0) * 1024 / 1000).max(2)),
+        nano_cpus: resources
+            .max_cpu
+            .map_or(0, |cpu| u64::from(cpu.0) * 1_000_000),
+        memory: resources.memory_limit().map_or(0, |bytes| bytes.0),
+        memory_reservation: resources.memory.map_or(0, |bytes| bytes.0),
+        restart: match restart {
+            Restart::Always => "always",
+            Restart::OnFailure => "on-failure",
+            Restart::Never => "no",
+        }
+        .to_owned(),
+    }
+}
+
+fn applied_probe(probe: &Probe) -> Option<AppliedProbe> {
+    match &probe.action {
+        ProbeAction::Command(command) => Some(AppliedProbe {
+            command: command.clone(),
+            every: probe.every,
+            timeout: probe.timeout,
+            delay: probe.delay,
+            failures: probe.failures,
+        }),
+        _ => None,
+    }
+}
+
+fn ready_rule(probe: Option<&Probe>, restart: Restart) -> ReadyRule {
+    let may_end = restart != Restart::Always;
+    let base = ReadyRule {
+        healthy: false,
+        running_ms: RUNNING_MS,
+        may_end,
+        deadline_ms: READY_DEADLINE_MS,
+    };
+    let Some(probe) = probe else { return base };
+    match &probe.action {
+        ProbeAction::Command(_) => {
+            let round = probe.every.0 + probe.timeout.0;
+            let needed = probe.delay.0 + round * u64::from(probe.failures + probe.successes) * 2;
+            // Docker counts one success as healthy; more of them cannot come before so many rounds.
+            let rounds = if probe.successes > 1 {
+                u64::from(probe.successes)
+            } else {
+                0
+            };
+            ReadyRule {
+                healthy: true,
+                running_ms: probe.every.0 * rounds,
+                deadline_ms: needed.max(READY_DEADLINE_MS),
+                ..base
+            }
+        }
+        _ => ReadyRule {
+            running_ms: probe.delay.0,
+            deadline_ms: READY_DEADLINE_MS + probe.delay.0,
+            ..base
+        },
+    }
+}

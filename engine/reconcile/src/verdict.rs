@@ -1,0 +1,202 @@
+//! What shall happen to each container of a pod: decided here, carried out by operations later.
+
+use tally_graph::Restart;
+use tally_graph::schema::UpdateClass;
+
+use crate::diff::{Difference, Places, difference};
+use crate::found::Found;
+use crate::labels::Role;
+use crate::observed::ContainerState;
+use crate::pods::Context;
+use crate::realise::{DesiredContainer, DesiredPod};
+
+/// What shall happen to one container.
+pub(crate) enum Verdict<'a> {
+    /// It is not there.
+    Create,
+    /// It is removed and made anew; the reason in words, when no field says it.
+    Replace(&'a Found<'a>, Difference, Option<String>),
+    /// It stays; what is done to it.
+    Keep(&'a Found<'a>, Difference, Option<Nudge>),
+    /// It is not there, and need not be: an init that has done its work and was cleared away.
+    Done,
+    /// Docker is in the middle of something: left alone this time.
+    Stuck(&'a Found<'a>),
+}
+
+/// What brings a container that stays back to work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nudge {
+    Start,
+    Restart,
+    Unpause,
+}
+
+pub(crate) fn find<'a>(
+    pod: &DesiredPod<'_>,
+    desired: &DesiredContainer<'_>,
+    context: &Context<'a>,
+) -> Option<&'a Found<'a>> {
+    context
+        .inventory
+        .pods
+        .get(&pod.name)?
+        .get(&(desired.role, desired.name.clone()))
+}
+
+/// Decides per container, then for the pod as a whole.
+pub(crate) fn verdicts<'a>(pod: &DesiredPod<'a>, context: &Context<'a>) -> Vec<Verdict<'a>> {
+    let single: Vec<Verdict<'a>> = pod
+        .containers
+        .iter()
+        .map(|desired| verdict(pod, desired, context))
+        .collect();
+    match whole_pod_reason(pod, &single, context) {
+        Some(reason) => replace_all(pod, single, context, &reason),
+        None => settle_inits(pod, single),
+    }
+}
+
+fn verdict<'a>(
+    pod: &DesiredPod<'a>,
+    desired: &DesiredContainer<'a>,
+    context: &Context<'a>,
+) -> Verdict<'a> {
+    let Some(found) = find(pod, desired, context) else {
+        return Verdict::Create;
+    };
+    if matches!(
+        found.container.state,
+        ContainerState::Removing | ContainerState::Dead
+    ) {
+        return Verdict::Stuck(found);
+    }
+    let places = Places::new(context.graph, pod.workload, desired);
+    let differs = difference(desired, &found.identity.applied, found.details, &places);
+    if differs.class() >= UpdateClass::RecreateContainer {
+        return Verdict::Replace(found, differs, None);
+    }
+    let infra = infra_of(pod, context);
+    if desired.role != Role::Infra
+        && let (Some(infra), Some(joined)) = (infra, &found.details.joined)
+        && *joined != infra.container.id
+    {
+        let reason = "it joins a network that is gone".to_owned();
+        return Verdict::Replace(found, differs, Some(reason));
+    }
+    let nudge = match desired.role {
+        // An init that has ended is done; whether it must run again is the pod's question.
+        Role::Init => None,
+        _ => nudge(pod, found, infra, differs.class()),
+    };
+    Verdict::Keep(found, differs, nudge)
+}
+
+pub(crate) fn infra_of<'a>(pod: &DesiredPod<'_>, context: &Context<'a>) -> Option<&'a Found<'a>> {
+    context
+        .inventory
+        .pods
+        .get(&pod.name)?
+        .get(&(Role::Infra, String::new()))
+}
+
+/// What a container that stays needs to work again.
+fn nudge(
+    pod: &DesiredPod<'_>,
+    found: &Found<'_>,
+    infra: Option<&Found<'_>>,
+    class: UpdateClass,
+) -> Option<Nudge> {
+    let started = found.details.started_at_ms;
+    // An infra container that starts again has a new network; who joined before runs on in the
+    // dead old one, so `running` proves nothing and the times of starting do.
+    let infra_down = infra.is_some_and(|infra| infra.container.state != ContainerState::Running);
+    let stale = infra.is_some_and(|infra| {
+        infra.container.id != found.container.id
+            && (infra_down || infra.details.started_at_ms > started)
+    });
+    match found.container.state {
+        ContainerState::Created => Some(Nudge::Start),
+        ContainerState::Exited => match pod.workload.restart {
+            Restart::Always => Some(Nudge::Start),
+            // Docker restarts these itself; one that has ended otherwise has ended for good.
+            Restart::OnFailure | Restart::Never => None,
+        },
+        ContainerState::Paused => Some(Nudge::Unpause),
+        ContainerState::Running | ContainerState::Restarting if stale => Some(Nudge::Restart),
+        ContainerState::Running | ContainerState::Restarting => {
+            (class == UpdateClass::Restart).then_some(Nudge::Restart)
+        }
+        ContainerState::Removing | ContainerState::Dead => None,
+    }
+}
+
+/// Why the whole pod must be made anew, if it must.
+fn whole_pod_reason(
+    pod: &DesiredPod<'_>,
+    verdicts: &[Verdict<'_>],
+    context: &Context<'_>,
+) -> Option<String> {
+    let existing = context.inventory.pods.get(&pod.name)?;
+    let joined = pod
+        .containers
+        .first()
+        .is_some_and(|first| first.role == Role::Infra);
+    let mains = existing.keys().any(|(role, _)| *role == Role::Container);
+    let has_infra = existing.keys().any(|(role, _)| *role == Role::Infra);
+    if mains && joined && !has_infra {
+        return Some("its infra container is gone, and with it the network".to_owned());
+    }
+    if !joined && has_infra {
+        return Some("one container is left, which needs no infra container".to_owned());
+    }
+    pod.containers
+        .iter()
+        .zip(verdicts)
+        .find_map(|(desired, verdict)| match verdict {
+            Verdict::Replace(..) if desired.role == Role::Infra => {
+                Some("its infra container is replaced".to_owned())
+            }
+            Verdict::Replace(..) if desired.role == Role::Init => {
+                Some(format!("its init `{}` has changed", desired.name))
+            }
+            _ => None,
+        })
+}
+
+fn replace_all<'a>(
+    pod: &DesiredPod<'a>,
+    verdicts: Vec<Verdict<'a>>,
+    context: &Context<'a>,
+    reason: &str,
+) -> Vec<Verdict<'a>> {
+    let replace = |(desired, verdict): (&DesiredContainer<'a>, Verdict<'a>)| match verdict {
+        Verdict::Keep(found, differs, _) => {
+            Verdict::Replace(found, differs, Some(reason.to_owned()))
+        }
+        Verdict::Create => match find(pod, desired, context) {
+            Some(found) => Verdict::Replace(found, Difference::default(), Some(reason.to_owned())),
+            None => Verdict::Create,
+        },
+        other => other,
+    };
+    pod.containers.iter().zip(verdicts).map(replace).collect()
+}
+
+/// Inits run when the pod is made, not when one of its containers is made again: the pod's volumes
+/// still hold what they did.
+fn settle_inits<'a>(pod: &DesiredPod<'a>, verdicts: Vec<Verdict<'a>>) -> Vec<Verdict<'a>> {
+    let mut both = pod.containers.iter().zip(&verdicts);
+    let begun = both.any(|(d, v)| d.role == Role::Container && !matches!(v, Verdict::Create));
+    let settle = |(desired, verdict): (&DesiredContainer<'a>, Verdict<'a>)| match verdict {
+        Verdict::Create if desired.role == Role::Init && begun => Verdict::Done,
+        Verdict::Keep(found, differs, None) if desired.role == Role::Init && !begun => {
+            let failed = found.container.state == ContainerState::Exited
+                && found.details.exit_code != Some(0);
+            let again = failed || found.container.state == ContainerState::Created;
+            Verdict::Keep(found, differs, again.then_some(Nudge::Start))
+        }
+        other => other,
+    };
+    pod.containers.iter().zip(verdicts).map(settle).collect()
+}
