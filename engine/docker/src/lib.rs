@@ -1,9 +1,30 @@
-//! Docker's API behind one trait.
+//! Docker's API behind one trait: reaching engines, seeing what is there, carrying plans out.
 
+mod classify;
+pub mod clean;
+mod connect;
+mod convert;
+mod create;
+mod credentials;
 mod error;
+pub mod execute;
+mod files;
 mod host;
+mod infra;
+mod observe;
+mod pull;
+mod read;
+mod stream;
+mod time;
+mod write;
 
+pub use connect::{ConnectOptions, connect, connect_read};
 pub use error::HostError;
+pub use execute::{
+    Event, ExecuteOptions, Failure, FailureKind, Outcome, Progress, Report, execute,
+};
+pub use files::record;
 pub use host::{
     ExecRequest, ExecSession, FileToWrite, Host, HostRead, LogChunk, LogRequest, PullProgress,
 };
+pub use observe::{observe, observe_host};

@@ -1,0 +1,266 @@
+//! Reaching a Docker engine, and agreeing on a version of its API.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::{BollardRequest, ClientVersion, Docker, body_full};
+use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
+use tally_graph::HostAddress;
+
+use crate::classify::{Call, classify};
+use crate::{Host, HostError, HostRead};
+
+/// The API version Tally speaks wherever the engine still does: that of Docker 20.10. Speaking
+/// one version to all engines keeps what they answer alike.
+const SPOKEN: (usize, usize) = (1, 41);
+const SPOKEN_TEXT: &str = "1.41";
+const AUTH_HEADER: &str = "x-registry-auth";
+
+/// How long a call may take. Every call has a deadline of its own: the client library's own covers
+/// the headers of a reply only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectOptions {
+    /// For connecting and agreeing on a version.
+    pub connect: Duration,
+    /// For a call that reads.
+    pub read: Duration,
+    /// For a call that changes something.
+    pub mutate: Duration,
+    /// What a stop may take beyond the container's own grace.
+    pub stop_extra: Duration,
+    /// For a pull that shows no progress.
+    pub pull_idle: Duration,
+    /// For a whole pull.
+    pub pull_total: Duration,
+    /// Time before a pull is tried again, doubled each time.
+    pub pull_backoff: Duration,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            read: Duration::from_secs(30),
+            mutate: Duration::from_secs(120),
+            stop_extra: Duration::from_secs(30),
+            pull_idle: Duration::from_secs(120),
+            pull_total: Duration::from_secs(3600),
+            pull_backoff: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A real Docker engine.
+pub(crate) struct DockerHost {
+    pub(crate) name: String,
+    pub(crate) address: String,
+    pub(crate) docker: Docker,
+    pub(crate) options: ConnectOptions,
+    /// The version of the API that is spoken with it.
+    pub(crate) api_version: String,
+    /// The engine's own version, `20.10.24`.
+    pub(crate) engine_version: String,
+    /// As image manifests name it: `amd64`.
+    pub(crate) arch: String,
+    /// `linux`.
+    pub(crate) os: String,
+}
+
+/// Reaches the host called `name` for changing it.
+///
+/// # Errors
+/// [`HostError::Unreachable`] when nothing answers, [`HostError::Deadline`] when the answer takes
+/// too long, [`HostError::TooOld`] for an engine before Docker 20.10, [`HostError::Refused`] for a
+/// kind of address that this version cannot reach.
+pub async fn connect(
+    name: &str,
+    address: &HostAddress,
+    options: &ConnectOptions,
+) -> Result<Arc<dyn Host>, HostError> {
+    Ok(Arc::new(reach(name, address, options).await?))
+}
+
+/// Reaches the host called `name` for reading only: what it gives has no method that changes
+/// anything.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_read(
+    name: &str,
+    address: &HostAddress,
+    options: &ConnectOptions,
+) -> Result<Arc<dyn HostRead>, HostError> {
+    Ok(Arc::new(reach(name, address, options).await?))
+}
+
+async fn reach(
+    name: &str,
+    address: &HostAddress,
+    options: &ConnectOptions,
+) -> Result<DockerHost, HostError> {
+    let HostAddress::Unix(path) = address else {
+        return Err(HostError::Refused {
+            status: 0,
+            message: format!(
+                "Tally cannot reach {address} yet: it reaches Docker by a Unix socket"
+            ),
+        });
+    };
+    let address = address.to_string();
+    let call = Call {
+        name: "version",
+        address: &address,
+        image: None,
+    };
+    // The client's own timeout is only a backstop to our deadlines, so it is above all of them.
+    let backstop_s = options.pull_total.as_secs().saturating_add(60);
+    let version = ClientVersion {
+        major_version: SPOKEN.0,
+        minor_version: SPOKEN.1,
+    };
+    let docker = Docker::connect_with_unix(path, backstop_s, &version)
+        .map_err(|error| classify(call, error))?;
+    // Unversioned: an engine refuses versions it does not know, both old and new.
+    let answer = within(call.name, options.connect, docker.version())
+        .await?
+        .map_err(|error| classify(call, error))?;
+    let newest = answer.api_version.unwrap_or_default();
+    let oldest = answer.min_api_version.unwrap_or_default();
+    let spoken = agree(&newest, &oldest)?;
+    let docker = docker.with_request_modifier(modifier(&spoken));
+    Ok(DockerHost {
+        name: name.to_owned(),
+        address,
+        docker,
+        options: options.clone(),
+        api_version: spoken,
+        engine_version: answer.version.unwrap_or_default(),
+        arch: answer.arch.unwrap_or_default(),
+        os: answer.os.unwrap_or_default(),
+    })
+}
+
+/// The version to speak with an engine that knows `oldest` to `newest`.
+fn agree(newest: &str, oldest: &str) -> Result<String, HostError> {
+    let newest_parts = parts(newest).ok_or_else(|| {
+        HostError::Broken(format!(
+            "what answers is no Docker engine: it gives `{}` as its API version",
+            crate::clean::line(newest)
+        ))
+    })?;
+    if newest_parts < SPOKEN {
+        return Err(HostError::TooOld {
+            found: newest.to_owned(),
+            needed: SPOKEN_TEXT,
+        });
+    }
+    match parts(oldest) {
+        Some(least) if least > SPOKEN => Ok(format!("{}.{}", least.0, least.1)),
+        _ => Ok(SPOKEN_TEXT.to_owned()),
+    }
+}
+
+fn parts(version: &str) -> Option<(usize, usize)> {
+    let (major, minor) = version.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// What is done to every request. The client library leaves the version out of the path, does not
+/// know that an older engine makes a second network of one name unless it is asked to check, and
+/// writes credentials in plain base64 where Docker reads the form for URLs.
+fn modifier(spoken: &str) -> impl Fn(BollardRequest) -> BollardRequest + Send + Sync + 'static {
+    let prefix = format!("/v{spoken}");
+    move |request| {
+        let (mut parts, mut body) = request.into_parts();
+        let shown = parts
+            .headers
+            .get(AUTH_HEADER)
+            .and_then(|value| value.to_str().ok());
+        let shown = shown.map(|text| text.replace('+', "-").replace('/', "_"));
+        if let Some(Ok(value)) = shown.map(|text| text.parse()) {
+            parts.headers.insert(AUTH_HEADER, value);
+        }
+        let path = parts
+            .uri
+            .path_and_query()
+            .map(|path| path.as_str().to_owned());
+        if let (Some(path), Some(scheme), Some(authority)) =
+            (path, parts.uri.scheme_str(), parts.uri.authority())
+            && let Ok(uri) = format!("{scheme}://{authority}{prefix}{path}").parse()
+        {
+            let is_network = path == "/networks/create";
+            parts.uri = uri;
+            if is_network {
+                // The body is whole already, so collecting it never waits.
+                let whole = body.collect().now_or_never().and_then(Result::ok);
+                let bytes = whole.map(|whole| whole.to_bytes()).unwrap_or_default();
+                body = body_full(check_duplicate(&bytes));
+            }
+        }
+        BollardRequest::from_parts(parts, body)
+    }
+}
+
+fn check_duplicate(body: &[u8]) -> bytes::Bytes {
+    let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(body) else {
+        return bytes::Bytes::copy_from_slice(body);
+    };
+    fields.insert("CheckDuplicate".to_owned(), true.into());
+    serde_json::Value::Object(fields).to_string().into()
+}
+
+/// Bounds a call; dropping it closes its connection.
+pub(crate) async fn within<T>(
+    call: &'static str,
+    after: Duration,
+    future: impl Future<Output = T>,
+) -> Result<T, HostError> {
+    tokio::time::timeout(after, future)
+        .await
+        .map_err(|_| HostError::Deadline { call, after })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_version_is_spoken_wherever_the_engine_still_does() {
+        for (newest, oldest, spoken) in [
+            ("1.41", "1.12", "1.41"),
+            ("1.50", "1.24", "1.41"),
+            ("1.52", "1.44", "1.44"),
+            ("1.41", "", "1.41"),
+        ] {
+            assert_eq!(
+                agree(newest, oldest),
+                Ok(spoken.to_owned()),
+                "{newest} {oldest}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_engine_too_old_is_refused_in_a_sentence() {
+        let error = agree("1.40", "1.12")
+            .map(|_| ())
+            .map_err(|error| error.to_string());
+        assert_eq!(
+            error,
+            Err("the Docker engine speaks API 1.40; Tally needs 1.41 or later".to_owned()),
+        );
+        assert!(matches!(agree("", ""), Err(HostError::Broken(_))));
+    }
+
+    #[test]
+    fn networks_are_checked_for_duplicates() {
+        let body = check_duplicate(br#"{"Name":"a"}"#);
+        let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        assert_eq!(
+            value,
+            serde_json::json!({"Name": "a", "CheckDuplicate": true})
+        );
+    }
+}

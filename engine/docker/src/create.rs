@@ -1,0 +1,233 @@
+//! A container's request in the words of Docker's API. What the request does not speak of is left
+//! out, so that the daemon's own defaults stand and are nobody's difference.
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HealthConfig, HostConfig, Mount,
+    MountType, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits, RestartPolicy,
+    RestartPolicyNameEnum,
+};
+use tally_reconcile::observed::{Live, PublishedPort};
+use tally_reconcile::request::{
+    ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef,
+};
+
+/// The body of a create call.
+pub(crate) fn body(request: &ContainerRequest) -> ContainerCreateBody {
+    let ports: Vec<String> = request.publish.iter().map(port_key).collect();
+    ContainerCreateBody {
+        hostname: request.hostname.clone(),
+        user: request.user.clone(),
+        env: Some(
+            request
+                .env
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect(),
+        ),
+        cmd: request.command.clone(),
+        entrypoint: request.entrypoint.clone(),
+        image: Some(request.image.clone()),
+        working_dir: request.workdir.clone(),
+        labels: Some(request.labels.clone().into_iter().collect()),
+        stop_signal: request.stop_signal.clone(),
+        stop_timeout: request.stop_timeout_s.map(signed),
+        healthcheck: Some(health(request.health.as_ref())),
+        exposed_ports: (!ports.is_empty()).then_some(ports),
+        host_config: Some(host_config(request)),
+        networking_config: networking(&request.network),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn host_config(request: &ContainerRequest) -> HostConfig {
+    let live = &request.live;
+    let joins = match &request.network {
+        NetworkRef::Joins(name) => Some(format!("container:{name}")),
+        _ => None,
+    };
+    let network_mode = match &request.network {
+        NetworkRef::Default => None,
+        NetworkRef::Named { name, .. } => Some(name.clone()),
+        NetworkRef::Joins(_) => joins.clone(),
+    };
+    let ipc_mode = joins.or_else(|| request.shareable_ipc.then(|| "shareable".to_owned()));
+    let ulimits = request
+        .ulimits
+        .iter()
+        .map(|(name, (soft, hard))| ResourcesUlimits {
+            name: Some(name.clone()),
+            soft: Some(*soft),
+            hard: Some(*hard),
+        });
+    HostConfig {
+        cpu_shares: set(live.cpu_shares),
+        nano_cpus: set(live.nano_cpus),
+        memory: set(live.memory),
+        // No swap beyond the limit: a container that outgrows it is killed, not slowed.
+        memory_swap: set(live.memory),
+        memory_reservation: set(live.memory_reservation),
+        restart_policy: Some(restart(&live.restart)),
+        network_mode,
+        ipc_mode,
+        port_bindings: bindings(&request.publish),
+        ulimits: (!request.ulimits.is_empty()).then(|| ulimits.collect()),
+        mounts: mounts(request),
+        security_opt: Some(vec!["no-new-privileges".to_owned()]),
+        ..HostConfig::default()
+    }
+}
+
+/// Typed mounts and not `Binds`: a bind whose source is missing is then refused, where `Binds`
+/// would make an empty folder on the host.
+fn mounts(request: &ContainerRequest) -> Option<Vec<Mount>> {
+    let mount = |(target, mount): (&String, &MountRequest)| {
+        let (typ, source) = match &mount.source {
+            MountFrom::Volume(name) => (MountType::VOLUME, name),
+            MountFrom::HostPath(path) => (MountType::BIND, path),
+        };
+        Mount {
+            target: Some(target.clone()),
+            source: Some(source.clone()),
+            typ: Some(typ),
+            read_only: Some(mount.read_only),
+            ..Mount::default()
+        }
+    };
+    (!request.mounts.is_empty()).then(|| request.mounts.iter().map(mount).collect())
+}
+
+fn networking(network: &NetworkRef) -> Option<NetworkingConfig> {
+    let NetworkRef::Named { name, aliases } = network else {
+        return None;
+    };
+    let endpoint = EndpointSettings {
+        aliases: Some(aliases.clone()),
+        ..EndpointSettings::default()
+    };
+    Some(NetworkingConfig {
+        endpoints_config: Some(HashMap::from([(name.clone(), endpoint)])),
+    })
+}
+
+fn port_key(port: &PublishedPort) -> String {
+    format!("{}/{}", port.container, port.protocol)
+}
+
+fn bindings(ports: &[PublishedPort]) -> Option<PortMap> {
+    let mut map = PortMap::new();
+    for port in ports {
+        let binding = PortBinding {
+            host_ip: port.host.ip.map(|ip| ip.to_string()),
+            host_port: Some(port.host.port.to_string()),
+        };
+        map.entry(port_key(port))
+            .or_default()
+            .get_or_insert_default()
+            .push(binding);
+    }
+    (!map.is_empty()).then_some(map)
+}
+
+/// Without a check of its own a container must not inherit its image's: what it means would hang
+/// on what the image says.
+fn health(request: Option<&HealthRequest>) -> HealthConfig {
+    let Some(request) = request else {
+        return HealthConfig {
+            test: Some(vec!["NONE".to_owned()]),
+            ..HealthConfig::default()
+        };
+    };
+    let mut test = vec!["CMD".to_owned()];
+    test.extend(request.command.iter().cloned());
+    HealthConfig {
+        test: Some(test),
+        interval: Some(nanos(request.every_ms)),
+        timeout: Some(nanos(request.timeout_ms)),
+        start_period: Some(nanos(request.delay_ms)),
+        retries: Some(i64::from(request.failures)),
+        start_interval: None,
+    }
+}
+
+fn restart(word: &str) -> RestartPolicy {
+    let name = match word {
+        "always" => RestartPolicyNameEnum::ALWAYS,
+        "unless-stopped" => RestartPolicyNameEnum::UNLESS_STOPPED,
+        "on-failure" => RestartPolicyNameEnum::ON_FAILURE,
+        _ => RestartPolicyNameEnum::NO,
+    };
+    RestartPolicy {
+        name: Some(name),
+        maximum_retry_count: None,
+    }
+}
+
+/// The body of an update call: all of it, so that what is no longer asked for is unset.
+pub(crate) fn update(live: &Live) -> ContainerUpdateBody {
+    ContainerUpdateBody {
+        cpu_shares: Some(signed(live.cpu_shares)),
+        nano_cpus: Some(signed(live.nano_cpus)),
+        memory: Some(signed(live.memory)),
+        memory_swap: Some(if live.memory == 0 {
+            -1
+        } else {
+            signed(live.memory)
+        }),
+        memory_reservation: Some(signed(live.memory_reservation)),
+        restart_policy: Some(restart(&live.restart)),
+        ..ContainerUpdateBody::default()
+    }
+}
+
+fn set(value: u64) -> Option<i64> {
+    (value != 0).then(|| signed(value))
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn nanos(millis: u64) -> i64 {
+    signed(millis.saturating_mul(1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_asked_for_is_left_to_the_daemon() {
+        let request = ContainerRequest {
+            name: "a".into(),
+            image: "b:1".into(),
+            ..Default::default()
+        };
+        let value = serde_json::to_value(body(&request)).unwrap_or_default();
+        assert_eq!(
+            value,
+            serde_json::json!({
+                "Env": [], "Image": "b:1", "Labels": {},
+                "Healthcheck": {"Test": ["NONE"]},
+                "HostConfig": {
+                    "RestartPolicy": {"Name": "no"},
+                    "SecurityOpt": ["no-new-privileges"],
+                },
+            }),
+        );
+    }
+
+    #[test]
+    fn a_joiner_has_network_and_ipc_of_its_infra() {
+        let network = NetworkRef::Joins("c.p".to_owned());
+        let request = ContainerRequest {
+            network,
+            shareable_ipc: true,
+            ..Default::default()
+        };
+        let host = host_config(&request);
+        assert_eq!(host.network_mode.as_deref(), Some("container:c.p"));
+        assert_eq!(host.ipc_mode.as_deref(), Some("container:c.p"));
+    }
+}

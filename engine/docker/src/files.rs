@@ -1,0 +1,229 @@
+//! Files in containers: the archive that writes them, the record kept beside them, and reading it
+//! back. The record says what was written, so that a file is compared by its hash and never read.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use tally_graph::{FileContent, FileSpec};
+use tally_reconcile::labels::FILES_RECORD;
+
+use crate::{FileToWrite, HostError};
+
+/// The largest archive that is read from a container: records and user databases are small.
+pub(crate) const READ_CAP_BYTES: usize = 4 << 20;
+
+/// The record of written files, by path. It says nothing of what happens on a change: that is the
+/// spec's to say, and no part of what was written.
+#[must_use]
+pub fn record(files: &[FileToWrite]) -> BTreeMap<String, FileSpec> {
+    let spec = |file: &FileToWrite| FileSpec {
+        content: FileContent(file.content.clone()).hash(),
+        mode: file.mode,
+        owner: file.owner.clone(),
+        on_change: None,
+    };
+    files
+        .iter()
+        .map(|file| (file.path.clone(), spec(file)))
+        .collect()
+}
+
+/// Reads a record; what cannot be read is as good as none, and the files are written again.
+pub(crate) fn parse_record(bytes: &[u8]) -> Option<BTreeMap<String, FileSpec>> {
+    serde_json::from_slice(bytes).ok()
+}
+
+/// Whether an owner is given by a name, which only the container's user database knows.
+pub(crate) fn needs_names(files: &[FileToWrite]) -> bool {
+    let is_name = |part: &str| part.parse::<u64>().is_err();
+    files.iter().any(|file| file.owner.split(':').any(is_name))
+}
+
+/// The users and groups of a container.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
+    /// `/etc/passwd`.
+    pub passwd: String,
+    /// `/etc/group`.
+    pub group: String,
+}
+
+impl Names {
+    /// The numbers of `user`, `uid`, `user:group` or `uid:gid`. The group of a user without one is
+    /// the user's own, and that of a bare number is the number's in `/etc/passwd`, else 0: as
+    /// Docker does it for `--user`.
+    fn resolve(&self, owner: &str) -> Result<(u64, u64), HostError> {
+        let (user, group) = match owner.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (owner, None),
+        };
+        let field = |line: &str, at: usize| line.split(':').nth(at).map(str::to_owned);
+        let number = |line: &str, at: usize| field(line, at)?.parse::<u64>().ok();
+        let by_name = |text: &str, name: &str| {
+            text.lines()
+                .find(|line| field(line, 0).as_deref() == Some(name))
+                .map(str::to_owned)
+        };
+        let (uid, own_group) = match user.parse::<u64>() {
+            Ok(uid) => {
+                let line = self
+                    .passwd
+                    .lines()
+                    .find(|line| number(line, 2) == Some(uid));
+                (uid, line.and_then(|line| number(line, 3)).unwrap_or(0))
+            }
+            Err(_) => {
+                let line = by_name(&self.passwd, user).ok_or_else(|| unknown("user", user))?;
+                let uid = number(&line, 2).ok_or_else(|| unknown("user", user))?;
+                (uid, number(&line, 3).unwrap_or(0))
+            }
+        };
+        let gid = match group.map(|group| (group, group.parse::<u64>())) {
+            None => own_group,
+            Some((_, Ok(gid))) => gid,
+            Some((name, Err(_))) => by_name(&self.group, name)
+                .and_then(|line| number(&line, 2))
+                .ok_or_else(|| unknown("group", name))?,
+        };
+        Ok((uid, gid))
+    }
+}
+
+fn unknown(what: &str, name: &str) -> HostError {
+    HostError::Refused {
+        status: 0,
+        message: format!(
+            "the container's image knows no {what} `{name}`, which a file is owned by"
+        ),
+    }
+}
+
+/// The archive that writes files and their record in one call. Folders on the way are made by the
+/// daemon where they are missing; naming them here would change those that are there.
+pub(crate) fn archive(files: &[FileToWrite], names: &Names) -> Result<Vec<u8>, HostError> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for file in files {
+        let (uid, gid) = names.resolve(&file.owner)?;
+        append(
+            &mut builder,
+            &file.path,
+            &file.content,
+            file.mode,
+            (uid, gid),
+        )?;
+    }
+    let record = serde_json::to_vec(&record(files)).map_err(|error| broken(&error))?;
+    append(&mut builder, FILES_RECORD, &record, 0o444, (0, 0))?;
+    builder.into_inner().map_err(|error| broken(&error))
+}
+
+fn append(
+    builder: &mut tar::Builder<Vec<u8>>,
+    path: &str,
+    content: &[u8],
+    mode: u32,
+    (uid, gid): (u64, u64),
+) -> Result<(), HostError> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_mode(mode);
+    header.set_uid(uid);
+    header.set_gid(gid);
+    header.set_size(content.len() as u64);
+    builder
+        .append_data(&mut header, path.trim_start_matches('/'), content)
+        .map_err(|error| broken(&error))
+}
+
+fn broken(error: &dyn std::fmt::Display) -> HostError {
+    HostError::Broken(format!("the archive of files could not be made: {error}"))
+}
+
+/// The first regular file of an archive, as reading a path of a container gives it.
+pub(crate) fn first_file(archive: &[u8]) -> Option<Vec<u8>> {
+    let mut archive = tar::Archive::new(archive);
+    for entry in archive.entries().ok()? {
+        let entry = entry.ok()?;
+        if entry.header().entry_type().is_file() {
+            let mut bytes = Vec::new();
+            entry
+                .take(READ_CAP_BYTES as u64)
+                .read_to_end(&mut bytes)
+                .ok()?;
+            return Some(bytes);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, owner: &str) -> FileToWrite {
+        FileToWrite {
+            path: path.into(),
+            content: b"hi".to_vec(),
+            mode: 0o640,
+            owner: owner.into(),
+        }
+    }
+
+    #[test]
+    fn owners_are_resolved_by_the_containers_own_database() {
+        let names = Names {
+            passwd: "root:x:0:0::/:/bin/sh\nredis:x:101:102::/:/bin/sh\n".into(),
+            group: "root:x:0:\ndata:x:33:\n".into(),
+        };
+        for (owner, expected) in [
+            ("0", Some((0, 0))),
+            ("redis", Some((101, 102))),
+            ("101", Some((101, 102))),
+            ("5000", Some((5000, 0))),
+            ("redis:data", Some((101, 33))),
+            ("7:8", Some((7, 8))),
+            ("nobody", None),
+            ("root:nogroup", None),
+        ] {
+            assert_eq!(names.resolve(owner).ok(), expected, "{owner}");
+        }
+        assert!(needs_names(&[file("/a", "0"), file("/b", "redis")]));
+        assert!(!needs_names(&[file("/a", "0"), file("/b", "1:2")]));
+    }
+
+    #[test]
+    fn what_is_written_is_what_the_record_says() {
+        let files = [file("/etc/app/a.conf", "7:8")];
+        let bytes = archive(&files, &Names::default()).unwrap_or_default();
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let mut seen = Vec::new();
+        for entry in archive.entries().into_iter().flatten().flatten() {
+            let header = entry.header();
+            let path = entry
+                .path()
+                .map(|path| path.display().to_string())
+                .unwrap_or_default();
+            seen.push((
+                path,
+                header.mode().ok(),
+                header.uid().ok(),
+                header.gid().ok(),
+            ));
+        }
+        assert_eq!(
+            seen,
+            [
+                ("etc/app/a.conf".to_owned(), Some(0o640), Some(7), Some(8)),
+                (
+                    ".tally/files.json".to_owned(),
+                    Some(0o444),
+                    Some(0),
+                    Some(0)
+                ),
+            ],
+        );
+        assert_eq!(first_file(&bytes).as_deref(), Some(b"hi".as_slice()));
+        let json = serde_json::to_vec(&record(&files)).unwrap_or_default();
+        assert_eq!(parse_record(&json), Some(record(&files)));
+    }
+}

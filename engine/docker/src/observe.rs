@@ -1,0 +1,88 @@
+//! Seeing what is on the hosts: lists once, then inspects our own, many at once under a bound.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
+use tally_reconcile::labels;
+use tally_reconcile::observed::{HostState, HostView, Observed, ObservedContainer};
+
+use crate::{HostError, HostRead};
+
+/// So many inspections of one host at once.
+const AT_ONCE: usize = 16;
+
+/// Sees what is on all hosts at once. A host that does not answer is `Unknown` and delays nothing
+/// on the others.
+pub async fn observe(hosts: &[Arc<dyn HostRead>], cluster: &str) -> Observed {
+    let views = hosts.iter().map(|host| async {
+        let view = match observe_host(host.as_ref(), cluster).await {
+            Ok(state) => HostView::Ready(Box::new(state)),
+            Err(error) => HostView::Unknown {
+                reason: error.to_string(),
+            },
+        };
+        (host.name().to_owned(), view)
+    });
+    Observed {
+        hosts: future::join_all(views).await.into_iter().collect(),
+    }
+}
+
+/// Sees what is on one host. Half a view is none: a list that fails fails the whole.
+///
+/// # Errors
+/// What the first call that failed said.
+pub async fn observe_host(host: &dyn HostRead, cluster: &str) -> Result<HostState, HostError> {
+    let containers = async {
+        let listed = host.containers().await?;
+        inspect_ours(host, cluster, listed).await
+    };
+    let (engine, containers, volumes, networks, images) = futures_util::try_join!(
+        host.engine(),
+        containers,
+        host.volumes(),
+        host.networks(),
+        host.images(),
+    )?;
+    Ok(HostState {
+        engine,
+        containers,
+        volumes,
+        networks,
+        images,
+    })
+}
+
+async fn inspect_ours(
+    host: &dyn HostRead,
+    cluster: &str,
+    listed: Vec<ObservedContainer>,
+) -> Result<Vec<ObservedContainer>, HostError> {
+    let looks = listed
+        .into_iter()
+        .map(|container| look(host, cluster, container));
+    let found: Vec<Option<ObservedContainer>> =
+        stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// A foreign container as the list showed it, one of ours with its details; `None` for one that
+/// has gone since.
+async fn look(
+    host: &dyn HostRead,
+    cluster: &str,
+    listed: ObservedContainer,
+) -> Result<Option<ObservedContainer>, HostError> {
+    let label = |name: &str| listed.labels.get(name).map(String::as_str);
+    if label(labels::CLUSTER) != Some(cluster) {
+        return Ok(Some(listed));
+    }
+    let with_files = label(labels::FILES) == Some("1");
+    let seen = host.container(&listed.id, with_files).await?;
+    Ok(seen.map(|(inspected, details)| ObservedContainer {
+        details: Some(details),
+        // The list's image is an ID once a tag has moved on; inspecting keeps the name. The
+        // state is the newer one.
+        ..inspected
+    }))
+}

@@ -1,0 +1,278 @@
+//! Fetching images, with progress, credentials and a bounded number of tries.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bollard::auth::DockerCredentials;
+use bollard::models::CreateImageInfo;
+use bollard::query_parameters::CreateImageOptions;
+use futures_util::StreamExt as _;
+use tally_graph::ImageRef;
+
+use crate::classify::{Call, classify};
+use crate::connect::{DockerHost, within};
+use crate::{HostError, PullProgress, credentials};
+
+/// So many tries in all.
+const TRIES: u32 = 3;
+/// The longest wait between two tries, whatever a registry asks for.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// More layers than any image has: what a daemon says is bounded.
+const MOST_LAYERS: usize = 1_000;
+
+/// Fetches an image.
+pub(crate) async fn pull(
+    host: &DockerHost,
+    image: &str,
+    progress: &(dyn Fn(PullProgress) + Send + Sync),
+) -> Result<(), HostError> {
+    let whole = async {
+        let credentials = credentials_for(image).await?;
+        let mut backoff = host.options.pull_backoff;
+        for tries_left in (0..TRIES).rev() {
+            match once(host, image, credentials.clone(), progress).await {
+                Err(error) if tries_left > 0 && worth_another_try(&error) => {
+                    let asked = retry_after(&error.to_string());
+                    tokio::time::sleep(asked.unwrap_or(backoff).min(LONGEST_WAIT)).await;
+                    backoff *= 2;
+                }
+                other => return other,
+            }
+        }
+        Ok(())
+    };
+    within("pull", host.options.pull_total, whole).await?
+}
+
+async fn credentials_for(image: &str) -> Result<Option<DockerCredentials>, HostError> {
+    let Ok(image) = ImageRef::parse(image) else {
+        return Ok(None);
+    };
+    let Some(folder) = credentials::config_folder() else {
+        return Ok(None);
+    };
+    let found = credentials::find(&folder, image.registry_host()).await?;
+    Ok(found.map(|found| {
+        let token = found.username.is_empty();
+        DockerCredentials {
+            username: (!token).then_some(found.username),
+            password: (!token).then(|| found.secret.clone()),
+            identitytoken: token.then_some(found.secret),
+            serveraddress: Some(found.server),
+            ..DockerCredentials::default()
+        }
+    }))
+}
+
+async fn once(
+    host: &DockerHost,
+    image: &str,
+    credentials: Option<DockerCredentials>,
+    progress: &(dyn Fn(PullProgress) + Send + Sync),
+) -> Result<(), HostError> {
+    let call = Call {
+        name: "pull",
+        address: &host.address,
+        image: Some(image),
+    };
+    let options = CreateImageOptions {
+        from_image: Some(image.to_owned()),
+        ..CreateImageOptions::default()
+    };
+    let mut stream = host.docker.create_image(Some(options), None, credentials);
+    let mut layers = Layers::default();
+    while let Some(info) = within("pull", host.options.pull_idle, stream.next()).await? {
+        let info = info.map_err(|error| classify(call, error))?;
+        if layers.add(&info) {
+            progress(layers.sum());
+        }
+    }
+    Ok(())
+}
+
+/// What is known of each layer.
+#[derive(Default)]
+struct Layers(BTreeMap<String, Layer>);
+
+#[derive(Default)]
+struct Layer {
+    done: bool,
+    bytes: u64,
+    total: u64,
+}
+
+impl Layers {
+    /// Takes in a message; whether it was about a layer.
+    fn add(&mut self, info: &CreateImageInfo) -> bool {
+        let (Some(id), Some(status)) = (&info.id, &info.status) else {
+            return false;
+        };
+        let known = matches!(
+            status.as_str(),
+            "Pulling fs layer"
+                | "Waiting"
+                | "Downloading"
+                | "Verifying Checksum"
+                | "Download complete"
+                | "Extracting"
+                | "Pull complete"
+                | "Already exists"
+        );
+        if !known || (self.0.len() >= MOST_LAYERS && !self.0.contains_key(id)) {
+            return false;
+        }
+        let layer = self.0.entry(id.clone()).or_default();
+        let detail = info.progress_detail.clone().unwrap_or_default();
+        let bytes = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
+        match status.as_str() {
+            "Downloading" => {
+                layer.bytes = bytes(detail.current).unwrap_or(layer.bytes);
+                layer.total = bytes(detail.total).unwrap_or(layer.total);
+            }
+            "Download complete" | "Extracting" => layer.bytes = layer.total,
+            "Pull complete" | "Already exists" => {
+                layer.bytes = layer.total;
+                layer.done = true;
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn sum(&self) -> PullProgress {
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        PullProgress {
+            layers_done: count(self.0.values().filter(|layer| layer.done).count()),
+            layers: count(self.0.len()),
+            bytes: self.0.values().map(|layer| layer.bytes).sum(),
+            bytes_total: self.0.values().map(|layer| layer.total).sum(),
+        }
+    }
+}
+
+/// The registry is busy or broken for the moment, or the stream broke off. That an image is
+/// missing or may not be had does not change by asking again.
+fn worth_another_try(error: &HostError) -> bool {
+    let message = match error {
+        HostError::Broken(_) => return true,
+        HostError::Image {
+            missing: false,
+            message,
+            ..
+        } => message.to_lowercase(),
+        _ => return false,
+    };
+    [
+        "toomanyrequests",
+        "too many requests",
+        "unexpected http status: 5",
+        "unexpected status code 5",
+        "unexpected status from get request",
+        "internal server error",
+        "bad gateway",
+        "service unavailable",
+        "gateway timeout",
+        "unexpected eof",
+        "connection reset by peer",
+    ]
+    .iter()
+    .any(|saying| message.contains(saying))
+}
+
+/// The wait that a registry asks for, where the engine passes it on: `retry-after: 1.5s`, or a
+/// bare number of seconds.
+fn retry_after(message: &str) -> Option<Duration> {
+    let lower = message.to_lowercase();
+    let (_, after) = lower.split_once("retry-after: ")?;
+    let word = after.split([',', ' ', ';']).next()?;
+    let split = word
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(word.len());
+    let (number, unit) = word.split_at(split);
+    let factor = match unit {
+        "" | "s" => 1.0,
+        "ms" => 1e-3,
+        "µs" | "us" => 1e-6,
+        "m" => 60.0,
+        _ => return None,
+    };
+    let seconds = number.parse::<f64>().ok()? * factor;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_change_is_tried_again() {
+        let image = |missing, message: &str| HostError::Image {
+            image: "a:1".into(),
+            missing,
+            message: message.into(),
+        };
+        for (error, again) in [
+            (
+                image(
+                    false,
+                    "toomanyrequests: You have reached your pull rate limit",
+                ),
+                true,
+            ),
+            (
+                image(
+                    false,
+                    "received unexpected HTTP status: 503 Service Unavailable",
+                ),
+                true,
+            ),
+            (image(false, "unexpected EOF"), true),
+            (image(false, "unauthorized: authentication required"), false),
+            (
+                image(false, "dial tcp: lookup nowhere: no such host"),
+                false,
+            ),
+            (image(true, "manifest unknown"), false),
+            (HostError::Broken("x".into()), true),
+            (HostError::NotFound("x".into()), false),
+        ] {
+            assert_eq!(worth_another_try(&error), again, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wait_that_is_asked_for_is_read() {
+        for (message, expected) in [
+            (
+                "toomanyrequests: retry-after: 171.5µs, allowed: 44000/minute",
+                Some(0),
+            ),
+            ("429 Retry-After: 30", Some(30_000)),
+            ("retry-after: 1.5s", Some(1_500)),
+            ("retry-after: soon", None),
+            ("nothing", None),
+        ] {
+            let found = retry_after(message).map(|wait| wait.as_millis());
+            assert_eq!(found, expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn progress_adds_layers_up() {
+        let message = |id: &str, status: &str, current, total| CreateImageInfo {
+            id: Some(id.into()),
+            status: Some(status.into()),
+            progress_detail: Some(bollard::models::ProgressDetail { current, total }),
+            ..Default::default()
+        };
+        let mut layers = Layers::default();
+        assert!(!layers.add(&message("1.27", "Pulling from library/nginx", None, None)));
+        layers.add(&message("a", "Downloading", Some(5), Some(10)));
+        layers.add(&message("b", "Already exists", None, None));
+        let sum = layers.sum();
+        assert_eq!(
+            (sum.layers_done, sum.layers, sum.bytes, sum.bytes_total),
+            (1, 2, 5, 10)
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! The reading half of a real host.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::errors::Error;
+use bollard::query_parameters::{
+    DownloadFromContainerOptions, InspectContainerOptions, ListContainersOptions,
+    ListImagesOptions, ListNetworksOptions, ListVolumesOptions,
+};
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use tally_graph::{Bytes, FileSpec};
+use tally_reconcile::labels::FILES_RECORD;
+use tally_reconcile::observed::{
+    ContainerDetails, Engine, ObservedContainer, ObservedNetwork, ObservedVolume,
+};
+
+use crate::classify::{Call, classify};
+use crate::connect::{DockerHost, within};
+use crate::{HostError, HostRead, LogChunk, LogRequest, clean, convert, files, stream};
+
+impl DockerHost {
+    /// Makes a call under a deadline and gives its error our kind.
+    pub(crate) async fn call<T>(
+        &self,
+        name: &'static str,
+        after: Duration,
+        future: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Result<T, HostError> {
+        self.call_about(name, None, after, future).await
+    }
+
+    /// As [`Self::call`], for a call about an image.
+    pub(crate) async fn call_about<T>(
+        &self,
+        name: &'static str,
+        image: Option<&str>,
+        after: Duration,
+        future: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Result<T, HostError> {
+        let call = Call {
+            name,
+            address: &self.address,
+            image,
+        };
+        within(name, after, future)
+            .await?
+            .map_err(|error| classify(call, error))
+    }
+
+    /// The first file at a path of a container; `None` when there is none, or no container.
+    pub(crate) async fn read_file(
+        &self,
+        id: &str,
+        path: &str,
+    ) -> Result<Option<Vec<u8>>, HostError> {
+        let options = DownloadFromContainerOptions {
+            path: path.to_owned(),
+        };
+        let read = async {
+            let mut body = self.docker.download_from_container(id, Some(options));
+            let mut archive = Vec::new();
+            while let Some(part) = body.next().await {
+                archive.extend_from_slice(&part?);
+                if archive.len() > files::READ_CAP_BYTES {
+                    break;
+                }
+            }
+            Ok(archive)
+        };
+        match self.call("read a file", self.options.read, read).await {
+            Ok(archive) => Ok(files::first_file(&archive)),
+            Err(HostError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn record(&self, id: &str) -> Result<Option<BTreeMap<String, FileSpec>>, HostError> {
+        let bytes = self.read_file(id, FILES_RECORD).await?;
+        Ok(bytes.and_then(|bytes| files::parse_record(&bytes)))
+    }
+}
+
+#[async_trait]
+impl HostRead for DockerHost {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn engine(&self) -> Result<Engine, HostError> {
+        let info = self
+            .call("info", self.options.read, self.docker.info())
+            .await?;
+        Ok(Engine {
+            id: clean::line(&info.id.unwrap_or_default()),
+            version: clean::line(&self.engine_version),
+            api_version: self.api_version.clone(),
+            os: clean::line(&self.os),
+            arch: clean::line(&self.arch),
+            cpus: info
+                .ncpu
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or(0),
+            memory: Bytes(
+                info.mem_total
+                    .and_then(|bytes| u64::try_from(bytes).ok())
+                    .unwrap_or(0),
+            ),
+            simulated: false,
+        })
+    }
+
+    async fn containers(&self) -> Result<Vec<ObservedContainer>, HostError> {
+        let options = ListContainersOptions {
+            all: true,
+            ..Default::default()
+        };
+        let list = self.docker.list_containers(Some(options));
+        let list = self
+            .call("list containers", self.options.read, list)
+            .await?;
+        Ok(list.into_iter().filter_map(convert::container).collect())
+    }
+
+    async fn container(
+        &self,
+        id: &str,
+        with_files: bool,
+    ) -> Result<Option<(ObservedContainer, ContainerDetails)>, HostError> {
+        let inspect = self
+            .docker
+            .inspect_container(id, None::<InspectContainerOptions>);
+        let inspect = self.call("inspect container", self.options.read, inspect);
+        let record = async {
+            if with_files {
+                self.record(id).await
+            } else {
+                Ok(None)
+            }
+        };
+        let (inspected, record) = futures_util::join!(inspect, record);
+        let inspected = match inspected {
+            Ok(inspected) => inspected,
+            Err(HostError::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let record = record?;
+        Ok(
+            convert::inspected(inspected).map(|(container, mut details)| {
+                details.files = record;
+                (container, details)
+            }),
+        )
+    }
+
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>, HostError> {
+        let list = self.docker.list_volumes(None::<ListVolumesOptions>);
+        let list = self.call("list volumes", self.options.read, list).await?;
+        Ok(list
+            .volumes
+            .unwrap_or_default()
+            .into_iter()
+            .map(convert::volume)
+            .collect())
+    }
+
+    async fn networks(&self) -> Result<Vec<ObservedNetwork>, HostError> {
+        let list = self.docker.list_networks(None::<ListNetworksOptions>);
+        let list = self.call("list networks", self.options.read, list).await?;
+        Ok(list.into_iter().filter_map(convert::network).collect())
+    }
+
+    async fn images(&self) -> Result<BTreeMap<String, String>, HostError> {
+        let list = self.docker.list_images(None::<ListImagesOptions>);
+        let list = self.call("list images", self.options.read, list).await?;
+        Ok(convert::images(list))
+    }
+
+    async fn logs(
+        &self,
+        id: &str,
+        request: LogRequest,
+    ) -> Result<BoxStream<'static, Result<LogChunk, HostError>>, HostError> {
+        Ok(stream::logs(self, id, request))
+    }
+}

@@ -1,0 +1,143 @@
+//! What comes as a stream: logs, and the output of commands.
+
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::errors::Error;
+use bollard::exec::StartExecOptions;
+use bollard::exec::StartExecResults;
+use bollard::models::ExecConfig;
+use bollard::query_parameters::LogsOptions;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt as _};
+
+use crate::classify::{Call, classify};
+use crate::connect::{DockerHost, within};
+use crate::{ExecRequest, ExecSession, HostError, LogChunk, LogRequest};
+
+type Chunks = BoxStream<'static, Result<LogChunk, HostError>>;
+
+/// A container's output. What is wrong with the container shows in the first piece.
+pub(crate) fn logs(host: &DockerHost, id: &str, request: LogRequest) -> Chunks {
+    let options = LogsOptions {
+        follow: request.follow,
+        stdout: true,
+        stderr: true,
+        timestamps: request.timestamps,
+        tail: request
+            .tail
+            .map_or_else(|| "all".to_owned(), |lines| lines.to_string()),
+        ..LogsOptions::default()
+    };
+    let raw = host.docker.logs(id, Some(options));
+    // Who follows waits for as long as the container is silent.
+    let idle = (!request.follow).then_some(host.options.read);
+    chunks("logs", host.address.clone(), idle, raw)
+}
+
+fn chunks(
+    name: &'static str,
+    address: String,
+    idle: Option<Duration>,
+    raw: impl Stream<Item = Result<LogOutput, Error>> + Send + 'static,
+) -> Chunks {
+    // The stream ends with its first error.
+    let state = Some(Box::pin(raw));
+    let pieces = stream::unfold(state, move |state| {
+        let address = address.clone();
+        async move {
+            let mut raw = state?;
+            let next = match idle {
+                Some(after) => within(name, after, raw.next()).await,
+                None => Ok(raw.next().await),
+            };
+            match next {
+                Err(error) => Some((Err(error), None)),
+                Ok(None) => None,
+                Ok(Some(Err(error))) => {
+                    let call = Call {
+                        name,
+                        address: &address,
+                        image: None,
+                    };
+                    Some((Err(classify(call, error)), None))
+                }
+                Ok(Some(Ok(output))) => {
+                    let stderr = matches!(output, LogOutput::StdErr { .. });
+                    let bytes = output.into_bytes().to_vec();
+                    Some((Ok(LogChunk { stderr, bytes }), Some(raw)))
+                }
+            }
+        }
+    });
+    pieces.boxed()
+}
+
+/// Runs a command in a container.
+pub(crate) async fn exec(
+    host: &DockerHost,
+    id: &str,
+    request: &ExecRequest,
+) -> Result<ExecSession, HostError> {
+    let config = ExecConfig {
+        attach_stdin: Some(request.stdin),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        tty: Some(request.tty),
+        cmd: Some(request.command.clone()),
+        ..ExecConfig::default()
+    };
+    let limit = host.options.mutate;
+    let made = host
+        .call("make an exec", limit, host.docker.create_exec(id, config))
+        .await?;
+    let options = StartExecOptions {
+        detach: false,
+        tty: request.tty,
+        output_capacity: None,
+    };
+    let start = host.docker.start_exec(&made.id, Some(options));
+    let started = host.call("start an exec", limit, start).await?;
+    let StartExecResults::Attached { output, input } = started else {
+        return Err(HostError::Broken(
+            "the engine did not attach to the command".to_owned(),
+        ));
+    };
+    if let Some((columns, rows)) = request.size.filter(|_| request.tty) {
+        // A terminal of the wrong size is no reason to stop.
+        let _ = resize(host, &made.id, columns, rows).await;
+    }
+    Ok(ExecSession {
+        output: chunks("exec", host.address.clone(), None, output),
+        input: request.stdin.then_some(input),
+        id: made.id,
+    })
+}
+
+/// How a command ended; `None` while it runs.
+pub(crate) async fn exit_code(host: &DockerHost, id: &str) -> Result<Option<i64>, HostError> {
+    let inspect = host.docker.inspect_exec(id);
+    let shown = host
+        .call("inspect an exec", host.options.read, inspect)
+        .await?;
+    if shown.running == Some(true) {
+        Ok(None)
+    } else {
+        Ok(shown.exit_code)
+    }
+}
+
+/// Tells a command its terminal's new size.
+pub(crate) async fn resize(
+    host: &DockerHost,
+    id: &str,
+    columns: u16,
+    rows: u16,
+) -> Result<(), HostError> {
+    let size = bollard::exec::ResizeExecOptions {
+        height: rows,
+        width: columns,
+    };
+    let resize = host.docker.resize_exec(id, size);
+    host.call("resize an exec", host.options.read, resize).await
+}

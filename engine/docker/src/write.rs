@@ -1,0 +1,221 @@
+//! The changing half of a real host.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::body_full;
+use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
+use bollard::query_parameters::{
+    CreateContainerOptions, KillContainerOptions, RemoveContainerOptions, RemoveVolumeOptions,
+    RestartContainerOptions, StartContainerOptions, StopContainerOptions, UploadToContainerOptions,
+};
+use tally_reconcile::observed::Live;
+use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
+
+use crate::connect::DockerHost;
+use crate::{
+    ExecRequest, ExecSession, FileToWrite, Host, HostError, PullProgress, create, files, infra,
+    pull, stream,
+};
+
+impl DockerHost {
+    /// The deadline of a call that waits for a container to stop. Without a grace of ours it is
+    /// the container's own, which a stop's caller need not know: 120 s cover Docker's default.
+    fn stop_deadline(&self, grace: Option<Duration>) -> Duration {
+        grace.map_or(self.options.mutate, |grace| grace + self.options.stop_extra)
+    }
+
+    async fn names(&self, id: &str, files: &[FileToWrite]) -> Result<files::Names, HostError> {
+        if !files::needs_names(files) {
+            return Ok(files::Names::default());
+        }
+        let text = |bytes: Option<Vec<u8>>| {
+            String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+        };
+        Ok(files::Names {
+            passwd: text(self.read_file(id, "/etc/passwd").await?),
+            group: text(self.read_file(id, "/etc/group").await?),
+        })
+    }
+}
+
+/// 404 where being gone is what was wanted.
+fn gone_is_fine(result: Result<(), HostError>) -> Result<(), HostError> {
+    match result {
+        Err(HostError::NotFound(_)) => Ok(()),
+        other => other,
+    }
+}
+
+fn seconds(grace: Option<Duration>) -> Option<i32> {
+    grace.map(|grace| i32::try_from(grace.as_secs()).unwrap_or(i32::MAX))
+}
+
+#[async_trait]
+impl Host for DockerHost {
+    async fn pull(
+        &self,
+        image: &str,
+        progress: &(dyn Fn(PullProgress) + Send + Sync),
+    ) -> Result<(), HostError> {
+        pull::pull(self, image, progress).await
+    }
+
+    async fn load_infra_image(&self) -> Result<(), HostError> {
+        infra::load(self).await
+    }
+
+    async fn create_network(&self, request: &NetworkRequest) -> Result<String, HostError> {
+        let body = NetworkCreateRequest {
+            name: request.name.clone(),
+            driver: Some("bridge".to_owned()),
+            labels: Some(request.labels.clone().into_iter().collect()),
+            ..NetworkCreateRequest::default()
+        };
+        let create = self.docker.create_network(body);
+        Ok(self
+            .call("create network", self.options.mutate, create)
+            .await?
+            .id)
+    }
+
+    async fn remove_network(&self, id: &str) -> Result<(), HostError> {
+        let remove = self.docker.remove_network(id);
+        gone_is_fine(
+            self.call("remove network", self.options.mutate, remove)
+                .await,
+        )
+    }
+
+    async fn create_volume(&self, request: &VolumeRequest) -> Result<(), HostError> {
+        let body = VolumeCreateRequest {
+            name: Some(request.name.clone()),
+            labels: Some(request.labels.clone().into_iter().collect()),
+            ..VolumeCreateRequest::default()
+        };
+        let create = self.docker.create_volume(body);
+        let made = self
+            .call("create volume", self.options.mutate, create)
+            .await?;
+        // Docker answers with the volume that is there already, whoever made it.
+        let same = made.labels.len() == request.labels.len()
+            && request
+                .labels
+                .iter()
+                .all(|(key, value)| made.labels.get(key) == Some(value));
+        if same {
+            return Ok(());
+        }
+        Err(HostError::Conflict(format!(
+            "a volume named {} is there already, and its labels are not ours",
+            request.name
+        )))
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<(), HostError> {
+        let remove = self.docker.remove_volume(name, None::<RemoveVolumeOptions>);
+        gone_is_fine(
+            self.call("remove volume", self.options.mutate, remove)
+                .await,
+        )
+    }
+
+    async fn create_container(&self, request: &ContainerRequest) -> Result<String, HostError> {
+        let options = CreateContainerOptions {
+            name: Some(request.name.clone()),
+            ..Default::default()
+        };
+        let make = self
+            .docker
+            .create_container(Some(options), create::body(request));
+        let image = Some(request.image.as_str());
+        Ok(self
+            .call_about("create container", image, self.options.mutate, make)
+            .await?
+            .id)
+    }
+
+    async fn write_files(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError> {
+        let archive = files::archive(files, &self.names(id, files).await?)?;
+        // Owners are the archive's: Docker's own default for this call.
+        let options = UploadToContainerOptions {
+            path: "/".to_owned(),
+            ..Default::default()
+        };
+        let upload = self
+            .docker
+            .upload_to_container(id, Some(options), body_full(archive.into()));
+        self.call("write files", self.options.mutate, upload).await
+    }
+
+    async fn start(&self, id: &str) -> Result<(), HostError> {
+        let start = self
+            .docker
+            .start_container(id, None::<StartContainerOptions>);
+        self.call("start", self.options.mutate, start).await
+    }
+
+    async fn stop(&self, id: &str, grace: Option<Duration>) -> Result<(), HostError> {
+        let options = StopContainerOptions {
+            signal: None,
+            t: seconds(grace),
+        };
+        let stop = self.docker.stop_container(id, Some(options));
+        self.call("stop", self.stop_deadline(grace), stop).await
+    }
+
+    async fn restart(&self, id: &str, grace: Option<Duration>) -> Result<(), HostError> {
+        let options = RestartContainerOptions {
+            signal: None,
+            t: seconds(grace),
+        };
+        let restart = self.docker.restart_container(id, Some(options));
+        // It stops and starts, so it may take what both may.
+        let after = self.stop_deadline(grace) + self.options.mutate;
+        self.call("restart", after, restart).await
+    }
+
+    async fn unpause(&self, id: &str) -> Result<(), HostError> {
+        let unpause = self.docker.unpause_container(id);
+        self.call("unpause", self.options.mutate, unpause).await
+    }
+
+    async fn signal(&self, id: &str, signal: &str) -> Result<(), HostError> {
+        let options = KillContainerOptions {
+            signal: signal.to_owned(),
+        };
+        let kill = self.docker.kill_container(id, Some(options));
+        self.call("signal", self.options.mutate, kill).await
+    }
+
+    async fn update(&self, id: &str, live: &Live) -> Result<(), HostError> {
+        let update = self.docker.update_container(id, create::update(live));
+        self.call("update", self.options.mutate, update).await
+    }
+
+    async fn remove_container(&self, id: &str) -> Result<(), HostError> {
+        // Never by force: what runs is stopped first, or not removed.
+        let options = RemoveContainerOptions {
+            v: true,
+            force: false,
+            link: false,
+        };
+        let remove = self.docker.remove_container(id, Some(options));
+        gone_is_fine(
+            self.call("remove container", self.options.mutate, remove)
+                .await,
+        )
+    }
+
+    async fn exec(&self, id: &str, request: &ExecRequest) -> Result<ExecSession, HostError> {
+        stream::exec(self, id, request).await
+    }
+
+    async fn exec_exit_code(&self, exec_id: &str) -> Result<Option<i64>, HostError> {
+        stream::exit_code(self, exec_id).await
+    }
+
+    async fn exec_resize(&self, exec_id: &str, columns: u16, rows: u16) -> Result<(), HostError> {
+        stream::resize(self, exec_id, columns, rows).await
+    }
+}
