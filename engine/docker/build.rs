@@ -20,20 +20,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     rustc
         .args(["--edition=2024", "--crate-type=bin", "--crate-name=pause"])
         .args(["--target", &env::var("TARGET")?])
-        .args([
-            "-C",
-            "opt-level=z",
-            "-C",
-            "panic=abort",
-            "-C",
-            "strip=symbols",
-        ])
-        .args([
-            "-C",
-            "relocation-model=static",
-            "-C",
-            "link-arg=-nostartfiles",
-        ])
+        .args(["-C", "opt-level=z", "-C", "panic=abort", "-C", "strip=symbols"])
+        .args(["-C", "relocation-model=static", "-C", "link-arg=-nostartfiles"])
         .args(["-C", "link-arg=-nostdlib", "-C", "link-arg=-static"])
         .args(["-C", "link-arg=-Wl,--build-id=none,-z,norelro,-n"])
         .arg("-o")

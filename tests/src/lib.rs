@@ -1,1 +1,3 @@
-//! placeholder
+//! What the tests that span crates share.
+
+pub mod conformance;

@@ -20,10 +20,9 @@ pub(crate) struct Call<'a> {
 /// The kind of an error of the client.
 pub(crate) fn classify(call: Call<'_>, error: Error) -> HostError {
     match error {
-        Error::DockerResponseServerError {
-            status_code,
-            message,
-        } => answer(call, status_code, &message),
+        Error::DockerResponseServerError { status_code, message } => {
+            answer(call, status_code, &message)
+        }
         // Errors in the midst of a stream come without a status.
         Error::DockerStreamError { error } => answer(call, 500, &error),
         Error::SocketNotFoundError(path) => HostError::Unreachable {
@@ -41,11 +40,7 @@ pub(crate) fn classify(call: Call<'_>, error: Error) -> HostError {
 }
 
 fn broken(call: Call<'_>, reason: &str) -> HostError {
-    HostError::Broken(format!(
-        "the reply to `{}` broke off: {}",
-        call.name,
-        clean::line(reason)
-    ))
+    HostError::Broken(format!("the reply to `{}` broke off: {}", call.name, clean::line(reason)))
 }
 
 /// The deepest cause: the one that says what happened.
@@ -64,7 +59,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
 /// | it is about a pull, or says that an image is missing | `Image` |
 /// | it says that a port is taken | `PortTaken` |
 /// | it says that a program cannot be run | `CommandNotFound` |
-/// | 404 | `NotFound` |
+/// | 404, or it says that a container is not there | `NotFound` |
 /// | 409, or it says that the state does not allow it | `Conflict` |
 /// | all else | `Refused` |
 pub(crate) fn answer(call: Call<'_>, status: u16, message: &str) -> HostError {
@@ -74,22 +69,17 @@ pub(crate) fn answer(call: Call<'_>, status: u16, message: &str) -> HostError {
         && (call.name == "pull" || says_image_is_missing(&lower))
     {
         let missing = says_image_is_missing(&lower) || status == 404;
-        return HostError::Image {
-            image: image.to_owned(),
-            missing,
-            message,
-        };
+        return HostError::Image { image: image.to_owned(), missing, message };
     }
     if lower.contains("port is already allocated") || lower.contains("address already in use") {
-        return HostError::PortTaken {
-            port: port_in(&message),
-            message,
-        };
+        return HostError::PortTaken { port: port_in(&message), message };
     }
     if says_command_cannot_run(&lower) {
         return HostError::CommandNotFound(message);
     }
     match status {
+        // One that should be joined and is not there is answered with 400.
+        400 if lower.starts_with("no such container") => HostError::NotFound(message),
         404 => HostError::NotFound(message),
         409 => HostError::Conflict(message),
         _ if says_state_forbids(&lower) => HostError::Conflict(message),
@@ -145,23 +135,14 @@ fn says_state_forbids(lower: &str) -> bool {
 
 /// The host port in `Bind for 0.0.0.0:8080 failed` or `listen tcp4 0.0.0.0:8080: bind: …`.
 fn port_in(message: &str) -> Option<u16> {
-    let after = [
-        "Bind for ",
-        "listen tcp",
-        "listen udp",
-        "failed to bind host port ",
-    ]
-    .iter()
-    .find_map(|mark| message.split_once(mark).map(|(_, after)| after))?;
+    let after = ["Bind for ", "listen tcp", "listen udp", "failed to bind host port "]
+        .iter()
+        .find_map(|mark| message.split_once(mark).map(|(_, after)| after))?;
     // The port stands after the last colon of the first word that holds one.
     let word = after.split_whitespace().find(|word| word.contains(':'))?;
     let word = word.trim_end_matches([':', ',']);
     let (_, tail) = word.rsplit_once(':')?;
-    tail.split(['/', '-'])
-        .next()?
-        .parse()
-        .ok()
-        .filter(|port| *port != 0)
+    tail.split(['/', '-']).next()?.parse().ok().filter(|port| *port != 0)
 }
 
 #[cfg(test)]
@@ -169,15 +150,7 @@ mod tests {
     use super::*;
 
     fn kind(name: &'static str, image: Option<&str>, status: u16, message: &str) -> String {
-        let error = answer(
-            Call {
-                name,
-                address: "unix:///x",
-                image,
-            },
-            status,
-            message,
-        );
+        let error = answer(Call { name, address: "unix:///x", image }, status, message);
         match error {
             HostError::Image { missing, .. } => format!("image missing={missing}"),
             HostError::PortTaken { port, .. } => format!("port {port:?}"),
@@ -197,11 +170,7 @@ mod tests {
                 "pull access denied for nope, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
                 true,
             ),
-            (
-                404,
-                "manifest for nginx:nope not found: manifest unknown: manifest unknown",
-                true,
-            ),
+            (404, "manifest for nginx:nope not found: manifest unknown: manifest unknown", true),
             (
                 404,
                 "failed to resolve reference \"docker.io/library/nginx:nope\": docker.io/library/nginx:nope: not found",
@@ -222,21 +191,13 @@ mod tests {
                 "Get \"http://10.99.0.254:5000/v2/\": dial tcp 10.99.0.254:5000: connect: connection refused",
                 false,
             ),
-            (
-                500,
-                "no matching manifest for linux/amd64 in the manifest list entries",
-                true,
-            ),
+            (500, "no matching manifest for linux/amd64 in the manifest list entries", true),
             (
                 404,
                 "no matching manifest for linux/arm64/v8 in the manifest list entries: no match for platform in manifest: not found",
                 true,
             ),
-            (
-                500,
-                "received unexpected HTTP status: 503 Service Unavailable",
-                false,
-            ),
+            (500, "received unexpected HTTP status: 503 Service Unavailable", false),
             (500, "unauthorized: authentication required", false),
         ] {
             assert_eq!(
@@ -249,22 +210,14 @@ mod tests {
 
     #[test]
     fn creating_without_the_image_is_an_image_error() {
-        for message in [
-            "No such image: nope:1",
-            "no such image: nope:1: No such image: nope:1",
-        ] {
+        for message in ["No such image: nope:1", "no such image: nope:1: No such image: nope:1"] {
             assert_eq!(
                 kind("create container", Some("nope:1"), 404, message),
                 "image missing=true"
             );
         }
         assert_eq!(
-            kind(
-                "create container",
-                Some("a:1"),
-                404,
-                "No such container: infra"
-            ),
+            kind("create container", Some("a:1"), 404, "No such container: infra"),
             "not found",
         );
     }
@@ -344,19 +297,12 @@ mod tests {
                 "conflict",
             ),
             (409, "remove a: volume is in use - [2f]", "conflict"),
-            (
-                403,
-                "error while removing network: network a id 5 has active endpoints",
-                "conflict",
-            ),
+            (403, "error while removing network: network a id 5 has active endpoints", "conflict"),
             (409, "Container 2f is not running", "conflict"),
             (500, "Container 2f is not paused", "conflict"),
-            (
-                409,
-                "cannot join network of a non running container: 2f",
-                "conflict",
-            ),
+            (409, "cannot join network of a non running container: 2f", "conflict"),
             (404, "No such container: 2f", "not found"),
+            (400, "No such container: c.p", "not found"),
             (404, "network 5 not found", "not found"),
             (404, "get a: no such volume", "not found"),
             (
@@ -364,11 +310,7 @@ mod tests {
                 "invalid mount config for type \"bind\": bind source path does not exist: /nope",
                 "refused",
             ),
-            (
-                500,
-                "write /var/lib/docker/tmp/x: no space left on device",
-                "refused",
-            ),
+            (500, "write /var/lib/docker/tmp/x: no space left on device", "refused"),
         ] {
             assert_eq!(kind("call", None, status, message), expected, "{message}");
         }

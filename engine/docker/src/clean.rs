@@ -41,13 +41,8 @@ pub fn line(text: &str) -> String {
 #[must_use]
 pub fn last_lines(bytes: &[u8], count: usize) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
-    let mut lines: Vec<String> = text
-        .lines()
-        .rev()
-        .map(line)
-        .filter(|line| !line.is_empty())
-        .take(count)
-        .collect();
+    let mut lines: Vec<String> =
+        text.lines().rev().map(line).filter(|line| !line.is_empty()).take(count).collect();
     lines.reverse();
     lines
 }

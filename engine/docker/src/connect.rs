@@ -109,17 +109,10 @@ async fn reach(
         });
     };
     let address = address.to_string();
-    let call = Call {
-        name: "version",
-        address: &address,
-        image: None,
-    };
+    let call = Call { name: "version", address: &address, image: None };
     // The client's own timeout is only a backstop to our deadlines, so it is above all of them.
     let backstop_s = options.pull_total.as_secs().saturating_add(60);
-    let version = ClientVersion {
-        major_version: SPOKEN.0,
-        minor_version: SPOKEN.1,
-    };
+    let version = ClientVersion { major_version: SPOKEN.0, minor_version: SPOKEN.1 };
     let docker = Docker::connect_with_unix(path, backstop_s, &version)
         .map_err(|error| classify(call, error))?;
     // Unversioned: an engine refuses versions it does not know, both old and new.
@@ -151,10 +144,7 @@ fn agree(newest: &str, oldest: &str) -> Result<String, HostError> {
         ))
     })?;
     if newest_parts < SPOKEN {
-        return Err(HostError::TooOld {
-            found: newest.to_owned(),
-            needed: SPOKEN_TEXT,
-        });
+        return Err(HostError::TooOld { found: newest.to_owned(), needed: SPOKEN_TEXT });
     }
     match parts(oldest) {
         Some(least) if least > SPOKEN => Ok(format!("{}.{}", least.0, least.1)),
@@ -174,18 +164,12 @@ fn modifier(spoken: &str) -> impl Fn(BollardRequest) -> BollardRequest + Send + 
     let prefix = format!("/v{spoken}");
     move |request| {
         let (mut parts, mut body) = request.into_parts();
-        let shown = parts
-            .headers
-            .get(AUTH_HEADER)
-            .and_then(|value| value.to_str().ok());
+        let shown = parts.headers.get(AUTH_HEADER).and_then(|value| value.to_str().ok());
         let shown = shown.map(|text| text.replace('+', "-").replace('/', "_"));
         if let Some(Ok(value)) = shown.map(|text| text.parse()) {
             parts.headers.insert(AUTH_HEADER, value);
         }
-        let path = parts
-            .uri
-            .path_and_query()
-            .map(|path| path.as_str().to_owned());
+        let path = parts.uri.path_and_query().map(|path| path.as_str().to_owned());
         if let (Some(path), Some(scheme), Some(authority)) =
             (path, parts.uri.scheme_str(), parts.uri.authority())
             && let Ok(uri) = format!("{scheme}://{authority}{prefix}{path}").parse()
@@ -217,9 +201,7 @@ pub(crate) async fn within<T>(
     after: Duration,
     future: impl Future<Output = T>,
 ) -> Result<T, HostError> {
-    tokio::time::timeout(after, future)
-        .await
-        .map_err(|_| HostError::Deadline { call, after })
+    tokio::time::timeout(after, future).await.map_err(|_| HostError::Deadline { call, after })
 }
 
 #[cfg(test)]
@@ -234,19 +216,13 @@ mod tests {
             ("1.52", "1.44", "1.44"),
             ("1.41", "", "1.41"),
         ] {
-            assert_eq!(
-                agree(newest, oldest),
-                Ok(spoken.to_owned()),
-                "{newest} {oldest}"
-            );
+            assert_eq!(agree(newest, oldest), Ok(spoken.to_owned()), "{newest} {oldest}");
         }
     }
 
     #[test]
     fn an_engine_too_old_is_refused_in_a_sentence() {
-        let error = agree("1.40", "1.12")
-            .map(|_| ())
-            .map_err(|error| error.to_string());
+        let error = agree("1.40", "1.12").map(|_| ()).map_err(|error| error.to_string());
         assert_eq!(
             error,
             Err("the Docker engine speaks API 1.40; Tally needs 1.41 or later".to_owned()),
@@ -258,9 +234,6 @@ mod tests {
     fn networks_are_checked_for_duplicates() {
         let body = check_duplicate(br#"{"Name":"a"}"#);
         let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        assert_eq!(
-            value,
-            serde_json::json!({"Name": "a", "CheckDuplicate": true})
-        );
+        assert_eq!(value, serde_json::json!({"Name": "a", "CheckDuplicate": true}));
     }
 }

@@ -117,15 +117,8 @@ fn published_of_list(ports: Vec<PortSummary>) -> Vec<PublishedPort> {
             Some(PortSummaryTypeEnum::TCP) => Protocol::Tcp,
             _ => return None,
         };
-        let host = Publish {
-            ip: address(port.ip.as_deref()),
-            port: port.public_port?,
-        };
-        Some(PublishedPort {
-            host,
-            container: port.private_port,
-            protocol,
-        })
+        let host = Publish { ip: address(port.ip.as_deref()), port: port.public_port? };
+        Some(PublishedPort { host, container: port.private_port, protocol })
     });
     sorted(ports.collect())
 }
@@ -145,20 +138,10 @@ fn published_of_map(ports: PortMap) -> Vec<PublishedPort> {
             continue;
         };
         for binding in bindings.unwrap_or_default() {
-            let port = binding
-                .host_port
-                .as_deref()
-                .and_then(|port| port.parse().ok());
+            let port = binding.host_port.as_deref().and_then(|port| port.parse().ok());
             let Some(port) = port else { continue };
-            let host = Publish {
-                ip: address(binding.host_ip.as_deref()),
-                port,
-            };
-            out.push(PublishedPort {
-                host,
-                container,
-                protocol,
-            });
+            let host = Publish { ip: address(binding.host_ip.as_deref()), port };
+            out.push(PublishedPort { host, container, protocol });
         }
     }
     sorted(out)
@@ -166,8 +149,7 @@ fn published_of_map(ports: PortMap) -> Vec<PublishedPort> {
 
 /// "All addresses" is listed once for IPv4 and once for IPv6, and is one thing to us.
 fn address(text: Option<&str>) -> Option<IpAddr> {
-    text.and_then(|text| text.parse::<IpAddr>().ok())
-        .filter(|ip| !ip.is_unspecified())
+    text.and_then(|text| text.parse::<IpAddr>().ok()).filter(|ip| !ip.is_unspecified())
 }
 
 fn sorted(mut ports: Vec<PublishedPort>) -> Vec<PublishedPort> {
@@ -201,16 +183,12 @@ fn error(state: &RawState) -> Option<String> {
 }
 
 fn unsigned(value: Option<i64>) -> u64 {
-    value
-        .and_then(|value| u64::try_from(value).ok())
-        .unwrap_or(0)
+    value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0)
 }
 
 fn live(host: &HostConfig) -> Live {
     let restart = host.restart_policy.as_ref().and_then(|policy| policy.name);
-    let restart = restart
-        .map(|name| name.to_string())
-        .filter(|name| !name.is_empty());
+    let restart = restart.map(|name| name.to_string()).filter(|name| !name.is_empty());
     Live {
         cpu_shares: unsigned(host.cpu_shares),
         nano_cpus: unsigned(host.nano_cpus),
@@ -221,10 +199,7 @@ fn live(host: &HostConfig) -> Live {
 }
 
 fn joined(host: &HostConfig) -> Option<String> {
-    host.network_mode
-        .as_deref()?
-        .strip_prefix("container:")
-        .map(str::to_owned)
+    host.network_mode.as_deref()?.strip_prefix("container:").map(str::to_owned)
 }
 
 fn addresses(network: NetworkSettings) -> BTreeMap<String, String> {
@@ -237,10 +212,7 @@ fn addresses(network: NetworkSettings) -> BTreeMap<String, String> {
 
 /// A volume.
 pub(crate) fn volume(raw: Volume) -> ObservedVolume {
-    ObservedVolume {
-        name: raw.name,
-        labels: raw.labels.into_iter().collect(),
-    }
+    ObservedVolume { name: raw.name, labels: raw.labels.into_iter().collect() }
 }
 
 /// A network; `None` when it lacks an ID.

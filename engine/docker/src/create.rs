@@ -19,13 +19,7 @@ pub(crate) fn body(request: &ContainerRequest) -> ContainerCreateBody {
     ContainerCreateBody {
         hostname: request.hostname.clone(),
         user: request.user.clone(),
-        env: Some(
-            request
-                .env
-                .iter()
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect(),
-        ),
+        env: Some(request.env.iter().map(|(key, value)| format!("{key}={value}")).collect()),
         cmd: request.command.clone(),
         entrypoint: request.entrypoint.clone(),
         image: Some(request.image.clone()),
@@ -53,14 +47,11 @@ fn host_config(request: &ContainerRequest) -> HostConfig {
         NetworkRef::Joins(_) => joins.clone(),
     };
     let ipc_mode = joins.or_else(|| request.shareable_ipc.then(|| "shareable".to_owned()));
-    let ulimits = request
-        .ulimits
-        .iter()
-        .map(|(name, (soft, hard))| ResourcesUlimits {
-            name: Some(name.clone()),
-            soft: Some(*soft),
-            hard: Some(*hard),
-        });
+    let ulimits = request.ulimits.iter().map(|(name, (soft, hard))| ResourcesUlimits {
+        name: Some(name.clone()),
+        soft: Some(*soft),
+        hard: Some(*hard),
+    });
     HostConfig {
         cpu_shares: set(live.cpu_shares),
         nano_cpus: set(live.nano_cpus),
@@ -102,13 +93,9 @@ fn networking(network: &NetworkRef) -> Option<NetworkingConfig> {
     let NetworkRef::Named { name, aliases } = network else {
         return None;
     };
-    let endpoint = EndpointSettings {
-        aliases: Some(aliases.clone()),
-        ..EndpointSettings::default()
-    };
-    Some(NetworkingConfig {
-        endpoints_config: Some(HashMap::from([(name.clone(), endpoint)])),
-    })
+    let endpoint =
+        EndpointSettings { aliases: Some(aliases.clone()), ..EndpointSettings::default() };
+    Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(name.clone(), endpoint)])) })
 }
 
 fn port_key(port: &PublishedPort) -> String {
@@ -122,10 +109,7 @@ fn bindings(ports: &[PublishedPort]) -> Option<PortMap> {
             host_ip: port.host.ip.map(|ip| ip.to_string()),
             host_port: Some(port.host.port.to_string()),
         };
-        map.entry(port_key(port))
-            .or_default()
-            .get_or_insert_default()
-            .push(binding);
+        map.entry(port_key(port)).or_default().get_or_insert_default().push(binding);
     }
     (!map.is_empty()).then_some(map)
 }
@@ -134,10 +118,7 @@ fn bindings(ports: &[PublishedPort]) -> Option<PortMap> {
 /// on what the image says.
 fn health(request: Option<&HealthRequest>) -> HealthConfig {
     let Some(request) = request else {
-        return HealthConfig {
-            test: Some(vec!["NONE".to_owned()]),
-            ..HealthConfig::default()
-        };
+        return HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() };
     };
     let mut test = vec!["CMD".to_owned()];
     test.extend(request.command.iter().cloned());
@@ -158,10 +139,7 @@ fn restart(word: &str) -> RestartPolicy {
         "on-failure" => RestartPolicyNameEnum::ON_FAILURE,
         _ => RestartPolicyNameEnum::NO,
     };
-    RestartPolicy {
-        name: Some(name),
-        maximum_retry_count: None,
-    }
+    RestartPolicy { name: Some(name), maximum_retry_count: None }
 }
 
 /// The body of an update call: all of it, so that what is no longer asked for is unset.
@@ -170,11 +148,7 @@ pub(crate) fn update(live: &Live) -> ContainerUpdateBody {
         cpu_shares: Some(signed(live.cpu_shares)),
         nano_cpus: Some(signed(live.nano_cpus)),
         memory: Some(signed(live.memory)),
-        memory_swap: Some(if live.memory == 0 {
-            -1
-        } else {
-            signed(live.memory)
-        }),
+        memory_swap: Some(if live.memory == 0 { -1 } else { signed(live.memory) }),
         memory_reservation: Some(signed(live.memory_reservation)),
         restart_policy: Some(restart(&live.restart)),
         ..ContainerUpdateBody::default()
@@ -199,11 +173,8 @@ mod tests {
 
     #[test]
     fn what_is_not_asked_for_is_left_to_the_daemon() {
-        let request = ContainerRequest {
-            name: "a".into(),
-            image: "b:1".into(),
-            ..Default::default()
-        };
+        let request =
+            ContainerRequest { name: "a".into(), image: "b:1".into(), ..Default::default() };
         let value = serde_json::to_value(body(&request)).unwrap_or_default();
         assert_eq!(
             value,
@@ -221,11 +192,7 @@ mod tests {
     #[test]
     fn a_joiner_has_network_and_ipc_of_its_infra() {
         let network = NetworkRef::Joins("c.p".to_owned());
-        let request = ContainerRequest {
-            network,
-            shareable_ipc: true,
-            ..Default::default()
-        };
+        let request = ContainerRequest { network, shareable_ipc: true, ..Default::default() };
         let host = host_config(&request);
         assert_eq!(host.network_mode.as_deref(), Some("container:c.p"));
         assert_eq!(host.ipc_mode.as_deref(), Some("container:c.p"));

@@ -80,26 +80,15 @@ pub(crate) async fn find(folder: &Path, registry: &str) -> Result<Option<Credent
     };
     // The parser's own message may quote what it read, so only the place is passed on.
     let config: Config = serde_json::from_slice(&text).map_err(|error| {
-        unusable(
-            &path,
-            &format!("line {} is not as Docker writes it", error.line()),
-        )
+        unusable(&path, &format!("line {} is not as Docker writes it", error.line()))
     })?;
-    let key = if registry == "docker.io" {
-        DOCKER_HUB_KEY
-    } else {
-        registry
-    };
+    let key = if registry == "docker.io" { DOCKER_HUB_KEY } else { registry };
     if let Some(helper) = config.helpers.get(key).or(config.store.as_ref()) {
         return ask_helper(helper, key).await;
     }
     let entry = config.auths.get(key).or_else(|| {
         // Old config files hold whole URLs.
-        config
-            .auths
-            .iter()
-            .find(|(name, _)| host_of(name) == host_of(key))
-            .map(|(_, auth)| auth)
+        config.auths.iter().find(|(name, _)| host_of(name) == host_of(key)).map(|(_, auth)| auth)
     });
     Ok(entry.and_then(|auth| decode(auth, key)))
 }
@@ -112,30 +101,19 @@ fn host_of(url: &str) -> &str {
 fn decode(auth: &Auth, server: &str) -> Option<Credentials> {
     let server = server.to_owned();
     if let Some(token) = auth.identitytoken.clone().filter(|token| !token.is_empty()) {
-        return Some(Credentials {
-            username: String::new(),
-            secret: token,
-            server,
-        });
+        return Some(Credentials { username: String::new(), secret: token, server });
     }
     let text = STANDARD.decode(auth.auth.as_deref()?).ok()?;
     let text = String::from_utf8(text).ok()?;
     let (username, secret) = text.split_once(':')?;
     let secret = secret.trim_end_matches('\0').to_owned();
-    Some(Credentials {
-        username: username.to_owned(),
-        secret,
-        server,
-    })
+    Some(Credentials { username: username.to_owned(), secret, server })
 }
 
 /// Runs `docker-credential-HELPER get`. That it knows nothing of a registry is not an error.
 async fn ask_helper(helper: &str, server: &str) -> Result<Option<Credentials>, HostError> {
     // The name becomes part of a program's: no path may hide in it.
-    if !helper
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-    {
+    if !helper.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
         return Err(failed("that is no name of a credential helper", "?"));
     }
     let program = format!("docker-credential-{helper}");
@@ -168,16 +146,8 @@ async fn ask_helper(helper: &str, server: &str) -> Result<Option<Credentials>, H
     }
     let answer: HelperAnswer = serde_json::from_slice(&output.stdout)
         .map_err(|_| failed("its answer is not as Docker's helpers give it", &program))?;
-    let username = if answer.username == "<token>" {
-        String::new()
-    } else {
-        answer.username
-    };
-    Ok(Some(Credentials {
-        username,
-        secret: answer.secret,
-        server: server.to_owned(),
-    }))
+    let username = if answer.username == "<token>" { String::new() } else { answer.username };
+    Ok(Some(Credentials { username, secret: answer.secret, server: server.to_owned() }))
 }
 
 fn failed(reason: &str, program: &str) -> HostError {
@@ -220,9 +190,7 @@ mod tests {
             ("other.example", None),
         ] {
             let found = find(folder.path(), registry).await.expect("readable");
-            let found = found
-                .as_ref()
-                .map(|c| (c.username.as_str(), c.secret.as_str()));
+            let found = found.as_ref().map(|c| (c.username.as_str(), c.secret.as_str()));
             assert_eq!(found, expected, "{registry}");
         }
     }
@@ -237,15 +205,10 @@ mod tests {
     async fn secrets_are_in_no_message() {
         let canary = "c4n4ry";
         let broken = folder(&format!(r#"{{"auths": {{"a": {canary}}}}}"#));
-        let error = find(broken.path(), "a")
-            .await
-            .map_err(|error| format!("{error} {error:?}"));
+        let error = find(broken.path(), "a").await.map_err(|error| format!("{error} {error:?}"));
         assert!(error.is_err_and(|text| !text.contains(canary)));
-        let found = Credentials {
-            username: "me".into(),
-            secret: canary.into(),
-            server: "a".into(),
-        };
+        let found =
+            Credentials { username: "me".into(), secret: canary.into(), server: "a".into() };
         assert!(!format!("{found:?}").contains(canary));
     }
 
@@ -258,9 +221,7 @@ mod tests {
     #[tokio::test]
     async fn a_helper_that_is_not_there_is_an_error_that_names_it() {
         let folder = folder(r#"{"credHelpers": {"a": "tally-test-none"}}"#);
-        let error = find(folder.path(), "a")
-            .await
-            .map_err(|error| error.to_string());
+        let error = find(folder.path(), "a").await.map_err(|error| error.to_string());
         assert!(error.is_err_and(|text| text.contains("docker-credential-tally-test-none")));
         assert_eq!(find(folder.path(), "b").await, Ok(None));
     }

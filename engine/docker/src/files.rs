@@ -22,10 +22,7 @@ pub fn record(files: &[FileToWrite]) -> BTreeMap<String, FileSpec> {
         owner: file.owner.clone(),
         on_change: None,
     };
-    files
-        .iter()
-        .map(|file| (file.path.clone(), spec(file)))
-        .collect()
+    files.iter().map(|file| (file.path.clone(), spec(file))).collect()
 }
 
 /// Reads a record; what cannot be read is as good as none, and the files are written again.
@@ -60,16 +57,11 @@ impl Names {
         let field = |line: &str, at: usize| line.split(':').nth(at).map(str::to_owned);
         let number = |line: &str, at: usize| field(line, at)?.parse::<u64>().ok();
         let by_name = |text: &str, name: &str| {
-            text.lines()
-                .find(|line| field(line, 0).as_deref() == Some(name))
-                .map(str::to_owned)
+            text.lines().find(|line| field(line, 0).as_deref() == Some(name)).map(str::to_owned)
         };
         let (uid, own_group) = match user.parse::<u64>() {
             Ok(uid) => {
-                let line = self
-                    .passwd
-                    .lines()
-                    .find(|line| number(line, 2) == Some(uid));
+                let line = self.passwd.lines().find(|line| number(line, 2) == Some(uid));
                 (uid, line.and_then(|line| number(line, 3)).unwrap_or(0))
             }
             Err(_) => {
@@ -104,13 +96,7 @@ pub(crate) fn archive(files: &[FileToWrite], names: &Names) -> Result<Vec<u8>, H
     let mut builder = tar::Builder::new(Vec::new());
     for file in files {
         let (uid, gid) = names.resolve(&file.owner)?;
-        append(
-            &mut builder,
-            &file.path,
-            &file.content,
-            file.mode,
-            (uid, gid),
-        )?;
+        append(&mut builder, &file.path, &file.content, file.mode, (uid, gid))?;
     }
     let record = serde_json::to_vec(&record(files)).map_err(|error| broken(&error))?;
     append(&mut builder, FILES_RECORD, &record, 0o444, (0, 0))?;
@@ -146,10 +132,7 @@ pub(crate) fn first_file(archive: &[u8]) -> Option<Vec<u8>> {
         let entry = entry.ok()?;
         if entry.header().entry_type().is_file() {
             let mut bytes = Vec::new();
-            entry
-                .take(READ_CAP_BYTES as u64)
-                .read_to_end(&mut bytes)
-                .ok()?;
+            entry.take(READ_CAP_BYTES as u64).read_to_end(&mut bytes).ok()?;
             return Some(bytes);
         }
     }
@@ -161,12 +144,7 @@ mod tests {
     use super::*;
 
     fn file(path: &str, owner: &str) -> FileToWrite {
-        FileToWrite {
-            path: path.into(),
-            content: b"hi".to_vec(),
-            mode: 0o640,
-            owner: owner.into(),
-        }
+        FileToWrite { path: path.into(), content: b"hi".to_vec(), mode: 0o640, owner: owner.into() }
     }
 
     #[test]
@@ -199,27 +177,14 @@ mod tests {
         let mut seen = Vec::new();
         for entry in archive.entries().into_iter().flatten().flatten() {
             let header = entry.header();
-            let path = entry
-                .path()
-                .map(|path| path.display().to_string())
-                .unwrap_or_default();
-            seen.push((
-                path,
-                header.mode().ok(),
-                header.uid().ok(),
-                header.gid().ok(),
-            ));
+            let path = entry.path().map(|path| path.display().to_string()).unwrap_or_default();
+            seen.push((path, header.mode().ok(), header.uid().ok(), header.gid().ok()));
         }
         assert_eq!(
             seen,
             [
                 ("etc/app/a.conf".to_owned(), Some(0o640), Some(7), Some(8)),
-                (
-                    ".tally/files.json".to_owned(),
-                    Some(0o444),
-                    Some(0),
-                    Some(0)
-                ),
+                (".tally/files.json".to_owned(), Some(0o444), Some(0), Some(0)),
             ],
         );
         assert_eq!(first_file(&bytes).as_deref(), Some(b"hi".as_slice()));

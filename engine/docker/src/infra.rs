@@ -15,9 +15,7 @@ static PAUSE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pause"));
 /// Imports the image.
 pub(crate) async fn load(host: &DockerHost) -> Result<(), HostError> {
     let archive = root_archive(&host.arch)?;
-    let (repo, tag) = INFRA_IMAGE
-        .rsplit_once(':')
-        .unwrap_or((INFRA_IMAGE, "latest"));
+    let (repo, tag) = INFRA_IMAGE.rsplit_once(':').unwrap_or((INFRA_IMAGE, "latest"));
     let options = CreateImageOptions {
         from_src: Some("-".to_owned()),
         repo: Some(repo.to_owned()),
@@ -26,12 +24,9 @@ pub(crate) async fn load(host: &DockerHost) -> Result<(), HostError> {
         changes: vec!["ENTRYPOINT [\"/pause\"]".to_owned()],
         ..CreateImageOptions::default()
     };
-    let import = host
-        .docker
-        .create_image(Some(options), Some(body_full(archive.into())), None);
+    let import = host.docker.create_image(Some(options), Some(body_full(archive.into())), None);
     let finished = import.try_for_each(|_| async { Ok(()) });
-    host.call("load the infra image", host.options.mutate, finished)
-        .await
+    host.call("load the infra image", host.options.mutate, finished).await
 }
 
 /// The image's root file system.
@@ -67,9 +62,7 @@ mod tests {
 
     #[test]
     fn an_engine_of_another_architecture_is_refused_in_a_sentence() {
-        let error = root_archive("riscv64")
-            .map(|_| ())
-            .map_err(|error| error.to_string());
+        let error = root_archive("riscv64").map(|_| ()).map_err(|error| error.to_string());
         assert!(error.is_err_and(|message| message.contains("this engine's is riscv64")));
     }
 

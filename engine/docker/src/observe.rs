@@ -17,15 +17,11 @@ pub async fn observe(hosts: &[Arc<dyn HostRead>], cluster: &str) -> Observed {
     let views = hosts.iter().map(|host| async {
         let view = match observe_host(host.as_ref(), cluster).await {
             Ok(state) => HostView::Ready(Box::new(state)),
-            Err(error) => HostView::Unknown {
-                reason: error.to_string(),
-            },
+            Err(error) => HostView::Unknown { reason: error.to_string() },
         };
         (host.name().to_owned(), view)
     });
-    Observed {
-        hosts: future::join_all(views).await.into_iter().collect(),
-    }
+    Observed { hosts: future::join_all(views).await.into_iter().collect() }
 }
 
 /// Sees what is on one host. Half a view is none: a list that fails fails the whole.
@@ -44,13 +40,7 @@ pub async fn observe_host(host: &dyn HostRead, cluster: &str) -> Result<HostStat
         host.networks(),
         host.images(),
     )?;
-    Ok(HostState {
-        engine,
-        containers,
-        volumes,
-        networks,
-        images,
-    })
+    Ok(HostState { engine, containers, volumes, networks, images })
 }
 
 async fn inspect_ours(
@@ -58,9 +48,7 @@ async fn inspect_ours(
     cluster: &str,
     listed: Vec<ObservedContainer>,
 ) -> Result<Vec<ObservedContainer>, HostError> {
-    let looks = listed
-        .into_iter()
-        .map(|container| look(host, cluster, container));
+    let looks = listed.into_iter().map(|container| look(host, cluster, container));
     let found: Vec<Option<ObservedContainer>> =
         stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
     Ok(found.into_iter().flatten().collect())

@@ -70,15 +70,9 @@ async fn once(
     credentials: Option<DockerCredentials>,
     progress: &(dyn Fn(PullProgress) + Send + Sync),
 ) -> Result<(), HostError> {
-    let call = Call {
-        name: "pull",
-        address: &host.address,
-        image: Some(image),
-    };
-    let options = CreateImageOptions {
-        from_image: Some(image.to_owned()),
-        ..CreateImageOptions::default()
-    };
+    let call = Call { name: "pull", address: &host.address, image: Some(image) };
+    let options =
+        CreateImageOptions { from_image: Some(image.to_owned()), ..CreateImageOptions::default() };
     let mut stream = host.docker.create_image(Some(options), None, credentials);
     let mut layers = Layers::default();
     while let Some(info) = within("pull", host.options.pull_idle, stream.next()).await? {
@@ -155,11 +149,7 @@ impl Layers {
 fn worth_another_try(error: &HostError) -> bool {
     let message = match error {
         HostError::Broken(_) => return true,
-        HostError::Image {
-            missing: false,
-            message,
-            ..
-        } => message.to_lowercase(),
+        HostError::Image { missing: false, message, .. } => message.to_lowercase(),
         _ => return false,
     };
     [
@@ -185,9 +175,7 @@ fn retry_after(message: &str) -> Option<Duration> {
     let lower = message.to_lowercase();
     let (_, after) = lower.split_once("retry-after: ")?;
     let word = after.split([',', ' ', ';']).next()?;
-    let split = word
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(word.len());
+    let split = word.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(word.len());
     let (number, unit) = word.split_at(split);
     let factor = match unit {
         "" | "s" => 1.0,
@@ -212,26 +200,11 @@ mod tests {
             message: message.into(),
         };
         for (error, again) in [
-            (
-                image(
-                    false,
-                    "toomanyrequests: You have reached your pull rate limit",
-                ),
-                true,
-            ),
-            (
-                image(
-                    false,
-                    "received unexpected HTTP status: 503 Service Unavailable",
-                ),
-                true,
-            ),
+            (image(false, "toomanyrequests: You have reached your pull rate limit"), true),
+            (image(false, "received unexpected HTTP status: 503 Service Unavailable"), true),
             (image(false, "unexpected EOF"), true),
             (image(false, "unauthorized: authentication required"), false),
-            (
-                image(false, "dial tcp: lookup nowhere: no such host"),
-                false,
-            ),
+            (image(false, "dial tcp: lookup nowhere: no such host"), false),
             (image(true, "manifest unknown"), false),
             (HostError::Broken("x".into()), true),
             (HostError::NotFound("x".into()), false),
@@ -243,10 +216,7 @@ mod tests {
     #[test]
     fn a_wait_that_is_asked_for_is_read() {
         for (message, expected) in [
-            (
-                "toomanyrequests: retry-after: 171.5µs, allowed: 44000/minute",
-                Some(0),
-            ),
+            ("toomanyrequests: retry-after: 171.5µs, allowed: 44000/minute", Some(0)),
             ("429 Retry-After: 30", Some(30_000)),
             ("retry-after: 1.5s", Some(1_500)),
             ("retry-after: soon", None),
@@ -270,9 +240,6 @@ mod tests {
         layers.add(&message("a", "Downloading", Some(5), Some(10)));
         layers.add(&message("b", "Already exists", None, None));
         let sum = layers.sum();
-        assert_eq!(
-            (sum.layers_done, sum.layers, sum.bytes, sum.bytes_total),
-            (1, 2, 5, 10)
-        );
+        assert_eq!((sum.layers_done, sum.layers, sum.bytes, sum.bytes_total), (1, 2, 5, 10));
     }
 }

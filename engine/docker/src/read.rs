@@ -41,14 +41,8 @@ impl DockerHost {
         after: Duration,
         future: impl Future<Output = Result<T, Error>> + Send,
     ) -> Result<T, HostError> {
-        let call = Call {
-            name,
-            address: &self.address,
-            image,
-        };
-        within(name, after, future)
-            .await?
-            .map_err(|error| classify(call, error))
+        let call = Call { name, address: &self.address, image };
+        within(name, after, future).await?.map_err(|error| classify(call, error))
     }
 
     /// The first file at a path of a container; `None` when there is none, or no container.
@@ -57,9 +51,7 @@ impl DockerHost {
         id: &str,
         path: &str,
     ) -> Result<Option<Vec<u8>>, HostError> {
-        let options = DownloadFromContainerOptions {
-            path: path.to_owned(),
-        };
+        let options = DownloadFromContainerOptions { path: path.to_owned() };
         let read = async {
             let mut body = self.docker.download_from_container(id, Some(options));
             let mut archive = Vec::new();
@@ -91,37 +83,23 @@ impl HostRead for DockerHost {
     }
 
     async fn engine(&self) -> Result<Engine, HostError> {
-        let info = self
-            .call("info", self.options.read, self.docker.info())
-            .await?;
+        let info = self.call("info", self.options.read, self.docker.info()).await?;
         Ok(Engine {
             id: clean::line(&info.id.unwrap_or_default()),
             version: clean::line(&self.engine_version),
             api_version: self.api_version.clone(),
             os: clean::line(&self.os),
             arch: clean::line(&self.arch),
-            cpus: info
-                .ncpu
-                .and_then(|count| u32::try_from(count).ok())
-                .unwrap_or(0),
-            memory: Bytes(
-                info.mem_total
-                    .and_then(|bytes| u64::try_from(bytes).ok())
-                    .unwrap_or(0),
-            ),
+            cpus: info.ncpu.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+            memory: Bytes(info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)),
             simulated: false,
         })
     }
 
     async fn containers(&self) -> Result<Vec<ObservedContainer>, HostError> {
-        let options = ListContainersOptions {
-            all: true,
-            ..Default::default()
-        };
+        let options = ListContainersOptions { all: true, ..Default::default() };
         let list = self.docker.list_containers(Some(options));
-        let list = self
-            .call("list containers", self.options.read, list)
-            .await?;
+        let list = self.call("list containers", self.options.read, list).await?;
         Ok(list.into_iter().filter_map(convert::container).collect())
     }
 
@@ -130,17 +108,9 @@ impl HostRead for DockerHost {
         id: &str,
         with_files: bool,
     ) -> Result<Option<(ObservedContainer, ContainerDetails)>, HostError> {
-        let inspect = self
-            .docker
-            .inspect_container(id, None::<InspectContainerOptions>);
+        let inspect = self.docker.inspect_container(id, None::<InspectContainerOptions>);
         let inspect = self.call("inspect container", self.options.read, inspect);
-        let record = async {
-            if with_files {
-                self.record(id).await
-            } else {
-                Ok(None)
-            }
-        };
+        let record = async { if with_files { self.record(id).await } else { Ok(None) } };
         let (inspected, record) = futures_util::join!(inspect, record);
         let inspected = match inspected {
             Ok(inspected) => inspected,
@@ -148,23 +118,16 @@ impl HostRead for DockerHost {
             Err(error) => return Err(error),
         };
         let record = record?;
-        Ok(
-            convert::inspected(inspected).map(|(container, mut details)| {
-                details.files = record;
-                (container, details)
-            }),
-        )
+        Ok(convert::inspected(inspected).map(|(container, mut details)| {
+            details.files = record;
+            (container, details)
+        }))
     }
 
     async fn volumes(&self) -> Result<Vec<ObservedVolume>, HostError> {
         let list = self.docker.list_volumes(None::<ListVolumesOptions>);
         let list = self.call("list volumes", self.options.read, list).await?;
-        Ok(list
-            .volumes
-            .unwrap_or_default()
-            .into_iter()
-            .map(convert::volume)
-            .collect())
+        Ok(list.volumes.unwrap_or_default().into_iter().map(convert::volume).collect())
     }
 
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, HostError> {

@@ -24,9 +24,7 @@ pub(crate) fn logs(host: &DockerHost, id: &str, request: LogRequest) -> Chunks {
         stdout: true,
         stderr: true,
         timestamps: request.timestamps,
-        tail: request
-            .tail
-            .map_or_else(|| "all".to_owned(), |lines| lines.to_string()),
+        tail: request.tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string()),
         ..LogsOptions::default()
     };
     let raw = host.docker.logs(id, Some(options));
@@ -55,11 +53,7 @@ fn chunks(
                 Err(error) => Some((Err(error), None)),
                 Ok(None) => None,
                 Ok(Some(Err(error))) => {
-                    let call = Call {
-                        name,
-                        address: &address,
-                        image: None,
-                    };
+                    let call = Call { name, address: &address, image: None };
                     Some((Err(classify(call, error)), None))
                 }
                 Ok(Some(Ok(output))) => {
@@ -88,20 +82,12 @@ pub(crate) async fn exec(
         ..ExecConfig::default()
     };
     let limit = host.options.mutate;
-    let made = host
-        .call("make an exec", limit, host.docker.create_exec(id, config))
-        .await?;
-    let options = StartExecOptions {
-        detach: false,
-        tty: request.tty,
-        output_capacity: None,
-    };
+    let made = host.call("make an exec", limit, host.docker.create_exec(id, config)).await?;
+    let options = StartExecOptions { detach: false, tty: request.tty, output_capacity: None };
     let start = host.docker.start_exec(&made.id, Some(options));
     let started = host.call("start an exec", limit, start).await?;
     let StartExecResults::Attached { output, input } = started else {
-        return Err(HostError::Broken(
-            "the engine did not attach to the command".to_owned(),
-        ));
+        return Err(HostError::Broken("the engine did not attach to the command".to_owned()));
     };
     if let Some((columns, rows)) = request.size.filter(|_| request.tty) {
         // A terminal of the wrong size is no reason to stop.
@@ -117,14 +103,8 @@ pub(crate) async fn exec(
 /// How a command ended; `None` while it runs.
 pub(crate) async fn exit_code(host: &DockerHost, id: &str) -> Result<Option<i64>, HostError> {
     let inspect = host.docker.inspect_exec(id);
-    let shown = host
-        .call("inspect an exec", host.options.read, inspect)
-        .await?;
-    if shown.running == Some(true) {
-        Ok(None)
-    } else {
-        Ok(shown.exit_code)
-    }
+    let shown = host.call("inspect an exec", host.options.read, inspect).await?;
+    if shown.running == Some(true) { Ok(None) } else { Ok(shown.exit_code) }
 }
 
 /// Tells a command its terminal's new size.
@@ -134,10 +114,7 @@ pub(crate) async fn resize(
     columns: u16,
     rows: u16,
 ) -> Result<(), HostError> {
-    let size = bollard::exec::ResizeExecOptions {
-        height: rows,
-        width: columns,
-    };
+    let size = bollard::exec::ResizeExecOptions { height: rows, width: columns };
     let resize = host.docker.resize_exec(id, size);
     host.call("resize an exec", host.options.read, resize).await
 }

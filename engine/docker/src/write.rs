@@ -73,18 +73,12 @@ impl Host for DockerHost {
             ..NetworkCreateRequest::default()
         };
         let create = self.docker.create_network(body);
-        Ok(self
-            .call("create network", self.options.mutate, create)
-            .await?
-            .id)
+        Ok(self.call("create network", self.options.mutate, create).await?.id)
     }
 
     async fn remove_network(&self, id: &str) -> Result<(), HostError> {
         let remove = self.docker.remove_network(id);
-        gone_is_fine(
-            self.call("remove network", self.options.mutate, remove)
-                .await,
-        )
+        gone_is_fine(self.call("remove network", self.options.mutate, remove).await)
     }
 
     async fn create_volume(&self, request: &VolumeRequest) -> Result<(), HostError> {
@@ -94,15 +88,10 @@ impl Host for DockerHost {
             ..VolumeCreateRequest::default()
         };
         let create = self.docker.create_volume(body);
-        let made = self
-            .call("create volume", self.options.mutate, create)
-            .await?;
+        let made = self.call("create volume", self.options.mutate, create).await?;
         // Docker answers with the volume that is there already, whoever made it.
         let same = made.labels.len() == request.labels.len()
-            && request
-                .labels
-                .iter()
-                .all(|(key, value)| made.labels.get(key) == Some(value));
+            && request.labels.iter().all(|(key, value)| made.labels.get(key) == Some(value));
         if same {
             return Ok(());
         }
@@ -114,61 +103,38 @@ impl Host for DockerHost {
 
     async fn remove_volume(&self, name: &str) -> Result<(), HostError> {
         let remove = self.docker.remove_volume(name, None::<RemoveVolumeOptions>);
-        gone_is_fine(
-            self.call("remove volume", self.options.mutate, remove)
-                .await,
-        )
+        gone_is_fine(self.call("remove volume", self.options.mutate, remove).await)
     }
 
     async fn create_container(&self, request: &ContainerRequest) -> Result<String, HostError> {
-        let options = CreateContainerOptions {
-            name: Some(request.name.clone()),
-            ..Default::default()
-        };
-        let make = self
-            .docker
-            .create_container(Some(options), create::body(request));
+        let options =
+            CreateContainerOptions { name: Some(request.name.clone()), ..Default::default() };
+        let make = self.docker.create_container(Some(options), create::body(request));
         let image = Some(request.image.as_str());
-        Ok(self
-            .call_about("create container", image, self.options.mutate, make)
-            .await?
-            .id)
+        Ok(self.call_about("create container", image, self.options.mutate, make).await?.id)
     }
 
     async fn write_files(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError> {
         let archive = files::archive(files, &self.names(id, files).await?)?;
         // Owners are the archive's: Docker's own default for this call.
-        let options = UploadToContainerOptions {
-            path: "/".to_owned(),
-            ..Default::default()
-        };
-        let upload = self
-            .docker
-            .upload_to_container(id, Some(options), body_full(archive.into()));
+        let options = UploadToContainerOptions { path: "/".to_owned(), ..Default::default() };
+        let upload = self.docker.upload_to_container(id, Some(options), body_full(archive.into()));
         self.call("write files", self.options.mutate, upload).await
     }
 
     async fn start(&self, id: &str) -> Result<(), HostError> {
-        let start = self
-            .docker
-            .start_container(id, None::<StartContainerOptions>);
+        let start = self.docker.start_container(id, None::<StartContainerOptions>);
         self.call("start", self.options.mutate, start).await
     }
 
     async fn stop(&self, id: &str, grace: Option<Duration>) -> Result<(), HostError> {
-        let options = StopContainerOptions {
-            signal: None,
-            t: seconds(grace),
-        };
+        let options = StopContainerOptions { signal: None, t: seconds(grace) };
         let stop = self.docker.stop_container(id, Some(options));
         self.call("stop", self.stop_deadline(grace), stop).await
     }
 
     async fn restart(&self, id: &str, grace: Option<Duration>) -> Result<(), HostError> {
-        let options = RestartContainerOptions {
-            signal: None,
-            t: seconds(grace),
-        };
+        let options = RestartContainerOptions { signal: None, t: seconds(grace) };
         let restart = self.docker.restart_container(id, Some(options));
         // It stops and starts, so it may take what both may.
         let after = self.stop_deadline(grace) + self.options.mutate;
@@ -181,9 +147,7 @@ impl Host for DockerHost {
     }
 
     async fn signal(&self, id: &str, signal: &str) -> Result<(), HostError> {
-        let options = KillContainerOptions {
-            signal: signal.to_owned(),
-        };
+        let options = KillContainerOptions { signal: signal.to_owned() };
         let kill = self.docker.kill_container(id, Some(options));
         self.call("signal", self.options.mutate, kill).await
     }
@@ -195,16 +159,9 @@ impl Host for DockerHost {
 
     async fn remove_container(&self, id: &str) -> Result<(), HostError> {
         // Never by force: what runs is stopped first, or not removed.
-        let options = RemoveContainerOptions {
-            v: true,
-            force: false,
-            link: false,
-        };
+        let options = RemoveContainerOptions { v: true, force: false, link: false };
         let remove = self.docker.remove_container(id, Some(options));
-        gone_is_fine(
-            self.call("remove container", self.options.mutate, remove)
-                .await,
-        )
+        gone_is_fine(self.call("remove container", self.options.mutate, remove).await)
     }
 
     async fn exec(&self, id: &str, request: &ExecRequest) -> Result<ExecSession, HostError> {

@@ -35,10 +35,7 @@ pub(super) async fn container(
     let Ok(listed) = host.containers().await else {
         return Err(error);
     };
-    match listed
-        .into_iter()
-        .find(|container| container.name == request.name)
-    {
+    match listed.into_iter().find(|container| container.name == request.name) {
         Some(found) if has_labels(&found.labels, &request.labels) => Ok(found.id),
         Some(_) => Err(taken("a container named", &request.name, error)),
         None => Err(error),
@@ -48,9 +45,7 @@ pub(super) async fn container(
 /// Docker adds the image's labels to a container's, so ours must be among them; the applied spec
 /// is one of ours, which makes this a comparison of all that was asked for.
 fn has_labels(found: &BTreeMap<String, String>, asked: &BTreeMap<String, String>) -> bool {
-    asked
-        .iter()
-        .all(|(key, value)| found.get(key) == Some(value))
+    asked.iter().all(|(key, value)| found.get(key) == Some(value))
 }
 
 /// Makes a network; its full ID.
@@ -65,10 +60,7 @@ pub(super) async fn network(
     let Ok(listed) = host.networks().await else {
         return Err(error);
     };
-    match listed
-        .into_iter()
-        .find(|network| network.name == request.name)
-    {
+    match listed.into_iter().find(|network| network.name == request.name) {
         Some(found) if found.labels == request.labels => Ok(found.id),
         Some(_) => Err(taken("a network named", &request.name, error)),
         None => Err(error),
@@ -84,10 +76,7 @@ pub(super) async fn volume(host: &dyn Host, request: &VolumeRequest) -> Result<(
     let Ok(listed) = host.volumes().await else {
         return Err(error);
     };
-    match listed
-        .into_iter()
-        .find(|volume| volume.name == request.name)
-    {
+    match listed.into_iter().find(|volume| volume.name == request.name) {
         Some(found) if found.labels == request.labels => Ok(()),
         _ => Err(error),
     }

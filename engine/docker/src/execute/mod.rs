@@ -147,11 +147,7 @@ impl<'a> Walk<'a> {
         let mut walk = Self {
             plan,
             progress,
-            missing: plan
-                .operations
-                .iter()
-                .map(|operation| operation.after.len())
-                .collect(),
+            missing: plan.operations.iter().map(|operation| operation.after.len()).collect(),
             dependents: vec![Vec::new(); count],
             lanes: BTreeMap::new(),
             outcomes: vec![None; count],
@@ -171,11 +167,7 @@ impl<'a> Walk<'a> {
 
     fn enqueue(&mut self, operation: &'a Operation) {
         let lane = self.lanes.entry(operation.host.as_str()).or_default();
-        let queue = if operation.action.mutates() {
-            &mut lane.calls
-        } else {
-            &mut lane.waits
-        };
+        let queue = if operation.action.mutates() { &mut lane.calls } else { &mut lane.waits };
         queue.insert(operation.id);
     }
 
@@ -244,11 +236,7 @@ impl<'a> Walk<'a> {
     }
 
     fn release(&mut self, id: OpId) {
-        let dependents = self
-            .dependents
-            .get(id.0 as usize)
-            .cloned()
-            .unwrap_or_default();
+        let dependents = self.dependents.get(id.0 as usize).cloned().unwrap_or_default();
         for dependent in dependents {
             let Some(missing) = self.missing.get_mut(dependent.0 as usize) else {
                 continue;
@@ -269,18 +257,10 @@ impl<'a> Walk<'a> {
     fn skip_dependents(&mut self, failed: OpId) {
         let mut open = vec![failed];
         while let Some(id) = open.pop() {
-            for dependent in self
-                .dependents
-                .get(id.0 as usize)
-                .cloned()
-                .unwrap_or_default()
-            {
+            for dependent in self.dependents.get(id.0 as usize).cloned().unwrap_or_default() {
                 if matches!(self.outcomes.get(dependent.0 as usize), Some(None)) {
                     self.set(dependent, Outcome::Skipped { because: failed });
-                    self.progress.event(Event::Skipped {
-                        id: dependent,
-                        because: failed,
-                    });
+                    self.progress.event(Event::Skipped { id: dependent, because: failed });
                     open.push(dependent);
                 }
             }
@@ -289,8 +269,6 @@ impl<'a> Walk<'a> {
 
     fn report(self) -> Report {
         let outcomes = self.outcomes.into_iter();
-        Report {
-            outcomes: outcomes.map(|o| o.unwrap_or(Outcome::NotStarted)).collect(),
-        }
+        Report { outcomes: outcomes.map(|o| o.unwrap_or(Outcome::NotStarted)).collect() }
     }
 }

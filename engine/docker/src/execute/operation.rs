@@ -51,24 +51,14 @@ impl<'a> Context<'a> {
         options: &'a ExecuteOptions,
     ) -> Self {
         let waiting = AtomicUsize::new(0);
-        Self {
-            graph,
-            hosts,
-            progress,
-            cancel,
-            options,
-            waiting,
-        }
+        Self { graph, hosts, progress, cancel, options, waiting }
     }
 
     /// Runs an operation on the container `target`, if it is about one.
     pub(super) async fn run(&self, operation: &Operation, target: Option<String>) -> Ending {
         let Some(host) = self.hosts.get(&operation.host) else {
             let reason = "there is no connection to it".to_owned();
-            let error = HostError::Unreachable {
-                address: operation.host.clone(),
-                reason,
-            };
+            let error = HostError::Unreachable { address: operation.host.clone(), reason };
             return failed(error.into(), Vec::new());
         };
         let host = host.as_ref();
@@ -182,11 +172,7 @@ impl<'a> Context<'a> {
             return Vec::new();
         }
         let tail = Some(self.options.last_lines);
-        let request = LogRequest {
-            tail,
-            follow: false,
-            timestamps: false,
-        };
+        let request = LogRequest { tail, follow: false, timestamps: false };
         let read = async {
             let mut bytes = Vec::new();
             let mut stream = host.logs(target, request).await.ok()?;
@@ -198,10 +184,7 @@ impl<'a> Context<'a> {
             }
             Some(bytes)
         };
-        let bytes = tokio::time::timeout(LAST_LINES_DEADLINE, read)
-            .await
-            .ok()
-            .flatten();
+        let bytes = tokio::time::timeout(LAST_LINES_DEADLINE, read).await.ok().flatten();
         clean::last_lines(&bytes.unwrap_or_default(), self.options.last_lines as usize)
     }
 }
@@ -297,9 +280,7 @@ async fn check(host: &dyn Host, operation: &Operation) -> Result<Standing, Failu
     };
     match found {
         None if takes_away => Ok(Standing::AlreadySo),
-        None => Err(FailureKind::PreconditionFailed(
-            "it was removed meanwhile".to_owned(),
-        )),
+        None => Err(FailureKind::PreconditionFailed("it was removed meanwhile".to_owned())),
         Some(labels) if labels.get(labels::CLUSTER) == Some(cluster) => Ok(Standing::Holds),
         Some(_) => {
             let change = format!("it no longer carries the label of cluster {cluster}");
@@ -315,18 +296,10 @@ async fn object(
     key: &str,
 ) -> Result<Option<BTreeMap<String, String>>, HostError> {
     if matches!(operation.action, Action::RemoveNetwork { .. }) {
-        let network = host
-            .networks()
-            .await?
-            .into_iter()
-            .find(|network| network.id == key);
+        let network = host.networks().await?.into_iter().find(|network| network.id == key);
         return Ok(network.map(|network| network.labels));
     }
-    let volume = host
-        .volumes()
-        .await?
-        .into_iter()
-        .find(|volume| volume.name == key);
+    let volume = host.volumes().await?.into_iter().find(|volume| volume.name == key);
     Ok(volume.map(|volume| volume.labels))
 }
 

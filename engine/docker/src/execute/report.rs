@@ -21,20 +21,15 @@ impl Report {
     /// Whether everything was done.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.outcomes
-            .iter()
-            .all(|outcome| matches!(outcome, Outcome::Done { .. }))
+        self.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. }))
     }
 
     /// What failed, in the plan's order.
     pub fn failures(&self) -> impl Iterator<Item = (OpId, &Failure)> {
-        self.outcomes
-            .iter()
-            .zip(0_u32..)
-            .filter_map(|(outcome, id)| match outcome {
-                Outcome::Failed(failure) => Some((OpId(id), failure)),
-                _ => None,
-            })
+        self.outcomes.iter().zip(0_u32..).filter_map(|(outcome, id)| match outcome {
+            Outcome::Failed(failure) => Some((OpId(id), failure)),
+            _ => None,
+        })
     }
 }
 

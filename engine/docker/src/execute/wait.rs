@@ -105,12 +105,8 @@ async fn look_until(
             return Err(too_late(now - began, reason, error));
         }
         let waits = context.waiting.load(Ordering::Relaxed);
-        let share = u32::try_from(waits / FULL_RATE_WAITS)
-            .unwrap_or(u32::MAX)
-            .max(1);
-        let wait = soon
-            .map_or(pause, |soon| soon.min(pause))
-            .saturating_mul(share);
+        let share = u32::try_from(waits / FULL_RATE_WAITS).unwrap_or(u32::MAX).max(1);
+        let wait = soon.map_or(pause, |soon| soon.min(pause)).saturating_mul(share);
         tokio::select! {
             () = tokio::time::sleep(wait.min(deadline - now)) => {}
             true = is_cancelled(&mut cancel) => return Ok(Step::BrokenOff),
@@ -172,9 +168,7 @@ fn judge_ready(
         ContainerState::Paused => return not_yet("it is paused"),
         ContainerState::Restarting => {
             let code = details.exit_code.unwrap_or_default();
-            return not_yet(&format!(
-                "it ended with exit code {code} and is started again"
-            ));
+            return not_yet(&format!("it ended with exit code {code} and is started again"));
         }
         ContainerState::Running => {}
     }
@@ -252,12 +246,8 @@ mod tests {
         }
     }
 
-    const RULE: ReadyRule = ReadyRule {
-        healthy: false,
-        running_ms: 1_000,
-        may_end: false,
-        deadline_ms: 9_000,
-    };
+    const RULE: ReadyRule =
+        ReadyRule { healthy: false, running_ms: 1_000, may_end: false, deadline_ms: 9_000 };
 
     fn word(verdict: &Verdict) -> &'static str {
         match verdict {
@@ -273,13 +263,7 @@ mod tests {
         let mut seen = details();
         let running = ContainerState::Running;
         let mut judge = |details: &ContainerDetails| {
-            word(&judge_ready(
-                &RULE,
-                running,
-                details,
-                &mut memory,
-                Instant::now(),
-            ))
+            word(&judge_ready(&RULE, running, details, &mut memory, Instant::now()))
         };
         assert_eq!(judge(&seen), "not yet");
         tokio::time::advance(Duration::from_millis(900)).await;
@@ -309,19 +293,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_state_has_its_verdict() {
         use ContainerState as S;
-        let healthy = ReadyRule {
-            healthy: true,
-            running_ms: 0,
-            ..RULE
-        };
-        let may_end = ReadyRule {
-            may_end: true,
-            ..RULE
-        };
-        let at_once = ReadyRule {
-            running_ms: 0,
-            ..RULE
-        };
+        let healthy = ReadyRule { healthy: true, running_ms: 0, ..RULE };
+        let may_end = ReadyRule { may_end: true, ..RULE };
+        let at_once = ReadyRule { running_ms: 0, ..RULE };
         for (rule, state, health, exit_code, expected) in [
             (&at_once, S::Running, Health::None, None, "good"),
             (&at_once, S::Running, Health::Unhealthy, None, "good"),
@@ -336,17 +310,9 @@ mod tests {
             (&at_once, S::Paused, Health::None, None, "not yet"),
             (&at_once, S::Dead, Health::None, Some(1), "bad"),
         ] {
-            let seen = ContainerDetails {
-                health,
-                exit_code,
-                ..details()
-            };
+            let seen = ContainerDetails { health, exit_code, ..details() };
             let verdict = judge_ready(rule, state, &seen, &mut Memory::default(), Instant::now());
-            assert_eq!(
-                word(&verdict),
-                expected,
-                "{rule:?} {state:?} {health:?} {exit_code:?}"
-            );
+            assert_eq!(word(&verdict), expected, "{rule:?} {state:?} {health:?} {exit_code:?}");
         }
         for (state, exit_code, expected) in [
             (S::Running, None, "not yet"),
@@ -354,10 +320,7 @@ mod tests {
             (S::Exited, Some(7), "bad"),
             (S::Created, None, "not yet"),
         ] {
-            let seen = ContainerDetails {
-                exit_code,
-                ..details()
-            };
+            let seen = ContainerDetails { exit_code, ..details() };
             let verdict = judge_exit(state, &seen, &mut Memory::default());
             assert_eq!(word(&verdict), expected, "{state:?} {exit_code:?}");
         }

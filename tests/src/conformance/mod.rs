@@ -1,0 +1,25 @@
+//! The conformance suite: sequences of calls with what must come of them, run on the simulator
+//! and on a real engine. Where the two differ, the simulator is wrong.
+//!
+//! Cases are text, a file a theme, in `tests/conformance`. A case begins with `case` and its
+//! promise; each line after it is a call or a look:
+//!
+//! ```text
+//! case a name is taken once
+//! create a
+//! create a => conflict
+//! see a state=created
+//! ```
+//!
+//! `=> KIND` says how a call ends; without it the call must succeed. `see` waits until what it
+//! says is so. Names are made unique to the case; `$1` to `$9` are host ports of its own.
+
+mod parse;
+mod run;
+mod words;
+
+pub use parse::{Case, cases};
+pub use run::{World, clean_up, run};
+
+/// The image that cases run: a shell, and busybox's programs.
+pub const IMAGE: &str = "tally.local/hello:1";

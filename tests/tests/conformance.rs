@@ -1,0 +1,55 @@
+//! Runs the conformance suite on the simulator, and on a real engine where `TALLY_TEST_DOCKER=1`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+use tally_docker::{ConnectOptions, Host, connect};
+use tally_graph::HostAddress;
+use tally_tests::conformance::{Case, IMAGE, World, cases, clean_up, run};
+
+fn all_cases() -> Vec<Case> {
+    let only = std::env::var("TALLY_TEST_CASE").unwrap_or_default();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
+    let mut all = cases(&folder).expect("the cases can be read");
+    all.retain(|case| case.promise.contains(&only) || case.file.contains(&only));
+    all
+}
+
+async fn run_all(host: Arc<dyn Host>, at_once: usize) {
+    let all = all_cases();
+    let runs = (0_u16..).zip(&all).map(|(nth, case)| {
+        let world = World {
+            host: Arc::clone(&host),
+            cluster: format!("conf{}-{nth}", std::process::id()),
+            first_port: 20_000 + nth * 10,
+        };
+        async move {
+            let ended = run(&world, case).await;
+            clean_up(&world).await;
+            ended.map_err(|problem| format!("{}: {problem}", case.promise))
+        }
+    });
+    let ended: Vec<Result<(), String>> = stream::iter(runs).buffered(at_once).collect().await;
+    let problems: Vec<String> = ended.into_iter().filter_map(Result::err).collect();
+    eprintln!("{} cases, {} diverge", all.len(), problems.len());
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[tokio::test]
+async fn the_real_engine_does_what_the_cases_say() {
+    if std::env::var("TALLY_TEST_DOCKER").as_deref() != Ok("1") {
+        eprintln!("SKIPPED: set TALLY_TEST_DOCKER=1 to run the conformance suite on Docker");
+        return;
+    }
+    let socket = HostAddress::Unix("/var/run/docker.sock".to_owned());
+    let host = connect("real", &socket, &ConnectOptions::default()).await.expect("Docker answers");
+    if !host.images().await.expect("images are listed").contains_key(IMAGE) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/images.sh");
+        let made = Command::new("sh").arg(script).arg("hello:1").status().expect("sh runs");
+        assert!(made.success(), "the test image could not be made");
+    }
+    run_all(host, 4).await;
+}
