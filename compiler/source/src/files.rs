@@ -85,6 +85,13 @@ impl SourceMap {
         id
     }
 
+    /// Puts a folder before all names, so that people can open them from where they are.
+    pub fn prefix_names(&mut self, folder: &str) {
+        for file in &mut self.files {
+            file.name = format!("{folder}/{}", file.name);
+        }
+    }
+
     /// The file with that number.
     #[must_use]
     pub fn get(&self, file: FileId) -> Option<&SourceFile> {

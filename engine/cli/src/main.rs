@@ -1,1 +1,35 @@
-fn main() {}
+//! The command `tally`. One file a command, one file for errors, one folder for what people see.
+
+mod args;
+mod commands;
+mod errors;
+mod hosts;
+mod project;
+mod saved;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::errors::Exit;
+use crate::show::terminal::Terminal;
+
+fn main() -> ExitCode {
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are no errors; clap knows which stream each belongs to.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Failed.into() } else { Exit::Done.into() };
+        }
+    };
+    let terminal = Terminal::detect();
+    match commands::run(args.command, &terminal) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            error.show(&terminal);
+            Exit::Failed.into()
+        }
+    }
+}

@@ -21,3 +21,4 @@ mod unsupported;
 mod verdict;
 
 pub use reconcile::{LOCAL_HOST, Options, reconcile};
+pub use unsupported::refused_hosts;

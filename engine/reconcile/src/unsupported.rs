@@ -8,7 +8,7 @@ const CODE: Code = Code(1102);
 
 /// Everything in the spec that this version does not act on.
 pub(crate) fn unsupported(graph: &Graph, workloads: &[&Workload]) -> Vec<Diagnostic> {
-    let mut found = hosts(graph);
+    let mut found = refused_hosts(graph);
     for workload in workloads {
         found.extend(placement(workload));
         for container in &workload.containers {
@@ -42,7 +42,9 @@ fn note(headline: String, span: Span, label: &str, help: &str) -> Diagnostic {
         .help(help)
 }
 
-fn hosts(graph: &Graph) -> Vec<Diagnostic> {
+/// Why the spec's hosts cannot be planned by this version; empty when they can.
+#[must_use]
+pub fn refused_hosts(graph: &Graph) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if let Some(second) = graph.hosts().nth(1) {
         found.push(refuse(

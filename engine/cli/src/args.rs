@@ -1,0 +1,209 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// Keeps Docker hosts as a spec says.
+#[derive(Debug, Parser)]
+#[command(name = "tally", version, about, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a small commented spec to begin with
+    Init(Init),
+    /// Compile a spec and say what is wrong with it
+    Check(Check),
+    /// Show what a spec declares and how it hangs together
+    Graph(Graph),
+    /// Show what would be changed; change nothing
+    Plan(Plan),
+    /// Change what differs, and wait until it is ready
+    Apply(Apply),
+    /// Remove everything of a spec's cluster
+    Destroy(Destroy),
+    /// Show what runs
+    Status(Status),
+    /// Show what containers print
+    Logs(Logs),
+    /// Run a command in a container
+    Exec(Exec),
+    /// Explain an error's code, a field, or where a value came from
+    Explain(Explain),
+    /// Write completions for a shell
+    Completions(Completions),
+    /// Show the version
+    Version,
+}
+
+/// The spec a command is about.
+#[derive(Debug, ClapArgs)]
+pub struct Spec {
+    /// A spec: a file, or a folder with a `tally.kdl`
+    #[arg(value_name = "SPEC", default_value = ".")]
+    pub spec: PathBuf,
+}
+
+/// The spec, for commands whose words name something in it.
+#[derive(Debug, ClapArgs)]
+pub struct SpecOption {
+    /// A spec: a file, or a folder with a `tally.kdl`
+    #[arg(short, long, value_name = "SPEC", default_value = ".")]
+    pub spec: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Init {
+    /// The folder to write `tally.kdl` into
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    pub folder: PathBuf,
+    /// Use a simulated host instead of the local Docker engine
+    #[arg(long)]
+    pub sim: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Check {
+    #[command(flatten)]
+    pub spec: Spec,
+    /// Apply the edits that are certain
+    #[arg(long)]
+    pub fix: bool,
+    /// How to report
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: ReportFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// For people
+    Text,
+    /// For Graphviz
+    Dot,
+    /// The whole graph as data
+    Json,
+    /// For Markdown pages
+    Mermaid,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Graph {
+    #[command(flatten)]
+    pub spec: Spec,
+    /// In which form
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: GraphFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Plan {
+    #[command(flatten)]
+    pub spec: Spec,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Save the plan for `tally apply FILE`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Exit with 0 when nothing differs, 2 when something does, 1 on an error
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Only this pod or controller, and what it needs (`controller/web`)
+    #[arg(long, value_name = "ADDRESS")]
+    pub target: Option<String>,
+    /// Plan what `tally destroy` would do
+    #[arg(long)]
+    pub destroy: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Apply {
+    /// A spec, or a plan saved with `tally plan --out`
+    #[arg(value_name = "SPEC|PLAN", default_value = ".")]
+    pub spec: PathBuf,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Only this pod or controller, and what it needs (`controller/web`)
+    #[arg(long, value_name = "ADDRESS")]
+    pub target: Option<String>,
+    /// So many Docker calls at once on a host
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub parallel: u16,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Destroy {
+    #[command(flatten)]
+    pub spec: Spec,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Remove named volumes too, with all their data
+    #[arg(long)]
+    pub volumes: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Status {
+    #[command(flatten)]
+    pub spec: Spec,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Logs {
+    /// `controller/web`, `pod/web-0`, `web-0` or `web-0/CONTAINER`
+    pub address: String,
+    #[command(flatten)]
+    pub spec: SpecOption,
+    /// Stay, and show what comes
+    #[arg(short, long)]
+    pub follow: bool,
+    /// The last N lines of each container
+    #[arg(short = 'n', long, value_name = "N")]
+    pub tail: Option<u32>,
+    /// Begin each line with its time
+    #[arg(short, long)]
+    pub timestamps: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Exec {
+    /// `web-0`, or `web-0/CONTAINER` where a pod has several
+    pub address: String,
+    #[command(flatten)]
+    pub spec: SpecOption,
+    /// The command, after `--`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Explain {
+    /// `E0301`, `container.image`, or an address such as `controller/web.replicas`
+    pub what: String,
+    #[command(flatten)]
+    pub spec: SpecOption,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

@@ -1,0 +1,264 @@
+//! `tally apply`: plan, ask, carry out, look again, until nothing differs.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tally_docker::{ExecuteOptions, Failure, FailureKind, Host, Outcome, Report, execute};
+use tally_graph::Graph;
+use tally_reconcile::plan::{ChangeKind, OpId, Plan};
+use tally_reconcile::{Options, reconcile};
+use tally_source::{Code, Diagnostic};
+use tokio::sync::watch;
+
+use crate::args;
+use crate::commands::plan::{stop_on_errors, target};
+use crate::errors::{CliError, Exit};
+use crate::hosts;
+use crate::project::Project;
+use crate::saved::Saved;
+use crate::show::failure::failure_report;
+use crate::show::progress::Shown;
+use crate::show::terminal::{Style, Terminal, err, out};
+use crate::show::values::count;
+use crate::show::{plan as shown, report};
+
+/// One round does it unless somebody else changes the cluster meanwhile.
+const MOST_ROUNDS: usize = 3;
+
+/// What is to be carried out.
+pub struct Work<'a> {
+    /// Where the spec lies.
+    pub project: &'a Project,
+    /// The spec.
+    pub graph: &'a Graph,
+    /// What is asked of the planner.
+    pub options: Options,
+    /// So many calls at once.
+    pub parallel: u16,
+    /// The plan that was agreed to before.
+    pub saved: Option<&'a Saved>,
+}
+
+pub async fn run(args: args::Apply, terminal: &Terminal) -> Result<Exit, CliError> {
+    if let Some(saved) = Saved::read(&args.spec)? {
+        return run_saved(&saved, &args, terminal).await;
+    }
+    let project = Project::find(&args.spec)?;
+    let (graph, warnings) = project.graph()?;
+    err(&report::people(&warnings, &graph.sources, terminal));
+    let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
+    let options = Options { target, ..Options::default() };
+    let work =
+        Work { project: &project, graph: &graph, options, parallel: args.parallel, saved: None };
+    carry_out(work, args.yes, terminal).await
+}
+
+async fn run_saved(
+    saved: &Saved,
+    args: &args::Apply,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    if args.target.is_some() {
+        return Err(CliError::Usage(
+            "a saved plan has its target already".to_owned(),
+            "Leave `--target` out, or plan again with it.".to_owned(),
+        ));
+    }
+    let project = Project {
+        folder: PathBuf::from(&saved.folder),
+        entry: String::new(),
+        shown: String::new(),
+    };
+    let graph = &saved.graph;
+    let target = saved.target.as_deref().map(|text| target(graph, text)).transpose()?;
+    let options = Options { target, destroy: saved.destroy, ..Options::default() };
+    let work =
+        Work { project: &project, graph, options, parallel: args.parallel, saved: Some(saved) };
+    // Whoever saved the plan has read it.
+    carry_out(work, true, terminal).await
+}
+
+/// Plans, asks, carries out, until nothing differs.
+///
+/// # Errors
+/// What stops it before anything was changed; what happens later is shown.
+pub async fn carry_out(
+    mut work: Work<'_>,
+    yes: bool,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let hosts = hosts::writers(work.graph, work.project).await?;
+    let readers = hosts::reading(&hosts);
+    let observed = hosts::look(work.graph, &readers).await;
+    work.options.now_ms = hosts::now_ms();
+    let plan = reconcile(work.graph, &observed, &work.options);
+    stop_on_errors(&plan, work.graph)?;
+    err(&report::people(&plan.diagnostics, &work.graph.sources, terminal));
+    if let Some(saved) = work.saved
+        && !saved.still_fits(&plan)
+    {
+        return Err(moved_on(work.graph));
+    }
+    let header = hosts::header(work.graph, &observed);
+    if work.options.destroy && plan.is_empty() {
+        out(&format!("{header}\n\nNothing of {} is here.\n", plan.cluster));
+        return Ok(Exit::Done);
+    }
+    out(&shown::people(&plan, work.graph, &header, terminal));
+    if plan.operations.is_empty() {
+        return Ok(Exit::Done);
+    }
+    if !plan.is_empty() && !yes {
+        ask(&plan, work.options.destroy)?;
+    }
+    rounds(&work, plan, &hosts, terminal).await
+}
+
+async fn rounds(
+    work: &Work<'_>,
+    first: Plan,
+    hosts: &BTreeMap<String, Arc<dyn Host>>,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let begun = Instant::now();
+    let cancel = cancel_on_interrupt(terminal);
+    let mut plan = first.clone();
+    for _ in 0..MOST_ROUNDS {
+        out("\n");
+        let progress = Shown::new(&plan, terminal);
+        let options = ExecuteOptions {
+            calls_per_host: usize::from(work.parallel),
+            ..ExecuteOptions::default()
+        };
+        let done =
+            execute(&plan, work.graph, hosts, &progress, cancel.clone(), &options).await;
+        progress.finish();
+        if !done.is_done() {
+            return Ok(unfinished(work.graph, &plan, &done, terminal));
+        }
+        let observed = hosts::look(work.graph, &hosts::reading(hosts)).await;
+        let options = Options { now_ms: hosts::now_ms(), ..work.options.clone() };
+        plan = reconcile(work.graph, &observed, &options);
+        stop_on_errors(&plan, work.graph)?;
+        if plan.is_empty() {
+            conclude(work, &first, &plan, begun.elapsed(), terminal);
+            return Ok(Exit::Done);
+        }
+    }
+    Err(CliError::Usage(
+        format!("`{}` still differs after {MOST_ROUNDS} rounds", first.cluster),
+        "Is somebody else changing it? `tally plan` shows what differs.".to_owned(),
+    ))
+}
+
+/// The summary, which ends with the published addresses.
+fn conclude(work: &Work<'_>, first: &Plan, last: &Plan, took: Duration, terminal: &Terminal) {
+    let of = |kind: ChangeKind| first.changes.iter().filter(|c| c.kind == kind).count();
+    let parts = [
+        (of(ChangeKind::Create), "added"),
+        (of(ChangeKind::Update), "changed"),
+        (of(ChangeKind::Replace), "replaced"),
+        (of(ChangeKind::Remove), "removed"),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    let parts = match parts.is_empty() {
+        true => "all ready".to_owned(),
+        false => parts.join(", "),
+    };
+    let verdict = match work.options.destroy {
+        true => format!("{} is gone", first.cluster),
+        false => format!("{} tallies", first.cluster),
+    };
+    let verdict = terminal.paint(Style::Add, &verdict);
+    out(&format!("\n{verdict}: {parts} in {:.1}s.\n", took.as_secs_f64()));
+    let width = last.reachable.iter().map(|r| r.pod.chars().count()).max().unwrap_or(0);
+    for reachable in &last.reachable {
+        out(&format!("  {:width$}  {}\n", reachable.pod, shown::address(reachable)));
+    }
+}
+
+/// Says what failed and what was not done.
+fn unfinished(graph: &Graph, plan: &Plan, done: &Report, terminal: &Terminal) -> Exit {
+    let failures: Vec<(OpId, &Failure)> = done.failures().collect();
+    let reports: Vec<Diagnostic> = failures
+        .iter()
+        .filter_map(|(id, failure)| Some(failure_report(plan.operation(*id)?, failure, graph)))
+        .collect();
+    err("\n");
+    err(&report::people(&reports, &graph.sources, terminal));
+    let number = |wanted: fn(&Outcome) -> bool| done.outcomes.iter().filter(|o| wanted(o)).count();
+    let finished = number(|outcome| matches!(outcome, Outcome::Done { .. }));
+    let skipped = number(|outcome| matches!(outcome, Outcome::Skipped { .. }));
+    let left = number(|outcome| matches!(outcome, Outcome::NotStarted));
+    let mut text = format!("{} done", count(finished, "call", "calls"));
+    for (number, words) in
+        [(failures.len(), "failed"), (skipped, "not tried because of that"), (left, "not begun")]
+    {
+        if number > 0 {
+            text.push_str(&format!(", {number} {words}"));
+        }
+    }
+    err(&format!("{text}. Nothing is lost: `tally apply` goes on from here.\n"));
+    let only_unready =
+        failures.iter().all(|(_, failure)| matches!(failure.kind, FailureKind::NotReady { .. }));
+    match only_unready && left == 0 && !failures.is_empty() {
+        true => Exit::Differs,
+        false => Exit::Failed,
+    }
+}
+
+fn moved_on(graph: &Graph) -> CliError {
+    let report = Diagnostic::error(Code(1104), "this plan no longer fits: the cluster has moved on")
+        .help(
+            "What would be done now is not what was planned. Plan again: `tally plan --out FILE`.",
+        );
+    CliError::report(report, &graph.sources)
+}
+
+/// Asks before anything is changed; never without a terminal.
+fn ask(plan: &Plan, destroy: bool) -> Result<(), CliError> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(CliError::Usage(
+            "this would change the cluster, and there is no terminal to ask at".to_owned(),
+            "Say `--yes` to go ahead without being asked.".to_owned(),
+        ));
+    }
+    let what = match destroy {
+        true => format!("Remove all this of cluster `{}`", plan.cluster),
+        false => format!("Apply this to cluster `{}`", plan.cluster),
+    };
+    err(&format!("\n{what}? [y/N] "));
+    let mut line = String::new();
+    let read = stdin.lock().read_line(&mut line);
+    match (read, line.trim().to_ascii_lowercase().as_str()) {
+        (Ok(_), "y" | "yes") => Ok(()),
+        _ => Err(CliError::Usage("not applied".to_owned(), "Nothing was changed.".to_owned())),
+    }
+}
+
+/// Turns true at the first Ctrl-C or SIGTERM: calls in flight finish, no new one begins.
+fn cancel_on_interrupt(terminal: &Terminal) -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    let newline = if terminal.stderr { "\n" } else { "" };
+    tokio::spawn(async move {
+        let term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        let Ok(mut term) = term else { return };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = term.recv() => {}
+        }
+        err(&format!("{newline}stopping: calls in flight finish, no new one begins\n"));
+        // The receiver is gone when the work is done already.
+        let _ = sender.send(true);
+        // A second one ends it at once; Docker finishes what it was asked all the same.
+        let _ = tokio::signal::ctrl_c().await;
+        std::process::exit(130);
+    });
+    receiver
+}
+

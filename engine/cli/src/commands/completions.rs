@@ -1,0 +1,14 @@
+//! `tally completions SHELL`.
+
+use clap::CommandFactory as _;
+
+use crate::args::{Args, Completions};
+use crate::errors::{CliError, Exit};
+use crate::show::terminal::out;
+
+pub fn run(args: &Completions) -> Result<Exit, CliError> {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Args::command(), "tally", &mut text);
+    out(&String::from_utf8_lossy(&text));
+    Ok(Exit::Done)
+}

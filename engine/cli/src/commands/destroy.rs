@@ -1,0 +1,18 @@
+//! `tally destroy`: takes everything of a cluster away, and nothing else.
+
+use tally_reconcile::Options;
+
+use crate::args;
+use crate::commands::apply::{Work, carry_out};
+use crate::errors::{CliError, Exit};
+use crate::project::Project;
+use crate::show::terminal::Terminal;
+
+pub async fn run(args: args::Destroy, terminal: &Terminal) -> Result<Exit, CliError> {
+    let project = Project::find(&args.spec.spec)?;
+    let (graph, _) = project.graph()?;
+    let options =
+        Options { destroy: true, remove_volumes: args.volumes, ..Options::default() };
+    let work = Work { project: &project, graph: &graph, options, parallel: 8, saved: None };
+    carry_out(work, args.yes, terminal).await
+}

@@ -1,0 +1,194 @@
+//! `tally explain`: a code, a field, or where a value came from.
+
+use tally_graph::schema::{self, FieldRow, KindRow, Step};
+use tally_graph::{Address, FieldPath, Graph, Kind, Node, Provenance};
+use tally_source::{Code, OriginId, OriginKind, code_info, nearest};
+
+use crate::args::Explain;
+use crate::errors::{CliError, Exit};
+use crate::project::Project;
+use crate::show::plan::class_words;
+use crate::show::terminal::{Style, Terminal, out};
+
+include!(concat!(env!("OUT_DIR"), "/pages.rs"));
+
+pub fn run(args: &Explain, terminal: &Terminal) -> Result<Exit, CliError> {
+    let what = args.what.as_str();
+    if let Some(code) = Code::parse(what) {
+        return explain_code(code);
+    }
+    if what.contains('/') {
+        let project = Project::find(&args.spec.spec)?;
+        let (graph, _) = project.graph()?;
+        return explain_address(&graph, what, terminal);
+    }
+    explain_field(what, terminal)
+}
+
+fn explain_code(code: Code) -> Result<Exit, CliError> {
+    let page = PAGES.iter().find(|(name, _)| *name == code.to_string());
+    match (page, code_info(code)) {
+        (Some((_, page)), _) => out(page),
+        (None, Some(info)) => out(&format!("{code}: {}\n", info.title)),
+        (None, None) => {
+            return Err(CliError::Usage(
+                format!("no code `{code}`"),
+                "A code stands at the top of a report, such as `E0301`.".to_owned(),
+            ));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// `container.image`, or a kind alone.
+fn explain_field(what: &str, terminal: &Terminal) -> Result<Exit, CliError> {
+    let (kind, field) = what.split_once('.').unwrap_or((what, ""));
+    let rows: Vec<&KindRow> = schema::kinds().filter(|row| row.word == kind).collect();
+    if rows.is_empty() {
+        let words = schema::kinds().map(|row| row.word);
+        let help = match nearest(kind, words) {
+            Some(near) => format!("Did you mean `{near}`?"),
+            None => "Such as `E0301`, `container.image`, or `controller/web.replicas`.".to_owned(),
+        };
+        return Err(CliError::Usage(format!("nothing is called `{kind}`"), help));
+    }
+    if field.is_empty() {
+        for row in rows {
+            out(&kind_text(row, terminal));
+        }
+        return Ok(Exit::Done);
+    }
+    match rows.iter().find_map(|row| Some((row, row.field(field)?))) {
+        Some((row, field)) => out(&field_text(row, field, terminal)),
+        None => {
+            let words = rows.iter().flat_map(|row| row.fields.iter().map(|field| field.word));
+            let help = match nearest(field, words) {
+                Some(near) => format!("Did you mean `{kind}.{near}`?"),
+                None => format!("`tally explain {kind}` lists its fields."),
+            };
+            return Err(CliError::Usage(format!("a {kind} has no field `{field}`"), help));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn kind_text(kind: &KindRow, terminal: &Terminal) -> String {
+    let mut text = format!("{}\n    {}\n\n", terminal.paint(Style::Bold, kind.word), kind.doc);
+    let fields = kind.fields.iter().filter(|field| field.step != Step::Language);
+    for field in fields {
+        text.push_str(&format!("    {:16} {}\n", field.word, field.doc));
+    }
+    text
+}
+
+fn field_text(kind: &KindRow, field: &FieldRow, terminal: &Terminal) -> String {
+    let name = format!("{}.{}", kind.word, field.word);
+    let mut text = format!("{}\n    {}\n\n", terminal.paint(Style::Bold, &name), field.doc);
+    let mut row = |name: &str, value: &str| {
+        text.push_str(&format!("    {name:8} {value}\n"));
+    };
+    row("value", &field.value.phrase());
+    if let Some(default) = field.default {
+        row("default", default);
+    }
+    if field.required {
+        row("needed", "yes");
+    }
+    row("change", class_words(field.class));
+    row("example", field.example);
+    match field.step {
+        Step::Now => {}
+        Step::Later(why) => row("note", why),
+        Step::Language => row("note", "not in this version yet"),
+    }
+    text
+}
+
+/// `controller/web`, `controller/web.replicas`, `controller/web.web.image`.
+fn explain_address(graph: &Graph, what: &str, terminal: &Terminal) -> Result<Exit, CliError> {
+    let (address, path) = what.split_once('.').unwrap_or((what, ""));
+    let node = Address::parse(address).and_then(|address| graph.find(&address));
+    let Some((_, node)) = node else {
+        let known: Vec<String> = graph
+            .net
+            .node_weights()
+            .map(|node| node.address().to_string())
+            .filter(|known| !known.starts_with(Kind::Cluster.word()))
+            .collect();
+        let help = match nearest(address, known.iter().map(String::as_str)) {
+            Some(near) => format!("Did you mean `{near}`?"),
+            None => format!("The spec has {}.", known.join(", ")),
+        };
+        return Err(CliError::Usage(format!("no `{address}` in this spec"), help));
+    };
+    let wanted = FieldPath::parse(path);
+    let place = graph.sources.line_place(node.span());
+    let mut text = format!("{}  {place}\n", terminal.paint(Style::Bold, address));
+    let mut found = 0;
+    if let Some(provenance) = node.provenance() {
+        found += values(graph, "", provenance, &wanted, &mut text);
+    }
+    if let Node::Workload(workload) = node {
+        for (name, provenance) in &workload.container_provenance {
+            found += values(graph, name, provenance, &wanted, &mut text);
+        }
+    }
+    if found == 0 && !wanted.is_empty() {
+        return Err(CliError::Usage(
+            format!("`{address}` has no value `{path}`"),
+            format!("`tally explain {address}` lists those it has."),
+        ));
+    }
+    out(&text);
+    Ok(Exit::Done)
+}
+
+/// The chain of each value below `wanted`: from where it is written back to the default.
+fn values(
+    graph: &Graph,
+    container: &str,
+    provenance: &Provenance,
+    wanted: &FieldPath,
+    text: &mut String,
+) -> usize {
+    let mut found = 0;
+    for (path, origin) in provenance.iter() {
+        let whole = match container.is_empty() {
+            true => path.clone(),
+            false => {
+                let segments: Vec<&str> = std::iter::once(container).chain(path.segments()).collect();
+                FieldPath::new(segments)
+            }
+        };
+        let below = wanted.segments().zip(whole.segments()).filter(|(a, b)| a == b).count();
+        if below != wanted.segments().count() || path.is_empty() {
+            continue;
+        }
+        found += 1;
+        text.push_str(&format!("    {whole}\n"));
+        text.push_str(&chain(graph, origin));
+    }
+    found
+}
+
+fn chain(graph: &Graph, origin: OriginId) -> String {
+    let mut text = String::new();
+    for link in graph.origins.chain(origin) {
+        let line = match &link.kind {
+            OriginKind::Written => {
+                let source = graph.sources.text(link.span);
+                let first = source.lines().next().unwrap_or_default();
+                format!("written at {}: {first}", graph.sources.place(link.span))
+            }
+            OriginKind::Default(of) => {
+                let (kind, field) = of.split_once('.').unwrap_or((of, ""));
+                match schema::default_of(kind, field) {
+                    Some(default) => format!("default of {of}: {default}"),
+                    None => format!("default of {of}"),
+                }
+            }
+        };
+        text.push_str(&format!("        {line}\n"));
+    }
+    text
+}

@@ -1,0 +1,51 @@
+//! One file a command.
+
+mod apply;
+mod check;
+mod completions;
+mod destroy;
+mod exec;
+mod explain;
+mod graph;
+mod init;
+mod logs;
+mod plan;
+mod select;
+mod status;
+mod version;
+
+use std::future::Future;
+
+use crate::args::Command;
+use crate::errors::{CliError, Exit};
+use crate::show::terminal::Terminal;
+
+/// Runs a command.
+///
+/// # Errors
+/// What stops it.
+pub fn run(command: Command, terminal: &Terminal) -> Result<Exit, CliError> {
+    match command {
+        Command::Init(args) => init::run(&args),
+        Command::Check(args) => check::run(&args, terminal),
+        Command::Graph(args) => graph::run(&args, terminal),
+        Command::Plan(args) => wait(plan::run(args, terminal)),
+        Command::Apply(args) => wait(apply::run(args, terminal)),
+        Command::Destroy(args) => wait(destroy::run(args, terminal)),
+        Command::Status(args) => wait(status::run(&args, terminal)),
+        Command::Logs(args) => wait(logs::run(args, terminal)),
+        Command::Exec(args) => wait(exec::run(args)),
+        Command::Explain(args) => explain::run(&args, terminal),
+        Command::Completions(args) => completions::run(&args),
+        Command::Version => version::run(),
+    }
+}
+
+/// One thread serves: the work is waiting for sockets, and 16 answers at once fit into it.
+fn wait(work: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, CliError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::Internal(format!("no runtime: {error}")))?
+        .block_on(work)
+}

@@ -1,0 +1,81 @@
+//! `tally plan`: the first half of the way. It is handed hosts that cannot be changed.
+
+use tally_graph::{Address, Graph};
+use tally_reconcile::plan::Plan;
+use tally_reconcile::{Options, reconcile};
+use tally_source::nearest;
+
+use crate::args;
+use crate::errors::{CliError, Exit};
+use crate::hosts;
+use crate::project::{Project, has_errors};
+use crate::saved::Saved;
+use crate::show::terminal::{Terminal, err, out};
+use crate::show::{plan as shown, plan_json, report};
+
+pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError> {
+    let project = Project::find(&args.spec.spec)?;
+    let (graph, warnings) = project.graph()?;
+    let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
+    let readers = hosts::readers(&graph, &project).await?;
+    let observed = hosts::look(&graph, &readers).await;
+    let options = Options {
+        now_ms: hosts::now_ms(),
+        target,
+        destroy: args.destroy,
+        remove_volumes: false,
+    };
+    let plan = reconcile(&graph, &observed, &options);
+    if args.json {
+        out(&plan_json::json(&plan, &graph));
+    } else {
+        err(&report::people(&warnings, &graph.sources, terminal));
+        err(&report::people(&plan.diagnostics, &graph.sources, terminal));
+    }
+    if has_errors(&plan.diagnostics) {
+        return Ok(Exit::Failed);
+    }
+    if !args.json {
+        out(&shown::people(&plan, &graph, &hosts::header(&graph, &observed), terminal));
+    }
+    let empty = plan.is_empty();
+    if let Some(path) = &args.out {
+        Saved::new(graph, plan, &project.folder, args.target, args.destroy).write(path)?;
+        err(&format!("saved; carry it out with `tally apply {}`\n", path.display()));
+    }
+    Ok(match args.detailed_exitcode && !empty {
+        true => Exit::Differs,
+        false => Exit::Done,
+    })
+}
+
+/// The workload that `--target` names.
+///
+/// # Errors
+/// When there is none, with the nearest one.
+pub fn target(graph: &Graph, text: &str) -> Result<Address, CliError> {
+    let known: Vec<String> = graph.workloads().map(|w| w.address().to_string()).collect();
+    if let Some(address) = Address::parse(text)
+        && known.iter().any(|known| known == text)
+    {
+        return Ok(address);
+    }
+    let help = match nearest(text, known.iter().map(String::as_str)) {
+        Some(near) => format!("Did you mean `{near}`?"),
+        None => format!("The spec has {}.", known.join(", ")),
+    };
+    Err(CliError::Usage(format!("no pod or controller `{text}` in this spec"), help))
+}
+
+/// Says what stops a plan, if something does.
+///
+/// # Errors
+/// The plan's reports.
+pub fn stop_on_errors(plan: &Plan, graph: &Graph) -> Result<(), CliError> {
+    match has_errors(&plan.diagnostics) {
+        true => {
+            Err(CliError::Reports(plan.diagnostics.clone(), Box::new(graph.sources.clone())))
+        }
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,100 @@
+//! Which containers an address of `logs` or `exec` means.
+
+use tally_docker::HostRead;
+use tally_graph::Graph;
+use tally_reconcile::found::inventory;
+use tally_reconcile::labels::Role;
+use tally_reconcile::observed::Observed;
+use tally_source::nearest;
+
+use crate::errors::CliError;
+
+/// A container that an address means.
+#[derive(Debug, Clone)]
+pub struct Selected {
+    /// Its host.
+    pub host: String,
+    /// Full ID.
+    pub id: String,
+    /// Its pod.
+    pub pod: String,
+    /// Its name in the pod.
+    pub container: String,
+}
+
+/// The containers that `address` means: `controller/web`, `pod/web-0`, `web-0`, `web-0/web`, and
+/// the first two with a container behind them.
+///
+/// # Errors
+/// When it means none, with the nearest that there is.
+pub fn select(
+    graph: &Graph,
+    observed: &Observed,
+    address: &str,
+) -> Result<Vec<Selected>, CliError> {
+    let cluster = graph.cluster().map(|cluster| cluster.name.as_str()).unwrap_or_default();
+    let mut selected = Vec::new();
+    let mut known: Vec<String> = Vec::new();
+    let mut hosts_silent = Vec::new();
+    for (host, view) in &observed.hosts {
+        let Some(state) = view.ready() else {
+            hosts_silent.push(host.clone());
+            continue;
+        };
+        let inventory = inventory(cluster, state);
+        for (pod, containers) in &inventory.pods {
+            for ((role, name), found) in containers {
+                if *role == Role::Infra {
+                    continue;
+                }
+                let workload = &found.identity.workload;
+                let all = [
+                    workload.clone(),
+                    format!("{workload}/{name}"),
+                    format!("pod/{pod}"),
+                    format!("pod/{pod}/{name}"),
+                    pod.clone(),
+                    format!("{pod}/{name}"),
+                ];
+                // Inits are meant only when they are named.
+                let meant = all.iter().position(|known| known == address);
+                if meant.is_some_and(|at| *role == Role::Container || at % 2 == 1) {
+                    selected.push(Selected {
+                        host: host.clone(),
+                        id: found.container.id.clone(),
+                        pod: pod.clone(),
+                        container: name.clone(),
+                    });
+                }
+                known.extend(all);
+            }
+        }
+    }
+    if selected.is_empty() {
+        if let Some(host) = hosts_silent.first() {
+            let help = "Is Docker running there?".to_owned();
+            return Err(CliError::Usage(format!("host `{host}` does not answer"), help));
+        }
+        let help = match nearest(address, known.iter().map(String::as_str)) {
+            Some(near) => format!("Did you mean `{near}`?"),
+            None if known.is_empty() => format!("Nothing of `{cluster}` runs."),
+            None => "`tally status` shows what runs.".to_owned(),
+        };
+        return Err(CliError::Usage(format!("no container `{address}`"), help));
+    }
+    Ok(selected)
+}
+
+/// The host of that name.
+///
+/// # Errors
+/// Never, for containers that were selected from the same hosts.
+pub fn host_of<'a, H: HostRead + ?Sized>(
+    hosts: &'a [std::sync::Arc<H>],
+    selected: &Selected,
+) -> Result<&'a std::sync::Arc<H>, CliError> {
+    hosts
+        .iter()
+        .find(|host| host.name() == selected.host)
+        .ok_or_else(|| CliError::Internal(format!("no host `{}`", selected.host)))
+}

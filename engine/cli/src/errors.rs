@@ -1,0 +1,90 @@
+//! Where errors become what people read, and exit codes.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use tally_docker::HostError;
+use tally_source::{Code, Diagnostic, SourceMap, Span};
+
+use crate::show::report;
+use crate::show::terminal::Terminal;
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done, or nothing to do.
+    Done,
+    /// 1: an error.
+    Failed,
+    /// 2: `plan --detailed-exitcode` found changes; `apply` applied, and something is not ready.
+    Differs,
+    /// What a command in a container ended with.
+    Code(u8),
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => ExitCode::SUCCESS,
+            Exit::Failed => ExitCode::from(1),
+            Exit::Differs => ExitCode::from(2),
+            Exit::Code(code) => ExitCode::from(code),
+        }
+    }
+}
+
+/// Why a command cannot do what it was asked.
+#[derive(Debug)]
+pub enum CliError {
+    /// Reports that point at a spec.
+    Reports(Vec<Diagnostic>, Box<SourceMap>),
+    /// A mistake at the command line, with a way out.
+    Usage(String, String),
+    /// A file that cannot be read or written.
+    File(String, std::io::Error),
+    /// A host that failed a command that points at no spec.
+    Host(String, HostError),
+    /// Something that should not happen.
+    Internal(String),
+}
+
+impl CliError {
+    /// One report.
+    pub fn report(diagnostic: Diagnostic, sources: &SourceMap) -> Self {
+        CliError::Reports(vec![diagnostic], Box::new(sources.clone()))
+    }
+
+    /// Writes it to standard error.
+    pub fn show(&self, terminal: &Terminal) {
+        let text = match self {
+            CliError::Reports(reports, sources) => report::people(reports, sources, terminal),
+            CliError::Usage(what, help) => format!("error: {what}\n  help: {help}\n"),
+            CliError::File(what, error) => format!("error: {what}: {error}\n"),
+            CliError::Host(name, error) => format!("error: host `{name}`: {error}\n"),
+            CliError::Internal(what) => format!(
+                "error: {what}\n  help: this is a fault of Tally's own; please report it\n"
+            ),
+        };
+        // Nothing is left to say it to when standard error is closed.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// The report of a host that cannot be reached.
+pub fn unreachable(host: &str, error: &HostError, span: Option<Span>) -> Diagnostic {
+    let code = match error {
+        HostError::TooOld { .. } => Code(1002),
+        _ => Code(1001),
+    };
+    let mut report = Diagnostic::error(code, format!("host `{host}`: {error}"));
+    if let Some(span) = span {
+        report = report.label(span, "planned on this host");
+    }
+    report.help(match error {
+        HostError::TooOld { .. } => "Docker 20.10 or later is needed.".to_owned(),
+        _ => "Is Docker running there, and may you use its socket? `docker version` tells. To try \
+              Tally without Docker, give the cluster a simulated host: \
+              `host demo \"sim:demo\"`."
+            .to_owned(),
+    })
+}

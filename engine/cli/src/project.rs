@@ -1,0 +1,154 @@
+//! A spec on disk: where it lies, and compiling it.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use tally_graph::Graph;
+use tally_lang::{Compiled, LoadError, Loader};
+use tally_source::{Diagnostic, Severity, SourceMap};
+
+use crate::errors::CliError;
+
+/// The file a folder's spec begins at.
+pub const ENTRY: &str = "tally.kdl";
+/// The largest file that is read, in bytes; larger ones are refused before they fill the memory.
+const LARGEST_FILE: u64 = 16 << 20;
+
+/// A spec on disk.
+#[derive(Debug)]
+pub struct Project {
+    /// The folder of its first file.
+    pub folder: PathBuf,
+    /// The first file's name.
+    pub entry: String,
+    /// The folder as it was typed; empty for the current one.
+    pub shown: String,
+}
+
+impl Project {
+    /// The project that a file or folder names.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(spec: &Path) -> Result<Self, CliError> {
+        let none = |what: String, help: &str| CliError::Usage(what, help.to_owned());
+        let shown = spec.display().to_string();
+        if spec.is_dir() {
+            if !spec.join(ENTRY).is_file() {
+                let what = match shown.as_str() {
+                    "." => "no tally.kdl in this folder".to_owned(),
+                    _ => format!("no tally.kdl in `{shown}`"),
+                };
+                return Err(none(what, "`tally init` writes one; or name a spec: `tally … PATH`."));
+            }
+            return Ok(Self {
+                folder: spec.to_owned(),
+                entry: ENTRY.to_owned(),
+                shown: shown_folder(spec),
+            });
+        }
+        if !spec.is_file() {
+            return Err(none(format!("no file or folder `{shown}`"), "Is the path right?"));
+        }
+        let folder = match spec.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let name = spec.file_name().and_then(|name| name.to_str());
+        let entry = name
+            .ok_or_else(|| none(format!("`{shown}` has a name that is not UTF-8"), "Rename it."))?;
+        Ok(Self { shown: shown_folder(&folder), folder, entry: entry.to_owned() })
+    }
+
+    /// Compiles it.
+    pub fn compile(&self) -> Compiled {
+        let root = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
+        let mut compiled = tally_lang::compile(&self.entry, &mut Disk { root });
+        if !self.shown.is_empty() {
+            compiled.sources.prefix_names(&self.shown);
+            if let Some(graph) = &mut compiled.graph {
+                graph.sources.prefix_names(&self.shown);
+            }
+        }
+        compiled
+    }
+
+    /// The graph, or the reports of what is wrong; warnings are handed on.
+    ///
+    /// # Errors
+    /// The reports.
+    pub fn graph(&self) -> Result<(Graph, Vec<Diagnostic>), CliError> {
+        let compiled = self.compile();
+        match compiled.graph {
+            Some(graph) => Ok((graph, compiled.diagnostics)),
+            None => {
+                Err(CliError::Reports(compiled.diagnostics, Box::new(compiled.sources)))
+            }
+        }
+    }
+
+    /// The folder of things kept beside the spec: simulated hosts.
+    #[must_use]
+    pub fn kept(&self) -> PathBuf {
+        self.folder.join(".tally")
+    }
+
+    /// The path of a file of the spec on disk, from its shown name.
+    #[must_use]
+    pub fn path_of(&self, shown: &str) -> PathBuf {
+        let prefix = format!("{}/", self.shown);
+        let name = match self.shown.is_empty() {
+            true => shown,
+            false => shown.strip_prefix(&prefix).unwrap_or(shown),
+        };
+        self.folder.join(name)
+    }
+}
+
+/// Whether there are errors among reports.
+#[must_use]
+pub fn has_errors(reports: &[Diagnostic]) -> bool {
+    reports.iter().any(|report| report.severity == Severity::Error)
+}
+
+fn shown_folder(folder: &Path) -> String {
+    let text = folder.display().to_string();
+    let text = text.trim_end_matches('/').trim_start_matches("./").to_owned();
+    if text == "." { String::new() } else { text }
+}
+
+/// The files below one folder. A link that leads out of it is refused: a spec that comes from
+/// elsewhere must not read what lies beside it.
+struct Disk {
+    root: PathBuf,
+}
+
+impl Loader for Disk {
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, LoadError> {
+        let real = self.root.join(path).canonicalize().map_err(load_error)?;
+        if !real.starts_with(&self.root) {
+            return Err(LoadError::Outside);
+        }
+        let file = fs::File::open(&real).map_err(load_error)?;
+        let mut bytes = Vec::new();
+        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(load_error)?;
+        match bytes.len() as u64 > LARGEST_FILE {
+            true => Err(LoadError::TooLarge),
+            false => Ok(bytes),
+        }
+    }
+}
+
+fn load_error(error: std::io::Error) -> LoadError {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => LoadError::NotFound,
+        _ => LoadError::Other(error.to_string()),
+    }
+}
+
+/// Sources of nothing, for reports that point at no text.
+#[must_use]
+pub fn no_sources() -> SourceMap {
+    SourceMap::default()
+}

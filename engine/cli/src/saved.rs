@@ -1,0 +1,134 @@
+//! Saved plans: what was planned, with the graph it was planned from.
+//!
+//! A plan is never carried out as it was saved. It is made anew from the same graph and compared:
+//! when anything came out differently, the cluster has moved on and the saved plan is refused.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tally_graph::Graph;
+use tally_reconcile::plan::{Operation, Plan};
+
+use crate::errors::CliError;
+
+/// The version of the form.
+const FORMAT: u32 = 1;
+/// A saved plan begins with it, so that a spec is not taken for one.
+const MARK: &str = "tally plan";
+
+/// A saved plan.
+#[derive(Serialize, Deserialize)]
+pub struct Saved {
+    mark: String,
+    format: u32,
+    /// The folder of the spec, for simulated hosts.
+    pub folder: String,
+    /// Only this workload.
+    pub target: Option<String>,
+    /// Whether it takes everything away.
+    pub destroy: bool,
+    /// The graph.
+    pub graph: Graph,
+    /// The plan.
+    pub plan: Plan,
+}
+
+impl Saved {
+    /// What will be saved.
+    #[must_use]
+    pub fn new(
+        graph: Graph,
+        plan: Plan,
+        folder: &Path,
+        target: Option<String>,
+        destroy: bool,
+    ) -> Self {
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        Self {
+            mark: MARK.to_owned(),
+            format: FORMAT,
+            folder: folder.display().to_string(),
+            target,
+            destroy,
+            graph,
+            plan,
+        }
+    }
+
+    /// Writes it; only its owner may read it, since it holds the files of the spec.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), CliError> {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let failed = |error| CliError::File(format!("cannot write `{}`", path.display()), error);
+        let text = serde_json::to_vec(self).map_err(|e| CliError::Internal(e.to_string()))?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
+        file.write_all(&text).map_err(failed)
+    }
+
+    /// Reads a file if it is a saved plan; `None` when it is something else.
+    ///
+    /// # Errors
+    /// When it is a saved plan of another version, or damaged.
+    pub fn read(path: &Path) -> Result<Option<Self>, CliError> {
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let failed = |error| CliError::File(format!("cannot read `{}`", path.display()), error);
+        let bytes = std::fs::read(path).map_err(failed)?;
+        let begins = format!("{{\"mark\":\"{MARK}\",\"format\":");
+        if !bytes.starts_with(begins.as_bytes()) {
+            return Ok(None);
+        }
+        let damaged = |what: String| {
+            let help = "Make it anew with `tally plan --out FILE`.".to_owned();
+            CliError::Usage(format!("`{}` {what}", path.display()), help)
+        };
+        if !bytes.starts_with(format!("{begins}{FORMAT},").as_bytes()) {
+            return Err(damaged("was saved by another version of Tally".to_owned()));
+        }
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| damaged(format!("is a damaged saved plan: {error}")))
+    }
+
+    /// Whether a plan made now would do the same. Waits are left out: who is ready changes by
+    /// itself.
+    #[must_use]
+    pub fn still_fits(&self, now: &Plan) -> bool {
+        let calls = |plan: &Plan| -> Vec<Operation> {
+            plan.operations
+                .iter()
+                .filter(|operation| operation.action.mutates())
+                .map(|operation| Operation { after: Vec::new(), ..operation.clone() })
+                .collect()
+        };
+        let (before, now) = (calls(&self.plan), calls(now));
+        before.len() == now.len()
+            && before.iter().zip(&now).all(|(before, now)| {
+                // Numbers shift with the waits between them.
+                (&before.host, &before.subject, &before.precondition)
+                    == (&now.host, &now.subject, &now.precondition)
+                    && same_action(before, now)
+            })
+    }
+}
+
+fn same_action(a: &Operation, b: &Operation) -> bool {
+    use tally_reconcile::plan::{Action, Target};
+    match (&a.action, &b.action) {
+        (a, b) if a == b => true,
+        (a, b) => {
+            let created = |action: &Action| matches!(action.target(), Some(Target::Created(_)));
+            std::mem::discriminant(a) == std::mem::discriminant(b) && created(a) && created(b)
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A call that failed, as a report that points at the attribute to blame.
+
+use tally_docker::{Failure, FailureKind, HostError};
+use tally_graph::{FieldPath, Graph, ImageRef, Workload};
+use tally_reconcile::plan::{Action, Operation};
+use tally_source::{Code, Diagnostic, Span};
+
+use crate::show::terminal::clean;
+
+/// The report of a failed operation.
+#[must_use]
+pub fn failure_report(operation: &Operation, failure: &Failure, graph: &Graph) -> Diagnostic {
+    let blame = Blame { operation, graph };
+    let mut report = match &failure.kind {
+        FailureKind::Host(error) => blame.host_error(error),
+        FailureKind::Ended { .. } => blame.ended(&clean(&failure.kind.to_string())),
+        FailureKind::NotReady { reason, .. } => blame.not_ready(&clean(reason)),
+        FailureKind::PreconditionFailed(what) => Diagnostic::error(
+            Code(1207),
+            format!("{} changed while the plan was applied: {}", blame.name(), clean(what)),
+        )
+        .help("Somebody else changes this cluster. Plan again."),
+    };
+    if report.labels.is_empty()
+        && let Some(span) = operation.origin
+    {
+        report = report.label(span, format!("on host `{}`", operation.host));
+    }
+    if !failure.last_lines.is_empty() {
+        let lines: Vec<String> =
+            failure.last_lines.iter().map(|line| format!("  | {}", clean(line))).collect();
+        let title = format!("last lines of {}:", blame.name());
+        let lines = format!("{title}\n{}", lines.join("\n"));
+        report.help = Some(match report.help.take() {
+            Some(help) => format!("{help}\n{lines}"),
+            None => lines,
+        });
+    }
+    report
+}
+
+struct Blame<'a> {
+    operation: &'a Operation,
+    graph: &'a Graph,
+}
+
+impl<'a> Blame<'a> {
+    /// `web-0/web`, or whatever the operation is about.
+    fn name(&self) -> String {
+        let subject = &self.operation.subject;
+        match (subject.pod.is_empty(), subject.container.is_empty()) {
+            (true, _) => subject.workload.clone(),
+            (false, true) => subject.pod.clone(),
+            (false, false) => format!("{}/{}", subject.pod, subject.container),
+        }
+    }
+
+    fn workload(&self) -> Option<&'a Workload> {
+        let address = &self.operation.subject.workload;
+        self.graph.workloads().find(|workload| workload.address().to_string() == *address)
+    }
+
+    /// Where a field of the operation's container is written.
+    fn written(&self, path: &[&str]) -> Option<Span> {
+        let provenance =
+            self.workload()?.container_provenance.get(&self.operation.subject.container)?;
+        self.graph.written_at(provenance.of(&FieldPath::new(path.iter().copied()))?)
+    }
+
+    fn host_error(&self, error: &HostError) -> Diagnostic {
+        let host = &self.operation.host;
+        match error {
+            HostError::Image { image, missing, message } => self.image(image, *missing, message),
+            HostError::PortTaken { port, message } => {
+                let headline = match port {
+                    Some(port) => format!("port {port} of host `{host}` is taken by another program"),
+                    None => format!("a port of host `{host}` is taken by another program"),
+                };
+                let report = Diagnostic::error(Code(1202), headline);
+                let report = match self.port_span(*port) {
+                    Some(span) => report.label(span, "published here"),
+                    None => report,
+                };
+                let who = port.map_or_else(String::new, |port| {
+                    format!(" `ss -ltnp 'sport = :{port}'` on the host shows which.")
+                });
+                report.help(format!(
+                    "Publish another port, or stop the program that has it.{who}\nDocker said: {}",
+                    clean(message)
+                ))
+            }
+            HostError::CommandNotFound(message) => {
+                let report = Diagnostic::error(
+                    Code(1203),
+                    format!("the command of {} cannot be started", self.name()),
+                );
+                let span = self
+                    .written(&["entrypoint"])
+                    .or_else(|| self.written(&["command"]))
+                    .or_else(|| self.written(&["image"]));
+                let report = match span {
+                    Some(span) => report.label(span, "not found, or not executable, in the image"),
+                    None => report,
+                };
+                report.help(format!(
+                    "`command` replaces the image's command and is run without a shell: its first \
+                     word must be a program in the image.\nDocker said: {}",
+                    clean(message)
+                ))
+            }
+            other => Diagnostic::error(
+                Code(1206),
+                format!("{} on host `{host}`: {}", self.name(), clean(&other.to_string())),
+            ),
+        }
+    }
+
+    fn image(&self, image: &str, missing: bool, message: &str) -> Diagnostic {
+        let host = &self.operation.host;
+        let headline = match missing {
+            true => format!("host `{host}` cannot get image `{image}`: the registry has none"),
+            false => format!("host `{host}` cannot get image `{image}`"),
+        };
+        let registry =
+            ImageRef::parse(image).map_or_else(|_| String::new(), |i| i.registry_host().to_owned());
+        let help = match missing {
+            true => format!(
+                "Is the name right, and the tag? If `{registry}` wants a login: `docker login \
+                 {registry}`."
+            ),
+            false => format!(
+                "Does the host reach `{registry}`? An image that is only on the host itself is \
+                 used as it is; `docker images` there shows them."
+            ),
+        };
+        Diagnostic::error(Code(1201), headline)
+            .help(format!("{help}\nDocker said: {}", clean(message)))
+    }
+
+    fn port_span(&self, port: Option<u16>) -> Option<Span> {
+        let workload = self.workload()?;
+        workload.containers.iter().find_map(|container| {
+            let (name, _) = container.port.iter().find(|(_, of)| {
+                let publish = of.publish.as_ref().map(|publish| publish.port);
+                publish.is_some() && (port.is_none() || publish == port)
+            })?;
+            let provenance = workload.container_provenance.get(&container.name)?;
+            let path = FieldPath::new(["port", name.as_str(), "publish"]);
+            self.graph.written_at(provenance.of(&path)?)
+        })
+    }
+
+    fn ended(&self, how: &str) -> Diagnostic {
+        let init = matches!(self.operation.action, Action::AwaitExit { .. });
+        let headline = match init {
+            true => format!("{} did not end well: {how}", self.name()),
+            false => format!("{} does not stay up: {how}", self.name()),
+        };
+        let report = Diagnostic::error(Code(1204), headline);
+        let span = self.written(&["command"]).or_else(|| self.written(&["image"]));
+        match span {
+            Some(span) => report.label(span, "this is what it runs"),
+            None => report,
+        }
+    }
+
+    fn not_ready(&self, reason: &str) -> Diagnostic {
+        let report =
+            Diagnostic::error(Code(1205), format!("{} is not ready: {reason}", self.name()));
+        match self.written(&["readiness"]) {
+            Some(span) => report.label(span, "ready when this succeeds"),
+            None => report,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What people see.
+
+pub mod failure;
+pub mod graph;
+pub mod plan;
+pub mod plan_json;
+pub mod progress;
+pub mod report;
+pub mod status;
+pub mod terminal;
+pub mod values;

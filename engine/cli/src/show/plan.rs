@@ -1,0 +1,344 @@
+//! A plan for people.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tally_graph::schema::UpdateClass;
+use tally_graph::{Graph, Protocol, Replicas, Workload};
+use tally_reconcile::plan::{Action, Cause, Change, ChangeKind, FieldChange, Plan, Reachable};
+
+use crate::show::terminal::{Style, Terminal, clean};
+use crate::show::values::{count, value};
+
+/// Longest value shown of a field; what is longer is cut in the middle of the line, not wrapped.
+const LONGEST_VALUE: usize = 60;
+
+/// The whole plan as text.
+#[must_use]
+pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> String {
+    let mut out = format!("{header}\n");
+    let shown = Shown { graph, terminal };
+    let (drift, spec): (Vec<&Change>, Vec<&Change>) =
+        plan.changes.iter().partition(|change| change.cause == Cause::Drift);
+    for (title, changes) in [("", spec), ("Changed outside the spec", drift)] {
+        if changes.is_empty() {
+            continue;
+        }
+        out.push('\n');
+        if !title.is_empty() {
+            out.push_str(&format!("{}\n", terminal.paint(Style::Bold, title)));
+        }
+        shown.changes(&changes, &mut out);
+    }
+    for power in &plan.powers {
+        let mark = terminal.paint(Style::Change, "!");
+        out.push_str(&format!("\n  {mark} {power}"));
+    }
+    if !plan.powers.is_empty() {
+        out.push('\n');
+    }
+    shown.reachable(&plan.reachable, &mut out);
+    out.push('\n');
+    out.push_str(&summary(plan, graph, terminal));
+    out
+}
+
+/// The last line: what a plan comes to.
+#[must_use]
+pub fn summary(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
+    if plan.is_empty() {
+        let mut text = tallies(plan, graph, terminal);
+        let waits = waiting(plan);
+        if !waits.is_empty() {
+            let mark = terminal.paint(Style::Change, "not ready:");
+            text.push_str(&format!("  {mark} {}\n", waits.join(", ")));
+        }
+        return text;
+    }
+    let of = |kind: ChangeKind| {
+        let things: BTreeSet<_> =
+            plan.changes.iter().filter(|c| c.kind == kind).map(|c| &c.subject).collect();
+        let volumes_and_networks = plan
+            .changes
+            .iter()
+            .filter(|c| c.kind == kind && c.subject.container.is_empty())
+            .count();
+        let named: BTreeSet<_> = things.iter().filter(|s| !s.container.is_empty()).collect();
+        named.len() + volumes_and_networks
+    };
+    let parts = [
+        (of(ChangeKind::Create), "to add", Style::Add),
+        (of(ChangeKind::Update), "to change", Style::Change),
+        (of(ChangeKind::Replace), "to replace", Style::Change),
+        (of(ChangeKind::Remove), "to remove", Style::Remove),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(number, ..)| *number > 0)
+        .map(|(number, word, style)| terminal.paint(*style, &format!("{number} {word}")))
+        .collect();
+    format!("{} {}\n", terminal.paint(Style::Bold, "Plan:"), parts.join(", "))
+}
+
+fn tallies(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
+    let pods: usize = graph
+        .workloads()
+        .map(|workload| match workload.replicas {
+            Replicas::Count(count) => count as usize,
+            Replicas::PerHost => 1,
+        })
+        .sum();
+    let line = format!("{} tallies:", plan.cluster);
+    let line = terminal.paint(Style::Add, &line);
+    let verb = if pods == 1 { "is" } else { "are" };
+    format!("{line} {} {verb} as the spec says. Nothing to do.\n", count(pods, "pod", "pods"))
+}
+
+/// Pods that are as the spec says and not ready.
+#[must_use]
+pub fn waiting(plan: &Plan) -> Vec<String> {
+    let waits = plan.operations.iter().filter(|op| matches!(op.action, Action::AwaitReady { .. }));
+    let pods: BTreeSet<String> =
+        waits.map(|op| format!("{}/{}", op.subject.pod, op.subject.container)).collect();
+    pods.into_iter().collect()
+}
+
+/// What a change does, in words.
+#[must_use]
+pub fn class_words(class: UpdateClass) -> &'static str {
+    match class {
+        UpdateClass::Nothing => "changes nothing that runs",
+        UpdateClass::Live => "changes it as it runs, restarts nothing",
+        UpdateClass::Reload => "rewrites the file and signals, restarts nothing",
+        UpdateClass::Restart => "restarts the container",
+        UpdateClass::RecreateContainer => "recreates the container",
+        UpdateClass::RecreatePod => "recreates the pod",
+    }
+}
+
+struct Shown<'a> {
+    graph: &'a Graph,
+    terminal: &'a Terminal,
+}
+
+/// Changes that differ in their pod only are shown together.
+type Group<'a> = (&'a Change, Vec<&'a str>);
+
+impl Shown<'_> {
+    fn changes(&self, changes: &[&Change], out: &mut String) {
+        let mut by_workload: Vec<(&str, Vec<&Change>)> = Vec::new();
+        let mut index: BTreeMap<&str, usize> = BTreeMap::new();
+        for change in changes {
+            let workload = change.subject.workload.as_str();
+            let at = *index.entry(workload).or_insert_with(|| {
+                by_workload.push((workload, Vec::new()));
+                by_workload.len() - 1
+            });
+            if let Some((_, of)) = by_workload.get_mut(at) {
+                of.push(change);
+            }
+        }
+        for (workload, changes) in by_workload {
+            self.workload(workload, &changes, out);
+        }
+    }
+
+    fn workload(&self, address: &str, changes: &[&Change], out: &mut String) {
+        let kinds: BTreeSet<ChangeKind> = changes.iter().map(|change| change.kind).collect();
+        let kind = match kinds.len() {
+            1 => kinds.first().copied().unwrap_or(ChangeKind::Update),
+            _ => ChangeKind::Update,
+        };
+        let known = self.graph.workloads().find(|w| w.address().to_string() == address);
+        let place = known.map(|workload| self.graph.sources.line_place(workload.span));
+        let glyph = self.glyph(kind);
+        let mut line = format!("{glyph} {}", self.terminal.paint(Style::Bold, address));
+        let mut length = 4 + address.len();
+        if let Some(words) = known.and_then(|workload| disruption(workload, changes)) {
+            line.push_str(&format!("  {words}"));
+            length += 2 + words.chars().count();
+        }
+        self.with_place(out, &line, length, place.as_deref());
+        for (change, pods) in grouped(changes) {
+            self.change(change, &pods, out);
+        }
+    }
+
+    fn change(&self, change: &Change, pods: &[&str], out: &mut String) {
+        let glyph = self.glyph(change.kind);
+        let container = change.subject.container.as_str();
+        let pods = pod_list(pods);
+        let what = match (pods.is_empty(), container.is_empty()) {
+            (true, _) => change.note.clone().unwrap_or_default(),
+            (false, true) => pods,
+            (false, false) => format!("{pods}/{container}"),
+        };
+        let mut line = format!("    {glyph} {what}");
+        let class = change.fields.iter().map(|field| field.class).max();
+        let mut words: Vec<String> = Vec::new();
+        match (change.kind, class) {
+            (ChangeKind::Update | ChangeKind::Replace, Some(class)) => {
+                words.push(class_words(class).to_owned());
+            }
+            (ChangeKind::Replace, None) => words.push("is recreated".to_owned()),
+            _ => {}
+        }
+        if !pods_empty(change) && let Some(note) = &change.note {
+            words.push(clean(note));
+        }
+        if !words.is_empty() {
+            line.push_str(&format!("  {}", self.terminal.paint(Style::Dim, &words.join("; "))));
+        }
+        out.push_str(&line);
+        out.push('\n');
+        let width = change.fields.iter().map(|f| f.path.to_string().chars().count()).max();
+        for field in &change.fields {
+            self.field(field, width.unwrap_or(0).min(40), out);
+        }
+    }
+
+    fn field(&self, field: &FieldChange, width: usize, out: &mut String) {
+        let name = format!("{:width$}", field.path.to_string());
+        let show = |of: &Option<serde_json::Value>| {
+            of.as_ref().map(|of| shorten(&clean(&value(&field.path, of))))
+        };
+        let arrow = self.terminal.arrow();
+        let change = match (show(&field.old), show(&field.new)) {
+            (Some(old), Some(new)) => format!("{old} {arrow} {new}"),
+            (None, Some(new)) => format!("{arrow} {new}"),
+            (Some(old), None) => format!("{old} {arrow} (none)"),
+            (None, None) => String::new(),
+        };
+        let line = format!("          {name}  {change}");
+        let place = field.origin.map(|span| self.graph.sources.line_place(span));
+        let length = line.chars().count();
+        self.with_place(out, &line, length, place.as_deref());
+    }
+
+    /// A line with its place in the spec at the right, where there is room.
+    fn with_place(&self, out: &mut String, line: &str, length: usize, place: Option<&str>) {
+        out.push_str(line);
+        if let Some(place) = place {
+            let wide = self.terminal.width.min(100);
+            let pad = wide.saturating_sub(length + place.chars().count()).max(2);
+            let dim = self.terminal.paint(Style::Dim, place);
+            if length + 2 + place.chars().count() <= self.terminal.width {
+                out.push_str(&format!("{}{dim}", " ".repeat(pad)));
+            } else {
+                out.push_str(&format!("\n            {dim}"));
+            }
+        }
+        out.push('\n');
+    }
+
+    fn glyph(&self, kind: ChangeKind) -> String {
+        let (style, glyph) = match kind {
+            ChangeKind::Create => (Style::Add, "  +"),
+            ChangeKind::Update => (Style::Change, "  ~"),
+            ChangeKind::Replace => (Style::Change, "-/+"),
+            ChangeKind::Remove => (Style::Remove, "  -"),
+        };
+        self.terminal.paint(style, glyph)
+    }
+
+    fn reachable(&self, all: &[Reachable], out: &mut String) {
+        let new: Vec<&Reachable> = all.iter().filter(|reachable| !reachable.already).collect();
+        if new.is_empty() {
+            return;
+        }
+        let title = self.terminal.paint(Style::Bold, "Becomes reachable");
+        out.push_str(&format!("\n{title}\n"));
+        for reachable in new {
+            let from = match reachable.publish.ip {
+                Some(ip) if ip.is_loopback() => "from the host itself",
+                _ => "from everywhere that reaches the host, past its firewall",
+            };
+            out.push_str(&format!("      {}  {}, {from}\n", address(reachable), reachable.pod));
+        }
+    }
+}
+
+fn pods_empty(change: &Change) -> bool {
+    change.subject.pod.is_empty()
+}
+
+/// `http://127.0.0.1:8080` for TCP, `udp 127.0.0.1:53` for UDP: whatever it is, it can be clicked.
+#[must_use]
+pub fn address(reachable: &Reachable) -> String {
+    let ip = reachable.publish.ip.filter(|ip| !ip.is_unspecified());
+    let host = match ip {
+        Some(ip) => std::net::SocketAddr::new(ip, reachable.publish.port).to_string(),
+        None => format!("localhost:{}", reachable.publish.port),
+    };
+    match reachable.protocol {
+        Protocol::Tcp => format!("http://{host}"),
+        Protocol::Udp => format!("udp {host}"),
+    }
+}
+
+/// How far a workload's change disturbs what it serves.
+fn disruption(workload: &Workload, changes: &[&Change]) -> Option<String> {
+    let Replicas::Count(replicas) = workload.replicas else { return None };
+    let heavy = |change: &&&Change| {
+        let class = change.fields.iter().map(|field| field.class).max();
+        change.kind == ChangeKind::Replace || class >= Some(UpdateClass::Restart)
+    };
+    let pods: BTreeSet<&str> =
+        changes.iter().filter(heavy).map(|change| change.subject.pod.as_str()).collect();
+    if pods.is_empty() {
+        return None;
+    }
+    let missing = workload.update.max_unavailable.of(replicas).min(replicas);
+    Some(match replicas - missing {
+        0 => format!("{} of {replicas} at a time, interrupts it", missing.min(replicas)),
+        least => format!("{missing} of {replicas} at a time, never below {least} ready"),
+    })
+}
+
+/// Changes that are alike but for their pod, in order of first appearance.
+fn grouped<'a>(changes: &[&'a Change]) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    let mut index: BTreeMap<String, usize> = BTreeMap::new();
+    for change in changes {
+        let alike = format!(
+            "{}\u{0}{:?}\u{0}{:?}\u{0}{:?}\u{0}{}",
+            change.subject.container,
+            change.kind,
+            change.cause,
+            change.note,
+            change.fields.iter().map(|f| format!("{f:?}")).collect::<String>().replace(
+                &format!(".{}.", change.subject.pod),
+                ".."
+            ),
+        );
+        let at = *index.entry(alike).or_insert_with(|| {
+            groups.push((change, Vec::new()));
+            groups.len() - 1
+        });
+        if let Some((_, pods)) = groups.get_mut(at)
+            && !change.subject.pod.is_empty()
+        {
+            pods.push(&change.subject.pod);
+        }
+    }
+    groups
+}
+
+/// `web-0, web-1, web-2`; many are counted.
+fn pod_list(pods: &[&str]) -> String {
+    match pods {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first, .., last] if pods.len() > 4 => format!("{first} … {last} ({})", pods.len()),
+        few => few.join(", "),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    match text.chars().count() > LONGEST_VALUE {
+        true => {
+            let head: String = text.chars().take(LONGEST_VALUE - 1).collect();
+            format!("{head}…")
+        }
+        false => text.to_owned(),
+    }
+}

@@ -1,0 +1,115 @@
+//! A plan for machines: `tally plan --json`. The form is documented in docs/user/plan-json.md and
+//! only ever grows.
+
+use serde::Serialize;
+use tally_graph::Graph;
+use tally_reconcile::plan::{Action, Cause, Change, ChangeKind, Plan, Reachable, Subject};
+use tally_source::JsonDiagnostic;
+
+/// The version of the form.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize)]
+struct JsonPlan<'a> {
+    format: u32,
+    cluster: &'a str,
+    empty: bool,
+    changes: Vec<JsonChange<'a>>,
+    operations: Vec<JsonOperation<'a>>,
+    reachable: &'a [Reachable],
+    powers: &'a [String],
+    diagnostics: Vec<JsonDiagnostic>,
+}
+
+#[derive(Serialize)]
+struct JsonChange<'a> {
+    subject: &'a Subject,
+    host: &'a str,
+    kind: ChangeKind,
+    cause: Cause,
+    note: Option<&'a str>,
+    place: Option<String>,
+    fields: Vec<JsonField<'a>>,
+    operations: Vec<u32>,
+}
+
+#[derive(Serialize)]
+struct JsonField<'a> {
+    path: String,
+    old: Option<&'a serde_json::Value>,
+    new: Option<&'a serde_json::Value>,
+    class: tally_graph::schema::UpdateClass,
+    place: Option<String>,
+}
+
+#[derive(Serialize)]
+struct JsonOperation<'a> {
+    id: u32,
+    host: &'a str,
+    call: &'a Action,
+    subject: &'a Subject,
+    cause: Cause,
+    place: Option<String>,
+    after: Vec<u32>,
+}
+
+/// The plan as one JSON document.
+#[must_use]
+pub fn json(plan: &Plan, graph: &Graph) -> String {
+    let place = |span: Option<tally_source::Span>| span.map(|span| graph.sources.place(span));
+    let change = |change: &'_ Change| -> Vec<u32> {
+        change.operations.iter().map(|id| id.0).collect()
+    };
+    let document = JsonPlan {
+        format: FORMAT,
+        cluster: &plan.cluster,
+        empty: plan.is_empty(),
+        changes: plan
+            .changes
+            .iter()
+            .map(|c| JsonChange {
+                subject: &c.subject,
+                host: &c.host,
+                kind: c.kind,
+                cause: c.cause,
+                note: c.note.as_deref(),
+                place: place(c.origin),
+                fields: c
+                    .fields
+                    .iter()
+                    .map(|field| JsonField {
+                        path: field.path.to_string(),
+                        old: field.old.as_ref(),
+                        new: field.new.as_ref(),
+                        class: field.class,
+                        place: place(field.origin),
+                    })
+                    .collect(),
+                operations: change(c),
+            })
+            .collect(),
+        operations: plan
+            .operations
+            .iter()
+            .map(|op| JsonOperation {
+                id: op.id.0,
+                host: &op.host,
+                call: &op.action,
+                subject: &op.subject,
+                cause: op.cause,
+                place: place(op.origin),
+                after: op.after.iter().map(|id| id.0).collect(),
+            })
+            .collect(),
+        reachable: &plan.reachable,
+        powers: &plan.powers,
+        diagnostics: plan
+            .diagnostics
+            .iter()
+            .map(|found| JsonDiagnostic::new(found, &graph.sources))
+            .collect(),
+    };
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}

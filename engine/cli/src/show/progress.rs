@@ -1,0 +1,258 @@
+//! Progress of an apply: one line an object when it is done, and on a terminal a few lines below
+//! that say what is under way.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tally_docker::{Event, Failure, Progress};
+use tally_graph::Bytes;
+use tally_reconcile::plan::{Action, ChangeKind, OpId, Plan};
+
+use crate::show::terminal::{Style, Terminal, clean, err};
+
+/// So many lines of what is under way are shown.
+const MOST_LINES: usize = 8;
+/// Redrawing more often than this only flickers.
+const REDRAW: Duration = Duration::from_millis(80);
+
+/// Shows progress on standard error.
+pub struct Shown<'a> {
+    plan: &'a Plan,
+    terminal: Terminal,
+    /// For each operation, the object it belongs to.
+    object_of: Vec<Option<usize>>,
+    objects: Vec<String>,
+    verbs: Vec<&'static str>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// How many operations of each object are not done yet.
+    left: Vec<usize>,
+    failed: Vec<bool>,
+    since: BTreeMap<usize, Instant>,
+    doing: BTreeMap<usize, String>,
+    drawn: usize,
+    last_draw: Option<Instant>,
+}
+
+impl<'a> Shown<'a> {
+    /// Progress of a plan.
+    pub fn new(plan: &'a Plan, terminal: &Terminal) -> Self {
+        let mut shown = Self {
+            plan,
+            terminal: *terminal,
+            object_of: vec![None; plan.operations.len()],
+            objects: Vec::new(),
+            verbs: Vec::new(),
+            state: Mutex::default(),
+        };
+        let mut left = Vec::new();
+        for change in &plan.changes {
+            let subject = &change.subject;
+            let name = match (subject.pod.is_empty(), subject.container.is_empty()) {
+                (true, _) => change.note.clone().unwrap_or_else(|| subject.workload.clone()),
+                (false, true) => subject.pod.clone(),
+                (false, false) => format!("{}/{}", subject.pod, subject.container),
+            };
+            let verb = match change.kind {
+                ChangeKind::Create => "created",
+                ChangeKind::Update => "changed",
+                ChangeKind::Replace => "replaced",
+                ChangeKind::Remove => "removed",
+            };
+            shown.object(name, verb, &change.operations, &mut left);
+        }
+        for operation in &plan.operations {
+            let verb = match operation.action {
+                Action::PullImage { .. } => "pulled",
+                Action::LoadInfraImage => "loaded",
+                Action::AwaitReady { .. } => "ready",
+                Action::AwaitExit { .. } => "ended",
+                _ => "done",
+            };
+            if shown.object_of.get(operation.id.0 as usize) == Some(&None) {
+                let subject = &operation.subject;
+                let name = match subject.pod.is_empty() {
+                    true => subject.workload.clone(),
+                    false => format!("{}/{}", subject.pod, subject.container),
+                };
+                shown.object(name, verb, &[operation.id], &mut left);
+            }
+        }
+        let failed = vec![false; left.len()];
+        shown.state = Mutex::new(State { left, failed, ..State::default() });
+        shown
+    }
+
+    fn object(&mut self, name: String, verb: &'static str, ops: &[OpId], left: &mut Vec<usize>) {
+        let number = self.objects.len();
+        let mut count = 0;
+        for id in ops {
+            // Two changes can share operations; the first one shows them.
+            if let Some(slot @ None) = self.object_of.get_mut(id.0 as usize) {
+                *slot = Some(number);
+                count += 1;
+            }
+        }
+        self.objects.push(name);
+        self.verbs.push(verb);
+        left.push(count);
+    }
+
+    /// Takes the lines of what is under way off the screen.
+    pub fn finish(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = self.erase(&mut state);
+        err(&text);
+    }
+
+    fn erase(&self, state: &mut State) -> String {
+        let lines = std::mem::take(&mut state.drawn);
+        "\x1b[1A\x1b[2K".repeat(lines)
+    }
+
+    /// The lines of what is under way; nothing without a terminal.
+    fn draw(&self, state: &mut State, forced: bool) -> String {
+        let now = Instant::now();
+        let early = state.last_draw.is_some_and(|last| now - last < REDRAW);
+        if !self.terminal.stderr || early && !forced {
+            return String::new();
+        }
+        state.last_draw = Some(now);
+        let mut text = self.erase(state);
+        let room = self.terminal.width.saturating_sub(1);
+        for (object, doing) in state.doing.iter().take(MOST_LINES) {
+            let name = self.objects.get(*object).map(String::as_str).unwrap_or_default();
+            let seconds =
+                state.since.get(object).map_or(0, |since| since.elapsed().as_secs());
+            let line = match seconds {
+                0 => format!("    {name}  {doing}"),
+                _ => format!("    {name}  {doing} ({seconds}s)"),
+            };
+            let line: String = line.chars().take(room).collect();
+            text.push_str(&format!("{}\n", self.terminal.paint(Style::Dim, &line)));
+            state.drawn += 1;
+        }
+        let more = state.doing.len().saturating_sub(MOST_LINES);
+        if more > 0 {
+            text.push_str(&format!("    and {more} more\n"));
+            state.drawn += 1;
+        }
+        text
+    }
+
+    fn line(&self, style: Style, mark: &str, object: usize, words: &str) -> String {
+        let name = self.objects.get(object).map(String::as_str).unwrap_or_default();
+        format!("  {} {name}  {words}\n", self.terminal.paint(style, mark))
+    }
+
+    fn doing(&self, id: OpId) -> &'static str {
+        match self.plan.operation(id).map(|operation| &operation.action) {
+            Some(Action::PullImage { .. }) => "pulling",
+            Some(Action::LoadInfraImage) => "loading",
+            Some(Action::CreateContainer(_) | Action::CreateNetwork(_)) => "creating",
+            Some(Action::CreateVolume(_)) => "creating",
+            Some(Action::WriteFiles { .. }) => "writing files",
+            Some(Action::Start { .. } | Action::Unpause { .. }) => "starting",
+            Some(Action::Stop { .. }) => "stopping",
+            Some(Action::Restart { .. }) => "restarting",
+            Some(Action::Signal { .. }) => "signalling",
+            Some(Action::Update { .. }) => "changing",
+            Some(Action::AwaitReady { .. }) => "waiting until ready",
+            Some(Action::AwaitExit { .. }) => "waiting until it ends",
+            Some(_) => "removing",
+            None => "",
+        }
+    }
+
+    fn settled(&self, state: &mut State, object: usize) -> String {
+        let Some(left) = state.left.get_mut(object) else { return String::new() };
+        *left = left.saturating_sub(1);
+        if *left > 0 {
+            return String::new();
+        }
+        state.doing.remove(&object);
+        if state.failed.get(object).copied().unwrap_or(false) {
+            return String::new();
+        }
+        let seconds = state.since.get(&object).map_or(0.0, |s| s.elapsed().as_secs_f64());
+        let verb = self.verbs.get(object).copied().unwrap_or_default();
+        let mark = if self.terminal.unicode { "✔" } else { "ok" };
+        let words = format!("{verb} {}", self.terminal.paint(Style::Dim, &format!("{seconds:.1}s")));
+        self.line(Style::Add, mark, object, &words)
+    }
+
+    fn failed(&self, state: &mut State, object: usize, words: &str) -> String {
+        state.doing.remove(&object);
+        if let Some(failed) = state.failed.get_mut(object)
+            && !std::mem::replace(failed, true)
+        {
+            let mark = if self.terminal.unicode { "✘" } else { "!!" };
+            return self.line(Style::Bad, mark, object, words);
+        }
+        String::new()
+    }
+}
+
+impl Progress for Shown<'_> {
+    fn event(&self, event: Event<'_>) {
+        let (Event::Started(id)
+        | Event::Pulling(id, _)
+        | Event::Waiting(id, _)
+        | Event::Done(id)
+        | Event::Failed(id, _)
+        | Event::Skipped { id, .. }) = &event;
+        let Some(Some(object)) = self.object_of.get(id.0 as usize).copied() else { return };
+        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *guard;
+        let line = match event {
+            Event::Started(id) => {
+                state.since.entry(object).or_insert_with(Instant::now);
+                state.doing.insert(object, self.doing(id).to_owned());
+                String::new()
+            }
+            Event::Pulling(_, progress) => {
+                let (got, all) = (progress.bytes >> 20, progress.bytes_total >> 20);
+                let words = match all {
+                    0 => "pulling".to_owned(),
+                    _ => format!("pulling {} of {}", Bytes(got << 20), Bytes(all << 20)),
+                };
+                state.doing.insert(object, words);
+                String::new()
+            }
+            Event::Waiting(_, reason) => {
+                state.doing.insert(object, format!("waiting: {}", clean(reason)));
+                String::new()
+            }
+            Event::Done(_) => self.settled(state, object),
+            Event::Failed(_, failure) => self.failed(state, object, &short(failure)),
+            Event::Skipped { because, .. } => {
+                let culprit = self.object_of.get(because.0 as usize).copied().flatten();
+                match culprit {
+                    Some(culprit) if culprit != object => {
+                        let name = self.objects.get(culprit).cloned().unwrap_or_default();
+                        self.failed(state, object, &format!("not tried: it needs {name}"))
+                    }
+                    _ => self.failed(state, object, "not tried"),
+                }
+            }
+        };
+        let forced = !line.is_empty();
+        let erase = if forced { self.erase(state) } else { String::new() };
+        let footer = self.draw(state, forced);
+        err(&format!("{erase}{line}{footer}"));
+    }
+}
+
+/// A failure in one short line; the report below says the rest.
+fn short(failure: &Failure) -> String {
+    let text = clean(&failure.kind.to_string());
+    let first: String = text.chars().take(100).collect();
+    match text.chars().count() > 100 {
+        true => format!("{first}…"),
+        false => first,
+    }
+}
