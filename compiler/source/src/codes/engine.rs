@@ -9,13 +9,11 @@ const fn code(number: u16, title: &'static str) -> CodeInfo {
 pub(super) static CODES: &[CodeInfo] = &[
     code(1001, "a host does not answer"),
     code(1002, "a Docker engine is too old"),
-    code(1003, "a host address of a later version"),
     code(1101, "a foreign object has a name that the spec needs"),
     code(1102, "a plan needs what this version does not do yet"),
     code(1103, "a host port is taken"),
     code(1104, "a saved plan no longer fits"),
     code(1105, "an empty spec would remove everything"),
-    code(1106, "a pod fits on no host"),
     code(1107, "a container claims to be ours and is not"),
     code(1201, "an image cannot be had"),
     code(1202, "a host port is taken by someone else"),
