@@ -66,6 +66,19 @@ pub(crate) struct DockerHost {
     pub(crate) arch: String,
     /// `linux`.
     pub(crate) os: String,
+    /// The engine's own ID.
+    pub(crate) id: String,
+    /// What the machine has.
+    pub(crate) size: Size,
+}
+
+/// What a machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Cores.
+    pub cpus: u32,
+    /// Memory in bytes.
+    pub memory: u64,
 }
 
 /// Reaches the host called `name` for changing it.
@@ -116,9 +129,9 @@ async fn reach(
     let docker = Docker::connect_with_unix(path, backstop_s, &version)
         .map_err(|error| classify(call, error))?;
     // Unversioned: an engine refuses versions it does not know, both old and new.
-    let answer = within(call.name, options.connect, docker.version())
-        .await?
-        .map_err(|error| classify(call, error))?;
+    let both = async { futures_util::try_join!(docker.version(), docker.info()) };
+    let (answer, info) =
+        within(call.name, options.connect, both).await?.map_err(|error| classify(call, error))?;
     let newest = answer.api_version.unwrap_or_default();
     let oldest = answer.min_api_version.unwrap_or_default();
     let spoken = agree(&newest, &oldest)?;
@@ -132,6 +145,11 @@ async fn reach(
         engine_version: answer.version.unwrap_or_default(),
         arch: answer.arch.unwrap_or_default(),
         os: answer.os.unwrap_or_default(),
+        id: info.id.unwrap_or_default(),
+        size: Size {
+            cpus: info.ncpu.and_then(|count| count.try_into().ok()).unwrap_or(0),
+            memory: info.mem_total.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0),
+        },
     })
 }
 

@@ -14,6 +14,8 @@ use tally_reconcile::observed::{
     ObservedVolume, PublishedPort,
 };
 
+use crate::connect::Size;
+use crate::create::unset;
 use crate::{clean, time};
 
 /// A container as a list shows it; `None` when it lacks an ID, which no engine's list does.
@@ -32,6 +34,7 @@ pub(crate) fn container(summary: ContainerSummary) -> Option<ObservedContainer> 
 /// A container as inspecting shows it, without the record of its files.
 pub(crate) fn inspected(
     raw: ContainerInspectResponse,
+    size: Size,
 ) -> Option<(ObservedContainer, ContainerDetails)> {
     let state = raw.state.unwrap_or_default();
     let config = raw.config.unwrap_or_default();
@@ -54,7 +57,7 @@ pub(crate) fn inspected(
         started_at_ms: state.started_at.as_deref().and_then(time::parse_ms),
         finished_at_ms: state.finished_at.as_deref().and_then(time::parse_ms),
         restart_count: unsigned(raw.restart_count).try_into().unwrap_or(u32::MAX),
-        live: live(&host),
+        live: live(&host, size),
         joined: joined(&host),
         files: None,
         addresses: addresses(network),
@@ -186,13 +189,15 @@ fn unsigned(value: Option<i64>) -> u64 {
     value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0)
 }
 
-fn live(host: &HostConfig) -> Live {
+fn live(host: &HostConfig, size: Size) -> Live {
     let restart = host.restart_policy.as_ref().and_then(|policy| policy.name);
     let restart = restart.map(|name| name.to_string()).filter(|name| !name.is_empty());
+    let or_unset = |value: u64, unset: u64| if value == unset { 0 } else { value };
     Live {
-        cpu_shares: unsigned(host.cpu_shares),
-        nano_cpus: unsigned(host.nano_cpus),
-        memory: unsigned(host.memory),
+        cpu_shares: or_unset(unsigned(host.cpu_shares), unset::CPU_SHARES),
+        nano_cpus: or_unset(unsigned(host.nano_cpus), unset::nano_cpus(size)),
+        memory: or_unset(unsigned(host.memory), unset::memory(size)),
+        // Docker takes -1 for unset here, which is no unsigned number.
         memory_reservation: unsigned(host.memory_reservation),
         restart: restart.unwrap_or_else(|| "no".to_owned()),
     }

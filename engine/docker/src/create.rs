@@ -13,6 +13,8 @@ use tally_reconcile::request::{
     ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef,
 };
 
+use crate::connect::Size;
+
 /// The body of a create call.
 pub(crate) fn body(request: &ContainerRequest) -> ContainerCreateBody {
     let ports: Vec<String> = request.publish.iter().map(port_key).collect();
@@ -142,14 +144,41 @@ fn restart(word: &str) -> RestartPolicy {
     RestartPolicy { name: Some(name), maximum_retry_count: None }
 }
 
-/// The body of an update call: all of it, so that what is no longer asked for is unset.
-pub(crate) fn update(live: &Live) -> ContainerUpdateBody {
+/// Docker cannot take a limit off a container that has one: 0 means "leave it". So a limit that is
+/// no longer wanted is put where it limits nothing, at a value that no spec can ask for, and that
+/// value is read back as "not set".
+pub(crate) mod unset {
+    use crate::connect::Size;
+
+    /// The default weight is 1024; a spec's are thousandths of a core times 1.024, cut off, and so
+    /// never 1023.
+    pub(crate) const CPU_SHARES: u64 = 1_023;
+
+    /// All cores but a billionth of one; a spec's limits are thousandths of a core.
+    pub(crate) fn nano_cpus(size: Size) -> u64 {
+        (u64::from(size.cpus) * 1_000_000_000).saturating_sub(1)
+    }
+
+    /// All memory but a byte or two: an odd number, which no unit gives.
+    pub(crate) fn memory(size: Size) -> u64 {
+        size.memory.saturating_sub(2) | 1
+    }
+}
+
+/// The body of an update call that turns `now` into `live`.
+pub(crate) fn update(now: &Live, live: &Live, size: Size) -> ContainerUpdateBody {
+    let change = |now: u64, then: u64, unset: i64| match (now, then) {
+        (0, 0) => None,
+        (_, 0) => Some(unset),
+        _ => Some(signed(then)),
+    };
     ContainerUpdateBody {
-        cpu_shares: Some(signed(live.cpu_shares)),
-        nano_cpus: Some(signed(live.nano_cpus)),
-        memory: Some(signed(live.memory)),
-        memory_swap: Some(if live.memory == 0 { -1 } else { signed(live.memory) }),
-        memory_reservation: Some(signed(live.memory_reservation)),
+        cpu_shares: change(now.cpu_shares, live.cpu_shares, signed(unset::CPU_SHARES)),
+        nano_cpus: change(now.nano_cpus, live.nano_cpus, signed(unset::nano_cpus(size))),
+        memory: change(now.memory, live.memory, signed(unset::memory(size))),
+        // Kernels refuse to raise one without the other.
+        memory_swap: change(now.memory, live.memory, signed(unset::memory(size))),
+        memory_reservation: change(now.memory_reservation, live.memory_reservation, -1),
         restart_policy: Some(restart(&live.restart)),
         ..ContainerUpdateBody::default()
     }
@@ -187,6 +216,19 @@ mod tests {
                 },
             }),
         );
+    }
+
+    #[test]
+    fn a_limit_is_taken_off_only_where_there_is_one() {
+        let size = Size { cpus: 2, memory: 1 << 30 };
+        let limited = Live { nano_cpus: 5, memory: 7, restart: "no".into(), ..Live::default() };
+        let free = Live { restart: "no".into(), ..Live::default() };
+        let body = serde_json::to_value(update(&free, &free, size)).unwrap_or_default();
+        assert_eq!(body, serde_json::json!({"RestartPolicy": {"Name": "no"}}));
+        let body = update(&limited, &free, size);
+        assert_eq!(body.nano_cpus, Some(1_999_999_999));
+        assert_eq!(body.memory, Some((1 << 30) - 1));
+        assert_eq!((body.memory_swap, body.cpu_shares), (Some((1 << 30) - 1), None));
     }
 
     #[test]

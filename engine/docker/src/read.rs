@@ -83,15 +83,15 @@ impl HostRead for DockerHost {
     }
 
     async fn engine(&self) -> Result<Engine, HostError> {
-        let info = self.call("info", self.options.read, self.docker.info()).await?;
+        // What it said when it was reached; what fails since shows in the other calls.
         Ok(Engine {
-            id: clean::line(&info.id.unwrap_or_default()),
+            id: clean::line(&self.id),
             version: clean::line(&self.engine_version),
             api_version: self.api_version.clone(),
             os: clean::line(&self.os),
             arch: clean::line(&self.arch),
-            cpus: info.ncpu.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
-            memory: Bytes(info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)),
+            cpus: self.size.cpus,
+            memory: Bytes(self.size.memory),
             simulated: false,
         })
     }
@@ -118,7 +118,7 @@ impl HostRead for DockerHost {
             Err(error) => return Err(error),
         };
         let record = record?;
-        Ok(convert::inspected(inspected).map(|(container, mut details)| {
+        Ok(convert::inspected(inspected, self.size).map(|(container, mut details)| {
             details.files = record;
             (container, details)
         }))

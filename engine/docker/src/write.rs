@@ -9,13 +9,14 @@ use bollard::query_parameters::{
     CreateContainerOptions, KillContainerOptions, RemoveContainerOptions, RemoveVolumeOptions,
     RestartContainerOptions, StartContainerOptions, StopContainerOptions, UploadToContainerOptions,
 };
+use tally_reconcile::labels;
 use tally_reconcile::observed::Live;
 use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
 
 use crate::connect::DockerHost;
 use crate::{
-    ExecRequest, ExecSession, FileToWrite, Host, HostError, PullProgress, create, files, infra,
-    pull, stream,
+    ExecRequest, ExecSession, FileToWrite, Host, HostError, HostRead as _, PullProgress, create,
+    files, infra, pull, stream,
 };
 
 impl DockerHost {
@@ -23,6 +24,17 @@ impl DockerHost {
     /// the container's own, which a stop's caller need not know: 120 s cover Docker's default.
     fn stop_deadline(&self, grace: Option<Duration>) -> Duration {
         grace.map_or(self.options.mutate, |grace| grace + self.options.stop_extra)
+    }
+
+    /// The stop signal to ask for where the spec asks for none. Docker takes any signal sent to a
+    /// container that has no stop signal as the wish to end it, and drops its restart policy; so a
+    /// container that may be told to read its files again needs one.
+    async fn stop_signal(&self, image: &str) -> Result<Option<String>, HostError> {
+        let inspect = self.docker.inspect_image(image);
+        let limit = self.options.read;
+        let seen = self.call_about("inspect image", Some(image), limit, inspect).await?;
+        let has_one = seen.config.and_then(|config| config.stop_signal);
+        Ok(has_one.is_none_or(|signal| signal.is_empty()).then(|| "SIGTERM".to_owned()))
     }
 
     async fn names(&self, id: &str, files: &[FileToWrite]) -> Result<files::Names, HostError> {
@@ -37,6 +49,11 @@ impl DockerHost {
             group: text(self.read_file(id, "/etc/group").await?),
         })
     }
+}
+
+/// Only what has files of ours is ever sent a signal that is not for ending it.
+fn may_be_signalled(request: &ContainerRequest) -> bool {
+    request.labels.get(labels::FILES).is_some_and(|files| files == "1")
 }
 
 /// 404 where being gone is what was wanted.
@@ -109,7 +126,11 @@ impl Host for DockerHost {
     async fn create_container(&self, request: &ContainerRequest) -> Result<String, HostError> {
         let options =
             CreateContainerOptions { name: Some(request.name.clone()), ..Default::default() };
-        let make = self.docker.create_container(Some(options), create::body(request));
+        let mut body = create::body(request);
+        if request.stop_signal.is_none() && may_be_signalled(request) {
+            body.stop_signal = self.stop_signal(&request.image).await?;
+        }
+        let make = self.docker.create_container(Some(options), body);
         let image = Some(request.image.as_str());
         Ok(self.call_about("create container", image, self.options.mutate, make).await?.id)
     }
@@ -153,7 +174,10 @@ impl Host for DockerHost {
     }
 
     async fn update(&self, id: &str, live: &Live) -> Result<(), HostError> {
-        let update = self.docker.update_container(id, create::update(live));
+        let Some((_, now)) = self.container(id, false).await? else {
+            return Err(HostError::NotFound(format!("No such container: {id}")));
+        };
+        let update = self.docker.update_container(id, create::update(&now.live, live, self.size));
         self.call("update", self.options.mutate, update).await
     }
 
