@@ -134,22 +134,13 @@ mod tests {
     #[test]
     fn an_older_label_reads_with_defaults_and_a_newer_one_without_its_news() {
         let old = Applied::from_label(r#"{"image":"nginx:1","later-field":true}"#);
-        assert_eq!(
-            old,
-            Some(Applied {
-                image: "nginx:1".into(),
-                ..Applied::default()
-            })
-        );
+        assert_eq!(old, Some(Applied { image: "nginx:1".into(), ..Applied::default() }));
         assert_eq!(Applied::from_label("{"), None);
     }
 
     #[test]
     fn a_plain_container_has_a_short_label() {
-        let plain = Applied {
-            image: "nginx:1".into(),
-            ..Applied::default()
-        };
+        let plain = Applied { image: "nginx:1".into(), ..Applied::default() };
         assert_eq!(plain.to_label(), r#"{"image":"nginx:1"}"#);
     }
 }

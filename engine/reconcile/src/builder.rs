@@ -50,9 +50,7 @@ impl Builder {
     pub fn gate(&mut self, operations: &[OpId], on: &[OpId]) {
         for id in operations {
             if let Some(operation) = self.plan.operations.get_mut(id.0 as usize) {
-                operation
-                    .after
-                    .extend(on.iter().filter(|other| *other != id));
+                operation.after.extend(on.iter().filter(|other| *other != id));
                 operation.after.sort_unstable();
                 operation.after.dedup();
             }

@@ -59,28 +59,17 @@ const RULES: &[Rule] = &[
     },
     // Labels can be copied (`docker commit`, a shell's history); the name cannot be had twice.
     |cluster, container| {
-        let label = |key: &str| {
-            container
-                .labels
-                .get(key)
-                .map(String::as_str)
-                .unwrap_or_default()
-        };
+        let label = |key: &str| container.labels.get(key).map(String::as_str).unwrap_or_default();
         let expected = match role(container) {
             Some(Role::Infra) => labels::infra_name(cluster, label(labels::POD)),
             _ => labels::container_name(cluster, label(labels::POD), label(labels::NAME)),
         };
-        (container.name != expected).then_some(Class::Quarantined(
-            "its name does not agree with its labels",
-        ))
+        (container.name != expected)
+            .then_some(Class::Quarantined("its name does not agree with its labels"))
     },
     |_, container| {
-        let spec = container
-            .labels
-            .get(labels::SPEC)
-            .and_then(|text| Applied::from_label(text));
-        spec.is_none()
-            .then_some(Class::Quarantined("its applied spec cannot be read"))
+        let spec = container.labels.get(labels::SPEC).and_then(|text| Applied::from_label(text));
+        spec.is_none().then_some(Class::Quarantined("its applied spec cannot be read"))
     },
 ];
 
@@ -102,10 +91,7 @@ pub fn classify(cluster: &str, container: &ObservedContainer) -> Class {
 }
 
 fn role(container: &ObservedContainer) -> Option<Role> {
-    container
-        .labels
-        .get(labels::ROLE)
-        .and_then(|word| Role::parse(word))
+    container.labels.get(labels::ROLE).and_then(|word| Role::parse(word))
 }
 
 /// Whether a volume or network is ours: label and role agree with what the name is for.

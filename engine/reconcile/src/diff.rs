@@ -31,10 +31,7 @@ impl Difference {
     /// The heaviest class among the fields; `Nothing` when nothing differs.
     #[must_use]
     pub fn class(&self) -> UpdateClass {
-        self.all()
-            .map(|change| change.class)
-            .max()
-            .unwrap_or(UpdateClass::Nothing)
+        self.all().map(|change| change.class).max().unwrap_or(UpdateClass::Nothing)
     }
 }
 
@@ -51,12 +48,7 @@ impl<'a> Places<'a> {
     #[must_use]
     pub fn new(graph: &'a Graph, workload: &'a Workload, desired: &DesiredContainer<'a>) -> Self {
         let container = workload.container_provenance.get(&desired.name);
-        Self {
-            graph,
-            workload,
-            container,
-            fallback: desired.span,
-        }
+        Self { graph, workload, container, fallback: desired.span }
     }
 
     /// The place a field was written at, or its container's node.
@@ -106,9 +98,7 @@ fn immutable(
         fields.retain(|path, _| !matches!(path.first(), "resources" | "restart"));
         fields
     };
-    found
-        .spec
-        .extend(compare(&fields(applied), &fields(&desired.applied), places));
+    found.spec.extend(compare(&fields(applied), &fields(&desired.applied), places));
 }
 
 /// The fields of two sorted maps that differ, without those that do nothing.
@@ -183,16 +173,11 @@ fn live(
         if old == new {
             continue;
         }
-        // Docker reads 0 as "leave it": taking a limit away needs a new container.
-        let class = match new {
-            0 => UpdateClass::RecreateContainer,
-            _ => UpdateClass::Live,
-        };
         let path = FieldPath::parse(row.path);
         let change = FieldChange {
             old: (old != 0).then(|| (row.words)(old)),
             new: (new != 0).then(|| (row.words)(new)),
-            class,
+            class: UpdateClass::Live,
             origin: Some(places.of(&path)),
             path,
         };
@@ -257,10 +242,7 @@ fn files(
             path: field,
         });
     }
-    for (path, old) in recorded
-        .iter()
-        .filter(|(path, _)| !wanted.contains_key(*path))
-    {
+    for (path, old) in recorded.iter().filter(|(path, _)| !wanted.contains_key(*path)) {
         // Docker's API can write a file and cannot take one away.
         let field = FieldPath::new(["file", path.as_str()]);
         found.spec.push(FieldChange {

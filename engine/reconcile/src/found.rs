@@ -37,14 +37,7 @@ pub fn inventory<'a>(cluster: &str, host: &'a HostState) -> Inventory<'a> {
             (Class::Ours(identity), Some(details)) => {
                 let key = (identity.role, identity.name.clone());
                 let pod = all.pods.entry(identity.pod.clone()).or_default();
-                pod.insert(
-                    key,
-                    Found {
-                        identity: *identity,
-                        container,
-                        details,
-                    },
-                );
+                pod.insert(key, Found { identity: *identity, container, details });
             }
             (Class::Ours(_), None) => {}
             (Class::Foreign, _) => {
@@ -67,10 +60,7 @@ impl Found<'_> {
         if rule.may_end && ended_well {
             return true;
         }
-        let since = self
-            .details
-            .started_at_ms
-            .map_or(0, |start| now_ms.saturating_sub(start));
+        let since = self.details.started_at_ms.map_or(0, |start| now_ms.saturating_sub(start));
         let long_enough = since >= i64::try_from(rule.running_ms).unwrap_or(i64::MAX);
         let healthy = !rule.healthy || self.details.health == Health::Healthy;
         self.container.state == ContainerState::Running && healthy && long_enough

@@ -73,16 +73,9 @@ impl Role {
     /// The role of that label.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [
-            Role::Container,
-            Role::Init,
-            Role::Infra,
-            Role::PodVolume,
-            Role::Volume,
-            Role::Network,
-        ]
-        .into_iter()
-        .find(|role| role.word() == word)
+        [Role::Container, Role::Init, Role::Infra, Role::PodVolume, Role::Volume, Role::Network]
+            .into_iter()
+            .find(|role| role.word() == word)
     }
 }
 

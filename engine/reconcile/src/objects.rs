@@ -34,29 +34,12 @@ impl<'a> Objects<'a> {
         cluster_span: Option<Span>,
     ) -> Self {
         let (images, volumes) = (BTreeMap::new(), BTreeMap::new());
-        Self {
-            cluster,
-            host,
-            state,
-            cluster_span,
-            images,
-            volumes,
-            network: None,
-        }
+        Self { cluster, host, state, cluster_span, images, volumes, network: None }
     }
 
     fn about(&self, workload: String, cause: Cause, origin: Option<Span>) -> About {
-        let subject = Subject {
-            workload,
-            pod: String::new(),
-            container: String::new(),
-        };
-        About {
-            host: self.host.to_owned(),
-            subject,
-            cause,
-            origin,
-        }
+        let subject = Subject { workload, pod: String::new(), container: String::new() };
+        About { host: self.host.to_owned(), subject, cause, origin }
     }
 
     /// An image that a container will be made from.
@@ -88,9 +71,7 @@ impl<'a> Objects<'a> {
                 None
             }
             (false, Pull::Missing | Pull::Always) => {
-                let action = Action::PullImage {
-                    image: image.to_owned(),
-                };
+                let action = Action::PullImage { image: image.to_owned() };
                 Some(builder.op(&about, action, Precondition::None, &[]))
             }
         };
@@ -103,15 +84,9 @@ impl<'a> Objects<'a> {
         if let Some(known) = self.network {
             return known;
         }
-        let named: Vec<_> = self
-            .state
-            .networks
-            .iter()
-            .filter(|network| network.name == self.cluster)
-            .collect();
-        let ours = named
-            .iter()
-            .any(|n| owns(self.cluster, Role::Network, &n.labels));
+        let named: Vec<_> =
+            self.state.networks.iter().filter(|network| network.name == self.cluster).collect();
+        let ours = named.iter().any(|n| owns(self.cluster, Role::Network, &n.labels));
         let provided = if ours {
             None
         } else if named.is_empty() {
@@ -129,10 +104,7 @@ impl<'a> Objects<'a> {
         } else {
             let mut found = Diagnostic::error(
                 Code(1101),
-                format!(
-                    "a network `{}` on host `{}` is not Tally's",
-                    self.cluster, self.host
-                ),
+                format!("a network `{}` on host `{}` is not Tally's", self.cluster, self.host),
             );
             if let Some(span) = self.cluster_span {
                 found = found.label(span, "this cluster's network has the cluster's name");
@@ -160,16 +132,10 @@ impl<'a> Objects<'a> {
         if let Some(known) = self.volumes.get(docker_name) {
             return *known;
         }
-        let provided =
-            match self
-                .state
-                .volumes
-                .iter()
-                .find(|volume| volume.name == docker_name)
-            {
-                Some(volume) if owns(self.cluster, role, &volume.labels) => None,
-                Some(_) => {
-                    builder.report(
+        let provided = match self.state.volumes.iter().find(|volume| volume.name == docker_name) {
+            Some(volume) if owns(self.cluster, role, &volume.labels) => None,
+            Some(_) => {
+                builder.report(
                     Diagnostic::error(
                         Code(1101),
                         format!("a volume `{docker_name}` on host `{}` is not Tally's", self.host),
@@ -181,23 +147,20 @@ impl<'a> Objects<'a> {
                          `docker volume inspect {docker_name}`."
                     )),
                 );
-                    None
-                }
-                None => {
-                    let about = self.about(address.to_owned(), Cause::New, Some(origin));
-                    let mut all = labels::owner_labels(self.cluster, role);
-                    all.insert(labels::WORKLOAD.to_owned(), address.to_owned());
-                    let request = VolumeRequest {
-                        name: docker_name.to_owned(),
-                        labels: all,
-                    };
-                    let action = Action::CreateVolume(request);
-                    let id = builder.op(&about, action, Precondition::None, &[]);
-                    let note = Some(format!("volume {docker_name}"));
-                    builder.change(&about, ChangeKind::Create, Vec::new(), note, vec![id]);
-                    Some(id)
-                }
-            };
+                None
+            }
+            None => {
+                let about = self.about(address.to_owned(), Cause::New, Some(origin));
+                let mut all = labels::owner_labels(self.cluster, role);
+                all.insert(labels::WORKLOAD.to_owned(), address.to_owned());
+                let request = VolumeRequest { name: docker_name.to_owned(), labels: all };
+                let action = Action::CreateVolume(request);
+                let id = builder.op(&about, action, Precondition::None, &[]);
+                let note = Some(format!("volume {docker_name}"));
+                builder.change(&about, ChangeKind::Create, Vec::new(), note, vec![id]);
+                Some(id)
+            }
+        };
         self.volumes.insert(docker_name.to_owned(), provided);
         provided
     }

@@ -315,10 +315,7 @@ impl Plan {
     /// Whether nothing would be changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self
-            .operations
-            .iter()
-            .any(|operation| operation.action.mutates())
+        !self.operations.iter().any(|operation| operation.action.mutates())
     }
 
     /// The operation with that number.

@@ -59,10 +59,8 @@ pub(crate) struct Unended {
 impl Unended {
     /// A wait until it has ended with exit code 0.
     pub fn wait(&self, builder: &mut Builder) -> OpId {
-        let action = Action::AwaitExit {
-            target: self.target.clone(),
-            deadline_ms: INIT_DEADLINE_MS,
-        };
+        let action =
+            Action::AwaitExit { target: self.target.clone(), deadline_ms: INIT_DEADLINE_MS };
         let after: Vec<OpId> = self.start.into_iter().collect();
         builder.op(&self.about, action, self.precondition.clone(), &after)
     }
@@ -84,27 +82,14 @@ pub(crate) fn plan_pod(
         builder.report(stuck_report(pod, stuck));
         return PodPlan::default();
     }
-    let ready_now = pod
-        .containers
-        .iter()
-        .filter(|desired| desired.role == Role::Container)
-        .all(|desired| {
+    let ready_now =
+        pod.containers.iter().filter(|desired| desired.role == Role::Container).all(|desired| {
             find(pod, desired, context)
                 .is_some_and(|found| found.is_ready(&desired.ready, context.now_ms))
         });
-    let plan = PodPlan {
-        ready_now,
-        ..PodPlan::default()
-    };
-    let mut planner = PodPlanner {
-        pod,
-        context,
-        objects,
-        builder,
-        plan,
-        infra: None,
-        begun: Vec::new(),
-    };
+    let plan = PodPlan { ready_now, ..PodPlan::default() };
+    let mut planner =
+        PodPlanner { pod, context, objects, builder, plan, infra: None, begun: Vec::new() };
     planner.run(&verdicts);
     planner.plan
 }
@@ -119,10 +104,7 @@ fn stuck_container<'a>(verdict: &Verdict<'a>) -> Option<&'a Found<'a>> {
 fn stuck_report(pod: &DesiredPod<'_>, found: &Found<'_>) -> Diagnostic {
     Diagnostic::warning(
         Code(1206),
-        format!(
-            "pod `{}` waits: Docker is removing `{}`",
-            pod.name, found.container.name
-        ),
+        format!("pod `{}` waits: Docker is removing `{}`", pod.name, found.container.name),
     )
     .label(pod.workload.span, "left alone this time")
     .help("Plan again in a moment. If it stays so, restart the Docker engine of that host.")
@@ -133,10 +115,7 @@ fn name_clash(pod: &DesiredPod<'_>, context: &Context<'_>) -> Option<Diagnostic>
     pod.containers.iter().find_map(|desired| {
         let name = desired.request.name.as_str();
         let (container, why) = context.inventory.others.get(name)?;
-        let headline = format!(
-            "a container `{name}` on host `{}` is not Tally's",
-            context.host
-        );
+        let headline = format!("a container `{name}` on host `{}` is not Tally's", context.host);
         let short = container.id.get(..12).unwrap_or(&container.id);
         let what = match why {
             Some(why) => format!("It carries Tally's labels, but {why}. "),
@@ -147,11 +126,7 @@ fn name_clash(pod: &DesiredPod<'_>, context: &Context<'_>) -> Option<Diagnostic>
              NEW-NAME`) or remove it (`docker rm -f {short}`), or give the pod another name."
         );
         let label = "this container has that name in Docker";
-        Some(
-            Diagnostic::error(Code(1101), headline)
-                .label(desired.span, label)
-                .help(help),
-        )
+        Some(Diagnostic::error(Code(1101), headline).label(desired.span, label).help(help))
     })
 }
 
@@ -183,22 +158,11 @@ impl<'a> PodPlanner<'a, '_, '_> {
                     let mut after = needs.clone();
                     after.extend(&removed);
                     let done = self.create(desired, &about, 1, &after);
-                    let cause = About {
-                        cause: Cause::New,
-                        ..about
-                    };
-                    self.builder
-                        .change(&cause, ChangeKind::Create, Vec::new(), None, done);
+                    let cause = About { cause: Cause::New, ..about };
+                    self.builder.change(&cause, ChangeKind::Create, Vec::new(), None, done);
                 }
                 Verdict::Replace(found, differs, reason) => {
-                    self.replace(
-                        desired,
-                        found,
-                        differs,
-                        reason.as_deref(),
-                        &needs,
-                        &replaced,
-                    );
+                    self.replace(desired, found, differs, reason.as_deref(), &needs, &replaced);
                 }
                 Verdict::Keep(found, differs, nudge) => self.keep(desired, found, differs, *nudge),
                 Verdict::Done | Verdict::Stuck(_) => {}
@@ -238,10 +202,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
             let places = crate::diff::Places::new(self.context.graph, self.pod.workload, desired);
             let origin = places.of(&tally_graph::FieldPath::new(["image"]));
             let image = desired.request.image.as_str();
-            needs.extend(
-                self.objects
-                    .image(image, desired.pull, origin, self.builder),
-            );
+            needs.extend(self.objects.image(image, desired.pull, origin, self.builder));
             needs.extend(self.objects.network(self.builder));
             let Some(source) = desired.source else {
                 continue;
@@ -258,31 +219,20 @@ impl<'a> PodPlanner<'a, '_, '_> {
         match source {
             MountSource::Pod => {
                 let docker_name = self.pod.volumes.get(name)?;
-                let own = self
-                    .pod
-                    .workload
-                    .volumes
-                    .iter()
-                    .find(|volume| volume.name == name)?;
+                let own = self.pod.workload.volumes.iter().find(|volume| volume.name == name)?;
                 let address = format!("{}/{name}", self.pod.name);
                 let role = Role::PodVolume;
-                self.objects
-                    .volume(docker_name, role, &address, own.span, self.builder)
+                self.objects.volume(docker_name, role, &address, own.span, self.builder)
             }
             MountSource::Spec => {
-                let volume = self
-                    .context
-                    .graph
-                    .volumes()
-                    .find(|volume| volume.name == name)?;
+                let volume = self.context.graph.volumes().find(|volume| volume.name == name)?;
                 if volume.host_path.is_some() {
                     return None;
                 }
                 let docker_name = labels::volume_name(cluster, name);
                 let address = format!("volume/{name}");
                 let role = Role::Volume;
-                self.objects
-                    .volume(&docker_name, role, &address, volume.span, self.builder)
+                self.objects.volume(&docker_name, role, &address, volume.span, self.builder)
             }
         }
     }
@@ -292,34 +242,21 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let Some(existing) = self.context.inventory.pods.get(&self.pod.name) else {
             return Vec::new();
         };
-        let wanted: BTreeSet<(Role, &str)> = self
-            .pod
-            .containers
-            .iter()
-            .map(|c| (c.role, c.name.as_str()))
-            .collect();
-        let extra = existing
-            .iter()
-            .filter(|((role, name), _)| !wanted.contains(&(*role, name)));
+        let wanted: BTreeSet<(Role, &str)> =
+            self.pod.containers.iter().map(|c| (c.role, c.name.as_str())).collect();
+        let extra = existing.iter().filter(|((role, name), _)| !wanted.contains(&(*role, name)));
         let mut removed = Vec::new();
         // Infra last: its role sorts behind the others, and joiners stop before what they joined.
         for (_, found) in extra {
             let about = gone(found, self.context.host, Some(self.pod.workload.span));
             let after = [needs, removed.as_slice()].concat();
-            let (stop, remove) = remove_container(
-                found,
-                &about,
-                self.context.cluster,
-                None,
-                &after,
-                self.builder,
-            );
+            let (stop, remove) =
+                remove_container(found, &about, self.context.cluster, None, &after, self.builder);
             self.note_stop(found, stop);
             self.plan.gated.push(remove);
             removed.push(remove);
             let done = stop.into_iter().chain([remove]).collect();
-            self.builder
-                .change(&about, ChangeKind::Remove, Vec::new(), None, done);
+            self.builder.change(&about, ChangeKind::Remove, Vec::new(), None, done);
         }
         removed
     }
@@ -382,8 +319,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let fields = differs.all().cloned().collect();
         let done = removed.into_iter().chain(created).collect();
         let note = reason.map(str::to_owned);
-        self.builder
-            .change(&about, ChangeKind::Replace, fields, note, done);
+        self.builder.change(&about, ChangeKind::Replace, fields, note, done);
     }
 
     /// Create, write files, start, wait.
@@ -395,9 +331,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         after: &[OpId],
     ) -> Vec<OpId> {
         let mut request = desired.request.clone();
-        request
-            .labels
-            .insert(labels::GENERATION.to_owned(), generation.to_string());
+        request.labels.insert(labels::GENERATION.to_owned(), generation.to_string());
         let mut after = after.to_vec();
         after.extend(self.infra.and_then(|(create, _)| create));
         let create = Action::CreateContainer(Box::new(request));
@@ -405,24 +339,14 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let target = Target::Created(create);
         let mut done = vec![create];
         if let Some(files) = desired.files() {
-            let files = FilesRequest {
-                files: files.clone(),
-            };
-            let action = Action::WriteFiles {
-                target: target.clone(),
-                files,
-            };
-            done.push(
-                self.builder
-                    .op(about, action, Precondition::None, &[create]),
-            );
+            let files = FilesRequest { files: files.clone() };
+            let action = Action::WriteFiles { target: target.clone(), files };
+            done.push(self.builder.op(about, action, Precondition::None, &[create]));
         }
         let mut after = done.clone();
         after.extend(self.infra.map(|(_, start)| start));
         after.extend(&self.begun);
-        let action = Action::Start {
-            target: target.clone(),
-        };
+        let action = Action::Start { target: target.clone() };
         let start = self.builder.op(about, action, Precondition::None, &after);
         self.plan.gated.extend([create, start]);
         done.push(start);
@@ -443,39 +367,26 @@ impl<'a> PodPlanner<'a, '_, '_> {
         start: OpId,
     ) -> Option<OpId> {
         self.plan.started.push(start);
-        let joined = self
-            .pod
-            .containers
-            .first()
-            .is_some_and(|first| first.role == Role::Infra);
+        let joined = self.pod.containers.first().is_some_and(|first| first.role == Role::Infra);
         if desired.role == Role::Infra || !joined {
             self.plan.holder_start = Some(start);
         }
         match desired.role {
             Role::Infra => None,
             Role::Init => {
-                let action = Action::AwaitExit {
-                    target,
-                    deadline_ms: INIT_DEADLINE_MS,
-                };
+                let action = Action::AwaitExit { target, deadline_ms: INIT_DEADLINE_MS };
                 let wait = self.builder.op(about, action, precondition, &[start]);
                 self.begun = vec![wait];
                 Some(wait)
             }
             _ => {
                 self.plan.unended.push(Unended {
-                    about: About {
-                        cause: Cause::Needed,
-                        ..about.clone()
-                    },
+                    about: About { cause: Cause::Needed, ..about.clone() },
                     target: target.clone(),
                     precondition: precondition.clone(),
                     start: Some(start),
                 });
-                let action = Action::AwaitReady {
-                    target,
-                    rule: desired.ready.clone(),
-                };
+                let action = Action::AwaitReady { target, rule: desired.ready.clone() };
                 let wait = self.builder.op(about, action, precondition, &[start]);
                 self.plan.ready.push(wait);
                 Some(wait)
@@ -502,44 +413,27 @@ impl<'a> PodPlanner<'a, '_, '_> {
                 after.extend(this.infra.map(|(_, start)| start));
             }
             after.extend(&this.begun);
-            let id = this
-                .builder
-                .op(&about, action, precondition.clone(), &after);
+            let id = this.builder.op(&about, action, precondition.clone(), &after);
             this.plan.gated.push(id);
             id
         };
         let mut last = None;
         if nudge == Some(Nudge::Unpause) {
-            let id = act(
-                self,
-                Action::Unpause {
-                    target: target.clone(),
-                },
-                &done,
-            );
+            let id = act(self, Action::Unpause { target: target.clone() }, &done);
             done.push(id);
             last = Some(id);
         }
         let restart = nudge == Some(Nudge::Restart)
             || nudge == Some(Nudge::Unpause) && class == UpdateClass::Restart;
         if restart {
-            let action = Action::Restart {
-                target: target.clone(),
-                grace_s: desired.grace_s,
-            };
+            let action = Action::Restart { target: target.clone(), grace_s: desired.grace_s };
             let id = act(self, action, &done);
             self.plan.stops.push((found.container.id.clone(), id));
             self.plan.disruptive = true;
             done.push(id);
             last = Some(id);
         } else if nudge == Some(Nudge::Start) {
-            let id = act(
-                self,
-                Action::Start {
-                    target: target.clone(),
-                },
-                &done,
-            );
+            let id = act(self, Action::Start { target: target.clone() }, &done);
             done.push(id);
             last = Some(id);
         }
@@ -562,10 +456,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         target: Target,
         precondition: Precondition,
     ) {
-        let about = About {
-            cause: Cause::Needed,
-            ..about.clone()
-        };
+        let about = About { cause: Cause::Needed, ..about.clone() };
         let ended_well =
             found.container.state == ContainerState::Exited && found.details.exit_code == Some(0);
         if desired.role == Role::Container && !ended_well {
@@ -579,18 +470,12 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let running_init =
             desired.role == Role::Init && found.container.state == ContainerState::Running;
         if running_init {
-            let action = Action::AwaitExit {
-                target,
-                deadline_ms: INIT_DEADLINE_MS,
-            };
+            let action = Action::AwaitExit { target, deadline_ms: INIT_DEADLINE_MS };
             self.begun = vec![self.builder.op(&about, action, precondition, &[])];
         } else if desired.role == Role::Container
             && !found.is_ready(&desired.ready, self.context.now_ms)
         {
-            let action = Action::AwaitReady {
-                target,
-                rule: desired.ready.clone(),
-            };
+            let action = Action::AwaitReady { target, rule: desired.ready.clone() };
             let wait = self.builder.op(&about, action, precondition, &[]);
             self.plan.ready.push(wait);
         }
@@ -607,14 +492,9 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let precondition = owned(self.context.cluster, found.container);
         let target = Target::Id(found.container.id.clone());
         let mut done = Vec::new();
-        if differs
-            .all()
-            .any(|change| change.class == UpdateClass::Live)
-        {
-            let action = Action::Update {
-                target: target.clone(),
-                live: desired.request.live.clone(),
-            };
+        if differs.all().any(|change| change.class == UpdateClass::Live) {
+            let action =
+                Action::Update { target: target.clone(), live: desired.request.live.clone() };
             done.push(self.builder.op(about, action, precondition.clone(), &[]));
         }
         let changed: Vec<&str> = differs
@@ -627,9 +507,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         };
         let action = Action::WriteFiles {
             target: target.clone(),
-            files: FilesRequest {
-                files: files.clone(),
-            },
+            files: FilesRequest { files: files.clone() },
         };
         let write = self.builder.op(about, action, precondition.clone(), &[]);
         done.push(write);
@@ -642,14 +520,8 @@ impl<'a> PodPlanner<'a, '_, '_> {
                 .filter_map(|(_, file)| file.on_change.as_ref())
                 .collect();
             for signal in signals {
-                let action = Action::Signal {
-                    target: target.clone(),
-                    signal: signal.clone(),
-                };
-                done.push(
-                    self.builder
-                        .op(about, action, precondition.clone(), &[write]),
-                );
+                let action = Action::Signal { target: target.clone(), signal: signal.clone() };
+                done.push(self.builder.op(about, action, precondition.clone(), &[write]));
             }
         }
         done
@@ -667,18 +539,14 @@ impl<'a> PodPlanner<'a, '_, '_> {
         if !differs.spec.is_empty() {
             let about = self.about(desired, Cause::SpecChanged);
             let fields = differs.spec.clone();
-            self.builder
-                .change(&about, ChangeKind::Update, fields, None, done.clone());
+            self.builder.change(&about, ChangeKind::Update, fields, None, done.clone());
         }
         let by_spec = differs.class() == UpdateClass::Restart && nudge == Some(Nudge::Restart);
-        let note = nudge
-            .filter(|_| !by_spec)
-            .map(|nudge| drift_note(found, nudge));
+        let note = nudge.filter(|_| !by_spec).map(|nudge| drift_note(found, nudge));
         if !differs.drift.is_empty() || note.is_some() {
             let about = self.about(desired, Cause::Drift);
             let fields = differs.drift.clone();
-            self.builder
-                .change(&about, ChangeKind::Update, fields, note, done);
+            self.builder.change(&about, ChangeKind::Update, fields, note, done);
         }
     }
 }
@@ -717,11 +585,7 @@ pub(crate) fn gone(found: &Found<'_>, host: &str, origin: Option<tally_source::S
     let (workload, pod) = (identity.workload.clone(), identity.pod.clone());
     About {
         host: host.to_owned(),
-        subject: Subject {
-            workload,
-            pod,
-            container,
-        },
+        subject: Subject { workload, pod, container },
         cause: Cause::Gone,
         origin,
     }
@@ -742,9 +606,7 @@ pub(crate) fn remove_container(
     let mut stop = None;
     if found.container.state == ContainerState::Paused {
         // A frozen process cannot obey its stop signal.
-        let action = Action::Unpause {
-            target: target.clone(),
-        };
+        let action = Action::Unpause { target: target.clone() };
         after.push(builder.op(about, action, precondition.clone(), &after));
     }
     let runs = matches!(
@@ -752,19 +614,11 @@ pub(crate) fn remove_container(
         ContainerState::Running | ContainerState::Restarting | ContainerState::Paused
     );
     if runs {
-        let action = Action::Stop {
-            target: target.clone(),
-            grace_s,
-        };
+        let action = Action::Stop { target: target.clone(), grace_s };
         let id = builder.op(about, action, precondition.clone(), &after);
         after = vec![id];
         stop = Some(id);
     }
-    let remove = builder.op(
-        about,
-        Action::RemoveContainer { target },
-        precondition,
-        &after,
-    );
+    let remove = builder.op(about, Action::RemoveContainer { target }, precondition, &after);
     (stop, remove)
 }

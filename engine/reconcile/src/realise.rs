@@ -68,9 +68,7 @@ impl DesiredContainer<'_> {
     /// The files it shall hold.
     #[must_use]
     pub fn files(&self) -> Option<&BTreeMap<String, FileSpec>> {
-        self.source
-            .map(|source| &source.file)
-            .filter(|files| !files.is_empty())
+        self.source.map(|source| &source.file).filter(|files| !files.is_empty())
     }
 }
 
@@ -90,45 +88,21 @@ pub fn realise<'a>(
     around: &Surroundings<'_>,
 ) -> DesiredPod<'a> {
     let name = workload.pod_name(ordinal);
-    let pod = Pod {
-        workload,
-        name: &name,
-        around,
-    };
+    let pod = Pod { workload, name: &name, around };
     let joined = workload.containers.len() > 1 || !workload.inits.is_empty();
     let mut containers = Vec::new();
     if joined {
         containers.push(pod.infra());
     }
-    let inits = workload
-        .inits
-        .iter()
-        .map(|init| pod.container(init, Role::Init, joined));
+    let inits = workload.inits.iter().map(|init| pod.container(init, Role::Init, joined));
     containers.extend(inits);
-    let mains = workload
-        .containers
-        .iter()
-        .map(|c| pod.container(c, Role::Container, joined));
+    let mains = workload.containers.iter().map(|c| pod.container(c, Role::Container, joined));
     containers.extend(mains);
-    let own = workload
-        .volumes
-        .iter()
-        .filter(|v| v.source == PodVolumeSource::Empty);
+    let own = workload.volumes.iter().filter(|v| v.source == PodVolumeSource::Empty);
     let volumes = own
-        .map(|v| {
-            (
-                v.name.clone(),
-                labels::pod_volume_name(around.cluster, &name, &v.name),
-            )
-        })
+        .map(|v| (v.name.clone(), labels::pod_volume_name(around.cluster, &name, &v.name)))
         .collect();
-    DesiredPod {
-        workload,
-        name,
-        ordinal,
-        containers,
-        volumes,
-    }
+    DesiredPod { workload, name, ordinal, containers, volumes }
 }
 
 struct Pod<'a, 'b> {
@@ -139,15 +113,8 @@ struct Pod<'a, 'b> {
 
 impl<'a> Pod<'a, '_> {
     fn infra(&self) -> DesiredContainer<'a> {
-        let mut applied = Applied {
-            image: labels::INFRA_IMAGE.to_owned(),
-            ..Applied::default()
-        };
-        let all = self
-            .workload
-            .containers
-            .iter()
-            .flat_map(|container| &container.port);
+        let mut applied = Applied { image: labels::INFRA_IMAGE.to_owned(), ..Applied::default() };
+        let all = self.workload.containers.iter().flat_map(|container| &container.port);
         self.hold(&mut applied, all);
         let mut request = self.request(&applied, Role::Infra, "");
         request.name = labels::infra_name(self.around.cluster, self.name);
@@ -187,9 +154,7 @@ impl<'a> Pod<'a, '_> {
             false => self.network(),
         };
         if !source.file.is_empty() {
-            request
-                .labels
-                .insert(labels::FILES.to_owned(), "1".to_owned());
+            request.labels.insert(labels::FILES.to_owned(), "1".to_owned());
         }
         let span = self.workload.container_spans.get(&source.name);
         DesiredContainer {
@@ -233,25 +198,15 @@ impl<'a> Pod<'a, '_> {
             user: source.user.clone(),
             env: source.env.clone(),
             port: BTreeMap::new(),
-            mount: source
-                .mount
-                .iter()
-                .map(|(path, m)| (path.clone(), self.mount(m)))
-                .collect(),
+            mount: source.mount.iter().map(|(path, m)| (path.clone(), self.mount(m))).collect(),
             ulimit: source.ulimit.clone(),
             readiness: source.readiness.as_ref().and_then(applied_probe),
-            stop: AppliedStop {
-                signal: source.stop.signal.clone(),
-            },
+            stop: AppliedStop { signal: source.stop.signal.clone() },
             label: self.workload.labels.clone(),
             hostname: None,
             network: None,
             resources: source.resources,
-            restart: if init {
-                Restart::Never
-            } else {
-                self.workload.restart
-            },
+            restart: if init { Restart::Never } else { self.workload.restart },
         }
     }
 
@@ -260,18 +215,9 @@ impl<'a> Pod<'a, '_> {
         let (volume, host_path) = match mount.source {
             MountSource::Pod => {
                 let find = |volume: &&PodVolume| volume.name == mount.volume;
-                match self
-                    .workload
-                    .volumes
-                    .iter()
-                    .find(find)
-                    .map(|volume| &volume.source)
-                {
+                match self.workload.volumes.iter().find(find).map(|volume| &volume.source) {
                     Some(PodVolumeSource::HostPath(path)) => (None, Some(path.clone())),
-                    _ => (
-                        Some(labels::pod_volume_name(cluster, self.name, &mount.volume)),
-                        None,
-                    ),
+                    _ => (Some(labels::pod_volume_name(cluster, self.name, &mount.volume)), None),
                 }
             }
             MountSource::Spec => {
@@ -282,11 +228,7 @@ impl<'a> Pod<'a, '_> {
                 }
             }
         };
-        AppliedMount {
-            volume,
-            host_path,
-            read_only: mount.read_only,
-        }
+        AppliedMount { volume, host_path, read_only: mount.read_only }
     }
 
     /// Docker's side of an applied spec.
@@ -294,10 +236,7 @@ impl<'a> Pod<'a, '_> {
         let cluster = self.around.cluster;
         let mut all = applied.label.clone();
         all.extend(labels::owner_labels(cluster, role));
-        all.insert(
-            labels::WORKLOAD.to_owned(),
-            self.workload.address().to_string(),
-        );
+        all.insert(labels::WORKLOAD.to_owned(), self.workload.address().to_string());
         all.insert(labels::POD.to_owned(), self.name.to_owned());
         all.insert(labels::NAME.to_owned(), name.to_owned());
         all.insert(labels::SPEC.to_owned(), applied.to_label());
@@ -311,11 +250,7 @@ impl<'a> Pod<'a, '_> {
             workdir: applied.workdir.clone(),
             user: applied.user.clone(),
             env: applied.env.clone(),
-            mounts: applied
-                .mount
-                .iter()
-                .map(|(p, m)| (p.clone(), mount_request(m)))
-                .collect(),
+            mounts: applied.mount.iter().map(|(p, m)| (p.clone(), mount_request(m))).collect(),
             ulimits: applied
                 .ulimit
                 .iter()
@@ -343,10 +278,7 @@ fn mount_request(mount: &AppliedMount) -> MountRequest {
         (Some(volume), _) => MountFrom::Volume(volume.clone()),
         (None, path) => MountFrom::HostPath(path.clone().unwrap_or_default()),
     };
-    MountRequest {
-        source,
-        read_only: mount.read_only,
-    }
+    MountRequest { source, read_only: mount.read_only }
 }
 
 fn limit_i64(limit: Option<u64>) -> i64 {
@@ -358,11 +290,7 @@ fn limit_i64(limit: Option<u64>) -> i64 {
 pub fn published(applied: &Applied) -> Vec<PublishedPort> {
     let ports = applied.port.values().filter_map(|port| {
         let host = port.publish.clone()?;
-        Some(PublishedPort {
-            host,
-            container: port.number,
-            protocol: port.protocol,
-        })
+        Some(PublishedPort { host, container: port.number, protocol: port.protocol })
     });
     ports.collect()
 }
@@ -372,12 +300,8 @@ pub fn published(applied: &Applied) -> Vec<PublishedPort> {
 pub fn live(resources: &Resources, restart: Restart) -> Live {
     Live {
         // Docker's weight: 1024 is one core's worth, 2 the least.
-        cpu_shares: resources
-            .cpu
-            .map_or(0, |cpu| (u64::from(cpu.0) * 1024 / 1000).max(2)),
-        nano_cpus: resources
-            .max_cpu
-            .map_or(0, |cpu| u64::from(cpu.0) * 1_000_000),
+        cpu_shares: resources.cpu.map_or(0, |cpu| (u64::from(cpu.0) * 1024 / 1000).max(2)),
+        nano_cpus: resources.max_cpu.map_or(0, |cpu| u64::from(cpu.0) * 1_000_000),
         memory: resources.memory_limit().map_or(0, |bytes| bytes.0),
         memory_reservation: resources.memory.map_or(0, |bytes| bytes.0),
         restart: match restart {
@@ -416,11 +340,7 @@ fn ready_rule(probe: Option<&Probe>, restart: Restart) -> ReadyRule {
             let round = probe.every.0 + probe.timeout.0;
             let needed = probe.delay.0 + round * u64::from(probe.failures + probe.successes) * 2;
             // Docker counts one success as healthy; more of them cannot come before so many rounds.
-            let rounds = if probe.successes > 1 {
-                u64::from(probe.successes)
-            } else {
-                0
-            };
+            let rounds = if probe.successes > 1 { u64::from(probe.successes) } else { 0 };
             ReadyRule {
                 healthy: true,
                 running_ms: probe.every.0 * rounds,

@@ -41,10 +41,7 @@ pub fn reconcile(graph: &Graph, observed: &Observed, options: &Options) -> Plan 
     let mut builder = Builder::default();
     if let Some(cluster) = graph.cluster() {
         builder.plan.cluster.clone_from(&cluster.name);
-        let host = graph
-            .hosts()
-            .next()
-            .map_or(LOCAL_HOST, |host| host.name.as_str());
+        let host = graph.hosts().next().map_or(LOCAL_HOST, |host| host.name.as_str());
         let span = graph.hosts().next().map_or(cluster.span, |host| host.span);
         match observed.hosts.get(host) {
             Some(HostView::Ready(state)) => {
@@ -60,11 +57,8 @@ pub fn reconcile(graph: &Graph, observed: &Observed, options: &Options) -> Plan 
                 planner.run(&mut builder);
             }
             Some(HostView::Unknown { reason }) => builder.report(
-                Diagnostic::error(
-                    Code(1001),
-                    format!("host `{host}` does not answer: {reason}"),
-                )
-                .label(span, "nothing is planned for a host that cannot be seen"),
+                Diagnostic::error(Code(1001), format!("host `{host}` does not answer: {reason}"))
+                    .label(span, "nothing is planned for a host that cannot be seen"),
             ),
             None => builder.report(
                 Diagnostic::error(Code(1001), format!("host `{host}` was not observed"))
@@ -81,11 +75,7 @@ fn finish(builder: Builder) -> Plan {
     plan.diagnostics.sort_by_key(Diagnostic::sort_key);
     plan.diagnostics.dedup();
     plan.reachable.sort();
-    if plan
-        .diagnostics
-        .iter()
-        .any(|found| found.severity == Severity::Error)
-    {
+    if plan.diagnostics.iter().any(|found| found.severity == Severity::Error) {
         plan.operations.clear();
         plan.changes.clear();
         plan.reachable.clear();
@@ -132,19 +122,13 @@ impl<'a> Planner<'a> {
             return Vec::new();
         }
         let all: Vec<&Workload> = self.graph.workloads().collect();
-        let by_name: BTreeMap<&str, &Workload> = all
-            .iter()
-            .map(|workload| (workload.name.as_str(), *workload))
-            .collect();
+        let by_name: BTreeMap<&str, &Workload> =
+            all.iter().map(|workload| (workload.name.as_str(), *workload)).collect();
         let needs = self.needs();
         let mut ordered = Vec::new();
         let mut seen = BTreeSet::new();
         let roots: Vec<&str> = match &self.options.target {
-            Some(target) => by_name
-                .keys()
-                .copied()
-                .filter(|name| *name == target.name)
-                .collect(),
+            Some(target) => by_name.keys().copied().filter(|name| *name == target.name).collect(),
             None => all.iter().map(|workload| workload.name.as_str()).collect(),
         };
         // Depth first without recursion; the second visit of a name puts it in order.
@@ -182,11 +166,9 @@ impl<'a> Planner<'a> {
             match workload(to) {
                 Some(name) => on.push((name, *until)),
                 // A service is ready when the pods it selects are.
-                None => on.extend(
-                    net.neighbors(to)
-                        .filter_map(workload)
-                        .map(|name| (name, *until)),
-                ),
+                None => {
+                    on.extend(net.neighbors(to).filter_map(workload).map(|name| (name, *until)))
+                }
             }
         }
         for on in needs.values_mut() {
@@ -280,11 +262,7 @@ impl<'a> Planner<'a> {
                 let done = stop.into_iter().chain([remove]).collect();
                 builder.change(&about, ChangeKind::Remove, Vec::new(), None, done);
             }
-            removed.push(Removed {
-                pod: name.clone(),
-                operations,
-                stops,
-            });
+            removed.push(Removed { pod: name.clone(), operations, stops });
         }
         removed
     }
@@ -307,10 +285,7 @@ impl<'a> Planner<'a> {
         for planned in planned {
             for desired in &planned.pod.containers {
                 for port in published(&desired.applied) {
-                    let of = holders
-                        .get(&port.host.port)
-                        .map(Vec::as_slice)
-                        .unwrap_or_default();
+                    let of = holders.get(&port.host.port).map(Vec::as_slice).unwrap_or_default();
                     self.port(planned, desired.span, &port, of, &stops, builder);
                 }
             }
@@ -331,11 +306,7 @@ impl<'a> Planner<'a> {
             .inventory
             .pods
             .get(&pod.name)
-            .map(|own| {
-                own.values()
-                    .map(|found| found.container.id.as_str())
-                    .collect()
-            })
+            .map(|own| own.values().map(|found| found.container.id.as_str()).collect())
             .unwrap_or_default();
         let is_own = |holder: &ObservedContainer| own.contains(holder.id.as_str());
         builder.plan.reachable.push(Reachable {
@@ -343,9 +314,7 @@ impl<'a> Planner<'a> {
             publish: port.host.clone(),
             protocol: port.protocol,
             pod: pod.name.clone(),
-            already: holders
-                .iter()
-                .any(|h| is_own(h) && h.published.contains(port)),
+            already: holders.iter().any(|h| is_own(h) && h.published.contains(port)),
         });
         let Some(start) = planned.start else { return };
         for holder in holders {
@@ -367,14 +336,9 @@ impl<'a> Planner<'a> {
     /// Pods' own volumes go with their pods; named volumes only when both `destroy` and its flag
     /// ask for it; the network when nothing is left.
     fn remove_objects(&self, removed: &[Removed], builder: &mut Builder) {
-        let all: Vec<OpId> = removed
-            .iter()
-            .flat_map(|r| r.operations.iter().copied())
-            .collect();
-        let by_pod: BTreeMap<&str, &Removed> = removed
-            .iter()
-            .map(|removed| (removed.pod.as_str(), removed))
-            .collect();
+        let all: Vec<OpId> = removed.iter().flat_map(|r| r.operations.iter().copied()).collect();
+        let by_pod: BTreeMap<&str, &Removed> =
+            removed.iter().map(|removed| (removed.pod.as_str(), removed)).collect();
         let wanted = self.wanted_volumes();
         for volume in &self.state.volumes {
             let pod_volume = owns(self.cluster, Role::PodVolume, &volume.labels);
@@ -386,22 +350,13 @@ impl<'a> Planner<'a> {
                 let orphan = self.options.target.is_none() && !wanted.contains(&volume.name);
                 (of.is_some() || orphan, of.map_or(&[], |of| &of.operations))
             } else {
-                (
-                    named && self.options.destroy && self.options.remove_volumes,
-                    &all,
-                )
+                (named && self.options.destroy && self.options.remove_volumes, &all)
             };
             if !goes {
                 continue;
             }
-            let action = Action::RemoveVolume {
-                name: volume.name.clone(),
-            };
-            let label = volume
-                .labels
-                .get(labels::WORKLOAD)
-                .cloned()
-                .unwrap_or_default();
+            let action = Action::RemoveVolume { name: volume.name.clone() };
+            let label = volume.labels.get(labels::WORKLOAD).cloned().unwrap_or_default();
             self.remove_object(label, action, &volume.name, "volume", after, builder);
         }
         let nothing_left = self.options.destroy && self.options.target.is_none();
@@ -411,9 +366,7 @@ impl<'a> Planner<'a> {
                 && owns(self.cluster, Role::Network, &network.labels)
         });
         for network in networks {
-            let action = Action::RemoveNetwork {
-                id: network.id.clone(),
-            };
+            let action = Action::RemoveNetwork { id: network.id.clone() };
             let label = format!("cluster/{}", self.cluster);
             self.remove_object(label, action, &network.id, "network", &all, builder);
         }
@@ -428,22 +381,11 @@ impl<'a> Planner<'a> {
         after: &[OpId],
         builder: &mut Builder,
     ) {
-        let subject = Subject {
-            workload,
-            pod: String::new(),
-            container: String::new(),
-        };
+        let subject = Subject { workload, pod: String::new(), container: String::new() };
         let host = self.host.to_owned();
-        let about = About {
-            host,
-            subject,
-            cause: Cause::Gone,
-            origin: None,
-        };
-        let precondition = Precondition::OwnedObject {
-            key: key.to_owned(),
-            cluster: self.cluster.to_owned(),
-        };
+        let about = About { host, subject, cause: Cause::Gone, origin: None };
+        let precondition =
+            Precondition::OwnedObject { key: key.to_owned(), cluster: self.cluster.to_owned() };
         let note = match &action {
             Action::RemoveVolume { name } => format!("{what} {name}"),
             _ => format!("{what} {}", self.cluster),
@@ -484,21 +426,15 @@ impl<'a> Planner<'a> {
             .filter(|c| makes(c))
             .map(|c| c.subject.workload.clone())
             .collect();
-        for workload in wanted
-            .iter()
-            .filter(|w| changed.contains(&w.address().to_string()))
-        {
+        for workload in wanted.iter().filter(|w| changed.contains(&w.address().to_string())) {
             for path in host_paths(self.graph, workload) {
-                builder
-                    .plan
-                    .powers
-                    .push(match path.ends_with("docker.sock") {
-                        true => format!(
-                            "{} can control host {}: it mounts the Docker socket",
-                            workload.name, self.host
-                        ),
-                        false => format!("{} sees {path} of host {}", workload.name, self.host),
-                    });
+                builder.plan.powers.push(match path.ends_with("docker.sock") {
+                    true => format!(
+                        "{} can control host {}: it mounts the Docker socket",
+                        workload.name, self.host
+                    ),
+                    false => format!("{} sees {path} of host {}", workload.name, self.host),
+                });
             }
         }
     }
@@ -509,10 +445,7 @@ impl<'a> Planner<'a> {
                 builder.report(
                     Diagnostic::warning(
                         Code(1107),
-                        format!(
-                            "container `{name}` claims to be of `{}`, but {why}",
-                            self.cluster
-                        ),
+                        format!("container `{name}` claims to be of `{}`, but {why}", self.cluster),
                     )
                     .help("It is left alone. Remove it by hand if nothing needs it."),
                 );
@@ -554,10 +487,7 @@ fn makes(change: &Change) -> bool {
 
 /// `web-10` behind `web-9`.
 fn ordinal_key(pod: &str) -> (String, u64) {
-    match pod
-        .rsplit_once('-')
-        .and_then(|(name, n)| Some((name, n.parse().ok()?)))
-    {
+    match pod.rsplit_once('-').and_then(|(name, n)| Some((name, n.parse().ok()?))) {
         Some((name, ordinal)) => (name.to_owned(), ordinal),
         None => (pod.to_owned(), 0),
     }
@@ -565,13 +495,10 @@ fn ordinal_key(pod: &str) -> (String, u64) {
 
 /// Paths of the host that a workload's containers mount.
 fn host_paths<'g>(graph: &'g Graph, workload: &'g Workload) -> BTreeSet<&'g str> {
-    let own = workload
-        .volumes
-        .iter()
-        .filter_map(|volume| match &volume.source {
-            PodVolumeSource::HostPath(path) => Some(path.as_str()),
-            PodVolumeSource::Empty => None,
-        });
+    let own = workload.volumes.iter().filter_map(|volume| match &volume.source {
+        PodVolumeSource::HostPath(path) => Some(path.as_str()),
+        PodVolumeSource::Empty => None,
+    });
     let containers = workload.inits.iter().chain(&workload.containers);
     let mounted: BTreeSet<&str> = containers
         .flat_map(|container| container.mount.values())
@@ -602,14 +529,8 @@ fn port_taken(
     });
     Diagnostic::error(
         Code(1103),
-        format!(
-            "port {} of host `{host}` is held by container `{}`",
-            port.host.port, holder.name
-        ),
+        format!("port {} of host `{host}` is held by container `{}`", port.host.port, holder.name),
     )
     .label(written.unwrap_or(span), "wanted here")
-    .help(format!(
-        "Publish another port, or stop that container: `docker stop {}`.",
-        holder.name
-    ))
+    .help(format!("Publish another port, or stop that container: `docker stop {}`.", holder.name))
 }

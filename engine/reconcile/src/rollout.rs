@@ -20,20 +20,14 @@ pub(crate) fn stagger(workload: &Workload, pods: &[PodPlan], builder: &mut Build
     };
     let missing = workload.update.max_unavailable.of(replicas) as usize;
     let unready: Vec<&PodPlan> = pods.iter().filter(|pod| !pod.ready_now).collect();
-    let disrupted: Vec<&PodPlan> = pods
-        .iter()
-        .rev()
-        .filter(|pod| pod.ready_now && pod.disruptive)
-        .collect();
+    let disrupted: Vec<&PodPlan> =
+        pods.iter().rev().filter(|pod| pod.ready_now && pod.disruptive).collect();
     let first = unready.len();
     let row: Vec<&PodPlan> = unready.into_iter().chain(disrupted).collect();
     for place in first..row.len() {
         let before = (place + 1).saturating_sub(missing);
-        let gates: Vec<OpId> = row
-            .iter()
-            .take(before.min(place))
-            .flat_map(|pod| pod.ready.iter().copied())
-            .collect();
+        let gates: Vec<OpId> =
+            row.iter().take(before.min(place)).flat_map(|pod| pod.ready.iter().copied()).collect();
         if let Some(pod) = row.get(place) {
             builder.gate(&pod.gated, &gates);
         }

@@ -31,15 +31,11 @@ pub(crate) fn unsupported(graph: &Graph, workloads: &[&Workload]) -> Vec<Diagnos
 }
 
 fn refuse(headline: String, span: Span, label: &str, help: &str) -> Diagnostic {
-    Diagnostic::error(CODE, headline)
-        .label(span, label)
-        .help(help)
+    Diagnostic::error(CODE, headline).label(span, label).help(help)
 }
 
 fn note(headline: String, span: Span, label: &str, help: &str) -> Diagnostic {
-    Diagnostic::warning(CODE, headline)
-        .label(span, label)
-        .help(help)
+    Diagnostic::warning(CODE, headline).label(span, label).help(help)
 }
 
 /// Why the spec's hosts cannot be planned by this version; empty when they can.
@@ -48,10 +44,7 @@ pub fn refused_hosts(graph: &Graph) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if let Some(second) = graph.hosts().nth(1) {
         found.push(refuse(
-            format!(
-                "this version plans one host; the cluster has {}",
-                graph.hosts().count()
-            ),
+            format!("this version plans one host; the cluster has {}", graph.hosts().count()),
             second.span,
             "the second one",
             "Clusters of several hosts come in a later version.",
@@ -78,10 +71,7 @@ fn placement(workload: &Workload) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if workload.replicas == Replicas::PerHost {
         found.push(refuse(
-            format!(
-                "`replicas=per-host` of `{}` is for a later version",
-                workload.name
-            ),
+            format!("`replicas=per-host` of `{}` is for a later version", workload.name),
             workload.span,
             "one pod on each host",
             "This version plans one host: write `replicas=1`.",
@@ -102,11 +92,7 @@ fn probes(container: &tally_graph::Container, span: Span) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let over_network =
         |action: &ProbeAction| matches!(action, ProbeAction::Http { .. } | ProbeAction::Tcp { .. });
-    if container
-        .readiness
-        .as_ref()
-        .is_some_and(|probe| over_network(&probe.action))
-    {
+    if container.readiness.as_ref().is_some_and(|probe| over_network(&probe.action)) {
         found.push(refuse(
             format!(
                 "the readiness of `{}` asks over the network, which comes later",

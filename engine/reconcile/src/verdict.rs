@@ -37,20 +37,13 @@ pub(crate) fn find<'a>(
     desired: &DesiredContainer<'_>,
     context: &Context<'a>,
 ) -> Option<&'a Found<'a>> {
-    context
-        .inventory
-        .pods
-        .get(&pod.name)?
-        .get(&(desired.role, desired.name.clone()))
+    context.inventory.pods.get(&pod.name)?.get(&(desired.role, desired.name.clone()))
 }
 
 /// Decides per container, then for the pod as a whole.
 pub(crate) fn verdicts<'a>(pod: &DesiredPod<'a>, context: &Context<'a>) -> Vec<Verdict<'a>> {
-    let single: Vec<Verdict<'a>> = pod
-        .containers
-        .iter()
-        .map(|desired| verdict(pod, desired, context))
-        .collect();
+    let single: Vec<Verdict<'a>> =
+        pod.containers.iter().map(|desired| verdict(pod, desired, context)).collect();
     match whole_pod_reason(pod, &single, context) {
         Some(reason) => replace_all(pod, single, context, &reason),
         None => settle_inits(pod, single),
@@ -65,10 +58,7 @@ fn verdict<'a>(
     let Some(found) = find(pod, desired, context) else {
         return Verdict::Create;
     };
-    if matches!(
-        found.container.state,
-        ContainerState::Removing | ContainerState::Dead
-    ) {
+    if matches!(found.container.state, ContainerState::Removing | ContainerState::Dead) {
         return Verdict::Stuck(found);
     }
     let places = Places::new(context.graph, pod.workload, desired);
@@ -93,11 +83,7 @@ fn verdict<'a>(
 }
 
 pub(crate) fn infra_of<'a>(pod: &DesiredPod<'_>, context: &Context<'a>) -> Option<&'a Found<'a>> {
-    context
-        .inventory
-        .pods
-        .get(&pod.name)?
-        .get(&(Role::Infra, String::new()))
+    context.inventory.pods.get(&pod.name)?.get(&(Role::Infra, String::new()))
 }
 
 /// What a container that stays needs to work again.
@@ -138,10 +124,7 @@ fn whole_pod_reason(
     context: &Context<'_>,
 ) -> Option<String> {
     let existing = context.inventory.pods.get(&pod.name)?;
-    let joined = pod
-        .containers
-        .first()
-        .is_some_and(|first| first.role == Role::Infra);
+    let joined = pod.containers.first().is_some_and(|first| first.role == Role::Infra);
     let mains = existing.keys().any(|(role, _)| *role == Role::Container);
     let has_infra = existing.keys().any(|(role, _)| *role == Role::Infra);
     if mains && joined && !has_infra {
@@ -150,18 +133,15 @@ fn whole_pod_reason(
     if !joined && has_infra {
         return Some("one container is left, which needs no infra container".to_owned());
     }
-    pod.containers
-        .iter()
-        .zip(verdicts)
-        .find_map(|(desired, verdict)| match verdict {
-            Verdict::Replace(..) if desired.role == Role::Infra => {
-                Some("its infra container is replaced".to_owned())
-            }
-            Verdict::Replace(..) if desired.role == Role::Init => {
-                Some(format!("its init `{}` has changed", desired.name))
-            }
-            _ => None,
-        })
+    pod.containers.iter().zip(verdicts).find_map(|(desired, verdict)| match verdict {
+        Verdict::Replace(..) if desired.role == Role::Infra => {
+            Some("its infra container is replaced".to_owned())
+        }
+        Verdict::Replace(..) if desired.role == Role::Init => {
+            Some(format!("its init `{}` has changed", desired.name))
+        }
+        _ => None,
+    })
 }
 
 fn replace_all<'a>(

@@ -1,0 +1,23 @@
+//! Scenarios: a spec is compiled, planned, applied and looked at again, on the simulator and on
+//! the real engine (where `TALLY_TEST_DOCKER=1`). Checks look at state, not at output.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "tests stop loudly"
+)]
+
+mod classes;
+mod dependencies;
+mod failures;
+mod fields;
+mod foreign;
+mod pods;
+mod purity;
+mod rollouts;
+mod upgrade;
+mod world;

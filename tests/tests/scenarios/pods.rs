@@ -1,0 +1,143 @@
+//! Pods: infra containers, inits, shared volumes, what is taken away and what never.
+
+use tally_reconcile::plan::Action;
+
+use crate::world::{World, both, calls};
+
+const SIDECAR: &str = "pod p { volume v\n\
+    container a image=\"tally.local/hello:1\" { mount v \"/v\" }\n\
+    container b image=\"tally.local/hello:1\" { command sh \"-c\" \"sleep 1000 & wait\"; stop signal=SIGKILL; mount v \"/v\" } }";
+
+#[test]
+fn a_pod_of_one_container_is_that_container() {
+    both("single", |world: World| async move {
+        world.apply(&world.graph("pod p { container c image=\"tally.local/hello:1\" }")).await;
+        let names: Vec<String> = world.ids().await.into_keys().collect();
+        assert_eq!(names, [format!("{}.p.c", world.cluster)]);
+    });
+}
+
+#[test]
+fn a_stopped_joiner_is_started_and_nothing_else_moves() {
+    both("joiner", |world: World| async move {
+        let graph = world.graph(SIDECAR);
+        world.apply(&graph).await;
+        let before = world.ids().await;
+        assert_eq!(before.len(), 3, "an infra container holds the network");
+        let b = world.id("p.b").await;
+        world.host.stop(&b, Some(std::time::Duration::ZERO)).await.unwrap();
+        let plan = world.apply(&graph).await;
+        assert_eq!(calls(&plan), ["start p/b"]);
+        assert_eq!(world.ids().await, before);
+    });
+}
+
+#[test]
+fn joiners_of_a_restarted_infra_container_are_restarted() {
+    both("stale", |world: World| async move {
+        let graph = world.graph(SIDECAR);
+        world.apply(&graph).await;
+        let before = world.ids().await;
+        let infra = before[&format!("{}.p", world.cluster)].clone();
+        world.host.restart(&infra, Some(std::time::Duration::from_secs(2))).await.unwrap();
+        let plan = world.apply(&graph).await;
+        let mut made = calls(&plan);
+        made.sort();
+        assert_eq!(made, ["restart p/a", "restart p/b"], "`running` proves nothing");
+        assert_eq!(world.ids().await, before);
+    });
+}
+
+#[test]
+fn a_pod_whose_infra_container_is_gone_is_made_anew() {
+    both("noinfra", |world: World| async move {
+        let graph = world.graph(SIDECAR);
+        world.apply(&graph).await;
+        let before = world.ids().await;
+        let infra = before[&format!("{}.p", world.cluster)].clone();
+        world.host.stop(&infra, Some(std::time::Duration::ZERO)).await.unwrap();
+        world.host.remove_container(&infra).await.unwrap();
+        world.apply(&graph).await;
+        let after = world.ids().await;
+        assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+        assert!(before.iter().all(|(name, id)| after[name] != *id));
+    });
+}
+
+#[test]
+fn inits_run_in_order_and_once() {
+    both("inits", |world: World| async move {
+        let spec = |env: &str, init: &str| {
+            world.graph(&format!(
+                "pod p {{ volume v\n\
+                 init one image=\"tally.local/hello:1\" {{ command sh \"-c\" \"echo one >> /v/log {init}\"; mount v \"/v\" }}\n\
+                 init two image=\"tally.local/hello:1\" {{ command sh \"-c\" \"echo two >> /v/log\"; mount v \"/v\" }}\n\
+                 container c image=\"tally.local/hello:1\" {{ env X={env}; mount v \"/v\" }} }}"
+            ))
+        };
+        world.apply(&spec("a", "")).await;
+        let before = world.ids().await;
+        // Another container is no reason to run them again; another init is.
+        let plan = world.apply(&spec("b", "")).await;
+        assert!(calls(&plan).iter().all(|call| call.ends_with("p/c")), "{:?}", calls(&plan));
+        let after = world.ids().await;
+        let one = format!("{}.p.one", world.cluster);
+        assert_eq!(before[&one], after[&one]);
+        world.apply(&spec("b", "again")).await;
+        assert_ne!(world.ids().await[&one], after[&one]);
+    });
+}
+
+#[test]
+fn a_pods_own_volume_goes_with_it_and_a_named_one_never_unasked() {
+    both("volumes", |world: World| async move {
+        let with = world.graph(
+            "volume data\npod keep { container c image=\"tally.local/hello:1\" }\n\
+             pod p { volume own; container c image=\"tally.local/hello:1\" { mount data \"/data\"; mount own \"/own\" } }",
+        );
+        world.apply(&with).await;
+        let names = |state: tally_reconcile::observed::HostState, cluster: &str| {
+            let ours = state.volumes.into_iter().filter(|v| v.name.starts_with(cluster));
+            let mut names: Vec<String> = ours.map(|volume| volume.name).collect();
+            names.sort();
+            names
+        };
+        let (data, own) =
+            (format!("{}.data", world.cluster), format!("{}.p.own", world.cluster));
+        assert_eq!(names(world.state().await, &world.cluster), [data.clone(), own]);
+        let without = world.graph("pod keep { container c image=\"tally.local/hello:1\" }");
+        world.apply(&without).await;
+        assert_eq!(names(world.state().await, &world.cluster), [data.clone()]);
+        world.destroy(&without, false).await;
+        assert_eq!(names(world.state().await, &world.cluster), [data], "never deleted unasked");
+        assert!(world.ids().await.is_empty());
+        assert!(world.state().await.networks.iter().all(|n| n.name != world.cluster));
+        world.destroy(&without, true).await;
+        assert!(names(world.state().await, &world.cluster).is_empty());
+    });
+}
+
+#[test]
+fn an_interrupted_apply_goes_on_where_it_was() {
+    both("resume", |world: World| async move {
+        let graph = world.graph(SIDECAR);
+        let plan = world.plan(&graph).await;
+        // Only the first operations happen, at each length: then the next apply finishes the rest.
+        for length in 1..plan.operations.len() {
+            let mut cut = world.plan(&graph).await;
+            cut.operations.truncate(length);
+            let report = world.execute(&graph, &cut).await;
+            assert!(report.is_done(), "after {length}");
+            world.apply(&graph).await;
+            let names = world.ids().await;
+            assert_eq!(names.len(), 3, "no duplicate, no orphan after {length}");
+            world.destroy(&graph, true).await;
+            if world.real && length % 4 != 1 {
+                // On the real engine a sample is enough: it takes seconds each.
+            }
+        }
+        let created =
+            plan.operations.iter().filter(|o| matches!(o.action, Action::CreateContainer(_))).count();
+        assert_eq!(created, 3);
+    });
+}

@@ -1,0 +1,273 @@
+//! One cluster on one host, simulated or real, that takes itself away when the test ends.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use tally_docker::{ExecuteOptions, Host, HostRead, Report, execute, observe};
+use tally_graph::{Address, Graph, HostAddress};
+use tally_lang::MemoryLoader;
+use tally_reconcile::observed::{HostState, Observed};
+use tally_reconcile::plan::{Action, Plan};
+use tally_reconcile::{LOCAL_HOST, Options, reconcile};
+use tokio::sync::watch;
+
+/// The image that every scenario uses.
+pub const HELLO: &str = "tally.local/hello:1";
+
+pub struct World {
+    pub cluster: String,
+    pub host: Arc<dyn Host>,
+    pub real: bool,
+}
+
+/// Runs a scenario on the simulator and, where there is one, on the real engine.
+pub fn both<F: Future<Output = ()>>(name: &str, scenario: impl Fn(World) -> F) {
+    run(simulated(name), &scenario);
+    match real(name) {
+        Some(world) => run(world, &scenario),
+        None => skipped(name),
+    }
+}
+
+/// Runs a scenario on the simulator only; `why` says why not on the real engine.
+pub fn only_simulated<F: Future<Output = ()>>(
+    name: &str,
+    _why: &str,
+    scenario: impl Fn(World) -> F,
+) {
+    run(simulated(name), &scenario);
+}
+
+/// Runs a scenario on the real engine only; `why` says why not on the simulator.
+pub fn only_real<F: Future<Output = ()>>(name: &str, _why: &str, scenario: impl Fn(World) -> F) {
+    match real(name) {
+        Some(world) => run(world, &scenario),
+        None => skipped(name),
+    }
+}
+
+fn skipped(name: &str) {
+    eprintln!("SKIPPED on the real engine: {name} (TALLY_TEST_DOCKER is not 1)");
+}
+
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn run<F: Future<Output = ()>>(world: World, scenario: &impl Fn(World) -> F) {
+    let runtime = runtime();
+    let again = World { cluster: world.cluster.clone(), host: world.host.clone(), real: world.real };
+    runtime.block_on(again.clear());
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        runtime.block_on(scenario(world));
+    }));
+    runtime.block_on(again.clear());
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn simulated(name: &str) -> World {
+    let host = tally_simulator::SimHost::in_memory(LOCAL_HOST);
+    World { cluster: format!("t-{name}"), host: Arc::new(host), real: false }
+}
+
+fn real(name: &str) -> Option<World> {
+    if std::env::var("TALLY_TEST_DOCKER").as_deref() != Ok("1") {
+        return None;
+    }
+    let socket = std::env::var("DOCKER_HOST").unwrap_or_default();
+    let socket = socket.strip_prefix("unix://").unwrap_or("/var/run/docker.sock").to_owned();
+    let options = tally_docker::ConnectOptions::default();
+    let address = HostAddress::Unix(socket);
+    let runtime = runtime();
+    let host = runtime.block_on(tally_docker::connect(LOCAL_HOST, &address, &options)).unwrap();
+    Some(World { cluster: format!("t-{name}"), host, real: true })
+}
+
+impl World {
+    /// Compiles a spec whose cluster line is added; other files are empty unless given.
+    pub fn graph(&self, body: &str) -> Graph {
+        self.graph_with(body, &[])
+    }
+
+    pub fn graph_with(&self, body: &str, files: &[(&str, &str)]) -> Graph {
+        self.compile(&format!("cluster {}\n{body}", self.cluster), files)
+    }
+
+    /// Compiles a whole spec.
+    pub fn compile(&self, text: &str, files: &[(&str, &str)]) -> Graph {
+        let mut loader = MemoryLoader::single("tally.kdl", text);
+        for (path, content) in files {
+            loader = loader.with(path, content);
+        }
+        let compiled = tally_lang::compile("tally.kdl", &mut loader);
+        compiled.graph.unwrap_or_else(|| {
+            let options = tally_source::RenderOptions::default();
+            let text =
+                tally_source::render_people(&compiled.diagnostics, &compiled.sources, options);
+            panic!("{text}")
+        })
+    }
+
+    pub async fn observe(&self) -> Observed {
+        let reader = Arc::clone(&self.host) as Arc<dyn HostRead>;
+        let mut observed = observe(&[reader], &self.cluster).await;
+        // Whatever the spec calls its one host, it is this one.
+        let view = observed.hosts.remove(self.host.name()).unwrap();
+        observed.hosts.insert(LOCAL_HOST.to_owned(), view);
+        observed
+    }
+
+    pub async fn state(&self) -> HostState {
+        self.observe().await.hosts.remove(LOCAL_HOST).unwrap().ready().cloned().unwrap()
+    }
+
+    pub async fn plan(&self, graph: &Graph) -> Plan {
+        self.plan_with(graph, Options::default()).await
+    }
+
+    pub async fn plan_with(&self, graph: &Graph, options: Options) -> Plan {
+        let now_ms = self.now_ms();
+        reconcile(graph, &self.observe().await, &Options { now_ms, ..options })
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        i64::try_from(now.as_millis()).unwrap()
+    }
+
+    pub async fn execute(&self, graph: &Graph, plan: &Plan) -> Report {
+        let hosts = BTreeMap::from([(LOCAL_HOST.to_owned(), Arc::clone(&self.host))]);
+        let (_sender, cancel) = watch::channel(false);
+        execute(plan, graph, &hosts, &(), cancel, &ExecuteOptions::default()).await
+    }
+
+    /// Plans and carries out; gives the plan.
+    pub async fn try_apply(&self, graph: &Graph) -> (Plan, Report) {
+        let plan = self.plan(graph).await;
+        assert_eq!(plan_errors(&plan), Vec::<String>::new());
+        let report = self.execute(graph, &plan).await;
+        (plan, report)
+    }
+
+    /// Applies, and checks that nothing failed and that nothing is left to do.
+    pub async fn apply(&self, graph: &Graph) -> Plan {
+        let (plan, report) = self.try_apply(graph).await;
+        let failures: Vec<String> = report
+            .failures()
+            .map(|(id, failure)| {
+                format!("{:?}: {} {:?}", plan.operation(id).unwrap().subject, failure.kind, failure.last_lines)
+            })
+            .collect();
+        assert!(report.is_done(), "{}: {failures:#?}", self.kind());
+        self.assert_empty(graph).await;
+        plan
+    }
+
+    pub async fn assert_empty(&self, graph: &Graph) {
+        let again = self.plan(graph).await;
+        let left: Vec<String> = again.changes.iter().map(|change| format!("{change:?}")).collect();
+        assert!(again.is_empty(), "{}: the second plan is not empty: {left:#?}", self.kind());
+        assert_eq!(plan_errors(&again), Vec::<String>::new());
+    }
+
+    pub async fn destroy(&self, graph: &Graph, remove_volumes: bool) {
+        let options = Options { destroy: true, remove_volumes, ..Options::default() };
+        let plan = self.plan_with(graph, options).await;
+        let report = self.execute(graph, &plan).await;
+        let failures: Vec<_> = report.failures().collect();
+        assert!(report.is_done(), "{failures:?}");
+    }
+
+    fn kind(&self) -> &'static str {
+        if self.real { "real engine" } else { "simulator" }
+    }
+
+    /// Full IDs of this cluster's containers, by name.
+    pub async fn ids(&self) -> BTreeMap<String, String> {
+        let ours = self.state().await.containers.into_iter().filter(|container| {
+            container.labels.get("tally.cluster") == Some(&self.cluster)
+        });
+        ours.map(|container| (container.name, container.id)).collect()
+    }
+
+    /// The full ID of `cluster.pod.container`.
+    pub async fn id(&self, rest: &str) -> String {
+        let name = format!("{}.{rest}", self.cluster);
+        self.ids().await.remove(&name).unwrap_or_else(|| panic!("no container {name}"))
+    }
+
+    /// Takes away whatever is left of this cluster, whether it is a test's or a former run's.
+    async fn clear(&self) {
+        let kdl = format!("cluster {}\npod none {{ container c image=\"{HELLO}\" }}", self.cluster);
+        let graph = self.compile(&kdl, &[]);
+        let options = Options { destroy: true, remove_volumes: true, ..Options::default() };
+        let plan = self.plan_with(&graph, options).await;
+        self.execute(&graph, &plan).await;
+        for container in self.state().await.containers {
+            // Foreign objects that a test made carry the test's own label.
+            if container.labels.get("test.cluster") == Some(&self.cluster) {
+                let _ = self.host.stop(&container.id, Some(std::time::Duration::ZERO)).await;
+                let _ = self.host.remove_container(&container.id).await;
+            }
+        }
+        let state = self.state().await;
+        for volume in state.volumes {
+            if volume.labels.get("test.cluster") == Some(&self.cluster) {
+                let _ = self.host.remove_volume(&volume.name).await;
+            }
+        }
+        for network in state.networks {
+            if network.labels.get("test.cluster") == Some(&self.cluster) {
+                let _ = self.host.remove_network(&network.id).await;
+            }
+        }
+    }
+}
+
+pub fn plan_errors(plan: &Plan) -> Vec<String> {
+    plan.diagnostics
+        .iter()
+        .filter(|found| found.severity == tally_source::Severity::Error)
+        .map(|found| format!("{} {}", found.code, found.headline))
+        .collect()
+}
+
+/// The mutating calls of a plan, one word each with what they are about, in the plan's order.
+pub fn calls(plan: &Plan) -> Vec<String> {
+    plan.operations
+        .iter()
+        .filter(|operation| operation.action.mutates())
+        .map(|operation| {
+            let word = match &operation.action {
+                Action::PullImage { .. } => "pull",
+                Action::LoadInfraImage => "load-infra",
+                Action::CreateNetwork(_) => "create-network",
+                Action::RemoveNetwork { .. } => "remove-network",
+                Action::CreateVolume(_) => "create-volume",
+                Action::RemoveVolume { .. } => "remove-volume",
+                Action::CreateContainer(_) => "create",
+                Action::WriteFiles { .. } => "write-files",
+                Action::Start { .. } => "start",
+                Action::Stop { .. } => "stop",
+                Action::Restart { .. } => "restart",
+                Action::Unpause { .. } => "unpause",
+                Action::Signal { .. } => "signal",
+                Action::Update { .. } => "update",
+                Action::RemoveContainer { .. } => "remove",
+                Action::AwaitReady { .. } | Action::AwaitExit { .. } => "wait",
+            };
+            let subject = &operation.subject;
+            match subject.pod.is_empty() {
+                true => word.to_owned(),
+                false => format!("{word} {}/{}", subject.pod, subject.container),
+            }
+        })
+        .collect()
+}
+
+pub fn target(text: &str) -> Option<Address> {
+    Address::parse(text)
+}
