@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn a_path_survives_its_text_form() {
-        for segments in [vec!["image"], vec!["mount", "/var/x.y", "read-only"], vec!["env", "A.B"]] {
+        for segments in [vec!["image"], vec!["mount", "/var/x.y", "read-only"], vec!["env", "A.B"]]
+        {
             let path = FieldPath::new(segments);
             assert_eq!(FieldPath::parse(&path.to_string()), path);
         }

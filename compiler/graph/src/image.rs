@@ -70,9 +70,8 @@ impl ImageRef {
                 && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
                 && !tag.starts_with(['.', '-'])
         };
-        let registry_ok = |name: &str| {
-            name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
-        };
+        let registry_ok =
+            |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
         if !path.split('/').all(component_ok)
             || !tag.is_none_or(tag_ok)
             || !registry.is_none_or(registry_ok)

@@ -32,7 +32,10 @@ impl Selector {
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.all.iter().all(|(key, value)| labels.get(key) == Some(value))
             && self.not.iter().all(|(key, value)| labels.get(key) != Some(value))
-            && self.any.iter().all(|(key, values)| labels.get(key).is_some_and(|v| values.contains(v)))
+            && self
+                .any
+                .iter()
+                .all(|(key, values)| labels.get(key).is_some_and(|v| values.contains(v)))
             && self.has.iter().all(|key| labels.contains_key(key))
             && self.lacks.iter().all(|key| !labels.contains_key(key))
     }
@@ -43,7 +46,8 @@ impl fmt::Display for Selector {
         let mut parts: Vec<String> = Vec::new();
         parts.extend(self.all.iter().map(|(key, value)| format!("{key}={value}")));
         parts.extend(self.not.iter().map(|(key, value)| format!("not {key}={value}")));
-        parts.extend(self.any.iter().map(|(key, values)| format!("any {key} {}", values.join(" "))));
+        parts
+            .extend(self.any.iter().map(|(key, values)| format!("any {key} {}", values.join(" "))));
         parts.extend(self.has.iter().map(|key| format!("has {key}")));
         parts.extend(self.lacks.iter().map(|key| format!("lacks {key}")));
         f.write_str(&parts.join(", "))

@@ -23,7 +23,9 @@ pub enum UnitError {
 }
 
 /// A number of bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Bytes(pub u64);
 
@@ -54,21 +56,26 @@ impl Bytes {
         }
         let Some((_, factor)) = BYTE_UNITS.iter().find(|(name, _)| *name == unit) else {
             // Docker's one-letter units and Kubernetes' `Mi` both mean powers of 1024.
-            let meant = match unit.trim_end_matches(['b', 'B', 'i', 'I']).to_ascii_lowercase().as_str() {
-                "k" => "KiB",
-                "m" => "MiB",
-                "g" => "GiB",
-                "t" => "TiB",
-                "" => "B",
-                _ => return Err(UnitError::Unreadable),
-            };
+            let meant =
+                match unit.trim_end_matches(['b', 'B', 'i', 'I']).to_ascii_lowercase().as_str() {
+                    "k" => "KiB",
+                    "m" => "MiB",
+                    "g" => "GiB",
+                    "t" => "TiB",
+                    "" => "B",
+                    _ => return Err(UnitError::Unreadable),
+                };
             return Err(UnitError::Foreign(format!("{number}{meant}")));
         };
         let bytes = value * *factor as f64;
         if !(0.0..9.0e15).contains(&bytes) {
             return Err(UnitError::TooLarge);
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range checked above")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "range checked above"
+        )]
         Ok(Bytes(bytes.round() as u64))
     }
 }
@@ -86,7 +93,9 @@ impl fmt::Display for Bytes {
 }
 
 /// A duration in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
 
@@ -141,7 +150,9 @@ impl fmt::Display for Millis {
 }
 
 /// Processor time in thousandths of a core.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Cpu(pub u32);
 
@@ -150,7 +161,11 @@ impl Cpu {
     #[must_use]
     pub fn from_cores(cores: f64) -> Option<Self> {
         let milli = (cores * 1000.0).round();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range checked")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "range checked"
+        )]
         (1.0..=10_000_000.0).contains(&milli).then_some(Cpu(milli as u32))
     }
 }
@@ -201,10 +216,14 @@ mod tests {
 
     #[test]
     fn bytes_are_read_and_written() {
-        for (text, bytes) in [("512MiB", 512 << 20), ("1.5GiB", 3 << 29), ("10MB", 10_000_000), ("7B", 7)] {
+        for (text, bytes) in
+            [("512MiB", 512 << 20), ("1.5GiB", 3 << 29), ("10MB", 10_000_000), ("7B", 7)]
+        {
             assert_eq!(Bytes::parse(text), Ok(Bytes(bytes)), "{text}");
         }
-        for (text, meant) in [("512m", "512MiB"), ("512Mi", "512MiB"), ("1g", "1GiB"), ("64kb", "64KiB")] {
+        for (text, meant) in
+            [("512m", "512MiB"), ("512Mi", "512MiB"), ("1g", "1GiB"), ("64kb", "64KiB")]
+        {
             assert_eq!(Bytes::parse(text), Err(UnitError::Foreign(meant.to_owned())), "{text}");
         }
         assert_eq!(Bytes::parse("512"), Err(UnitError::NoUnit));
@@ -218,7 +237,9 @@ mod tests {
 
     #[test]
     fn durations_are_read_and_written() {
-        for (text, millis) in [("1h30m", 5_400_000), ("500ms", 500), ("10s", 10_000), ("2d", 172_800_000)] {
+        for (text, millis) in
+            [("1h30m", 5_400_000), ("500ms", 500), ("10s", 10_000), ("2d", 172_800_000)]
+        {
             assert_eq!(Millis::parse(text), Ok(Millis(millis)), "{text}");
             assert_eq!(Millis(millis).to_string(), text);
         }

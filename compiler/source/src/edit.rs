@@ -44,8 +44,7 @@ pub fn apply_certain_edits(
 }
 
 fn overlaps(a: &TextChange, b: &TextChange) -> bool {
-    a.span.start < b.span.end && b.span.start < a.span.end
-        || a.span.start == b.span.start
+    a.span.start < b.span.end && b.span.start < a.span.end || a.span.start == b.span.start
 }
 
 #[cfg(test)]

@@ -264,9 +264,7 @@ impl miette::Diagnostic for Report<'_> {
             .then(|| Box::new(self.labels.iter().cloned()) as Box<dyn Iterator<Item = _>>)
     }
 
-    fn related<'b>(
-        &'b self,
-    ) -> Option<Box<dyn Iterator<Item = &'b dyn miette::Diagnostic> + 'b>> {
+    fn related<'b>(&'b self) -> Option<Box<dyn Iterator<Item = &'b dyn miette::Diagnostic> + 'b>> {
         (!self.related.is_empty()).then(|| {
             let reports = self.related.iter().map(|other| other as &dyn miette::Diagnostic);
             Box::new(reports) as Box<dyn Iterator<Item = _>>
@@ -369,6 +367,9 @@ mod tests {
     fn json_counts_lines_and_columns_from_one() {
         let (found, sources) = sample();
         let json = found.iter().map(|d| render_json(d, &sources)).collect::<String>();
-        assert!(json.contains(r#""file":"tally.kdl","line":2,"column":5,"end_line":2,"end_column":6"#), "{json}");
+        assert!(
+            json.contains(r#""file":"tally.kdl","line":2,"column":5,"end_line":2,"end_column":6"#),
+            "{json}"
+        );
     }
 }

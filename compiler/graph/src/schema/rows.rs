@@ -1,0 +1,295 @@
+//! What a row of the schema says.
+
+use serde::{Deserialize, Serialize};
+
+/// What a change of a field does to what runs, from nothing to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateClass {
+    /// Only the engine uses it.
+    Nothing,
+    /// Docker changes it while the container runs.
+    Live,
+    /// A file is rewritten and the container gets a signal.
+    Reload,
+    /// The container is restarted.
+    Restart,
+    /// The container is replaced.
+    RecreateContainer,
+    /// All containers of the pod are replaced.
+    RecreatePod,
+}
+
+impl UpdateClass {
+    /// What a change does, as the reference says it.
+    #[must_use]
+    pub fn phrase(self) -> &'static str {
+        match self {
+            UpdateClass::Nothing => "touches nothing that runs",
+            UpdateClass::Live => "is made while the container runs",
+            UpdateClass::Reload => "rewrites the file and sends a signal",
+            UpdateClass::Restart => "restarts the container",
+            UpdateClass::RecreateContainer => "replaces the container",
+            UpdateClass::RecreatePod => "replaces the whole pod",
+        }
+    }
+}
+
+/// How a field is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A value that stands behind the kind's word and name, in the order of the rows.
+    Argument,
+    /// One value: a property, or a child with that value.
+    Scalar,
+    /// Keys and values: properties of the child node, its children, or both.
+    Map,
+    /// Values behind the child's word.
+    List,
+    /// A child with fields of its own, at most once. Holds the key of its kind.
+    Block(&'static str),
+    /// Children with names or keys, any number. Holds the key of their kind.
+    Child(&'static str),
+    /// Pairs, and in the block `not`, `any`, `has`, `lacks`.
+    Selector,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueType {
+    /// Text; numbers and booleans count by the characters they are written with.
+    Text,
+    /// Text, and only text.
+    Word,
+    /// A name: lower-case letters, digits and `-`.
+    Name,
+    /// The name of a volume.
+    Volume,
+    /// One of these words.
+    Enum(&'static [&'static str]),
+    /// `#true` or `#false`.
+    Bool,
+    /// A whole number in this range.
+    Int(u32, u32),
+    /// A number of pods, or `per-host`.
+    Replicas,
+    /// A number, or a percent such as `"25%"`.
+    Amount,
+    /// A number from 1 to 65535.
+    Port,
+    /// The name or the number of a port of the same container.
+    PortRef,
+    /// A port of the host, with or without an address before it.
+    Publish,
+    /// Bytes such as `"512MiB"`.
+    Bytes,
+    /// A duration such as `"1h30m"`.
+    Duration,
+    /// A number of cores such as `0.5`.
+    Cpu,
+    /// The name of an image.
+    Image,
+    /// An absolute path.
+    Path,
+    /// A path inside the spec's folder.
+    SpecPath,
+    /// A word such as `SIGTERM`.
+    Signal,
+    /// Octal permission bits such as `"0644"`.
+    Mode,
+    /// `user`, `1000`, `user:group` or `1000:1000`.
+    Owner,
+    /// The address of a host.
+    Address,
+    /// The path of an HTTP request.
+    UrlPath,
+    /// A whole number or `unlimited`.
+    Limit,
+    /// The key of a label.
+    LabelKey,
+}
+
+impl ValueType {
+    /// What a value is, as the reference says it.
+    #[must_use]
+    pub fn phrase(self) -> String {
+        match self {
+            ValueType::Text => "text; numbers and booleans keep their characters".into(),
+            ValueType::Word => "text".into(),
+            ValueType::Name => "a name: lower-case letters, digits and `-`".into(),
+            ValueType::Volume => "the name of a volume of the pod or of the spec".into(),
+            ValueType::Enum(words) => {
+                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ")
+            }
+            ValueType::Bool => "`#true` or `#false`".into(),
+            ValueType::Int(least, most) if most == u32::MAX => {
+                format!("a whole number, {least} or more")
+            }
+            ValueType::Int(least, most) => format!("a whole number, {least} to {most}"),
+            ValueType::Replicas => "a whole number, or `per-host`".into(),
+            ValueType::Amount => "a whole number, or a percent such as `\"25%\"`".into(),
+            ValueType::Port => "a number, 1 to 65535".into(),
+            ValueType::PortRef => "the name or the number of a port of this container".into(),
+            ValueType::Publish => {
+                "a port of the host: `8080`, `\"127.0.0.1:8080\"`, `\"[::1]:8080\"`".into()
+            }
+            ValueType::Bytes => "bytes: `\"512MiB\"`, `\"1.5GiB\"`, `\"10MB\"`".into(),
+            ValueType::Duration => "a duration: `\"1h30m\"`, `\"500ms\"`".into(),
+            ValueType::Cpu => "a number of cores: `0.5`".into(),
+            ValueType::Image => "the name of an image: `\"nginx:1.27\"`".into(),
+            ValueType::Path => "an absolute path".into(),
+            ValueType::SpecPath => "a path inside the folder of the first file".into(),
+            ValueType::Signal => "a signal: `SIGTERM`".into(),
+            ValueType::Mode => "octal permission bits: `\"0644\"`".into(),
+            ValueType::Owner => "`app`, `\"1000\"`, `\"app:app\"` or `\"1000:1000\"`".into(),
+            ValueType::Address => {
+                "`unix:///PATH`, `sim:NAME`, `ssh://[USER@]HOST[:PORT]` or `tcp://HOST:PORT`".into()
+            }
+            ValueType::UrlPath => "a path that begins with `/`".into(),
+            ValueType::Limit => "a whole number, or `unlimited`".into(),
+            ValueType::LabelKey => "the key of a label".into(),
+        }
+    }
+}
+
+/// Which version a row belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It acts.
+    Now,
+    /// It compiles, is checked and lands in the graph; this sentence says what is still missing.
+    Later(&'static str),
+    /// The word is known and refused: it belongs to a later version of the language.
+    Language,
+}
+
+/// Whether things of a kind have names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// They have none.
+    None,
+    /// The first value behind the word: lower-case letters, digits and `-`.
+    Name,
+    /// The first value behind the word, any word without white space (a limit's, a port's).
+    Word,
+}
+
+/// One field of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldRow {
+    /// The word people write; for an argument the word that the graph has for it.
+    pub word: &'static str,
+    /// How it is written.
+    pub form: Form,
+    /// What its value is (of each value, in lists and maps).
+    pub value: ValueType,
+    /// What it is when nothing is written, in the words of the language.
+    pub default: Option<&'static str>,
+    /// Whether it must be written.
+    pub required: bool,
+    /// What a change of it does.
+    pub class: UpdateClass,
+    /// Since which version.
+    pub step: Step,
+    /// What it says, in one line.
+    pub doc: &'static str,
+    /// The field as a line of its kind's block (for an argument: the node it stands in).
+    pub example: &'static str,
+    /// The same with another value.
+    pub changed: &'static str,
+}
+
+/// One kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KindRow {
+    /// Unique among kinds: its word, with the kind around it where two share a word.
+    pub key: &'static str,
+    /// The word people write; empty for the spec itself.
+    pub word: &'static str,
+    /// With its article, as sentences need it: `a container`.
+    pub article: &'static str,
+    /// Whether its things have names.
+    pub naming: Naming,
+    /// Its fields; arguments first.
+    pub fields: &'static [FieldRow],
+    /// Since which version.
+    pub step: Step,
+    /// What it is, in one line.
+    pub doc: &'static str,
+    /// A node of the kind as examples open it, without its block.
+    pub head: &'static str,
+    /// The key of the kind that stands around it in examples; empty for the spec.
+    pub within: &'static str,
+}
+
+impl KindRow {
+    /// The field of that word, as people write it.
+    #[must_use]
+    pub fn field(&self, word: &str) -> Option<&'static FieldRow> {
+        self.fields.iter().find(|row| row.word == word)
+    }
+
+    /// The field behind a word of the graph's data, which says `content` for what people write as
+    /// `from` or `text`.
+    #[must_use]
+    pub fn field_of_data(&self, word: &str) -> Option<&'static FieldRow> {
+        self.field(if word == "content" { "text" } else { word })
+    }
+
+    /// Its arguments in order.
+    pub fn arguments(&self) -> impl Iterator<Item = &'static FieldRow> {
+        self.fields.iter().filter(|row| row.form == Form::Argument)
+    }
+}
+
+impl FieldRow {
+    /// A row with the commonest properties: nothing default, not required, acting now.
+    pub(super) const fn new(
+        word: &'static str,
+        form: Form,
+        value: ValueType,
+        class: UpdateClass,
+        doc: &'static str,
+    ) -> Self {
+        Self {
+            word,
+            form,
+            value,
+            default: None,
+            required: false,
+            class,
+            step: Step::Now,
+            doc,
+            example: "",
+            changed: "",
+        }
+    }
+
+    pub(super) const fn default(self, text: &'static str) -> Self {
+        Self { default: Some(text), ..self }
+    }
+
+    pub(super) const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    pub(super) const fn later(self, sentence: &'static str) -> Self {
+        Self { step: Step::Later(sentence), ..self }
+    }
+
+    pub(super) const fn shown(self, example: &'static str, changed: &'static str) -> Self {
+        Self { example, changed, ..self }
+    }
+
+    /// A word of a later version of the language.
+    pub(super) const fn language(word: &'static str, doc: &'static str) -> Self {
+        let row =
+            Self::new(word, Form::Scalar, ValueType::Word, UpdateClass::RecreateContainer, doc);
+        Self { step: Step::Language, ..row }
+    }
+
+    /// As [`FieldRow::language`], for a field that the whole pod depends on.
+    pub(super) const fn language_of_pod(word: &'static str, doc: &'static str) -> Self {
+        Self { class: UpdateClass::RecreatePod, ..Self::language(word, doc) }
+    }
+}

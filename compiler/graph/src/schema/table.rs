@@ -1,0 +1,301 @@
+//! The table: what stands at the top of a spec, and services. Pods and what is in them are in
+//! `workloads`.
+
+use super::rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass, ValueType};
+use super::workloads;
+
+const HOSTS: &str = "Only the local engine and simulated hosts are reached by this version.";
+const SERVICES: &str = "A service is checked and shown, but nothing serves it in this version.";
+
+pub(super) static KINDS: &[&KindRow] = &[
+    &SPEC,
+    &USE,
+    &CLUSTER,
+    &HOST,
+    &CAPACITY,
+    &TLS,
+    &VOLUME,
+    &workloads::POD,
+    &workloads::CONTROLLER,
+    &workloads::UPDATE,
+    &workloads::PLACE,
+    &workloads::SPREAD,
+    &workloads::DEPENDS_ON,
+    &workloads::POD_VOLUME,
+    &workloads::INIT,
+    &workloads::CONTAINER,
+    &workloads::FILE,
+    &workloads::PORT,
+    &workloads::MOUNT,
+    &workloads::RESOURCES,
+    &workloads::ULIMIT,
+    &workloads::READINESS,
+    &workloads::LIVENESS,
+    &workloads::STOP,
+    &SERVICE,
+    &SERVICE_PORT,
+];
+
+const fn nothing(word: &'static str, form: Form, value: ValueType, doc: &'static str) -> FieldRow {
+    FieldRow::new(word, form, value, UpdateClass::Nothing, doc)
+}
+
+static SPEC: KindRow = KindRow {
+    key: "spec",
+    word: "",
+    article: "a spec",
+    naming: Naming::None,
+    step: Step::Now,
+    doc: "What stands at the top of a file. A spec begins at `tally.kdl` and holds what that file and the files it uses hold.",
+    head: "",
+    within: "",
+    fields: &[
+        nothing(
+            "use",
+            Form::Child("use"),
+            ValueType::SpecPath,
+            "More of the same spec, in another file.",
+        )
+        .shown("use \"./a.kdl\"", "use \"./b.kdl\""),
+        nothing(
+            "cluster",
+            Form::Child("cluster"),
+            ValueType::Name,
+            "The cluster that the spec describes; exactly one.",
+        )
+        .required()
+        .shown("cluster shop", "cluster stage"),
+        nothing(
+            "volume",
+            Form::Child("volume"),
+            ValueType::Name,
+            "A named volume, which outlives the pods that use it.",
+        )
+        .shown("volume extra", "volume other"),
+        nothing("pod", Form::Child("pod"), ValueType::Name, "One pod.").shown(
+            "pod extra { container c image=\"tally.local/hello:1\" }",
+            "pod other { container c image=\"tally.local/hello:1\" }",
+        ),
+        nothing(
+            "controller",
+            Form::Child("controller"),
+            ValueType::Name,
+            "A pod, and how many of it.",
+        )
+        .shown(
+            "controller extra { container c image=\"tally.local/hello:1\" }",
+            "controller other { container c image=\"tally.local/hello:1\" }",
+        ),
+        nothing(
+            "service",
+            Form::Child("service"),
+            ValueType::Name,
+            "One stable name for the pods that a selector matches.",
+        )
+        .later(SERVICES)
+        .shown(
+            "service extra { select pod=example; port http }",
+            "service other { select pod=example; port http }",
+        ),
+        FieldRow::language("job", "Pods that end, once or by a schedule."),
+        FieldRow::language("secret", "A secret, read when applying."),
+        FieldRow::language("let", "A named value."),
+        FieldRow::language("component", "A part of a spec with parameters."),
+        FieldRow::language("for-each", "The same for each of several."),
+        FieldRow::language("when", "Only where an expression holds."),
+        FieldRow::language("assert", "An expression that must hold."),
+        FieldRow::language("environment", "What differs in one environment."),
+        FieldRow::language("patch", "A change of something declared elsewhere."),
+        FieldRow::language("remove", "Leaves out something declared elsewhere."),
+        FieldRow::language("test", "An expectation of what a spec compiles to."),
+        FieldRow::language("policy", "A rule that all things of a kind must keep."),
+        FieldRow::language("output", "A value that a component hands out."),
+        FieldRow::language("param", "A parameter of a component."),
+        FieldRow::language("slot", "A place in a component that its caller fills."),
+        FieldRow::language("insert", "Where a slot's content goes."),
+    ],
+};
+
+static USE: KindRow = KindRow {
+    key: "use",
+    word: "use",
+    article: "a `use`",
+    naming: Naming::None,
+    step: Step::Now,
+    doc: "Another file of the same spec. Paths are relative to the file they stand in and stay inside the folder of the first file. A file that is named twice counts once.",
+    head: "use \"./more.kdl\"",
+    within: "spec",
+    fields: &[
+        nothing("path", Form::Argument, ValueType::SpecPath, "The file.")
+            .required()
+            .shown("use \"./a.kdl\"", "use \"./b.kdl\""),
+        FieldRow::language("as", "The name of a library."),
+    ],
+};
+
+static CLUSTER: KindRow = KindRow {
+    key: "cluster",
+    word: "cluster",
+    article: "a cluster",
+    naming: Naming::Name,
+    step: Step::Now,
+    doc: "What a plan is for. Its name stands on every object that Tally makes, so it is written, never taken from the folder. Without a host it runs on the local Docker engine.",
+    head: "cluster example",
+    within: "spec",
+    fields: &[
+        nothing("host", Form::Child("host"), ValueType::Name, "A host of the cluster.")
+            .shown("host local \"unix:///var/run/docker.sock\"", "host local \"sim:local\""),
+        FieldRow::language("pull", "When images are fetched, for all containers."),
+    ],
+};
+
+static HOST: KindRow = KindRow {
+    key: "host",
+    word: "host",
+    article: "a host",
+    naming: Naming::Name,
+    step: Step::Now,
+    doc: "A machine with a Docker engine.",
+    head: "host local \"sim:local\"",
+    within: "cluster",
+    fields: &[
+        nothing(
+            "address",
+            Form::Argument,
+            ValueType::Address,
+            "How it is reached. `ssh://` and `tcp://` are checked, and used by a later version.",
+        )
+        .required()
+        .shown("host local \"sim:local\"", "host local \"sim:other\""),
+        nothing("label", Form::Map, ValueType::Text, "Labels that placement reads.")
+            .shown("label zone=a", "label zone=b"),
+        nothing(
+            "capacity",
+            Form::Block("capacity"),
+            ValueType::Word,
+            "What it offers; asked of the engine where nothing is said.",
+        )
+        .shown("capacity cpu=4", "capacity cpu=8"),
+        nothing("tls", Form::Block("tls"), ValueType::Word, "Files for mutual TLS, for `tcp://`.")
+            .later(HOSTS)
+            .shown(
+                "tls ca=\"ca.pem\" cert=\"me.pem\" key=\"me.key\"",
+                "tls ca=\"ca2.pem\" cert=\"me.pem\" key=\"me.key\"",
+            ),
+    ],
+};
+
+static CAPACITY: KindRow = KindRow {
+    key: "capacity",
+    word: "capacity",
+    article: "a `capacity`",
+    naming: Naming::None,
+    step: Step::Now,
+    doc: "What a host offers.",
+    head: "capacity",
+    within: "host",
+    fields: &[
+        nothing("cpu", Form::Scalar, ValueType::Cpu, "Cores.").shown("cpu 4", "cpu 8"),
+        nothing("memory", Form::Scalar, ValueType::Bytes, "Memory.")
+            .shown("memory \"8GiB\"", "memory \"16GiB\""),
+        FieldRow::language("gpu", "Graphics processors."),
+    ],
+};
+
+static TLS: KindRow = KindRow {
+    key: "tls",
+    word: "tls",
+    article: "a `tls`",
+    naming: Naming::None,
+    step: Step::Later(HOSTS),
+    doc: "Files for mutual TLS with a host at `tcp://`. They must be there when connecting, not when compiling.",
+    head: "tls",
+    within: "host",
+    fields: &[
+        nothing("ca", Form::Scalar, ValueType::SpecPath, "The only authority that is trusted.")
+            .required()
+            .shown(
+                "ca \"ca.pem\"; cert \"me.pem\"; key \"me.key\"",
+                "ca \"ca2.pem\"; cert \"me.pem\"; key \"me.key\"",
+            ),
+        nothing("cert", Form::Scalar, ValueType::SpecPath, "Our certificate.").required().shown(
+            "ca \"ca.pem\"; cert \"me.pem\"; key \"me.key\"",
+            "ca \"ca.pem\"; cert \"me2.pem\"; key \"me.key\"",
+        ),
+        nothing("key", Form::Scalar, ValueType::SpecPath, "Our key.").required().shown(
+            "ca \"ca.pem\"; cert \"me.pem\"; key \"me.key\"",
+            "ca \"ca.pem\"; cert \"me.pem\"; key \"me2.key\"",
+        ),
+    ],
+};
+
+static VOLUME: KindRow = KindRow {
+    key: "volume",
+    word: "volume",
+    article: "a volume",
+    naming: Naming::Name,
+    step: Step::Now,
+    doc: "A named volume. It lives on one host, the pods that mount it go there, and it outlives them.",
+    head: "volume extra",
+    within: "spec",
+    fields: &[
+        nothing(
+            "host-path",
+            Form::Scalar,
+            ValueType::Path,
+            "A folder or file of the host instead of a Docker volume.",
+        )
+        .shown("host-path \"/srv/a\"", "host-path \"/srv/b\""),
+        nothing(
+            "per-host",
+            Form::Scalar,
+            ValueType::Bool,
+            "One on each host, instead of one on one host.",
+        )
+        .default("#false")
+        .shown("per-host #true", "per-host #false"),
+        FieldRow::language("external", "A volume that Tally did not make."),
+        FieldRow::language("driver", "Docker's volume driver."),
+        FieldRow::language("option", "Options of the driver."),
+    ],
+};
+
+static SERVICE: KindRow = KindRow {
+    key: "service",
+    word: "service",
+    article: "a service",
+    naming: Naming::Name,
+    step: Step::Later(SERVICES),
+    doc: "One stable name for the pods that a selector matches.",
+    head: "service extra",
+    within: "spec",
+    fields: &[
+        nothing("select", Form::Selector, ValueType::Text, "Which pods. Pods carry the labels `cluster` and `pod` or `controller` without anybody writing them, so `select controller=web` names a controller.")
+            .required()
+            .shown("select pod=example; port http", "select app=example; port http"),
+        nothing("port", Form::Child("service port"), ValueType::Port, "A port of the pods, by its name.")
+            .shown("select pod=example; port http", "select pod=example; port http 80"),
+    ],
+};
+
+static SERVICE_PORT: KindRow = KindRow {
+    key: "service port",
+    word: "port",
+    article: "a service's port",
+    naming: Naming::Word,
+    step: Step::Later(SERVICES),
+    doc: "A port of a service. Its name is the name of the pods' port.",
+    head: "port http",
+    within: "service",
+    fields: &[
+        nothing(
+            "number",
+            Form::Argument,
+            ValueType::Port,
+            "The service's own number; the pods' number when nothing is written.",
+        )
+        .shown("port http 80", "port http 81"),
+        nothing("publish", Form::Scalar, ValueType::Publish, "Where the hosts serve it.")
+            .shown("publish 18081", "publish \"127.0.0.1:18081\""),
+    ],
+};

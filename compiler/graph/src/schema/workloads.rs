@@ -1,0 +1,621 @@
+//! The table, continued: pods, controllers and what is in them.
+
+use super::rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass, ValueType};
+
+const PLACES: &str =
+    "Pods are placed by a later version; with one host there is nothing to choose.";
+const PROBES: &str = "HTTP and TCP probes are run by a later version.";
+
+const fn row(
+    word: &'static str,
+    form: Form,
+    value: ValueType,
+    class: UpdateClass,
+    doc: &'static str,
+) -> FieldRow {
+    FieldRow::new(word, form, value, class, doc)
+}
+
+/// What a pod and a controller's pod have in common.
+macro_rules! workload_fields {
+    ($($extra:expr),* $(,)?) => {
+        &[
+            $($extra,)*
+            row("label", Form::Map, ValueType::Text, UpdateClass::RecreateContainer, "Labels that selectors read. Docker's containers carry them too.")
+                .shown("label tier=web", "label tier=front"),
+            row("restart", Form::Scalar, ValueType::Enum(&["always", "on-failure", "never"]), UpdateClass::Live, "What happens when a container ends.")
+                .default("always")
+                .shown("restart always", "restart on-failure"),
+            row("place", Form::Block("place"), ValueType::Word, UpdateClass::Nothing, "Which hosts it may run on.")
+                .later(PLACES)
+                .shown("place { spread by=zone }", "place { spread by=disk }"),
+            row("depends-on", Form::Child("depends-on"), ValueType::Name, UpdateClass::Nothing, "What it waits for before it is started.")
+                .shown("depends-on pod base", "depends-on pod base until=started"),
+            row("volume", Form::Child("pod volume"), ValueType::Name, UpdateClass::RecreateContainer, "A volume of the pod's own, shared by its containers, gone with the pod.")
+                .shown("volume extra; container e image=\"tally.local/hello:1\" { mount extra \"/e\" }", "volume extra host-path=\"/tmp\"; container e image=\"tally.local/hello:1\" { mount extra \"/e\" }"),
+            row("init", Form::Child("init"), ValueType::Name, UpdateClass::RecreateContainer, "A container that ends before the others begin. Several run in written order.")
+                .shown("init i image=\"tally.local/hello:1\" { command \"true\" }", "init i image=\"tally.local/hello:1\" { command \"true\" \"1\" }"),
+            row("container", Form::Child("container"), ValueType::Name, UpdateClass::RecreateContainer, "A container.")
+                .required()
+                .shown("container e image=\"tally.local/hello:1\"", "container e image=\"tally.local/hello:2\""),
+            FieldRow::language_of_pod("network", "Which network the pod is in."),
+            FieldRow::language_of_pod("hostname", "What the pod calls itself."),
+            FieldRow::language_of_pod("dns", "Name servers."),
+            FieldRow::language_of_pod("extra-host", "A name and its address in `/etc/hosts`."),
+            FieldRow::language_of_pod("sysctl", "Settings of the kernel for the pod."),
+        ]
+    };
+}
+
+pub(super) static POD: KindRow = KindRow {
+    key: "pod",
+    word: "pod",
+    article: "a pod",
+    naming: Naming::Name,
+    step: Step::Now,
+    doc: "One or more containers that share a network and volumes. It is restarted, never replaced elsewhere.",
+    head: "pod example",
+    within: "spec",
+    fields: workload_fields![],
+};
+
+pub(super) static CONTROLLER: KindRow = KindRow {
+    key: "controller",
+    word: "controller",
+    article: "a controller",
+    naming: Naming::Name,
+    step: Step::Now,
+    doc: "A pod, and how many of it: `web-0`, `web-1` and so on. What a pod has stands in it directly.",
+    head: "controller example",
+    within: "spec",
+    fields: workload_fields![
+        row(
+            "replicas",
+            Form::Scalar,
+            ValueType::Replicas,
+            UpdateClass::Nothing,
+            "How many pods. `per-host` is one on each host."
+        )
+        .default("1")
+        .shown("replicas 1", "replicas 2"),
+        row(
+            "update",
+            Form::Block("update"),
+            ValueType::Word,
+            UpdateClass::Nothing,
+            "How its pods are replaced when they change."
+        )
+        .shown("update max-unavailable=1", "update max-unavailable=2"),
+    ],
+};
+
+pub(super) static UPDATE: KindRow = KindRow {
+    key: "update",
+    word: "update",
+    article: "an `update`",
+    naming: Naming::None,
+    step: Step::Now,
+    doc: "How a controller's pods are replaced when they change.",
+    head: "update",
+    within: "controller",
+    fields: &[
+        row("max-unavailable", Form::Scalar, ValueType::Amount, UpdateClass::Nothing, "So many of its pods may be missing at a time; a percent is rounded down, and is at least 1.")
+            .default("1")
+            .shown("max-unavailable 1", "max-unavailable \"50%\""),
+        FieldRow::language("strategy", "One by one, or all at once."),
+        FieldRow::language("max-surge", "So many may run beyond the number."),
+        FieldRow::language("progress-deadline", "How long a change may take."),
+        FieldRow::language("on-failure", "What happens when it takes longer."),
+    ],
+};
+
+pub(super) static PLACE: KindRow = KindRow {
+    key: "place",
+    word: "place",
+    article: "a `place`",
+    naming: Naming::None,
+    step: Step::Later(PLACES),
+    doc: "Which hosts pods may run on, by the hosts' labels. Hosts carry `host`, `os` and `arch` without anybody writing them.",
+    head: "place",
+    within: "pod",
+    fields: &[
+        row(
+            "require",
+            Form::Selector,
+            ValueType::Text,
+            UpdateClass::Nothing,
+            "What the host's labels must be like.",
+        )
+        .later(PLACES)
+        .shown("require os=linux", "require { has os }"),
+        row(
+            "spread",
+            Form::Block("spread"),
+            ValueType::Word,
+            UpdateClass::Nothing,
+            "The label whose values the pods are spread over.",
+        )
+        .later(PLACES)
+        .shown("spread by=zone", "spread by=disk"),
+        FieldRow::language("prefer", "Hosts that come first."),
+        FieldRow::language("avoid", "Pods to stay away from."),
+        FieldRow::language("near", "Pods to be close to."),
+    ],
+};
+
+pub(super) static SPREAD: KindRow = KindRow {
+    key: "spread",
+    word: "spread",
+    article: "a `spread`",
+    naming: Naming::None,
+    step: Step::Later(PLACES),
+    doc: "Spreads pods over the values of a host label.",
+    head: "spread",
+    within: "place",
+    fields: &[row(
+        "by",
+        Form::Scalar,
+        ValueType::LabelKey,
+        UpdateClass::Nothing,
+        "The label of the hosts.",
+    )
+    .required()
+    .later(PLACES)
+    .shown("by zone", "by disk")],
+};
+
+pub(super) static DEPENDS_ON: KindRow = KindRow {
+    key: "depends-on",
+    word: "depends-on",
+    article: "a `depends-on`",
+    naming: Naming::None,
+    step: Step::Now,
+    doc: "What a pod waits for before it is started. Written as kind and name: `depends-on controller db`.",
+    head: "depends-on pod base",
+    within: "pod",
+    fields: &[
+        row("kind", Form::Argument, ValueType::Enum(&["pod", "controller", "service"]), UpdateClass::Nothing, "`pod`, `controller` or `service`.")
+            .required()
+            .shown("depends-on pod base", "depends-on controller many"),
+        row("name", Form::Argument, ValueType::Name, UpdateClass::Nothing, "Its name.")
+            .required()
+            .shown("depends-on pod base", "depends-on pod base2"),
+        row("until", Form::Scalar, ValueType::Enum(&["started", "ready", "completed"]), UpdateClass::Nothing, "How far it must be. `completed` is for what ends: its `restart` is `never` or `on-failure`.")
+            .default("ready")
+            .shown("until ready", "until started"),
+    ],
+};
+
+pub(super) static POD_VOLUME: KindRow = KindRow {
+    key: "pod volume",
+    word: "volume",
+    article: "a pod's volume",
+    naming: Naming::Name,
+    step: Step::Now,
+    doc: "A volume of the pod's own: empty at first, shared by its containers, gone with the pod.",
+    head: "container e image=\"tally.local/hello:1\" { mount extra \"/e\" }; volume extra",
+    within: "pod",
+    fields: &[row(
+        "host-path",
+        Form::Scalar,
+        ValueType::Path,
+        UpdateClass::RecreateContainer,
+        "A folder or file of the host instead of an empty volume.",
+    )
+    .shown("host-path \"/tmp\"", "host-path \"/var/tmp\"")],
+};
+
+/// What a container and an init have in common.
+macro_rules! container_fields {
+    ($($extra:expr),* $(,)?) => {
+        &[
+            row("image", Form::Scalar, ValueType::Image, UpdateClass::RecreateContainer, "What it runs.")
+                .required()
+                .shown("image \"tally.local/hello:1\"", "image \"tally.local/hello:2\""),
+            row("pull", Form::Scalar, ValueType::Enum(&["missing", "always", "never"]), UpdateClass::Nothing, "When the image is fetched before a container is created.")
+                .default("missing")
+                .shown("pull missing", "pull never"),
+            row("entrypoint", Form::List, ValueType::Word, UpdateClass::RecreateContainer, "What is started; replaces the image's own, and its command with it.")
+                .shown("entrypoint as-child; command httpd \"-f\" \"-p\" \"8080\" \"-h\" \"/www\"", "entrypoint as-child httpd; command \"-f\" \"-p\" \"8080\" \"-h\" \"/www\""),
+            row("command", Form::List, ValueType::Word, UpdateClass::RecreateContainer, "What is handed to the entrypoint, or what is started where there is none; replaces the image's own.")
+                .shown("command as-child httpd \"-f\" \"-p\" \"8080\" \"-h\" \"/www\"", "command as-child httpd \"-f\" \"-p\" \"8080\" \"-h\" \"/tmp\""),
+            row("file", Form::Child("file"), ValueType::Path, UpdateClass::Restart, "A file written into the container before it starts.")
+                .shown("file \"/etc/example.conf\" text=\"a\"", "file \"/etc/example.conf\" text=\"b\""),
+            row("workdir", Form::Scalar, ValueType::Path, UpdateClass::RecreateContainer, "The working directory.")
+                .shown("workdir \"/tmp\"", "workdir \"/www\""),
+            row("user", Form::Scalar, ValueType::Owner, UpdateClass::RecreateContainer, "The user it runs as.")
+                .shown("user \"1000\"", "user \"1000:1000\""),
+            row("env", Form::Map, ValueType::Text, UpdateClass::RecreateContainer, "Environment variables.")
+                .shown("env LOG_LEVEL=info", "env LOG_LEVEL=debug"),
+            row("mount", Form::Child("mount"), ValueType::Volume, UpdateClass::RecreateContainer, "A volume of the pod or of the spec, at a path.")
+                .shown("mount data \"/more\"", "mount data \"/other\""),
+            row("resources", Form::Block("resources"), ValueType::Word, UpdateClass::Live, "What it reserves and may use.")
+                .shown("resources memory=\"32MiB\"", "resources memory=\"64MiB\""),
+            row("ulimit", Form::Child("ulimit"), ValueType::Limit, UpdateClass::RecreateContainer, "A limit of the kernel.")
+                .shown("ulimit nofile soft=1024 hard=2048", "ulimit nofile soft=1024 hard=4096"),
+            $($extra,)*
+            FieldRow::language("platform", "The processor and system of the image."),
+            FieldRow::language("env-file", "Environment variables from a file."),
+            FieldRow::language("tmpfs", "A file system in memory."),
+            FieldRow::language("groups", "More groups of the user."),
+            FieldRow::language("capability", "Rights of the kernel that are added or dropped."),
+            FieldRow::language("device", "A device of the host."),
+            FieldRow::language("security", "Security options."),
+            FieldRow::language("privileged", "All rights of the host."),
+            FieldRow::language("read-only-root", "Whether its own file system is read-only."),
+            FieldRow::language("log", "Docker's log driver."),
+            FieldRow::language("startup", "A probe for slow starts."),
+            FieldRow::language("depends-on", "Another container of the pod to wait for."),
+        ]
+    };
+}
+
+pub(super) static INIT: KindRow = KindRow {
+    key: "init",
+    word: "init",
+    article: "an init",
+    naming: Naming::Name,
+    step: Step::Now,
+    doc: "A container that ends before the others begin. Inits run in written order, the one order that counts.",
+    head: "init i image=\"tally.local/hello:1\"",
+    within: "pod",
+    fields: container_fields![],
+};
+
+pub(super) static CONTAINER: KindRow = KindRow {
+    key: "container",
+    word: "container",
+    article: "a container",
+    naming: Naming::Name,
+    step: Step::Now,
+    doc: "One container of a pod.",
+    head: "container c image=\"tally.local/hello:1\"",
+    within: "pod",
+    fields: container_fields![
+        row(
+            "port",
+            Form::Child("port"),
+            ValueType::Port,
+            UpdateClass::RecreatePod,
+            "A port it serves on."
+        )
+        .shown("port extra 9090 publish=19090", "port extra 9090 publish=19091"),
+        row(
+            "readiness",
+            Form::Block("readiness"),
+            ValueType::Word,
+            UpdateClass::RecreateContainer,
+            "When it counts as ready."
+        )
+        .shown(
+            "readiness every=\"1s\" { command \"true\" }",
+            "readiness every=\"2s\" { command \"true\" }"
+        ),
+        row(
+            "liveness",
+            Form::Block("liveness"),
+            ValueType::Word,
+            UpdateClass::Nothing,
+            "When it is restarted although it runs."
+        )
+        .shown(
+            "liveness every=\"1s\" { command \"true\" }",
+            "liveness every=\"2s\" { command \"true\" }"
+        ),
+        row(
+            "stop",
+            Form::Block("stop"),
+            ValueType::Word,
+            UpdateClass::Nothing,
+            "How it is stopped."
+        )
+        .shown("stop grace=\"1s\"", "stop grace=\"2s\""),
+    ],
+};
+
+pub(super) static FILE: KindRow = KindRow {
+    key: "file",
+    word: "file",
+    article: "a file",
+    naming: Naming::None,
+    step: Step::Now,
+    doc: "A file written into the container before it starts. When its content changes it is rewritten in place, and the container gets a signal or is restarted.",
+    head: "file \"/etc/example.conf\"",
+    within: "container",
+    fields: &[
+        row("path", Form::Argument, ValueType::Path, UpdateClass::RecreateContainer, "Where it lies in the container.")
+            .required()
+            .shown("file \"/etc/a.conf\" text=\"x\"", "file \"/etc/b.conf\" text=\"x\""),
+        row("from", Form::Scalar, ValueType::SpecPath, UpdateClass::Restart, "A file of the spec's folder that holds the content.")
+            .shown("from \"a.conf\"", "from \"b.conf\""),
+        row("text", Form::Scalar, ValueType::Word, UpdateClass::Restart, "The content itself.")
+            .shown("text \"a\"", "text \"b\""),
+        row("mode", Form::Scalar, ValueType::Mode, UpdateClass::Restart, "Permission bits.")
+            .default("0644")
+            .shown("text \"a\"; mode \"0644\"", "text \"a\"; mode \"0600\""),
+        row("owner", Form::Scalar, ValueType::Owner, UpdateClass::Restart, "User and group it belongs to.")
+            .default("0:0")
+            .shown("text \"a\"; owner \"1000\"", "text \"a\"; owner \"1000:1000\""),
+        row("on-change", Form::Scalar, ValueType::Signal, UpdateClass::Nothing, "The signal that makes the program read it again; without one the container is restarted.")
+            .shown("text \"a\"; on-change SIGHUP", "text \"a\"; on-change SIGUSR1"),
+    ],
+};
+
+pub(super) static PORT: KindRow = KindRow {
+    key: "port",
+    word: "port",
+    article: "a port",
+    naming: Naming::Name,
+    step: Step::Now,
+    doc: "A port that a container serves on. Containers of a pod reach it at `127.0.0.1`, other pods at the pod's name.",
+    head: "port extra 9090",
+    within: "container",
+    fields: &[
+        row("number", Form::Argument, ValueType::Port, UpdateClass::RecreatePod, "Its number.")
+            .required()
+            .shown("port extra 9090 publish=19090", "port extra 9091 publish=19090"),
+        row(
+            "protocol",
+            Form::Scalar,
+            ValueType::Enum(&["tcp", "udp"]),
+            UpdateClass::RecreatePod,
+            "TCP or UDP.",
+        )
+        .default("tcp")
+        .shown("publish 19090; protocol tcp", "publish 19090; protocol udp"),
+        row(
+            "publish",
+            Form::Scalar,
+            ValueType::Publish,
+            UpdateClass::RecreatePod,
+            "A port of the host at which it is reached from outside.",
+        )
+        .shown("publish 19090", "publish \"127.0.0.1:19090\""),
+    ],
+};
+
+pub(super) static MOUNT: KindRow = KindRow {
+    key: "mount",
+    word: "mount",
+    article: "a mount",
+    naming: Naming::None,
+    step: Step::Now,
+    doc: "A volume at a path of the container. The volume stands in the pod or at the top of the spec, never in both.",
+    head: "mount data \"/more\"",
+    within: "container",
+    fields: &[
+        row(
+            "volume",
+            Form::Argument,
+            ValueType::Volume,
+            UpdateClass::RecreateContainer,
+            "The volume.",
+        )
+        .required()
+        .shown("mount data \"/more\"", "mount shared \"/more\""),
+        row(
+            "path",
+            Form::Argument,
+            ValueType::Path,
+            UpdateClass::RecreateContainer,
+            "Where it is seen.",
+        )
+        .required()
+        .shown("mount data \"/more\"", "mount data \"/other\""),
+        row(
+            "read-only",
+            Form::Scalar,
+            ValueType::Bool,
+            UpdateClass::RecreateContainer,
+            "Whether writing is refused.",
+        )
+        .default("#false")
+        .shown("read-only #true", "read-only #false"),
+        FieldRow::language("propagation", "Whether mounts made later are seen."),
+    ],
+};
+
+pub(super) static RESOURCES: KindRow = KindRow {
+    key: "resources",
+    word: "resources",
+    article: "`resources`",
+    naming: Naming::None,
+    step: Step::Now,
+    doc: "What a container reserves and may use.",
+    head: "resources",
+    within: "container",
+    fields: &[
+        row("cpu", Form::Scalar, ValueType::Cpu, UpdateClass::Live, "Cores reserved.")
+            .shown("cpu 0.1", "cpu 0.2"),
+        row(
+            "memory",
+            Form::Scalar,
+            ValueType::Bytes,
+            UpdateClass::Live,
+            "Memory reserved, and the limit unless `max-memory` says more.",
+        )
+        .shown("memory \"32MiB\"", "memory \"64MiB\""),
+        row(
+            "max-cpu",
+            Form::Scalar,
+            ValueType::Cpu,
+            UpdateClass::Live,
+            "Cores it may use at most; not capped when nothing is written.",
+        )
+        .shown("max-cpu 0.5", "max-cpu 1"),
+        row(
+            "max-memory",
+            Form::Scalar,
+            ValueType::Bytes,
+            UpdateClass::Live,
+            "Memory it may use at most.",
+        )
+        .shown("memory \"32MiB\"; max-memory \"64MiB\"", "memory \"32MiB\"; max-memory \"128MiB\""),
+        FieldRow::language("pids", "Processes at most."),
+        FieldRow::language("shm", "The size of `/dev/shm`."),
+        FieldRow::language("gpu", "Graphics processors."),
+    ],
+};
+
+pub(super) static ULIMIT: KindRow = KindRow {
+    key: "ulimit",
+    word: "ulimit",
+    article: "a `ulimit`",
+    naming: Naming::Word,
+    step: Step::Now,
+    doc: "A limit of the kernel for the container's processes, by Docker's name for it (`nofile`, `nproc`, `core` …).",
+    head: "ulimit nofile",
+    within: "container",
+    fields: &[
+        row(
+            "soft",
+            Form::Scalar,
+            ValueType::Limit,
+            UpdateClass::RecreateContainer,
+            "The soft limit.",
+        )
+        .required()
+        .shown("soft 1024; hard 4096", "soft 2048; hard 4096"),
+        row(
+            "hard",
+            Form::Scalar,
+            ValueType::Limit,
+            UpdateClass::RecreateContainer,
+            "The hard limit; the soft one when nothing is written.",
+        )
+        .shown("soft 1024; hard 2048", "soft 1024; hard 4096"),
+    ],
+};
+
+/// The fields of both probes; they differ in their class.
+const fn probe_fields(class: UpdateClass, delay: &'static str) -> [FieldRow; 9] {
+    [
+        row(
+            "command",
+            Form::List,
+            ValueType::Word,
+            class,
+            "Runs a command in the container; exit code 0 is success.",
+        )
+        .shown("command \"true\"", "command \"true\" \"1\""),
+        row(
+            "http",
+            Form::Scalar,
+            ValueType::UrlPath,
+            class,
+            "Asks a path over HTTP; a status from 200 to 399 is success.",
+        )
+        .later(PROBES)
+        .shown("http \"/\"; port http", "http \"/healthz\"; port http"),
+        row("tcp", Form::Scalar, ValueType::PortRef, class, "Opens a connection to a port.")
+            .later(PROBES)
+            .shown("tcp http", "tcp other"),
+        row(
+            "port",
+            Form::Scalar,
+            ValueType::PortRef,
+            class,
+            "The port for `http`, needed when the container has several.",
+        )
+        .later(PROBES)
+        .shown("http \"/\"; port http", "http \"/\"; port other"),
+        row("every", Form::Scalar, ValueType::Duration, class, "Time between two probes.")
+            .default("10s")
+            .shown("command \"true\"; every \"1s\"", "command \"true\"; every \"2s\""),
+        row(
+            "timeout",
+            Form::Scalar,
+            ValueType::Duration,
+            class,
+            "Time after which one has failed.",
+        )
+        .default("1s")
+        .shown("command \"true\"; timeout \"1s\"", "command \"true\"; timeout \"2s\""),
+        row(
+            "delay",
+            Form::Scalar,
+            ValueType::Duration,
+            class,
+            "Time after the start in which a failure does not count.",
+        )
+        .default(delay)
+        .shown("command \"true\"; delay \"1s\"", "command \"true\"; delay \"2s\""),
+        row(
+            "failures",
+            Form::Scalar,
+            ValueType::Int(1, 1000),
+            class,
+            "So many failures in a row make it fail.",
+        )
+        .default("3")
+        .shown("command \"true\"; failures 3", "command \"true\"; failures 4"),
+        row(
+            "successes",
+            Form::Scalar,
+            ValueType::Int(1, 1000),
+            class,
+            "So many successes in a row make it succeed.",
+        )
+        .default("1")
+        .shown("command \"true\"; successes 1", "command \"true\"; successes 2"),
+    ]
+}
+
+/// How long a container must have run to be ready when its readiness asks for nothing else.
+pub(super) const RUNNING_DELAY: &str = "5s";
+
+static READINESS_FIELDS: [FieldRow; 9] = probe_fields(UpdateClass::RecreateContainer, "0s");
+static LIVENESS_FIELDS: [FieldRow; 9] = probe_fields(UpdateClass::Nothing, "0s");
+
+pub(super) static READINESS: KindRow = KindRow {
+    key: "readiness",
+    word: "readiness",
+    article: "a `readiness`",
+    naming: Naming::None,
+    step: Step::Now,
+    doc: "When a container counts as ready: `command`, `http` or `tcp`. With none of the three it is ready after `delay` (then 5s) of running without a restart.",
+    head: "readiness",
+    within: "container",
+    fields: &READINESS_FIELDS,
+};
+
+pub(super) static LIVENESS: KindRow = KindRow {
+    key: "liveness",
+    word: "liveness",
+    article: "a `liveness`",
+    naming: Naming::None,
+    step: Step::Now,
+    doc: "When a container is restarted although it runs: `command`, `http` or `tcp` fails.",
+    head: "liveness",
+    within: "container",
+    fields: &LIVENESS_FIELDS,
+};
+
+pub(super) static STOP: KindRow = KindRow {
+    key: "stop",
+    word: "stop",
+    article: "a `stop`",
+    naming: Naming::None,
+    step: Step::Now,
+    doc: "How a container is stopped.",
+    head: "stop",
+    within: "container",
+    fields: &[
+        row(
+            "signal",
+            Form::Scalar,
+            ValueType::Signal,
+            UpdateClass::RecreateContainer,
+            "The signal that asks it to end; the image's own, or SIGTERM, when nothing is written.",
+        )
+        .shown("signal SIGTERM", "signal SIGINT"),
+        row(
+            "grace",
+            Form::Scalar,
+            ValueType::Duration,
+            UpdateClass::Nothing,
+            "Time until it is killed; Docker's 10 seconds when nothing is written.",
+        )
+        .shown("grace \"1s\"", "grace \"2s\""),
+    ],
+};

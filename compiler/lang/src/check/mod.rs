@@ -1,0 +1,11 @@
+//! What no single node can know: circles, ports of hosts, volumes and hosts.
+
+mod dependencies;
+mod hosts;
+mod ports;
+mod volumes;
+
+pub(crate) use dependencies::dependencies;
+pub(crate) use hosts::placement;
+pub(crate) use ports::host_ports;
+pub(crate) use volumes::{volumes, volumes_on_hosts};

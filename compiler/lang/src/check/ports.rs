@@ -1,0 +1,131 @@
+//! Ports of hosts: each is there once.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use tally_graph::{Protocol, Publish, Replicas};
+use tally_source::{Diagnostic, Span};
+
+use crate::codes;
+use crate::decode::Context;
+use crate::lower::{Lowered, ServiceFacts};
+
+/// Who wants a port: how many of them, and where that is said first.
+#[derive(Default)]
+struct Wanted {
+    count: u32,
+    first: Option<Span>,
+}
+
+#[derive(Default)]
+struct Group {
+    everywhere: Wanted,
+    by_address: BTreeMap<IpAddr, Wanted>,
+    any: Wanted,
+}
+
+/// Reports ports that more pods want than there are hosts.
+pub(crate) fn host_ports(
+    cx: &mut Context<'_>,
+    workloads: &[Lowered],
+    services: &[ServiceFacts],
+    hosts: usize,
+) {
+    let hosts = u32::try_from(hosts.max(1)).unwrap_or(u32::MAX);
+    let mut groups: BTreeMap<(u16, Protocol), Group> = BTreeMap::new();
+    for lowered in workloads {
+        let per_host = lowered.workload.replicas == Replicas::PerHost;
+        let count = match lowered.workload.replicas {
+            Replicas::Count(count) => count,
+            Replicas::PerHost => hosts,
+        };
+        let mut ports: Vec<_> = lowered.facts.ports.values().collect();
+        ports.sort_by_key(|fact| fact.span);
+        for fact in ports {
+            let Some(publish) = &fact.publish else { continue };
+            if count > hosts && !per_host {
+                replicas(cx, lowered, publish, fact.publish_span, count, hosts);
+                continue;
+            }
+            let group = groups.entry((publish.port, fact.protocol)).or_default();
+            want(cx, group, publish, fact.publish_span, count, hosts);
+        }
+    }
+    for service in services {
+        for (publish, span) in &service.published {
+            let group = groups.entry((publish.port, Protocol::Tcp)).or_default();
+            want(cx, group, publish, *span, hosts, hosts);
+        }
+    }
+}
+
+fn want(
+    cx: &mut Context<'_>,
+    group: &mut Group,
+    publish: &Publish,
+    span: Span,
+    count: u32,
+    hosts: u32,
+) {
+    let address = publish.ip.filter(|ip| !ip.is_unspecified());
+    let (taken, first) = match address {
+        None => (group.any.count, group.any.first),
+        Some(ip) => {
+            let own = group.by_address.get(&ip);
+            let all = &group.everywhere;
+            let count = all.count.saturating_add(own.map_or(0, |own| own.count));
+            (count, all.first.or(own.and_then(|own| own.first)))
+        }
+    };
+    if let Some(first) = first.filter(|_| count > 0 && taken.saturating_add(count) > hosts) {
+        let headline = match hosts {
+            1 => format!("host port {} is wanted twice on one host", publish.port),
+            _ => format!(
+                "host port {} is wanted {} times on {hosts} hosts",
+                publish.port,
+                taken.saturating_add(count)
+            ),
+        };
+        cx.report(
+            Diagnostic::error(codes::HOST_PORT, headline)
+                .label(span, "the second")
+                .label(first, "the first")
+                .help("A host has each port once. Publish another one, or put one pod in front that serves both."),
+        );
+        return;
+    }
+    let add = |wanted: &mut Wanted| {
+        wanted.count = wanted.count.saturating_add(count);
+        wanted.first = wanted.first.or(Some(span));
+    };
+    add(&mut group.any);
+    match address {
+        None => add(&mut group.everywhere),
+        Some(ip) => add(group.by_address.entry(ip).or_default()),
+    }
+}
+
+fn replicas(
+    cx: &mut Context<'_>,
+    lowered: &Lowered,
+    publish: &Publish,
+    span: Span,
+    count: u32,
+    hosts: u32,
+) {
+    let hosts = match hosts {
+        1 => "one host".to_owned(),
+        hosts => format!("{hosts} hosts"),
+    };
+    let mut found = Diagnostic::error(
+        codes::HOST_PORT,
+        format!("host port {} is wanted {count} times on {hosts}", publish.port),
+    )
+    .label(span, "each replica wants it");
+    if let Some(replicas) = lowered.facts.replicas_span {
+        found = found.label(replicas, "so many replicas");
+    }
+    cx.report(found.help(
+        "A host has each port once. Publish it on one pod that stands in front of the replicas.",
+    ));
+}

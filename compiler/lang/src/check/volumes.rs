@@ -1,0 +1,68 @@
+//! Named volumes: used at all, and on the host where their pods are.
+
+use std::collections::BTreeSet;
+
+use tally_graph::Replicas;
+use tally_source::Diagnostic;
+
+use crate::codes;
+use crate::decode::{Context, Object, Typed};
+use crate::lower::Lowered;
+use crate::resolve::Names;
+
+/// Warns of named volumes that nothing mounts.
+pub(crate) fn volumes(
+    cx: &mut Context<'_>,
+    volumes: &[Object<'_>],
+    used: &BTreeSet<String>,
+    incomplete: bool,
+) {
+    // Where something is wrong, a mount may be what is missing; an error is said already.
+    let quiet = incomplete || !cx.out.is_empty();
+    for volume in volumes.iter().filter(|volume| !quiet && !volume.name.is_empty()) {
+        if !used.contains(volume.name) {
+            cx.report(
+                Diagnostic::warning(codes::UNUSED_VOLUME, format!("nothing mounts `{}`", volume.name))
+                    .label(volume.title_span, "")
+                    .help(format!("In the container that needs it: `mount {} \"/path\"`. The volume is made all the same.", volume.name)),
+            );
+        }
+    }
+}
+
+/// A volume of one host under pods of all hosts would be several different disks.
+pub(crate) fn volumes_on_hosts(cx: &mut Context<'_>, names: &Names<'_>, workloads: &[Lowered]) {
+    for lowered in workloads.iter().filter(|lowered| lowered.workload.replicas == Replicas::PerHost)
+    {
+        for name in &lowered.facts.volumes {
+            let Some(volume) = names.volumes.get(name.as_str()) else { continue };
+            let per_host = matches!(volume.value("per-host"), Some(Typed::Bool(true)));
+            if per_host || volume.is_poisoned("per-host") {
+                continue;
+            }
+            let Some(span) = lowered.facts.volume_spans.get(name) else { continue };
+            let mut found = Diagnostic::error(
+                codes::ONE_HOST,
+                format!("`{name}` is on one host; these pods are on all"),
+            )
+            .label(*span, "mounted here")
+            .label(volume.title_span, "one volume, on one host");
+            if let Some(replicas) = lowered.facts.replicas_span {
+                found = found.label(replicas, "a pod on each host");
+            }
+            found = match volume.get("per-host") {
+                Some(field) => found.fix(
+                    format!("write `volume {name} per-host=#true`"),
+                    field.value_span,
+                    "#true",
+                ),
+                None => found.fix(
+                    format!("write `volume {name} per-host=#true`"),
+                    volume.node.head.at_end(),
+                    " per-host=#true",
+                ),
+            };
+            cx.report(found);
+        }
+    }
+}

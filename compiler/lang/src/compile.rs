@@ -1,0 +1,77 @@
+//! The whole way, from the first file to the graph.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tally_graph::Graph;
+use tally_graph::schema::{self, Form, Step};
+use tally_source::{Diagnostic, OriginArena, Severity, SourceMap};
+
+use crate::decode::{self, Context};
+use crate::loader::Loader;
+use crate::lower::{self, Lowering, Top};
+use crate::resolve;
+use crate::syntax::Ast;
+
+/// What compiling gives.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// The graph; `None` when there is any error.
+    pub graph: Option<Graph>,
+    /// The texts, also when there is no graph.
+    pub sources: SourceMap,
+    /// What is to be said of them, in the order in which it is shown.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles the spec that begins at the file `entry`.
+pub fn compile(entry: &str, loader: &mut dyn Loader) -> Compiled {
+    let files = resolve::load(entry, loader);
+    let sources = files.sources;
+    let mut low = Lowering {
+        cx: Context { sources: &sources, out: files.out },
+        loader,
+        origins: OriginArena::default(),
+        contents: BTreeMap::new(),
+        content_bytes: 0,
+        read: BTreeMap::new(),
+        used_volumes: BTreeSet::new(),
+    };
+    let top = top(&mut low.cx, &files.asts);
+    let mut graph = lower::graph(&mut low, &top, files.incomplete, &sources);
+    let mut diagnostics = std::mem::take(&mut low.cx.out);
+    diagnostics.sort_by_key(Diagnostic::sort_key);
+    let failed = diagnostics.iter().any(|found| found.severity == Severity::Error);
+    graph.sources = sources.clone();
+    Compiled { graph: (!failed).then_some(graph), sources, diagnostics }
+}
+
+/// Reads the top of every file.
+fn top<'a>(cx: &mut Context<'_>, asts: &'a [Ast]) -> Top<'a> {
+    let mut top = Top::default();
+    let Some(spec) = schema::kind("spec") else { return top };
+    for node in asts.iter().flat_map(|ast| &ast.nodes) {
+        let row = spec.field(&node.name.text).filter(|row| row.step != Step::Language);
+        let kind = row.and_then(|row| match row.form {
+            Form::Child(key) => schema::kind(key),
+            _ => None,
+        });
+        let Some(kind) = kind else {
+            // What it declares is not known, so nothing may be called missing.
+            top.bad = true;
+            decode::unknown_child(cx, spec, node);
+            continue;
+        };
+        let object = decode::object(cx, kind, node);
+        match kind.key {
+            "cluster" => top.clusters.push(object),
+            "volume" => top.volumes.push(object),
+            "pod" | "controller" => top.workloads.push(object),
+            "service" => top.services.push(object),
+            _ => {}
+        }
+    }
+    // A thing whose name is missing may be the one that another names.
+    let all = top.volumes.iter().chain(&top.workloads).chain(&top.services);
+    top.bad |= all.into_iter().any(|object| object.name.is_empty());
+    top
+}

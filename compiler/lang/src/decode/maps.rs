@@ -1,0 +1,248 @@
+//! Maps: keys of the user's own, as properties, as children, or both.
+
+use tally_graph::schema::FieldRow;
+use tally_source::{Diagnostic, Edit, Span, TextChange};
+
+use super::object::shown;
+use super::{Context, Pair, unknown, values};
+use crate::codes;
+use crate::syntax::{Node, Quotes};
+use crate::write;
+
+/// The pairs of one map node. Keys that stand in several nodes meet in `lower`.
+pub(super) fn map<'a>(
+    cx: &mut Context<'_>,
+    row: &'static FieldRow,
+    node: &'a Node,
+) -> Vec<Pair<'a>> {
+    let mut pairs = Vec::new();
+    for entry in &node.entries {
+        let Some(key) = &entry.key else {
+            without_key(cx, row, node, entry);
+            continue;
+        };
+        let key_ok = check_key(cx, row, &key.text, key.span);
+        let text = values::text(cx, row, &entry.value).filter(|_| key_ok);
+        let text = text.filter(|text| check_text(cx, row, text, entry.value.span));
+        pairs.push(Pair { key: &key.text, key_span: key.span, span: entry.span, text });
+    }
+    for child in node.children() {
+        if let Some(pair) = child_pair(cx, row, child) {
+            pairs.push(pair);
+        }
+    }
+    if node.entries.is_empty() && node.block.is_none() {
+        cx.report(
+            Diagnostic::error(codes::PAIR, format!("`{}` holds nothing", row.word))
+                .label(node.name.span, "keys and values belong behind this")
+                .help(format!("For example: `{}`", row.example)),
+        );
+    }
+    pairs
+}
+
+fn child_pair<'a>(
+    cx: &mut Context<'_>,
+    row: &'static FieldRow,
+    child: &'a Node,
+) -> Option<Pair<'a>> {
+    let key = &child.name;
+    if matches!(&*key.text, "when" | "for-each" | "insert" | "remove") && key.quotes == Quotes::Bare
+    {
+        unknown::later(cx, &key.text, key.span);
+        return None;
+    }
+    if &*key.text == "-" && key.quotes == Quotes::Bare {
+        let rest = child.entries.first().map(|entry| cx.raw(entry.span)).unwrap_or_default();
+        cx.report(
+            Diagnostic::error(
+                codes::FORM,
+                format!("`{}` is a map, not a list: it has no dashes", row.word),
+            )
+            .label(child.head, "")
+            .help(format!(
+                "For example: `{}`{}",
+                row.example,
+                if rest.is_empty() { "" } else { "; each key stands on its own." }
+            )),
+        );
+        return None;
+    }
+    let key_ok = check_key(cx, row, &key.text, key.span);
+    let mut entries = child.entries.iter();
+    let (first, second) = (entries.next(), entries.next());
+    let text = match (first, second, &child.block) {
+        (Some(entry), None, None) if entry.key.is_none() => {
+            let text = values::text(cx, row, &entry.value).filter(|_| key_ok);
+            text.filter(|text| check_text(cx, row, text, entry.value.span))
+        }
+        (None, _, None) => {
+            if key_ok {
+                no_value(cx, &key.text, key.span, key.span.at_end(), " \"\"");
+            }
+            None
+        }
+        (Some(first), Some(second), None) if first.key.is_none() && second.key.is_none() => {
+            let all = first.value.span.to(child.head.at_end());
+            let joined: Vec<&str> = child
+                .entries
+                .iter()
+                .map(|e| e.value.text().unwrap_or(cx.raw(e.value.span)))
+                .collect();
+            let joined = write::quoted(&joined.join(" "));
+            cx.report(
+                Diagnostic::error(
+                    codes::TOO_MANY,
+                    format!("`{}` takes one value; this is a second", shown(&key.text)),
+                )
+                .label(second.span, "")
+                .maybe(
+                    format!("write `{} {joined}` if it is one text", key.text),
+                    all,
+                    joined,
+                ),
+            );
+            None
+        }
+        _ => {
+            cx.report(
+                Diagnostic::error(codes::FORM, format!("`{}` takes one value", shown(&key.text)))
+                    .label(child.span, "this is more than a key and a value"),
+            );
+            None
+        }
+    };
+    Some(Pair { key: &key.text, key_span: key.span, span: child.head, text })
+}
+
+/// `env "A=1"`, `env FOO`: a value without a key.
+fn without_key(cx: &mut Context<'_>, row: &FieldRow, node: &Node, entry: &crate::syntax::Entry) {
+    let Some(text) = entry.value.text() else {
+        if !entry.value.is_poison() {
+            cx.report(
+                Diagnostic::error(
+                    codes::PAIR,
+                    format!("`{}` holds keys and values; this is a value alone", row.word),
+                )
+                .label(entry.span, "")
+                .help(format!("For example: `{}`", row.example)),
+            );
+        }
+        return;
+    };
+    if let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) {
+        let meant = format!("{}={}", write::text(key), value_as_written(value));
+        cx.report(
+            Diagnostic::error(codes::PAIR, "a key and its value are a property")
+                .label(entry.span, "this is one text")
+                .fix(format!("write `{} {meant}`", row.word), entry.span, meant),
+        );
+        return;
+    }
+    // `env KEY value` on one line: two texts where a pair was meant.
+    let second = node.arguments().nth(1);
+    let first = node.arguments().next().is_some_and(|first| first.span == entry.span);
+    if let (true, Some(second), 2) = (first, second, node.entries.len()) {
+        let value = cx.raw(second.span);
+        let meant = format!("{}={value}", write::text(text));
+        let whole = entry.span.to(second.span);
+        cx.report(
+            Diagnostic::error(codes::PAIR, "a key and its value are a property")
+                .label(whole, "these are two values")
+                .edit(Edit {
+                    title: format!("write `{} {meant}`", row.word),
+                    certain: true,
+                    changes: vec![TextChange { span: whole, text: meant }],
+                }),
+        );
+        return;
+    }
+    if node.entries.len() == 2 && second.is_some_and(|second| second.span == entry.span) {
+        return;
+    }
+    no_value(cx, text, entry.span, entry.span.at_end(), "=\"\"");
+}
+
+fn value_as_written(value: &str) -> String {
+    match value.parse::<i64>() {
+        Ok(_) => value.to_owned(),
+        Err(_) => write::text(value),
+    }
+}
+
+fn no_value(cx: &mut Context<'_>, key: &str, span: Span, at: Span, text: &str) {
+    cx.report(
+        Diagnostic::error(codes::PAIR, format!("`{}` has no value", shown(key)))
+            .label(span, "")
+            .maybe(format!("write `{}{text}` if empty is meant", shown(key)), at, text),
+    );
+}
+
+fn check_key(cx: &mut Context<'_>, row: &FieldRow, key: &str, span: Span) -> bool {
+    match row.word {
+        "label" => label_key(cx, key, span),
+        _ => {
+            let wrong =
+                key.is_empty() || key.contains(['=', '\0']) || key.chars().any(char::is_control);
+            if wrong {
+                cx.report(
+                    Diagnostic::error(
+                        codes::NAME,
+                        format!("a key of `{}` is any text without `=`", row.word),
+                    )
+                    .label(span, if key.is_empty() { "this one is empty" } else { "" }),
+                );
+            }
+            if !wrong && key.contains("${") {
+                values::interpolation(cx, key, span);
+                return false;
+            }
+            !wrong
+        }
+    }
+}
+
+/// Whether a text may be the key of a label; reports it when not.
+pub(super) fn label_key(cx: &mut Context<'_>, key: &str, span: Span) -> bool {
+    if key.starts_with("tally.") {
+        cx.report(
+            Diagnostic::error(codes::NAME, "labels that begin with `tally.` are Tally's own")
+                .label(span, "")
+                .help("Tally knows by them what it made. Give yours another beginning."),
+        );
+        return false;
+    }
+    let ok =
+        !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/-".contains(&b));
+    if !ok {
+        let wrong = key.chars().find(|c| !(c.is_ascii_alphanumeric() || "._/-".contains(*c)));
+        cx.report(
+            Diagnostic::error(codes::NAME, "the key of a label is letters, digits and `. _ / -`")
+                .label(
+                    span,
+                    wrong
+                        .filter(|c| !c.is_control())
+                        .map(|c| format!("`{c}` is none of them"))
+                        .unwrap_or_default(),
+                ),
+        );
+    }
+    ok
+}
+
+fn check_text(cx: &mut Context<'_>, row: &FieldRow, text: &str, span: Span) -> bool {
+    let wrong = match row.word {
+        "label" => text.chars().any(char::is_control),
+        _ => text.contains('\0'),
+    };
+    if wrong {
+        cx.report(
+            Diagnostic::error(
+                codes::TEXT,
+                format!("a value of `{}` holds no control characters", row.word),
+            )
+            .label(span, ""),
+        );
+    }
+    !wrong
+}

@@ -1,0 +1,228 @@
+//! Selectors: pairs, and in the block `not`, `any`, `has`, `lacks`.
+
+use std::borrow::Cow;
+
+use tally_graph::schema::FieldRow;
+use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
+
+use super::object::shown;
+use super::{Context, Data, Pair, unknown, values};
+use crate::codes;
+use crate::syntax::{Entry, Node};
+use crate::write;
+
+/// A selector with the places of its parts.
+#[derive(Debug, Default)]
+pub(crate) struct SelectorDraft<'a> {
+    pub all: Vec<Pair<'a>>,
+    pub not: Vec<Pair<'a>>,
+    pub any: Vec<(&'a str, Vec<Cow<'a, str>>)>,
+    pub has: Vec<&'a str>,
+    pub lacks: Vec<&'a str>,
+}
+
+/// `select app=shop { not track=canary }`
+pub(super) fn selector<'a>(
+    cx: &mut Context<'_>,
+    row: &'static FieldRow,
+    node: &'a Node,
+) -> Data<'a> {
+    let before = cx.out.len();
+    let mut draft = SelectorDraft { all: pairs(cx, row, node), ..SelectorDraft::default() };
+    twice(cx, row, node, &draft.all);
+    for child in node.children() {
+        match &*child.name.text {
+            "not" => draft.not.extend(pairs(cx, row, child)),
+            "any" => draft.any.extend(any(cx, row, child)),
+            "has" => draft.has.extend(words(cx, child)),
+            "lacks" => draft.lacks.extend(words(cx, child)),
+            "when" | "for-each" | "insert" | "remove" => {
+                unknown::later(cx, &child.name.text, child.name.span)
+            }
+            other => {
+                let mut found = Diagnostic::error(
+                    codes::SELECTOR,
+                    format!("no `{}` in a selector", shown(other)),
+                )
+                .label(child.name.span, "")
+                .help("A selector has pairs, and in its block `not k=v`, `any k a b`, `has k`, `lacks k`.");
+                if let Some(meant) = nearest(other, ["not", "any", "has", "lacks"]) {
+                    found = found.fix(format!("write `{meant}`"), child.name.span, meant);
+                } else if let (Some(value), 1) = (child.entries.first(), child.entries.len()) {
+                    let meant = format!("{}={}", write::text(other), cx.raw(value.span));
+                    found = found.help(format!(
+                        "Pairs stand on the line of the selector: `{} {meant}`",
+                        row.word
+                    ));
+                }
+                cx.report(found);
+            }
+        }
+    }
+    let empty = draft.all.is_empty() && node.block.is_none();
+    if empty && cx.out.len() == before {
+        cx.report(
+            Diagnostic::error(
+                codes::SELECTOR,
+                format!("`{}` selects nothing in particular", row.word),
+            )
+            .label(node.name.span, "pairs belong behind this")
+            .help(format!("For example: `{}`", row.example.split(';').next().unwrap_or_default())),
+        );
+    }
+    if cx.out.len() > before { Data::Poison } else { Data::Selector(draft) }
+}
+
+/// The pairs of a node; reports what is none.
+fn pairs<'a>(cx: &mut Context<'_>, row: &'static FieldRow, node: &'a Node) -> Vec<Pair<'a>> {
+    let mut pairs = Vec::new();
+    let mut surplus: Vec<&Entry> = Vec::new();
+    for entry in &node.entries {
+        match &entry.key {
+            Some(key) => {
+                let text = values::text(cx, row, &entry.value);
+                pairs.push(Pair { key: &key.text, key_span: key.span, span: entry.span, text });
+            }
+            None => surplus.push(entry),
+        }
+    }
+    if let Some(first) = surplus.iter().find(|entry| !entry.value.is_poison()) {
+        let text = first.value.text().unwrap_or_default();
+        let joins = surplus
+            .iter()
+            .all(|e| matches!(e.value.text(), Some("and" | "&&" | "&" | "AND" | ",")));
+        let found = if joins {
+            let changes = surplus.iter().map(|entry| {
+                let span = Span { start: entry.span.start.saturating_sub(1), ..entry.span };
+                TextChange { span, text: String::new() }
+            });
+            let kept: Vec<&str> = pairs.iter().map(|pair| cx.raw(pair.span)).collect();
+            let edit = Edit {
+                title: format!("write `{} {}`", node.name.text, kept.join(" ")),
+                certain: true,
+                changes: changes.collect(),
+            };
+            Diagnostic::error(codes::SELECTOR, "pairs in a selector all hold; there is no `and`")
+                .label(first.span, "leave this out")
+                .edit(edit)
+        } else if matches!(text, "or" | "||" | "OR") {
+            Diagnostic::error(codes::SELECTOR, "a selector has no `or`")
+                .label(first.span, "")
+                .help("Several values of one label: `{ any KEY A B }`. Anything else needs a label of its own.")
+        } else if let Some((key, value)) =
+            text.split_once('=').filter(|(key, _)| !key.is_empty() && !key.ends_with('!'))
+        {
+            let meant = format!("{}={}", write::text(key), write::text(value));
+            Diagnostic::error(codes::SELECTOR, "a key and its value are a property")
+                .label(first.span, "this is one text")
+                .fix(format!("write `{meant}`"), first.span, meant)
+        } else {
+            let what = shown(if text.is_empty() { cx.raw(first.span) } else { text });
+            Diagnostic::error(
+                codes::SELECTOR,
+                format!("a selector takes pairs; `{what}` is a value alone"),
+            )
+            .label(first.span, "")
+            .help("For example `app=shop`; for a label with any value `{ has app }`.")
+        };
+        cx.report(found);
+    }
+    pairs
+}
+
+/// `zone=a zone=b` can never hold.
+fn twice(cx: &mut Context<'_>, row: &FieldRow, node: &Node, pairs: &[Pair<'_>]) {
+    let mut seen = std::collections::BTreeMap::new();
+    for pair in pairs {
+        let Some(first) = seen.insert(pair.key, pair) else { continue };
+        let (Some(a), Some(b)) = (&first.text, &pair.text) else { continue };
+        let found = if a == b {
+            Diagnostic::error(codes::TWICE, format!("`{}` stands twice in this selector", pair.key))
+                .label(pair.span, "the second")
+                .label(first.span, "the first")
+        } else {
+            let values = format!("{} {}", write::text(a), write::text(b));
+            let block = format!("{{ any {} {values} }}", pair.key);
+            let found = Diagnostic::error(
+                codes::SELECTOR,
+                format!("`{}` cannot be both `{a}` and `{b}`", pair.key),
+            )
+            .label(pair.span, "this one too")
+            .label(first.span, "this holds already");
+            match node.block.is_none() && pairs.len() == 2 {
+                true => {
+                    let span = first.span.to(pair.span);
+                    found.fix(format!("write `{} {block}`", row.word), span, block)
+                }
+                false => found.help(format!("Either of them: `{block}`")),
+            }
+        };
+        cx.report(found);
+    }
+}
+
+fn any<'a>(
+    cx: &mut Context<'_>,
+    row: &'static FieldRow,
+    node: &'a Node,
+) -> Option<(&'a str, Vec<Cow<'a, str>>)> {
+    let mut entries = node.entries.iter();
+    let key =
+        entries.next().filter(|entry| entry.key.is_none()).and_then(|entry| entry.value.text());
+    let property = node.properties().next();
+    if let Some((name, entry)) = property {
+        let value = cx.raw(entry.value.span);
+        let meant = format!("{} {value}", name.text);
+        cx.report(
+            Diagnostic::error(codes::SELECTOR, "`any` takes a key and its values side by side")
+                .label(entry.span, "")
+                .fix(format!("write `any {meant}`"), entry.span, meant),
+        );
+        return None;
+    }
+    let values: Vec<Option<Cow<'a, str>>> =
+        entries.map(|entry| values::text(cx, row, &entry.value)).collect();
+    match key {
+        Some(key) if !values.is_empty() => Some((key, values.into_iter().flatten().collect())),
+        _ => {
+            if !node.entries.iter().any(|entry| entry.value.is_poison()) {
+                cx.report(
+                    Diagnostic::error(
+                        codes::SELECTOR,
+                        "`any` takes a key and the values it may have",
+                    )
+                    .label(node.head, "")
+                    .help("For example: `any tier frontend edge`"),
+                );
+            }
+            None
+        }
+    }
+}
+
+fn words<'a>(cx: &mut Context<'_>, node: &'a Node) -> Vec<&'a str> {
+    let mut words = Vec::new();
+    for entry in &node.entries {
+        match (&entry.key, entry.value.text()) {
+            (None, Some(text)) => words.push(text),
+            (None, None) if entry.value.is_poison() => {}
+            _ => cx.report(
+                Diagnostic::error(
+                    codes::SELECTOR,
+                    format!("`{}` takes keys of labels", node.name.text),
+                )
+                .label(entry.span, "this is something else"),
+            ),
+        }
+    }
+    if node.entries.is_empty() {
+        cx.report(
+            Diagnostic::error(
+                codes::SELECTOR,
+                format!("`{}` takes keys of labels", node.name.text),
+            )
+            .label(node.name.span, "keys belong behind this"),
+        );
+    }
+    words
+}

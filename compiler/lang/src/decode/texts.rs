@@ -1,0 +1,362 @@
+//! Texts with a form of their own: images, paths, addresses, signals.
+
+use std::borrow::Cow;
+
+use tally_graph::schema::{FieldRow, ValueType};
+use tally_graph::{HostAddress, ImageError, ImageRef};
+use tally_source::{Diagnostic, Span, nearest};
+
+use super::object::shown;
+use super::{Context, Typed, object};
+use crate::codes;
+use crate::syntax::{Value, ValueKind};
+use crate::write;
+
+/// A text by the type of its row.
+pub(super) fn typed<'a>(
+    cx: &mut Context<'_>,
+    row: &FieldRow,
+    text: &'a str,
+    span: Span,
+) -> Option<Typed<'a>> {
+    if text.contains('\0') {
+        cx.report(
+            Diagnostic::error(codes::TEXT, "this text holds a character 0, which no system takes")
+                .label(span, ""),
+        );
+        return None;
+    }
+    let ok = match row.value {
+        ValueType::Image => return image(cx, text, span).map(Typed::Image),
+        ValueType::Address => return address(cx, text, span).map(Typed::Address),
+        ValueType::Path => path(cx, row, text, span),
+        ValueType::SpecPath => {
+            !text.is_empty() || {
+                wrong_text(cx, row, text, span);
+                false
+            }
+        }
+        ValueType::Name => object::check_name(cx, text, span),
+        ValueType::Owner => {
+            owner(text) || {
+                wrong_text(cx, row, text, span);
+                false
+            }
+        }
+        ValueType::UrlPath => {
+            text.starts_with('/') && !text.contains(char::is_whitespace) || {
+                url_path(cx, row, text, span);
+                false
+            }
+        }
+        ValueType::LabelKey => super::maps::label_key(cx, text, span),
+        _ => true,
+    };
+    ok.then_some(Typed::Text(Cow::Borrowed(text)))
+}
+
+/// A text that does not have the form its row asks for.
+pub(super) fn wrong_text(cx: &mut Context<'_>, row: &FieldRow, text: &str, span: Span) {
+    let phrase = row.value.phrase();
+    cx.report(
+        Diagnostic::error(codes::TEXT, format!("`{}` takes {phrase}", row.word))
+            .label(span, format!("`{}` is none", shown(text))),
+    );
+}
+
+fn image(cx: &mut Context<'_>, text: &str, span: Span) -> Option<ImageRef> {
+    let error = match ImageRef::parse(text) {
+        Ok(image) => return Some(image),
+        Err(error) => error,
+    };
+    let found = match error {
+        ImageError::Capitals => {
+            // Tags may have capitals: only what stands before them is put right.
+            let split = text.rfind('/').map_or(0, |at| at + 1);
+            let tag = text
+                .get(split..)
+                .and_then(|rest| rest.find([':', '@']))
+                .map_or(text.len(), |at| split + at);
+            let (name, tag) = text.split_at(tag);
+            let meant = write::quoted(&format!("{}{tag}", name.to_lowercase()));
+            Diagnostic::error(codes::IMAGE, "an image name has no capitals").label(span, "").fix(
+                format!("write `{meant}`"),
+                span,
+                meant,
+            )
+        }
+        ImageError::Empty => Diagnostic::error(codes::IMAGE, "an image has a name")
+            .label(span, "this one is empty")
+            .help("For example `\"nginx:1.27\"`."),
+        ImageError::Malformed => {
+            let what = match () {
+                () if text.starts_with("http://")
+                    || text.starts_with("https://")
+                    || text.starts_with("docker://") =>
+                {
+                    "an image name has no `https://`"
+                }
+                () if text.contains(char::is_whitespace) => "an image name has no spaces",
+                () if text.ends_with(':') => "a tag is missing behind the `:`",
+                () if text.contains('@') => "a digest is `@sha256:` and 64 hex digits",
+                () => "this is no image name",
+            };
+            let mut found = Diagnostic::error(codes::IMAGE, what).label(span, "");
+            let stripped =
+                ["https://", "http://", "docker://"].iter().find_map(|p| text.strip_prefix(p));
+            match stripped.filter(|rest| ImageRef::parse(rest).is_ok()) {
+                Some(rest) => found = found.fix(format!("write `\"{rest}\"`"), span, write::quoted(rest)),
+                None => found = found.help("An image is `[REGISTRY/]NAME[:TAG]`, such as `\"nginx:1.27\"` or `\"ghcr.io/acme/web:3\"`."),
+            }
+            found
+        }
+    };
+    cx.report(found);
+    None
+}
+
+fn path(cx: &mut Context<'_>, row: &FieldRow, text: &str, span: Span) -> bool {
+    let dots = text.split('/').any(|part| part == "." || part == "..");
+    if text.starts_with('/') && !dots {
+        return true;
+    }
+    let found = if dots && text.starts_with('/') {
+        Diagnostic::error(codes::PATH, "a path has no `.` or `..` in it").label(span, "")
+    } else {
+        let mut found =
+            Diagnostic::error(codes::PATH, format!("`{}` is a path from the root", row.word))
+                .label(span, "it begins with `/`");
+        if !text.is_empty() && !text.starts_with(['.', '~']) && !text.contains(['\\', ':']) {
+            let meant = write::quoted(&format!("/{text}"));
+            found = found.maybe(format!("write `{meant}`"), span, meant);
+        }
+        found
+    };
+    cx.report(found);
+    false
+}
+
+fn url_path(cx: &mut Context<'_>, row: &FieldRow, text: &str, span: Span) {
+    let mut found =
+        Diagnostic::error(codes::PATH, format!("`{}` takes a path that begins with `/`", row.word))
+            .label(span, "");
+    let rest = text.strip_prefix("http://").or(text.strip_prefix("https://"));
+    match rest.map(|rest| rest.find('/').map_or("/", |at| rest.get(at..).unwrap_or("/"))) {
+        Some(path) => {
+            found = found
+                .help("The probe asks the container itself; the port is a field of its own.")
+                .fix(format!("write `\"{path}\"`"), span, write::quoted(path));
+        }
+        None if !text.is_empty() && !text.contains(char::is_whitespace) => {
+            let meant = write::quoted(&format!("/{text}"));
+            found = found.fix(format!("write `{meant}`"), span, meant);
+        }
+        None => {}
+    }
+    cx.report(found);
+}
+
+fn owner(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 32
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.$".contains(&b))
+    };
+    match text.split_once(':') {
+        Some((user, group)) => part(user) && part(group),
+        None => part(text),
+    }
+}
+
+/// `"0644"`
+pub(super) fn mode<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+    let raw = cx.raw(value.span);
+    let text = value.text().unwrap_or(raw);
+    let octal = (3..=5).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+    let bits =
+        octal.then(|| u32::from_str_radix(text, 8).ok()).flatten().filter(|bits| *bits <= 0o7777);
+    if let (Some(bits), Some(_)) = (bits, value.text()) {
+        return Some(Typed::Mode(bits));
+    }
+    let mut found =
+        Diagnostic::error(codes::TEXT, format!("`{}` is octal text such as `\"0644\"`", row.word))
+            .label(value.span, "");
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    if matches!(value.kind, ValueKind::Number(_)) && (bits.is_some() || digits != text) {
+        let meant = format!("\"{digits:0>4}\"");
+        found = found.fix(format!("write `{meant}`"), value.span, meant);
+    } else {
+        found = found.help(
+            "Three or four digits from 0 to 7: owner, group, others; 4 reads, 2 writes, 1 runs.",
+        );
+    }
+    cx.report(found);
+    None
+}
+
+const SIGNALS: [&str; 31] = [
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGILL",
+    "SIGTRAP",
+    "SIGABRT",
+    "SIGBUS",
+    "SIGFPE",
+    "SIGKILL",
+    "SIGUSR1",
+    "SIGSEGV",
+    "SIGUSR2",
+    "SIGPIPE",
+    "SIGALRM",
+    "SIGTERM",
+    "SIGSTKFLT",
+    "SIGCHLD",
+    "SIGCONT",
+    "SIGSTOP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGVTALRM",
+    "SIGPROF",
+    "SIGWINCH",
+    "SIGIO",
+    "SIGPWR",
+    "SIGSYS",
+];
+
+/// `SIGTERM`
+pub(super) fn signal<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+    let raw = cx.raw(value.span);
+    let text = value.text().unwrap_or(raw);
+    let real_time = text.strip_prefix("SIGRTMIN+").or(text.strip_prefix("SIGRTMAX-"));
+    if real_time.is_some_and(|n| n.parse::<u8>().is_ok_and(|n| n <= 15))
+        || matches!(text, "SIGRTMIN" | "SIGRTMAX")
+    {
+        return Some(Typed::Text(Cow::Owned(text.to_owned())));
+    }
+    if let Some(name) = SIGNALS.iter().find(|name| **name == text) {
+        return Some(Typed::Text(Cow::Borrowed(name)));
+    }
+    let upper = text.to_ascii_uppercase();
+    let full = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+    let by_number =
+        text.parse::<usize>().ok().and_then(|n| SIGNALS.get(n.checked_sub(1)?)).copied();
+    let meant = by_number.or_else(|| nearest(&full, SIGNALS));
+    let mut found =
+        Diagnostic::error(codes::WORD, format!("`{}` is a signal such as `SIGTERM`", row.word))
+            .label(value.span, format!("`{}` is none", shown(text)));
+    if let Some(meant) = meant {
+        found = found.fix(format!("write `{meant}`"), value.span, meant);
+    }
+    cx.report(found);
+    None
+}
+
+fn address(cx: &mut Context<'_>, text: &str, span: Span) -> Option<HostAddress> {
+    if let Some(path) = text.strip_prefix("unix://") {
+        if path.starts_with('/') {
+            return Some(HostAddress::Unix(path.to_owned()));
+        }
+        let found = Diagnostic::error(
+            codes::ADDRESS,
+            "a socket's path begins with `/`, so there are three",
+        )
+        .label(span, "")
+        .fix(
+            format!("write `\"unix:///{path}\"`"),
+            span,
+            write::quoted(&format!("unix:///{path}")),
+        );
+        cx.report(found);
+        return None;
+    }
+    if let Some(name) = text.strip_prefix("sim:") {
+        let ok = object::check_name(cx, name, span);
+        return ok.then(|| HostAddress::Sim(name.to_owned()));
+    }
+    if let Some(rest) = text.strip_prefix("ssh://") {
+        return remote(cx, rest, span, None).then(|| HostAddress::Ssh(text.to_owned()));
+    }
+    if let Some(rest) = text.strip_prefix("tcp://") {
+        return remote(cx, rest, span, Some("2376")).then(|| HostAddress::Tcp(text.to_owned()));
+    }
+    let mut found =
+        Diagnostic::error(codes::ADDRESS, "an address says how to reach the host").label(span, "");
+    let rest = text.strip_prefix("http://").or(text.strip_prefix("https://"));
+    let meant = match rest {
+        Some(rest) => Some(format!("tcp://{rest}")),
+        None if text.starts_with('/') => Some(format!("unix://{text}")),
+        None if text == "local" || text == "localhost" => {
+            Some("unix:///var/run/docker.sock".to_owned())
+        }
+        None if is_host(text) => Some(format!("ssh://{text}")),
+        None => None,
+    };
+    if let Some(meant) = meant {
+        found = found.fix(format!("write `\"{meant}\"`"), span, write::quoted(&meant));
+    }
+    found = found.help("`unix:///PATH`, `ssh://[USER@]HOST[:PORT]`, `tcp://HOST:PORT`, or `sim:NAME` for a simulated one.");
+    cx.report(found);
+    None
+}
+
+/// `[user@]host[:port]`
+fn is_host(text: &str) -> bool {
+    let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
+    !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
+}
+
+fn remote(cx: &mut Context<'_>, rest: &str, span: Span, needs_port: Option<&str>) -> bool {
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let port =
+        host.rsplit_once(':').filter(|(before, _)| !before.contains(':') || before.ends_with(']'));
+    let port_ok = port.is_none_or(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0));
+    let bare = port.map_or(host, |(host, _)| host);
+    if !is_host(rest) || bare.is_empty() || !port_ok {
+        cx.report(
+            Diagnostic::error(codes::ADDRESS, "this names no host")
+                .label(span, "")
+                .help("`ssh://[USER@]HOST[:PORT]` or `tcp://HOST:PORT`; what follows is not read."),
+        );
+        return false;
+    }
+    if let (Some(usual), None) = (needs_port, port) {
+        cx.report(Diagnostic::error(codes::ADDRESS, "`tcp://` needs a port").label(span, "").fix(
+            format!("write `\"tcp://{rest}:{usual}\"`"),
+            span,
+            write::quoted(&format!("tcp://{rest}:{usual}")),
+        ));
+        return false;
+    }
+    if let Some((user, _)) = rest.rsplit_once('@')
+        && user.contains(':')
+    {
+        cx.report(
+            Diagnostic::error(codes::ADDRESS, "an address holds no password")
+                .label(span, "")
+                .help("`ssh` asks its agent and its own configuration."),
+        );
+        return false;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_are_users_or_users_and_groups() {
+        for text in ["app", "1000", "1000:1000", "app:www-data", "_x.y"] {
+            assert!(owner(text), "{text}");
+        }
+        for text in ["", ":", "a:", "a b", "a:b:c", "a/b"] {
+            assert!(!owner(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Words that the schema does not have in a place: of a later version, of another tool, of another
+//! kind, or misspelt.
+
+use tally_graph::schema::{self, FieldRow, Form, KindRow, Step};
+use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
+
+use super::foreign::{self, Answer};
+use super::object::shown;
+use super::{Context, Object};
+use crate::codes;
+use crate::syntax::{Entry, Node, Text};
+
+/// Words that steer what compiles; they may stand in any block of a later version.
+const CONTROL: [&str; 5] = ["when", "for-each", "insert", "remove", "assert"];
+
+/// A child that is no field of the kind.
+pub(crate) fn unknown_child(cx: &mut Context<'_>, kind: &'static KindRow, node: &Node) {
+    let word = &*node.name.text;
+    let span = node.name.span;
+    if word == "-" {
+        cx.report(
+            Diagnostic::error(codes::FORM, "KDL has no dashes for lists")
+                .label(span, "leave this out")
+                .help("Things of one kind follow each other, each with its own word: `container a …`, `container b …`."),
+        );
+        return;
+    }
+    if common(cx, kind, word, span) {
+        return;
+    }
+    if word.contains('.') && !word.starts_with('.') {
+        cx.report(
+            Diagnostic::error(
+                codes::LATER_CALL,
+                format!("components such as `{}` are not in this version yet", shown(word)),
+            )
+            .label(span, "")
+            .help("Write out the pods and services that it would stand for."),
+        );
+        return;
+    }
+    let found = unknown_word(kind, word, span, Some(node)).unwrap_or_else(|| {
+        let headline = match kind.key {
+            "spec" => format!("no kind `{}`", shown(word)),
+            _ => format!("no `{}` in {}", shown(word), kind.article),
+        };
+        suggest(Diagnostic::error(codes::UNKNOWN, headline), kind, word, span)
+    });
+    cx.report(found);
+}
+
+/// A property that is no field of the kind.
+pub(super) fn unknown_property(
+    cx: &mut Context<'_>,
+    kind: &'static KindRow,
+    key: &Text,
+    entry: &Entry,
+) {
+    let word = &*key.text;
+    if common(cx, kind, word, key.span) {
+        return;
+    }
+    let found = unknown_word(kind, word, key.span, None).unwrap_or_else(|| {
+        let headline = format!("{} has no `{}`", kind.article, shown(word));
+        suggest(Diagnostic::error(codes::UNKNOWN, headline), kind, word, key.span)
+    });
+    // What a known word with a wrong form is, a suggestion cannot say in a property.
+    let _ = entry;
+    cx.report(found);
+}
+
+/// Words of a later version. Says whether it was one.
+fn common(cx: &mut Context<'_>, kind: &'static KindRow, word: &str, span: Span) -> bool {
+    if let Some(row) = kind.field(word).filter(|row| row.step == Step::Language) {
+        let code = if kind.key == "spec" { codes::LATER_KIND } else { codes::LATER_FIELD };
+        cx.report(
+            Diagnostic::error(code, format!("`{word}` is not in this version yet"))
+                .label(span, "")
+                .help(later_help(kind, row)),
+        );
+        return true;
+    }
+    let at_top = schema::field("spec", word).filter(|row| row.step == Step::Language);
+    if CONTROL.contains(&word) || at_top.is_some() && foreign::answer(kind, word).is_none() {
+        later(cx, word, span);
+        return true;
+    }
+    false
+}
+
+fn later_help(kind: &KindRow, row: &FieldRow) -> String {
+    match (kind.key, row.word) {
+        ("spec", "job") => "Until then a pod with `restart never` runs once.".to_owned(),
+        ("spec", "secret") => "Until then a file of the host comes in by a pod's `volume NAME host-path=\"…\"`.".to_owned(),
+        ("spec", "let") => "Write the value where it is used.".to_owned(),
+        ("container", "env-file") => "Write the variables into `env`.".to_owned(),
+        ("container", "depends-on") => "A pod waits by its own `depends-on`; inside a pod, an `init` runs before the containers.".to_owned(),
+        ("use", "as") => "A `use` without `as` takes in more of the same spec.".to_owned(),
+        _ => format!("It is for this: {}", lower_first(row.doc)),
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// Reports a control word, or a kind of a later version, in any place.
+pub(super) fn later(cx: &mut Context<'_>, word: &str, span: Span) {
+    let row = schema::field("spec", word);
+    let help =
+        row.map_or_else(String::new, |row| format!("It is for this: {}", lower_first(row.doc)));
+    cx.report(
+        Diagnostic::error(codes::LATER_KIND, format!("`{word}` is not in this version yet"))
+            .label(span, "")
+            .help(help),
+    );
+}
+
+/// What is known of a word that is no field of the kind.
+fn unknown_word(
+    kind: &'static KindRow,
+    word: &str,
+    span: Span,
+    node: Option<&Node>,
+) -> Option<Diagnostic> {
+    let kebab = foreign::kebab(word);
+    match foreign::answer(kind, &kebab) {
+        Some(Answer::Renamed(ours)) => return Some(renamed(kind, word, ours, span, node)),
+        Some(Answer::Says(code, headline, help)) => {
+            let mut found = Diagnostic::error(code, headline).label(span, "");
+            if !help.is_empty() {
+                found = found.help(help);
+            }
+            return Some(found);
+        }
+        None => {}
+    }
+    if kebab != word && kind.field(&kebab).is_some_and(|row| row.step != Step::Language) {
+        let ours = kind.field(&kebab)?.word;
+        return Some(renamed(kind, word, ours, span, node));
+    }
+    if kind.key == "controller" && word == "pod" {
+        return Some(pod_in_controller(kind, span, node));
+    }
+    misplaced(kind, word, span)
+}
+
+fn renamed(
+    kind: &KindRow,
+    word: &str,
+    ours: &'static str,
+    span: Span,
+    node: Option<&Node>,
+) -> Diagnostic {
+    let headline = match kind.key {
+        "spec" => format!("`{}` is called `{ours}`", shown(word)),
+        _ => format!("in {} the field is called `{ours}`", kind.article),
+    };
+    let found = Diagnostic::error(codes::OTHER_NAME, headline).label(span, "");
+    let row = kind.field(ours);
+    let list = row.is_some_and(|row| matches!(row.form, Form::Child(_)));
+    let has_block = node.is_some_and(|node| node.block.is_some());
+    let property = node.is_none() && row.is_some_and(|row| row.form != Form::Scalar);
+    match (list && has_block || property, row) {
+        (true, Some(row)) => found
+            .help(format!("For example: `{}`", row.example.split(';').next().unwrap_or_default())),
+        _ => found.fix(format!("write `{ours}`"), span, ours),
+    }
+}
+
+/// `controller web { pod { … } }`
+fn pod_in_controller(kind: &KindRow, span: Span, node: Option<&Node>) -> Diagnostic {
+    let found = Diagnostic::error(codes::MISPLACED, "a controller is the pod: leave out `pod { }`")
+        .label(span, "");
+    let block = node.and_then(|node| node.block.as_ref().map(|block| (node, block)));
+    let Some((node, block)) = block else {
+        return found.help(format!("What {} runs stands in it directly.", kind.article));
+    };
+    let (open, close) = (block.span.start, block.span.end);
+    let first = block.nodes.first().map_or(open + 1, |inner| inner.span.start);
+    let last = block.nodes.last().map_or(first, |inner| inner.span.end);
+    let changes = vec![
+        TextChange { span: Span { end: first, ..node.span }, text: String::new() },
+        TextChange {
+            span: Span { start: last.max(first), end: close, ..block.span },
+            text: String::new(),
+        },
+    ];
+    found.edit(Edit { title: "leave out `pod {` and its `}`".into(), certain: true, changes })
+}
+
+/// A word that is a field of another kind.
+fn misplaced(kind: &'static KindRow, word: &str, span: Span) -> Option<Diagnostic> {
+    let has = |other: &&&'static KindRow| {
+        other
+            .field(word)
+            .is_some_and(|row| row.step != Step::Language && row.form != Form::Argument)
+    };
+    let kinds: Vec<&'static KindRow> = schema::kinds().collect();
+    // What stands in this kind comes first, then what stands around it.
+    let inner = kind.fields.iter().filter_map(|row| match row.form {
+        Form::Block(key) | Form::Child(key) => schema::kind(key),
+        _ => None,
+    });
+    let inner: Vec<&'static KindRow> = inner.collect();
+    let owner = inner
+        .iter()
+        .find(has)
+        .or_else(|| kinds.iter().filter(|other| other.key != kind.key).find(has))?;
+    // A near miss of a field of this kind is more likely than a field of a far one.
+    let far = !inner.iter().any(|other| other.key == owner.key)
+        && owner.key != kind.within
+        && owner.key != "spec";
+    if far && near(kind, word).is_some() {
+        return None;
+    }
+    let subject =
+        if kind.key == "spec" { "the top of a spec".to_owned() } else { kind.article.to_owned() };
+    let headline = match (kind.key, owner.key) {
+        ("pod" | "controller", "container") => {
+            format!("{} has no `{word}`; its containers have", kind.article)
+        }
+        ("pod", "controller") => format!("a pod has no `{word}`; a controller has"),
+        ("spec", "cluster") => format!("`{word}` stands in the block of the cluster"),
+        ("spec", _) => format!("`{word}` stands in {}, not at the top", owner.article),
+        (_, "spec") => format!("`{word}` stands at the top of the spec, not in {subject}"),
+        _ => format!("`{word}` stands in {}, not in {subject}", owner.article),
+    };
+    let row = owner.field(word)?;
+    let example = row.example.split(';').next().unwrap_or_default();
+    let shown_as = match owner.key {
+        "spec" => format!("At the top: `{example}`"),
+        _ => format!("For example: `{} {{ {example} }}`", owner.word),
+    };
+    Some(Diagnostic::error(codes::MISPLACED, headline).label(span, "").help(shown_as))
+}
+
+/// Words a kind has, as far as this version goes.
+fn words(kind: &'static KindRow) -> impl Iterator<Item = &'static str> {
+    let rows =
+        kind.fields.iter().filter(|row| row.step != Step::Language && row.form != Form::Argument);
+    rows.map(|row| row.word)
+}
+
+fn near(kind: &'static KindRow, word: &str) -> Option<&'static str> {
+    nearest(&foreign::kebab(word), words(kind))
+}
+
+fn suggest(found: Diagnostic, kind: &'static KindRow, word: &str, span: Span) -> Diagnostic {
+    let found = found.label(span, "");
+    match near(kind, word) {
+        Some(meant) => found.fix(format!("write `{meant}`"), span, meant),
+        None => {
+            let all: Vec<&str> = words(kind).collect();
+            let verb = if kind.key == "spec" { "At the top stand" } else { "It has" };
+            found.help(format!("{verb} {}.", super::values::listed(&all).replace(" or ", " and ")))
+        }
+    }
+}
+
+/// A value that belongs behind the word, written as a field.
+pub(super) fn argument_as_field(
+    cx: &mut Context<'_>,
+    kind: &KindRow,
+    row: &FieldRow,
+    span: Span,
+    word: Span,
+) {
+    let _ = word;
+    cx.report(
+        Diagnostic::error(
+            codes::FORM,
+            format!(
+                "the {} of {} stands behind its word, without `{}`",
+                row.word, kind.article, row.word
+            ),
+        )
+        .label(span, "")
+        .help(format!("For example: `{}`", row.example)),
+    );
+}
+
+/// Whether a word in a pod or a controller is one of its containers'.
+pub(super) fn belongs_to_container(kind: &KindRow, word: &str) -> bool {
+    matches!(kind.key, "pod" | "controller")
+        && schema::field("container", word).is_some_and(|row| row.step != Step::Language)
+}
+
+/// `pod web image="nginx:1.27"`
+pub(super) fn container_fields(
+    cx: &mut Context<'_>,
+    object: &Object<'_>,
+    fields: &[(&Text, &Entry)],
+) {
+    let Some((key, first)) = fields.first() else { return };
+    let kind = object.kind;
+    let mut found = Diagnostic::error(
+        codes::MISPLACED,
+        format!("{} has no `{}`; its containers have", kind.article, key.text),
+    )
+    .label(first.span, "");
+    for (_, entry) in fields.iter().skip(1) {
+        found = found.label(entry.span, "and this");
+    }
+    let head = format!("{} {}", kind.word, object.name);
+    let own = object
+        .node
+        .properties()
+        .filter(|(_, entry)| !fields.iter().any(|(_, f)| f.span == entry.span));
+    let own: String = own.map(|(_, entry)| format!(" {}", cx.raw(entry.span))).collect();
+    let theirs: String =
+        fields.iter().map(|(_, entry)| format!(" {}", cx.raw(entry.span))).collect();
+    if object.node.block.is_none() && !object.name.is_empty() && head.len() + theirs.len() < 120 {
+        let whole = Span { start: object.node.name.span.start, ..object.node.head };
+        let meant = format!("{head}{own} {{ container {}{theirs} }}", object.name);
+        found = found.fix(format!("write `{meant}`"), whole, meant);
+    } else {
+        found = found.help(format!("In the block: `container {}{theirs}`", object.name));
+    }
+    cx.report(found);
+}
+
+/// `pod web { image "nginx:1.27"; env A=1 }`
+pub(super) fn container_nodes(cx: &mut Context<'_>, object: &Object<'_>, nodes: &[&Node]) {
+    let Some(first) = nodes.first() else { return };
+    let kind = object.kind;
+    let mut found = Diagnostic::error(
+        codes::MISPLACED,
+        format!("{} has no `{}`; its containers have", kind.article, first.name.text),
+    )
+    .label(first.name.span, "this stands in a container");
+    for node in nodes.iter().skip(1) {
+        found = found.label(node.name.span, "and this");
+    }
+    cx.report(found.help(format!(
+        "Put it into `container {} {{ … }}`.",
+        if object.name.is_empty() { "NAME" } else { object.name }
+    )));
+}

@@ -1,0 +1,277 @@
+//! One value by the type its row gives it.
+
+use std::borrow::Cow;
+
+use tally_graph::schema::{FieldRow, ValueType};
+use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
+
+use super::object::shown;
+use super::{Context, Typed, numbers, texts};
+use crate::codes;
+use crate::syntax::{Value, ValueKind};
+
+/// The value of a field; `None` when it is wrong, and reported (or was before).
+pub(super) fn typed<'a>(
+    cx: &mut Context<'_>,
+    row: &'static FieldRow,
+    value: &'a Value,
+) -> Option<Typed<'a>> {
+    match &value.kind {
+        ValueKind::Poison => return None,
+        ValueKind::Null => {
+            cx.report(
+                Diagnostic::error(codes::TYPE, format!("`{}` cannot be `#null`", row.word))
+                    .label(value.span, "")
+                    .help("To say nothing, leave the field out; an empty text is `\"\"`."),
+            );
+            return None;
+        }
+        ValueKind::Text(text, _) if text.contains("${") => {
+            let text = unescaped(cx, text, value.span)?;
+            return match row.value {
+                ValueType::Text | ValueType::Word => Some(Typed::Text(text)),
+                _ => {
+                    texts::wrong_text(cx, row, &text, value.span);
+                    None
+                }
+            };
+        }
+        _ => {}
+    }
+    match row.value {
+        ValueType::Text => text(cx, row, value).map(Typed::Text),
+        ValueType::Bool => boolean(cx, row, value),
+        ValueType::Enum(words) => one_of(cx, row, words, value),
+        ValueType::Int(least, most) => numbers::whole(cx, row, value, least, most).map(Typed::Int),
+        ValueType::Replicas => numbers::replicas(cx, row, value),
+        ValueType::Amount => numbers::amount(cx, row, value),
+        ValueType::Port => numbers::port(cx, row, value).map(Typed::Port),
+        ValueType::PortRef => numbers::port_ref(cx, row, value),
+        ValueType::Publish => numbers::publish(cx, row, value),
+        ValueType::Bytes => numbers::bytes(cx, row, value),
+        ValueType::Duration => numbers::duration(cx, row, value),
+        ValueType::Cpu => numbers::cpu(cx, row, value),
+        ValueType::Limit => numbers::limit(cx, row, value),
+        ValueType::Mode => texts::mode(cx, row, value),
+        ValueType::Signal => texts::signal(cx, row, value),
+        _ => {
+            let text = only_text(cx, row, value)?;
+            texts::typed(cx, row, text, value.span)
+        }
+    }
+}
+
+/// Text where numbers and booleans count by their characters.
+pub(super) fn text<'a>(
+    cx: &mut Context<'_>,
+    row: &FieldRow,
+    value: &'a Value,
+) -> Option<Cow<'a, str>> {
+    match &value.kind {
+        ValueKind::Text(text, _) if text.contains("${") => unescaped(cx, text, value.span),
+        ValueKind::Text(text, _) => Some(Cow::Borrowed(text)),
+        ValueKind::Number(raw) => Some(Cow::Borrowed(raw)),
+        ValueKind::Bool(true) => Some(Cow::Borrowed("true")),
+        ValueKind::Bool(false) => Some(Cow::Borrowed("false")),
+        ValueKind::Poison => None,
+        ValueKind::Null | ValueKind::NotFinite => {
+            let raw = cx.raw(value.span);
+            cx.report(
+                Diagnostic::error(
+                    codes::TYPE,
+                    format!("`{}` takes text, and `{raw}` is none", row.word),
+                )
+                .label(value.span, "")
+                .help("An empty text is `\"\"`.")
+                .maybe(
+                    format!("write `\"{}\"`", raw.trim_start_matches('#')),
+                    value.span,
+                    format!("\"{}\"", raw.trim_start_matches('#')),
+                ),
+            );
+            None
+        }
+    }
+}
+
+/// Text and only text; a number is one with quotes missing.
+pub(super) fn only_text<'a>(
+    cx: &mut Context<'_>,
+    row: &FieldRow,
+    value: &'a Value,
+) -> Option<&'a str> {
+    match &value.kind {
+        ValueKind::Text(text, _) => Some(text),
+        ValueKind::Poison => None,
+        _ => {
+            let raw = cx.raw(value.span);
+            let kind =
+                if matches!(value.kind, ValueKind::Number(_)) { "a number" } else { "a keyword" };
+            let text = raw.trim_start_matches('#');
+            cx.report(
+                Diagnostic::error(
+                    codes::TYPE,
+                    format!("`{}` takes text, and `{raw}` is {kind}", row.word),
+                )
+                .label(value.span, "")
+                .fix(
+                    format!("write `\"{text}\"`"),
+                    value.span,
+                    format!("\"{text}\""),
+                ),
+            );
+            None
+        }
+    }
+}
+
+/// `$${` means `${`; any other `${` belongs to a later version.
+fn unescaped<'a>(cx: &mut Context<'_>, text: &'a str, span: Span) -> Option<Cow<'a, str>> {
+    if text.replace("$${", "").contains("${") {
+        interpolation(cx, text, span);
+        return None;
+    }
+    Some(Cow::Owned(text.replace("$${", "${")))
+}
+
+/// Reports `${…}` in a text.
+pub(super) fn interpolation(cx: &mut Context<'_>, text: &str, span: Span) {
+    let raw = cx.raw(span);
+    let mut places = Vec::new();
+    let mut from = 0;
+    while let Some(at) = raw.get(from..).and_then(|rest| rest.find("${")) {
+        let place = from + at;
+        match place > 0 && raw.as_bytes().get(place - 1) == Some(&b'$') {
+            true => {}
+            false => places.push(place),
+        }
+        from = place + 2;
+    }
+    let first = places.first().copied().unwrap_or(0);
+    let body = raw.get(first..).unwrap_or(text);
+    let end = body.find('}').map_or(body.len(), |end| end + 1);
+    let expression = body.get(..end).unwrap_or(body);
+    let inner = expression.trim_start_matches("${").trim_end_matches('}');
+    let shell = inner.contains(":-")
+        || inner.contains(":+")
+        || inner.contains(":?")
+        || (!inner.is_empty()
+            && inner.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'));
+    let headline = match shell {
+        true => format!("`{}` is shell; the compiler has no environment", shown(expression)),
+        false => format!("`{}` is not in this version yet", shown(expression)),
+    };
+    let start = span.start as usize + first;
+    let label = match places.is_empty() {
+        true => span,
+        false => Span::new(span.file, start, start + end),
+    };
+    let mut found = Diagnostic::error(codes::LATER_TEXT, headline).label(label, "").help(match shell {
+        true => "Write the value itself. A program that is to see these characters gets them by `$${`.",
+        false => "Named values and expressions come with a later version of the language. Write the value itself; a `${` that is meant as it stands is written `$${`.",
+    });
+    if !places.is_empty() {
+        let changes = places.iter().map(|place| {
+            let at = span.start as usize + place;
+            TextChange { span: Span::new(span.file, at, at), text: "$".into() }
+        });
+        let title = format!(
+            "write `{}` to hand it on as it is",
+            shown(&raw.replace("$${", "${").replace("${", "$${"))
+        );
+        found = found.edit(Edit { title, certain: false, changes: changes.collect() });
+    }
+    cx.report(found);
+}
+
+fn boolean<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+    if let ValueKind::Bool(value) = value.kind {
+        return Some(Typed::Bool(value));
+    }
+    let raw = cx.raw(value.span);
+    let text = value.text().unwrap_or(raw);
+    let meant = match text.to_ascii_lowercase().as_str() {
+        "yes" | "true" | "on" | "y" | "1" | "ro" => Some("#true"),
+        "no" | "false" | "off" | "n" | "0" | "rw" => Some("#false"),
+        _ => None,
+    };
+    let headline = match value.text() {
+        Some(text) => {
+            format!("`{}` is a word; a yes-or-no field takes `#true` or `#false`", shown(text))
+        }
+        None => {
+            format!("`{}` is a number; a yes-or-no field takes `#true` or `#false`", shown(raw))
+        }
+    };
+    let mut found = Diagnostic::error(codes::YES_NO, headline).label(value.span, "");
+    if let Some(meant) = meant {
+        found = found.fix(format!("write `{}={meant}`", row.word), value.span, meant);
+    }
+    cx.report(found);
+    None
+}
+
+/// What other tools and habits say for a word of ours.
+const OTHER_WORDS: [(&str, &str, &str); 15] = [
+    ("restart", "unless-stopped", "always"),
+    ("restart", "no", "never"),
+    ("restart", "none", "never"),
+    ("restart", "any", "always"),
+    ("restart", "onfailure", "on-failure"),
+    ("pull", "ifnotpresent", "missing"),
+    ("pull", "if-not-present", "missing"),
+    ("pull", "if_not_present", "missing"),
+    ("pull", "true", "always"),
+    ("until", "service-started", "started"),
+    ("until", "service_started", "started"),
+    ("until", "service_healthy", "ready"),
+    ("until", "healthy", "ready"),
+    ("until", "service_completed_successfully", "completed"),
+    ("until", "done", "completed"),
+];
+
+fn one_of<'a>(
+    cx: &mut Context<'_>,
+    row: &FieldRow,
+    words: &'static [&'static str],
+    value: &Value,
+) -> Option<Typed<'a>> {
+    let raw = cx.raw(value.span);
+    let text = value.text().unwrap_or(raw);
+    if value.text().is_some()
+        && let Some(word) = words.iter().find(|word| **word == text)
+    {
+        return Some(Typed::Text(Cow::Borrowed(word)));
+    }
+    let lower = text.trim_start_matches('#').to_ascii_lowercase();
+    let other = OTHER_WORDS.iter().find(|(field, other, _)| *field == row.word && *other == lower);
+    let meant = other
+        .map(|(_, _, ours)| *ours)
+        .or_else(|| nearest(&lower.replace('_', "-"), words.iter().copied()));
+    let all = listed(words);
+    let subject = match row.word {
+        "kind" => "what is waited for".to_owned(),
+        word => format!("`{word}`"),
+    };
+    let mut found = Diagnostic::error(codes::WORD, format!("{subject} is {all}"))
+        .label(value.span, format!("`{}` is none of them", shown(text)));
+    if let Some(meant) = meant {
+        let context = if row.word == "kind" { "" } else { row.word };
+        found = found.fix(
+            format!("write `{}`", format!("{context} {meant}").trim()),
+            value.span,
+            meant,
+        );
+    }
+    cx.report(found);
+    None
+}
+
+/// `a`, `b` or `c`
+pub(super) fn listed(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}

@@ -1,0 +1,141 @@
+//! Files of a container: their content goes into the graph, by its hash.
+
+use std::collections::BTreeMap;
+
+use tally_graph::{FileContent, FileSpec, schema};
+use tally_source::{Diagnostic, Span};
+
+use super::Lowering;
+use super::container::{once, trimmed};
+use crate::codes;
+use crate::decode::{Object, Typed};
+use crate::loader::LoadError;
+use crate::resolve::resolve_path;
+
+/// One file is at most this large: it is sent whole, and kept in the graph.
+const MOST_BYTES: usize = 1 << 20;
+/// All files of a spec together.
+const MOST_BYTES_TOGETHER: usize = 64 << 20;
+
+/// The files of a container, by path.
+pub(super) fn files(
+    low: &mut Lowering<'_, '_>,
+    object: &Object<'_>,
+    paths: &mut BTreeMap<String, Span>,
+) -> BTreeMap<String, FileSpec> {
+    let mut files = BTreeMap::new();
+    for file in object.objects("file") {
+        let content = content(low, file).unwrap_or_default();
+        let Some(path) = file.text("path") else { continue };
+        let path = trimmed(path);
+        let span = file.get("path").map_or(file.title_span, |field| field.value_span);
+        if !once(&mut low.cx, paths, &path, span) {
+            continue;
+        }
+        let mode = match file.value("mode") {
+            Some(Typed::Mode(mode)) => *mode,
+            _ => u32::from_str_radix(schema::default_of("file", "mode").unwrap_or_default(), 8)
+                .unwrap_or(0o644),
+        };
+        let owner = file
+            .text("owner")
+            .or(schema::default_of("file", "owner"))
+            .unwrap_or_default()
+            .to_owned();
+        let on_change = file.text("on-change").map(str::to_owned);
+        files.insert(path, FileSpec { content, mode, owner, on_change });
+    }
+    files
+}
+
+/// Keeps a file's content; gives its hash.
+fn content(low: &mut Lowering<'_, '_>, file: &Object<'_>) -> Option<String> {
+    match (file.get("from"), file.get("text")) {
+        (Some(from), Some(text)) => {
+            low.cx.report(
+                Diagnostic::error(
+                    codes::CONTRADICTION,
+                    "a file's content is `from` a file or `text`, not both",
+                )
+                .label(text.span, "this is one")
+                .label(from.span, "and this is another"),
+            );
+            None
+        }
+        (None, None) => {
+            if !file.bad {
+                low.cx.report(
+                    Diagnostic::error(codes::MISSING_FIELD, "this file has no content")
+                        .label(file.node.head, "`from` or `text` is missing")
+                        .help("For example: `file \"/etc/app.conf\" from=\"app.conf\"`; an empty file has `text=\"\"`."),
+                );
+            }
+            None
+        }
+        (None, Some(_)) => {
+            let text = file.text("text")?;
+            keep(low, text.as_bytes().to_vec(), file.get("text")?.value_span)
+        }
+        (Some(field), None) => {
+            let text = file.text("from")?.to_owned();
+            let span = field.value_span;
+            let path = resolve_path(low.cx.sources, &text, span, &mut low.cx.out)?;
+            if let Some(known) = low.read.get(&path).filter(|known| known.is_some()) {
+                return known.clone();
+            }
+            let hash = match low.loader.read(&path) {
+                Ok(bytes) => keep(low, bytes, span),
+                Err(error) => {
+                    unreadable(low, &error, &path, &text, span);
+                    None
+                }
+            };
+            low.read.insert(path, hash.clone());
+            hash
+        }
+    }
+}
+
+fn unreadable(
+    low: &mut Lowering<'_, '_>,
+    error: &LoadError,
+    path: &str,
+    written: &str,
+    span: Span,
+) {
+    // People write the place in the container, or one seen from the first file.
+    let found = crate::resolve::unreadable_file(error, path, span, written);
+    low.cx.report(found);
+}
+
+fn keep(low: &mut Lowering<'_, '_>, bytes: Vec<u8>, span: Span) -> Option<String> {
+    let size = bytes.len();
+    if size > MOST_BYTES {
+        low.cx.report(
+            Diagnostic::error(codes::CONTENTS, "a file of a container is at most 1MiB")
+                .label(span, format!("this one has {} bytes", size))
+                .help("What is larger belongs into the image, or into a volume."),
+        );
+        return None;
+    }
+    let content = FileContent(bytes);
+    let hash = content.hash();
+    if !low.contents.contains_key(&hash) {
+        low.content_bytes += size;
+        if low.content_bytes > MOST_BYTES_TOGETHER {
+            // Said once: every further file would say the same.
+            if low.content_bytes - size <= MOST_BYTES_TOGETHER {
+                low.cx.report(
+                    Diagnostic::error(
+                        codes::CONTENTS,
+                        "the files of a spec are at most 64MiB together",
+                    )
+                    .label(span, "with this one they are more"),
+                );
+            }
+            return None;
+        }
+        low.contents.insert(hash.clone(), content);
+    }
+    Some(hash)
+}

@@ -1,0 +1,44 @@
+//! Where each value came from.
+
+use tally_graph::schema::{FieldRow, KindRow};
+use tally_graph::{FieldPath, Provenance};
+use tally_source::{Origin, OriginArena, OriginKind, Span};
+
+/// Notes origins of the fields of one node of the graph.
+pub(super) struct Notes<'o> {
+    pub origins: &'o mut OriginArena,
+    pub provenance: Provenance,
+}
+
+impl<'o> Notes<'o> {
+    pub fn new(origins: &'o mut OriginArena) -> Self {
+        Self { origins, provenance: Provenance::default() }
+    }
+
+    /// A value written at the span.
+    pub fn written(&mut self, path: &[&str], span: Span) {
+        let origin = self.origins.written(span);
+        self.provenance.set(FieldPath::new(path.iter().copied()), origin);
+    }
+
+    /// The default of a row, for the node at the span.
+    pub fn default(&mut self, path: &[&str], kind: &KindRow, row: &FieldRow, span: Span) {
+        let name = format!("{}.{}", kind.key, row.word);
+        let origin =
+            self.origins.add(Origin { kind: OriginKind::Default(name), span, parent: None });
+        self.provenance.set(FieldPath::new(path.iter().copied()), origin);
+    }
+
+    /// Written, or the default of the schema where there is one.
+    pub fn field(&mut self, path: &[&str], object: &crate::decode::Object<'_>, word: &str) {
+        match object.get(word) {
+            Some(field) => self.written(path, field.span),
+            None => {
+                let row = object.kind.field(word).filter(|row| row.default.is_some());
+                if let Some(row) = row {
+                    self.default(path, object.kind, row, object.title_span);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Selectors, and what they match.
+
+use std::collections::BTreeMap;
+
+use tally_graph::Selector;
+
+use super::Lowered;
+use crate::decode::{Context, SelectorDraft};
+
+/// The selector without the places of its parts.
+pub(super) fn lower(_cx: &mut Context<'_>, draft: &SelectorDraft<'_>) -> Selector {
+    let text = |pair: &crate::decode::Pair<'_>| pair.text.as_deref().unwrap_or_default().to_owned();
+    Selector {
+        all: draft.all.iter().map(|pair| (pair.key.to_owned(), text(pair))).collect(),
+        not: draft.not.iter().map(|pair| (pair.key.to_owned(), text(pair))).collect(),
+        any: draft
+            .any
+            .iter()
+            .map(|(key, values)| {
+                ((*key).to_owned(), values.iter().map(ToString::to_string).collect())
+            })
+            .collect(),
+        has: draft.has.iter().map(ToString::to_string).collect(),
+        lacks: draft.lacks.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The labels of all workloads, found by pair: a spec with thousands of services is matched without
+/// asking every pod for every service.
+pub(crate) struct Selectable {
+    pub labels: Vec<BTreeMap<String, String>>,
+    by_pair: BTreeMap<String, BTreeMap<String, Vec<usize>>>,
+    /// Some labels are wrong, so nothing may be said not to match.
+    pub bad: bool,
+}
+
+impl Selectable {
+    pub fn new(workloads: &[Lowered], cluster: &str) -> Self {
+        let labels: Vec<_> =
+            workloads.iter().map(|lowered| lowered.workload.selectable_labels(cluster)).collect();
+        let mut by_pair: BTreeMap<String, BTreeMap<String, Vec<usize>>> = BTreeMap::new();
+        for (i, labels) in labels.iter().enumerate() {
+            for (key, value) in labels {
+                by_pair.entry(key.clone()).or_default().entry(value.clone()).or_default().push(i);
+            }
+        }
+        Self { labels, by_pair, bad: workloads.iter().any(|lowered| lowered.facts.labels_bad) }
+    }
+
+    fn with(&self, key: &str, value: &str) -> &[usize] {
+        self.by_pair
+            .get(key)
+            .and_then(|values| values.get(value))
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+
+    /// The workloads that a selector matches.
+    pub fn matches(&self, selector: &Selector) -> Vec<usize> {
+        let fits = |at: &usize| self.labels.get(*at).is_some_and(|labels| selector.matches(labels));
+        let fewest = selector
+            .all
+            .iter()
+            .map(|(key, value)| self.with(key, value))
+            .min_by_key(|found| found.len());
+        match fewest {
+            Some(found) => found.iter().copied().filter(fits).collect(),
+            None => (0..self.labels.len()).filter(fits).collect(),
+        }
+    }
+
+    /// All values of a label among the workloads of `among`.
+    pub fn values_of(&self, key: &str, among: &[usize]) -> Vec<&str> {
+        let labels = among.iter().filter_map(|at| self.labels.get(*at));
+        let mut values: Vec<&str> =
+            labels.filter_map(|labels| labels.get(key)).map(String::as_str).collect();
+        values.sort_unstable();
+        values.dedup();
+        values
+    }
+}

@@ -1,0 +1,394 @@
+//! Pods and controllers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tally_graph::{
+    Address, Amount, Dependency, Kind, Place, PodVolume, PodVolumeSource, Protocol, Replicas,
+    Restart, Until, Update, Workload, WorkloadKind,
+};
+use tally_source::{Diagnostic, Span};
+
+use super::origins::Notes;
+use super::{Lowered, Lowering, cluster, container, selectors};
+use crate::codes;
+use crate::decode::{Context, Data, Object, Typed};
+use crate::resolve::{Names, clash, not_found};
+
+/// What checks must know of a workload beside the workload itself.
+#[derive(Default)]
+pub(crate) struct Facts {
+    /// Ports by name, of all containers.
+    pub ports: BTreeMap<String, PortFact>,
+    /// Something about ports is wrong, so none may be called missing.
+    pub ports_bad: bool,
+    /// Something about labels is wrong.
+    pub labels_bad: bool,
+    /// Named volumes it mounts.
+    pub volumes: BTreeSet<String>,
+    /// Where it mounts them first.
+    pub volume_spans: BTreeMap<String, Span>,
+    /// `replicas` in the text.
+    pub replicas_span: Option<Span>,
+    /// `place { require … }` and `spread` in the text.
+    pub require_span: Option<Span>,
+    pub spread_span: Option<Span>,
+}
+
+/// A port of a container.
+pub(crate) struct PortFact {
+    pub number: u16,
+    pub protocol: Protocol,
+    pub publish: Option<tally_graph::Publish>,
+    pub publish_span: Span,
+    pub span: Span,
+}
+
+/// A pod or a controller.
+pub(super) fn workload(
+    low: &mut Lowering<'_, '_>,
+    names: &Names<'_>,
+    object: &Object<'_>,
+) -> Lowered {
+    let kind = match object.kind.key {
+        "controller" => WorkloadKind::Controller,
+        _ => WorkloadKind::Pod,
+    };
+    let mut facts = Facts::default();
+    let labels =
+        cluster::labels(&mut low.cx, object, &["cluster", "controller", "pod", "job"], "pods");
+    facts.labels_bad = labels.bad || object.name.is_empty();
+    facts.replicas_span = object.get("replicas").map(|field| field.span);
+    let volumes = volumes(low, names, object);
+    let depends_on = dependencies(&mut low.cx, names, object);
+    let place = place(&mut low.cx, object, &mut facts);
+    let mut workload = Workload {
+        kind,
+        name: object.name.to_owned(),
+        labels: labels.texts,
+        replicas: match object.value("replicas") {
+            Some(Typed::Replicas(replicas)) => *replicas,
+            _ => Replicas::Count(1),
+        },
+        update: update(object),
+        restart: restart(object),
+        place,
+        depends_on,
+        volumes,
+        inits: Vec::new(),
+        containers: Vec::new(),
+        span: object.title_span,
+        provenance: notes(low, object),
+        container_provenance: BTreeMap::new(),
+        container_spans: BTreeMap::new(),
+    };
+    let mut used = BTreeSet::new();
+    containers(low, names, object, &mut workload, &mut facts, &mut used);
+    unused(&mut low.cx, object, &used);
+    low.used_volumes.extend(facts.volumes.iter().cloned());
+    Lowered { workload, facts }
+}
+
+fn containers(
+    low: &mut Lowering<'_, '_>,
+    names: &Names<'_>,
+    object: &Object<'_>,
+    workload: &mut Workload,
+    facts: &mut Facts,
+    used: &mut BTreeSet<String>,
+) {
+    let own: BTreeMap<&str, ()> =
+        workload.volumes.iter().map(|volume| (volume.name.as_str(), ())).collect();
+    let own: BTreeSet<String> = own.into_keys().map(str::to_owned).collect();
+    let mut seen: BTreeMap<&str, (Span, &str)> = BTreeMap::new();
+    let mut numbers: BTreeMap<(u16, Protocol), (Span, String)> = BTreeMap::new();
+    for field in &object.fields {
+        let Data::Object(inner) = &field.data else { continue };
+        if !matches!(inner.kind.key, "container" | "init") {
+            continue;
+        }
+        if let Some((first, word)) = seen.get(inner.name).filter(|_| !inner.name.is_empty()) {
+            let headline = match *word == inner.kind.word {
+                true => format!("two {}s of `{}` are called `{}`", word, object.name, inner.name),
+                false => format!(
+                    "a container and an init of `{}` are called `{}`",
+                    object.name, inner.name
+                ),
+            };
+            low.cx.report(clash(headline, inner.name_span, *first));
+        } else {
+            seen.insert(inner.name, (inner.name_span, inner.kind.word));
+        }
+        let lowered = container::container(low, names, &own, inner);
+        used.extend(lowered.own_volumes);
+        for (volume, span) in lowered.spec_volumes {
+            facts.volume_spans.entry(volume.clone()).or_insert(span);
+            facts.volumes.insert(volume);
+        }
+        facts.ports_bad |= lowered.ports_bad;
+        for (name, fact) in lowered.ports {
+            port(&mut low.cx, object, facts, &mut numbers, name, fact, inner.name);
+        }
+        workload.container_provenance.insert(inner.name.to_owned(), lowered.provenance);
+        workload.container_spans.insert(inner.name.to_owned(), inner.title_span);
+        match inner.kind.key {
+            "init" => workload.inits.push(lowered.container),
+            _ => workload.containers.push(lowered.container),
+        }
+    }
+    facts.ports_bad |= object.is_poisoned("container");
+}
+
+/// A port of one container among those of the whole pod.
+fn port(
+    cx: &mut Context<'_>,
+    pod: &Object<'_>,
+    facts: &mut Facts,
+    numbers: &mut BTreeMap<(u16, Protocol), (Span, String)>,
+    name: String,
+    fact: PortFact,
+    container: &str,
+) {
+    if let Some(first) = facts.ports.get(&name) {
+        cx.report(
+            clash(
+                format!("two ports of `{}` are called `{name}`", pod.name),
+                fact.span,
+                first.span,
+            )
+            .help("Services and probes know a port of a pod by its name."),
+        );
+        return;
+    }
+    match numbers.get(&(fact.number, fact.protocol)) {
+        Some((first, other)) if other != container && fact.number != 0 => cx.report(
+            Diagnostic::error(
+                codes::SAME_PATH,
+                format!("two containers of `{}` serve on port {}", pod.name, fact.number),
+            )
+            .label(fact.span, "the second")
+            .label(*first, "the first")
+            .help("The containers of a pod share one network, so each port is there once."),
+        ),
+        Some(_) => {}
+        None => {
+            numbers.insert((fact.number, fact.protocol), (fact.span, container.to_owned()));
+        }
+    }
+    facts.ports.insert(name, fact);
+}
+
+fn restart(object: &Object<'_>) -> Restart {
+    match object.text("restart") {
+        Some("on-failure") => Restart::OnFailure,
+        Some("never") => Restart::Never,
+        _ => Restart::Always,
+    }
+}
+
+fn update(object: &Object<'_>) -> Update {
+    let value = object.block("update").and_then(|block| block.value("max-unavailable"));
+    match value {
+        Some(Typed::Amount(max_unavailable)) => Update { max_unavailable: *max_unavailable },
+        _ => Update { max_unavailable: Amount::Count(1) },
+    }
+}
+
+fn place(cx: &mut Context<'_>, object: &Object<'_>, facts: &mut Facts) -> Place {
+    let Some(block) = object.block("place") else { return Place::default() };
+    let require = block.get("require").and_then(|field| match &field.data {
+        Data::Selector(draft) => {
+            facts.require_span = Some(field.span);
+            Some(selectors::lower(cx, draft))
+        }
+        _ => None,
+    });
+    let spread = block.block("spread").and_then(|spread| {
+        facts.spread_span = spread.get("by").map(|field| field.value_span);
+        spread.text("by").map(str::to_owned)
+    });
+    Place { require, spread }
+}
+
+fn volumes(low: &mut Lowering<'_, '_>, names: &Names<'_>, object: &Object<'_>) -> Vec<PodVolume> {
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    let mut volumes = Vec::new();
+    for inner in object.objects("volume") {
+        if let Some(first) = seen.get(inner.name).filter(|_| !inner.name.is_empty()) {
+            low.cx.report(clash(
+                format!("two volumes of `{}` are called `{}`", object.name, inner.name),
+                inner.name_span,
+                *first,
+            ));
+            continue;
+        }
+        if let Some(other) = names.volumes.get(inner.name) {
+            low.cx.report(
+                Diagnostic::error(
+                    codes::SAME_NAME,
+                    format!(
+                        "`{}` is a volume of the spec and of this {}",
+                        inner.name, object.kind.word
+                    ),
+                )
+                .label(inner.name_span, "this one is the pod's own")
+                .label(other.name_span, "this one is the spec's")
+                .help("A mount could mean either. Give one of them another name."),
+            );
+        }
+        seen.insert(inner.name, inner.name_span);
+        let source = match inner.text("host-path") {
+            Some(path) => PodVolumeSource::HostPath(path.to_owned()),
+            None => PodVolumeSource::Empty,
+        };
+        volumes.push(PodVolume { name: inner.name.to_owned(), source, span: inner.title_span });
+    }
+    volumes
+}
+
+/// A volume of the pod that nothing mounts is a mistake: it can be for nothing else.
+fn unused(cx: &mut Context<'_>, object: &Object<'_>, used: &BTreeSet<String>) {
+    // A mount that is wrong may be the one that is missing.
+    let bad = object.bad
+        || object.objects("container").chain(object.objects("init")).any(|inner| inner.bad);
+    for inner in object.objects("volume") {
+        if !bad && !inner.name.is_empty() && !used.contains(inner.name) {
+            cx.report(
+                Diagnostic::error(codes::UNUSED_VOLUME, format!("nothing mounts `{}`", inner.name))
+                    .label(inner.title_span, "")
+                    .help(format!(
+                        "In the container that needs it: `mount {} \"/path\"`. Else leave it out.",
+                        inner.name
+                    )),
+            );
+        }
+    }
+}
+
+fn dependencies(cx: &mut Context<'_>, names: &Names<'_>, object: &Object<'_>) -> Vec<Dependency> {
+    let mut seen: BTreeMap<Address, Span> = BTreeMap::new();
+    let mut found = Vec::new();
+    for inner in object.objects("depends-on") {
+        let (Some(kind), Some(name)) = (inner.text("kind"), inner.text("name")) else { continue };
+        let Some(kind) = Kind::parse(kind) else { continue };
+        let address = Address::new(kind, name);
+        let span = inner.get("name").map_or(inner.title_span, |field| field.value_span);
+        if !target_exists(cx, names, inner, &address, span) {
+            continue;
+        }
+        let whole = inner.node.head;
+        if let Some(first) = seen.get(&address) {
+            cx.report(
+                Diagnostic::error(
+                    codes::TWICE,
+                    format!("`depends-on {kind} {name}` is written twice"),
+                )
+                .label(whole, "the second")
+                .label(*first, "the first")
+                .help("Leave one of them out."),
+            );
+            continue;
+        }
+        seen.insert(address.clone(), whole);
+        let until = match inner.text("until") {
+            Some("started") => Until::Started,
+            Some("completed") => Until::Completed,
+            _ => Until::Ready,
+        };
+        if until == Until::Completed {
+            never_completes(cx, names, inner, &address);
+        }
+        found.push(Dependency { on: address, until, span: whole });
+    }
+    found
+}
+
+fn target_exists(
+    cx: &mut Context<'_>,
+    names: &Names<'_>,
+    inner: &Object<'_>,
+    address: &Address,
+    span: Span,
+) -> bool {
+    let name = address.name.as_str();
+    let workload = names.workloads.get(name).map(|object| object.kind.word);
+    let service = names.services.get(name).map(|_| "service");
+    let right = match address.kind {
+        Kind::Service => service.is_some(),
+        kind => workload == Some(kind.word()),
+    };
+    if right {
+        return true;
+    }
+    let kind = address.kind.word();
+    if let Some(other) = workload.or(service) {
+        let kind_span = inner.get("kind").map_or(span, |field| field.value_span);
+        cx.report(
+            Diagnostic::error(codes::OTHER_KIND, format!("`{name}` is a {other}, not a {kind}"))
+                .label(kind_span.to(span), "")
+                .fix(format!("write `depends-on {other} {name}`"), kind_span, other),
+        );
+    } else if !names.incomplete {
+        let all: Vec<&str> = match address.kind {
+            Kind::Service => names.services.keys().copied().collect(),
+            _ => names
+                .workloads
+                .iter()
+                .filter(|(_, o)| o.kind.word == kind)
+                .map(|(name, _)| *name)
+                .collect(),
+        };
+        cx.report(not_found(kind, name, span, all));
+    }
+    false
+}
+
+fn never_completes(cx: &mut Context<'_>, names: &Names<'_>, inner: &Object<'_>, address: &Address) {
+    let span = inner.get("until").map_or(inner.title_span, |field| field.span);
+    let value = inner.get("until").map_or(span, |field| field.value_span);
+    let name = &address.name;
+    let target = names.workloads.get(name.as_str());
+    let found = match (address.kind, target) {
+        (Kind::Service, _) => {
+            Diagnostic::error(codes::NEVER_ENDS, format!("`{name}` never completes: it is a service"))
+        }
+        (_, Some(target)) if !target.is_poisoned("restart") && restart(target) == Restart::Always => {
+            Diagnostic::error(codes::NEVER_ENDS, format!("`{name}` never completes: it restarts always"))
+                .help(format!("Something that ends has `restart never` or `restart on-failure`; `{name}` has neither."))
+        }
+        _ => return,
+    };
+    cx.report(found.label(span, "").fix("write `until=ready`", value, "ready"));
+}
+
+fn notes(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> tally_graph::Provenance {
+    let mut notes = Notes::new(&mut low.origins);
+    notes.written(&[], object.title_span);
+    cluster::label_notes(&mut notes, object);
+    notes.field(&["restart"], object, "restart");
+    if object.kind.key == "controller" {
+        notes.field(&["replicas"], object, "replicas");
+        match object.block("update") {
+            Some(block) => notes.field(&["update", "max-unavailable"], block, "max-unavailable"),
+            None => {
+                if let (Some(kind), Some(row)) = (
+                    tally_graph::schema::kind("update"),
+                    tally_graph::schema::field("update", "max-unavailable"),
+                ) {
+                    notes.default(&["update", "max-unavailable"], kind, row, object.title_span);
+                }
+            }
+        }
+    }
+    if let Some(block) = object.block("place") {
+        notes.field(&["place", "require"], block, "require");
+        notes.field(&["place", "spread"], block, "spread");
+    }
+    for inner in object.objects("depends-on") {
+        notes.written(&["depends-on"], inner.node.head);
+    }
+    for inner in object.objects("volume") {
+        notes.written(&["volume", inner.name], inner.node.head);
+        notes.field(&["volume", inner.name, "host-path"], inner, "host-path");
+    }
+    notes.provenance
+}

@@ -1,0 +1,239 @@
+//! The files of a spec: the first one, and what `use` names from there.
+
+use std::collections::BTreeMap;
+
+use tally_source::{Diagnostic, FileId, SourceMap, Span};
+
+use crate::codes;
+use crate::loader::{LoadError, Loader};
+use crate::syntax::{self, Ast};
+use crate::write;
+
+/// A file of a spec is at most this large; one that is larger is no spec.
+const MOST_BYTES: usize = 16 << 20;
+/// All files of a spec together.
+const MOST_BYTES_TOGETHER: usize = 64 << 20;
+/// More files than any spec has.
+const MOST_FILES: usize = 4096;
+
+/// What was loaded.
+pub(crate) struct Files {
+    pub asts: Vec<Ast>,
+    pub sources: SourceMap,
+    pub out: Vec<Diagnostic>,
+    /// A file is missing, or text was passed over: what is not there may not be called missing.
+    pub incomplete: bool,
+}
+
+/// Loads the first file and all that are used from there, each once.
+pub(crate) fn load(entry: &str, loader: &mut dyn Loader) -> Files {
+    let mut files = Files {
+        asts: Vec::new(),
+        sources: SourceMap::default(),
+        out: Vec::new(),
+        incomplete: false,
+    };
+    let mut known: BTreeMap<String, ()> = BTreeMap::new();
+    let mut bytes = 0;
+    known.insert(entry.to_owned(), ());
+    match loader.read(entry) {
+        Ok(data) => {
+            add(&mut files, entry, data, &mut bytes);
+        }
+        Err(error) => {
+            files.incomplete = true;
+            let headline = match error {
+                LoadError::NotFound => format!("there is no file `{entry}`"),
+                LoadError::TooLarge => format!("`{entry}` is too large for a spec"),
+                LoadError::Outside => format!("`{entry}` leads out of its folder"),
+                LoadError::Other(why) => format!("`{entry}` cannot be read: {why}"),
+            };
+            files.out.push(Diagnostic::error(codes::UNREADABLE, headline));
+        }
+    }
+    let mut next = 0;
+    while let Some(ast) = files.asts.get(next) {
+        let uses = uses(ast);
+        next += 1;
+        for (path, span) in uses {
+            follow(&mut files, loader, &mut known, &mut bytes, &path, span);
+        }
+    }
+    files
+}
+
+/// The well-formed `use` lines of a file. Others are reported where they are decoded.
+fn uses(ast: &Ast) -> Vec<(String, Span)> {
+    let uses = ast.nodes.iter().filter(|node| &*node.name.text == "use");
+    uses.filter_map(|node| {
+        let entry = node.entries.first().filter(|entry| entry.key.is_none())?;
+        let plain = node.entries.len() == 1 && node.block.is_none();
+        let text =
+            entry.value.text().filter(|text| plain && !text.is_empty() && !text.contains("${"))?;
+        Some((text.to_owned(), entry.value.span))
+    })
+    .collect()
+}
+
+fn follow(
+    files: &mut Files,
+    loader: &mut dyn Loader,
+    known: &mut BTreeMap<String, ()>,
+    bytes: &mut usize,
+    path: &str,
+    span: Span,
+) {
+    let Some(target) = resolve_path(&files.sources, path, span, &mut files.out) else {
+        files.incomplete = true;
+        return;
+    };
+    if known.insert(target.clone(), ()).is_some() {
+        return;
+    }
+    let error = match loader.read(&target) {
+        Ok(_) if files.asts.len() >= MOST_FILES => {
+            LoadError::Other(format!("a spec has at most {MOST_FILES} files"))
+        }
+        Ok(data) => match add(files, &target, data, bytes) {
+            true => return,
+            false => LoadError::TooLarge,
+        },
+        Err(error) => error,
+    };
+    files.incomplete = true;
+    let found = unreadable(&error, &target, span, &mut |other| loader.read(other).is_ok(), path);
+    files.out.push(found);
+}
+
+/// Why a file that `from` names cannot be had.
+pub(crate) fn unreadable_file(
+    error: &LoadError,
+    target: &str,
+    span: Span,
+    written: &str,
+) -> Diagnostic {
+    unreadable(error, target, span, &mut |_| false, written)
+}
+
+/// Why a file cannot be had.
+fn unreadable(
+    error: &LoadError,
+    target: &str,
+    span: Span,
+    exists: &mut dyn FnMut(&str) -> bool,
+    written: &str,
+) -> Diagnostic {
+    let found = match error {
+        LoadError::NotFound => {
+            let found = match target.rsplit_once('/') {
+                Some((folder, name)) => {
+                    Diagnostic::error(codes::NO_FILE, format!("no file `{name}` in `{folder}`"))
+                }
+                None => {
+                    Diagnostic::error(codes::NO_FILE, format!("no file `{target}` beside this one"))
+                }
+            };
+            let with_ending = format!("{target}.kdl");
+            if !target.ends_with(".kdl") && exists(&with_ending) {
+                let meant = write::quoted(&format!("{written}.kdl"));
+                return found.label(span, "").fix(format!("write `{meant}`"), span, meant);
+            }
+            found.help("Paths are relative to the file they stand in.")
+        }
+        LoadError::Outside => {
+            Diagnostic::error(codes::OUTSIDE, "this leads out of the folder of the first file")
+                .help("A link was followed; a spec holds all its files itself.")
+        }
+        LoadError::TooLarge => {
+            Diagnostic::error(codes::TOO_LARGE, format!("`{target}` is too large"))
+        }
+        LoadError::Other(why) => {
+            Diagnostic::error(codes::UNREADABLE, format!("`{target}` cannot be read: {why}"))
+        }
+    };
+    found.label(span, "")
+}
+
+/// Takes a file in. False when it is too large.
+fn add(files: &mut Files, name: &str, data: Vec<u8>, bytes: &mut usize) -> bool {
+    *bytes = bytes.saturating_add(data.len());
+    if data.len() > MOST_BYTES || *bytes > MOST_BYTES_TOGETHER {
+        if files.asts.is_empty() {
+            files.incomplete = true;
+            files.out.push(Diagnostic::error(
+                codes::TOO_LARGE,
+                format!("`{name}` is too large for a spec"),
+            ));
+        }
+        return false;
+    }
+    let (text, bad) = match String::from_utf8(data) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(at))
+        }
+    };
+    let file = files.sources.add(name, text.as_str());
+    let (ast, found) = match bad {
+        // Nothing after a wrong byte can be trusted, so nothing more is said about the file.
+        Some(at) => (Ast { nodes: Vec::new(), damaged: true }, vec![not_utf8(file, at)]),
+        None => syntax::parse(file, &text),
+    };
+    files.incomplete |= ast.damaged;
+    files.out.extend(found);
+    files.asts.push(ast);
+    true
+}
+
+fn not_utf8(file: FileId, at: usize) -> Diagnostic {
+    let span = Span::new(file, at, at + '\u{fffd}'.len_utf8());
+    Diagnostic::error(codes::BAD_CHARACTER, "this file is not UTF-8")
+        .label(span, "the first byte that is none")
+        .help("Save it as UTF-8; a file that is no text cannot be a spec.")
+}
+
+/// The path from the folder of the first file; reports one that leaves it.
+pub(crate) fn resolve_path(
+    sources: &SourceMap,
+    path: &str,
+    span: Span,
+    out: &mut Vec<Diagnostic>,
+) -> Option<String> {
+    let from = sources.get(span.file).map(|file| file.name.as_str()).unwrap_or_default();
+    let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    let absolute = path.starts_with('/') || path.starts_with('~') || path.get(1..3) == Some(":\\");
+    let mut outside = absolute;
+    for part in path.split('/').filter(|_| !absolute) {
+        match part {
+            "" | "." => {}
+            ".." => outside |= parts.pop().is_none(),
+            part => parts.push(part),
+        }
+    }
+    if outside {
+        let headline = match absolute {
+            true => "paths of a spec are relative to the file they stand in",
+            false => "this leads out of the folder of the first file",
+        };
+        out.push(
+            Diagnostic::error(codes::OUTSIDE, headline).label(span, "").help(
+                "A spec holds all its files itself, so that the folder can be moved and sent. What lies elsewhere on a host comes in by `volume NAME host-path=\"…\"`.",
+            ),
+        );
+        return None;
+    }
+    if path.contains('\\') {
+        let meant = write::quoted(&path.replace('\\', "/"));
+        out.push(
+            Diagnostic::error(codes::PATH, "folders are separated by `/`").label(span, "").fix(
+                format!("write `{meant}`"),
+                span,
+                meant,
+            ),
+        );
+        return None;
+    }
+    Some(parts.join("/"))
+}

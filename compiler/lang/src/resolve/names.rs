@@ -1,0 +1,122 @@
+//! What is declared, by name.
+
+use std::collections::BTreeMap;
+
+use tally_source::{Diagnostic, Span, nearest};
+
+use crate::codes;
+use crate::decode::{Context, Object};
+use crate::write;
+
+/// What a spec declares at its top, by name. Pods and controllers share one namespace.
+#[derive(Default)]
+pub(crate) struct Names<'o> {
+    pub volumes: BTreeMap<&'o str, &'o Object<'o>>,
+    pub workloads: BTreeMap<&'o str, &'o Object<'o>>,
+    pub services: BTreeMap<&'o str, &'o Object<'o>>,
+    /// Something may be missing, so nothing is reported as not there.
+    pub incomplete: bool,
+}
+
+impl<'o> Names<'o> {
+    /// Collects names and reports those that stand twice.
+    pub fn collect(
+        cx: &mut Context<'_>,
+        volumes: &'o [Object<'o>],
+        workloads: &'o [Object<'o>],
+        services: &'o [Object<'o>],
+        incomplete: bool,
+    ) -> Self {
+        Names {
+            volumes: by_name(cx, volumes),
+            workloads: {
+                let workloads = by_name(cx, workloads);
+                replica_names(cx, &workloads);
+                workloads
+            },
+            services: by_name(cx, services),
+            incomplete,
+        }
+    }
+}
+
+fn by_name<'o>(
+    cx: &mut Context<'_>,
+    objects: &'o [Object<'o>],
+) -> BTreeMap<&'o str, &'o Object<'o>> {
+    let mut names: BTreeMap<&str, &Object<'_>> = BTreeMap::new();
+    for object in objects.iter().filter(|object| !object.name.is_empty()) {
+        if let Some(first) = names.get(object.name) {
+            let headline = match first.kind.word == object.kind.word {
+                true => format!("two {}s are called `{}`", object.kind.word, object.name),
+                false => format!(
+                    "`{}` names both {} and {}",
+                    object.name, first.kind.article, object.kind.article
+                ),
+            };
+            cx.report(clash(headline, object.name_span, first.name_span));
+            continue;
+        }
+        names.insert(object.name, object);
+    }
+    names
+}
+
+/// Two things with one name: the later is to blame, the first is shown.
+pub(crate) fn clash(headline: String, second: Span, first: Span) -> Diagnostic {
+    Diagnostic::error(codes::SAME_NAME, headline)
+        .label(second, "the second")
+        .label(first, "the first")
+        .help("Give one of them another name.")
+}
+
+/// `web-0` beside a controller `web`: its first pod has that name.
+fn replica_names(cx: &mut Context<'_>, workloads: &BTreeMap<&str, &Object<'_>>) {
+    for object in workloads.values() {
+        let Some((stem, digits)) = object.name.rsplit_once('-') else { continue };
+        let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        let controller =
+            workloads.get(stem).filter(|other| number && other.kind.key == "controller");
+        if let Some(controller) = controller {
+            cx.report(
+                Diagnostic::error(
+                    codes::SAME_NAME,
+                    format!("`{}` is the name of a pod of `controller {stem}`", object.name),
+                )
+                .label(object.name_span, "this one would have the same name")
+                .label(
+                    controller.name_span,
+                    format!("its pods are `{stem}-0`, `{stem}-1` and so on"),
+                )
+                .help("Give one of them another name."),
+            );
+        }
+    }
+}
+
+/// A name that nothing has.
+pub(crate) fn not_found<'n>(
+    what: &str,
+    name: &str,
+    span: Span,
+    names: impl IntoIterator<Item = &'n str>,
+) -> Diagnostic {
+    let mut names: Vec<&str> = names.into_iter().collect();
+    let found =
+        Diagnostic::error(codes::NOT_FOUND, format!("no {what} `{}`", write::shortened(name)))
+            .label(span, "");
+    if let Some(meant) = nearest(name, names.iter().copied()) {
+        return found.fix(format!("write `{meant}`"), span, write::text(meant));
+    }
+    names.sort_unstable();
+    names.dedup();
+    match names.as_slice() {
+        [] => found.help(format!("The spec has no {what} at all.")),
+        [only] => found.help(format!("The only one is `{only}`.")),
+        some if some.len() <= 8 => {
+            let all: Vec<String> = some.iter().map(|name| format!("`{name}`")).collect();
+            found.help(format!("There are {}.", all.join(", ")))
+        }
+        _ => found,
+    }
+}

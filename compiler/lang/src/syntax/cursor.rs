@@ -1,0 +1,240 @@
+//! The parser's place in the text, and what stands between words.
+
+use tally_source::{Diagnostic, FileId, Span};
+
+use super::{MOST_MISTAKES, chars};
+use crate::codes;
+
+/// What to believe when braces do not pair up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// The braces.
+    Trusting,
+    /// The indentation, where it says that one of so many blocks should have ended.
+    Unclosed { left: u32 },
+    /// The indentation, where it says that one of so many `}` closes nothing.
+    Stray { left: u32 },
+}
+
+pub(super) struct Parser<'t> {
+    pub text: &'t str,
+    pub bytes: &'t [u8],
+    pub at: usize,
+    pub file: FileId,
+    /// Where the current line begins.
+    pub line_start: usize,
+    pub out: Vec<Diagnostic>,
+    /// Above 0 behind `/-`, where nothing is checked.
+    pub mute: u32,
+    pub damaged: bool,
+    pub mode: Mode,
+    pub depth: usize,
+    /// Blocks that the end of the text closed.
+    pub unclosed: u32,
+    /// Braces that closed nothing.
+    pub stray: u32,
+    /// End of the last `# comment`, so that a block of them is one mistake.
+    pub last_comment_end: Option<usize>,
+    /// Nodes that a mistake packed into the one before.
+    pub unpacked: Vec<super::Node>,
+    /// Whether the block that just ended did so by its indentation.
+    pub gave_up: bool,
+    /// The indentation of the line that begins at the first number.
+    indent_of: Option<(usize, usize)>,
+}
+
+impl<'t> Parser<'t> {
+    pub fn new(file: FileId, text: &'t str, mode: Mode) -> Self {
+        Self {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+            file,
+            line_start: 0,
+            out: Vec::new(),
+            mute: 0,
+            damaged: false,
+            mode,
+            depth: 0,
+            unclosed: 0,
+            stray: 0,
+            last_comment_end: None,
+            unpacked: Vec::new(),
+            gave_up: false,
+            indent_of: None,
+        }
+    }
+
+    pub fn byte(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or(0)
+    }
+
+    pub fn ended(&self) -> bool {
+        self.at >= self.bytes.len()
+    }
+
+    pub fn slice(&self, start: usize, end: usize) -> &'t str {
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    pub fn slice_of(&self, span: Span) -> &'t str {
+        self.slice(span.start as usize, span.end as usize)
+    }
+
+    pub fn span(&self, start: usize, end: usize) -> Span {
+        Span::new(self.file, start, end)
+    }
+
+    /// Keeps a report, unless it is about text that counts for nothing.
+    pub fn report(&mut self, found: Diagnostic) {
+        if self.mute == 0 && self.out.len() < MOST_MISTAKES {
+            self.out.push(found);
+        }
+    }
+
+    /// Notes that something could not be understood at all.
+    pub fn damage(&mut self) {
+        self.damaged |= self.mute == 0;
+    }
+
+    /// Passes a line end, if one is here.
+    pub fn line_end(&mut self) -> bool {
+        let length = chars::newline(self.bytes, self.at);
+        self.at += length;
+        if length > 0 {
+            self.line_start = self.at;
+        }
+        length > 0
+    }
+
+    /// Passes what may stand between the words of a node: white space, `/* */`, and `\` at the end
+    /// of a line. Says whether there was any.
+    pub fn node_space(&mut self) -> bool {
+        let before = self.at;
+        loop {
+            match self.byte(self.at) {
+                b' ' | b'\t' => self.at += 1,
+                b'/' if self.byte(self.at + 1) == b'*' => self.block_comment(),
+                b'\\' => {
+                    if !self.line_continuation() {
+                        break;
+                    }
+                }
+                byte if byte >= 0x80 => match chars::space(self.bytes, self.at) {
+                    0 => break,
+                    length => self.at += length,
+                },
+                _ => break,
+            }
+        }
+        self.at > before
+    }
+
+    /// Passes what may stand between nodes.
+    pub fn line_space(&mut self) {
+        loop {
+            self.node_space();
+            if !self.line_end() && !self.line_comment() {
+                break;
+            }
+        }
+    }
+
+    /// Whether a `\` here is followed by nothing but white space and a comment on its line.
+    pub fn is_line_continuation(&self, at: usize) -> bool {
+        let mut next = at + 1;
+        loop {
+            match chars::space(self.bytes, next) {
+                0 => break,
+                length => next += length,
+            }
+        }
+        next >= self.bytes.len()
+            || chars::newline(self.bytes, next) > 0
+            || self.slice(next, next + 2) == "//"
+    }
+
+    fn line_continuation(&mut self) -> bool {
+        if !self.is_line_continuation(self.at) {
+            return false;
+        }
+        self.at += 1;
+        while chars::space(self.bytes, self.at) > 0 {
+            self.at += chars::space(self.bytes, self.at);
+        }
+        self.line_comment();
+        self.line_end();
+        true
+    }
+
+    /// Passes a `//` comment up to the end of its line, if one is here.
+    pub fn line_comment(&mut self) -> bool {
+        if self.byte(self.at) != b'/' || self.byte(self.at + 1) != b'/' {
+            return false;
+        }
+        self.at = self.end_of_line(self.at);
+        true
+    }
+
+    /// Where the line of `at` ends, its line end not included.
+    pub fn end_of_line(&self, at: usize) -> usize {
+        let mut at = at;
+        while at < self.bytes.len() && chars::newline(self.bytes, at) == 0 {
+            at += 1;
+        }
+        at
+    }
+
+    /// Passes a `/* */` comment. They stand in one another, counted and not called, so no text
+    /// makes this deep.
+    fn block_comment(&mut self) {
+        let start = self.at;
+        let mut depth = 0usize;
+        while self.at < self.bytes.len() {
+            match (self.byte(self.at), self.byte(self.at + 1)) {
+                (b'/', b'*') => {
+                    depth += 1;
+                    self.at += 2;
+                }
+                (b'*', b'/') => {
+                    depth -= 1;
+                    self.at += 2;
+                    if depth == 0 {
+                        return;
+                    }
+                }
+                _ => {
+                    if !self.line_end() {
+                        self.at += 1;
+                    }
+                }
+            }
+        }
+        self.at = self.bytes.len();
+        self.damaged = true;
+        let found = Diagnostic::error(codes::SYNTAX, "this comment is never closed")
+            .label(self.span(start, start + 2), "it begins here")
+            .help("A comment of several lines ends with `*/`; those inside it end with one each.");
+        self.mute = 0;
+        self.report(found);
+    }
+
+    /// How far the current line is indented, in bytes.
+    pub fn indent(&mut self) -> usize {
+        // Kept per line: a line can hold a million nodes behind a million spaces.
+        if let Some((line, indent)) = self.indent_of
+            && line == self.line_start
+        {
+            return indent;
+        }
+        let line = self.bytes.get(self.line_start..self.at).unwrap_or_default();
+        let indent = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        self.indent_of = Some((self.line_start, indent));
+        indent
+    }
+
+    /// Whether nothing but white space stands before this place on its line.
+    pub fn first_on_line(&mut self) -> bool {
+        self.line_start + self.indent() == self.at
+    }
+}

@@ -1,0 +1,42 @@
+//! Text to syntax tree. The one room that knows how KDL is written.
+//!
+//! The parser is our own: it recovers inside a node, so ten mistakes in a file show ten, each at
+//! its own characters; it is linear in the text; and no text makes it deep or slow. The `kdl` crate
+//! is its oracle in the tests. Why: `docs/design/compiler.md`.
+
+mod ast;
+mod blocks;
+mod chars;
+mod cursor;
+mod habits;
+mod nodes;
+mod strings;
+mod values;
+
+pub use ast::{Ast, Block, Entry, Node, Quotes, Text, Value, ValueKind};
+use cursor::{Mode, Parser};
+use tally_source::{Diagnostic, FileId};
+
+/// Blocks may stand in one another this deep. Specs need 6.
+pub(crate) const MOST_DEPTH: usize = 32;
+/// So many mistakes of one file are kept. Nobody reads more, and a hostile file could hold millions.
+pub(crate) const MOST_MISTAKES: usize = 500;
+
+/// Reads one file. The tree holds all that could be understood, whatever the text.
+#[must_use]
+pub fn parse(file: FileId, text: &str) -> (Ast, Vec<Diagnostic>) {
+    let mut parser = Parser::new(file, text, Mode::Trusting);
+    let mut ast = parser.document();
+    if parser.unclosed > 0 || parser.stray > 0 {
+        // Braces do not pair up, so the indentation has to say which one is to blame.
+        let mode = match parser.unclosed > 0 {
+            true => Mode::Unclosed { left: parser.unclosed },
+            false => Mode::Stray { left: parser.stray },
+        };
+        parser = Parser::new(file, text, mode);
+        ast = parser.document();
+    }
+    chars::report_bad_characters(file, text, &mut parser.out);
+    ast.damaged |= parser.damaged;
+    (ast, parser.out)
+}

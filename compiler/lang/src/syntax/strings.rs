@@ -1,0 +1,443 @@
+//! Strings in all their forms.
+
+use tally_source::{Diagnostic, Edit, TextChange};
+
+use super::ast::{Quotes, Value, ValueKind};
+use super::chars;
+use super::cursor::Parser;
+use crate::codes;
+
+impl Parser<'_> {
+    /// A string that begins with `"` here.
+    pub fn string(&mut self) -> Value {
+        let start = self.at;
+        if self.slice(start, start + 3) == "\"\"\"" {
+            return self.text_of_lines(start, 0);
+        }
+        self.at += 1;
+        let mut escaped = false;
+        loop {
+            match self.byte(self.at) {
+                b'"' => break,
+                b'\\' => {
+                    escaped = true;
+                    self.pass_escape();
+                }
+                _ if self.ended() => return self.broken_string(start),
+                b' '..0x80 => self.at += 1,
+                _ if chars::newline(self.bytes, self.at) > 0 => return self.broken_string(start),
+                _ => self.at += 1,
+            }
+        }
+        self.at += 1;
+        let body = self.slice(start + 1, self.at - 1);
+        let text = match escaped {
+            true => self.resolve_escapes(body, start + 1),
+            false => Some(body.into()),
+        };
+        self.finish(start, text, Quotes::Quoted)
+    }
+
+    fn finish(&self, start: usize, text: Option<Box<str>>, quotes: Quotes) -> Value {
+        let kind = text.map_or(ValueKind::Poison, |text| ValueKind::Text(text, quotes));
+        Value { kind, span: self.span(start, self.at) }
+    }
+
+    /// Passes a `\` and what it escapes; white space behind it counts as one, lines included.
+    fn pass_escape(&mut self) {
+        self.at += 1;
+        if chars::space(self.bytes, self.at) == 0 && chars::newline(self.bytes, self.at) == 0 {
+            let next = self.text.get(self.at..).and_then(|rest| rest.chars().next());
+            self.at += next.map_or(0, char::len_utf8);
+            return;
+        }
+        loop {
+            let length = chars::space(self.bytes, self.at);
+            self.at += length;
+            if length == 0 && !self.line_end() {
+                return;
+            }
+        }
+    }
+
+    /// Whether a raw string begins at `at`: some `#`, then `"`.
+    pub fn is_raw_string(&self, at: usize) -> bool {
+        let mut next = at;
+        while self.byte(next) == b'#' {
+            next += 1;
+        }
+        next > at && self.byte(next) == b'"'
+    }
+
+    /// A raw string.
+    pub fn raw_string(&mut self) -> Value {
+        let start = self.at;
+        while self.byte(self.at) == b'#' {
+            self.at += 1;
+        }
+        let hashes = self.at - start;
+        if self.slice(self.at, self.at + 3) == "\"\"\""
+            && self.closing(self.at + 1, 1, hashes) != Some(self.at + 1)
+        {
+            return self.text_of_lines(start, hashes);
+        }
+        self.at += 1;
+        let body_start = self.at;
+        while !self.ended() && chars::newline(self.bytes, self.at) == 0 {
+            if self.closing(self.at, 1, hashes).is_some() {
+                let body = self.slice(body_start, self.at);
+                self.at += 1 + hashes;
+                return self.finish(start, Some(body.into()), Quotes::Other);
+            }
+            self.at += 1;
+        }
+        self.broken_string(start)
+    }
+
+    /// `at` when so many quotes and so many `#` stand there.
+    fn closing(&self, at: usize, quotes: usize, hashes: usize) -> Option<usize> {
+        let part = self.bytes.get(at..at + quotes + hashes)?;
+        let (left, right) = part.split_at(quotes);
+        (left.iter().all(|b| *b == b'"') && right.iter().all(|b| *b == b'#')).then_some(at)
+    }
+
+    /// A text between `"""` and `"""`.
+    fn text_of_lines(&mut self, start: usize, hashes: usize) -> Value {
+        self.at = start + hashes + 3;
+        let begin = self.at;
+        let on_new_line = chars::newline(self.bytes, begin) > 0;
+        loop {
+            if self.ended() {
+                self.at = self.end_of_line(start);
+                self.report(
+                    Diagnostic::error(codes::UNCLOSED_STRING, "this text is never closed")
+                        .label(self.span(start, begin), "it begins here")
+                        .help("A text of several lines ends with `\"\"\"` on a line of its own."),
+                );
+                self.damage();
+                return self.finish(start, None, Quotes::Other);
+            }
+            if self.byte(self.at) == b'"' && self.closing(self.at, 3, hashes).is_some() {
+                break;
+            }
+            if hashes == 0 && self.byte(self.at) == b'\\' {
+                self.pass_escape();
+            } else if !self.line_end() {
+                self.at += 1;
+            }
+        }
+        let body_end = self.at;
+        self.at += 3 + hashes;
+        if !on_new_line {
+            self.report(
+                Diagnostic::error(codes::STRING_LINES, "a text in `\"\"\"` begins on the line after them")
+                    .label(self.span(start, begin), "end the line here")
+                    .help("The closing `\"\"\"` stands on a line of its own too; how far it is indented is taken off every line."),
+            );
+            return self.finish(start, None, Quotes::Other);
+        }
+        let text_start = begin + chars::newline(self.bytes, begin);
+        let body = self.slice(text_start, body_end);
+        let text = self.dedent(start, text_start, body, hashes == 0);
+        self.finish(start, text, Quotes::Other)
+    }
+
+    /// Takes the indentation of the last line off every line, then resolves escapes.
+    fn dedent(
+        &mut self,
+        start: usize,
+        text_start: usize,
+        body: &str,
+        escapes: bool,
+    ) -> Option<Box<str>> {
+        let folded;
+        let body_text = match escapes && body.contains('\\') {
+            true => {
+                folded = fold_white_space_escapes(body);
+                folded.as_str()
+            }
+            false => body,
+        };
+        let lines = split_lines(body_text);
+        let (prefix, lines) = lines.split_last()?;
+        if !is_blank(prefix) {
+            let at = self.at;
+            self.report(
+                Diagnostic::error(
+                    codes::STRING_LINES,
+                    "the closing `\"\"\"` stands on a line of its own",
+                )
+                .label(self.span(at - 3, at), "begin a new line before this")
+                .help("How far it is indented is taken off every line."),
+            );
+            return None;
+        }
+        let mut out = String::with_capacity(body_text.len());
+        for (i, line) in lines.iter().enumerate() {
+            if i > 0 {
+                out.push('\n');
+            }
+            if is_blank(line) {
+                continue;
+            }
+            let Some(rest) = line.strip_prefix(prefix) else {
+                self.report(
+                    Diagnostic::error(
+                        codes::STRING_LINES,
+                        "a line of this text is indented less than its closing `\"\"\"`",
+                    )
+                    .label(self.span(start, self.at), format!("line {} of it", i + 1))
+                    .help("Every line begins with the white space that stands before the closing `\"\"\"`."),
+                );
+                return None;
+            };
+            out.push_str(rest);
+        }
+        match escapes && out.contains('\\') {
+            true => self.resolve_escapes(&out, text_start),
+            false => Some(out.into()),
+        }
+    }
+
+    /// The text behind escapes. `at` is where it stands, as far as the text is unchanged.
+    fn resolve_escapes(&mut self, body: &str, at: usize) -> Option<Box<str>> {
+        let mut out = String::with_capacity(body.len());
+        let mut bad: Vec<(usize, char)> = Vec::new();
+        let mut chars = body.char_indices().peekable();
+        while let Some((_, c)) = chars.next() {
+            if c != '\\' {
+                out.push(c);
+                continue;
+            }
+            let Some((place, escape)) = chars.next() else { break };
+            match escape {
+                'n' => out.push('\n'),
+                't' => out.push('\t'),
+                'r' => out.push('\r'),
+                'b' => out.push('\u{8}'),
+                'f' => out.push('\u{c}'),
+                's' => out.push(' '),
+                '\\' | '"' => out.push(escape),
+                'u' => {
+                    let rest = body.get(place + 1..).unwrap_or_default();
+                    match unicode_escape(rest) {
+                        Some((c, length)) => {
+                            out.push(c);
+                            for _ in 0..length {
+                                chars.next();
+                            }
+                        }
+                        None => bad.push((place, escape)),
+                    }
+                }
+                _ if is_white_space(escape) => {
+                    while chars.peek().is_some_and(|(_, c)| is_white_space(*c)) {
+                        chars.next();
+                    }
+                }
+                _ => {
+                    out.push(escape);
+                    bad.push((place, escape));
+                }
+            }
+        }
+        match bad.is_empty() {
+            true => {
+                self.windows_path(body, at);
+                Some(out.into())
+            }
+            false => {
+                self.bad_escapes(body, at, &bad);
+                None
+            }
+        }
+    }
+
+    fn bad_escapes(&mut self, body: &str, at: usize, bad: &[(usize, char)]) {
+        let Some((place, escape)) = bad.first().copied() else { return };
+        let span = self.span(at + place - 1, at + place + escape.len_utf8());
+        let headline = match escape {
+            '$' => "`\\$` is no escape: a `$` needs none".to_owned(),
+            'u' => "`\\u` is written with braces: `\\u{1F600}`".to_owned(),
+            _ => format!("`\\{escape}` is no escape"),
+        };
+        let mut found = Diagnostic::error(codes::ESCAPE, headline).label(span, "here");
+        let dollars = bad.iter().all(|(_, escape)| *escape == '$');
+        if escape != 'u' {
+            let text = if dollars { "" } else { "\\\\" };
+            let changes = bad.iter().map(|(place, _)| TextChange {
+                span: self.span(at + place - 1, at + place),
+                text: text.into(),
+            });
+            let fixed = match dollars {
+                true => body.replace("\\$", "$"),
+                false => body.replace('\\', "\\\\"),
+            };
+            let title = match fixed.len() < 60 {
+                true => format!("write `\"{fixed}\"`"),
+                false if dollars => "leave the `\\` out".into(),
+                false => "write `\\\\` for a `\\`".into(),
+            };
+            // Where a text of several lines was dedented, places in it are no longer known.
+            let known = self.slice(at, at + body.len()) == body;
+            let all = dollars
+                || !body.replace("\\\\", "").contains(['\\'])
+                || bad.len() == body.matches('\\').count();
+            if known {
+                found = found.edit(Edit { title, certain: all, changes: changes.collect() });
+            }
+        }
+        if !dollars && escape != 'u' {
+            found = found.help(format!("`#\"{body}\"#` is a string without escapes."));
+        }
+        self.report(found);
+    }
+
+    /// `"C:\temp"` is valid, and holds a tab.
+    fn windows_path(&mut self, body: &str, at: usize) {
+        let bytes = body.as_bytes();
+        let [drive, b':', b'\\', escape, ..] = bytes else { return };
+        if !drive.is_ascii_alphabetic() || *escape == b'\\' || *escape == b'"' {
+            return;
+        }
+        let fixed = body.replace('\\', "\\\\");
+        let meaning = match *escape {
+            b't' => "a tab",
+            b'n' => "a line break",
+            b's' => "a space",
+            _ => "an escape",
+        };
+        self.report(
+            Diagnostic::error(
+                codes::ESCAPE,
+                format!("`\\{}` is {meaning}, not the name of a folder", char::from(*escape)),
+            )
+            .label(self.span(at + 2, at + 4), "here")
+            .help(format!("`#\"{body}\"#` is a string without escapes."))
+            .fix(format!("write `\"{fixed}\"`"), self.span(at, at + body.len()), fixed),
+        );
+    }
+
+    /// A string whose line ends before it does.
+    fn broken_string(&mut self, start: usize) -> Value {
+        let line_end = self.end_of_line(start);
+        if let Some(close) = self.closed_on_a_later_line(line_end) {
+            self.at = close + 1;
+            self.line_start =
+                self.text.get(..close).and_then(|t| t.rfind('\n')).map_or(0, |at| at + 1);
+            let body = self.slice(start + 1, close);
+            let joined = body.replace("\r\n", "\n").replace('\n', "\\n");
+            let whole = self.span(start, self.at);
+            let mut found =
+                Diagnostic::error(codes::STRING_LINES, "a quoted string ends on the line it begins on")
+                    .label(whole, "this one goes on")
+                    .help("Text of several lines stands between `\"\"\"` and `\"\"\"`, each on a line of its own; or write `\\n` for the line break.");
+            if joined.len() < 200 {
+                found =
+                    found.maybe(format!("write `\"{joined}\"`"), whole, format!("\"{joined}\""));
+            }
+            self.report(found);
+            return self.finish(start, None, Quotes::Quoted);
+        }
+        // What ends the line may belong to the node rather than to the text.
+        let mut end = self.slice(start, line_end).trim_end().len() + start;
+        let line = self.slice(start, end);
+        if let Some(rest) = line.strip_suffix(['{', '}', ';'])
+            && rest.ends_with([' ', '}'])
+        {
+            end = start + rest.trim_end_matches([' ', '}', ';']).len();
+        }
+        self.at = end.max(start + 1);
+        self.report(
+            Diagnostic::error(codes::UNCLOSED_STRING, "this string is never closed")
+                .label(self.span(start, self.at), "it begins here")
+                .fix("put a `\"` at its end", self.span(self.at, self.at), "\""),
+        );
+        self.finish(start, None, Quotes::Quoted)
+    }
+
+    /// The quote that ends a string of several lines, if the number of quotes says that there is
+    /// one: the line it stands on has one too many, as the first line has.
+    fn closed_on_a_later_line(&self, first_end: usize) -> Option<usize> {
+        let mut line = first_end;
+        for _ in 0..20 {
+            line += chars::newline(self.bytes, line);
+            let end = self.end_of_line(line);
+            let mut quotes = 0usize;
+            let mut first = None;
+            let mut at = line;
+            while at < end {
+                match self.byte(at) {
+                    b'\\' => at += 1,
+                    b'"' => {
+                        quotes += 1;
+                        first = first.or(Some(at));
+                    }
+                    _ => {}
+                }
+                at += 1;
+            }
+            if quotes > 0 || end >= self.bytes.len() {
+                return first.filter(|_| quotes % 2 == 1);
+            }
+            line = end;
+        }
+        None
+    }
+}
+
+fn is_white_space(c: char) -> bool {
+    let mut buffer = [0; 4];
+    let bytes = c.encode_utf8(&mut buffer).as_bytes();
+    chars::space(bytes, 0) > 0 || chars::newline(bytes, 0) > 0
+}
+
+fn is_blank(line: &str) -> bool {
+    line.chars().all(is_white_space)
+}
+
+/// Lines without their ends; the last one is what stands before the closing quotes.
+fn split_lines(text: &str) -> Vec<&str> {
+    let bytes = text.as_bytes();
+    let mut lines = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    while at < bytes.len() {
+        let length = chars::newline(bytes, at);
+        if length > 0 {
+            lines.push(text.get(start..at).unwrap_or_default());
+            start = at + length;
+        }
+        at += length.max(1);
+    }
+    lines.push(text.get(start..).unwrap_or_default());
+    lines
+}
+
+/// Leaves out each `\` before white space, and that white space.
+fn fold_white_space_escapes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+        } else if chars.peek().copied().is_some_and(is_white_space) {
+            while chars.peek().copied().is_some_and(is_white_space) {
+                chars.next();
+            }
+        } else {
+            out.push(c);
+            out.extend(chars.next());
+        }
+    }
+    out
+}
+
+/// The character of `{…}` and how many characters that is.
+fn unicode_escape(rest: &str) -> Option<(char, usize)> {
+    let (digits, _) = rest.strip_prefix('{')?.split_once('}')?;
+    if !(1..=6).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let c = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?;
+    Some((c, digits.len() + 2))
+}
