@@ -61,9 +61,9 @@ impl CliError {
             CliError::Usage(what, help) => format!("error: {what}\n  help: {help}\n"),
             CliError::File(what, error) => format!("error: {what}: {error}\n"),
             CliError::Host(name, error) => format!("error: host `{name}`: {error}\n"),
-            CliError::Internal(what) => format!(
-                "error: {what}\n  help: this is a fault of Tally's own; please report it\n"
-            ),
+            CliError::Internal(what) => {
+                format!("error: {what}\n  help: this is a fault of Tally's own; please report it\n")
+            }
         };
         // Nothing is left to say it to when standard error is closed.
         let _ = std::io::stderr().write_all(text.as_bytes());

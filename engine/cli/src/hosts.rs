@@ -69,15 +69,13 @@ pub fn places(graph: &Graph) -> Result<Vec<Place>, CliError> {
 ///
 /// # Errors
 /// A report for the first that cannot be reached.
-pub async fn readers(
-    graph: &Graph,
-    project: &Project,
-) -> Result<Vec<Arc<dyn HostRead>>, CliError> {
+pub async fn readers(graph: &Graph, project: &Project) -> Result<Vec<Arc<dyn HostRead>>, CliError> {
     let mut hosts: Vec<Arc<dyn HostRead>> = Vec::new();
     for place in places(graph)? {
         let reached = match &place.address {
-            HostAddress::Sim(name) => simulated(&place.name, name, project)
-                .map(|host| host as Arc<dyn HostRead>),
+            HostAddress::Sim(name) => {
+                simulated(&place.name, name, project).map(|host| host as Arc<dyn HostRead>)
+            }
             address => {
                 let options = ConnectOptions::default();
                 tally_docker::connect_read(&place.name, address, &options).await

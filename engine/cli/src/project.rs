@@ -82,9 +82,7 @@ impl Project {
         let compiled = self.compile();
         match compiled.graph {
             Some(graph) => Ok((graph, compiled.diagnostics)),
-            None => {
-                Err(CliError::Reports(compiled.diagnostics, Box::new(compiled.sources)))
-            }
+            None => Err(CliError::Reports(compiled.diagnostics, Box::new(compiled.sources))),
         }
     }
 

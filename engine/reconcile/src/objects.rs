@@ -16,6 +16,22 @@ use crate::request::{NetworkRequest, VolumeRequest};
 /// The operation that provides a thing, or `None` when it is there already.
 type Provided = Option<OpId>;
 
+/// A volume that a pod needs.
+pub(crate) struct WantedVolume<'a> {
+    /// Its name in Docker.
+    pub docker_name: &'a str,
+    /// A pod's own, or a named one.
+    pub role: Role,
+    /// Whose it is: the workload, or `volume/data`.
+    pub workload: &'a str,
+    /// Whose it is, if a pod's own.
+    pub pod: &'a str,
+    /// What the spec calls it.
+    pub name: &'a str,
+    /// Its node.
+    pub origin: Span,
+}
+
 pub(crate) struct Objects<'a> {
     cluster: &'a str,
     host: &'a str,
@@ -38,7 +54,17 @@ impl<'a> Objects<'a> {
     }
 
     fn about(&self, workload: String, cause: Cause, origin: Option<Span>) -> About {
-        let subject = Subject { workload, pod: String::new(), container: String::new() };
+        self.about_pod(workload, String::new(), cause, origin)
+    }
+
+    fn about_pod(
+        &self,
+        workload: String,
+        pod: String,
+        cause: Cause,
+        origin: Option<Span>,
+    ) -> About {
+        let subject = Subject { workload, pod, container: String::new() };
         About { host: self.host.to_owned(), subject, cause, origin }
     }
 
@@ -120,15 +146,9 @@ impl<'a> Objects<'a> {
         provided
     }
 
-    /// A Docker volume, by its Docker name. `address` is what people call it.
-    pub fn volume(
-        &mut self,
-        docker_name: &str,
-        role: Role,
-        address: &str,
-        origin: Span,
-        builder: &mut Builder,
-    ) -> Provided {
+    /// A Docker volume.
+    pub fn volume(&mut self, wanted: &WantedVolume<'_>, builder: &mut Builder) -> Provided {
+        let WantedVolume { docker_name, role, workload, pod, name, origin } = *wanted;
         if let Some(known) = self.volumes.get(docker_name) {
             return *known;
         }
@@ -150,13 +170,18 @@ impl<'a> Objects<'a> {
                 None
             }
             None => {
-                let about = self.about(address.to_owned(), Cause::New, Some(origin));
+                let (workload, pod) = (workload.to_owned(), pod.to_owned());
                 let mut all = labels::owner_labels(self.cluster, role);
-                all.insert(labels::WORKLOAD.to_owned(), address.to_owned());
+                all.insert(labels::WORKLOAD.to_owned(), workload.clone());
+                all.insert(labels::NAME.to_owned(), name.to_owned());
+                if !pod.is_empty() {
+                    all.insert(labels::POD.to_owned(), pod.clone());
+                }
+                let about = self.about_pod(workload, pod, Cause::New, Some(origin));
                 let request = VolumeRequest { name: docker_name.to_owned(), labels: all };
                 let action = Action::CreateVolume(request);
                 let id = builder.op(&about, action, Precondition::None, &[]);
-                let note = Some(format!("volume {docker_name}"));
+                let note = Some(format!("volume {name}"));
                 builder.change(&about, ChangeKind::Create, Vec::new(), note, vec![id]);
                 Some(id)
             }

@@ -10,7 +10,7 @@ use crate::builder::{About, Builder, owned};
 use crate::diff::Difference;
 use crate::found::{Found, Inventory};
 use crate::labels::{self, Role};
-use crate::objects::Objects;
+use crate::objects::{Objects, WantedVolume};
 use crate::observed::ContainerState;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Subject, Target};
 use crate::realise::{DesiredContainer, DesiredPod, INIT_DEADLINE_MS};
@@ -158,8 +158,9 @@ impl<'a> PodPlanner<'a, '_, '_> {
                     let mut after = needs.clone();
                     after.extend(&removed);
                     let done = self.create(desired, &about, 1, &after);
-                    let cause = About { cause: Cause::New, ..about };
-                    self.builder.change(&cause, ChangeKind::Create, Vec::new(), None, done);
+                    let about = About { cause: Cause::New, ..about };
+                    let image = desired.source.map(|source| source.image.to_string());
+                    self.builder.change(&about, ChangeKind::Create, Vec::new(), image, done);
                 }
                 Verdict::Replace(found, differs, reason) => {
                     self.replace(desired, found, differs, reason.as_deref(), &needs, &replaced);
@@ -220,19 +221,30 @@ impl<'a> PodPlanner<'a, '_, '_> {
             MountSource::Pod => {
                 let docker_name = self.pod.volumes.get(name)?;
                 let own = self.pod.workload.volumes.iter().find(|volume| volume.name == name)?;
-                let address = format!("{}/{name}", self.pod.name);
-                let role = Role::PodVolume;
-                self.objects.volume(docker_name, role, &address, own.span, self.builder)
+                let wanted = WantedVolume {
+                    docker_name,
+                    role: Role::PodVolume,
+                    workload: &self.pod.workload.address().to_string(),
+                    pod: &self.pod.name,
+                    name,
+                    origin: own.span,
+                };
+                self.objects.volume(&wanted, self.builder)
             }
             MountSource::Spec => {
                 let volume = self.context.graph.volumes().find(|volume| volume.name == name)?;
                 if volume.host_path.is_some() {
                     return None;
                 }
-                let docker_name = labels::volume_name(cluster, name);
-                let address = format!("volume/{name}");
-                let role = Role::Volume;
-                self.objects.volume(&docker_name, role, &address, volume.span, self.builder)
+                let wanted = WantedVolume {
+                    docker_name: &labels::volume_name(cluster, name),
+                    role: Role::Volume,
+                    workload: &format!("volume/{name}"),
+                    pod: "",
+                    name,
+                    origin: volume.span,
+                };
+                self.objects.volume(&wanted, self.builder)
             }
         }
     }

@@ -356,8 +356,15 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let action = Action::RemoveVolume { name: volume.name.clone() };
-            let label = volume.labels.get(labels::WORKLOAD).cloned().unwrap_or_default();
-            self.remove_object(label, action, &volume.name, "volume", after, builder);
+            let label = |key| volume.labels.get(key).cloned().unwrap_or_default();
+            let subject = Subject {
+                workload: label(labels::WORKLOAD),
+                pod: label(labels::POD),
+                container: String::new(),
+            };
+            let name = volume.labels.get(labels::NAME).unwrap_or(&volume.name);
+            let note = format!("volume {name}");
+            self.remove_object(subject, action, &volume.name, note, after, builder);
         }
         let nothing_left = self.options.destroy && self.options.target.is_none();
         let networks = self.state.networks.iter().filter(|network| {
@@ -367,29 +374,29 @@ impl<'a> Planner<'a> {
         });
         for network in networks {
             let action = Action::RemoveNetwork { id: network.id.clone() };
-            let label = format!("cluster/{}", self.cluster);
-            self.remove_object(label, action, &network.id, "network", &all, builder);
+            let subject = Subject {
+                workload: format!("cluster/{}", self.cluster),
+                pod: String::new(),
+                container: String::new(),
+            };
+            let note = format!("network {}", self.cluster);
+            self.remove_object(subject, action, &network.id, note, &all, builder);
         }
     }
 
     fn remove_object(
         &self,
-        workload: String,
+        subject: Subject,
         action: Action,
         key: &str,
-        what: &str,
+        note: String,
         after: &[OpId],
         builder: &mut Builder,
     ) {
-        let subject = Subject { workload, pod: String::new(), container: String::new() };
         let host = self.host.to_owned();
         let about = About { host, subject, cause: Cause::Gone, origin: None };
         let precondition =
             Precondition::OwnedObject { key: key.to_owned(), cluster: self.cluster.to_owned() };
-        let note = match &action {
-            Action::RemoveVolume { name } => format!("{what} {name}"),
-            _ => format!("{what} {}", self.cluster),
-        };
         let id = builder.op(&about, action, precondition, after);
         builder.change(&about, ChangeKind::Remove, Vec::new(), Some(note), vec![id]);
     }

@@ -133,8 +133,7 @@ async fn rounds(
             calls_per_host: usize::from(work.parallel),
             ..ExecuteOptions::default()
         };
-        let done =
-            execute(&plan, work.graph, hosts, &progress, cancel.clone(), &options).await;
+        let done = execute(&plan, work.graph, hosts, &progress, cancel.clone(), &options).await;
         progress.finish();
         if !done.is_done() {
             return Ok(unfinished(work.graph, &plan, &done, terminal));
@@ -212,8 +211,8 @@ fn unfinished(graph: &Graph, plan: &Plan, done: &Report, terminal: &Terminal) ->
 }
 
 fn moved_on(graph: &Graph) -> CliError {
-    let report = Diagnostic::error(Code(1104), "this plan no longer fits: the cluster has moved on")
-        .help(
+    let report =
+        Diagnostic::error(Code(1104), "this plan no longer fits: the cluster has moved on").help(
             "What would be done now is not what was planned. Plan again: `tally plan --out FILE`.",
         );
     CliError::report(report, &graph.sources)
@@ -261,4 +260,3 @@ fn cancel_on_interrupt(terminal: &Terminal) -> watch::Receiver<bool> {
     });
     receiver
 }
-

@@ -11,8 +11,7 @@ use crate::show::terminal::Terminal;
 pub async fn run(args: args::Destroy, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
     let (graph, _) = project.graph()?;
-    let options =
-        Options { destroy: true, remove_volumes: args.volumes, ..Options::default() };
+    let options = Options { destroy: true, remove_volumes: args.volumes, ..Options::default() };
     let work = Work { project: &project, graph: &graph, options, parallel: 8, saved: None };
     carry_out(work, args.yes, terminal).await
 }

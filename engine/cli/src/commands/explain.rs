@@ -156,7 +156,8 @@ fn values(
         let whole = match container.is_empty() {
             true => path.clone(),
             false => {
-                let segments: Vec<&str> = std::iter::once(container).chain(path.segments()).collect();
+                let segments: Vec<&str> =
+                    std::iter::once(container).chain(path.segments()).collect();
                 FieldPath::new(segments)
             }
         };

@@ -20,8 +20,7 @@ pub async fn run(args: args::Logs, terminal: &Terminal) -> Result<Exit, CliError
     let readers = hosts::readers(&graph, &project).await?;
     let observed = hosts::look(&graph, &readers).await;
     let selected = select(&graph, &observed, &args.address)?;
-    let request =
-        LogRequest { tail: args.tail, follow: args.follow, timestamps: args.timestamps };
+    let request = LogRequest { tail: args.tail, follow: args.follow, timestamps: args.timestamps };
     let several = selected.len() > 1;
     let width =
         selected.iter().map(|s| s.pod.len() + s.container.len() + 1).max().unwrap_or_default();

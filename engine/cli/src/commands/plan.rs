@@ -19,12 +19,8 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
     let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
     let readers = hosts::readers(&graph, &project).await?;
     let observed = hosts::look(&graph, &readers).await;
-    let options = Options {
-        now_ms: hosts::now_ms(),
-        target,
-        destroy: args.destroy,
-        remove_volumes: false,
-    };
+    let options =
+        Options { now_ms: hosts::now_ms(), target, destroy: args.destroy, remove_volumes: false };
     let plan = reconcile(&graph, &observed, &options);
     if args.json {
         out(&plan_json::json(&plan, &graph));
@@ -73,9 +69,7 @@ pub fn target(graph: &Graph, text: &str) -> Result<Address, CliError> {
 /// The plan's reports.
 pub fn stop_on_errors(plan: &Plan, graph: &Graph) -> Result<(), CliError> {
     match has_errors(&plan.diagnostics) {
-        true => {
-            Err(CliError::Reports(plan.diagnostics.clone(), Box::new(graph.sources.clone())))
-        }
+        true => Err(CliError::Reports(plan.diagnostics.clone(), Box::new(graph.sources.clone()))),
         false => Ok(()),
     }
 }

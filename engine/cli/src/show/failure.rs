@@ -73,7 +73,9 @@ impl<'a> Blame<'a> {
             HostError::Image { image, missing, message } => self.image(image, *missing, message),
             HostError::PortTaken { port, message } => {
                 let headline = match port {
-                    Some(port) => format!("port {port} of host `{host}` is taken by another program"),
+                    Some(port) => {
+                        format!("port {port} of host `{host}` is taken by another program")
+                    }
                     None => format!("a port of host `{host}` is taken by another program"),
                 };
                 let report = Diagnostic::error(Code(1202), headline);

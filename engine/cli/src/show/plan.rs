@@ -151,6 +151,16 @@ impl Shown<'_> {
         let known = self.graph.workloads().find(|w| w.address().to_string() == address);
         let place = known.map(|workload| self.graph.sources.line_place(workload.span));
         let glyph = self.glyph(kind);
+        if let [only] = changes
+            && only.subject.pod.is_empty()
+        {
+            // A network or a named volume: one line says it all.
+            let what = only.note.as_deref().unwrap_or(address);
+            let place = only.origin.map(|span| self.graph.sources.line_place(span));
+            let line = format!("{glyph} {}", self.terminal.paint(Style::Bold, what));
+            self.with_place(out, &line, 4 + what.chars().count(), place.as_deref());
+            return;
+        }
         let mut line = format!("{glyph} {}", self.terminal.paint(Style::Bold, address));
         let mut length = 4 + address.len();
         if let Some(words) = known.and_then(|workload| disruption(workload, changes)) {
@@ -167,10 +177,9 @@ impl Shown<'_> {
         let glyph = self.glyph(change.kind);
         let container = change.subject.container.as_str();
         let pods = pod_list(pods);
-        let what = match (pods.is_empty(), container.is_empty()) {
-            (true, _) => change.note.clone().unwrap_or_default(),
-            (false, true) => pods,
-            (false, false) => format!("{pods}/{container}"),
+        let what = match container.is_empty() {
+            true => pods,
+            false => format!("{pods}/{container}"),
         };
         let mut line = format!("    {glyph} {what}");
         let class = change.fields.iter().map(|field| field.class).max();
@@ -182,7 +191,7 @@ impl Shown<'_> {
             (ChangeKind::Replace, None) => words.push("is recreated".to_owned()),
             _ => {}
         }
-        if !pods_empty(change) && let Some(note) = &change.note {
+        if let Some(note) = &change.note {
             words.push(clean(note));
         }
         if !words.is_empty() {
@@ -257,10 +266,6 @@ impl Shown<'_> {
     }
 }
 
-fn pods_empty(change: &Change) -> bool {
-    change.subject.pod.is_empty()
-}
-
 /// `http://127.0.0.1:8080` for TCP, `udp 127.0.0.1:53` for UDP: whatever it is, it can be clicked.
 #[must_use]
 pub fn address(reachable: &Reachable) -> String {
@@ -305,10 +310,12 @@ fn grouped<'a>(changes: &[&'a Change]) -> Vec<Group<'a>> {
             change.kind,
             change.cause,
             change.note,
-            change.fields.iter().map(|f| format!("{f:?}")).collect::<String>().replace(
-                &format!(".{}.", change.subject.pod),
-                ".."
-            ),
+            change
+                .fields
+                .iter()
+                .map(|f| format!("{f:?}"))
+                .collect::<String>()
+                .replace(&format!(".{}.", change.subject.pod), ".."),
         );
         let at = *index.entry(alike).or_insert_with(|| {
             groups.push((change, Vec::new()));

@@ -57,9 +57,8 @@ struct JsonOperation<'a> {
 #[must_use]
 pub fn json(plan: &Plan, graph: &Graph) -> String {
     let place = |span: Option<tally_source::Span>| span.map(|span| graph.sources.place(span));
-    let change = |change: &'_ Change| -> Vec<u32> {
-        change.operations.iter().map(|id| id.0).collect()
-    };
+    let change =
+        |change: &'_ Change| -> Vec<u32> { change.operations.iter().map(|id| id.0).collect() };
     let document = JsonPlan {
         format: FORMAT,
         cluster: &plan.cluster,

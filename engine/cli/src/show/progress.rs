@@ -54,7 +54,9 @@ impl<'a> Shown<'a> {
             let subject = &change.subject;
             let name = match (subject.pod.is_empty(), subject.container.is_empty()) {
                 (true, _) => change.note.clone().unwrap_or_else(|| subject.workload.clone()),
-                (false, true) => subject.pod.clone(),
+                (false, true) => {
+                    format!("{} {}", subject.pod, change.note.clone().unwrap_or_default())
+                }
                 (false, false) => format!("{}/{}", subject.pod, subject.container),
             };
             let verb = match change.kind {
@@ -126,8 +128,7 @@ impl<'a> Shown<'a> {
         let room = self.terminal.width.saturating_sub(1);
         for (object, doing) in state.doing.iter().take(MOST_LINES) {
             let name = self.objects.get(*object).map(String::as_str).unwrap_or_default();
-            let seconds =
-                state.since.get(object).map_or(0, |since| since.elapsed().as_secs());
+            let seconds = state.since.get(object).map_or(0, |since| since.elapsed().as_secs());
             let line = match seconds {
                 0 => format!("    {name}  {doing}"),
                 _ => format!("    {name}  {doing} ({seconds}s)"),
@@ -181,7 +182,8 @@ impl<'a> Shown<'a> {
         let seconds = state.since.get(&object).map_or(0.0, |s| s.elapsed().as_secs_f64());
         let verb = self.verbs.get(object).copied().unwrap_or_default();
         let mark = if self.terminal.unicode { "✔" } else { "ok" };
-        let words = format!("{verb} {}", self.terminal.paint(Style::Dim, &format!("{seconds:.1}s")));
+        let words =
+            format!("{verb} {}", self.terminal.paint(Style::Dim, &format!("{seconds:.1}s")));
         self.line(Style::Add, mark, object, &words)
     }
 

@@ -19,7 +19,11 @@ pub fn people(reports: &[Diagnostic], sources: &SourceMap, terminal: &Terminal) 
     }
     if certain > 0 && errors > 0 {
         let what = if certain == 1 { "one of them" } else { "some of them" };
-        let what = if certain == errors { "it".replace("it", if errors == 1 { "it" } else { "them" }) } else { what.to_owned() };
+        let what = if certain == errors {
+            "it".replace("it", if errors == 1 { "it" } else { "them" })
+        } else {
+            what.to_owned()
+        };
         text.push_str(&format!("`tally check --fix` can mend {what}\n"));
     }
     text

@@ -101,7 +101,14 @@ pub fn status(graph: &Graph, host: &str, inventory: &Inventory<'_>, now_ms: i64)
                 .map(|desired| {
                     let key = (desired.role, desired.name.clone());
                     let found = found.and_then(|found| found.get(&key));
-                    container(&desired.name, desired.role, &desired.request.image, found, &desired.ready, now_ms)
+                    container(
+                        &desired.name,
+                        desired.role,
+                        &desired.request.image,
+                        found,
+                        &desired.ready,
+                        now_ms,
+                    )
                 })
                 .collect();
             let mains = containers.iter().filter(|c| c.role == Role::Container);
@@ -116,7 +123,12 @@ pub fn status(graph: &Graph, host: &str, inventory: &Inventory<'_>, now_ms: i64)
         }
         let ready = pods.iter().filter(|pod| pod.ready).count();
         let ready = u32::try_from(ready).unwrap_or(u32::MAX);
-        workloads.push(WorkloadStatus { address: workload.address().to_string(), wanted, ready, pods });
+        workloads.push(WorkloadStatus {
+            address: workload.address().to_string(),
+            wanted,
+            ready,
+            pods,
+        });
     }
     workloads.extend(unasked(&left, now_ms));
     Status { cluster, host: host.to_owned(), workloads }
