@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use tally_docker::{ConnectOptions, Host, connect};
 use tally_graph::HostAddress;
+use tally_simulator::{SimHost, SimOptions, tokio_clock};
 use tally_tests::conformance::{Case, IMAGE, World, cases, clean_up, run};
 
 fn all_cases() -> Vec<Case> {
@@ -52,4 +53,12 @@ async fn the_real_engine_does_what_the_cases_say() {
         assert!(made.success(), "the test image could not be made");
     }
     run_all(host, 4).await;
+}
+
+/// Time is paused, so waits take none.
+#[tokio::test(start_paused = true)]
+async fn the_simulator_does_what_the_cases_say() {
+    let host = Arc::new(SimHost::new("sim", SimOptions::new(1, tokio_clock())));
+    host.pull(IMAGE, &|_| {}).await.expect("every image can be had");
+    run_all(host, 1).await;
 }

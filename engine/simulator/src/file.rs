@@ -1,0 +1,216 @@
+//! A simulated host whose state is a file: lines of JSON, one a changed object, applied in order.
+//! A call appends what it changed, so it costs no more than that, and a process that is killed
+//! loses at most the line it was writing. Each call holds the file's lock, so that several
+//! processes can use one host.
+#![expect(clippy::disallowed_methods, reason = "this is the one file that a simulator reads")]
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tally_docker::HostError;
+
+use crate::host::Store;
+use crate::{Model, Record, SimHost, SimOptions};
+
+/// The first line: what the file is, and in which form.
+const HEADER: &str = r#"{"tally-simulated-host":1}"#;
+/// Another process holds the lock for one call only: this long is far beyond that.
+const LOCK_TRIES: u32 = 5_000;
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
+/// The file is written anew when it has so many lines more than objects.
+const MOST_STALE_LINES: usize = 5_000;
+
+/// Opens the simulated host called `name` in the spec, whose state is `folder/SIM.jsonl`; the file
+/// is made by the first call that changes something.
+///
+/// # Errors
+/// When the file is there and is damaged, or is none of ours: the message says so and names it.
+pub fn open_file(
+    name: &str,
+    folder: &Path,
+    sim: &str,
+    options: SimOptions,
+) -> Result<SimHost, HostError> {
+    let path = folder.join(format!("{sim}.jsonl"));
+    // Two hosts of one seed would give out the same IDs.
+    let seed = sim.bytes().fold(options.seed, |seed, byte| {
+        (seed ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mut file = SimFile::new(path, seed);
+    file.read_only(|_| ())?;
+    Ok(SimHost::with_store(name, Store::File(Box::new(file)), options))
+}
+
+/// The state, as far as the file was read.
+pub(crate) struct SimFile {
+    path: PathBuf,
+    seed: u64,
+    model: Model,
+    /// The file that was read: another one has taken its place when this differs.
+    inode: u64,
+    offset: u64,
+    lines: usize,
+}
+
+impl SimFile {
+    fn new(path: PathBuf, seed: u64) -> Self {
+        Self { path, seed, model: Model::new(seed), inode: 0, offset: 0, lines: 0 }
+    }
+
+    /// Brings the state up to date and shows it.
+    pub(crate) fn read_only<T>(
+        &mut self,
+        look: impl FnOnce(&mut Model) -> T,
+    ) -> Result<T, HostError> {
+        match OpenOptions::new().read(true).open(&self.path) {
+            Ok(mut file) => {
+                lock(&file, &self.path)?;
+                self.catch_up(&mut file)?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.forget(),
+            Err(error) => return Err(self.unusable(&error)),
+        }
+        Ok(look(&mut self.model))
+    }
+
+    /// Brings the state up to date, changes it, and appends what was changed.
+    pub(crate) fn change<T>(&mut self, act: impl FnOnce(&mut Model) -> T) -> Result<T, HostError> {
+        let mut file = self.open_locked()?;
+        self.catch_up(&mut file)?;
+        let result = act(&mut self.model);
+        let mut records = self.model.take_changes();
+        let mut text = String::new();
+        if self.offset == 0 {
+            text.push_str(HEADER);
+            text.push('\n');
+            records = self.model.records();
+        }
+        push_lines(&mut text, &records).map_err(|error| self.unusable(&error))?;
+        let written = file
+            // What a killed process left of a line goes.
+            .set_len(self.offset)
+            .and_then(|()| file.seek(SeekFrom::Start(self.offset)))
+            .and_then(|_| file.write_all(text.as_bytes()));
+        written.map_err(|error| self.unusable(&error))?;
+        self.offset += text.len() as u64;
+        self.lines += records.len();
+        self.compact()?;
+        Ok(result)
+    }
+
+    fn forget(&mut self) {
+        if self.offset > 0 {
+            *self = Self::new(self.path.clone(), self.seed);
+        }
+    }
+
+    fn open_locked(&self) -> Result<File, HostError> {
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| self.unusable(&error))?;
+        }
+        for _ in 0..LOCK_TRIES {
+            let mut options = OpenOptions::new();
+            let options = options.read(true).write(true).create(true).truncate(false);
+            let file = options.open(&self.path).map_err(|error| self.unusable(&error))?;
+            lock(&file, &self.path)?;
+            // It may have been written anew, under another inode, before the lock was ours.
+            let ours = file.metadata().map_err(|error| self.unusable(&error))?.ino();
+            if std::fs::metadata(&self.path).is_ok_and(|there| there.ino() == ours) {
+                return Ok(file);
+            }
+        }
+        Err(self.unusable(&"it is written anew again and again"))
+    }
+
+    /// Takes in what was appended since.
+    fn catch_up(&mut self, file: &mut File) -> Result<(), HostError> {
+        let meta = file.metadata().map_err(|error| self.unusable(&error))?;
+        if meta.ino() != self.inode || meta.len() < self.offset {
+            self.forget();
+            self.inode = meta.ino();
+        }
+        if meta.len() == self.offset {
+            return Ok(());
+        }
+        let mut text = String::new();
+        let read =
+            file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.read_to_string(&mut text));
+        read.map_err(|error| self.unusable(&error))?;
+        // A line without an end was being written when its process was killed.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        for line in text.get(..whole).unwrap_or_default().lines() {
+            self.lines += 1;
+            if self.lines == 1 && self.offset == 0 {
+                if line != HEADER {
+                    return Err(self.damaged("it does not begin as one"));
+                }
+                continue;
+            }
+            let record: Record =
+                serde_json::from_str(line).map_err(|error| self.damaged(&format!("{error}")))?;
+            self.model.apply(record);
+        }
+        self.offset += whole as u64;
+        Ok(())
+    }
+
+    /// Writes the file anew when most of its lines are stale.
+    fn compact(&mut self) -> Result<(), HostError> {
+        let records = self.model.records();
+        if self.lines < 2 * records.len() + MOST_STALE_LINES {
+            return Ok(());
+        }
+        let mut text = format!("{HEADER}\n");
+        push_lines(&mut text, &records).map_err(|error| self.unusable(&error))?;
+        let temporary = self.path.with_extension("jsonl.new");
+        let written = std::fs::write(&temporary, &text)
+            .and_then(|()| std::fs::rename(&temporary, &self.path))
+            .and_then(|()| std::fs::metadata(&self.path));
+        self.inode = written.map_err(|error| self.unusable(&error))?.ino();
+        self.offset = text.len() as u64;
+        self.lines = records.len() + 1;
+        Ok(())
+    }
+
+    fn unusable(&self, error: &dyn std::fmt::Display) -> HostError {
+        let path = self.path.display();
+        HostError::Broken(format!("the simulated host's file {path} cannot be used: {error}"))
+    }
+
+    fn damaged(&self, how: &str) -> HostError {
+        HostError::Broken(format!(
+            "the simulated host's file {}, line {}, is damaged: {how}; remove the file to begin with an \
+             empty host",
+            self.path.display(),
+            self.lines,
+        ))
+    }
+}
+
+fn push_lines(text: &mut String, records: &[Record]) -> serde_json::Result<()> {
+    for record in records {
+        text.push_str(&serde_json::to_string(record)?);
+        text.push('\n');
+    }
+    Ok(())
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), HostError> {
+    let fail = |why: &dyn std::fmt::Display| {
+        HostError::Broken(format!(
+            "the simulated host's file {} cannot be locked: {why}",
+            path.display()
+        ))
+    };
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(fail(&error)),
+        }
+    }
+    Err(fail(&"another process holds it"))
+}

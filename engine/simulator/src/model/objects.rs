@@ -1,0 +1,129 @@
+//! Volumes, networks and images.
+
+use tally_docker::HostError;
+use tally_graph::ImageRef;
+use tally_reconcile::labels::INFRA_IMAGE;
+use tally_reconcile::request::{MountFrom, NetworkRef, NetworkRequest, VolumeRequest};
+
+use super::run::is_none_such;
+use super::{Image, Key, Model, Network};
+
+impl Model {
+    /// Makes a volume; one that is there with the same labels is fine.
+    ///
+    /// # Errors
+    /// When one with other labels is there.
+    pub fn create_volume(&mut self, request: &VolumeRequest) -> Result<(), HostError> {
+        match self.volume_labels(&request.name) {
+            Some(labels) if *labels == request.labels => Ok(()),
+            Some(_) => {
+                let name = &request.name;
+                let said = format!("a volume named {name} is there already, with other labels");
+                Err(HostError::Conflict(said))
+            }
+            None => {
+                self.volumes.insert(request.name.clone(), request.labels.clone());
+                self.changed.insert(Key::Volume(request.name.clone()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes a volume; one that is gone is fine.
+    ///
+    /// # Errors
+    /// When a container mounts it.
+    pub fn remove_volume(&mut self, name: &str) -> Result<(), HostError> {
+        let mounts_it = |container: &super::Container| {
+            let source = MountFrom::Volume(name.to_owned());
+            container.request.mounts.values().any(|mount| mount.source == source)
+        };
+        if let Some(user) = self.containers.values().find(|container| mounts_it(container)) {
+            let said = format!("remove {name}: volume is in use - [{}]", user.id);
+            return Err(HostError::Conflict(said));
+        }
+        if self.volumes.remove(name).is_some() {
+            self.changed.insert(Key::Volume(name.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Makes a network; its full ID.
+    ///
+    /// # Errors
+    /// When its name is taken.
+    pub fn create_network(&mut self, request: &NetworkRequest) -> Result<String, HostError> {
+        if self.networks.values().any(|network| network.name == request.name) {
+            let said = format!("network with name {} already exists", request.name);
+            return Err(HostError::Conflict(said));
+        }
+        let id = self.new_id();
+        let network = Network { name: request.name.clone(), labels: request.labels.clone() };
+        self.networks.insert(id.clone(), network);
+        self.changed.insert(Key::Network(id.clone()));
+        Ok(id)
+    }
+
+    /// Removes a network; one that is gone is fine.
+    ///
+    /// # Errors
+    /// When a running container is on it.
+    pub fn remove_network(&mut self, id: &str, now_ms: i64) -> Result<(), HostError> {
+        self.advance(now_ms);
+        let Some(network) = self.networks.get(id) else { return Ok(()) };
+        let is_on_it = |container: &super::Container| {
+            container.holds_ports()
+                && matches!(&container.request.network,
+                    NetworkRef::Named { name, .. } if *name == network.name)
+        };
+        if self.containers.values().any(is_on_it) {
+            let name = &network.name;
+            let said = format!("error while removing network: network {name} has active endpoints");
+            return Err(HostError::Conflict(said));
+        }
+        self.networks.remove(id);
+        self.changed.insert(Key::Network(id.to_owned()));
+        Ok(())
+    }
+
+    /// Fetches an image. Every registry has every image, but those whose name says that it is
+    /// missing, and those that were said to be; a registry at port 9 never answers.
+    ///
+    /// # Errors
+    /// When the image cannot be had.
+    pub fn pull(&mut self, image: &str) -> Result<(), HostError> {
+        let fail = |missing, message: String| {
+            Err(HostError::Image { image: image.to_owned(), missing, message })
+        };
+        let parsed = match ImageRef::parse(image) {
+            Ok(parsed) => parsed,
+            Err(error) => return fail(true, format!("{image}: {error}")),
+        };
+        if parsed.registry_host().ends_with(":9") {
+            return fail(false, format!("dial tcp {}: connection refused", parsed.registry_host()));
+        }
+        if is_none_such(image) || self.meta.missing.contains(image) {
+            return fail(true, format!("manifest for {image} not found: manifest unknown"));
+        }
+        if !self.images.contains_key(image) {
+            let command = vec!["/serve".to_owned()];
+            self.add_image(image, Image { command, ..Image::default() });
+        }
+        Ok(())
+    }
+
+    /// Loads the image of infra containers.
+    pub fn load_infra_image(&mut self) {
+        if !self.images.contains_key(INFRA_IMAGE) {
+            let entrypoint = vec!["/pause".to_owned()];
+            self.add_image(INFRA_IMAGE, Image { entrypoint, ..Image::default() });
+        }
+    }
+
+    /// Puts an image there; it gets an ID.
+    pub fn add_image(&mut self, name: &str, image: Image) {
+        let id = format!("sha256:{}", self.new_id());
+        self.images.insert(name.to_owned(), Image { id, ..image });
+        self.changed.insert(Key::Image(name.to_owned()));
+    }
+}

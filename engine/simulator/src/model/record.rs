@@ -1,0 +1,112 @@
+//! The state as records, so that it can be kept in a file and a change costs what it changes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Container, Image, Key, Meta, Model, Network};
+
+/// One object as it is now, or that it is gone.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Record(Kept);
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kept {
+    Engine(Meta),
+    Container(Box<Container>),
+    ContainerGone(String),
+    Volume(String, BTreeMap<String, String>),
+    VolumeGone(String),
+    Network(String, Network),
+    NetworkGone(String),
+    Image(String, Image),
+    ImageGone(String),
+}
+
+impl Model {
+    /// What has changed since this was last asked.
+    pub fn take_changes(&mut self) -> Vec<Record> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|key| self.record(key)).collect()
+    }
+
+    /// All there is.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        let containers = self.containers.keys().cloned().map(Key::Container);
+        let volumes = self.volumes.keys().cloned().map(Key::Volume);
+        let networks = self.networks.keys().cloned().map(Key::Network);
+        let images = self.images.keys().cloned().map(Key::Image);
+        let keys = std::iter::once(Key::Meta);
+        keys.chain(images)
+            .chain(networks)
+            .chain(volumes)
+            .chain(containers)
+            .map(|key| self.record(key))
+            .collect()
+    }
+
+    fn record(&self, key: Key) -> Record {
+        Record(match key {
+            Key::Meta => Kept::Engine(self.meta.clone()),
+            Key::Container(id) => match self.containers.get(&id) {
+                Some(container) => Kept::Container(Box::new(container.clone())),
+                None => Kept::ContainerGone(id),
+            },
+            Key::Volume(name) => match self.volumes.get(&name) {
+                Some(labels) => Kept::Volume(name, labels.clone()),
+                None => Kept::VolumeGone(name),
+            },
+            Key::Network(id) => match self.networks.get(&id) {
+                Some(network) => Kept::Network(id, network.clone()),
+                None => Kept::NetworkGone(id),
+            },
+            Key::Image(name) => match self.images.get(&name) {
+                Some(image) => Kept::Image(name, image.clone()),
+                None => Kept::ImageGone(name),
+            },
+        })
+    }
+
+    /// Takes in a record of another's making.
+    pub fn apply(&mut self, record: Record) {
+        match record.0 {
+            Kept::Engine(meta) => self.meta = meta,
+            Kept::Container(container) => {
+                self.names.insert(container.request.name.clone(), container.id.clone());
+                let due = container.ends.map(|(at, _)| at).into_iter();
+                for at in due.chain(container.restarts_at_ms) {
+                    self.wake_at(at);
+                }
+                self.containers.insert(container.id.clone(), *container);
+            }
+            Kept::ContainerGone(id) => {
+                if let Some(gone) = self.containers.remove(&id)
+                    && self.names.get(&gone.request.name) == Some(&id)
+                {
+                    self.names.remove(&gone.request.name);
+                }
+            }
+            Kept::Volume(name, labels) => {
+                self.volumes.insert(name, labels);
+            }
+            Kept::VolumeGone(name) => {
+                self.volumes.remove(&name);
+            }
+            Kept::Network(id, network) => {
+                self.networks.insert(id, network);
+            }
+            Kept::NetworkGone(id) => {
+                self.networks.remove(&id);
+            }
+            Kept::Image(name, image) => {
+                self.images.insert(name, image);
+            }
+            Kept::ImageGone(name) => {
+                self.images.remove(&name);
+            }
+        }
+    }
+}

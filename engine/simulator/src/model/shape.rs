@@ -1,0 +1,212 @@
+//! Making, changing and removing containers, and running commands in them.
+
+use std::collections::BTreeMap;
+
+use tally_docker::{FileToWrite, HostError, record};
+use tally_reconcile::observed::{ContainerState, Live};
+use tally_reconcile::request::{ContainerRequest, MountFrom, NetworkRef};
+
+use super::run::is_none_such;
+use super::{Container, Key, Model, no_such_container};
+use crate::program;
+
+/// Docker's least memory limit.
+const LEAST_MEMORY_BYTES: u64 = 6 << 20;
+/// So many commands' exit codes are remembered.
+const MOST_EXECS: usize = 1_000;
+
+impl Model {
+    /// Makes a container; its full ID.
+    ///
+    /// # Errors
+    /// As Docker does; nothing is made then.
+    pub fn create(&mut self, request: &ContainerRequest, now_ms: i64) -> Result<String, HostError> {
+        self.advance(now_ms);
+        check_memory(&request.live)?;
+        for mount in request.mounts.values() {
+            if let MountFrom::HostPath(path) = &mount.source
+                && is_none_such(path)
+            {
+                let message = format!("bind source path does not exist: {path}");
+                return Err(HostError::Refused { status: 400, message });
+            }
+        }
+        let image_id = self.images.get(&request.image).map(|image| image.id.clone());
+        let image_id = image_id.ok_or_else(|| HostError::Image {
+            image: request.image.clone(),
+            missing: true,
+            message: format!("No such image: {}", request.image),
+        })?;
+        if let Some(id) = self.names.get(&request.name) {
+            let name = &request.name;
+            let said = format!("The container name \"/{name}\" is already in use by \"{id}\"");
+            return Err(HostError::Conflict(said));
+        }
+        let joined = match &request.network {
+            NetworkRef::Joins(name) => {
+                let id = self
+                    .names
+                    .get(name)
+                    .or_else(|| self.containers.get(name).map(|container| &container.id));
+                Some(id.cloned().ok_or_else(|| no_such_container(name))?)
+            }
+            _ => None,
+        };
+        for mount in request.mounts.values() {
+            if let MountFrom::Volume(name) = &mount.source {
+                // Docker makes a volume that is not there, with no labels.
+                self.volumes.entry(name.clone()).or_default();
+                self.changed.insert(Key::Volume(name.clone()));
+            }
+        }
+        let id = self.new_id();
+        let container = new_container(&id, request, image_id, joined, self.meta.made);
+        self.names.insert(request.name.clone(), id.clone());
+        self.containers.insert(id.clone(), container);
+        self.touch(&id);
+        Ok(id)
+    }
+
+    /// Removes a stopped container; one that is gone is fine.
+    ///
+    /// # Errors
+    /// When it runs.
+    pub fn remove(&mut self, id: &str, now_ms: i64) -> Result<(), HostError> {
+        self.advance(now_ms);
+        let Some(container) = self.containers.get(id) else { return Ok(()) };
+        if container.holds_ports() || container.state == ContainerState::Restarting {
+            let said = format!("You cannot remove a running container {id}");
+            return Err(HostError::Conflict(said));
+        }
+        self.names.remove(&container.request.name);
+        self.containers.remove(id);
+        self.touch(id);
+        Ok(())
+    }
+
+    /// Writes files, and the record of them.
+    ///
+    /// # Errors
+    /// When the container is not there, or an owner is not known in it.
+    pub fn write(&mut self, id: &str, files: &[FileToWrite], now_ms: i64) -> Result<(), HostError> {
+        self.advance(now_ms);
+        self.get(id)?;
+        if let Some(file) = files.iter().find(|file| is_none_such(&file.owner)) {
+            let message = format!("the container's image knows no user `{}`", file.owner);
+            return Err(HostError::Refused { status: 0, message });
+        }
+        if let Some(container) = self.containers.get_mut(id) {
+            container.files = Some(record(files));
+            self.touch(id);
+        }
+        Ok(())
+    }
+
+    /// Changes what can be changed while it runs.
+    ///
+    /// # Errors
+    /// When the container is not there, or Docker would refuse the limits.
+    pub fn update(&mut self, id: &str, live: &Live, now_ms: i64) -> Result<(), HostError> {
+        self.advance(now_ms);
+        self.get(id)?;
+        check_memory(live)?;
+        if let Some(container) = self.containers.get_mut(id) {
+            container.request.live = live.clone();
+            self.touch(id);
+        }
+        Ok(())
+    }
+
+    /// Runs a command in a container: its ID and what it prints.
+    ///
+    /// # Errors
+    /// When the container is not there or does not run.
+    pub fn exec(
+        &mut self,
+        id: &str,
+        command: &[String],
+        now_ms: i64,
+    ) -> Result<(String, String), HostError> {
+        self.advance(now_ms);
+        if self.get(id)?.state != ContainerState::Running {
+            return Err(HostError::Conflict(format!("Container {id} is not running")));
+        }
+        let exec = self.new_id();
+        let mut output = String::new();
+        let code = if program::exists(command) {
+            let program = program::read(command);
+            for (_, line) in &program.lines {
+                output.push_str(line);
+                output.push('\n');
+            }
+            if program.is_server {
+                let name = command.first().map_or("", String::as_str);
+                output.push_str(&format!("This host is simulated: {name} was not run.\n"));
+            }
+            program.ends.map_or(0, |(_, code)| code)
+        } else {
+            output.push_str("exec failed: executable file not found in $PATH\n");
+            127
+        };
+        if self.execs.len() >= MOST_EXECS {
+            self.execs.pop_first();
+        }
+        self.execs.insert(exec.clone(), code);
+        Ok((exec, output))
+    }
+
+    /// How a command ended.
+    ///
+    /// # Errors
+    /// When no such command is known.
+    pub fn exec_code(&self, id: &str) -> Result<i64, HostError> {
+        let code = self.execs.get(id).copied();
+        code.ok_or_else(|| HostError::NotFound(format!("No such exec instance: {id}")))
+    }
+}
+
+fn new_container(
+    id: &str,
+    request: &ContainerRequest,
+    image_id: String,
+    joined: Option<String>,
+    made: u64,
+) -> Container {
+    Container {
+        id: id.to_owned(),
+        request: request.clone(),
+        image_id,
+        state: ContainerState::Created,
+        exit_code: 0,
+        error: None,
+        started_at_ms: None,
+        finished_at_ms: None,
+        restart_count: 0,
+        joined,
+        files: None,
+        log: Vec::new(),
+        ends: None,
+        restarts_at_ms: None,
+        backoff_ms: 0,
+        address: u32::try_from(made % 65_000).unwrap_or(0) + 2,
+        health: None,
+    }
+}
+
+fn check_memory(live: &Live) -> Result<(), HostError> {
+    let refuse = |message: &str| HostError::Refused { status: 400, message: message.to_owned() };
+    if live.memory != 0 && live.memory < LEAST_MEMORY_BYTES {
+        return Err(refuse("Minimum memory limit allowed is 6MB"));
+    }
+    if live.memory != 0 && live.memory_reservation > live.memory {
+        return Err(refuse("Minimum memory limit can not be less than memory reservation limit"));
+    }
+    Ok(())
+}
+
+impl Model {
+    /// The labels of what bears a volume's name.
+    pub(crate) fn volume_labels(&self, name: &str) -> Option<&BTreeMap<String, String>> {
+        self.volumes.get(name)
+    }
+}
