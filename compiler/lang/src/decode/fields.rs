@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use tally_graph::schema::{FieldRow, Form};
+use tally_graph::schema::{FieldRow, Form, Step, ValueType};
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
 use super::object::{child, keep};
@@ -108,10 +108,11 @@ pub(super) fn properties<'a>(
     let mut misplaced: Vec<(&'a Text, &'a Entry)> = Vec::new();
     for (key, entry) in object.node.properties() {
         match object.kind.field(&key.text) {
-            Some(row)
-                if row.form == Form::Scalar && row.step != tally_graph::schema::Step::Language =>
-            {
-                let data = values::typed(cx, row, &entry.value).map_or(Data::Poison, Data::Value);
+            Some(row) if row.form == Form::Scalar && row.step != Step::Language => {
+                let data = match unit_apart(object.node, row, entry) {
+                    true => Data::Poison,
+                    false => values::typed(cx, row, &entry.value).map_or(Data::Poison, Data::Value),
+                };
                 keep(
                     cx,
                     object,
@@ -123,7 +124,7 @@ pub(super) fn properties<'a>(
                 object.bad = true;
                 unknown::argument_as_field(cx, object.kind, row, entry.span, key.span);
             }
-            Some(row) if row.step != tally_graph::schema::Step::Language => {
+            Some(row) if row.step != Step::Language => {
                 written.insert(row.word, entry.span);
                 object.bad = true;
                 wrong_form(cx, object, row, entry);
@@ -141,6 +142,15 @@ pub(super) fn properties<'a>(
         object.bad = true;
         unknown::container_fields(cx, object, &misplaced);
     }
+}
+
+/// `memory=512 MiB`: the surplus unit is reported, so the number before it is not.
+fn unit_apart(node: &Node, row: &FieldRow, entry: &Entry) -> bool {
+    let unit = matches!(row.value, ValueType::Bytes | ValueType::Duration);
+    let next = node.entries.iter().find(|other| other.span.start >= entry.span.end);
+    let next = next.filter(|next| next.key.is_none()).and_then(|next| next.value.text());
+    unit && matches!(entry.value.kind, ValueKind::Number(_))
+        && next.is_some_and(|text| text.len() <= 3)
 }
 
 /// A list, a map or a block written as a property.
@@ -221,7 +231,7 @@ pub(super) fn children<'a>(
     let mut misplaced: Vec<&'a Node> = Vec::new();
     for node in object.node.children() {
         match object.kind.field(&node.name.text) {
-            Some(row) if row.step != tally_graph::schema::Step::Language => {
+            Some(row) if row.step != Step::Language => {
                 child(cx, object, written, row, node);
             }
             None if unknown::belongs_to_container(object.kind, &node.name.text) => {
@@ -294,12 +304,8 @@ fn second_value(cx: &mut Context<'_>, row: &FieldRow, node: &Node, first: &Entry
     let values = first.value.span.to(second.value.span);
     let (a, b) = (plain(cx, &first.value), plain(cx, &second.value));
     let joined = match row.value {
-        tally_graph::schema::ValueType::Image if node.arguments().count() == 2 => {
-            Some(format!("\"{a}:{b}\""))
-        }
-        tally_graph::schema::ValueType::Bytes | tally_graph::schema::ValueType::Duration => {
-            Some(format!("\"{a}{b}\""))
-        }
+        ValueType::Image if node.arguments().count() == 2 => Some(format!("\"{a}:{b}\"")),
+        ValueType::Bytes | ValueType::Duration => Some(format!("\"{a}{b}\"")),
         _ => None,
     };
     let mut found = Diagnostic::error(
@@ -378,8 +384,30 @@ pub(super) fn list<'a>(cx: &mut Context<'_>, row: &'static FieldRow, node: &'a N
     if poisoned { Data::Poison } else { Data::List(texts) }
 }
 
+/// `depends-on db`
+fn name_without_kind(cx: &mut Context<'_>, object: &mut Object<'_>) -> bool {
+    let mut arguments = object.node.arguments();
+    let (Some(entry), None) = (arguments.next(), arguments.next()) else { return false };
+    let Some(name) = entry.value.text().filter(|text| tally_graph::Kind::parse(text).is_none())
+    else {
+        return false;
+    };
+    object.bad = true;
+    let mut found = Diagnostic::error(codes::NO_VALUE, "a reference is a kind and a name")
+        .label(entry.span, "what is it?");
+    for kind in ["pod", "controller", "service"] {
+        let title = format!("write `depends-on {kind} {name}`");
+        found = found.maybe(title, entry.span.at_start(), format!("{kind} "));
+    }
+    cx.report(found);
+    true
+}
+
 /// Mounts in the form of Docker's command line. Says whether it reported one.
 pub(super) fn special_form(cx: &mut Context<'_>, object: &mut Object<'_>) -> bool {
+    if object.kind.key == "depends-on" {
+        return name_without_kind(cx, object);
+    }
     if object.kind.key != "mount" {
         return false;
     }

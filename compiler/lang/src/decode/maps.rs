@@ -47,6 +47,9 @@ fn child_pair<'a>(
     child: &'a Node,
 ) -> Option<Pair<'a>> {
     let key = &child.name;
+    if key.quotes == Quotes::Poison {
+        return None;
+    }
     if matches!(&*key.text, "when" | "for-each" | "insert" | "remove") && key.quotes == Quotes::Bare
     {
         unknown::later(cx, &key.text, key.span);

@@ -29,7 +29,9 @@ pub(super) fn selector<'a>(
 ) -> Data<'a> {
     let before = cx.out.len();
     let mut draft = SelectorDraft { all: pairs(cx, row, node), ..SelectorDraft::default() };
-    twice(cx, row, node, &draft.all);
+    if cx.out.len() == before {
+        twice(cx, row, node, &draft.all);
+    }
     for child in node.children() {
         match &*child.name.text {
             "not" => draft.not.extend(pairs(cx, row, child)),

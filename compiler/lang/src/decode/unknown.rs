@@ -8,7 +8,7 @@ use super::foreign::{self, Answer};
 use super::object::shown;
 use super::{Context, Object};
 use crate::codes;
-use crate::syntax::{Entry, Node, Text};
+use crate::syntax::{Entry, Node, Quotes, Text};
 
 /// Words that steer what compiles; they may stand in any block of a later version.
 const CONTROL: [&str; 5] = ["when", "for-each", "insert", "remove", "assert"];
@@ -17,6 +17,9 @@ const CONTROL: [&str; 5] = ["when", "for-each", "insert", "remove", "assert"];
 pub(crate) fn unknown_child(cx: &mut Context<'_>, kind: &'static KindRow, node: &Node) {
     let word = &*node.name.text;
     let span = node.name.span;
+    if node.name.quotes == Quotes::Poison {
+        return;
+    }
     if word == "-" {
         cx.report(
             Diagnostic::error(codes::FORM, "KDL has no dashes for lists")
@@ -193,7 +196,13 @@ fn pod_in_controller(kind: &KindRow, span: Span, node: Option<&Node>) -> Diagnos
 /// A word that is a field of another kind.
 fn misplaced(kind: &'static KindRow, word: &str, span: Span) -> Option<Diagnostic> {
     let has = |other: &&&'static KindRow| {
-        other
+        // At the top only what is near to it is meant: `http` there is no probe.
+        let near = kind.key != "spec"
+            || matches!(
+                other.key,
+                "cluster" | "pod" | "controller" | "container" | "init" | "service"
+            );
+        near && other
             .field(word)
             .is_some_and(|row| row.step != Step::Language && row.form != Form::Argument)
     };

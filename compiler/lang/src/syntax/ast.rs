@@ -56,6 +56,8 @@ pub enum Quotes {
     Quoted,
     /// `#"…"#`, or a text of several lines.
     Other,
+    /// Wrong, and reported: nothing is said of the text any more.
+    Poison,
 }
 
 /// A value, or a property.

@@ -37,6 +37,10 @@ pub(super) struct Parser<'t> {
     pub last_comment_end: Option<usize>,
     /// Nodes that a mistake packed into the one before.
     pub unpacked: Vec<super::Node>,
+    /// A comment took the rest of the text, so blocks may be open without a mistake of their own.
+    pub swallowed: bool,
+    /// Whether nodes here are keys of the user's own.
+    pub in_map: bool,
     /// Whether the block that just ended did so by its indentation.
     pub gave_up: bool,
     /// The indentation of the line that begins at the first number.
@@ -60,6 +64,8 @@ impl<'t> Parser<'t> {
             stray: 0,
             last_comment_end: None,
             unpacked: Vec::new(),
+            swallowed: false,
+            in_map: false,
             gave_up: false,
             indent_of: None,
         }
@@ -212,6 +218,7 @@ impl<'t> Parser<'t> {
         }
         self.at = self.bytes.len();
         self.damaged = true;
+        self.swallowed = true;
         let found = Diagnostic::error(codes::SYNTAX, "this comment is never closed")
             .label(self.span(start, start + 2), "it begins here")
             .help("A comment of several lines ends with `*/`; those inside it end with one each.");

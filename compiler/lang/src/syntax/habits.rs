@@ -31,18 +31,18 @@ impl Parser<'_> {
             ValueKind::Text(text, quotes) => Text { text, span: value.span, quotes },
             _ => {
                 let text = self.slice_of(value.span).into();
-                Text { text, span: value.span, quotes: Quotes::Quoted }
+                Text { text, span: value.span, quotes: Quotes::Poison }
             }
         })
     }
 
     /// `restart: always`
-    pub fn colon_behind_name(&mut self, name: &mut Text) {
+    pub fn colon_behind_name(&mut self, name: &mut Text) -> bool {
         let Some(word) = name.text.strip_suffix(':').filter(|word| !word.is_empty()) else {
-            return;
+            return false;
         };
         if name.quotes != Quotes::Bare {
-            return;
+            return false;
         }
         let word: Box<str> = word.into();
         let colon = name.span.at_end();
@@ -62,19 +62,15 @@ impl Parser<'_> {
         name.text = word;
         name.span.end -= 1;
         // `image:"x"`: with the colon gone there is no white space left to miss.
-        if !text.is_empty() {
-            name.span.end = colon.start;
-        }
+        !text.is_empty()
     }
 
     /// `image: "x"` behind other values: the word was meant as a key.
-    pub fn key_ends_with_colon(&mut self, key: &Text, node: &Text) -> bool {
+    pub fn key_before_colon(&mut self, key: &Text, node: &Text) -> Option<Text> {
         let lists = ["command", "entrypoint", "groups", "dns", "any", "has", "lacks"];
-        let Some(word) = key.text.strip_suffix(':').filter(|word| !word.is_empty()) else {
-            return false;
-        };
+        let word = key.text.strip_suffix(':').filter(|word| !word.is_empty())?;
         if key.quotes != Quotes::Bare || lists.contains(&node.text.as_ref()) {
-            return false;
+            return None;
         }
         let mut next = self.at;
         while chars::space(self.bytes, next) > 0 {
@@ -82,7 +78,7 @@ impl Parser<'_> {
         }
         let ends = next >= self.bytes.len() || chars::newline(self.bytes, next) > 0;
         if ends || matches!(self.byte(next), b'{' | b'}' | b';' | b'=' | b'/') {
-            return false;
+            return None;
         }
         let colon = key.span.end as usize - 1;
         let span = self.span(colon, next);
@@ -91,7 +87,11 @@ impl Parser<'_> {
                 .label(self.span(colon, colon + 1), "a property has a `=`")
                 .fix(format!("write `{word}=`"), span, "="),
         );
-        true
+        Some(Text {
+            text: word.into(),
+            span: self.span(key.span.start as usize, colon),
+            quotes: Quotes::Bare,
+        })
     }
 
     /// `image = "x"`: notes the sign, which is reported when the value is known.

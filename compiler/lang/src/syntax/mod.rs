@@ -27,7 +27,7 @@ pub(crate) const MOST_MISTAKES: usize = 500;
 pub fn parse(file: FileId, text: &str) -> (Ast, Vec<Diagnostic>) {
     let mut parser = Parser::new(file, text, Mode::Trusting);
     let mut ast = parser.document();
-    if parser.unclosed > 0 || parser.stray > 0 {
+    if !parser.swallowed && (parser.unclosed > 0 || parser.stray > 0) {
         // Braces do not pair up, so the indentation has to say which one is to blame.
         let mode = match parser.unclosed > 0 {
             true => Mode::Unclosed { left: parser.unclosed },

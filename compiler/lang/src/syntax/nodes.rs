@@ -65,15 +65,16 @@ impl Parser<'_> {
     /// One node with its end; `None` when nothing here can begin one.
     fn node(&mut self, opener: Option<&Opener>) -> Option<Node> {
         self.annotation();
+        self.in_map = opener.is_some_and(|opener| MAPS.contains(&opener.word.as_str()));
         let Some(mut name) = self.node_name() else {
             self.junk("a node begins with a word");
             return None;
         };
         let mut head = Head { commas: Vec::new(), entries: Vec::new(), equals: None };
-        self.colon_behind_name(&mut name);
+        let spaced = self.colon_behind_name(&mut name);
         let name_end = name.span.end as usize;
         self.equals_behind_name(name_end, &mut head);
-        let block = self.entries(&name, &mut head);
+        let block = self.entries(&name, &mut head, spaced);
         self.report_commas(&head);
         let end = head.entries.last().map_or(name.span, |entry| entry.span);
         let mut node = Node {
@@ -93,9 +94,9 @@ impl Parser<'_> {
     }
 
     /// Values, properties and the block, up to the end of the node.
-    fn entries(&mut self, name: &Text, head: &mut Head) -> Option<super::Block> {
+    fn entries(&mut self, name: &Text, head: &mut Head, spaced: bool) -> Option<super::Block> {
         let mut block = None;
-        let mut spaced = head.equals.is_some();
+        let mut spaced = spaced || head.equals.is_some();
         loop {
             spaced |= self.node_space();
             match self.byte(self.at) {
@@ -179,18 +180,21 @@ impl Parser<'_> {
     /// A value or a property.
     fn entry(&mut self, name: &Text, head: &mut Head) {
         let start = self.at;
-        self.annotation();
+        let beyond = self.annotation();
         if self.byte(self.at) == b'[' {
             self.bracket_list(start, head, None);
             return;
         }
-        let Some(value) = self.value() else {
+        let Some(mut value) = self.value() else {
             self.junk("a value cannot begin like this");
             return;
         };
+        if beyond {
+            value.kind = ValueKind::Poison;
+        }
         if let ValueKind::Text(text, quotes) = &value.kind {
             let key = Text { text: text.clone(), span: value.span, quotes: *quotes };
-            if self.key_ends_with_colon(&key, name) {
+            if let Some(key) = self.key_before_colon(&key, name) {
                 return self.property(key, head);
             }
         }
@@ -212,7 +216,7 @@ impl Parser<'_> {
         let equals_end = self.at;
         let line_start = self.line_start;
         self.node_space();
-        self.annotation();
+        let beyond = self.annotation();
         if self.byte(self.at) == b'[' {
             return self.bracket_list(key.span.start as usize, head, Some(key));
         }
@@ -220,7 +224,7 @@ impl Parser<'_> {
             b';' | b'{' | b'}' => None,
             _ => self.property_value(),
         };
-        let Some(value) = value else {
+        let Some(mut value) = value else {
             self.at = equals_end;
             self.line_start = line_start;
             let at = self.span(equals_end, equals_end);
@@ -232,6 +236,9 @@ impl Parser<'_> {
             head.entries.push(Entry { span: key.span.to(at), key: Some(key), value });
             return;
         };
+        if beyond {
+            value.kind = ValueKind::Poison;
+        }
         head.entries.push(Entry { span: key.span.to(value.span), key: Some(key), value });
     }
 

@@ -32,13 +32,16 @@ const KEYWORDS: [(&str, &str); 18] = [
 
 impl Parser<'_> {
     /// Passes a `(type)`, if one is here: KDL has them, the language of specs does not.
-    pub fn annotation(&mut self) {
+    /// Says whether what follows is beyond this version.
+    pub fn annotation(&mut self) -> bool {
         if self.byte(self.at) != b'(' {
-            return;
+            return false;
         }
         let start = self.at;
         let line = self.end_of_line(start);
-        let Some(end) = self.slice(start, line.min(start + 100)).find(')') else { return };
+        let Some(end) = self.slice(start, line.min(start + 100)).find(')') else {
+            return false;
+        };
         self.at = start + end + 1;
         let span = self.span(start, self.at);
         self.node_space();
@@ -56,7 +59,9 @@ impl Parser<'_> {
             )
             .fix("leave it out", span, ""),
         };
+        let literal = self.slice_of(span) == "(lit)";
         self.report(found);
+        literal
     }
 
     /// A value; `None` when nothing here can begin one.
@@ -135,13 +140,15 @@ impl Parser<'_> {
             if chars::is_number(raw) && as_value {
                 return Some(Value { kind: ValueKind::Number(raw.into()), span });
             }
-            let headline = match as_value {
-                true => format!("`{raw}` needs quotes: no KDL word begins with a digit"),
-                false => format!(
-                    "`{raw}` needs quotes: a node begins with a word, and no KDL word begins with a digit"
-                ),
-            };
-            return Some(self.needs_quotes(start, &headline));
+            if as_value || self.in_map {
+                let headline = format!("`{raw}` needs quotes: no KDL word begins with a digit");
+                return Some(self.needs_quotes(start, &headline));
+            }
+            self.report(
+                Diagnostic::error(codes::SYNTAX, format!("`{raw}` cannot stand here"))
+                    .label(span, "a node begins with a word, and no KDL word begins with a digit"),
+            );
+            return Some(Value { kind: ValueKind::Poison, span });
         }
         let reserved = matches!(raw, "true" | "false" | "null" | "inf" | "-inf" | "nan");
         if reserved {
@@ -255,7 +262,14 @@ impl Parser<'_> {
                 self.at += 1;
             }
         }
-        self.needs_quotes(start, "`${…}` needs quotes")
+        let span = self.span(start, self.at);
+        let raw = crate::write::shortened(self.slice_of(span));
+        self.report(
+            Diagnostic::error(codes::LATER_TEXT, format!("`{raw}` is not in this version yet"))
+                .label(span, "")
+                .help("Named values and expressions come with a later version of the language, and stand in quotes. Write the value itself."),
+        );
+        Value { kind: ValueKind::Poison, span }
     }
 
     /// `ssh://…` outside a string: what follows the colon is a comment to KDL.
