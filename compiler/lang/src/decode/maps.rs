@@ -197,7 +197,7 @@ fn check_key(cx: &mut Context<'_>, row: &FieldRow, key: &str, span: Span) -> boo
                 );
             }
             if !wrong && key.contains("${") {
-                values::interpolation(cx, key, span);
+                values::interpolation(cx, key, span, false);
                 return false;
             }
             !wrong

@@ -86,7 +86,7 @@ fn name<'a>(cx: &mut Context<'_>, object: &mut Object<'a>, entry: &'a Entry) {
 /// Whether a text may be a name; reports it when not.
 pub(crate) fn check_name(cx: &mut Context<'_>, text: &str, span: Span) -> bool {
     if text.contains("${") {
-        values::interpolation(cx, text, span);
+        values::interpolation(cx, text, span, false);
         return false;
     }
     let ok = text.starts_with(|c: char| c.is_ascii_lowercase())

@@ -1,7 +1,7 @@
 //! Words that the schema does not have in a place: of a later version, of another tool, of another
 //! kind, or misspelt.
 
-use tally_graph::schema::{self, FieldRow, Form, KindRow, Step};
+use tally_graph::schema::{self, FieldRow, Form, KindRow, Naming, Step};
 use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
 
 use super::foreign::{self, Answer};
@@ -99,20 +99,14 @@ fn later_help(kind: &KindRow, row: &FieldRow) -> String {
         ("container", "env-file") => "Write the variables into `env`.".to_owned(),
         ("container", "depends-on") => "A pod waits by its own `depends-on`; inside a pod, an `init` runs before the containers.".to_owned(),
         ("use", "as") => "A `use` without `as` takes in more of the same spec.".to_owned(),
-        _ => format!("It is for this: {}", lower_first(row.doc)),
+        _ => format!("What it will be: {}", row.doc),
     }
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 /// Reports a control word, or a kind of a later version, in any place.
 pub(super) fn later(cx: &mut Context<'_>, word: &str, span: Span) {
     let row = schema::field("spec", word);
-    let help =
-        row.map_or_else(String::new, |row| format!("It is for this: {}", lower_first(row.doc)));
+    let help = row.map_or_else(String::new, |row| format!("What it will be: {}", row.doc));
     cx.report(
         Diagnostic::error(codes::LATER_KIND, format!("`{word}` is not in this version yet"))
             .label(span, "")
@@ -237,12 +231,33 @@ fn misplaced(kind: &'static KindRow, word: &str, span: Span) -> Option<Diagnosti
         _ => format!("`{word}` stands in {}, not in {subject}", owner.article),
     };
     let row = owner.field(word)?;
-    let example = row.example.split(';').next().unwrap_or_default();
+    let example = sample(row);
     let shown_as = match owner.key {
         "spec" => format!("At the top: `{example}`"),
+        _ if owner.naming != Naming::None => {
+            format!("For example: `{} NAME {{ {example} }}`", owner.word)
+        }
         _ => format!("For example: `{} {{ {example} }}`", owner.word),
     };
     Some(Diagnostic::error(codes::MISPLACED, headline).label(span, "").help(shown_as))
+}
+
+/// A field as people would write it. The table's own examples are made to run.
+fn sample(row: &FieldRow) -> &'static str {
+    match row.word {
+        "port" => "port http 8080",
+        "image" => "image \"nginx:1.27\"",
+        "mount" => "mount data \"/data\"",
+        "command" => "command \"sh\" \"-c\" \"date\"",
+        "file" => "file \"/etc/app.conf\" from=\"app.conf\"",
+        "container" => "container web image=\"nginx:1.27\"",
+        "replicas" => "replicas 3",
+        "pod" => "pod web { container web image=\"nginx:1.27\" }",
+        "controller" => "controller web replicas=3 { container web image=\"nginx:1.27\" }",
+        "service" => "service web { select controller=web; port http }",
+        "volume" => "volume data",
+        _ => row.example.split(';').next().unwrap_or_default(),
+    }
 }
 
 /// Words a kind has, as far as this version goes.

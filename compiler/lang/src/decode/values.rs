@@ -27,7 +27,7 @@ pub(super) fn typed<'a>(
             return None;
         }
         ValueKind::Text(text, _) if text.contains("${") => {
-            let text = unescaped(cx, text, value.span)?;
+            let text = unescaped(cx, row, text, value.span)?;
             return match row.value {
                 ValueType::Text | ValueType::Word => Some(Typed::Text(text)),
                 _ => {
@@ -68,7 +68,7 @@ pub(super) fn text<'a>(
     value: &'a Value,
 ) -> Option<Cow<'a, str>> {
     match &value.kind {
-        ValueKind::Text(text, _) if text.contains("${") => unescaped(cx, text, value.span),
+        ValueKind::Text(text, _) if text.contains("${") => unescaped(cx, row, text, value.span),
         ValueKind::Text(text, _) => Some(Cow::Borrowed(text)),
         ValueKind::Number(raw) => Some(Cow::Borrowed(raw)),
         ValueKind::Bool(true) => Some(Cow::Borrowed("true")),
@@ -126,16 +126,22 @@ pub(super) fn only_text<'a>(
 }
 
 /// `$${` means `${`; any other `${` belongs to a later version.
-fn unescaped<'a>(cx: &mut Context<'_>, text: &'a str, span: Span) -> Option<Cow<'a, str>> {
+fn unescaped<'a>(
+    cx: &mut Context<'_>,
+    row: &FieldRow,
+    text: &'a str,
+    span: Span,
+) -> Option<Cow<'a, str>> {
     if text.replace("$${", "").contains("${") {
-        interpolation(cx, text, span);
+        let kept = matches!(row.value, ValueType::Text | ValueType::Word);
+        interpolation(cx, text, span, kept);
         return None;
     }
     Some(Cow::Owned(text.replace("$${", "${")))
 }
 
-/// Reports `${…}` in a text.
-pub(super) fn interpolation(cx: &mut Context<'_>, text: &str, span: Span) {
+/// Reports `${…}` in a text. `kept` says whether the characters as they are could be meant.
+pub(super) fn interpolation(cx: &mut Context<'_>, text: &str, span: Span, kept: bool) {
     let raw = cx.raw(span);
     let mut places = Vec::new();
     let mut from = 0;
@@ -167,10 +173,11 @@ pub(super) fn interpolation(cx: &mut Context<'_>, text: &str, span: Span) {
         false => Span::new(span.file, start, start + end),
     };
     let mut found = Diagnostic::error(codes::LATER_TEXT, headline).label(label, "").help(match shell {
+        _ if !kept => "Named values and expressions come with a later version of the language. Write the value itself.",
         true => "Write the value itself. A program that is to see these characters gets them by `$${`.",
         false => "Named values and expressions come with a later version of the language. Write the value itself; a `${` that is meant as it stands is written `$${`.",
     });
-    if !places.is_empty() {
+    if kept && !places.is_empty() {
         let changes = places.iter().map(|place| {
             let at = span.start as usize + place;
             TextChange { span: Span::new(span.file, at, at), text: "$".into() }

@@ -181,12 +181,20 @@ impl Parser<'_> {
                 continue;
             }
             let Some(rest) = line.strip_prefix(prefix) else {
+                let offset = (line.as_ptr() as usize).wrapping_sub(body.as_ptr() as usize);
+                // A text without its escapes is a copy, whose lines have no place of their own.
+                let label = match offset <= body.len() {
+                    true => {
+                        self.span(text_start + offset, text_start + offset + line.trim_end().len())
+                    }
+                    false => self.span(start, self.at),
+                };
                 self.report(
                     Diagnostic::error(
                         codes::STRING_LINES,
                         "a line of this text is indented less than its closing `\"\"\"`",
                     )
-                    .label(self.span(start, self.at), format!("line {} of it", i + 1))
+                    .label(label, format!("line {} of the text", i + 1))
                     .help("Every line begins with the white space that stands before the closing `\"\"\"`."),
                 );
                 return None;
