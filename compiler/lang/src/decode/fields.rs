@@ -146,16 +146,19 @@ pub(super) fn properties<'a>(
 
 /// `memory=512 MiB`: the surplus unit is reported, so the number before it is not.
 fn unit_apart(node: &Node, row: &FieldRow, entry: &Entry) -> bool {
-    let unit = matches!(row.value, ValueType::Bytes | ValueType::Duration);
-    let next = node.entries.iter().find(|other| other.span.start >= entry.span.end);
-    let next = next.filter(|next| next.key.is_none()).and_then(|next| next.value.text());
-    unit && matches!(entry.value.kind, ValueKind::Number(_))
-        && next.is_some_and(|text| text.len() <= 3)
+    if !matches!(row.value, ValueType::Bytes | ValueType::Duration)
+        || !matches!(entry.value.kind, ValueKind::Number(_))
+    {
+        return false;
+    }
+    let next = node.entries.partition_point(|other| other.span.start < entry.span.end);
+    let next = node.entries.get(next).filter(|next| next.key.is_none());
+    next.and_then(|next| next.value.text()).is_some_and(|text| text.len() <= 3)
 }
 
 /// A list, a map or a block written as a property.
 fn wrong_form(cx: &mut Context<'_>, object: &Object<'_>, row: &FieldRow, entry: &Entry) {
-    if entry.value.is_poison() {
+    if entry.value.is_poison() || cx.is_full() {
         return;
     }
     let word = row.word;

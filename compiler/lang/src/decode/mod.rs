@@ -22,6 +22,9 @@ pub(crate) use object::object;
 pub(crate) use selector::SelectorDraft;
 pub(crate) use unknown::unknown_child;
 
+/// So many reports are kept. A hostile spec could hold millions, each with its own suggestion.
+const MOST_REPORTS: usize = 1000;
+
 /// What decoding reads and writes.
 pub(crate) struct Context<'s> {
     pub sources: &'s SourceMap,
@@ -29,8 +32,21 @@ pub(crate) struct Context<'s> {
 }
 
 impl<'s> Context<'s> {
+    /// Keeps a report, up to a number that nobody reads to its end.
     pub fn report(&mut self, found: Diagnostic) {
-        self.out.push(found);
+        if !self.is_full() {
+            self.out.push(found);
+        }
+    }
+
+    /// Whether further reports are dropped, so that looking for suggestions is of no use.
+    pub fn is_full(&self) -> bool {
+        self.out.len() >= MOST_REPORTS
+    }
+
+    /// Whether there are so many reports that none needs a suggestion any more.
+    pub fn is_crowded(&self) -> bool {
+        self.out.len() >= 100
     }
 
     /// The characters of a span.

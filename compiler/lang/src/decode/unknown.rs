@@ -324,18 +324,21 @@ pub(super) fn container_fields(
         format!("{} has no `{}`; its containers have", kind.article, key.text),
     )
     .label(first.span, "");
-    for (_, entry) in fields.iter().skip(1) {
+    for (_, entry) in fields.iter().skip(1).take(7) {
         found = found.label(entry.span, "and this");
     }
     let head = format!("{} {}", kind.word, object.name);
-    let own = object
-        .node
-        .properties()
-        .filter(|(_, entry)| !fields.iter().any(|(_, f)| f.span == entry.span));
+    let few = object.node.entries.len() <= 16;
+    let own = object.node.properties().filter(|_| few);
+    let own = own.filter(|(_, entry)| !fields.iter().any(|(_, field)| field.span == entry.span));
     let own: String = own.map(|(_, entry)| format!(" {}", cx.raw(entry.span))).collect();
     let theirs: String =
-        fields.iter().map(|(_, entry)| format!(" {}", cx.raw(entry.span))).collect();
-    if object.node.block.is_none() && !object.name.is_empty() && head.len() + theirs.len() < 120 {
+        fields.iter().take(16).map(|(_, entry)| format!(" {}", cx.raw(entry.span))).collect();
+    if few
+        && object.node.block.is_none()
+        && !object.name.is_empty()
+        && head.len() + theirs.len() < 120
+    {
         let whole = Span { start: object.node.name.span.start, ..object.node.head };
         let meant = format!("{head}{own} {{ container {}{theirs} }}", object.name);
         found = found.fix(format!("write `{meant}`"), whole, meant);
@@ -354,7 +357,7 @@ pub(super) fn container_nodes(cx: &mut Context<'_>, object: &Object<'_>, nodes: 
         format!("{} has no `{}`; its containers have", kind.article, first.name.text),
     )
     .label(first.name.span, "this stands in a container");
-    for node in nodes.iter().skip(1) {
+    for node in nodes.iter().skip(1).take(7) {
         found = found.label(node.name.span, "and this");
     }
     cx.report(found.help(format!(

@@ -118,7 +118,7 @@ fn named(cx: &mut Context<'_>, field: &crate::decode::Field<'_>, ports: &Ports<'
         let names = ports.ports.keys().map(String::as_str);
         match port {
             PortRef::Name(name) => {
-                let mut report = not_found("port", name, field.value_span, names);
+                let mut report = not_found(cx, "port", name, field.value_span, names);
                 report.code = codes::NO_PORT;
                 report.headline =
                     format!("this container has no port `{}`", write::shortened(name));

@@ -1,5 +1,6 @@
 //! Selectors, and what they match.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use tally_graph::Selector;
@@ -32,7 +33,13 @@ pub(crate) struct Selectable {
     by_pair: BTreeMap<String, BTreeMap<String, Vec<usize>>>,
     /// Some labels are wrong, so nothing may be said not to match.
     pub bad: bool,
+    /// So many more workloads may be looked at for services. A small text can ask every pod for
+    /// every service, and an edge for each that fits.
+    left: Cell<usize>,
 }
+
+/// Workloads that are looked at for all services together.
+const MOST_STEPS: usize = 4_000_000;
 
 impl Selectable {
     pub fn new(workloads: &[Lowered], cluster: &str) -> Self {
@@ -44,7 +51,12 @@ impl Selectable {
                 by_pair.entry(key.clone()).or_default().entry(value.clone()).or_default().push(i);
             }
         }
-        Self { labels, by_pair, bad: workloads.iter().any(|lowered| lowered.facts.labels_bad) }
+        Self {
+            labels,
+            by_pair,
+            bad: workloads.iter().any(|lowered| lowered.facts.labels_bad),
+            left: Cell::new(MOST_STEPS),
+        }
     }
 
     fn with(&self, key: &str, value: &str) -> &[usize] {
@@ -58,15 +70,22 @@ impl Selectable {
     /// The workloads that a selector matches.
     pub fn matches(&self, selector: &Selector) -> Vec<usize> {
         let fits = |at: &usize| self.labels.get(*at).is_some_and(|labels| selector.matches(labels));
-        let fewest = selector
-            .all
-            .iter()
-            .map(|(key, value)| self.with(key, value))
-            .min_by_key(|found| found.len());
+        let pairs = selector.all.iter().map(|(key, value)| self.with(key, value));
+        let fewest = pairs.min_by_key(|found| found.len());
+        let steps = fewest.map_or(self.labels.len(), <[usize]>::len);
+        self.left.set(self.left.get().saturating_sub(steps));
+        if self.left.get() == 0 {
+            return Vec::new();
+        }
         match fewest {
             Some(found) => found.iter().copied().filter(fits).collect(),
             None => (0..self.labels.len()).filter(fits).collect(),
         }
+    }
+
+    /// Whether services select more than is looked at.
+    pub fn is_exhausted(&self) -> bool {
+        self.left.get() == 0
     }
 
     /// All values of a label among the workloads of `among`.

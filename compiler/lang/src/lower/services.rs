@@ -40,7 +40,10 @@ pub(super) fn service(
         if references(cx, names, draft) {
             matched = labels.matches(&select);
             known = !matched.is_empty();
-            if !known && !labels.bad && !names.incomplete {
+            if labels.is_exhausted() {
+                return exhausted(cx, object, field.span);
+            }
+            if !known && !labels.bad && !names.incomplete && !cx.is_full() {
                 no_match(cx, labels, draft, &select, field.span);
             }
         }
@@ -62,6 +65,25 @@ pub(super) fn service(
         provenance,
     };
     Lowered { service, matched, published }
+}
+
+/// The services of the spec look at too many pods; said once.
+fn exhausted(cx: &mut Context<'_>, object: &Object<'_>, span: Span) -> Lowered {
+    if !cx.out.iter().any(|found| found.code == codes::BUDGET) {
+        cx.report(
+            Diagnostic::error(codes::BUDGET, "the services of this spec select too many pods")
+                .label(span, "with this one they are more than 4,000,000 together")
+                .help("Select by a label that few pods have, such as `controller=NAME`."),
+        );
+    }
+    let service = Service {
+        name: object.name.to_owned(),
+        select: Selector::default(),
+        ports: Ports::new(),
+        span: object.title_span,
+        provenance: Provenance::default(),
+    };
+    Lowered { service, matched: Vec::new(), published: Vec::new() }
 }
 
 /// Whether the pairs that name a pod or a controller name one.
@@ -96,9 +118,10 @@ fn references(cx: &mut Context<'_>, names: &Names<'_>, draft: &SelectorDraft<'_>
             }
             ("pod" | "controller", None) => {
                 ok = false;
-                if !names.incomplete {
+                if !names.incomplete && !cx.is_full() {
                     let all = names.workloads.iter().filter(|(_, object)| object.kind.word == kind);
-                    cx.report(not_found(kind, name, value, all.map(|(name, _)| *name)));
+                    let found = not_found(cx, kind, name, value, all.map(|(name, _)| *name));
+                    cx.report(found);
                 }
             }
             _ => {}

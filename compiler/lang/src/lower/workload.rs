@@ -327,7 +327,7 @@ fn target_exists(
                 .label(kind_span.to(span), "")
                 .fix(format!("write `depends-on {other} {name}`"), kind_span, other),
         );
-    } else if !names.incomplete {
+    } else if !names.incomplete && !cx.is_full() {
         let all: Vec<&str> = match address.kind {
             Kind::Service => names.services.keys().copied().collect(),
             _ => names
@@ -337,7 +337,8 @@ fn target_exists(
                 .map(|(name, _)| *name)
                 .collect(),
         };
-        cx.report(not_found(kind, name, span, all));
+        let found = not_found(cx, kind, name, span, all);
+        cx.report(found);
     }
     false
 }

@@ -94,17 +94,25 @@ fn replica_names(cx: &mut Context<'_>, workloads: &BTreeMap<&str, &Object<'_>>) 
     }
 }
 
+/// So many names are compared with one that is not there.
+const MOST_CANDIDATES: usize = 5000;
+
 /// A name that nothing has.
 pub(crate) fn not_found<'n>(
+    cx: &Context<'_>,
     what: &str,
     name: &str,
     span: Span,
     names: impl IntoIterator<Item = &'n str>,
 ) -> Diagnostic {
-    let mut names: Vec<&str> = names.into_iter().collect();
     let found =
         Diagnostic::error(codes::NOT_FOUND, format!("no {what} `{}`", write::shortened(name)))
             .label(span, "");
+    // After so many mistakes a suggestion helps nobody, and looking for it takes long.
+    if cx.is_crowded() {
+        return found;
+    }
+    let mut names: Vec<&str> = names.into_iter().take(MOST_CANDIDATES).collect();
     if let Some(meant) = nearest(name, names.iter().copied()) {
         return found.fix(format!("write `{meant}`"), span, write::text(meant));
     }

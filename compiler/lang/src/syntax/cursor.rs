@@ -43,6 +43,10 @@ pub(super) struct Parser<'t> {
     pub in_map: bool,
     /// Whether the block that just ended did so by its indentation.
     pub gave_up: bool,
+    /// The last answer of `end_of_line`: from where, and the end.
+    line_end_of: std::cell::Cell<(usize, usize)>,
+    /// Texts with so many `#` or more are known not to end before the text does.
+    pub endless_hashes: Option<usize>,
     /// The indentation of the line that begins at the first number.
     indent_of: Option<(usize, usize)>,
 }
@@ -67,6 +71,8 @@ impl<'t> Parser<'t> {
             swallowed: false,
             in_map: false,
             gave_up: false,
+            line_end_of: std::cell::Cell::new((0, 0)),
+            endless_hashes: None,
             indent_of: None,
         }
     }
@@ -184,11 +190,17 @@ impl<'t> Parser<'t> {
 
     /// Where the line of `at` ends, its line end not included.
     pub fn end_of_line(&self, at: usize) -> usize {
-        let mut at = at;
-        while at < self.bytes.len() && chars::newline(self.bytes, at) == 0 {
-            at += 1;
+        // The last answer is kept: a line of ten megabytes is asked for at each of its words.
+        let (known_start, known_end) = self.line_end_of.get();
+        if (known_start..=known_end).contains(&at) && known_end > known_start {
+            return known_end;
         }
-        at
+        let mut end = at;
+        while end < self.bytes.len() && chars::newline(self.bytes, end) == 0 {
+            end += 1;
+        }
+        self.line_end_of.set((at, end));
+        end
     }
 
     /// Passes a `/* */` comment. They stand in one another, counted and not called, so no text
@@ -222,8 +234,9 @@ impl<'t> Parser<'t> {
         let found = Diagnostic::error(codes::SYNTAX, "this comment is never closed")
             .label(self.span(start, start + 2), "it begins here")
             .help("A comment of several lines ends with `*/`; those inside it end with one each.");
-        self.mute = 0;
+        let mute = std::mem::take(&mut self.mute);
         self.report(found);
+        self.mute = mute;
     }
 
     /// How far the current line is indented, in bytes.

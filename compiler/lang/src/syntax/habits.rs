@@ -47,7 +47,10 @@ impl Parser<'_> {
         let word: Box<str> = word.into();
         let colon = name.span.at_end();
         let colon = self.span(colon.start as usize - 1, colon.start as usize);
-        let line = self.end_of_line(self.at);
+        let mut line = self.end_of_line(self.at).min(self.at + 80);
+        while !self.text.is_char_boundary(line) {
+            line -= 1;
+        }
         let rest = self.slice(self.at, line).trim().trim_end_matches([';', '}', ' ']).to_owned();
         let title = match rest.is_empty() || rest.len() > 40 {
             true => format!("write `{word}`"),

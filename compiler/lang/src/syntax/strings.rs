@@ -107,7 +107,11 @@ impl Parser<'_> {
         let begin = self.at;
         let on_new_line = chars::newline(self.bytes, begin) > 0;
         loop {
-            if self.ended() {
+            let endless = self.endless_hashes.is_some_and(|known| hashes >= known);
+            if self.ended() || endless {
+                // What closes a text with more `#` would close one with fewer too: looked for once.
+                self.endless_hashes =
+                    Some(self.endless_hashes.map_or(hashes, |known| known.min(hashes)));
                 self.at = self.end_of_line(start);
                 self.report(
                     Diagnostic::error(codes::UNCLOSED_STRING, "this text is never closed")
@@ -295,7 +299,7 @@ impl Parser<'_> {
                 found = found.edit(Edit { title, certain: all, changes: changes.collect() });
             }
         }
-        if !dollars && escape != 'u' {
+        if !dollars && escape != 'u' && body.len() < 100 {
             found = found.help(format!("`#\"{body}\"#` is a string without escapes."));
         }
         self.report(found);

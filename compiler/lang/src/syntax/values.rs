@@ -365,8 +365,14 @@ impl Parser<'_> {
             return self.value();
         }
         let start = self.at;
-        let end = self.end_of_run(start);
-        while self.at < end && !matches!(self.byte(self.at), b',' | b']' | b'[') {
+        while !self.ended()
+            && !matches!(
+                self.byte(self.at),
+                b',' | b']' | b'[' | b' ' | b'\t' | b'"' | b'{' | b'}' | b';'
+            )
+            && chars::space(self.bytes, self.at) == 0
+            && chars::newline(self.bytes, self.at) == 0
+        {
             self.at += 1;
         }
         let raw = self.slice(start, self.at);
