@@ -37,12 +37,21 @@ pub fn compile(entry: &str, loader: &mut dyn Loader) -> Compiled {
         used_volumes: BTreeSet::new(),
     };
     let top = top(&mut low.cx, &files.asts);
-    let mut graph = lower::graph(&mut low, &top, files.incomplete, &sources);
-    let mut diagnostics = std::mem::take(&mut low.cx.out);
+    let parts = lower::lower(&mut low, &top, files.incomplete, &sources);
+    // The trees are the larger half of what is held, and no longer needed.
+    drop(top);
+    drop(files.asts);
+    let Lowering { cx, origins, contents, .. } = low;
+    let mut diagnostics = cx.out;
     diagnostics.sort_by_key(Diagnostic::sort_key);
     let failed = diagnostics.iter().any(|found| found.severity == Severity::Error);
-    graph.sources = sources.clone();
-    Compiled { graph: (!failed).then_some(graph), sources, diagnostics }
+    let graph = (!failed).then(|| Graph {
+        sources: sources.clone(),
+        origins,
+        contents,
+        ..lower::join(parts)
+    });
+    Compiled { graph, sources, diagnostics }
 }
 
 /// Reads the top of every file.

@@ -100,7 +100,12 @@ fn wrap(kind: &KindRow, field: &FieldRow, line: &str) -> String {
             format!("{head} {{ {CONTAINER}; {line} }}")
         }
         "init" if field.word == "image" => format!("init i {{ {line}; command \"true\" }}"),
-        "init" => format!("{} {{ {line} }}", kind.head),
+        // An init must end; the image's own command, and that of the examples, does not.
+        "init" if matches!(field.word, "command" | "entrypoint") => {
+            let more = if line == field.example { "" } else { " \"1\"" };
+            format!("{} {{ {} \"true\"{more} }}", kind.head, field.word)
+        }
+        "init" => format!("{} {{ {line}; command \"true\" }}", kind.head),
         _ => format!("{} {{ {line} }}", kind.head),
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn map<'a>(
                 .help(format!("For example: `{}`", row.example)),
         );
     }
+    pairs.shrink_to_fit();
     pairs
 }
 

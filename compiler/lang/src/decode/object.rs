@@ -43,6 +43,7 @@ pub(crate) fn object<'a>(
     fields::properties(cx, &mut object, &mut written);
     fields::children(cx, &mut object, &mut written);
     missing_fields(cx, &mut object);
+    object.fields.shrink_to_fit();
     object
 }
 

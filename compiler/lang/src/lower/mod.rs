@@ -52,13 +52,21 @@ pub(crate) struct Lowered {
     pub facts: Facts,
 }
 
-/// Builds the graph. It is of use only when nothing was reported as an error.
-pub(crate) fn graph<'a>(
+/// The nodes of the graph, free of the text and its trees.
+pub(crate) struct Parts {
+    cluster: cluster::Lowered,
+    volumes: Vec<tally_graph::Volume>,
+    workloads: Vec<Lowered>,
+    services: Vec<services::Lowered>,
+}
+
+/// Lowers all objects and checks what no single one can know.
+pub(crate) fn lower<'a>(
     low: &mut Lowering<'_, '_>,
     top: &'a Top<'a>,
     incomplete: bool,
     sources: &SourceMap,
-) -> Graph {
+) -> Parts {
     let incomplete = incomplete || top.bad;
     let cluster = cluster::cluster(low, &top.clusters, incomplete, sources);
     let names =
@@ -67,7 +75,9 @@ pub(crate) fn graph<'a>(
         top.volumes.iter().map(|object| cluster::volume(low, object)).collect();
     let workloads: Vec<Lowered> =
         top.workloads.iter().map(|object| workload::workload(low, &names, object)).collect();
-    let labels = Selectable::new(&workloads, &cluster.cluster.name);
+    let services_there = !top.services.is_empty();
+    let labels =
+        Selectable::new(if services_there { &workloads } else { &[] }, &cluster.cluster.name);
     let services: Vec<services::Lowered> = top
         .services
         .iter()
@@ -79,7 +89,12 @@ pub(crate) fn graph<'a>(
     check::dependencies(&mut low.cx, &names, &workloads, &services);
     check::volumes(&mut low.cx, &top.volumes, &low.used_volumes, incomplete);
     check::volumes_on_hosts(&mut low.cx, &names, &workloads);
+    Parts { cluster, volumes, workloads, services }
+}
 
+/// Joins the nodes to a graph. It is of use only when nothing was reported as an error.
+pub(crate) fn join(parts: Parts) -> Graph {
+    let Parts { cluster, volumes, workloads, services } = parts;
     let mut graph = Graph::default();
     let mut places: BTreeMap<Address, petgraph::graph::NodeIndex> = BTreeMap::new();
     let mut add = |graph: &mut Graph, node: GraphNode| {
@@ -124,7 +139,5 @@ pub(crate) fn graph<'a>(
             }
         }
     }
-    graph.origins = std::mem::take(&mut low.origins);
-    graph.contents = std::mem::take(&mut low.contents);
     graph
 }

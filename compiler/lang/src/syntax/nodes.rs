@@ -59,6 +59,7 @@ impl Parser<'_> {
                 }
             }
         }
+        nodes.shrink_to_fit();
         nodes
     }
 
@@ -76,6 +77,8 @@ impl Parser<'_> {
         self.equals_behind_name(name_end, &mut head);
         let block = self.entries(&name, &mut head, spaced);
         self.report_commas(&head);
+        // Most nodes have one value or two; room for four in each would be most of the tree.
+        head.entries.shrink_to_fit();
         let end = head.entries.last().map_or(name.span, |entry| entry.span);
         let mut node = Node {
             head: name.span.to(end),
