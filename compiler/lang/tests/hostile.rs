@@ -223,7 +223,7 @@ fn many_mistakes_of_one_kind_take_bounded_time() {
 const SPEC: &str = include_str!("specs/shop.kdl");
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_bytes_are_endured(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {

@@ -42,7 +42,8 @@ impl Parser<'_> {
                     self.at += 2;
                     self.mute += 1;
                     self.line_space();
-                    let empty = self.ended() || matches!(self.byte(self.at), b'}' | b';');
+                    let twice = self.slice(self.at, self.at + 2) == "/-";
+                    let empty = twice || self.ended() || matches!(self.byte(self.at), b'}' | b';');
                     if !empty {
                         self.node(opener);
                         self.unpacked.clear();
@@ -162,6 +163,7 @@ impl Parser<'_> {
                 self.gave_up = false;
             }
             b'}' | b';' | b'=' => nothing = true,
+            b'/' if self.byte(self.at + 1) == b'-' => nothing = true,
             _ if self.ended() => nothing = true,
             _ => self.entry(name, &mut forgotten),
         }
@@ -175,8 +177,11 @@ impl Parser<'_> {
     fn nothing_to_pass_over(&mut self) {
         let at = self.at;
         self.report(
-            Diagnostic::error(codes::SYNTAX, "`/-` passes over what follows it, and nothing does")
-                .label(self.span(at, at), "here"),
+            Diagnostic::error(
+                codes::SYNTAX,
+                "`/-` passes over what follows it, and nothing follows this one",
+            )
+            .label(self.span(at, at), "here"),
         );
     }
 
