@@ -4,11 +4,13 @@
 //! class of every field. A new field begins here, as one row of [`table`](self).
 
 mod examples;
+mod reference;
 mod rows;
 mod table;
 mod workloads;
 
 pub use examples::{Example, examples};
+pub use reference::reference_pages;
 pub use rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass, ValueType};
 
 use crate::FieldPath;
