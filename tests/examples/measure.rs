@@ -51,10 +51,13 @@ fn main() -> ExitCode {
                 format!("{:.2}", median(&pairs))
             }
         };
-        let (least, most) = (of.iter().copied().fold(f64::MAX, f64::min), of.iter().copied().fold(0.0, f64::max));
+        let (least, most) =
+            (of.iter().copied().fold(f64::MAX, f64::min), of.iter().copied().fold(0.0, f64::max));
         println!("| {name} | {:.1} | {least:.1} | {most:.1} | {ratio} |", median(of));
     }
-    println!("\n{rounds} rounds; the ratio is the first line's time by this line's, median of pairs.");
+    println!(
+        "\n{rounds} rounds; the ratio is the first line's time by this line's, median of pairs."
+    );
     ExitCode::SUCCESS
 }
 

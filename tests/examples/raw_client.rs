@@ -53,7 +53,9 @@ async fn read(docker: &Docker, label: &str) {
         });
         let ids: Vec<String> = ids.filter_map(|container| container.id).collect();
         stream::iter(ids)
-            .map(|id| async move { docker.inspect_container(&id, None).await.expect("a container") })
+            .map(
+                |id| async move { docker.inspect_container(&id, None).await.expect("a container") },
+            )
             .buffer_unordered(16)
             .count()
             .await

@@ -116,8 +116,9 @@ fn simulated(
     name: &str,
     project: &Project,
 ) -> Result<Arc<tally_simulator::SimHost>, HostError> {
+    let options = tally_simulator::SimOptions::new(0, tally_simulator::wall_clock());
     let folder = project.kept().join("sim");
-    tally_simulator::open(host, &folder.join(format!("{name}.json"))).map(Arc::new)
+    tally_simulator::open_file(host, &folder, name, options).map(Arc::new)
 }
 
 fn report(graph: &Graph, place: &Place, error: &HostError) -> CliError {

@@ -337,8 +337,13 @@ impl<'a> Planner<'a> {
     /// ask for it; the network when nothing is left.
     fn remove_objects(&self, removed: &[Removed], builder: &mut Builder) {
         let all: Vec<OpId> = removed.iter().flat_map(|r| r.operations.iter().copied()).collect();
-        let by_pod: BTreeMap<&str, &Removed> =
-            removed.iter().map(|removed| (removed.pod.as_str(), removed)).collect();
+        let mut by_pod: BTreeMap<String, Vec<OpId>> = BTreeMap::new();
+        for operation in &builder.plan.operations {
+            if matches!(operation.action, Action::RemoveContainer { .. }) {
+                by_pod.entry(operation.subject.pod.clone()).or_default().push(operation.id);
+            }
+        }
+        let gone: BTreeSet<&str> = removed.iter().map(|removed| removed.pod.as_str()).collect();
         let wanted = self.wanted_volumes();
         for volume in &self.state.volumes {
             let pod_volume = owns(self.cluster, Role::PodVolume, &volume.labels);
@@ -346,9 +351,10 @@ impl<'a> Planner<'a> {
             let (goes, after): (bool, &[OpId]) = if pod_volume {
                 // `cluster.pod.volume`
                 let pod = volume.name.split('.').nth(1).unwrap_or_default();
-                let of = by_pod.get(pod);
                 let orphan = self.options.target.is_none() && !wanted.contains(&volume.name);
-                (of.is_some() || orphan, of.map_or(&[], |of| &of.operations))
+                // Docker keeps a volume while a container has it.
+                let after = by_pod.get(pod).map(Vec::as_slice).unwrap_or_default();
+                (gone.contains(pod) || orphan, after)
             } else {
                 (named && self.options.destroy && self.options.remove_volumes, &all)
             };

@@ -42,7 +42,8 @@ fn a_limit_changes_while_the_container_runs() {
         assert_eq!(calls(&plan), ["update a/c"]);
         assert_eq!(world.ids().await, before, "the container is the same");
         let state = world.state().await;
-        let found = state.containers.iter().find(|c| before.values().any(|id| *id == c.id)).unwrap();
+        let found =
+            state.containers.iter().find(|c| before.values().any(|id| *id == c.id)).unwrap();
         assert_eq!(found.details.as_ref().unwrap().live.memory, 24 << 20);
     });
 }
@@ -54,9 +55,8 @@ fn taking_a_limit_away_restarts_nothing() {
             "pod a { container c image=\"tally.local/hello:1\" { resources memory=\"32MiB\" } }",
         )).await;
         let before = world.ids().await;
-        let plan = world
-            .apply(&world.graph("pod a { container c image=\"tally.local/hello:1\" }"))
-            .await;
+        let plan =
+            world.apply(&world.graph("pod a { container c image=\"tally.local/hello:1\" }")).await;
         assert_eq!(calls(&plan), ["update a/c"]);
         assert_eq!(world.ids().await, before, "the container is the same");
     });
@@ -103,8 +103,11 @@ fn an_image_recreates_its_container_and_no_other() {
         assert_eq!(kinds, [ChangeKind::Replace]);
         assert_eq!(classes(&plan), [UpdateClass::RecreateContainer]);
         let after = world.ids().await;
-        let changed: Vec<&String> =
-            before.iter().filter(|(name, id)| after.get(*name) != Some(id)).map(|(n, _)| n).collect();
+        let changed: Vec<&String> = before
+            .iter()
+            .filter(|(name, id)| after.get(*name) != Some(id))
+            .map(|(n, _)| n)
+            .collect();
         assert_eq!(changed, [&format!("{}.two.a", world.cluster)]);
     });
 }
@@ -124,8 +127,11 @@ fn a_published_port_recreates_its_pod_and_no_other() {
         let plan = world.apply(&spec(28_182)).await;
         assert!(classes(&plan).contains(&UpdateClass::RecreatePod));
         let after = world.ids().await;
-        let same: Vec<&String> =
-            before.iter().filter(|(name, id)| after.get(*name) == Some(id)).map(|(n, _)| n).collect();
+        let same: Vec<&String> = before
+            .iter()
+            .filter(|(name, id)| after.get(*name) == Some(id))
+            .map(|(n, _)| n)
+            .collect();
         assert_eq!(same, [&format!("{}.other.c", world.cluster)]);
         assert_eq!(before.len(), after.len());
     });
@@ -139,8 +145,17 @@ fn drift_is_told_from_a_change_of_the_spec_and_put_right() {
         );
         world.apply(&graph).await;
         let id = world.id("a.c").await;
-        let mut live = world.state().await.containers.iter().find(|c| c.id == id).unwrap()
-            .details.clone().unwrap().live;
+        let mut live = world
+            .state()
+            .await
+            .containers
+            .iter()
+            .find(|c| c.id == id)
+            .unwrap()
+            .details
+            .clone()
+            .unwrap()
+            .live;
         live.memory = 48 << 20;
         world.host.update(&id, &live).await.unwrap();
         let plan = world.plan(&graph).await;

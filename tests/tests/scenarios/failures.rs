@@ -7,9 +7,7 @@ use crate::world::{World, both, only_real};
 #[test]
 fn a_missing_image_takes_nothing_down() {
     both("noimage", |world: World| async move {
-        let spec = |image: &str| {
-            world.graph(&format!("pod p {{ container c image=\"{image}\" }}"))
-        };
+        let spec = |image: &str| world.graph(&format!("pod p {{ container c image=\"{image}\" }}"));
         world.apply(&spec("tally.local/hello:1")).await;
         let before = world.ids().await;
         let bad = spec("tally.local/missing:1");
@@ -26,20 +24,24 @@ fn a_missing_image_takes_nothing_down() {
 
 #[test]
 fn a_port_that_another_program_has_is_classified() {
-    only_real("port", "the simulator has no programs beside containers", |world: World| async move {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let graph = world.graph(&format!(
+    only_real(
+        "port",
+        "the simulator has no programs beside containers",
+        |world: World| async move {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let graph = world.graph(&format!(
             "pod p {{ container c image=\"tally.local/hello:1\" {{ port http 8080 publish=\"127.0.0.1:{port}\" }} }}"
         ));
-        let (_, report) = world.try_apply(&graph).await;
-        let failures: Vec<_> = report.failures().collect();
-        assert_eq!(failures.len(), 1);
-        let kind = &failures[0].1.kind;
-        assert!(matches!(kind, FailureKind::Host(HostError::PortTaken { .. })), "{kind:?}");
-        drop(listener);
-        world.apply(&graph).await;
-    });
+            let (_, report) = world.try_apply(&graph).await;
+            let failures: Vec<_> = report.failures().collect();
+            assert_eq!(failures.len(), 1);
+            let kind = &failures[0].1.kind;
+            assert!(matches!(kind, FailureKind::Host(HostError::PortTaken { .. })), "{kind:?}");
+            drop(listener);
+            world.apply(&graph).await;
+        },
+    );
 }
 
 #[test]
@@ -61,6 +63,7 @@ fn a_port_that_a_foreign_container_has_is_said_before_anything_is_done() {
             }],
             ..Default::default()
         };
+        world.have_image().await;
         let id = world.host.create_container(&other).await.unwrap();
         world.host.start(&id).await.unwrap();
         let errors = crate::world::plan_errors(&world.plan(&graph(28_191)).await);
@@ -73,7 +76,7 @@ fn a_port_that_a_foreign_container_has_is_said_before_anything_is_done() {
 fn a_command_that_is_not_there_is_classified() {
     both("nocommand", |world: World| async move {
         let graph = world.graph(
-            "pod p { container c image=\"tally.local/hello:1\" { command \"no-such-command\" } }",
+            "pod p { container c image=\"tally.local/hello:1\" { command \"missing-command\" } }",
         );
         let (_, report) = world.try_apply(&graph).await;
         let failures: Vec<_> = report.failures().collect();

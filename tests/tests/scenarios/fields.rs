@@ -9,14 +9,20 @@ const FILES: &[(&str, &str)] = &[("a.kdl", ""), ("b.kdl", ""), ("a.conf", "a"), 
 
 #[test]
 fn after_each_field_the_second_plan_is_empty() {
-    let cases: Vec<_> = examples().filter(|example| example.field.step == Step::Now).collect();
+    let cases: Vec<_> = examples()
+        .filter(|example| example.field.step == Step::Now)
+        // TLS belongs to addresses that this version does not reach.
+        .filter(|example| !example.before.contains("tcp://"))
+        .collect();
     assert!(cases.len() > 40, "the table has shrunk to {}", cases.len());
     let threads = 6;
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let cases = &cases;
             scope.spawn(move || {
-                for (number, case) in cases.iter().enumerate().filter(|(n, _)| n % threads == thread) {
+                for (number, case) in
+                    cases.iter().enumerate().filter(|(n, _)| n % threads == thread)
+                {
                     let label = format!("{}.{}", case.kind.key, case.field.word);
                     both(&format!("field-{number}"), |world: World| async move {
                         check(world, &case.before, &case.after, case.field.class).await;
@@ -30,21 +36,10 @@ fn after_each_field_the_second_plan_is_empty() {
 
 /// The cluster's name is the test's own, so that cases can run side by side.
 fn own(world: &World, text: &str) -> String {
-    let mut out = String::new();
-    let mut found = false;
-    for line in text.lines() {
-        match line.strip_prefix("cluster ") {
-            Some(rest) => {
-                found = true;
-                let rest = rest.split_once([' ', '{']).map_or("", |(_, rest)| rest);
-                let block = if line.contains('{') { "{" } else { "" };
-                out.push_str(&format!("cluster {} {block}{rest}\n", world.cluster));
-            }
-            None => out.push_str(&format!("{line}\n")),
-        }
-    }
-    assert!(found, "no cluster line in {text}");
-    out
+    let at = text.find("cluster ").expect("a cluster line") + "cluster ".len();
+    let (head, tail) = text.split_at(at);
+    let end = tail.find([' ', '{', ';', '\n']).unwrap_or(tail.len());
+    format!("{head}{}{}", world.cluster, &tail[end..])
 }
 
 async fn check(world: World, before: &str, after: &str, _class: UpdateClass) {

@@ -20,6 +20,7 @@ async fn foreign(world: &World, name: &str, labels: &[(&str, &str)]) -> String {
         live: tally_reconcile::observed::Live { restart: "no".to_owned(), ..Default::default() },
         ..ContainerRequest::default()
     };
+    world.have_image().await;
     let id = world.host.create_container(&request).await.unwrap();
     world.host.start(&id).await.unwrap();
     id
@@ -30,8 +31,13 @@ fn a_container_with_copied_labels_survives_every_command() {
     both("copied", |world: World| async move {
         let graph = world.graph("pod p { container c image=\"tally.local/hello:1\" }");
         world.apply(&graph).await;
-        let ours = world.state().await.containers.into_iter()
-            .find(|c| c.name == format!("{}.p.c", world.cluster)).unwrap();
+        let ours = world
+            .state()
+            .await
+            .containers
+            .into_iter()
+            .find(|c| c.name == format!("{}.p.c", world.cluster))
+            .unwrap();
         let copied: Vec<(&str, &str)> =
             ours.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let copy = foreign(&world, &format!("{}-copy", world.cluster), &copied).await;
@@ -42,9 +48,16 @@ fn a_container_with_copied_labels_survives_every_command() {
         assert_eq!(plan.diagnostics.len(), 2, "each is said: {:?}", plan.diagnostics);
         world.apply(&world.graph("pod q { container c image=\"tally.local/hello:1\" }")).await;
         world.destroy(&graph, true).await;
-        let left: Vec<String> = world.state().await.containers.into_iter()
-            .filter(|c| c.labels.contains_key("test.cluster") && c.labels["test.cluster"] == world.cluster)
-            .map(|c| c.id).collect();
+        let left: Vec<String> = world
+            .state()
+            .await
+            .containers
+            .into_iter()
+            .filter(|c| {
+                c.labels.contains_key("test.cluster") && c.labels["test.cluster"] == world.cluster
+            })
+            .map(|c| c.id)
+            .collect();
         assert!(left.contains(&copy) && left.contains(&half), "{left:?}");
     });
 }
@@ -66,13 +79,10 @@ fn a_foreign_container_with_our_name_is_an_error_and_survives() {
 #[test]
 fn foreign_volumes_and_networks_with_our_names_are_errors_and_survive() {
     both("objects", |world: World| async move {
-        let volume = VolumeRequest {
-            name: format!("{}.data", world.cluster),
-            labels: marked(&world, &[]),
-        };
+        let volume =
+            VolumeRequest { name: format!("{}.data", world.cluster), labels: marked(&world, &[]) };
         world.host.create_volume(&volume).await.unwrap();
-        let network =
-            NetworkRequest { name: world.cluster.clone(), labels: marked(&world, &[]) };
+        let network = NetworkRequest { name: world.cluster.clone(), labels: marked(&world, &[]) };
         let network = world.host.create_network(&network).await.unwrap();
         let graph = world.graph(
             "volume data\npod p { container c image=\"tally.local/hello:1\" { mount data \"/d\" } }",

@@ -102,8 +102,7 @@ fn a_pods_own_volume_goes_with_it_and_a_named_one_never_unasked() {
             names.sort();
             names
         };
-        let (data, own) =
-            (format!("{}.data", world.cluster), format!("{}.p.own", world.cluster));
+        let (data, own) = (format!("{}.data", world.cluster), format!("{}.p.own", world.cluster));
         assert_eq!(names(world.state().await, &world.cluster), [data.clone(), own]);
         let without = world.graph("pod keep { container c image=\"tally.local/hello:1\" }");
         world.apply(&without).await;
@@ -136,8 +135,11 @@ fn an_interrupted_apply_goes_on_where_it_was() {
                 // On the real engine a sample is enough: it takes seconds each.
             }
         }
-        let created =
-            plan.operations.iter().filter(|o| matches!(o.action, Action::CreateContainer(_))).count();
+        let created = plan
+            .operations
+            .iter()
+            .filter(|o| matches!(o.action, Action::CreateContainer(_)))
+            .count();
         assert_eq!(created, 3);
     });
 }

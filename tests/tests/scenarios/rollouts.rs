@@ -52,20 +52,24 @@ fn a_rollout_stops_at_the_first_pod_that_does_not_get_ready() {
 
 #[test]
 fn never_more_than_max_unavailable_are_missing() {
-    only_simulated("budget", "every moment is looked at, not only the end", |world: World| async move {
-        for (replicas, missing) in [(1, 1), (3, 1), (5, 2), (7, 3), (4, 9)] {
-            let spec = |env: u32| {
-                world.graph(&format!(
-                    "controller web replicas={replicas} {{ update max-unavailable={missing}\n\
+    only_simulated(
+        "budget",
+        "every moment is looked at, not only the end",
+        |world: World| async move {
+            for (replicas, missing) in [(1, 1), (3, 1), (5, 2), (7, 3), (4, 9)] {
+                let spec = |env: u32| {
+                    world.graph(&format!(
+                        "controller web replicas={replicas} {{ update max-unavailable={missing}\n\
                      container c image=\"tally.local/hello:1\" {{ env X={env} }} }}"
-                ))
-            };
-            world.apply(&spec(1)).await;
-            let plan = world.plan(&spec(2)).await;
-            let most = crate::purity::most_missing(&plan);
-            assert!(most <= missing, "{most} of {replicas} at once, {missing} allowed");
-            world.apply(&spec(2)).await;
-            world.destroy(&spec(2), true).await;
-        }
-    });
+                    ))
+                };
+                world.apply(&spec(1)).await;
+                let plan = world.plan(&spec(2)).await;
+                let most = crate::purity::most_missing(&plan);
+                assert!(most <= missing, "{most} of {replicas} at once, {missing} allowed");
+                world.apply(&spec(2)).await;
+                world.destroy(&spec(2), true).await;
+            }
+        },
+    );
 }

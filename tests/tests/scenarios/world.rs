@@ -57,7 +57,8 @@ pub fn runtime() -> tokio::runtime::Runtime {
 
 fn run<F: Future<Output = ()>>(world: World, scenario: &impl Fn(World) -> F) {
     let runtime = runtime();
-    let again = World { cluster: world.cluster.clone(), host: world.host.clone(), real: world.real };
+    let again =
+        World { cluster: world.cluster.clone(), host: world.host.clone(), real: world.real };
     runtime.block_on(again.clear());
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         runtime.block_on(scenario(world));
@@ -158,7 +159,12 @@ impl World {
         let failures: Vec<String> = report
             .failures()
             .map(|(id, failure)| {
-                format!("{:?}: {} {:?}", plan.operation(id).unwrap().subject, failure.kind, failure.last_lines)
+                format!(
+                    "{:?}: {} {:?}",
+                    plan.operation(id).unwrap().subject,
+                    failure.kind,
+                    failure.last_lines
+                )
             })
             .collect();
         assert!(report.is_done(), "{}: {failures:#?}", self.kind());
@@ -181,15 +187,25 @@ impl World {
         assert!(report.is_done(), "{failures:?}");
     }
 
+    /// Makes sure that the host has the image, for what tests make without a plan.
+    pub async fn have_image(&self) {
+        if !self.state().await.images.contains_key(HELLO) {
+            self.host.pull(HELLO, &|_| {}).await.unwrap();
+        }
+    }
+
     fn kind(&self) -> &'static str {
         if self.real { "real engine" } else { "simulator" }
     }
 
     /// Full IDs of this cluster's containers, by name.
     pub async fn ids(&self) -> BTreeMap<String, String> {
-        let ours = self.state().await.containers.into_iter().filter(|container| {
-            container.labels.get("tally.cluster") == Some(&self.cluster)
-        });
+        let ours = self
+            .state()
+            .await
+            .containers
+            .into_iter()
+            .filter(|container| container.labels.get("tally.cluster") == Some(&self.cluster));
         ours.map(|container| (container.name, container.id)).collect()
     }
 
