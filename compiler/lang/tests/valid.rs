@@ -196,3 +196,10 @@ fn every_value_has_an_origin() {
     assert_eq!(place(container, "pull"), "Default(\"container.pull\")");
     assert_eq!(place(&web.provenance, "replicas"), "Default(\"controller.replicas\")");
 }
+
+#[test]
+fn the_example_of_the_user_guide_compiles() {
+    let guide = include_str!("../../../docs/user/language.md");
+    let spec = guide.split("```kdl\n").nth(1).unwrap().split("```").next().unwrap();
+    check(&mut MemoryLoader::single("tally.kdl", spec).with("cache.kdl", ""));
+}

@@ -312,9 +312,11 @@ impl Parser<'_> {
             return true;
         }
         let here = self.span(start, self.at);
+        let quote = self.slice(word_start, start).char_indices().next_back();
+        let quote = word_start + quote.map_or(0, |(at, _)| at);
         let found = if inner {
             Diagnostic::error(codes::SYNTAX, "the string ends at this quote")
-                .label(self.span(start - 1, start), "")
+                .label(self.span(quote, start), "")
                 .help("A text inside `${…}` stands in single quotes.")
         } else if bare {
             let raw = self.slice(word_start, self.at);
