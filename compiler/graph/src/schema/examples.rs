@@ -70,7 +70,21 @@ fn spec(owner: &KindRow, field: &FieldRow, line: &str) -> String {
     out.push_str(BASE);
     out.push_str(&text);
     out.push('\n');
-    out
+    own_port(out)
+}
+
+/// Two containers of a pod share its network: the second one serves on another port.
+fn own_port(text: String) -> String {
+    let command = "command as-child httpd \"-f\" \"-p\" \"8082\" \"-h\" \"/www\"";
+    let mut text = text;
+    for image in ["tally.local/hello:1", "tally.local/hello:2"] {
+        let head = format!("container e image=\"{image}\"");
+        text = match text.contains(&format!("{head} {{")) {
+            true => text.replace(&format!("{head} {{"), &format!("{head} {{ {command};")),
+            false => text.replace(&head, &format!("{head} {{ {command} }}")),
+        };
+    }
+    text
 }
 
 fn workload(head: &str, line: &str) -> String {

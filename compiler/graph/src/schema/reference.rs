@@ -48,7 +48,7 @@ fn page(kind: &KindRow) -> String {
     if kind.key != "spec" {
         let _ = write!(out, "\n```\n{}\n```\n", usage(kind));
     }
-    let around: Vec<String> = parents(kind).map(|parent| link(parent)).collect();
+    let around: Vec<String> = parents(kind).map(link).collect();
     if !around.is_empty() {
         let _ = write!(out, "\nStands in: {}.\n", around.join(", "));
     }

@@ -1,0 +1,64 @@
+//! Words of other tools, and what to say to those who bring them.
+
+use tally_graph::schema::KindRow;
+use tally_source::Code;
+
+mod pods;
+mod top;
+
+/// What is said to a word.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Answer {
+    /// It is called like this here.
+    Renamed(&'static str),
+    /// A code, a headline and help.
+    Says(Code, &'static str, &'static str),
+}
+
+use pods::{CONTAINER, FILE, MOUNT, POD, PORT, PROBE, RESOURCES, STOP};
+use top::{ANYWHERE, CLUSTER, HOST, SERVICE, TOP, VOLUME};
+
+/// `readinessProbe` and `readiness_probe` as `readiness-probe`.
+pub(super) fn kebab(word: &str) -> String {
+    let mut out = String::with_capacity(word.len() + 4);
+    let mut lower = false;
+    for c in word.chars() {
+        if c == '_' {
+            out.push('-');
+        } else if c.is_ascii_uppercase() {
+            if lower {
+                out.push('-');
+            }
+            out.push(c.to_ascii_lowercase());
+        } else {
+            out.push(c);
+        }
+        lower = c.is_ascii_lowercase() || c.is_ascii_digit();
+    }
+    out
+}
+
+/// What is said to a word (in kebab case) in a kind.
+pub(super) fn answer(kind: &KindRow, word: &str) -> Option<Answer> {
+    let tables: &[&[(&str, Answer)]] = match kind.key {
+        "spec" => &[TOP, ANYWHERE],
+        "pod" | "controller" => &[POD, ANYWHERE],
+        "container" | "init" => &[CONTAINER, ANYWHERE],
+        "service" => &[SERVICE, ANYWHERE],
+        "readiness" | "liveness" => &[PROBE],
+        "resources" | "capacity" => &[RESOURCES],
+        "port" | "service port" => &[PORT],
+        "mount" => &[MOUNT],
+        "volume" | "pod volume" => &[VOLUME],
+        "file" => &[FILE],
+        "stop" => &[STOP],
+        "cluster" => &[CLUSTER],
+        "host" => &[HOST],
+        _ => &[],
+    };
+    tables
+        .iter()
+        .flat_map(|table| table.iter())
+        .find(|(known, _)| *known == word)
+        .map(|(_, answer)| *answer)
+}

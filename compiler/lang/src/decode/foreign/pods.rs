@@ -1,0 +1,460 @@
+//! Words in pods, containers and what is in them.
+
+use super::Answer::{self, Renamed, Says};
+use super::top::ARGS;
+use crate::codes::{NOT_DONE, OTHER_TOOL};
+
+pub(super) static POD: &[(&str, Answer)] = &[
+    ("containers", Renamed("container")),
+    ("init-containers", Renamed("init")),
+    ("init-container", Renamed("init")),
+    ("restart-policy", Renamed("restart")),
+    ("labels", Renamed("label")),
+    ("volumes", Renamed("volume")),
+    (
+        "node-selector",
+        Says(
+            OTHER_TOOL,
+            "hosts are chosen by `place`",
+            "For example: `place { require disk=ssd }`",
+        ),
+    ),
+    (
+        "affinity",
+        Says(
+            OTHER_TOOL,
+            "hosts are chosen by `place`",
+            "For example: `place { require disk=ssd }`",
+        ),
+    ),
+    (
+        "tolerations",
+        Says(
+            OTHER_TOOL,
+            "hosts are chosen by `place`",
+            "For example: `place { require disk=ssd }`",
+        ),
+    ),
+    (
+        "constraint",
+        Says(
+            OTHER_TOOL,
+            "hosts are chosen by `place`",
+            "For example: `place { require disk=ssd }`",
+        ),
+    ),
+    (
+        "deploy",
+        Says(
+            OTHER_TOOL,
+            "this is Compose: what is in `deploy` are fields of the controller",
+            "For example: `controller web replicas=3 { update max-unavailable=1 }`",
+        ),
+    ),
+    ("update-config", Renamed("update")),
+    (
+        "strategy",
+        Says(
+            OTHER_TOOL,
+            "how pods are replaced is said by `update` of a controller",
+            "For example: `update max-unavailable=1`",
+        ),
+    ),
+    ("scale", Renamed("replicas")),
+    ("count", Renamed("replicas")),
+    ("instances", Renamed("replicas")),
+    (
+        "selector",
+        Says(OTHER_TOOL, "a controller knows its pods; only services select", "Leave it out."),
+    ),
+    (
+        "select",
+        Says(OTHER_TOOL, "a controller knows its pods; only services select", "Leave it out."),
+    ),
+    (
+        "service",
+        Says(
+            OTHER_TOOL,
+            "a service stands at the top of the spec",
+            "For example: `service web { select controller=web; port http }`",
+        ),
+    ),
+    (
+        "mount",
+        Says(
+            OTHER_TOOL,
+            "a volume is mounted by a container of the pod",
+            "For example: `container web image=\"…\" { mount data \"/data\" }`",
+        ),
+    ),
+    ("links", Says(OTHER_TOOL, "pods reach each other by name, without links", "Leave it out.")),
+    (
+        "healthcheck",
+        Says(
+            OTHER_TOOL,
+            "how a container is asked is said in it, by `readiness` and `liveness`",
+            "For example: `container web image=\"…\" { readiness every=\"5s\" { command \"true\" } }`",
+        ),
+    ),
+];
+
+pub(super) static CONTAINER: &[(&str, Answer)] = &[
+    ("readiness-probe", Renamed("readiness")),
+    ("ready", Renamed("readiness")),
+    ("liveness-probe", Renamed("liveness")),
+    (
+        "healthcheck",
+        Says(
+            OTHER_TOOL,
+            "there are two checks: `readiness` says when it counts as ready, `liveness` when it is restarted",
+            "For example: `readiness every=\"5s\" { command \"true\" }`",
+        ),
+    ),
+    (
+        "health-check",
+        Says(
+            OTHER_TOOL,
+            "there are two checks: `readiness` says when it counts as ready, `liveness` when it is restarted",
+            "For example: `readiness every=\"5s\" { command \"true\" }`",
+        ),
+    ),
+    (
+        "startup-probe",
+        Says(
+            OTHER_TOOL,
+            "a startup probe is not in this version yet",
+            "`delay` of `readiness` and `liveness` gives a slow start its time.",
+        ),
+    ),
+    ("environment", Renamed("env")),
+    ("envs", Renamed("env")),
+    ("ports", Renamed("port")),
+    ("expose", Renamed("port")),
+    ("cmd", Renamed("command")),
+    ("run", Renamed("command")),
+    ("args", ARGS),
+    ("arguments", ARGS),
+    ("image-pull-policy", Renamed("pull")),
+    ("pull-policy", Renamed("pull")),
+    ("working-dir", Renamed("workdir")),
+    ("work-dir", Renamed("workdir")),
+    ("cwd", Renamed("workdir")),
+    ("run-as-user", Renamed("user")),
+    ("limits", Renamed("resources")),
+    ("volume-mounts", Renamed("mount")),
+    ("volume-mount", Renamed("mount")),
+    ("mounts", Renamed("mount")),
+    (
+        "volumes",
+        Says(
+            OTHER_TOOL,
+            "a container mounts volumes by `mount`; the pod or the spec declares them by `volume`",
+            "For example: `mount data \"/data\"`",
+        ),
+    ),
+    (
+        "volume",
+        Says(
+            OTHER_TOOL,
+            "a volume stands in the pod or at the top; a container mounts it",
+            "For example: `mount data \"/data\"`",
+        ),
+    ),
+    ("files", Renamed("file")),
+    ("config", Renamed("file")),
+    ("configs", Renamed("file")),
+    ("ulimits", Renamed("ulimit")),
+    (
+        "memory",
+        Says(
+            OTHER_TOOL,
+            "`memory` stands in `resources`",
+            "For example: `resources memory=\"256MiB\"`",
+        ),
+    ),
+    (
+        "mem-limit",
+        Says(
+            OTHER_TOOL,
+            "the memory limit stands in `resources`",
+            "For example: `resources memory=\"256MiB\"`",
+        ),
+    ),
+    (
+        "mem-reservation",
+        Says(
+            OTHER_TOOL,
+            "reserved memory stands in `resources`",
+            "For example: `resources memory=\"256MiB\" max-memory=\"512MiB\"`",
+        ),
+    ),
+    ("cpu", Says(OTHER_TOOL, "`cpu` stands in `resources`", "For example: `resources cpu=0.5`")),
+    (
+        "cpus",
+        Says(
+            OTHER_TOOL,
+            "cores stand in `resources`",
+            "For example: `resources cpu=0.5`; `max-cpu` caps them.",
+        ),
+    ),
+    (
+        "stop-signal",
+        Says(OTHER_TOOL, "the signal stands in `stop`", "For example: `stop signal=SIGTERM`"),
+    ),
+    (
+        "stop-grace-period",
+        Says(OTHER_TOOL, "the grace period stands in `stop`", "For example: `stop grace=\"20s\"`"),
+    ),
+    (
+        "stop-timeout",
+        Says(OTHER_TOOL, "the grace period stands in `stop`", "For example: `stop grace=\"20s\"`"),
+    ),
+    (
+        "termination-grace-period-seconds",
+        Says(OTHER_TOOL, "the grace period stands in `stop`", "For example: `stop grace=\"20s\"`"),
+    ),
+    (
+        "lifecycle",
+        Says(
+            NOT_DONE,
+            "there are no hooks in a container",
+            "What must run first is an `init`; how it ends is said by `stop`.",
+        ),
+    ),
+    (
+        "restart",
+        Says(
+            OTHER_TOOL,
+            "`restart` is said for the whole pod",
+            "For example: `pod web restart=on-failure { … }`",
+        ),
+    ),
+    (
+        "restart-policy",
+        Says(
+            OTHER_TOOL,
+            "`restart` is said for the whole pod",
+            "For example: `pod web restart=on-failure { … }`",
+        ),
+    ),
+    (
+        "label",
+        Says(OTHER_TOOL, "labels are the pod's", "For example: `pod web { label app=shop }`"),
+    ),
+    (
+        "labels",
+        Says(OTHER_TOOL, "labels are the pod's", "For example: `pod web { label app=shop }`"),
+    ),
+    ("links", Says(OTHER_TOOL, "pods reach each other by name, without links", "Leave it out.")),
+    (
+        "container-name",
+        Says(
+            OTHER_TOOL,
+            "the name stands behind the word: `container NAME`",
+            "Docker's name is made of the cluster's, the pod's and the container's.",
+        ),
+    ),
+    ("name", Says(OTHER_TOOL, "the name stands behind the word: `container NAME`", "")),
+    (
+        "replicas",
+        Says(
+            OTHER_TOOL,
+            "`replicas` is said for a controller",
+            "For example: `controller web replicas=3 { … }`",
+        ),
+    ),
+    (
+        "deploy",
+        Says(
+            OTHER_TOOL,
+            "this is Compose: `replicas` are the controller's, limits stand in `resources`",
+            "",
+        ),
+    ),
+    (
+        "secrets",
+        Says(
+            OTHER_TOOL,
+            "secrets are not in this version yet",
+            "Until then a file of the host comes in by a pod's `volume NAME host-path=\"…\"`.",
+        ),
+    ),
+    (
+        "security-context",
+        Says(
+            OTHER_TOOL,
+            "security options are not in this version yet",
+            "`user` is: `user \"1000:1000\"`.",
+        ),
+    ),
+    (
+        "cap-add",
+        Says(
+            OTHER_TOOL,
+            "rights of the kernel will be `capability`, which is not in this version yet",
+            "",
+        ),
+    ),
+    (
+        "cap-drop",
+        Says(
+            OTHER_TOOL,
+            "rights of the kernel will be `capability`, which is not in this version yet",
+            "",
+        ),
+    ),
+    (
+        "logging",
+        Says(OTHER_TOOL, "the log driver will be `log`, which is not in this version yet", ""),
+    ),
+    ("init", Says(OTHER_TOOL, "an init stands in the pod, beside its containers", "")),
+    (
+        "tty",
+        Says(NOT_DONE, "pods have no terminal", "`tally exec` opens one in a running container."),
+    ),
+    (
+        "stdin-open",
+        Says(NOT_DONE, "pods have no terminal", "`tally exec` opens one in a running container."),
+    ),
+    (
+        "extends",
+        Says(
+            OTHER_TOOL,
+            "what is shared will be a `component`, which is not in this version yet",
+            "",
+        ),
+    ),
+    (
+        "profiles",
+        Says(
+            OTHER_TOOL,
+            "what differs will be an `environment`, which is not in this version yet",
+            "",
+        ),
+    ),
+];
+
+pub(super) static PROBE: &[(&str, Answer)] = &[
+    ("http-get", Renamed("http")),
+    ("path", Renamed("http")),
+    ("exec", Renamed("command")),
+    ("test", Renamed("command")),
+    ("cmd", Renamed("command")),
+    ("tcp-socket", Renamed("tcp")),
+    ("interval", Renamed("every")),
+    ("period", Renamed("every")),
+    ("period-seconds", Renamed("every")),
+    ("timeout-seconds", Renamed("timeout")),
+    ("initial-delay", Renamed("delay")),
+    ("initial-delay-seconds", Renamed("delay")),
+    ("start-period", Renamed("delay")),
+    ("retries", Renamed("failures")),
+    ("failure-threshold", Renamed("failures")),
+    ("success-threshold", Renamed("successes")),
+];
+
+pub(super) static RESOURCES: &[(&str, Answer)] = &[
+    (
+        "limits",
+        Says(
+            OTHER_TOOL,
+            "limits are `max-cpu` and `max-memory`",
+            "For example: `resources cpu=0.5 memory=\"256MiB\" max-memory=\"512MiB\"`",
+        ),
+    ),
+    (
+        "requests",
+        Says(
+            OTHER_TOOL,
+            "what is reserved is `cpu` and `memory`",
+            "For example: `resources cpu=0.5 memory=\"256MiB\"`",
+        ),
+    ),
+    (
+        "reservations",
+        Says(
+            OTHER_TOOL,
+            "what is reserved is `cpu` and `memory`",
+            "For example: `resources cpu=0.5 memory=\"256MiB\"`",
+        ),
+    ),
+    ("mem", Renamed("memory")),
+    ("ram", Renamed("memory")),
+    ("cpus", Renamed("cpu")),
+    ("cores", Renamed("cpu")),
+    ("memory-limit", Renamed("max-memory")),
+    ("mem-limit", Renamed("max-memory")),
+    ("cpu-limit", Renamed("max-cpu")),
+];
+
+pub(super) static PORT: &[(&str, Answer)] = &[
+    ("host-port", Renamed("publish")),
+    ("published", Renamed("publish")),
+    ("host", Renamed("publish")),
+    ("proto", Renamed("protocol")),
+    (
+        "container-port",
+        Says(OTHER_TOOL, "the number stands behind the name", "For example: `port http 8080`"),
+    ),
+    (
+        "target-port",
+        Says(OTHER_TOOL, "the number stands behind the name", "For example: `port http 8080`"),
+    ),
+    (
+        "target",
+        Says(OTHER_TOOL, "the number stands behind the name", "For example: `port http 8080`"),
+    ),
+];
+
+pub(super) static MOUNT: &[(&str, Answer)] = &[
+    ("ro", Renamed("read-only")),
+    ("readonly", Renamed("read-only")),
+    (
+        "source",
+        Says(
+            OTHER_TOOL,
+            "a mount is the volume and the path, side by side",
+            "For example: `mount data \"/data\"`",
+        ),
+    ),
+    (
+        "target",
+        Says(
+            OTHER_TOOL,
+            "a mount is the volume and the path, side by side",
+            "For example: `mount data \"/data\"`",
+        ),
+    ),
+    (
+        "mount-path",
+        Says(
+            OTHER_TOOL,
+            "a mount is the volume and the path, side by side",
+            "For example: `mount data \"/data\"`",
+        ),
+    ),
+    (
+        "name",
+        Says(
+            OTHER_TOOL,
+            "a mount is the volume and the path, side by side",
+            "For example: `mount data \"/data\"`",
+        ),
+    ),
+];
+
+pub(super) static FILE: &[(&str, Answer)] = &[
+    ("content", Renamed("text")),
+    ("contents", Renamed("text")),
+    ("source", Renamed("from")),
+    ("src", Renamed("from")),
+    ("file", Renamed("from")),
+    ("permissions", Renamed("mode")),
+    ("perms", Renamed("mode")),
+    ("user", Renamed("owner")),
+    ("signal", Renamed("on-change")),
+    ("reload", Renamed("on-change")),
+];
+
+pub(super) static STOP: &[(&str, Answer)] =
+    &[("timeout", Renamed("grace")), ("grace-period", Renamed("grace"))];
