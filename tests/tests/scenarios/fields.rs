@@ -16,13 +16,19 @@ fn after_each_field_the_second_plan_is_empty() {
         .collect();
     assert!(cases.len() > 40, "the table has shrunk to {}", cases.len());
     let threads = 6;
+    // Host ports are the machine's: cases that publish take turns.
+    let lane = |number: usize, text: &str| match text.contains("publish") {
+        true => 0,
+        false => number % threads,
+    };
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let cases = &cases;
             scope.spawn(move || {
-                for (number, case) in
-                    cases.iter().enumerate().filter(|(n, _)| n % threads == thread)
-                {
+                for (number, case) in cases.iter().enumerate() {
+                    if lane(number, &case.before) != thread {
+                        continue;
+                    }
                     let label = format!("{}.{}", case.kind.key, case.field.word);
                     both(&format!("field-{number}"), |world: World| async move {
                         check(world, &case.before, &case.after, case.field.class).await;
