@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tally_graph::Graph;
 use tally_lang::{Compiled, LoadError, Loader};
-use tally_source::{Diagnostic, Severity, SourceMap};
+use tally_source::{Diagnostic, Severity};
 
 use crate::errors::CliError;
 
@@ -143,10 +143,4 @@ fn load_error(error: std::io::Error) -> LoadError {
         std::io::ErrorKind::NotFound => LoadError::NotFound,
         _ => LoadError::Other(error.to_string()),
     }
-}
-
-/// Sources of nothing, for reports that point at no text.
-#[must_use]
-pub fn no_sources() -> SourceMap {
-    SourceMap::default()
 }

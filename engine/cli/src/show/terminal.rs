@@ -12,8 +12,6 @@ const DEFAULT_WIDTH: usize = 100;
 pub struct Terminal {
     /// Columns.
     pub width: usize,
-    /// Whether standard output is a terminal.
-    pub stdout: bool,
     /// Whether standard error is a terminal: progress and questions go there.
     pub stderr: bool,
     /// Whether colours are wanted.
@@ -44,7 +42,6 @@ impl Terminal {
             .to_ascii_lowercase();
         Self {
             width: width.max(40),
-            stdout,
             stderr,
             colour: stdout && !unwanted && !dumb,
             unicode: any && (locale.contains("utf-8") || locale.contains("utf8")),

@@ -1,0 +1,237 @@
+//! The commands as people type them, on a simulated host: one hook-up test a command. What they
+//! decide is tested below them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop loudly")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const SPEC: &str = "cluster demo {\n    host laptop \"sim:laptop\"\n}\n\
+    controller web replicas=2 {\n    container nginx image=\"nginx:1\" {\n\
+        port http 80\n        env LEVEL=info\n    }\n}\n\
+    pod front {\n    depends-on controller web\n    container nginx image=\"nginx:1\" {\n\
+        port http 80 publish=\"127.0.0.1:8080\"\n    }\n}\n";
+
+/// A folder with a spec, gone at the end of the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str, spec: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tally-cli-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        let folder = Self(path);
+        folder.write("tally.kdl", spec);
+        folder
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.0.join(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.0.join(name)).unwrap()
+    }
+
+    fn tally(&self, args: &[&str]) -> Ran {
+        Ran::new(&self.0, args)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[derive(Debug)]
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn new(folder: &Path, args: &[&str]) -> Self {
+        let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_tally"))
+            .args(args)
+            .current_dir(folder)
+            .env_remove("DOCKER_HOST")
+            .env("LANG", "C.UTF-8")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Self {
+            code: status.code().unwrap(),
+            out: String::from_utf8(stdout).unwrap(),
+            err: String::from_utf8(stderr).unwrap(),
+        }
+    }
+
+    fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+}
+
+#[test]
+fn a_new_user_goes_from_init_to_destroy() {
+    let folder = Folder::new("init", "");
+    std::fs::remove_file(folder.0.join("tally.kdl")).unwrap();
+    folder.tally(&["init", "--sim"]).ends(0);
+    folder.tally(&["init", "--sim"]).ends(1);
+    let checked = folder.tally(&["check"]).ends(0);
+    assert!(checked.out.contains("no mistakes"), "{checked:?}");
+    let plan = folder.tally(&["plan", "--detailed-exitcode"]).ends(2);
+    assert!(plan.out.contains("SIMULATED"), "it always says that it is simulated: {plan:?}");
+    let applied = folder.tally(&["apply", "--yes"]).ends(0);
+    assert!(applied.out.trim_end().ends_with("http://127.0.0.1:8080"), "{applied:?}");
+    folder.tally(&["plan", "--detailed-exitcode"]).ends(0);
+    let status = folder.tally(&["status"]).ends(0);
+    assert!(status.out.contains("controller/web  2/2 ready"), "{status:?}");
+    folder.tally(&["destroy", "--yes"]).ends(0);
+    let status = folder.tally(&["status", "--json"]).ends(0);
+    assert!(status.out.contains("\"missing\""), "{status:?}");
+}
+
+#[test]
+fn init_without_sim_is_a_spec_without_mistakes() {
+    let folder = Folder::new("init-real", "");
+    folder.tally(&["init", "sub"]).ends(0);
+    folder.tally(&["check", "sub"]).ends(0);
+}
+
+#[test]
+fn nothing_is_asked_and_nothing_done_without_a_terminal() {
+    let folder = Folder::new("ask", SPEC);
+    let refused = folder.tally(&["apply"]).ends(1);
+    assert!(refused.err.contains("--yes"), "{refused:?}");
+    folder.tally(&["plan", "--detailed-exitcode"]).ends(2);
+}
+
+#[test]
+fn output_without_a_terminal_is_plain() {
+    let folder = Folder::new("plain", SPEC);
+    folder.write("bad.kdl", "cluster a\npod p { contianer c image=\"x:1\" }\n");
+    for args in [&["plan"][..], &["apply", "--yes"], &["status"], &["check", "bad.kdl"]] {
+        let ran = folder.tally(args);
+        let text = format!("{}{}", ran.out, ran.err);
+        assert!(!text.contains('\x1b'), "{text}");
+        assert!(text.is_ascii(), "{text}");
+    }
+}
+
+#[test]
+fn a_plan_names_the_field_its_values_its_place_and_what_it_costs() {
+    let folder = Folder::new("fields", SPEC);
+    folder.tally(&["apply", "--yes"]).ends(0);
+    folder.write("tally.kdl", &SPEC.replace("LEVEL=info", "LEVEL=debug"));
+    let plan = folder.tally(&["plan"]).ends(0);
+    for part in
+        ["env.LEVEL", "info -> debug", "tally.kdl:7", "recreates the container", "1 of 2 at a time"]
+    {
+        assert!(plan.out.contains(part), "no {part:?} in {}", plan.out);
+    }
+    let json = folder.tally(&["plan", "--json"]).ends(0);
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["format"], 1);
+    assert_eq!(json["changes"][0]["fields"][0]["new"], "debug");
+}
+
+#[test]
+fn a_saved_plan_is_carried_out_and_refused_when_the_cluster_has_moved_on() {
+    let folder = Folder::new("saved", SPEC);
+    folder.tally(&["plan", "--out", "first.plan"]).ends(0);
+    // The spec may change meanwhile: what was read is what is done.
+    folder.write("tally.kdl", &SPEC.replace("replicas=2", "replicas=3"));
+    folder.tally(&["apply", "first.plan"]).ends(0);
+    let refused = folder.tally(&["apply", "first.plan"]).ends(1);
+    assert!(refused.err.contains("E1104"), "{refused:?}");
+    let plan = folder.tally(&["plan"]).ends(0);
+    assert!(plan.out.contains("web-2"), "{plan:?}");
+}
+
+#[test]
+fn check_reports_for_people_and_machines_and_mends_what_is_certain() {
+    let wrong = SPEC.replace("container nginx", "contianer nginx");
+    let folder = Folder::new("check", &wrong);
+    let people = folder.tally(&["check"]).ends(1);
+    assert!(people.err.contains("tally.kdl:5:5") && people.err.contains("contianer"), "{people:?}");
+    let machines = folder.tally(&["check", "--format", "json"]).ends(1);
+    for line in machines.out.lines() {
+        let found: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(found["edits"].is_array());
+    }
+    folder.tally(&["check", "--fix"]).ends(0);
+    assert_eq!(folder.read("tally.kdl"), SPEC);
+}
+
+#[test]
+fn a_graph_has_four_forms() {
+    let folder = Folder::new("graph", SPEC);
+    assert!(folder.tally(&["graph"]).ends(0).out.contains("waits until ready controller/web"));
+    assert!(folder.tally(&["graph", "--format", "dot"]).ends(0).out.starts_with("digraph"));
+    assert!(folder.tally(&["graph", "--format", "mermaid"]).ends(0).out.starts_with("graph LR"));
+    let json = folder.tally(&["graph", "--format", "json"]).ends(0).out;
+    let _: serde_json::Value = serde_json::from_str(&json).unwrap();
+}
+
+#[test]
+fn logs_and_exec_find_their_container_or_say_the_nearest() {
+    let spec = SPEC.replace(
+        "port http 80\n        env",
+        "command sh \"-c\" \"echo hello; sleep 1000\"\n        port http 80\n        env",
+    );
+    let folder = Folder::new("logs", &spec);
+    folder.tally(&["apply", "--yes"]).ends(0);
+    let one = folder.tally(&["logs", "web-0"]).ends(0);
+    assert_eq!(one.out, "hello\n");
+    let both = folder.tally(&["logs", "controller/web"]).ends(0);
+    assert_eq!(both.out.lines().count(), 2, "{both:?}");
+    let none = folder.tally(&["logs", "wbe-0"]).ends(1);
+    assert!(none.err.contains("web-0"), "{none:?}");
+    let two = folder.tally(&["exec", "controller/web", "--", "true"]).ends(1);
+    assert!(two.err.contains("2 containers"), "{two:?}");
+}
+
+#[test]
+fn explain_knows_codes_fields_and_where_values_came_from() {
+    let folder = Folder::new("explain", SPEC);
+    assert!(folder.tally(&["explain", "E1101"]).ends(0).out.contains("# E1101"));
+    let field = folder.tally(&["explain", "container.image"]).ends(0);
+    assert!(field.out.contains("recreates the container"), "{field:?}");
+    let value = folder.tally(&["explain", "controller/web.replicas"]).ends(0);
+    assert!(value.out.contains("tally.kdl:4"), "{value:?}");
+    let default = folder.tally(&["explain", "controller/web.restart"]).ends(0);
+    assert!(default.out.contains("default"), "{default:?}");
+    folder.tally(&["explain", "controller/wbe"]).ends(1);
+    folder.tally(&["explain", "container.imgae"]).ends(1);
+}
+
+#[test]
+fn a_target_and_a_missing_spec_are_said_with_a_way_out() {
+    let folder = Folder::new("target", SPEC);
+    let wrong = folder.tally(&["plan", "--target", "controller/wbe"]).ends(1);
+    assert!(wrong.err.contains("controller/web"), "{wrong:?}");
+    folder.tally(&["apply", "--yes", "--target", "controller/web"]).ends(0);
+    folder.tally(&["plan", "--detailed-exitcode"]).ends(2);
+    let nothing = folder.tally(&["plan", "nowhere"]).ends(1);
+    assert!(nothing.err.contains("nowhere"), "{nothing:?}");
+}
+
+#[test]
+fn an_engine_that_does_not_answer_is_an_error_and_nothing_is_concluded() {
+    let spec = "cluster c {\n    host h \"unix:///nonexistent/docker.sock\"\n}\npod p { container c image=\"x:1\" }\n";
+    let folder = Folder::new("dead", spec);
+    let dead = folder.tally(&["plan"]).ends(1);
+    assert!(dead.err.contains("E1001") && dead.err.contains("tally.kdl:2"), "{dead:?}");
+}
+
+#[test]
+fn version_and_completions_are_there() {
+    let folder = Folder::new("misc", SPEC);
+    assert!(folder.tally(&["version"]).ends(0).out.starts_with("tally "));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(folder.tally(&["completions", shell]).ends(0).out.contains("tally"));
+    }
+}
