@@ -1,5 +1,6 @@
 //! Simulated hosts: their files, their speed, and that the same calls give the same state.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods, reason = "tests read files and clocks")]
 
 use std::fs;
 use std::path::Path;
