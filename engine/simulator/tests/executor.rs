@@ -1,6 +1,7 @@
 //! The executor over simulated hosts: what it promises when replies are lost, names are taken,
 //! things change under it, and when it is told to stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
