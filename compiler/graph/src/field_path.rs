@@ -103,6 +103,12 @@ impl Provenance {
         self.0.insert(path, origin);
     }
 
+    /// The origin of a field itself; `None` when it has no value of its own.
+    #[must_use]
+    pub fn exact(&self, path: &FieldPath) -> Option<OriginId> {
+        self.0.get(path).copied()
+    }
+
     /// The origin of a field, or of the nearest node around it.
     #[must_use]
     pub fn of(&self, path: &FieldPath) -> Option<OriginId> {

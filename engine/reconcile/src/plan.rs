@@ -290,6 +290,8 @@ pub struct Reachable {
     pub protocol: tally_graph::Protocol,
     /// The pod that answers.
     pub pod: String,
+    /// The name of its port.
+    pub port: String,
     /// Whether it is so already.
     pub already: bool,
 }

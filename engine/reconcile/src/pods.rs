@@ -556,7 +556,11 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let by_spec = differs.class() == UpdateClass::Restart && nudge == Some(Nudge::Restart);
         let note = nudge.filter(|_| !by_spec).map(|nudge| drift_note(found, nudge));
         if !differs.drift.is_empty() || note.is_some() {
-            let about = self.about(desired, Cause::Drift);
+            // What was never started is left from an apply that did not finish; nobody changed it.
+            let unfinished =
+                found.container.state == ContainerState::Created && differs.drift.is_empty();
+            let cause = if unfinished { Cause::Needed } else { Cause::Drift };
+            let about = self.about(desired, cause);
             let fields = differs.drift.clone();
             self.builder.change(&about, ChangeKind::Update, fields, note, done);
         }

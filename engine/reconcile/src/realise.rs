@@ -288,11 +288,16 @@ fn limit_i64(limit: Option<u64>) -> i64 {
 /// The host ports of an applied spec.
 #[must_use]
 pub fn published(applied: &Applied) -> Vec<PublishedPort> {
-    let ports = applied.port.values().filter_map(|port| {
+    named_published(applied).map(|(_, port)| port).collect()
+}
+
+/// The host ports of an applied spec, with the names of the ports.
+pub fn named_published(applied: &Applied) -> impl Iterator<Item = (&str, PublishedPort)> {
+    applied.port.iter().filter_map(|(name, port)| {
         let host = port.publish.clone()?;
-        Some(PublishedPort { host, container: port.number, protocol: port.protocol })
-    });
-    ports.collect()
+        let (container, protocol) = (port.number, port.protocol);
+        Some((name.as_str(), PublishedPort { host, container, protocol }))
+    })
 }
 
 /// Resources and restart policy in Docker's own units.

@@ -15,7 +15,7 @@ use crate::plan::{
     Action, Cause, Change, ChangeKind, OpId, Plan, Precondition, Reachable, Subject,
 };
 use crate::pods::{Context, PodPlan, gone, plan_pod, remove_container};
-use crate::realise::{DesiredPod, Surroundings, published, realise};
+use crate::realise::{DesiredPod, Surroundings, named_published, realise};
 use crate::rollout::{gates, stagger};
 use crate::unsupported::unsupported;
 
@@ -284,9 +284,10 @@ impl<'a> Planner<'a> {
         }
         for planned in planned {
             for desired in &planned.pod.containers {
-                for port in published(&desired.applied) {
+                for (name, port) in named_published(&desired.applied) {
                     let of = holders.get(&port.host.port).map(Vec::as_slice).unwrap_or_default();
-                    self.port(planned, desired.span, &port, of, &stops, builder);
+                    let at = (name, desired.span);
+                    self.port(planned, at, &port, of, &stops, builder);
                 }
             }
         }
@@ -295,7 +296,7 @@ impl<'a> Planner<'a> {
     fn port(
         &self,
         planned: &Planned<'_>,
-        span: Span,
+        (name, span): (&str, Span),
         port: &PublishedPort,
         holders: &[&ObservedContainer],
         stops: &BTreeMap<&str, OpId>,
@@ -314,6 +315,7 @@ impl<'a> Planner<'a> {
             publish: port.host.clone(),
             protocol: port.protocol,
             pod: pod.name.clone(),
+            port: name.to_owned(),
             already: holders.iter().any(|h| is_own(h) && h.published.contains(port)),
         });
         let Some(start) = planned.start else { return };

@@ -26,11 +26,11 @@ impl UpdateClass {
     pub fn phrase(self) -> &'static str {
         match self {
             UpdateClass::Nothing => "touches nothing that runs",
-            UpdateClass::Live => "is made while the container runs",
-            UpdateClass::Reload => "rewrites the file and sends a signal",
+            UpdateClass::Live => "changes it as it runs, restarts nothing",
+            UpdateClass::Reload => "rewrites the file and signals, restarts nothing",
             UpdateClass::Restart => "restarts the container",
-            UpdateClass::RecreateContainer => "replaces the container",
-            UpdateClass::RecreatePod => "replaces the whole pod",
+            UpdateClass::RecreateContainer => "recreates the container",
+            UpdateClass::RecreatePod => "recreates the pod",
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::errors::{CliError, Exit};
 use crate::hosts;
 use crate::project::Project;
 use crate::saved::Saved;
-use crate::show::failure::failure_report;
+use crate::show::failure::failure_reports;
 use crate::show::progress::Shown;
 use crate::show::terminal::{Style, Terminal, err, out};
 use crate::show::values::count;
@@ -183,10 +183,11 @@ fn conclude(work: &Work<'_>, first: &Plan, last: &Plan, took: Duration, terminal
 /// Says what failed and what was not done.
 fn unfinished(graph: &Graph, plan: &Plan, done: &Report, terminal: &Terminal) -> Exit {
     let failures: Vec<(OpId, &Failure)> = done.failures().collect();
-    let reports: Vec<Diagnostic> = failures
+    let failed: Vec<_> = failures
         .iter()
-        .filter_map(|(id, failure)| Some(failure_report(plan.operation(*id)?, failure, graph)))
+        .filter_map(|(id, failure)| Some((plan.operation(*id)?, *failure)))
         .collect();
+    let reports = failure_reports(&failed, graph);
     err("\n");
     err(&report::people(&reports, &graph.sources, terminal));
     let number = |wanted: fn(&Outcome) -> bool| done.outcomes.iter().filter(|o| wanted(o)).count();

@@ -7,7 +7,6 @@ use tally_source::{Code, OriginId, OriginKind, code_info, nearest};
 use crate::args::Explain;
 use crate::errors::{CliError, Exit};
 use crate::project::Project;
-use crate::show::plan::class_words;
 use crate::show::terminal::{Style, Terminal, out};
 
 include!(concat!(env!("OUT_DIR"), "/pages.rs"));
@@ -94,7 +93,7 @@ fn field_text(kind: &KindRow, field: &FieldRow, terminal: &Terminal) -> String {
     if field.required {
         row("needed", "yes");
     }
-    row("change", class_words(field.class));
+    row("change", field.class.phrase());
     row("example", field.example);
     match field.step {
         Step::Now => {}

@@ -7,9 +7,49 @@ use tally_source::{Code, Diagnostic, Span};
 
 use crate::show::terminal::clean;
 
-/// The report of a failed operation.
+/// The reports of all failures. Replicas that fail for one reason are one report: what they have in
+/// common is the mistake.
 #[must_use]
-pub fn failure_report(operation: &Operation, failure: &Failure, graph: &Graph) -> Diagnostic {
+pub fn failure_reports(failures: &[(&Operation, &Failure)], graph: &Graph) -> Vec<Diagnostic> {
+    let mut reports: Vec<(Diagnostic, Vec<String>)> = Vec::new();
+    for (operation, failure) in failures {
+        let report = failure_report(operation, failure, graph);
+        let alike = |(known, _): &&mut (Diagnostic, Vec<String>)| {
+            known.code == report.code && known.labels == report.labels && !known.labels.is_empty()
+        };
+        match reports.iter_mut().find(alike) {
+            Some((_, others)) => others.push(Blame { operation, graph }.name()),
+            None => reports.push((report, Vec::new())),
+        }
+    }
+    let with_others = |(mut report, others): (Diagnostic, Vec<String>)| {
+        if !others.is_empty() {
+            let also = format!("The same for {}.", others.join(", "));
+            report.help = Some(match report.help.take() {
+                Some(help) => format!("{also}\n{help}"),
+                None => also,
+            });
+        }
+        report
+    };
+    reports.into_iter().map(with_others).collect()
+}
+
+/// A failure in a few words, for the line of progress; the report says the rest.
+#[must_use]
+pub fn few_words(failure: &Failure) -> String {
+    match &failure.kind {
+        FailureKind::Host(HostError::Image { .. }) => "cannot be had".to_owned(),
+        FailureKind::Host(HostError::PortTaken { .. }) => "its host port is taken".to_owned(),
+        FailureKind::Host(HostError::CommandNotFound(_)) => {
+            "its command cannot be started".to_owned()
+        }
+        other => clean(&other.to_string()),
+    }
+}
+
+/// The report of a failed operation.
+fn failure_report(operation: &Operation, failure: &Failure, graph: &Graph) -> Diagnostic {
     let blame = Blame { operation, graph };
     let mut report = match &failure.kind {
         FailureKind::Host(error) => blame.host_error(error),
@@ -64,7 +104,7 @@ impl<'a> Blame<'a> {
     fn written(&self, path: &[&str]) -> Option<Span> {
         let provenance =
             self.workload()?.container_provenance.get(&self.operation.subject.container)?;
-        self.graph.written_at(provenance.of(&FieldPath::new(path.iter().copied()))?)
+        self.graph.written_at(provenance.exact(&FieldPath::new(path.iter().copied()))?)
     }
 
     fn host_error(&self, error: &HostError) -> Diagnostic {

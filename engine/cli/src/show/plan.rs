@@ -102,19 +102,6 @@ pub fn waiting(plan: &Plan) -> Vec<String> {
     pods.into_iter().collect()
 }
 
-/// What a change does, in words.
-#[must_use]
-pub fn class_words(class: UpdateClass) -> &'static str {
-    match class {
-        UpdateClass::Nothing => "changes nothing that runs",
-        UpdateClass::Live => "changes it as it runs, restarts nothing",
-        UpdateClass::Reload => "rewrites the file and signals, restarts nothing",
-        UpdateClass::Restart => "restarts the container",
-        UpdateClass::RecreateContainer => "recreates the container",
-        UpdateClass::RecreatePod => "recreates the pod",
-    }
-}
-
 struct Shown<'a> {
     graph: &'a Graph,
     terminal: &'a Terminal,
@@ -186,7 +173,7 @@ impl Shown<'_> {
         let mut words: Vec<String> = Vec::new();
         match (change.kind, class) {
             (ChangeKind::Update | ChangeKind::Replace, Some(class)) => {
-                words.push(class_words(class).to_owned());
+                words.push(class.phrase().to_owned());
             }
             (ChangeKind::Replace, None) => words.push("is recreated".to_owned()),
             _ => {}
@@ -266,7 +253,8 @@ impl Shown<'_> {
     }
 }
 
-/// `http://127.0.0.1:8080` for TCP, `udp 127.0.0.1:53` for UDP: whatever it is, it can be clicked.
+/// `http://127.0.0.1:8080`, ready to click, where the port's name says that it speaks HTTP;
+/// `127.0.0.1:6379` else.
 #[must_use]
 pub fn address(reachable: &Reachable) -> String {
     let ip = reachable.publish.ip.filter(|ip| !ip.is_unspecified());
@@ -274,9 +262,11 @@ pub fn address(reachable: &Reachable) -> String {
         Some(ip) => std::net::SocketAddr::new(ip, reachable.publish.port).to_string(),
         None => format!("localhost:{}", reachable.publish.port),
     };
-    match reachable.protocol {
-        Protocol::Tcp => format!("http://{host}"),
-        Protocol::Udp => format!("udp {host}"),
+    match (reachable.protocol, reachable.port.as_str()) {
+        (Protocol::Udp, _) => format!("{host}/udp"),
+        (_, "https" | "tls" | "wss") => format!("https://{host}"),
+        (_, "http" | "web" | "www" | "api" | "ui" | "metrics") => format!("http://{host}"),
+        _ => host,
     }
 }
 

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tally_docker::{Event, Failure, Progress};
+use tally_docker::{Event, Progress};
 use tally_graph::Bytes;
 use tally_reconcile::plan::{Action, ChangeKind, OpId, Plan};
 
+use crate::show::failure::few_words;
 use crate::show::terminal::{Style, Terminal, clean, err};
 
 /// So many lines of what is under way are shown.
@@ -147,6 +148,13 @@ impl<'a> Shown<'a> {
 
     fn line(&self, style: Style, mark: &str, object: usize, words: &str) -> String {
         let name = self.objects.get(object).map(String::as_str).unwrap_or_default();
+        // On a terminal a line stays one line, or what is under way could not be taken off again.
+        let room = self.terminal.width.saturating_sub(name.chars().count() + 8).max(20);
+        let visible = words.replace("\x1b[2m", "").replace("\x1b[0m", "");
+        let words = match self.terminal.stderr && visible.chars().count() > room {
+            true => format!("{}…", visible.chars().take(room - 1).collect::<String>()),
+            false => words.to_owned(),
+        };
         format!("  {} {name}  {words}\n", self.terminal.paint(style, mark))
     }
 
@@ -230,7 +238,7 @@ impl Progress for Shown<'_> {
                 String::new()
             }
             Event::Done(_) => self.settled(state, object),
-            Event::Failed(_, failure) => self.failed(state, object, &short(failure)),
+            Event::Failed(_, failure) => self.failed(state, object, &few_words(failure)),
             Event::Skipped { because, .. } => {
                 let culprit = self.object_of.get(because.0 as usize).copied().flatten();
                 match culprit {
@@ -246,15 +254,5 @@ impl Progress for Shown<'_> {
         let erase = if forced { self.erase(state) } else { String::new() };
         let footer = self.draw(state, forced);
         err(&format!("{erase}{line}{footer}"));
-    }
-}
-
-/// A failure in one short line; the report below says the rest.
-fn short(failure: &Failure) -> String {
-    let text = clean(&failure.kind.to_string());
-    let first: String = text.chars().take(100).collect();
-    match text.chars().count() > 100 {
-        true => format!("{first}…"),
-        false => first,
     }
 }
