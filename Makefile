@@ -5,7 +5,8 @@
 # Honoured: CARGO_TARGET_DIR, DOCKER_HOST, CI.
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build images demo demo-clean lint test
+.PHONY: help tools build images demo demo-clean lint test pictures \
+	bench bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size
 
 # A toolchain that was installed a moment ago is not in this shell's PATH yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -15,7 +16,7 @@ T := tests/tools
 LOCKED := $(if $(filter true,$(CI)),--locked)
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 tools:
 	@$(T)/packages.sh build
@@ -42,3 +43,22 @@ lint: tools ## formatting, clippy and the shell scripts; warnings are errors
 
 test: lint ## everything that CI runs: lint, then all tests, those on a real Docker engine too
 	@$(T)/test.sh $(LOCKED)
+
+pictures: build ## make the README's pictures of a plan and of an error, from real output
+	@$(T)/pictures.sh
+
+# Long runs, never part of CI; their last results stand in docs/devel/benchmarks.md.
+bench: bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size ## all benchmarks
+
+bench-noop: build ## no-op plan of 60 pods, against a minimal client and compose
+	@$(T)/bench.sh noop
+bench-apply: build ## 60 pods from nothing, against a minimal client and compose
+	@$(T)/bench.sh apply
+bench-simulated: build ## no-op plan of 1,000 and 10,000 simulated pods, against terraform
+	@$(T)/bench.sh simulated
+bench-compile: build ## 1 MB of spec, against the kdl crate's own parse
+	@$(T)/bench.sh compile
+bench-memory: build ## peak memory of a plan for 10,000 pods (after bench-simulated)
+	@$(T)/bench.sh memory
+bench-size: build ## size of the stripped binary
+	@$(T)/bench.sh size

@@ -6,8 +6,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
-use tally_docker::{ConnectOptions, Host, connect};
+use tally_docker::{ConnectOptions, ExecRequest, FileToWrite, Host, connect, infra_program};
 use tally_graph::HostAddress;
+use tally_reconcile::request::ContainerRequest;
 use tally_simulator::{SimHost, SimOptions, tokio_clock};
 use tally_tests::conformance::{Case, IMAGE, World, cases, clean_up, run};
 
@@ -39,11 +40,11 @@ async fn run_all(host: Arc<dyn Host>, at_once: usize) {
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
 }
 
-#[tokio::test]
-async fn the_real_engine_does_what_the_cases_say() {
+/// The local engine with the image that the cases run, or nothing with a loud word.
+async fn real() -> Option<Arc<dyn Host>> {
     if std::env::var("TALLY_TEST_DOCKER").as_deref() != Ok("1") {
-        eprintln!("SKIPPED: set TALLY_TEST_DOCKER=1 to run the conformance suite on Docker");
-        return;
+        eprintln!("SKIPPED: set TALLY_TEST_DOCKER=1 to run this on Docker");
+        return None;
     }
     let socket = HostAddress::Unix("/var/run/docker.sock".to_owned());
     let host = connect("real", &socket, &ConnectOptions::default()).await.expect("Docker answers");
@@ -52,7 +53,52 @@ async fn the_real_engine_does_what_the_cases_say() {
         let made = Command::new("sh").arg(script).arg("hello:1").status().expect("sh runs");
         assert!(made.success(), "the test image could not be made");
     }
-    run_all(host, 4).await;
+    Some(host)
+}
+
+#[tokio::test]
+async fn the_real_engine_does_what_the_cases_say() {
+    if let Some(host) = real().await {
+        run_all(host, 4).await;
+    }
+}
+
+/// As process 1 it inherits what its pod leaves behind.
+#[tokio::test]
+async fn the_infra_program_reaps_what_it_inherits() {
+    let Some(host) = real().await else { return };
+    let cluster = format!("reap{}", std::process::id());
+    let world = World { host: Arc::clone(&host), cluster, first_port: 0 };
+    let ended = reaps(&world).await;
+    clean_up(&world).await;
+    ended.expect("it reaps");
+}
+
+async fn reaps(world: &World) -> Result<(), Box<dyn std::error::Error>> {
+    let request = ContainerRequest {
+        name: format!("{}.a", world.cluster),
+        image: IMAGE.to_owned(),
+        entrypoint: Some(vec!["/pause".to_owned()]),
+        ..ContainerRequest::default()
+    };
+    let id = world.host.create_container(&request).await?;
+    let content = infra_program().to_vec();
+    let owner = "0".to_owned();
+    let program = FileToWrite { path: "/pause".to_owned(), content, mode: 0o755, owner };
+    world.host.write_files(&id, &[program]).await?;
+    world.host.start(&id).await?;
+    let script = "for i in 1 2 3 4 5; do (sleep 0.1 &) ; done; sleep 1; ps -o pid,stat,comm";
+    let command = vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()];
+    let request = ExecRequest { command, tty: false, stdin: false, size: None };
+    let mut session = world.host.exec(&id, &request).await?;
+    let mut output = Vec::new();
+    while let Some(chunk) = session.output.next().await {
+        output.extend_from_slice(&chunk?.bytes);
+    }
+    let output = String::from_utf8(output)?;
+    assert!(output.contains("pause"), "{output}");
+    assert!(!output.contains("sleep") && !output.contains(" Z"), "{output}");
+    Ok(())
 }
 
 /// Time is paused, so waits take none.

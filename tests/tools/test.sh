@@ -16,6 +16,15 @@ case $engine in
     "$ROOT/tests/tools/images.sh"
     TALLY_TEST_DOCKER=1
     export TALLY_TEST_DOCKER
+    other=$(mktemp -d)/engine
+    trap '"$ROOT/tests/tools/other-engine.sh" stop "$other"; rmdir "$(dirname "$other")" 2>/dev/null' EXIT
+    second=0
+    TALLY_TEST_OTHER_DOCKER=$("$ROOT/tests/tools/other-engine.sh" start "$other") || second=$?
+    export TALLY_TEST_OTHER_DOCKER
+    if [ "$second" -ne 0 ]; then
+        [ "${CI:-}" != true ] || die "CI needs a second Docker engine, and none can be had here."
+        loudly "NO SECOND ENGINE" "The test on an engine with other defaults is SKIPPED."
+    fi
     ;;
 3)
     [ "${CI:-}" != true ] || die "CI needs a Docker engine, and none can be had here."

@@ -12,6 +12,7 @@
 )]
 
 mod classes;
+mod defaults;
 mod dependencies;
 mod failures;
 mod fields;

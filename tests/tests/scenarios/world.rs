@@ -74,17 +74,28 @@ fn simulated(name: &str) -> World {
     World { cluster: format!("t-{name}"), host: Arc::new(host), real: false }
 }
 
+/// Runs a scenario on the engine with other defaults, which `TALLY_TEST_OTHER_DOCKER` names.
+pub fn other_engine<F: Future<Output = ()>>(name: &str, scenario: impl Fn(World) -> F) {
+    match std::env::var("TALLY_TEST_OTHER_DOCKER") {
+        Ok(socket) if !socket.is_empty() => run(connected(name, socket), &scenario),
+        _ => eprintln!("SKIPPED: {name} (TALLY_TEST_OTHER_DOCKER names no socket)"),
+    }
+}
+
 fn real(name: &str) -> Option<World> {
     if std::env::var("TALLY_TEST_DOCKER").as_deref() != Ok("1") {
         return None;
     }
     let socket = std::env::var("DOCKER_HOST").unwrap_or_default();
     let socket = socket.strip_prefix("unix://").unwrap_or("/var/run/docker.sock").to_owned();
+    Some(connected(name, socket))
+}
+
+fn connected(name: &str, socket: String) -> World {
     let options = tally_docker::ConnectOptions::default();
     let address = HostAddress::Unix(socket);
-    let runtime = runtime();
-    let host = runtime.block_on(tally_docker::connect(LOCAL_HOST, &address, &options)).unwrap();
-    Some(World { cluster: format!("t-{name}"), host, real: true })
+    let host = runtime().block_on(tally_docker::connect(LOCAL_HOST, &address, &options)).unwrap();
+    World { cluster: format!("t-{name}"), host, real: true }
 }
 
 impl World {

@@ -1,0 +1,80 @@
+#!/bin/sh
+# A second Docker engine with other defaults than Docker's own (log options, ulimits, init, cgroup
+# parent, shared memory), in a network namespace of its own, for the test that a daemon's defaults
+# never show up as differences.
+#
+#   other-engine.sh start FOLDER     prints the socket; ends with 3 where none can be started
+#   other-engine.sh stop FOLDER      leaves nothing behind
+set -eu
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=tests/tools/lib.sh
+. "$ROOT/tests/tools/lib.sh"
+
+what=${1:-}
+folder=${2:-}
+[ -n "$folder" ] || die "usage: other-engine.sh start|stop FOLDER"
+netns=tally-other-$(printf '%s' "$folder" | cksum | cut -d ' ' -f 1)
+
+stop() {
+    if [ -f "$folder/pid" ]; then
+        pid=$(cat "$folder/pid")
+        # Containers first: with live-restore off they end with their engine anyway.
+        kill "$pid" 2>/dev/null || true
+        waited=0
+        while kill -0 "$pid" 2>/dev/null && [ "$waited" -lt 150 ]; do
+            sleep 0.2
+            waited=$((waited + 1))
+        done
+    fi
+    grep -o " $folder/[^ ]*" /proc/mounts 2>/dev/null | sort -r | while read -r mount; do
+        umount -l "$mount" 2>/dev/null || true
+    done
+    ip netns del "$netns" 2>/dev/null || true
+    rm -rf "$folder"
+}
+
+start() {
+    [ "$(id -u)" -eq 0 ] || { say "no second engine: it needs root"; exit 3; }
+    have dockerd || { say "no second engine: there is no dockerd"; exit 3; }
+    have ip || apt_install "the second engine" iproute2
+    stop
+    mkdir -p "$folder"
+    ip netns add "$netns" || { say "no second engine: no network namespaces here"; exit 3; }
+    ip -n "$netns" link set lo up
+    cat >"$folder/daemon.json" <<END
+{
+    "log-driver": "json-file",
+    "log-opts": { "max-size": "3m", "max-file": "2", "labels": "tally.pod" },
+    "default-ulimits": { "nofile": { "Name": "nofile", "Soft": 2048, "Hard": 4096 } },
+    "default-shm-size": "128M",
+    "cgroup-parent": "/tally-other",
+    "init": true,
+    "icc": true,
+    "no-new-privileges": true
+}
+END
+    # Not `ip netns exec`: it hides the cgroup mounts from the engine.
+    setsid nsenter --net="/run/netns/$netns" dockerd \
+        --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/pid" \
+        -H "unix://$folder/sock" --config-file "$folder/daemon.json" \
+        >"$folder/log" 2>&1 </dev/null &
+    waited=0
+    until DOCKER_HOST=unix://$folder/sock timeout 5 docker version >/dev/null 2>&1; do
+        if [ "$waited" -ge 300 ]; then
+            tail -n 5 "$folder/log" >&2
+            say "no second engine: it did not answer"
+            exit 3
+        fi
+        sleep 0.2
+        waited=$((waited + 1))
+    done
+    docker save tally.local/hello:1 tally.local/hello:2 |
+        DOCKER_HOST=unix://$folder/sock timeout 60 docker load >/dev/null
+    printf '%s\n' "$folder/sock"
+}
+
+case $what in
+start) start ;;
+stop) stop ;;
+*) die "usage: other-engine.sh start|stop FOLDER" ;;
+esac
