@@ -9,7 +9,9 @@ use tally_graph::{FieldPath, FileSpec, Graph, Provenance, Workload, flatten};
 use tally_source::Span;
 
 use crate::applied::Applied;
-use crate::observed::{ContainerDetails, Live};
+use crate::found::Found;
+use crate::labels;
+use crate::observed::Live;
 use crate::plan::FieldChange;
 use crate::realise::DesiredContainer;
 
@@ -70,14 +72,14 @@ impl<'a> Places<'a> {
 #[must_use]
 pub fn difference(
     desired: &DesiredContainer<'_>,
-    applied: &Applied,
-    details: &ContainerDetails,
+    seen: &Found<'_>,
     places: &Places<'_>,
 ) -> Difference {
+    let applied = &seen.identity.applied;
     let mut found = Difference::default();
     immutable(desired, applied, places, &mut found);
-    live(desired, applied, &details.live, places, &mut found);
-    files(desired, details.files.as_ref(), places, &mut found);
+    live(desired, applied, &seen.details.live, places, &mut found);
+    files(desired, seen, places, &mut found);
     found
 }
 
@@ -214,13 +216,15 @@ fn restart_word(policy: &str) -> Value {
 /// Files: desired against the record that is kept beside them.
 fn files(
     desired: &DesiredContainer<'_>,
-    recorded: Option<&BTreeMap<String, FileSpec>>,
+    seen: &Found<'_>,
     places: &Places<'_>,
     found: &mut Difference,
 ) {
     let none = BTreeMap::new();
     let wanted = desired.files().unwrap_or(&none);
-    let recorded = recorded.unwrap_or(&none);
+    let recorded = seen.details.files.as_ref().unwrap_or(&none);
+    // The record is looked for where the label says so, and labels cannot be added later.
+    let readable = seen.container.labels.contains_key(labels::FILES);
     for (path, file) in wanted {
         let old = recorded.get(path);
         let same = old.is_some_and(|old| {
@@ -230,6 +234,7 @@ fn files(
             continue;
         }
         let class = match file.on_change {
+            _ if !readable => UpdateClass::RecreateContainer,
             Some(_) => UpdateClass::Reload,
             None => UpdateClass::Restart,
         };

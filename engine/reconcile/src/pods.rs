@@ -80,7 +80,7 @@ pub(crate) fn plan_pod(
     let verdicts = verdicts(pod, context);
     if let Some(stuck) = verdicts.iter().find_map(stuck_container) {
         builder.report(stuck_report(pod, stuck));
-        return PodPlan::default();
+        return wait_for_stuck(pod, stuck, context, builder);
     }
     let ready_now =
         pod.containers.iter().filter(|desired| desired.role == Role::Container).all(|desired| {
@@ -99,6 +99,27 @@ fn stuck_container<'a>(verdict: &Verdict<'a>) -> Option<&'a Found<'a>> {
         Verdict::Stuck(found) => Some(found),
         _ => None,
     }
+}
+
+/// What waits for this pod, the other pods of a rollout above all, waits for what is stuck, and is
+/// not tried when it goes away.
+fn wait_for_stuck(
+    pod: &DesiredPod<'_>,
+    stuck: &Found<'_>,
+    context: &Context<'_>,
+    builder: &mut Builder,
+) -> PodPlan {
+    let about =
+        About { cause: Cause::Needed, ..gone(stuck, context.host, Some(pod.workload.span)) };
+    let rule = pod.containers.iter().find(|desired| desired.name == stuck.identity.name);
+    let Some(rule) = rule.map(|desired| desired.ready.clone()) else {
+        return PodPlan::default();
+    };
+    let target = Target::Id(stuck.container.id.clone());
+    let action = Action::AwaitReady { target, rule };
+    let precondition = owned(context.cluster, stuck.container);
+    let wait = builder.op(&about, action, precondition, &[]);
+    PodPlan { ready: vec![wait], ..PodPlan::default() }
 }
 
 fn stuck_report(pod: &DesiredPod<'_>, found: &Found<'_>) -> Diagnostic {
@@ -417,8 +438,13 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let about = self.about(desired, Cause::SpecChanged);
         let precondition = owned(self.context.cluster, found.container);
         let target = Target::Id(found.container.id.clone());
-        let mut done = self.change_in_place(desired, found, differs, &about);
         let class = differs.class();
+        let restart_by_file =
+            class == UpdateClass::Restart && matches!(nudge, Some(Nudge::Restart | Nudge::Unpause));
+        let mut done = Vec::new();
+        if !restart_by_file {
+            done = self.change_in_place(desired, found, differs, &about);
+        }
         let act = |this: &mut Self, action: Action, after: &[OpId]| {
             let mut after = after.to_vec();
             if desired.role != Role::Infra {
@@ -435,9 +461,20 @@ impl<'a> PodPlanner<'a, '_, '_> {
             done.push(id);
             last = Some(id);
         }
-        let restart = nudge == Some(Nudge::Restart)
-            || nudge == Some(Nudge::Unpause) && class == UpdateClass::Restart;
-        if restart {
+        if restart_by_file {
+            // Stopped before its files are written: an apply that ends in between leaves a
+            // container that has to be started, never one that runs with what it read before.
+            let stop = Action::Stop { target: target.clone(), grace_s: desired.grace_s };
+            let stop = act(self, stop, &done);
+            self.note_stop(found, Some(stop));
+            done.push(stop);
+            let changed = self.change_in_place(desired, found, differs, &about);
+            self.builder.gate(&changed, &[stop]);
+            done.extend(changed);
+            let id = act(self, Action::Start { target: target.clone() }, &done);
+            done.push(id);
+            last = Some(id);
+        } else if nudge == Some(Nudge::Restart) {
             let action = Action::Restart { target: target.clone(), grace_s: desired.grace_s };
             let id = act(self, action, &done);
             self.plan.stops.push((found.container.id.clone(), id));

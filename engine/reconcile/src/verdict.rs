@@ -62,7 +62,13 @@ fn verdict<'a>(
         return Verdict::Stuck(found);
     }
     let places = Places::new(context.graph, pod.workload, desired);
-    let differs = difference(desired, &found.identity.applied, found.details, &places);
+    let mut differs = difference(desired, found, &places);
+    if desired.role == Role::Init {
+        // What an init did with the old value can only be done anew by a new pod.
+        for change in differs.spec.iter_mut().filter(|c| c.class >= UpdateClass::Reload) {
+            change.class = UpdateClass::RecreatePod;
+        }
+    }
     if differs.class() >= UpdateClass::RecreateContainer {
         return Verdict::Replace(found, differs, None);
     }

@@ -80,9 +80,25 @@ fn a_file_is_rewritten_in_place_with_a_signal_or_a_restart() {
         assert_eq!(calls(&plan), ["write-files a/c", "signal a/c"]);
         assert_eq!(classes(&plan), [UpdateClass::Reload]);
         let plan = world.apply(&spec("two", "two")).await;
-        assert_eq!(calls(&plan), ["write-files a/c", "restart a/c"]);
+        assert_eq!(calls(&plan), ["stop a/c", "write-files a/c", "start a/c"]);
         assert_eq!(classes(&plan), [UpdateClass::Restart]);
         assert_eq!(world.ids().await, before, "the container is the same");
+    });
+}
+
+#[test]
+fn the_first_file_of_a_container_is_seen_by_the_next_plan() {
+    both("first-file", |world: World| async move {
+        let spec = |file: &str| {
+            world.graph(&format!(
+                "pod a {{ container c image=\"tally.local/hello:1\" {{ {file} }} }}"
+            ))
+        };
+        world.apply(&spec("")).await;
+        let plan = world.apply(&spec("file \"/etc/x\" text=one")).await;
+        assert_eq!(classes(&plan), [UpdateClass::RecreateContainer]);
+        let plan = world.apply(&spec("file \"/etc/x\" text=two")).await;
+        assert_eq!(classes(&plan), [UpdateClass::Restart]);
     });
 }
 
