@@ -9,8 +9,14 @@ use tally_reconcile::labels::INFRA_IMAGE;
 use crate::HostError;
 use crate::connect::DockerHost;
 
-/// `pause`, compiled by `build.rs` for the architecture of this build; empty where there is none.
+/// `pause`, compiled by `build.rs`.
 static PAUSE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pause"));
+
+/// The program of the infra image, for the architecture of this build; empty where there is none.
+#[must_use]
+pub fn infra_program() -> &'static [u8] {
+    PAUSE
+}
 
 /// Imports the image.
 pub(crate) async fn load(host: &DockerHost) -> Result<(), HostError> {

@@ -27,4 +27,5 @@ pub use files::record;
 pub use host::{
     ExecRequest, ExecSession, FileToWrite, Host, HostRead, LogChunk, LogRequest, PullProgress,
 };
+pub use infra::infra_program;
 pub use observe::{observe, observe_host};

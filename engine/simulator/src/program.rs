@@ -52,7 +52,11 @@ impl Program {
 
 /// Whether the program of a command is there.
 pub(crate) fn exists(argv: &[String]) -> bool {
-    argv.first().is_some_and(|word| !word.contains("none-such") && !word.contains("missing"))
+    argv.first().is_some_and(|word| !is_missing(word))
+}
+
+fn is_missing(name: &str) -> bool {
+    name.contains("none-such") || name.contains("missing")
 }
 
 /// Reads a command.
@@ -159,6 +163,8 @@ impl Reading {
                 }
                 _ => self.runs_on = true,
             },
+            // A shell says so and goes on.
+            name if is_missing(name) => self.status = 127,
             _ => return Simple::Unknown,
         }
         Simple::Known
@@ -264,6 +270,7 @@ mod tests {
             (&["sh", "-c", "echo a && sleep 1 && false"], Some((1_000, 1))),
             (&["sh", "-c", "while :; do sleep 0.1; done"], None),
             (&["sh", "-c", "exec redis-server"], None),
+            (&["sh", "-c", "none-such-program"], Some((0, 127))),
             (&["sh", "-c", "exec sleep 1"], Some((1_000, 0))),
             (&["sh", "-c", "trap \"exit 7\" HUP; sleep 5"], Some((5_000, 0))),
             (&["sh", "-c", "echo 'a; exit 3'"], Some((0, 0))),
