@@ -48,6 +48,10 @@ pub struct Applied {
     /// The pod's labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub label: BTreeMap<String, String>,
+    /// Names of the pod's inits, in order; of an infra container only. A missing init that stands
+    /// here has done its work and was cleared away; one that does not is new.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub init: Vec<String>,
     /// Host name; of the pod's holder only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,

@@ -116,6 +116,7 @@ impl<'a> Pod<'a, '_> {
         let mut applied = Applied { image: labels::INFRA_IMAGE.to_owned(), ..Applied::default() };
         let all = self.workload.containers.iter().flat_map(|container| &container.port);
         self.hold(&mut applied, all);
+        applied.init = self.workload.inits.iter().map(|init| init.name.clone()).collect();
         let mut request = self.request(&applied, Role::Infra, "");
         request.name = labels::infra_name(self.around.cluster, self.name);
         request.shareable_ipc = true;
@@ -203,6 +204,7 @@ impl<'a> Pod<'a, '_> {
             readiness: source.readiness.as_ref().and_then(applied_probe),
             stop: AppliedStop { signal: source.stop.signal.clone() },
             label: self.workload.labels.clone(),
+            init: Vec::new(),
             hostname: None,
             network: None,
             resources: source.resources,

@@ -12,6 +12,7 @@
 )]
 
 mod classes;
+mod convergence;
 mod defaults;
 mod dependencies;
 mod failures;

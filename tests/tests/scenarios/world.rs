@@ -10,6 +10,7 @@ use tally_lang::MemoryLoader;
 use tally_reconcile::observed::{HostState, Observed};
 use tally_reconcile::plan::{Action, Plan};
 use tally_reconcile::{LOCAL_HOST, Options, reconcile};
+use tally_simulator::Clock;
 use tokio::sync::watch;
 
 /// The image that every scenario uses.
@@ -19,13 +20,15 @@ pub struct World {
     pub cluster: String,
     pub host: Arc<dyn Host>,
     pub real: bool,
+    /// The simulator's time, which waits take forward at once; the real engine has the machine's.
+    clock: Option<Arc<dyn Clock>>,
 }
 
 /// Runs a scenario on the simulator and, where there is one, on the real engine.
 pub fn both<F: Future<Output = ()>>(name: &str, scenario: impl Fn(World) -> F) {
-    run(simulated(name), &scenario);
+    run_simulated(name, &scenario);
     match real(name) {
-        Some(world) => run(world, &scenario),
+        Some(world) => run(&runtime(), world, &scenario),
         None => skipped(name),
     }
 }
@@ -36,13 +39,13 @@ pub fn only_simulated<F: Future<Output = ()>>(
     _why: &str,
     scenario: impl Fn(World) -> F,
 ) {
-    run(simulated(name), &scenario);
+    run_simulated(name, &scenario);
 }
 
 /// Runs a scenario on the real engine only; `why` says why not on the simulator.
 pub fn only_real<F: Future<Output = ()>>(name: &str, _why: &str, scenario: impl Fn(World) -> F) {
     match real(name) {
-        Some(world) => run(world, &scenario),
+        Some(world) => run(&runtime(), world, &scenario),
         None => skipped(name),
     }
 }
@@ -55,10 +58,27 @@ pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-fn run<F: Future<Output = ()>>(world: World, scenario: &impl Fn(World) -> F) {
-    let runtime = runtime();
-    let again =
-        World { cluster: world.cluster.clone(), host: world.host.clone(), real: world.real };
+fn run_simulated<F: Future<Output = ()>>(name: &str, scenario: &impl Fn(World) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let world = runtime.block_on(async { World::simulated(name, 1) });
+    run(&runtime, world, scenario);
+}
+
+fn run<F: Future<Output = ()>>(
+    runtime: &tokio::runtime::Runtime,
+    world: World,
+    scenario: &impl Fn(World) -> F,
+) {
+    let again = World {
+        cluster: world.cluster.clone(),
+        host: world.host.clone(),
+        real: world.real,
+        clock: world.clock.clone(),
+    };
     runtime.block_on(again.clear());
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         runtime.block_on(scenario(world));
@@ -69,15 +89,10 @@ fn run<F: Future<Output = ()>>(world: World, scenario: &impl Fn(World) -> F) {
     }
 }
 
-fn simulated(name: &str) -> World {
-    let host = tally_simulator::SimHost::in_memory(LOCAL_HOST);
-    World { cluster: format!("t-{name}"), host: Arc::new(host), real: false }
-}
-
 /// Runs a scenario on the engine with other defaults, which `TALLY_TEST_OTHER_DOCKER` names.
 pub fn other_engine<F: Future<Output = ()>>(name: &str, scenario: impl Fn(World) -> F) {
     match std::env::var("TALLY_TEST_OTHER_DOCKER") {
-        Ok(socket) if !socket.is_empty() => run(connected(name, socket), &scenario),
+        Ok(socket) if !socket.is_empty() => run(&runtime(), connected(name, socket), &scenario),
         _ => eprintln!("SKIPPED: {name} (TALLY_TEST_OTHER_DOCKER names no socket)"),
     }
 }
@@ -95,10 +110,18 @@ fn connected(name: &str, socket: String) -> World {
     let options = tally_docker::ConnectOptions::default();
     let address = HostAddress::Unix(socket);
     let host = runtime().block_on(tally_docker::connect(LOCAL_HOST, &address, &options)).unwrap();
-    World { cluster: format!("t-{name}"), host, real: true }
+    World { cluster: format!("t-{name}"), host, real: true, clock: None }
 }
 
 impl World {
+    /// A cluster on a simulated host in memory. Called inside the runtime whose time it shares.
+    pub fn simulated(name: &str, seed: u64) -> Self {
+        let clock = tally_simulator::tokio_clock();
+        let options = tally_simulator::SimOptions::new(seed, Arc::clone(&clock));
+        let host = Arc::new(tally_simulator::SimHost::new(LOCAL_HOST, options));
+        Self { cluster: format!("t-{name}"), host, real: false, clock: Some(clock) }
+    }
+
     /// Compiles a spec whose cluster line is added; other files are empty unless given.
     pub fn graph(&self, body: &str) -> Graph {
         self.graph_with(body, &[])
@@ -146,6 +169,9 @@ impl World {
     }
 
     pub fn now_ms(&self) -> i64 {
+        if let Some(clock) = &self.clock {
+            return clock.now_ms();
+        }
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         i64::try_from(now.as_millis()).unwrap()
     }
