@@ -22,6 +22,7 @@ pub(crate) const COMMENTED_ADDRESS: Code = Code(116);
 pub(crate) const TOO_DEEP: Code = Code(117);
 pub(crate) const BAD_CHARACTER: Code = Code(118);
 pub(crate) const TOO_LARGE: Code = Code(119);
+pub(crate) const MISSING_BRACE: Code = Code(120);
 
 pub(crate) const UNKNOWN: Code = Code(201);
 pub(crate) const NO_NAME: Code = Code(202);

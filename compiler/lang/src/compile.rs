@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::Graph;
 use tally_graph::schema::{self, Form, Step};
-use tally_source::{Diagnostic, OriginArena, Severity, SourceMap};
+use tally_source::{Diagnostic, OriginArena, Severity, SourceMap, Span};
 
 use crate::decode::{self, Context};
 use crate::loader::Loader;
@@ -28,7 +28,7 @@ pub fn compile(entry: &str, loader: &mut dyn Loader) -> Compiled {
     let files = resolve::load(entry, loader);
     let sources = files.sources;
     let mut low = Lowering {
-        cx: Context { sources: &sources, out: files.out },
+        cx: Context { sources: &sources, out: files.out, incomplete: files.incomplete },
         loader,
         origins: OriginArena::default(),
         contents: BTreeMap::new(),
@@ -43,6 +43,7 @@ pub fn compile(entry: &str, loader: &mut dyn Loader) -> Compiled {
     drop(files.asts);
     let Lowering { cx, origins, contents, .. } = low;
     let mut diagnostics = cx.out;
+    diagnostics.retain(|found| !is_silenced(found, &files.silent));
     diagnostics.sort_by_key(Diagnostic::sort_key);
     let failed = diagnostics.iter().any(|found| found.severity == Severity::Error);
     let graph = (!failed).then(|| Graph {
@@ -52,6 +53,15 @@ pub fn compile(entry: &str, loader: &mut dyn Loader) -> Compiled {
         ..lower::join(parts)
     });
     Compiled { graph, sources, diagnostics }
+}
+
+/// Whether a report is about a line that is reported for not holding together.
+fn is_silenced(found: &Diagnostic, silent: &[Span]) -> bool {
+    // Syntax is never silenced: it is what says so.
+    let Some(span) = found.primary().filter(|_| found.code.0 >= 200) else { return false };
+    silent
+        .iter()
+        .any(|line| line.file == span.file && line.start <= span.start && span.end <= line.end)
 }
 
 /// Reads the top of every file.

@@ -29,6 +29,8 @@ const MOST_REPORTS: usize = 1000;
 pub(crate) struct Context<'s> {
     pub sources: &'s SourceMap,
     pub out: Vec<Diagnostic>,
+    /// Text was passed over, or a file is missing: nothing may be called missing.
+    pub incomplete: bool,
 }
 
 impl<'s> Context<'s> {

@@ -268,7 +268,7 @@ fn pods_number(
     let mut first: Option<(u16, Span)> = None;
     for lowered in matched.iter().filter_map(|at| workloads.get(*at)) {
         let Some(fact) = lowered.facts.ports.get(port.name) else {
-            if !lowered.facts.ports_bad {
+            if !lowered.facts.ports_bad && !cx.incomplete {
                 no_port(cx, port, workloads, matched, lowered, select);
             }
             return None;

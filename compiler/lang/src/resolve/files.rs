@@ -21,6 +21,8 @@ pub(crate) struct Files {
     pub asts: Vec<Ast>,
     pub sources: SourceMap,
     pub out: Vec<Diagnostic>,
+    /// Lines of which nothing is said but that they do not hold together, in order.
+    pub silent: Vec<Span>,
     /// A file is missing, or text was passed over: what is not there may not be called missing.
     pub incomplete: bool,
 }
@@ -31,6 +33,7 @@ pub(crate) fn load(entry: &str, loader: &mut dyn Loader) -> Files {
         asts: Vec::new(),
         sources: SourceMap::default(),
         out: Vec::new(),
+        silent: Vec::new(),
         incomplete: false,
     };
     let mut known: BTreeMap<String, ()> = BTreeMap::new();
@@ -177,10 +180,11 @@ fn add(files: &mut Files, name: &str, data: Vec<u8>, bytes: &mut usize) -> bool 
     let file = files.sources.add(name, text.as_str());
     let (ast, found) = match bad {
         // Nothing after a wrong byte can be trusted, so nothing more is said about the file.
-        Some(at) => (Ast { nodes: Vec::new(), damaged: true }, vec![not_utf8(file, at)]),
+        Some(at) => (Ast { damaged: true, ..Ast::default() }, vec![not_utf8(file, at)]),
         None => syntax::parse(file, &text),
     };
     files.incomplete |= ast.damaged;
+    files.silent.extend(&ast.silent);
     files.out.extend(found);
     files.asts.push(ast);
     true

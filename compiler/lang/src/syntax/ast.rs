@@ -10,6 +10,9 @@ pub struct Ast {
     /// Whether text had to be passed over, so that something may be missing: what is not there may
     /// then not be called missing.
     pub damaged: bool,
+    /// Lines whose words cannot be told apart, since their quotes or braces do not pair up. That is
+    /// reported; whatever else seems wrong in them is not.
+    pub silent: Vec<Span>,
 }
 
 /// One node.

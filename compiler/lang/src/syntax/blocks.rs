@@ -32,6 +32,12 @@ impl Parser<'_> {
             self.skip_block();
             return Block { nodes: Vec::new(), span: self.span(start, self.at) };
         }
+        self.block_behind(brace, name, head)
+    }
+
+    /// The rest of a block whose `{` is passed, or missing at that place.
+    pub fn block_behind(&mut self, brace: Span, name: &Text, head: &Head) -> Block {
+        let start = brace.start as usize;
         let title = match head.entries.iter().find(|entry| entry.key.is_none()) {
             Some(entry) if entry.value.text().is_some() => {
                 format!("{} {}", name.text, entry.value.text().unwrap_or_default())
@@ -86,6 +92,9 @@ impl Parser<'_> {
 
     /// Whether the indentation says that the `}` here closes nothing.
     pub fn is_stray_brace(&mut self, opener: &Opener) -> bool {
+        if self.passed_brace == Some(self.at) {
+            return true;
+        }
         let Mode::Stray { left } = self.mode else { return false };
         let stray = left > 0
             && self.line_start != opener.line_start
@@ -126,6 +135,10 @@ impl Parser<'_> {
     /// A `}` that closes nothing.
     pub fn stray_brace(&mut self) {
         let start = self.at;
+        if self.passed_brace == Some(start) {
+            self.at += 1;
+            return;
+        }
         while self.byte(self.at) == b'}' {
             self.at += 1;
             if self.mute == 0 {

@@ -43,6 +43,16 @@ pub(super) struct Parser<'t> {
     pub in_map: bool,
     /// Whether the block that just ended did so by its indentation.
     pub gave_up: bool,
+    /// See [`Ast::silent`](super::Ast).
+    pub silent: Vec<Span>,
+    /// Where the line begins that was last asked for an odd quote, and the answer.
+    pub odd_quotes_of: Option<(usize, bool)>,
+    /// Up to here quotes count as white space, and nothing is reported.
+    pub blind_until: usize,
+    /// A `}` that is passed over: its line closes more than it opens, which is reported.
+    pub passed_brace: Option<usize>,
+    /// How many more bytes may be looked ahead for the end of a block without a beginning.
+    pub look_ahead: usize,
     /// The last answer of `end_of_line`: from where, and the end.
     line_end_of: std::cell::Cell<(usize, usize)>,
     /// Texts with so many `#` or more are known not to end before the text does.
@@ -70,6 +80,11 @@ impl<'t> Parser<'t> {
             unpacked: Vec::new(),
             swallowed: false,
             in_map: false,
+            silent: Vec::new(),
+            odd_quotes_of: None,
+            blind_until: 0,
+            passed_brace: None,
+            look_ahead: 4 << 20,
             gave_up: false,
             line_end_of: std::cell::Cell::new((0, 0)),
             endless_hashes: None,
@@ -99,7 +114,8 @@ impl<'t> Parser<'t> {
 
     /// Keeps a report, unless it is about text that counts for nothing.
     pub fn report(&mut self, found: Diagnostic) {
-        if self.mute == 0 && self.out.len() < MOST_MISTAKES {
+        let blind = self.at <= self.blind_until && self.blind_until > 0;
+        if self.mute == 0 && !blind && self.out.len() < MOST_MISTAKES {
             self.out.push(found);
         }
     }
@@ -126,6 +142,7 @@ impl<'t> Parser<'t> {
         loop {
             match self.byte(self.at) {
                 b' ' | b'\t' => self.at += 1,
+                b'"' if self.at < self.blind_until => self.at += 1,
                 b'/' if self.byte(self.at + 1) == b'*' => self.block_comment(),
                 b'\\' => {
                     if !self.line_continuation() {

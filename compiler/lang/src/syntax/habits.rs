@@ -291,23 +291,21 @@ impl Parser<'_> {
         };
         let was_quoted = matches!(&before.kind, ValueKind::Text(_, Quotes::Quoted));
         let inner = matches!(&before.kind, ValueKind::Text(text, _) if text.contains("${"));
+        if was_quoted && !inner && self.byte(self.at) != b'"' && self.odd_quotes(start) {
+            let from = before.span.start as usize;
+            before.kind = ValueKind::Poison;
+            self.quotes_do_not_pair(from, start);
+            return true;
+        }
+        let before = match head.entries.last_mut() {
+            Some(entry) => &mut entry.value,
+            None => return false,
+        };
         let bare = matches!(&before.kind, ValueKind::Text(_, Quotes::Bare));
         let poisoned = before.is_poison();
         let word_start = before.span.start as usize;
         before.kind = ValueKind::Poison;
-        // The rest of the run, quotes included, was meant as one value.
-        let mut end = start;
-        while end < self.bytes.len()
-            && !matches!(self.byte(end), b' ' | b'\t' | b';')
-            && chars::newline(self.bytes, end) == 0
-            && (was_quoted || !matches!(self.byte(end), b'{' | b'}'))
-        {
-            end += 1;
-        }
-        self.at = end.max(self.word_for_label(start).min(start + 1)).max(start + 1);
-        while !self.text.is_char_boundary(self.at) {
-            self.at += 1;
-        }
+        self.pass_touching_run(was_quoted);
         if poisoned {
             return true;
         }
@@ -338,5 +336,22 @@ impl Parser<'_> {
         };
         self.report(found);
         true
+    }
+
+    /// Passes the rest of a run, quotes included: it was meant as one value.
+    fn pass_touching_run(&mut self, braces_too: bool) {
+        let start = self.at;
+        let mut end = start;
+        while end < self.bytes.len()
+            && !matches!(self.byte(end), b' ' | b'\t' | b';')
+            && chars::newline(self.bytes, end) == 0
+            && (braces_too || !matches!(self.byte(end), b'{' | b'}'))
+        {
+            end += 1;
+        }
+        self.at = end.max(start + 1);
+        while !self.text.is_char_boundary(self.at) {
+            self.at += 1;
+        }
     }
 }

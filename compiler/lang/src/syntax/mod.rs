@@ -9,6 +9,7 @@ mod blocks;
 mod chars;
 mod cursor;
 mod habits;
+mod lines;
 mod nodes;
 mod strings;
 mod values;
@@ -38,5 +39,6 @@ pub fn parse(file: FileId, text: &str) -> (Ast, Vec<Diagnostic>) {
     }
     chars::report_bad_characters(file, text, &mut parser.out);
     ast.damaged |= parser.damaged;
+    ast.silent = parser.silent;
     (ast, parser.out)
 }

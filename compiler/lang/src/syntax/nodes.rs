@@ -4,7 +4,7 @@ use tally_source::{Diagnostic, Edit, TextChange};
 
 use super::ast::{Ast, Entry, Node, Quotes, Text, ValueKind};
 use super::blocks::Opener;
-use super::cursor::Parser;
+use super::cursor::{Mode, Parser};
 use crate::codes;
 
 /// Fields whose block holds keys of the user's own.
@@ -18,7 +18,7 @@ impl Parser<'_> {
             self.line_start = self.at;
         }
         let nodes = self.nodes(None);
-        Ast { nodes, damaged: false }
+        Ast { nodes, damaged: false, silent: Vec::new() }
     }
 
     /// Nodes up to the end of the text, or up to the `}` of the block that `opener` began.
@@ -29,6 +29,7 @@ impl Parser<'_> {
             if self.ended() || opener.is_some_and(|opener| self.block_should_have_ended(opener)) {
                 break;
             }
+            self.line_closes_too_much();
             match self.byte(self.at) {
                 b'}' => match opener {
                     Some(opener) if !self.is_stray_brace(opener) => break,
@@ -88,6 +89,13 @@ impl Parser<'_> {
             entries: head.entries,
             block,
         };
+        if node.block.is_none() && head.equals.is_none() && matches!(self.mode, Mode::Stray { .. })
+        {
+            let name = node.name.clone();
+            let empty = Head { entries: Vec::new(), commas: Vec::new(), equals: None };
+            node.block = self.block_without_brace(&name, &empty, &node);
+            self.gave_up = false;
+        }
         if let Some(block) = &node.block {
             node.span = node.span.to(block.span);
         }
@@ -105,6 +113,10 @@ impl Parser<'_> {
             spaced |= self.node_space();
             match self.byte(self.at) {
                 _ if self.ended() => break,
+                b'}' if self.passed_brace == Some(self.at) => {
+                    self.at += 1;
+                    continue;
+                }
                 b'}' => break,
                 b';' => {
                     self.at += 1;

@@ -360,6 +360,19 @@ impl Parser<'_> {
             end = start + rest.trim_end_matches([' ', '}', ';']).len();
         }
         self.at = end.max(start + 1);
+        // Braces inside it are surely none of its text: it was meant to end at the first space.
+        let body = self.slice(start, end);
+        if let Some(space) = body.find(' ').filter(|at| *at > 1 && body.contains(['{', '}'])) {
+            self.at = start + space;
+            self.report(
+                Diagnostic::error(codes::UNCLOSED_STRING, "this string is never closed")
+                    .label(self.span(start, self.at), "it begins here")
+                    .maybe("put a `\"` at its end", self.span(self.at, self.at), "\""),
+            );
+            let value = self.finish(start, None, Quotes::Quoted);
+            self.go_blind();
+            return value;
+        }
         self.report(
             Diagnostic::error(codes::UNCLOSED_STRING, "this string is never closed")
                 .label(self.span(start, self.at), "it begins here")

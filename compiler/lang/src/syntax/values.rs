@@ -281,9 +281,10 @@ impl Parser<'_> {
         {
             end += 1;
         }
-        self.at = end;
-        let span = self.span(start, end);
-        let raw = self.slice_of(span);
+        let raw = self.slice(start, end);
+        // `ssh://host"`: the first quote is missing, the second is not.
+        self.at = end + usize::from(self.byte(end) == b'"' && self.odd_quotes(end));
+        let span = self.span(start, self.at);
         let text: Box<str> = raw.into();
         let found = Diagnostic::error(
             codes::COMMENTED_ADDRESS,

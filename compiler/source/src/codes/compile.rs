@@ -26,6 +26,7 @@ pub(super) static CODES: &[CodeInfo] = &[
     code(117, "blocks too deep in one another"),
     code(118, "a character that no spec may hold"),
     code(119, "a file is too large"),
+    code(120, "the `{` of a block is missing"),
     code(201, "a word that is not known here"),
     code(202, "a name is missing"),
     code(203, "a value is missing"),
