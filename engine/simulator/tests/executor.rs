@@ -322,6 +322,19 @@ async fn no_more_calls_than_the_bound_are_under_way() {
     assert_eq!(host.most_at_once(), ExecuteOptions::default().calls_per_host);
 }
 
+/// They spend their time waiting, so that a whole cluster is not stopped eight at a time.
+#[tokio::test(start_paused = true)]
+async fn stops_have_a_wider_bound_of_their_own() {
+    let host = host();
+    let mut steps = Vec::new();
+    for nth in 0..100 {
+        let id = host.create_container(&request(&format!("c{nth}"))).await.unwrap();
+        steps.push(free(Action::Stop { target: Target::Id(id), grace_s: None }, &[]));
+    }
+    assert!(run(&host, &plan(steps)).await.is_done());
+    assert_eq!(host.most_at_once(), ExecuteOptions::default().stops_per_host);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_crash_loop_is_told_by_its_exit_code() {
     let host = host();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tally_graph::Graph;
-use tally_reconcile::plan::{OpId, Operation, Plan, Target};
+use tally_reconcile::plan::{Action, OpId, Operation, Plan, Target};
 use tokio::sync::watch;
 
 pub use report::{Failure, FailureKind, Outcome, Report};
@@ -26,6 +26,9 @@ use operation::{Context, Ending};
 pub struct ExecuteOptions {
     /// So many calls at once on each host.
     pub calls_per_host: usize,
+    /// So many stops and restarts at once on each host: they spend a container's grace waiting, and
+    /// a whole cluster of slow enders should not be stopped eight at a time.
+    pub stops_per_host: usize,
     /// So many waits at once on each host; a wait asks now and then and is cheap.
     pub waits_per_host: usize,
     /// Time between the first two looks of a wait.
@@ -40,6 +43,7 @@ impl Default for ExecuteOptions {
     fn default() -> Self {
         Self {
             calls_per_host: 8,
+            stops_per_host: 32,
             waits_per_host: 256,
             first_look: Duration::from_millis(50),
             slowest_look: Duration::from_millis(250),
@@ -124,10 +128,36 @@ pub async fn execute(
 /// What is ready to begin on a host, and how much of it is under way.
 #[derive(Default)]
 struct Lane {
-    calls: BTreeSet<OpId>,
-    waits: BTreeSet<OpId>,
-    calls_running: usize,
-    waits_running: usize,
+    calls: Queue,
+    stops: Queue,
+    waits: Queue,
+}
+
+#[derive(Default)]
+struct Queue {
+    ready: BTreeSet<OpId>,
+    running: usize,
+}
+
+impl Queue {
+    fn next(&mut self, bound: usize) -> Option<OpId> {
+        if self.running >= bound.max(1) {
+            return None;
+        }
+        let id = self.ready.pop_first()?;
+        self.running += 1;
+        Some(id)
+    }
+}
+
+impl Lane {
+    fn queue(&mut self, action: &Action) -> &mut Queue {
+        match action {
+            Action::AwaitReady { .. } | Action::AwaitExit { .. } => &mut self.waits,
+            Action::Stop { .. } | Action::Restart { .. } => &mut self.stops,
+            _ => &mut self.calls,
+        }
+    }
 }
 
 /// The walk through the plan's graph.
@@ -167,29 +197,20 @@ impl<'a> Walk<'a> {
 
     fn enqueue(&mut self, operation: &'a Operation) {
         let lane = self.lanes.entry(operation.host.as_str()).or_default();
-        let queue = if operation.action.mutates() { &mut lane.calls } else { &mut lane.waits };
-        queue.insert(operation.id);
+        lane.queue(&operation.action).ready.insert(operation.id);
     }
 
     /// The next operation that may begin, lowest number first on each host.
     fn next(&mut self, options: &ExecuteOptions) -> Option<&'a Operation> {
-        for lane in self.lanes.values_mut() {
-            let id = if lane.calls_running < options.calls_per_host.max(1)
-                && let Some(id) = lane.calls.pop_first()
-            {
-                lane.calls_running += 1;
-                id
-            } else if lane.waits_running < options.waits_per_host.max(1)
-                && let Some(id) = lane.waits.pop_first()
-            {
-                lane.waits_running += 1;
-                id
-            } else {
-                continue;
-            };
-            return self.plan.operation(id);
-        }
-        None
+        let plan = self.plan;
+        self.lanes.values_mut().find_map(|lane| {
+            let id = lane
+                .calls
+                .next(options.calls_per_host)
+                .or_else(|| lane.stops.next(options.stops_per_host))
+                .or_else(|| lane.waits.next(options.waits_per_host))?;
+            plan.operation(id)
+        })
     }
 
     /// The full ID of the container an operation is about; `None` when it is about none, or the
@@ -206,12 +227,8 @@ impl<'a> Walk<'a> {
 
     fn settle(&mut self, operation: &'a Operation, ending: Ending) {
         if let Some(lane) = self.lanes.get_mut(operation.host.as_str()) {
-            let running = if operation.action.mutates() {
-                &mut lane.calls_running
-            } else {
-                &mut lane.waits_running
-            };
-            *running = running.saturating_sub(1);
+            let queue = lane.queue(&operation.action);
+            queue.running = queue.running.saturating_sub(1);
         }
         let id = operation.id;
         match ending {
