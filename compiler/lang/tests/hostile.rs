@@ -132,11 +132,11 @@ fn ten_megabytes_take_bounded_time() {
         "a/b ",
         "//\n#\n",
     ] {
-        endure(unit, unit.repeat(1_000_000 / unit.len()).into_bytes());
+        endure(unit, unit.repeat(400_000 / unit.len()).into_bytes());
         // On one line behind much white space, where the indentation is asked for.
         endure(
             unit,
-            format!("{}{}", " ".repeat(200_000), unit.repeat(200_000 / unit.len())).into_bytes(),
+            format!("{}{}", " ".repeat(100_000), unit.repeat(100_000 / unit.len())).into_bytes(),
         );
     }
     let value = "x".repeat(1000);
