@@ -209,6 +209,24 @@ fn explain_knows_codes_fields_and_where_values_came_from() {
 }
 
 #[test]
+fn every_code_has_its_page_and_every_page_its_code() {
+    let folder = Folder::new("codes", SPEC);
+    let pages = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/diagnostics");
+    for info in tally_source::all_codes() {
+        let shown = folder.tally(&["explain", &info.code.to_string()]).ends(0);
+        let title = format!("# {}: {}\n", info.code, info.title);
+        assert!(shown.out.starts_with(&title), "{} has no page that begins {title}", info.code);
+    }
+    for entry in std::fs::read_dir(pages).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(code) = name.strip_suffix(".md").and_then(tally_source::Code::parse) else {
+            continue;
+        };
+        assert!(tally_source::code_info(code).is_some(), "{name} has no code");
+    }
+}
+
+#[test]
 fn a_target_and_a_missing_spec_are_said_with_a_way_out() {
     let folder = Folder::new("target", SPEC);
     let wrong = folder.tally(&["plan", "--target", "controller/wbe"]).ends(1);

@@ -56,7 +56,8 @@ impl<'a> Places<'a> {
     /// The place a field was written at, or its container's node.
     #[must_use]
     pub fn of(&self, path: &FieldPath) -> Span {
-        let pod_level = matches!(path.first(), "label" | "restart" | "hostname" | "network" | "init");
+        let pod_level =
+            matches!(path.first(), "label" | "restart" | "hostname" | "network" | "init");
         let provenance = match (pod_level, self.container) {
             (false, Some(container)) => container,
             _ => &self.workload.provenance,

@@ -37,7 +37,8 @@ pub(crate) struct Objects<'a> {
     host: &'a str,
     state: &'a HostState,
     cluster_span: Option<Span>,
-    images: BTreeMap<String, Provided>,
+    /// By name and policy: one container's `pull missing` is no answer to another's `pull always`.
+    images: BTreeMap<(String, &'static str), Provided>,
     volumes: BTreeMap<String, Provided>,
     network: Option<Provided>,
 }
@@ -76,7 +77,13 @@ impl<'a> Objects<'a> {
         origin: Span,
         builder: &mut Builder,
     ) -> Provided {
-        if let Some(known) = self.images.get(image) {
+        let policy = match pull {
+            Pull::Missing => "missing",
+            Pull::Always => "always",
+            Pull::Never => "never",
+        };
+        let key = (image.to_owned(), policy);
+        if let Some(known) = self.images.get(&key) {
             return *known;
         }
         let present = self.state.images.contains_key(image);
@@ -101,7 +108,7 @@ impl<'a> Objects<'a> {
                 Some(builder.op(&about, action, Precondition::None, &[]))
             }
         };
-        self.images.insert(image.to_owned(), provided);
+        self.images.insert(key, provided);
         provided
     }
 

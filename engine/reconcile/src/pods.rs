@@ -124,7 +124,7 @@ fn wait_for_stuck(
 
 fn stuck_report(pod: &DesiredPod<'_>, found: &Found<'_>) -> Diagnostic {
     Diagnostic::warning(
-        Code(1206),
+        Code(1108),
         format!("pod `{}` waits: Docker is removing `{}`", pod.name, found.container.name),
     )
     .label(pod.workload.span, "left alone this time")
@@ -444,6 +444,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let mut done = Vec::new();
         if !restart_by_file {
             done = self.change_in_place(desired, found, differs, &about);
+            self.plan.gated.extend(&done);
         }
         let act = |this: &mut Self, action: Action, after: &[OpId]| {
             let mut after = after.to_vec();

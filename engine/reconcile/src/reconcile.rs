@@ -25,7 +25,8 @@ pub const LOCAL_HOST: &str = "local";
 /// What is asked of the planner beside the spec.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// When the observation was made, in milliseconds since 1970 by the daemon's clock.
+    /// When the observation was made, in milliseconds since 1970. Only who counts as ready hangs on
+    /// it, so a clock that differs from the daemon's costs a wait and nothing else.
     pub now_ms: i64,
     /// Only this workload, and what it needs.
     pub target: Option<Address>,

@@ -134,7 +134,14 @@ fn whole_pod_reason(
     let mains = existing.keys().any(|(role, _)| *role == Role::Container);
     let has_infra = existing.keys().any(|(role, _)| *role == Role::Infra);
     if mains && joined && !has_infra {
-        return Some("its infra container is gone, and with it the network".to_owned());
+        let had_one = existing.values().any(|found| {
+            let network = found.identity.applied.network.as_deref().unwrap_or_default();
+            found.identity.role == Role::Container && network.starts_with("container:")
+        });
+        return Some(match had_one {
+            true => "its infra container is gone, and with it the network".to_owned(),
+            false => "its network moves to an infra container, which several share".to_owned(),
+        });
     }
     if !joined && has_infra {
         return Some("one container is left, which needs no infra container".to_owned());

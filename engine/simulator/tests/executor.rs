@@ -322,9 +322,8 @@ async fn no_more_calls_than_the_bound_are_under_way() {
     assert_eq!(host.most_at_once(), ExecuteOptions::default().calls_per_host);
 }
 
-/// They spend their time waiting, so that a whole cluster is not stopped eight at a time.
 #[tokio::test(start_paused = true)]
-async fn stops_have_a_wider_bound_of_their_own() {
+async fn stops_have_a_bound_of_their_own() {
     let host = host();
     let mut steps = Vec::new();
     for nth in 0..100 {

@@ -15,6 +15,7 @@ pub(super) static CODES: &[CodeInfo] = &[
     code(1104, "a saved plan no longer fits"),
     code(1105, "an empty spec would remove everything"),
     code(1107, "a container claims to be ours and is not"),
+    code(1108, "Docker is still removing a container"),
     code(1201, "an image cannot be had"),
     code(1202, "a host port is taken by someone else"),
     code(1203, "a command cannot be started"),

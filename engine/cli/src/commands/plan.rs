@@ -23,7 +23,7 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
         Options { now_ms: hosts::now_ms(), target, destroy: args.destroy, remove_volumes: false };
     let plan = reconcile(&graph, &observed, &options);
     if args.json {
-        out(&plan_json::json(&plan, &graph));
+        out(&plan_json::json(&plan, &graph, &warnings));
     } else {
         err(&report::people(&warnings, &graph.sources, terminal));
         err(&report::people(&plan.diagnostics, &graph.sources, terminal));

@@ -16,7 +16,9 @@ const LONGEST_VALUE: usize = 60;
 #[must_use]
 pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> String {
     let mut out = format!("{header}\n");
-    let shown = Shown { graph, terminal };
+    let destroy = plan.changes.iter().all(|change| change.kind == ChangeKind::Remove)
+        && plan.reachable.is_empty();
+    let shown = Shown { graph, terminal, destroy };
     let (drift, spec): (Vec<&Change>, Vec<&Change>) =
         plan.changes.iter().partition(|change| change.cause == Cause::Drift);
     for (title, changes) in [("", spec), ("Changed outside the spec", drift)] {
@@ -105,6 +107,8 @@ pub fn waiting(plan: &Plan) -> Vec<String> {
 struct Shown<'a> {
     graph: &'a Graph,
     terminal: &'a Terminal,
+    /// Whether all of it goes.
+    destroy: bool,
 }
 
 /// Changes that differ in their pod only are shown together.
@@ -131,11 +135,13 @@ impl Shown<'_> {
 
     fn workload(&self, address: &str, changes: &[&Change], out: &mut String) {
         let kinds: BTreeSet<ChangeKind> = changes.iter().map(|change| change.kind).collect();
-        let kind = match kinds.len() {
-            1 => kinds.first().copied().unwrap_or(ChangeKind::Update),
+        let known = self.graph.workloads().find(|w| w.address().to_string() == address);
+        let kind = match (kinds.len(), kinds.first()) {
+            // Some pods of a controller go; the controller itself stays.
+            (1, Some(ChangeKind::Remove)) if known.is_some() && !self.destroy => ChangeKind::Update,
+            (1, Some(kind)) => *kind,
             _ => ChangeKind::Update,
         };
-        let known = self.graph.workloads().find(|w| w.address().to_string() == address);
         let place = known.map(|workload| self.graph.sources.line_place(workload.span));
         let glyph = self.glyph(kind);
         if let [only] = changes
@@ -245,8 +251,11 @@ impl Shown<'_> {
         out.push_str(&format!("\n{title}\n"));
         for reachable in new {
             let from = match reachable.publish.ip {
-                Some(ip) if ip.is_loopback() => "from the host itself",
-                _ => "from everywhere that reaches the host, past its firewall",
+                Some(ip) if ip.is_loopback() => "from the host itself".to_owned(),
+                Some(ip) if !ip.is_unspecified() => {
+                    format!("from everywhere that reaches {ip}, past the host's firewall")
+                }
+                _ => "from everywhere that reaches the host, past its firewall".to_owned(),
             };
             out.push_str(&format!("      {}  {}, {from}\n", address(reachable), reachable.pod));
         }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use tally_graph::Graph;
 use tally_reconcile::plan::{Action, Cause, Change, ChangeKind, Plan, Reachable, Subject};
-use tally_source::JsonDiagnostic;
+use tally_source::{Diagnostic, JsonDiagnostic};
 
 /// The version of the form.
 const FORMAT: u32 = 1;
@@ -53,9 +53,9 @@ struct JsonOperation<'a> {
     after: Vec<u32>,
 }
 
-/// The plan as one JSON document.
+/// The plan as one JSON document, with the compiler's warnings.
 #[must_use]
-pub fn json(plan: &Plan, graph: &Graph) -> String {
+pub fn json(plan: &Plan, graph: &Graph, warnings: &[Diagnostic]) -> String {
     let place = |span: Option<tally_source::Span>| span.map(|span| graph.sources.place(span));
     let change =
         |change: &'_ Change| -> Vec<u32> { change.operations.iter().map(|id| id.0).collect() };
@@ -102,9 +102,9 @@ pub fn json(plan: &Plan, graph: &Graph) -> String {
             .collect(),
         reachable: &plan.reachable,
         powers: &plan.powers,
-        diagnostics: plan
-            .diagnostics
+        diagnostics: warnings
             .iter()
+            .chain(&plan.diagnostics)
             .map(|found| JsonDiagnostic::new(found, &graph.sources))
             .collect(),
     };
