@@ -8,6 +8,7 @@ use bollard::{BollardRequest, ClientVersion, Docker, body_full};
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use tally_graph::HostAddress;
+use tokio::sync::OnceCell;
 
 use crate::classify::{Call, classify};
 use crate::{Host, HostError, HostRead};
@@ -66,10 +67,31 @@ pub(crate) struct DockerHost {
     pub(crate) arch: String,
     /// `linux`.
     pub(crate) os: String,
+    /// What is asked once, and only when it is needed: `info` is the slowest of all reads, so it runs
+    /// beside the lists instead of before them.
+    facts: OnceCell<Facts>,
+}
+
+/// What an engine says of itself and its machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Facts {
     /// The engine's own ID.
-    pub(crate) id: String,
+    pub id: String,
     /// What the machine has.
-    pub(crate) size: Size,
+    pub size: Size,
+}
+
+impl DockerHost {
+    /// What the engine says of itself and its machine.
+    pub(crate) async fn facts(&self) -> Result<&Facts, HostError> {
+        let ask = || async {
+            let info = self.call("info", self.options.read, self.docker.info()).await?;
+            let cpus = info.ncpu.and_then(|count| count.try_into().ok()).unwrap_or(0);
+            let memory = info.mem_total.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0);
+            Ok(Facts { id: info.id.unwrap_or_default(), size: Size { cpus, memory } })
+        };
+        self.facts.get_or_try_init(ask).await
+    }
 }
 
 /// What a machine has.
@@ -129,9 +151,9 @@ async fn reach(
     let docker = Docker::connect_with_unix(path, backstop_s, &version)
         .map_err(|error| classify(call, error))?;
     // Unversioned: an engine refuses versions it does not know, both old and new.
-    let both = async { futures_util::try_join!(docker.version(), docker.info()) };
-    let (answer, info) =
-        within(call.name, options.connect, both).await?.map_err(|error| classify(call, error))?;
+    let answer = within(call.name, options.connect, docker.version())
+        .await?
+        .map_err(|error| classify(call, error))?;
     let newest = answer.api_version.unwrap_or_default();
     let oldest = answer.min_api_version.unwrap_or_default();
     let spoken = agree(&newest, &oldest)?;
@@ -145,11 +167,7 @@ async fn reach(
         engine_version: answer.version.unwrap_or_default(),
         arch: answer.arch.unwrap_or_default(),
         os: answer.os.unwrap_or_default(),
-        id: info.id.unwrap_or_default(),
-        size: Size {
-            cpus: info.ncpu.and_then(|count| count.try_into().ok()).unwrap_or(0),
-            memory: info.mem_total.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0),
-        },
+        facts: OnceCell::new(),
     })
 }
 

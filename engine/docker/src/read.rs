@@ -83,15 +83,15 @@ impl HostRead for DockerHost {
     }
 
     async fn engine(&self) -> Result<Engine, HostError> {
-        // What it said when it was reached; what fails since shows in the other calls.
+        let facts = self.facts().await?;
         Ok(Engine {
-            id: clean::line(&self.id),
+            id: clean::line(&facts.id),
             version: clean::line(&self.engine_version),
             api_version: self.api_version.clone(),
             os: clean::line(&self.os),
             arch: clean::line(&self.arch),
-            cpus: self.size.cpus,
-            memory: Bytes(self.size.memory),
+            cpus: facts.size.cpus,
+            memory: Bytes(facts.size.memory),
             simulated: false,
         })
     }
@@ -118,7 +118,8 @@ impl HostRead for DockerHost {
             Err(error) => return Err(error),
         };
         let record = record?;
-        Ok(convert::inspected(inspected, self.size).map(|(container, mut details)| {
+        let size = self.facts().await?.size;
+        Ok(convert::inspected(inspected, size).map(|(container, mut details)| {
             details.files = record;
             (container, details)
         }))

@@ -177,7 +177,8 @@ impl Host for DockerHost {
         let Some((_, now)) = self.container(id, false).await? else {
             return Err(HostError::NotFound(format!("No such container: {id}")));
         };
-        let update = self.docker.update_container(id, create::update(&now.live, live, self.size));
+        let size = self.facts().await?.size;
+        let update = self.docker.update_container(id, create::update(&now.live, live, size));
         self.call("update", self.options.mutate, update).await
     }
 
