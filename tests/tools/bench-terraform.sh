@@ -6,7 +6,7 @@
 set -eu
 n=$1
 cd "$2"
-[ ! -f done ] || exit 0
+[ ! -f state.made ] || exit 0
 python3 - "$n" <<'END'
 import json, sys, uuid
 n = int(sys.argv[1])
@@ -26,4 +26,4 @@ state = {"version": 4, "terraform_version": "1.5.0", "serial": 1, "lineage": str
 json.dump(state, open("terraform.tfstate", "w"))
 END
 terraform init -input=false >/dev/null
-touch done
+touch state.made
