@@ -209,6 +209,40 @@ fn explain_knows_codes_fields_and_where_values_came_from() {
 }
 
 #[test]
+fn a_failure_points_at_the_attribute_to_blame() {
+    let spec = "cluster demo { host laptop \"sim:laptop\" }\n\
+        pod a {\n    container c image=\"acme/missing:1\"\n}\n\
+        controller b replicas=2 {\n    container c image=\"acme/web:1\" {\n\
+            command \"missing-program\" \"--flag\"\n    }\n}\n\
+        pod ends {\n    restart never\n    container c image=\"acme/web:1\" {\n\
+            command sh \"-c\" \"echo the reason; exit 7\"\n    }\n}\n";
+    let folder = Folder::new("blame", spec);
+    let failed = folder.tally(&["apply", "--yes"]).ends(1);
+    for part in [
+        "E1201",
+        "tally.kdl:3:17", // the image
+        "E1203",
+        "tally.kdl:7:1",      // the command
+        "The same for b-1/c", // replicas that fail alike are one report
+        "E1204",
+        "tally.kdl:13:1",
+        "exit code 7",
+        "| the reason",
+    ] {
+        assert!(failed.err.contains(part), "no {part:?} in {}", failed.err);
+    }
+    // The next apply goes on where this one ended.
+    folder.write(
+        "tally.kdl",
+        &spec
+            .replace("missing:1", "web:1")
+            .replace("missing-program", "web")
+            .replace("exit 7", "sleep 1000"),
+    );
+    folder.tally(&["apply", "--yes"]).ends(0);
+}
+
+#[test]
 fn every_code_has_its_page_and_every_page_its_code() {
     let folder = Folder::new("codes", SPEC);
     let pages = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/diagnostics");

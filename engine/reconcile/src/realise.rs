@@ -18,7 +18,7 @@ use crate::request::{ContainerRequest, HealthRequest, MountFrom, MountRequest, N
 
 /// A container without a readiness counts as ready when it has run so long: enough to see a
 /// command that ends at once, short enough not to be felt.
-pub const RUNNING_MS: u64 = 1_000;
+pub const RUNNING_MS: u64 = 500;
 /// The shortest time that a container is given to get ready.
 const READY_DEADLINE_MS: u64 = 120_000;
 /// The time an init is given to end.

@@ -19,6 +19,9 @@ const CRASH_LOOP_RESTARTS: u32 = 3;
 /// So many waits look at the full rate; more of them share that rate.
 const FULL_RATE_WAITS: usize = 32;
 
+/// A wait for time alone that is no longer than this is slept through.
+const ONE_LOOK: Duration = Duration::from_secs(1);
+
 /// What a look says.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
@@ -106,7 +109,12 @@ async fn look_until(
         }
         let waits = context.waiting.load(Ordering::Relaxed);
         let share = u32::try_from(waits / FULL_RATE_WAITS).unwrap_or(u32::MAX).max(1);
-        let wait = soon.map_or(pause, |soon| soon.min(pause)).saturating_mul(share);
+        let wait = match soon {
+            // Nothing but time is missing: one more look at its end is enough. Looking in between
+            // would cost the daemon more than the news of an early end is worth.
+            Some(soon) if soon <= ONE_LOOK => soon,
+            _ => soon.map_or(pause, |soon| soon.min(pause)).saturating_mul(share),
+        };
         tokio::select! {
             () = tokio::time::sleep(wait.min(deadline - now)) => {}
             true = is_cancelled(&mut cancel) => return Ok(Step::BrokenOff),
