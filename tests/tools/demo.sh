@@ -57,8 +57,8 @@ if [ "$engine" -eq 0 ]; then
 fi
 cat <<END
   change hello:1 to hello:2 in $spec/tally.kdl, then: $shown plan $spec
-  $shown explain pod/hello          where each value comes from
-  $shown explain container.image    what a field means
+  $shown explain pod/hello -s $spec    where each value comes from
+  $shown explain container.image       what a field means
 END
 if [ "$engine" -eq 0 ]; then
     cat <<END

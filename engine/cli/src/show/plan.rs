@@ -18,7 +18,8 @@ pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> 
     let mut out = format!("{header}\n");
     let destroy = plan.changes.iter().all(|change| change.kind == ChangeKind::Remove)
         && plan.reachable.is_empty();
-    let shown = Shown { graph, terminal, destroy };
+    let workloads = graph.workloads().map(|w| (w.address().to_string(), w)).collect();
+    let shown = Shown { graph, terminal, workloads, destroy };
     let (drift, spec): (Vec<&Change>, Vec<&Change>) =
         plan.changes.iter().partition(|change| change.cause == Cause::Drift);
     for (title, changes) in [("", spec), ("Changed outside the spec", drift)] {
@@ -107,6 +108,8 @@ pub fn waiting(plan: &Plan) -> Vec<String> {
 struct Shown<'a> {
     graph: &'a Graph,
     terminal: &'a Terminal,
+    /// Workloads by address: a plan can have thousands.
+    workloads: BTreeMap<String, &'a Workload>,
     /// Whether all of it goes.
     destroy: bool,
 }
@@ -135,7 +138,7 @@ impl Shown<'_> {
 
     fn workload(&self, address: &str, changes: &[&Change], out: &mut String) {
         let kinds: BTreeSet<ChangeKind> = changes.iter().map(|change| change.kind).collect();
-        let known = self.graph.workloads().find(|w| w.address().to_string() == address);
+        let known = self.workloads.get(address).copied();
         let kind = match (kinds.len(), kinds.first()) {
             // Some pods of a controller go; the controller itself stays.
             (1, Some(ChangeKind::Remove)) if known.is_some() && !self.destroy => ChangeKind::Update,
