@@ -115,6 +115,17 @@ pub enum Replicas {
     PerHost,
 }
 
+impl Replicas {
+    /// How many pods that makes on so many hosts.
+    #[must_use]
+    pub fn pods(self, hosts: u32) -> u32 {
+        match self {
+            Replicas::Count(count) => count,
+            Replicas::PerHost => hosts,
+        }
+    }
+}
+
 /// What happens when a container ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

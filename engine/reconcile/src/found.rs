@@ -52,12 +52,16 @@ pub fn inventory<'a>(cluster: &str, host: &'a HostState) -> Inventory<'a> {
 }
 
 impl Found<'_> {
+    /// Whether it has ended with exit code 0.
+    #[must_use]
+    pub fn has_ended_well(&self) -> bool {
+        self.container.state == ContainerState::Exited && self.details.exit_code == Some(0)
+    }
+
     /// Whether it is ready by the rule, as far as a snapshot taken at `now_ms` can tell.
     #[must_use]
     pub fn is_ready(&self, rule: &ReadyRule, now_ms: i64) -> bool {
-        let ended_well =
-            self.container.state == ContainerState::Exited && self.details.exit_code == Some(0);
-        if rule.may_end && ended_well {
+        if rule.may_end && self.has_ended_well() {
             return true;
         }
         let since = self.details.started_at_ms.map_or(0, |start| now_ms.saturating_sub(start));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tally_graph::{Address, Edge, Graph, Node, PodVolumeSource, Replicas, Until, Workload};
+use tally_graph::{Address, Edge, Graph, Node, PodVolumeSource, Until, Workload};
 use tally_source::{Code, Diagnostic, Severity, Span};
 
 use crate::builder::{About, Builder};
@@ -200,10 +200,7 @@ impl<'a> Planner<'a> {
         let mut planned = Vec::new();
         let mut plans: BTreeMap<&str, Vec<PodPlan>> = BTreeMap::new();
         for workload in wanted {
-            let count = match workload.replicas {
-                Replicas::Count(count) => count,
-                Replicas::PerHost => 1,
-            };
+            let count = workload.replicas.pods(1);
             let mut own = Vec::new();
             for ordinal in 0..count {
                 let pod = realise(workload, ordinal, &around);
@@ -417,10 +414,7 @@ impl<'a> Planner<'a> {
         }
         let mut wanted = BTreeSet::new();
         for workload in self.graph.workloads() {
-            let count = match workload.replicas {
-                Replicas::Count(count) => count,
-                Replicas::PerHost => 1,
-            };
+            let count = workload.replicas.pods(1);
             for volume in &workload.volumes {
                 if volume.source == PodVolumeSource::Empty {
                     wanted.extend((0..count).map(|ordinal| {

@@ -1,6 +1,6 @@
 //! In what order a workload's pods change, and what waits for what.
 
-use tally_graph::{Replicas, Until, Workload};
+use tally_graph::{Until, Workload};
 
 use crate::builder::Builder;
 use crate::plan::OpId;
@@ -14,10 +14,7 @@ use crate::pods::PodPlan;
 /// ordinal first. With `m` allowed to be missing, the pod at place `i` waits until all pods at
 /// places up to `i − m` are ready: so at most `m` are missing at any time.
 pub(crate) fn stagger(workload: &Workload, pods: &[PodPlan], builder: &mut Builder) {
-    let replicas = match workload.replicas {
-        Replicas::Count(count) => count,
-        Replicas::PerHost => 1,
-    };
+    let replicas = workload.replicas.pods(1);
     let missing = workload.update.max_unavailable.of(replicas) as usize;
     let unready: Vec<&PodPlan> = pods.iter().filter(|pod| !pod.ready_now).collect();
     let disrupted: Vec<&PodPlan> =

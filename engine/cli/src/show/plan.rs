@@ -83,13 +83,7 @@ pub fn summary(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
 }
 
 fn tallies(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
-    let pods: usize = graph
-        .workloads()
-        .map(|workload| match workload.replicas {
-            Replicas::Count(count) => count as usize,
-            Replicas::PerHost => 1,
-        })
-        .sum();
+    let pods: usize = graph.workloads().map(|workload| workload.replicas.pods(1) as usize).sum();
     let line = format!("{} tallies:", plan.cluster);
     let line = terminal.paint(Style::Add, &line);
     let verb = if pods == 1 { "is" } else { "are" };

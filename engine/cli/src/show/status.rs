@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tally_graph::{Graph, Replicas};
+use tally_graph::Graph;
 use tally_reconcile::found::{Found, Inventory};
 use tally_reconcile::labels::Role;
 use tally_reconcile::observed::{ContainerState, Health};
@@ -86,10 +86,7 @@ pub fn status(graph: &Graph, host: &str, inventory: &Inventory<'_>, now_ms: i64)
     let mut left: BTreeMap<&String, _> = inventory.pods.iter().collect();
     let mut workloads = Vec::new();
     for workload in graph.workloads() {
-        let wanted = match workload.replicas {
-            Replicas::Count(count) => count,
-            Replicas::PerHost => 1,
-        };
+        let wanted = workload.replicas.pods(1);
         let mut pods = Vec::new();
         for ordinal in 0..wanted {
             let pod = realise(workload, ordinal, &around);
@@ -173,9 +170,6 @@ fn container(
     rule: &ReadyRule,
     now_ms: i64,
 ) -> ContainerStatus {
-    let ended_well = |found: &Found<'_>| {
-        found.container.state == ContainerState::Exited && found.details.exit_code == Some(0)
-    };
     ContainerStatus {
         name: name.to_owned(),
         role,
@@ -183,7 +177,7 @@ fn container(
         state: found.map_or("missing", |f| state_word(f.container.state)).to_owned(),
         health: found.map(|f| f.details.health).filter(|health| *health != Health::None),
         ready: found.is_some_and(|f| match role {
-            Role::Init => ended_well(f),
+            Role::Init => f.has_ended_well(),
             _ => f.is_ready(rule, now_ms),
         }),
         exit_code: found

@@ -96,9 +96,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         precondition: Precondition,
     ) {
         let about = About { cause: Cause::Needed, ..about.clone() };
-        let ended_well =
-            found.container.state == ContainerState::Exited && found.details.exit_code == Some(0);
-        if desired.role == Role::Container && !ended_well {
+        if desired.role == Role::Container && !found.has_ended_well() {
             self.plan.unended.push(Unended {
                 about: about.clone(),
                 target: target.clone(),
