@@ -72,16 +72,18 @@ impl CliError {
 
 /// The report of a host that cannot be reached.
 pub fn unreachable(host: &str, error: &HostError, span: Option<Span>) -> Diagnostic {
-    let code = match error {
-        HostError::TooOld { .. } => Code(1002),
-        _ => Code(1001),
+    let (code, what) = match error {
+        HostError::TooOld { .. } => (Code(1002), error.to_string()),
+        HostError::Transport(fault) => (fault.code(), fault.to_string()),
+        _ => (Code(1001), error.to_string()),
     };
-    let mut report = Diagnostic::error(code, format!("host `{host}`: {error}"));
+    let mut report = Diagnostic::error(code, format!("host `{host}`: {what}"));
     if let Some(span) = span {
         report = report.label(span, "planned on this host");
     }
     report.help(match error {
         HostError::TooOld { .. } => "Docker 20.10 or later is needed.".to_owned(),
+        HostError::Transport(fault) => fault.help(),
         _ => "Is Docker running there, and may you use its socket? `docker version` tells. To try \
               Tally without Docker, give the cluster a simulated host: \
               `host demo \"sim:demo\"`."

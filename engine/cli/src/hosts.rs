@@ -1,13 +1,19 @@
-//! Reaching the hosts of a spec: for planning through a door that cannot change anything.
+//! Reaching the hosts of a spec, all at once: for planning through a door that cannot change
+//! anything. A host that cannot be reached keeps its place: it is seen as `Unknown` with the
+//! reason, and delays nothing on the others.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 
-use tally_docker::{ConnectOptions, Host, HostError, HostRead, observe};
+use futures_util::future;
+use tally_docker::{
+    ConnectOptions, Endpoint, Host, HostError, HostRead, TlsPaths, observe, silent,
+};
 use tally_graph::{Graph, HostAddress};
 use tally_reconcile::LOCAL_HOST;
 use tally_reconcile::observed::Observed;
-use tally_source::Span;
+use tally_source::{Diagnostic, Span};
 
 use crate::errors::{CliError, unreachable};
 use crate::project::Project;
@@ -21,7 +27,7 @@ pub struct Place {
     /// Its name.
     pub name: String,
     /// How it is reached.
-    pub address: HostAddress,
+    pub endpoint: Endpoint,
     /// Its node; `None` for the default host.
     pub span: Option<Span>,
 }
@@ -31,7 +37,7 @@ pub struct Place {
 /// # Errors
 /// When a host cannot be reached by this version, or `DOCKER_HOST` names something other than a
 /// Unix socket.
-pub fn places(graph: &Graph) -> Result<Vec<Place>, CliError> {
+pub fn places(graph: &Graph, project: &Project) -> Result<Vec<Place>, CliError> {
     let refused = tally_reconcile::refused_hosts(graph);
     if !refused.is_empty() {
         return Err(CliError::Reports(refused, Box::new(graph.sources.clone())));
@@ -40,7 +46,15 @@ pub fn places(graph: &Graph) -> Result<Vec<Place>, CliError> {
         .hosts()
         .map(|host| Place {
             name: host.name.clone(),
-            address: host.address.clone(),
+            endpoint: Endpoint {
+                address: host.address.clone(),
+                tls: host.tls.as_ref().map(|files| TlsPaths {
+                    ca: project.folder.join(&files.ca),
+                    cert: project.folder.join(&files.cert),
+                    key: project.folder.join(&files.key),
+                }),
+                allow_plain_tcp: false,
+            },
             span: Some(host.span),
         })
         .collect();
@@ -61,54 +75,82 @@ pub fn places(graph: &Graph) -> Result<Vec<Place>, CliError> {
         },
         _ => DEFAULT_SOCKET.to_owned(),
     };
-    let address = HostAddress::Unix(socket);
-    Ok(vec![Place { name: LOCAL_HOST.to_owned(), address, span: None }])
+    let endpoint = Endpoint::from(&HostAddress::Unix(socket));
+    Ok(vec![Place { name: LOCAL_HOST.to_owned(), endpoint, span: None }])
 }
 
-/// Hosts that can be read and not changed.
+/// Hosts that can be read and not changed, in the order of the spec. All are reached at the same
+/// time, each with a deadline of its own.
 ///
 /// # Errors
-/// A report for the first that cannot be reached.
+/// The reports of all of them when none can be reached. One that cannot, among others that can, is
+/// no error: it stays in the list, and looking at it gives `Unknown` with the reason.
 pub async fn readers(graph: &Graph, project: &Project) -> Result<Vec<Arc<dyn HostRead>>, CliError> {
-    let mut hosts: Vec<Arc<dyn HostRead>> = Vec::new();
-    for place in places(graph)? {
-        let reached = match &place.address {
-            HostAddress::Sim(name) => {
-                simulated(&place.name, name, project).map(|host| host as Arc<dyn HostRead>)
-            }
-            address => {
-                let options = ConnectOptions::default();
-                tally_docker::connect_read(&place.name, address, &options).await
-            }
-        };
-        hosts.push(reached.map_err(|error| report(graph, &place, &error))?);
-    }
-    Ok(hosts)
+    let places = places(graph, project)?;
+    let reached = reach_all(graph, &places, async |place| match &place.endpoint.address {
+        HostAddress::Sim(name) => {
+            simulated(&place.name, name, project).map(|host| host as Arc<dyn HostRead>)
+        }
+        _ => {
+            let options = ConnectOptions::default();
+            tally_docker::connect_read(&place.name, &place.endpoint, &options).await
+        }
+    });
+    let settle = |(place, reached): (&Place, Result<Arc<dyn HostRead>, HostError>)| {
+        reached.unwrap_or_else(|why| silent(&place.name, why))
+    };
+    Ok(reached.await?.into_iter().map(settle).collect())
 }
 
-/// Hosts that can be changed, by name.
+/// Hosts that can be changed, by name. All are reached at the same time, each with a deadline of
+/// its own.
 ///
 /// # Errors
-/// A report for the first that cannot be reached.
+/// As [`readers`].
 pub async fn writers(
     graph: &Graph,
     project: &Project,
 ) -> Result<BTreeMap<String, Arc<dyn Host>>, CliError> {
-    let mut hosts: BTreeMap<String, Arc<dyn Host>> = BTreeMap::new();
-    for place in places(graph)? {
-        let reached = match &place.address {
-            HostAddress::Sim(name) => {
-                simulated(&place.name, name, project).map(|host| host as Arc<dyn Host>)
-            }
-            address => {
-                let options = ConnectOptions::default();
-                tally_docker::connect(&place.name, address, &options).await
-            }
-        };
-        let host = reached.map_err(|error| report(graph, &place, &error))?;
-        hosts.insert(place.name, host);
+    let places = places(graph, project)?;
+    let reached = reach_all(graph, &places, async |place| match &place.endpoint.address {
+        HostAddress::Sim(name) => {
+            simulated(&place.name, name, project).map(|host| host as Arc<dyn Host>)
+        }
+        _ => {
+            let options = ConnectOptions::default();
+            tally_docker::connect(&place.name, &place.endpoint, &options).await
+        }
+    });
+    let settle = |(place, reached): (&Place, Result<Arc<dyn Host>, HostError>)| {
+        let host = reached.unwrap_or_else(|why| silent(&place.name, why));
+        (place.name.clone(), host)
+    };
+    Ok(reached.await?.into_iter().map(settle).collect())
+}
+
+/// Reaches all places at the same time.
+///
+/// # Errors
+/// The reports of all of them when none can be reached: then nothing can be said of the cluster.
+async fn reach_all<'p, T, F>(
+    graph: &Graph,
+    places: &'p [Place],
+    reach: impl Fn(&'p Place) -> F,
+) -> Result<Vec<(&'p Place, Result<T, HostError>)>, CliError>
+where
+    F: Future<Output = Result<T, HostError>>,
+{
+    let reached = future::join_all(places.iter().map(reach)).await;
+    let reached: Vec<_> = places.iter().zip(reached).collect();
+    if reached.iter().any(|(_, reached)| reached.is_ok()) {
+        return Ok(reached);
     }
-    Ok(hosts)
+    let report = |(place, reached): &(&Place, Result<T, HostError>)| {
+        let error = reached.as_ref().err()?;
+        Some(unreachable(&place.name, error, place.span))
+    };
+    let reports: Vec<Diagnostic> = reached.iter().filter_map(report).collect();
+    Err(CliError::Reports(reports, Box::new(graph.sources.clone())))
 }
 
 fn simulated(
@@ -121,14 +163,7 @@ fn simulated(
     tally_simulator::open_file(host, &folder, name, options).map(Arc::new)
 }
 
-fn report(graph: &Graph, place: &Place, error: &HostError) -> CliError {
-    CliError::report(unreachable(&place.name, error, place.span), &graph.sources)
-}
-
-/// What is on the hosts; one that does not answer is an error here, since there is one.
-///
-/// # Errors
-/// A report when the cluster's host does not answer.
+/// What is on the hosts, asked at the same time; one that does not answer is `Unknown`.
 pub async fn look(graph: &Graph, hosts: &[Arc<dyn HostRead>]) -> Observed {
     let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
     observe(hosts, &cluster).await

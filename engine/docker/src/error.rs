@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::TransportError;
+
 /// A failed call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
@@ -13,6 +15,9 @@ pub enum HostError {
         /// What the attempt said.
         reason: String,
     },
+    /// The way to the host is closed, for a reason with a way out of its own.
+    #[error("{0} ({code}). {help}", code = .0.code(), help = .0.help())]
+    Transport(Box<TransportError>),
     /// No answer in time; what was asked may have happened all the same.
     #[error("no answer to `{call}` within {after:?}")]
     Deadline {
@@ -67,4 +72,10 @@ pub enum HostError {
     /// The reply broke off or made no sense; what was asked may have happened all the same.
     #[error("{0}")]
     Broken(String),
+}
+
+impl From<TransportError> for HostError {
+    fn from(error: TransportError) -> Self {
+        HostError::Transport(Box::new(error))
+    }
 }

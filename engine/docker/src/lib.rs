@@ -14,11 +14,12 @@ mod infra;
 mod observe;
 mod pull;
 mod read;
+mod silent;
 mod stream;
 mod time;
 mod write;
 
-pub use connect::{ConnectOptions, connect, connect_read};
+pub use connect::{ConnectOptions, Endpoint, TlsPaths, TransportError, connect, connect_read};
 pub use error::HostError;
 pub use execute::{
     Event, ExecuteOptions, Failure, FailureKind, Outcome, Progress, Report, execute,
@@ -29,3 +30,4 @@ pub use host::{
 };
 pub use infra::infra_program;
 pub use observe::{observe, observe_host};
+pub use silent::{SilentHost, silent};

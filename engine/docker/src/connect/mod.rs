@@ -13,6 +13,12 @@ use tokio::sync::OnceCell;
 use crate::classify::{Call, classify};
 use crate::{Host, HostError, HostRead};
 
+mod endpoint;
+mod fault;
+
+pub use endpoint::{Endpoint, TlsPaths};
+pub use fault::TransportError;
+
 /// The API version Tally speaks wherever the engine still does: that of Docker 20.10. Speaking
 /// one version to all engines keeps what they answer alike.
 const SPOKEN: (usize, usize) = (1, 41);
@@ -111,10 +117,10 @@ pub(crate) struct Size {
 /// kind of address that this version cannot reach.
 pub async fn connect(
     name: &str,
-    address: &HostAddress,
+    endpoint: impl Into<Endpoint>,
     options: &ConnectOptions,
 ) -> Result<Arc<dyn Host>, HostError> {
-    Ok(Arc::new(reach(name, address, options).await?))
+    Ok(Arc::new(reach(name, endpoint.into(), options).await?))
 }
 
 /// Reaches the host called `name` for reading only: what it gives has no method that changes
@@ -124,17 +130,18 @@ pub async fn connect(
 /// As [`connect`].
 pub async fn connect_read(
     name: &str,
-    address: &HostAddress,
+    endpoint: impl Into<Endpoint>,
     options: &ConnectOptions,
 ) -> Result<Arc<dyn HostRead>, HostError> {
-    Ok(Arc::new(reach(name, address, options).await?))
+    Ok(Arc::new(reach(name, endpoint.into(), options).await?))
 }
 
 async fn reach(
     name: &str,
-    address: &HostAddress,
+    endpoint: Endpoint,
     options: &ConnectOptions,
 ) -> Result<DockerHost, HostError> {
+    let address = &endpoint.address;
     let HostAddress::Unix(path) = address else {
         return Err(HostError::Refused {
             status: 0,

@@ -1,0 +1,39 @@
+//! Where an engine is, and what is needed to get there.
+
+use std::path::PathBuf;
+
+use tally_graph::HostAddress;
+
+/// Where an engine is, and what is needed to get there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its address.
+    pub address: HostAddress,
+    /// Files for mutual TLS, for `tcp://`.
+    pub tls: Option<TlsPaths>,
+    /// Whether somebody said that `tcp://` without TLS may leave this machine.
+    pub allow_plain_tcp: bool,
+}
+
+/// Files for mutual TLS, each PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsPaths {
+    /// The only authorities that are trusted; the system's are not.
+    pub ca: PathBuf,
+    /// Our certificate, with what leads from it to its authority.
+    pub cert: PathBuf,
+    /// Our key.
+    pub key: PathBuf,
+}
+
+impl From<&HostAddress> for Endpoint {
+    fn from(address: &HostAddress) -> Self {
+        Self { address: address.clone(), tls: None, allow_plain_tcp: false }
+    }
+}
+
+impl From<&Endpoint> for Endpoint {
+    fn from(endpoint: &Endpoint) -> Self {
+        endpoint.clone()
+    }
+}

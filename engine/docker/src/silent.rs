@@ -1,0 +1,158 @@
+//! The stand-in for a host that could not be reached: it keeps its place among the others, and
+//! every call of it fails with why. So looking at it gives `Unknown` with the reason, and nobody
+//! above has a second way of handling hosts that are not there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use tally_reconcile::observed::{
+    ContainerDetails, Engine, Live, ObservedContainer, ObservedNetwork, ObservedVolume,
+};
+use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
+
+use crate::host::{ExecRequest, ExecSession, FileToWrite, LogChunk, LogRequest, PullProgress};
+use crate::{Host, HostError, HostRead};
+
+/// A host called `name` that could not be reached, and why. Calls end at once.
+#[must_use]
+pub fn silent(name: &str, why: HostError) -> Arc<SilentHost> {
+    Arc::new(SilentHost { name: name.to_owned(), why })
+}
+
+/// A host that could not be reached.
+#[derive(Debug)]
+pub struct SilentHost {
+    name: String,
+    why: HostError,
+}
+
+impl SilentHost {
+    fn fail<T>(&self) -> Result<T, HostError> {
+        Err(self.why.clone())
+    }
+}
+
+#[async_trait]
+impl HostRead for SilentHost {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn engine(&self) -> Result<Engine, HostError> {
+        self.fail()
+    }
+
+    async fn containers(&self) -> Result<Vec<ObservedContainer>, HostError> {
+        self.fail()
+    }
+
+    async fn container(
+        &self,
+        _: &str,
+        _: bool,
+    ) -> Result<Option<(ObservedContainer, ContainerDetails)>, HostError> {
+        self.fail()
+    }
+
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>, HostError> {
+        self.fail()
+    }
+
+    async fn networks(&self) -> Result<Vec<ObservedNetwork>, HostError> {
+        self.fail()
+    }
+
+    async fn images(&self) -> Result<BTreeMap<String, String>, HostError> {
+        self.fail()
+    }
+
+    async fn logs(
+        &self,
+        _: &str,
+        _: LogRequest,
+    ) -> Result<BoxStream<'static, Result<LogChunk, HostError>>, HostError> {
+        self.fail()
+    }
+}
+
+#[async_trait]
+impl Host for SilentHost {
+    async fn pull(
+        &self,
+        _: &str,
+        _: &(dyn Fn(PullProgress) + Send + Sync),
+    ) -> Result<(), HostError> {
+        self.fail()
+    }
+
+    async fn load_infra_image(&self) -> Result<(), HostError> {
+        self.fail()
+    }
+
+    async fn create_network(&self, _: &NetworkRequest) -> Result<String, HostError> {
+        self.fail()
+    }
+
+    async fn remove_network(&self, _: &str) -> Result<(), HostError> {
+        self.fail()
+    }
+
+    async fn create_volume(&self, _: &VolumeRequest) -> Result<(), HostError> {
+        self.fail()
+    }
+
+    async fn remove_volume(&self, _: &str) -> Result<(), HostError> {
+        self.fail()
+    }
+
+    async fn create_container(&self, _: &ContainerRequest) -> Result<String, HostError> {
+        self.fail()
+    }
+
+    async fn write_files(&self, _: &str, _: &[FileToWrite]) -> Result<(), HostError> {
+        self.fail()
+    }
+
+    async fn start(&self, _: &str) -> Result<(), HostError> {
+        self.fail()
+    }
+
+    async fn stop(&self, _: &str, _: Option<Duration>) -> Result<(), HostError> {
+        self.fail()
+    }
+
+    async fn restart(&self, _: &str, _: Option<Duration>) -> Result<(), HostError> {
+        self.fail()
+    }
+
+    async fn unpause(&self, _: &str) -> Result<(), HostError> {
+        self.fail()
+    }
+
+    async fn signal(&self, _: &str, _: &str) -> Result<(), HostError> {
+        self.fail()
+    }
+
+    async fn update(&self, _: &str, _: &Live) -> Result<(), HostError> {
+        self.fail()
+    }
+
+    async fn remove_container(&self, _: &str) -> Result<(), HostError> {
+        self.fail()
+    }
+
+    async fn exec(&self, _: &str, _: &ExecRequest) -> Result<ExecSession, HostError> {
+        self.fail()
+    }
+
+    async fn exec_exit_code(&self, _: &str) -> Result<Option<i64>, HostError> {
+        self.fail()
+    }
+
+    async fn exec_resize(&self, _: &str, _: u16, _: u16) -> Result<(), HostError> {
+        self.fail()
+    }
+}
