@@ -10,8 +10,8 @@ use crate::plan::ReadyRule;
 /// A container of ours.
 #[derive(Debug, Clone)]
 pub struct Found<'a> {
-    /// Who it is.
-    pub identity: Identity,
+    /// Who it is; boxed, since a map of a pod's containers has room for eleven and mostly holds one.
+    pub identity: Box<Identity>,
     /// What was listed.
     pub container: &'a ObservedContainer,
     /// What inspecting showed.
@@ -37,7 +37,7 @@ pub fn inventory<'a>(cluster: &str, host: &'a HostState) -> Inventory<'a> {
             (Class::Ours(identity), Some(details)) => {
                 let key = (identity.role, identity.name.clone());
                 let pod = all.pods.entry(identity.pod.clone()).or_default();
-                pod.insert(key, Found { identity: *identity, container, details });
+                pod.insert(key, Found { identity, container, details });
             }
             (Class::Ours(_), None) => {}
             (Class::Foreign, _) => {

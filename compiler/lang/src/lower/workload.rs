@@ -135,6 +135,9 @@ fn containers(
             _ => workload.containers.push(lowered.container),
         }
     }
+    // Most pods have one container: what a growing list holds in reserve would be most of a graph.
+    workload.containers.shrink_to_fit();
+    workload.inits.shrink_to_fit();
     facts.ports_bad |= object.is_poisoned("container");
 }
 

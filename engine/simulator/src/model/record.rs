@@ -32,7 +32,13 @@ impl Model {
         changed.into_iter().map(|key| self.record(key)).collect()
     }
 
-    /// All there is.
+    /// How many records all there is makes, without making them.
+    #[must_use]
+    pub fn record_count(&self) -> usize {
+        1 + self.images.len() + self.networks.len() + self.volumes.len() + self.containers.len()
+    }
+
+    /// All there is: [`Self::record_count`] records.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         let containers = self.containers.keys().cloned().map(Key::Container);
