@@ -25,9 +25,9 @@ pub enum HostAddress {
     Unix(String),
     /// A simulated engine whose state is a file: `sim:NAME`.
     Sim(String),
-    /// `ssh://…`; compiled and checked, used by a later version.
+    /// `ssh://[USER@]HOST[:PORT][/SOCKET]`.
     Ssh(String),
-    /// `tcp://…`; compiled and checked, used by a later version.
+    /// `tcp://HOST:PORT`.
     Tcp(String),
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future;
@@ -18,9 +19,6 @@ use tally_source::{Diagnostic, Span};
 use crate::errors::{CliError, unreachable};
 use crate::project::Project;
 
-/// Docker's own default.
-const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
-
 /// A host of a spec, and where the spec says so.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -32,11 +30,10 @@ pub struct Place {
     pub span: Option<Span>,
 }
 
-/// The hosts of a spec; the local Docker engine when it names none.
+/// The hosts of a spec; the one that Docker's own client would use when it names none.
 ///
 /// # Errors
-/// When a host cannot be reached by this version, or `DOCKER_HOST` names something other than a
-/// Unix socket.
+/// When a host cannot be reached by this version, or Docker's own settings name none.
 pub fn places(graph: &Graph, project: &Project) -> Result<Vec<Place>, CliError> {
     let refused = tally_reconcile::refused_hosts(graph);
     if !refused.is_empty() {
@@ -54,6 +51,7 @@ pub fn places(graph: &Graph, project: &Project) -> Result<Vec<Place>, CliError> 
                     key: project.folder.join(&files.key),
                 }),
                 allow_plain_tcp: false,
+                ssh_config: ssh_config(),
             },
             span: Some(host.span),
         })
@@ -61,22 +59,24 @@ pub fn places(graph: &Graph, project: &Project) -> Result<Vec<Place>, CliError> 
     if !named.is_empty() {
         return Ok(named);
     }
-    let socket = match std::env::var("DOCKER_HOST") {
-        Ok(value) if !value.is_empty() => match value.strip_prefix("unix://") {
-            Some(path) => path.to_owned(),
-            None => {
-                return Err(CliError::Usage(
-                    format!("DOCKER_HOST is `{value}`, which this version cannot reach"),
-                    "It reaches `unix://` sockets. Unset DOCKER_HOST, or name a host in the \
-                     cluster."
-                        .to_owned(),
-                ));
-            }
-        },
-        _ => DEFAULT_SOCKET.to_owned(),
-    };
-    let endpoint = Endpoint::from(&HostAddress::Unix(socket));
+    let variable = |name: &str| std::env::var(name).ok();
+    let endpoint = tally_docker::default_host(&variable).map_err(|fault| {
+        CliError::report(unreachable(LOCAL_HOST, &fault.into(), None), &graph.sources)
+    })?;
+    let endpoint =
+        Endpoint { ssh_config: ssh_config(), allow_plain_tcp: allow_plain_tcp(), ..endpoint };
     Ok(vec![Place { name: LOCAL_HOST.to_owned(), endpoint, span: None }])
+}
+
+/// `TALLY_SSH_CONFIG`: what `ssh` reads instead of the user's configuration.
+fn ssh_config() -> Option<PathBuf> {
+    std::env::var_os("TALLY_SSH_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// `TALLY_ALLOW_PLAIN_TCP=1`: plain TCP may leave this machine. In a spec it never may: whoever
+/// writes one is not always who runs it.
+fn allow_plain_tcp() -> bool {
+    std::env::var_os("TALLY_ALLOW_PLAIN_TCP").is_some_and(|value| value == "1")
 }
 
 /// Hosts that can be read and not changed, in the order of the spec. All are reached at the same

@@ -4,7 +4,8 @@
 
 use bollard::errors::Error;
 
-use crate::{HostError, clean};
+use crate::connect::fault_in;
+use crate::{HostError, TransportError, clean};
 
 /// The call that failed, for its message.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,12 @@ pub(crate) fn classify(call: Call<'_>, error: Error) -> HostError {
             address: call.address.to_owned(),
             reason: format!("there is no socket {}", clean::line(&path)),
         },
+        Error::HyperLegacyError { err } if let Some(fault) = fault_in(&err) => match fault {
+            TransportError::Unreachable { reason } => {
+                HostError::Unreachable { address: call.address.to_owned(), reason }
+            }
+            fault => fault.into(),
+        },
         Error::HyperLegacyError { err } if err.is_connect() => HostError::Unreachable {
             address: call.address.to_owned(),
             reason: clean::line(&innermost(&err)),
@@ -44,7 +51,7 @@ fn broken(call: Call<'_>, reason: &str) -> HostError {
 }
 
 /// The deepest cause: the one that says what happened.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut deepest = error;
     while let Some(source) = deepest.source() {
         deepest = source;

@@ -6,6 +6,7 @@ mod connect;
 mod convert;
 mod create;
 mod credentials;
+mod default_host;
 mod error;
 pub mod execute;
 mod files;
@@ -20,6 +21,7 @@ mod time;
 mod write;
 
 pub use connect::{ConnectOptions, Endpoint, TlsPaths, TransportError, connect, connect_read};
+pub use default_host::default_host;
 pub use error::HostError;
 pub use execute::{
     Event, ExecuteOptions, Failure, FailureKind, Outcome, Progress, Report, execute,

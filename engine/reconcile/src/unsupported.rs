@@ -1,7 +1,7 @@
 //! What compiles and is not acted on yet. A plan that needs it is refused in one sentence; what can
 //! be left out without doing anything wrong is said and left out.
 
-use tally_graph::{Graph, HostAddress, ProbeAction, Replicas, Workload};
+use tally_graph::{Graph, ProbeAction, Replicas, Workload};
 use tally_source::{Code, Diagnostic, Span};
 
 const CODE: Code = Code(1102);
@@ -48,20 +48,6 @@ pub fn refused_hosts(graph: &Graph) -> Vec<Diagnostic> {
             second.span,
             "the second one",
             "Clusters of several hosts come in a later version.",
-        ));
-    }
-    for host in graph.hosts() {
-        let way = match &host.address {
-            HostAddress::Ssh(_) => "ssh",
-            HostAddress::Tcp(_) => "tcp",
-            HostAddress::Unix(_) | HostAddress::Sim(_) => continue,
-        };
-        found.push(refuse(
-            format!("host `{}` cannot be reached by {way} yet", host.name),
-            host.span,
-            "this address is for a later version",
-            "This version reaches `unix://` sockets and simulated hosts (`sim:NAME`). Run it on \
-             the host itself.",
         ));
     }
     found

@@ -143,7 +143,7 @@ impl ValueType {
             ValueType::Mode => "octal permission bits: `\"0644\"`".into(),
             ValueType::Owner => "`app`, `\"1000\"`, `\"app:app\"` or `\"1000:1000\"`".into(),
             ValueType::Address => {
-                "`unix:///PATH`, `sim:NAME`, `ssh://[USER@]HOST[:PORT]` or `tcp://HOST:PORT`".into()
+                "`unix:///PATH`, `sim:NAME`, `ssh://[USER@]HOST[:PORT][/SOCKET]` or `tcp://HOST:PORT`".into()
             }
             ValueType::UrlPath => "a path that begins with `/`".into(),
             ValueType::Limit => "a whole number, or `unlimited`".into(),

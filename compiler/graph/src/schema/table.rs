@@ -4,7 +4,6 @@
 use super::rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass, ValueType};
 use super::workloads;
 
-const HOSTS: &str = "Only the local engine and simulated hosts are reached by this version.";
 const SERVICES: &str = "A service is checked and shown, but nothing serves it in this version.";
 
 pub(super) static KINDS: &[&KindRow] = &[
@@ -159,14 +158,9 @@ static HOST: KindRow = KindRow {
     head: "host local \"sim:local\"",
     within: "cluster",
     fields: &[
-        nothing(
-            "address",
-            Form::Argument,
-            ValueType::Address,
-            "How it is reached. `ssh://` and `tcp://` are checked, and used by a later version.",
-        )
-        .required()
-        .shown("host local \"sim:local\"", "host local \"sim:other\""),
+        nothing("address", Form::Argument, ValueType::Address, "How it is reached.")
+            .required()
+            .shown("host local \"sim:local\"", "host local \"sim:other\""),
         nothing("label", Form::Map, ValueType::Text, "Labels that placement reads.")
             .shown("label zone=a", "label zone=b"),
         nothing(
@@ -177,7 +171,6 @@ static HOST: KindRow = KindRow {
         )
         .shown("capacity cpu=4", "capacity cpu=8"),
         nothing("tls", Form::Block("tls"), ValueType::Word, "Files for mutual TLS, for `tcp://`.")
-            .later(HOSTS)
             .shown(
                 "tls ca=\"ca.pem\" cert=\"me.pem\" key=\"me.key\"",
                 "tls ca=\"ca2.pem\" cert=\"me.pem\" key=\"me.key\"",
@@ -207,7 +200,7 @@ static TLS: KindRow = KindRow {
     word: "tls",
     article: "a `tls`",
     naming: Naming::None,
-    step: Step::Later(HOSTS),
+    step: Step::Now,
     doc: "Files for mutual TLS with a host at `tcp://`. They must be there when connecting, not when compiling.",
     head: "tls",
     within: "host",

@@ -279,7 +279,9 @@ fn address(cx: &mut Context<'_>, text: &str, span: Span) -> Option<HostAddress> 
         return ok.then(|| HostAddress::Sim(name.to_owned()));
     }
     if let Some(rest) = text.strip_prefix("ssh://") {
-        return remote(cx, rest, span, None).then(|| HostAddress::Ssh(text.to_owned()));
+        let (to, socket) = rest.split_once('/').unwrap_or((rest, ""));
+        let known = remote(cx, to, span, None) && is_socket(cx, socket, span);
+        return known.then(|| HostAddress::Ssh(text.to_owned()));
     }
     if let Some(rest) = text.strip_prefix("tcp://") {
         return remote(cx, rest, span, Some("2376")).then(|| HostAddress::Tcp(text.to_owned()));
@@ -299,7 +301,7 @@ fn address(cx: &mut Context<'_>, text: &str, span: Span) -> Option<HostAddress> 
     if let Some(meant) = meant {
         found = found.fix(format!("write `\"{meant}\"`"), span, write::quoted(&meant));
     }
-    found = found.help("`unix:///PATH`, `ssh://[USER@]HOST[:PORT]`, `tcp://HOST:PORT`, or `sim:NAME` for a simulated one.");
+    found = found.help("`unix:///PATH`, `ssh://[USER@]HOST[:PORT][/SOCKET]`, `tcp://HOST:PORT`, or `sim:NAME` for a simulated one.");
     cx.report(found);
     None
 }
@@ -307,7 +309,25 @@ fn address(cx: &mut Context<'_>, text: &str, span: Span) -> Option<HostAddress> 
 /// `[user@]host[:port]`
 fn is_host(text: &str) -> bool {
     let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
-    !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
+    // What begins with `-` would be an option of `ssh`.
+    let dashed = text.starts_with('-') || host.starts_with('-');
+    !host.is_empty()
+        && !dashed
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
+}
+
+/// A path behind an `ssh://` address, without its first `/`: nothing that `ssh` or a shell would read
+/// as more than a path.
+fn is_socket(cx: &mut Context<'_>, path: &str, span: Span) -> bool {
+    let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+@,=".contains(&b));
+    if !plain {
+        cx.report(
+            Diagnostic::error(codes::ADDRESS, "the path of a socket is plain letters, digits and `/._-+@,=`")
+                .label(span, "")
+                .help("It is the path of Docker's socket on that host; `/var/run/docker.sock` where none is written."),
+        );
+    }
+    plain
 }
 
 fn remote(cx: &mut Context<'_>, rest: &str, span: Span, needs_port: Option<&str>) -> bool {
@@ -321,7 +341,7 @@ fn remote(cx: &mut Context<'_>, rest: &str, span: Span, needs_port: Option<&str>
         cx.report(
             Diagnostic::error(codes::ADDRESS, "this names no host")
                 .label(span, "")
-                .help("`ssh://[USER@]HOST[:PORT]` or `tcp://HOST:PORT`; what follows is not read."),
+                .help("`ssh://[USER@]HOST[:PORT][/SOCKET]` or `tcp://HOST:PORT`."),
         );
         return false;
     }

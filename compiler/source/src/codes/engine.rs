@@ -9,6 +9,13 @@ const fn code(number: u16, title: &'static str) -> CodeInfo {
 pub(super) static CODES: &[CodeInfo] = &[
     code(1001, "a host does not answer"),
     code(1002, "a Docker engine is too old"),
+    code(1010, "an ssh host key is not known, or has changed"),
+    code(1011, "ssh does not get through"),
+    code(1012, "Docker's socket cannot be used through ssh"),
+    code(1013, "a file for TLS cannot be used"),
+    code(1014, "TLS with an engine is not possible"),
+    code(1015, "plain TCP would leave this machine"),
+    code(1016, "the default host cannot be found"),
     code(1101, "a foreign object has a name that the spec needs"),
     code(1102, "a plan needs what this version does not do yet"),
     code(1103, "a host port is taken"),

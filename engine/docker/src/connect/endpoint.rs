@@ -13,6 +13,8 @@ pub struct Endpoint {
     pub tls: Option<TlsPaths>,
     /// Whether somebody said that `tcp://` without TLS may leave this machine.
     pub allow_plain_tcp: bool,
+    /// The configuration that `ssh` reads instead of the user's, for `ssh://`.
+    pub ssh_config: Option<PathBuf>,
 }
 
 /// Files for mutual TLS, each PEM.
@@ -28,7 +30,7 @@ pub struct TlsPaths {
 
 impl From<&HostAddress> for Endpoint {
     fn from(address: &HostAddress) -> Self {
-        Self { address: address.clone(), tls: None, allow_plain_tcp: false }
+        Self { address: address.clone(), tls: None, allow_plain_tcp: false, ssh_config: None }
     }
 }
 

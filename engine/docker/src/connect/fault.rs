@@ -138,6 +138,14 @@ pub enum TransportError {
         /// The address.
         address: String,
     },
+    /// What Docker's own settings name cannot be found.
+    #[error("{what}")]
+    DefaultHost {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        help: String,
+    },
 }
 
 impl TransportError {
@@ -162,6 +170,7 @@ impl TransportError {
             | TransportError::TlsNotSpoken
             | TransportError::Tls { .. } => 1014,
             TransportError::PlainTcp { .. } => 1015,
+            TransportError::DefaultHost { .. } => 1016,
         })
     }
 
@@ -173,6 +182,7 @@ impl TransportError {
                 "Write `unix:///PATH`, `ssh://[USER@]HOST[:PORT][/SOCKET]` or `tcp://HOST:PORT`."
                     .to_owned()
             }
+            TransportError::DefaultHost { help, .. } => help.clone(),
             TransportError::Unreachable { .. } => {
                 "Is the machine up, and is this its address?".to_owned()
             }
@@ -185,9 +195,11 @@ impl TransportError {
                 keyscan(host)
             ),
             TransportError::HostKeyChanged { host, known } => {
-                let known = known.as_deref().map_or(String::new(), |at| format!(" (at {at})"));
+                // `/home/me/.ssh/known_hosts:3`
+                let file = known.as_deref().and_then(|known| known.rsplit_once(':'));
+                let file = file.map_or(String::new(), |(file, _)| format!("-f '{file}' "));
                 format!(
-                    "If the machine was set up anew, forget the old key{known} with `ssh-keygen -R \
+                    "If the machine was set up anew, forget the old key with `ssh-keygen {file}-R \
                      '{host}'`, compare the new fingerprint with what the host itself shows, and \
                      make it known: `{}`. If not, somebody may be in between.",
                     keyscan(host)

@@ -13,11 +13,38 @@ use tokio::sync::OnceCell;
 use crate::classify::{Call, classify};
 use crate::{Host, HostError, HostRead};
 
+mod address;
 mod endpoint;
 mod fault;
+mod ssh;
+mod ssh_words;
+mod tls;
+mod transport;
 
+use address::{SshAddress, TcpAddress};
 pub use endpoint::{Endpoint, TlsPaths};
 pub use fault::TransportError;
+use ssh::Tunnel;
+use tls::Tls;
+use transport::Way;
+
+/// Why the way is closed, where an error of the client or anything below it says so.
+pub(crate) fn fault_in(error: &(dyn std::error::Error + 'static)) -> Option<TransportError> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<TransportError>() {
+            return Some(found.clone());
+        }
+        // An I/O error shows the source of what it holds, and not what it holds.
+        if let Some(found) = error.downcast_ref::<std::io::Error>()
+            && let Some(found) = tls::rustls_error(found)
+        {
+            return Some(tls::fault(found));
+        }
+        next = error.source();
+    }
+    None
+}
 
 /// The API version Tally speaks wherever the engine still does: that of Docker 20.10. Speaking
 /// one version to all engines keeps what they answer alike.
@@ -141,26 +168,27 @@ async fn reach(
     endpoint: Endpoint,
     options: &ConnectOptions,
 ) -> Result<DockerHost, HostError> {
-    let address = &endpoint.address;
-    let HostAddress::Unix(path) = address else {
-        return Err(HostError::Refused {
-            status: 0,
-            message: format!(
-                "Tally cannot reach {address} yet: it reaches Docker by a Unix socket"
-            ),
-        });
-    };
-    let address = address.to_string();
+    let address = endpoint.address.to_string();
     let call = Call { name: "version", address: &address, image: None };
     // The client's own timeout is only a backstop to our deadlines, so it is above all of them.
     let backstop_s = options.pull_total.as_secs().saturating_add(60);
     let version = ClientVersion { major_version: SPOKEN.0, minor_version: SPOKEN.1 };
-    let docker = Docker::connect_with_unix(path, backstop_s, &version)
-        .map_err(|error| classify(call, error))?;
+    let (docker, tunnel) = match way(&endpoint, options)? {
+        None => (unix(&endpoint.address, backstop_s, &version), None),
+        Some(way) => {
+            let tunnel = match &way {
+                Way::Ssh(tunnel) => Some(Arc::clone(tunnel)),
+                Way::Tcp(_) | Way::Tls(..) => None,
+            };
+            (transport::client(way, options.connect, backstop_s, &version), tunnel)
+        }
+    };
+    let docker = docker.map_err(|error| classify(call, error))?;
     // Unversioned: an engine refuses versions it does not know, both old and new.
-    let answer = within(call.name, options.connect, docker.version())
-        .await?
-        .map_err(|error| classify(call, error))?;
+    let answer = match within(call.name, options.connect, docker.version()).await? {
+        Ok(answer) => answer,
+        Err(error) => return Err(why(classify(call, error), tunnel.as_deref()).await),
+    };
     let newest = answer.api_version.unwrap_or_default();
     let oldest = answer.min_api_version.unwrap_or_default();
     let spoken = agree(&newest, &oldest)?;
@@ -176,6 +204,56 @@ async fn reach(
         os: answer.os.unwrap_or_default(),
         facts: OnceCell::new(),
     })
+}
+
+/// How a far engine is reached; `None` for one behind a socket of this machine.
+fn way(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Option<Way>, HostError> {
+    match &endpoint.address {
+        HostAddress::Unix(_) => Ok(None),
+        HostAddress::Ssh(url) => {
+            let to = SshAddress::parse(url)?;
+            let tunnel = Tunnel::new(to, endpoint.ssh_config.clone(), options.connect);
+            Ok(Some(Way::Ssh(Arc::new(tunnel))))
+        }
+        HostAddress::Tcp(url) => {
+            let address = TcpAddress::parse(url)?;
+            if let Some(paths) = &endpoint.tls {
+                let tls = Tls::read(&address.host, paths)?;
+                return Ok(Some(Way::Tls(address, tls)));
+            }
+            // A plain port gives the machine to whoever reaches it, so nobody is led into it.
+            if !address.is_loopback() && !endpoint.allow_plain_tcp {
+                return Err(TransportError::PlainTcp { address: url.clone() }.into());
+            }
+            Ok(Some(Way::Tcp(address)))
+        }
+        HostAddress::Sim(name) => Err(HostError::Refused {
+            status: 0,
+            message: format!("`sim:{name}` is a simulated host, and no Docker engine"),
+        }),
+    }
+}
+
+fn unix(
+    address: &HostAddress,
+    backstop_s: u64,
+    version: &ClientVersion,
+) -> Result<Docker, bollard::errors::Error> {
+    let HostAddress::Unix(path) = address else {
+        return Err(bollard::errors::Error::SocketNotFoundError(address.to_string()));
+    };
+    Docker::connect_with_unix(path, backstop_s, version)
+}
+
+/// What the first answer's failure means: through `ssh` a reply that breaks off is a socket that
+/// cannot be used there.
+async fn why(error: HostError, tunnel: Option<&Tunnel>) -> HostError {
+    match (&error, tunnel) {
+        (HostError::Broken(_), Some(tunnel)) => {
+            tunnel.diagnose().await.map_or(error, HostError::from)
+        }
+        _ => error,
+    }
 }
 
 /// The version to speak with an engine that knows `oldest` to `newest`.

@@ -1,0 +1,160 @@
+//! The client's transport to engines that are not behind a socket of this machine: one connector
+//! over TCP, TLS and SSH. Connections are kept for a while, since a new one costs a handshake.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bollard::{BollardRequest, ClientVersion, Docker};
+use hyper::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+use super::address::TcpAddress;
+use super::ssh::Tunnel;
+use super::tls::Tls;
+use crate::TransportError;
+
+/// A connection that is not used for so long is closed.
+const IDLE: Duration = Duration::from_secs(30);
+/// So many connections are kept; as many as there are calls at once on a host, twice.
+const KEPT: usize = 16;
+/// The system asks a silent connection whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// How an engine is reached.
+pub(crate) enum Way {
+    /// In plain text.
+    Tcp(TcpAddress),
+    /// With TLS.
+    Tls(TcpAddress, Tls),
+    /// Through `ssh`.
+    Ssh(Arc<Tunnel>),
+}
+
+/// A client over a way. `limit` bounds setting up one connection, `backstop_s` any call.
+///
+/// # Errors
+/// What the client library says; never seen.
+pub(crate) fn client(
+    way: Way,
+    limit: Duration,
+    backstop_s: u64,
+    version: &ClientVersion,
+) -> Result<Docker, bollard::errors::Error> {
+    // For the Host header only; where a connection goes is the connector's.
+    let shown = match &way {
+        Way::Tcp(address) | Way::Tls(address, _) => format!("http://{}", address.authority()),
+        Way::Ssh(_) => "http://docker".to_owned(),
+    };
+    let connector = Connector { way: Arc::new(way), limit };
+    let client = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(KEPT)
+        .build(connector);
+    let transport = move |request: BollardRequest| {
+        let answer = client.request(request);
+        async move { answer.await.map_err(bollard::errors::Error::from) }
+    };
+    Docker::connect_with_custom_transport(transport, Some(shown), backstop_s, version)
+}
+
+/// Makes connections.
+#[derive(Clone)]
+struct Connector {
+    way: Arc<Way>,
+    limit: Duration,
+}
+
+impl Service<Uri> for Connector {
+    type Response = Stream;
+    type Error = TransportError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, TransportError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let connector = self.clone();
+        Box::pin(async move {
+            match &*connector.way {
+                Way::Tcp(address) => Ok(Stream::new(tcp(address, connector.limit).await?)),
+                Way::Tls(address, tls) => {
+                    let plain = tcp(address, connector.limit).await?;
+                    Ok(Stream::new(tls.wrap(plain).await?))
+                }
+                Way::Ssh(tunnel) => Ok(Stream::new(tunnel.connect().await?)),
+            }
+        })
+    }
+}
+
+async fn tcp(address: &TcpAddress, limit: Duration) -> Result<TcpStream, TransportError> {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(limit));
+    connector.set_keepalive(Some(KEEPALIVE));
+    connector.set_nodelay(true);
+    let unreachable = |reason: String| TransportError::Unreachable { reason };
+    let uri = format!("http://{}", address.authority())
+        .parse()
+        .map_err(|_| unreachable("its address is none".to_owned()))?;
+    let made = connector.call(uri).await;
+    let io = made.map_err(|error| unreachable(crate::classify::innermost(&error)))?;
+    Ok(io.into_inner())
+}
+
+/// What bytes go over, whatever it is.
+trait Bytes: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Bytes for T {}
+
+/// A connection.
+struct Stream(TokioIo<Box<dyn Bytes>>);
+
+impl Stream {
+    fn new(bytes: impl Bytes + 'static) -> Self {
+        Self(TokioIo::new(Box::new(bytes)))
+    }
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
