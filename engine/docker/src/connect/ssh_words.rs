@@ -220,7 +220,8 @@ root@127.0.0.1: Permission denied (publickey,password,keyboard-interactive).\r
     #[test]
     fn a_changed_key_says_what_to_do() {
         let help = ending(CHANGED, &to()).help();
-        assert!(help.contains("ssh-keygen -R '[127.0.0.1]:2222'"), "{help}");
+        let forget = "ssh-keygen -f '/home/me/.ssh/known_hosts' -R '[127.0.0.1]:2222'";
+        assert!(help.contains(forget), "{help}");
         assert!(help.contains("ssh-keyscan -p 2222 127.0.0.1 >>"), "{help}");
     }
 
