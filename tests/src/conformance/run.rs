@@ -57,7 +57,7 @@ pub async fn run(world: &World, case: &Case) -> Result<(), String> {
 /// The word for a kind of error.
 fn kind(error: &HostError) -> &'static str {
     match error {
-        HostError::Unreachable { .. } => "unreachable",
+        HostError::Unreachable { .. } | HostError::Transport(_) => "unreachable",
         HostError::Deadline { .. } => "deadline",
         HostError::TooOld { .. } => "too-old",
         HostError::NotFound(_) => "not-found",
