@@ -21,8 +21,9 @@ pub use container::{
 pub use field_path::{FieldPath, Provenance, flatten};
 pub use image::{ImageError, ImageRef};
 pub use model::{
-    Capacity, Cluster, Dependency, Host, HostAddress, Place, PodVolume, PodVolumeSource, Replicas,
-    Restart, Service, ServicePort, TlsFiles, Until, Update, Volume, Workload, WorkloadKind,
+    Capacity, Cluster, Dependency, Host, HostAddress, OnFailure, Place, PodVolume, PodVolumeSource,
+    Replicas, Restart, Service, ServicePort, Strategy, TlsFiles, Until, Update, Volume, Workload,
+    WorkloadKind,
 };
 pub use selector::Selector;
 pub use spec_graph::{Edge, FileContent, Graph, Node};

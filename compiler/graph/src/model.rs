@@ -6,13 +6,16 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tally_source::Span;
 
-use crate::{Address, Amount, Bytes, Container, Cpu, Kind, Provenance, Publish, Selector};
+use crate::{Address, Amount, Bytes, Container, Cpu, Kind, Millis, Provenance, Publish, Selector};
 
 /// The cluster: what a plan is for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cluster {
     /// Its name; every object we make carries it.
     pub name: String,
+    /// A host that has been silent for so long counts as lost; never, when `None`.
+    #[serde(default)]
+    pub lost_after: Option<Millis>,
     /// Its node.
     pub span: Span,
 }
@@ -74,6 +77,9 @@ pub struct Host {
     pub capacity: Capacity,
     /// For `tcp://`.
     pub tls: Option<TlsFiles>,
+    /// Whether it gives its pods away and takes none.
+    #[serde(default)]
+    pub drain: bool,
     /// Its node.
     pub span: Span,
     /// Where its values came from.
@@ -151,26 +157,89 @@ impl Restart {
     }
 }
 
+/// In what way a controller's pods are replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// A few at a time.
+    #[default]
+    Rolling,
+    /// All of them go before any comes back.
+    Recreate,
+}
+
+/// What happens when a change does not get ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// It stops where it is.
+    #[default]
+    Pause,
+    /// What was there before comes back.
+    Rollback,
+}
+
 /// How a controller's pods are replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Update {
+    /// A few at a time, or all at once.
+    pub strategy: Strategy,
     /// So many may be missing at a time.
     pub max_unavailable: Amount,
+    /// So many may run beyond the number while pods are replaced.
+    pub max_surge: Amount,
+    /// A pod must get ready within so long; the probe's own bound when `None`.
+    pub progress_deadline: Option<Millis>,
+    /// What happens when it does not.
+    pub on_failure: OnFailure,
 }
 
 impl Default for Update {
     fn default() -> Self {
-        Self { max_unavailable: Amount::Count(1) }
+        Self {
+            strategy: Strategy::Rolling,
+            max_unavailable: Amount::Count(1),
+            max_surge: Amount::Count(0),
+            progress_deadline: None,
+            on_failure: OnFailure::Pause,
+        }
+    }
+}
+
+impl Update {
+    /// So many of `replicas` pods may be missing at a time. Where neither a pod may be missing nor
+    /// one more may run, it is 1: nothing could ever change otherwise.
+    #[must_use]
+    pub fn missing(&self, replicas: u32) -> u32 {
+        let missing = self.max_unavailable.of(replicas);
+        if missing == 0 && self.surge(replicas) == 0 { 1 } else { missing }
+    }
+
+    /// So many pods may run beyond `replicas`; a percent is rounded up, as Kubernetes does.
+    #[must_use]
+    pub fn surge(&self, replicas: u32) -> u32 {
+        match self.strategy {
+            Strategy::Rolling => self.max_surge.of_up(replicas),
+            Strategy::Recreate => 0,
+        }
     }
 }
 
 /// Where pods may go.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Place {
     /// What the host's labels must be like.
     pub require: Option<Selector>,
     /// The host label whose values the pods are spread over.
     pub spread: Option<String>,
+    /// Hosts whose labels are like this come first.
+    pub prefer: Option<Selector>,
+    /// Hosts with pods whose labels are like this come last.
+    pub avoid: Option<Selector>,
+    /// Hosts with pods whose labels are like this come first.
+    pub near: Option<Selector>,
 }
 
 impl Place {
@@ -291,6 +360,12 @@ impl Workload {
             WorkloadKind::Pod => self.name.clone(),
             WorkloadKind::Controller => format!("{}-{ordinal}", self.name),
         }
+    }
+
+    /// The name of the pod of a controller with one pod on each host: `name-host`.
+    #[must_use]
+    pub fn pod_on(&self, host: &str) -> String {
+        format!("{}-{host}", self.name)
     }
 
     /// The labels selectors see: its own and those nobody writes.

@@ -188,14 +188,26 @@ pub enum Amount {
 }
 
 impl Amount {
-    /// The amount of `whole`, rounded down, at least 1.
+    /// The amount of `whole`, a percent rounded down.
     #[must_use]
     pub fn of(self, whole: u32) -> u32 {
         match self {
-            Amount::Count(count) => count.max(1),
+            Amount::Count(count) => count,
             Amount::Percent(percent) => {
                 let part = u64::from(whole) * u64::from(percent) / 100;
-                u32::try_from(part).unwrap_or(u32::MAX).max(1)
+                u32::try_from(part).unwrap_or(u32::MAX)
+            }
+        }
+    }
+
+    /// The amount of `whole`, a percent rounded up.
+    #[must_use]
+    pub fn of_up(self, whole: u32) -> u32 {
+        match self {
+            Amount::Count(count) => count,
+            Amount::Percent(percent) => {
+                let part = (u64::from(whole) * u64::from(percent)).div_ceil(100);
+                u32::try_from(part).unwrap_or(u32::MAX)
             }
         }
     }
@@ -256,7 +268,8 @@ mod tests {
         assert_eq!(Cpu::from_cores(0.0), None);
         assert_eq!(Cpu::from_cores(f64::NAN), None);
         assert_eq!(Amount::Percent(25).of(10), 2);
-        assert_eq!(Amount::Percent(1).of(3), 1);
-        assert_eq!(Amount::Count(0).of(3), 1);
+        assert_eq!(Amount::Percent(1).of(3), 0);
+        assert_eq!(Amount::Percent(1).of_up(3), 1);
+        assert_eq!(Amount::Count(0).of(3), 0);
     }
 }

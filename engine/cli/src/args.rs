@@ -126,6 +126,9 @@ pub struct Plan {
     /// Plan what `tally destroy` would do
     #[arg(long)]
     pub destroy: bool,
+    /// What if this host were lost? May be given several times
+    #[arg(long, value_name = "HOST")]
+    pub without: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -33,12 +33,8 @@ pub struct Place {
 /// The hosts of a spec; the one that Docker's own client would use when it names none.
 ///
 /// # Errors
-/// When a host cannot be reached by this version, or Docker's own settings name none.
+/// When Docker's own settings name none.
 pub fn places(graph: &Graph, project: &Project) -> Result<Vec<Place>, CliError> {
-    let refused = tally_reconcile::refused_hosts(graph);
-    if !refused.is_empty() {
-        return Err(CliError::Reports(refused, Box::new(graph.sources.clone())));
-    }
     let named: Vec<Place> = graph
         .hosts()
         .map(|host| Place {

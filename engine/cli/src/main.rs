@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod errors;
 mod hosts;
+mod memory;
 mod project;
 mod saved;
 mod show;

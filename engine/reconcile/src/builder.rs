@@ -2,6 +2,7 @@
 
 use tally_source::{Diagnostic, Span};
 
+use crate::hold::Hold;
 use crate::observed::ObservedContainer;
 use crate::plan::{
     Action, Cause, Change, ChangeKind, FieldChange, OpId, Operation, Plan, Precondition, Subject,
@@ -19,6 +20,7 @@ pub(crate) struct About {
 #[derive(Default)]
 pub(crate) struct Builder {
     pub plan: Plan,
+    pub holds: Vec<Hold>,
 }
 
 impl Builder {

@@ -4,21 +4,28 @@
 //! byte for byte. [`reconcile`] is the one door.
 
 pub mod applied;
+mod assign;
 mod builder;
 pub mod classify;
 pub mod diff;
 pub mod found;
+mod gone;
+mod hold;
 pub mod labels;
+pub mod memory;
 mod objects;
 pub mod observed;
+pub mod place;
 pub mod plan;
+mod planner;
 mod pods;
+mod ports;
 pub mod realise;
 mod reconcile;
 pub mod request;
 mod rollout;
+mod standing;
 mod unsupported;
 mod verdict;
 
 pub use reconcile::{LOCAL_HOST, Options, reconcile};
-pub use unsupported::refused_hosts;

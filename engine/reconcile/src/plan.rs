@@ -155,6 +155,22 @@ impl Action {
             _ => None,
         }
     }
+    /// The same, to be changed.
+    pub(crate) fn target_mut(&mut self) -> Option<&mut Target> {
+        match self {
+            Action::WriteFiles { target, .. }
+            | Action::Start { target }
+            | Action::Stop { target, .. }
+            | Action::Restart { target, .. }
+            | Action::Unpause { target }
+            | Action::Signal { target, .. }
+            | Action::Update { target, .. }
+            | Action::RemoveContainer { target }
+            | Action::AwaitReady { target, .. }
+            | Action::AwaitExit { target, .. } => Some(target),
+            _ => None,
+        }
+    }
 }
 
 /// Why an operation is there.
@@ -279,6 +295,28 @@ pub enum ChangeKind {
     Remove,
 }
 
+/// Why something is not done now, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Why {
+    /// One line: `its volume may be on beta, which does not answer`.
+    pub reason: String,
+    /// A way out.
+    pub help: Option<String>,
+}
+
+/// Something that the spec asks for and that this plan holds back.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Held {
+    /// What it is about.
+    pub subject: Subject,
+    /// On which host; empty when that is not known.
+    pub host: String,
+    /// Why.
+    pub why: Why,
+    /// The node in the spec.
+    pub origin: Option<Span>,
+}
+
 /// What the hosts make reachable when the plan is applied.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Reachable {
@@ -309,6 +347,9 @@ pub struct Plan {
     pub reachable: Vec<Reachable>,
     /// What changed pods can do to their host, in words.
     pub powers: Vec<String>,
+    /// What the spec asks for and this plan holds back, with the reasons.
+    #[serde(default)]
+    pub held: Vec<Held>,
     /// Why things that should change cannot, and what is not acted on yet. Errors stop the plan.
     pub diagnostics: Vec<Diagnostic>,
 }

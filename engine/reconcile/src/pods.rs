@@ -46,6 +46,18 @@ pub(crate) struct PodPlan {
     pub disruptive: bool,
     /// Whether all of it is ready now.
     pub ready_now: bool,
+    /// Images, volumes and the network that its new containers need.
+    pub needs: Vec<OpId>,
+    /// Operations that make or start containers.
+    pub ups: Vec<OpId>,
+    /// Operations that stop or remove containers.
+    pub downs: Vec<OpId>,
+    /// Whether nothing of it was there.
+    pub fresh: bool,
+    /// Whether the spec has changed so that something is made anew or restarted.
+    pub rolls: bool,
+    /// Whether nothing could be planned for it, because it cannot be seen or placed.
+    pub absent: bool,
 }
 
 /// A container that somebody may have to wait for until it ends.
@@ -88,7 +100,8 @@ pub(crate) fn plan_pod(
             find(pod, desired, context)
                 .is_some_and(|found| found.is_ready(&desired.ready, context.now_ms))
         });
-    let plan = PodPlan { ready_now, ..PodPlan::default() };
+    let fresh = !context.inventory.pods.contains_key(&pod.name);
+    let plan = PodPlan { ready_now, fresh, ..PodPlan::default() };
     let mut planner =
         PodPlanner { pod, context, objects, builder, plan, infra: None, begun: Vec::new() };
     planner.run(&verdicts);
@@ -167,6 +180,7 @@ struct PodPlanner<'a, 'b, 'o> {
 impl<'a> PodPlanner<'a, '_, '_> {
     fn run(&mut self, verdicts: &[Verdict<'_>]) {
         let needs = self.needs(verdicts);
+        self.plan.needs.clone_from(&needs);
         let removed = self.remove_extra(&needs);
         let replaced = self.remove_replaced(verdicts, &needs);
         for (desired, verdict) in self.pod.containers.iter().zip(verdicts) {
@@ -288,6 +302,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
                 remove_container(found, &about, self.context.cluster, None, &after, self.builder);
             self.note_stop(found, stop);
             self.plan.gated.push(remove);
+            self.plan.downs.push(remove);
             removed.push(remove);
             let done = stop.into_iter().chain([remove]).collect();
             self.builder.change(&about, ChangeKind::Remove, Vec::new(), None, done);
@@ -299,6 +314,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         if let Some(stop) = stop {
             self.plan.stops.push((found.container.id.clone(), stop));
             self.plan.gated.push(stop);
+            self.plan.downs.push(stop);
             self.plan.disruptive = true;
         }
     }
@@ -328,6 +344,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
                 remove_container(found, &about, cluster, grace, &after, self.builder);
             self.note_stop(found, stop);
             self.plan.gated.push(remove);
+            self.plan.downs.push(remove);
             stops.extend(stop);
             let done = stop.into_iter().chain([remove]).collect();
             removed.push((found.container.id.clone(), done));
@@ -344,6 +361,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         needs: &[OpId],
         replaced: &[(String, Vec<OpId>)],
     ) {
+        self.plan.rolls |= !differs.spec.is_empty();
         let about = self.about(desired, replace_cause(differs));
         let removed = replaced.iter().find(|(id, _)| *id == found.container.id);
         let removed = removed.map(|(_, done)| done.clone()).unwrap_or_default();
@@ -383,6 +401,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let action = Action::Start { target: target.clone() };
         let start = self.builder.op(about, action, Precondition::None, &after);
         self.plan.gated.extend([create, start]);
+        self.plan.ups.extend([create, start]);
         done.push(start);
         if desired.role == Role::Infra {
             self.infra = Some((Some(create), start));

@@ -33,8 +33,6 @@ pub struct DesiredPod<'a> {
     pub workload: &'a Workload,
     /// Its name.
     pub name: String,
-    /// Its slot.
-    pub ordinal: u32,
     /// Its containers in the order in which they start: infra, inits, the others.
     pub containers: Vec<DesiredContainer<'a>>,
     /// Docker names of its own volumes, by name in the pod.
@@ -72,6 +70,14 @@ impl DesiredContainer<'_> {
     }
 }
 
+/// The host ports of all containers of a pod.
+pub fn workload_ports(workload: &Workload) -> impl Iterator<Item = PublishedPort> {
+    workload.containers.iter().flat_map(|container| container.port.values()).filter_map(|port| {
+        let (container, protocol) = (port.number, port.protocol);
+        port.publish.clone().map(|host| PublishedPort { host, container, protocol })
+    })
+}
+
 /// What realising needs to know beside the pod.
 pub struct Surroundings<'a> {
     /// The cluster's name.
@@ -80,14 +86,13 @@ pub struct Surroundings<'a> {
     pub volumes: BTreeMap<&'a str, &'a Volume>,
 }
 
-/// The containers of one pod.
+/// The containers of the pod of that name.
 #[must_use]
 pub fn realise<'a>(
     workload: &'a Workload,
-    ordinal: u32,
+    name: String,
     around: &Surroundings<'_>,
 ) -> DesiredPod<'a> {
-    let name = workload.pod_name(ordinal);
     let pod = Pod { workload, name: &name, around };
     let joined = workload.containers.len() > 1 || !workload.inits.is_empty();
     let mut containers = Vec::new();
@@ -102,7 +107,7 @@ pub fn realise<'a>(
     let volumes = own
         .map(|v| (v.name.clone(), labels::pod_volume_name(around.cluster, &name, &v.name)))
         .collect();
-    DesiredPod { workload, name, ordinal, containers, volumes }
+    DesiredPod { workload, name, containers, volumes }
 }
 
 struct Pod<'a, 'b> {
@@ -167,7 +172,16 @@ impl<'a> Pod<'a, '_> {
             request,
             pull: source.pull,
             grace_s: source.stop.grace.map(|grace| grace.0.div_ceil(1000)),
-            ready: ready_rule(source.readiness.as_ref(), self.workload.restart),
+            ready: self.ready_rule(source),
+        }
+    }
+
+    /// The probe's rule, within the time that a change of the controller may take.
+    fn ready_rule(&self, source: &Container) -> ReadyRule {
+        let rule = ready_rule(source.readiness.as_ref(), self.workload.restart);
+        match self.workload.update.progress_deadline {
+            Some(deadline) => ReadyRule { deadline_ms: deadline.0, ..rule },
+            None => rule,
         }
     }
 

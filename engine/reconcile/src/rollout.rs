@@ -1,33 +1,78 @@
 //! In what order a workload's pods change, and what waits for what.
 
-use tally_graph::{Until, Workload};
+use tally_graph::{Strategy, Until, Workload};
 
 use crate::builder::Builder;
-use crate::plan::OpId;
+use crate::plan::{Held, OpId, Subject, Why};
 use crate::pods::PodPlan;
 
-/// Makes disruptive changes go `max-unavailable` at a time, never below replicas − max-unavailable,
-/// and stop at the first pod that does not get ready.
+/// Makes disruptive changes go a few at a time, never below replicas − max-unavailable, and stop at
+/// the first pod that does not get ready. `surge` are pods beyond the number, that stand in for
+/// those that are taken down.
 ///
 /// Pods that are not ready stand first: they are missing already, so changing them takes nothing
 /// away, and all that follow wait for them. Then the ready ones that must be taken down, highest
-/// ordinal first. With `m` allowed to be missing, the pod at place `i` waits until all pods at
-/// places up to `i − m` are ready: so at most `m` are missing at any time.
-pub(crate) fn stagger(workload: &Workload, pods: &[PodPlan], builder: &mut Builder) {
-    let replicas = workload.replicas.pods(1);
+/// ordinal first. With `m` allowed to be missing, and `s` that stand in, the pod at place `i` waits
+/// until all pods at places up to `i − m − s` are ready, and those that stand in: so at most `m`
+/// are missing at any time. One that cannot be seen or placed is missing and cannot be waited for:
+/// what would have to wait for it is held back.
+pub(crate) fn stagger(
+    workload: &Workload,
+    pods: &[PodPlan],
+    surge: &[PodPlan],
+    builder: &mut Builder,
+) {
+    if workload.update.strategy == Strategy::Recreate {
+        return all_at_once(pods, builder);
+    }
+    let replicas = u32::try_from(pods.len()).unwrap_or(u32::MAX);
     let missing = workload.update.max_unavailable.of(replicas) as usize;
-    let unready: Vec<&PodPlan> = pods.iter().filter(|pod| !pod.ready_now).collect();
-    let disrupted: Vec<&PodPlan> =
-        pods.iter().rev().filter(|pod| pod.ready_now && pod.disruptive).collect();
-    let first = unready.len();
-    let row: Vec<&PodPlan> = unready.into_iter().chain(disrupted).collect();
-    for place in first..row.len() {
-        let before = (place + 1).saturating_sub(missing);
-        let gates: Vec<OpId> =
-            row.iter().take(before.min(place)).flat_map(|pod| pod.ready.iter().copied()).collect();
-        if let Some(pod) = row.get(place) {
-            builder.gate(&pod.gated, &gates);
+    let together = (missing + surge.len()).max(1);
+    let stand_ins: Vec<OpId> = surge.iter().flat_map(|pod| pod.ready.iter().copied()).collect();
+    let absent: Vec<&PodPlan> = pods.iter().filter(|pod| pod.absent).collect();
+    let unready = pods.iter().filter(|pod| !pod.ready_now && !pod.absent);
+    let first: Vec<&PodPlan> = absent.iter().copied().chain(unready).collect();
+    let disrupted = pods.iter().rev().filter(|pod| pod.ready_now && pod.disruptive);
+    let mut row = first.clone();
+    row.extend(disrupted);
+    for place in first.len()..row.len() {
+        let Some(pod) = row.get(place) else { continue };
+        let before = (place + 1).saturating_sub(together).min(place);
+        if before > 0 && !absent.is_empty() {
+            builder.hold(&pod.gated, too_many_missing(workload, absent.len()));
+            continue;
         }
+        let ready = row.iter().take(before).flat_map(|pod| pod.ready.iter().copied());
+        let gates: Vec<OpId> = ready.chain(stand_ins.iter().copied()).collect();
+        builder.gate(&pod.gated, &gates);
+    }
+}
+
+/// All pods go down before any comes back.
+fn all_at_once(pods: &[PodPlan], builder: &mut Builder) {
+    let downs: Vec<OpId> = pods.iter().flat_map(|pod| pod.downs.iter().copied()).collect();
+    let needs: Vec<OpId> = pods.iter().flat_map(|pod| pod.needs.iter().copied()).collect();
+    builder.gate(&downs, &needs);
+    for pod in pods {
+        builder.gate(&pod.ups, &downs);
+    }
+}
+
+fn too_many_missing(workload: &Workload, absent: usize) -> Held {
+    Held {
+        subject: Subject {
+            workload: workload.address().to_string(),
+            pod: String::new(),
+            container: String::new(),
+        },
+        host: String::new(),
+        why: Why {
+            reason: format!(
+                "no more of its pods may be missing: {absent} cannot be seen or placed"
+            ),
+            help: Some("It goes on when they are ready again.".to_owned()),
+        },
+        origin: Some(workload.span),
     }
 }
 

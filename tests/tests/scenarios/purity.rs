@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::HostView;
 use tally_reconcile::plan::{Action, OpId, Plan};
 use tally_reconcile::{Options, reconcile};
@@ -24,7 +25,8 @@ fn permuted_observations_give_the_same_bytes() {
         let graph = spec(2);
         let bytes = |observed: &_| {
             let options = Options { now_ms: 1 << 41, ..Options::default() };
-            serde_json::to_string(&reconcile(&graph, observed, &options)).unwrap()
+            serde_json::to_string(&reconcile(&graph, observed, &Memory::default(), &options))
+                .unwrap()
         };
         let first = bytes(&observed);
         let mut permuted = observed.clone();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tally_docker::{ExecuteOptions, Host, HostRead, Report, execute, observe};
 use tally_graph::{Address, Graph, HostAddress};
 use tally_lang::MemoryLoader;
+use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{HostState, Observed};
 use tally_reconcile::plan::{Action, Plan};
 use tally_reconcile::{LOCAL_HOST, Options, reconcile};
@@ -165,7 +166,7 @@ impl World {
 
     pub async fn plan_with(&self, graph: &Graph, options: Options) -> Plan {
         let now_ms = self.now_ms();
-        reconcile(graph, &self.observe().await, &Options { now_ms, ..options })
+        reconcile(graph, &self.observe().await, &Memory::default(), &Options { now_ms, ..options })
     }
 
     pub fn now_ms(&self) -> i64 {

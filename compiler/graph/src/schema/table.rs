@@ -144,6 +144,8 @@ static CLUSTER: KindRow = KindRow {
     fields: &[
         nothing("host", Form::Child("host"), ValueType::Name, "A host of the cluster.")
             .shown("host local \"unix:///var/run/docker.sock\"", "host local \"sim:local\""),
+        nothing("lost-after", Form::Scalar, ValueType::Duration, "A host that has not answered for so long counts as lost, and its pods without data are replaced. Off where nothing is said.")
+            .shown("lost-after \"5m\"", "lost-after \"1h\""),
         FieldRow::language("pull", "When images are fetched, for all containers."),
     ],
 };
@@ -170,6 +172,8 @@ static HOST: KindRow = KindRow {
             "What it offers; asked of the engine where nothing is said.",
         )
         .shown("capacity cpu=4", "capacity cpu=8"),
+        nothing("drain", Form::Scalar, ValueType::Bool, "Whether it gives its pods away, a few at a time, and takes none.")
+            .shown("drain #false", "drain #true"),
         nothing("tls", Form::Block("tls"), ValueType::Word, "Files for mutual TLS, for `tcp://`.")
             .shown(
                 "tls ca=\"ca.pem\" cert=\"me.pem\" key=\"me.key\"",

@@ -2,8 +2,6 @@
 
 use super::rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass, ValueType};
 
-const PLACES: &str =
-    "Pods are placed by a later version; with one host there is nothing to choose.";
 const PROBES: &str = "HTTP and TCP probes are run by a later version.";
 
 const fn row(
@@ -27,7 +25,6 @@ macro_rules! workload_fields {
                 .default("always")
                 .shown("restart always", "restart on-failure"),
             row("place", Form::Block("place"), ValueType::Word, UpdateClass::Nothing, "Which hosts it may run on.")
-                .later(PLACES)
                 .shown("place { spread by=zone }", "place { spread by=disk }"),
             row("depends-on", Form::Child("depends-on"), ValueType::Name, UpdateClass::Nothing, "What it waits for before it is started.")
                 .shown("depends-on pod base", "depends-on pod base until=started"),
@@ -99,13 +96,20 @@ pub(super) static UPDATE: KindRow = KindRow {
     head: "update",
     within: "controller",
     fields: &[
-        row("max-unavailable", Form::Scalar, ValueType::Amount, UpdateClass::Nothing, "So many of its pods may be missing at a time; a percent is rounded down, and is at least 1.")
+        row("max-unavailable", Form::Scalar, ValueType::Amount, UpdateClass::Nothing, "So many of its pods may be missing at a time; a percent is rounded down. Where it comes to 0 and `max-surge` too, it is 1.")
             .default("1")
             .shown("max-unavailable 1", "max-unavailable \"50%\""),
-        FieldRow::language("strategy", "One by one, or all at once."),
-        FieldRow::language("max-surge", "So many may run beyond the number."),
-        FieldRow::language("progress-deadline", "How long a change may take."),
-        FieldRow::language("on-failure", "What happens when it takes longer."),
+        row("strategy", Form::Scalar, ValueType::Enum(&["rolling", "recreate"]), UpdateClass::Nothing, "A few pods at a time, or all of them gone before any comes back.")
+            .default("rolling")
+            .shown("strategy rolling", "strategy recreate"),
+        row("max-surge", Form::Scalar, ValueType::Amount, UpdateClass::Nothing, "So many pods may run beyond the number while others are replaced; a percent is rounded up.")
+            .default("0")
+            .shown("max-surge 0", "max-surge 1"),
+        row("progress-deadline", Form::Scalar, ValueType::Duration, UpdateClass::Nothing, "A pod must get ready within so long; where nothing is said, its probe says how long.")
+            .shown("progress-deadline \"2m\"", "progress-deadline \"5m\""),
+        row("on-failure", Form::Scalar, ValueType::Enum(&["pause", "rollback"]), UpdateClass::Nothing, "What happens when a pod does not get ready: the change stops where it is, or what was there before comes back.")
+            .default("pause")
+            .shown("on-failure pause", "on-failure rollback"),
     ],
 };
 
@@ -114,7 +118,7 @@ pub(super) static PLACE: KindRow = KindRow {
     word: "place",
     article: "a `place`",
     naming: Naming::None,
-    step: Step::Later(PLACES),
+    step: Step::Now,
     doc: "Which hosts pods may run on, by the hosts' labels. Hosts carry `host`, `os` and `arch` without anybody writing them.",
     head: "place",
     within: "pod",
@@ -126,7 +130,6 @@ pub(super) static PLACE: KindRow = KindRow {
             UpdateClass::Nothing,
             "What the host's labels must be like.",
         )
-        .later(PLACES)
         .shown("require os=linux", "require { has os }"),
         row(
             "spread",
@@ -135,11 +138,31 @@ pub(super) static PLACE: KindRow = KindRow {
             UpdateClass::Nothing,
             "The label whose values the pods are spread over.",
         )
-        .later(PLACES)
         .shown("spread by=zone", "spread by=disk"),
-        FieldRow::language("prefer", "Hosts that come first."),
-        FieldRow::language("avoid", "Pods to stay away from."),
-        FieldRow::language("near", "Pods to be close to."),
+        row(
+            "prefer",
+            Form::Selector,
+            ValueType::Text,
+            UpdateClass::Nothing,
+            "Hosts whose labels are like this come first.",
+        )
+        .shown("prefer os=linux", "prefer { lacks zone }"),
+        row(
+            "avoid",
+            Form::Selector,
+            ValueType::Text,
+            UpdateClass::Nothing,
+            "Hosts with pods whose labels are like this come last.",
+        )
+        .shown("avoid noisy=yes", "avoid { has noisy }"),
+        row(
+            "near",
+            Form::Selector,
+            ValueType::Text,
+            UpdateClass::Nothing,
+            "Hosts with pods whose labels are like this come first.",
+        )
+        .shown("near app=shop", "near { has app }"),
     ],
 };
 
@@ -148,7 +171,7 @@ pub(super) static SPREAD: KindRow = KindRow {
     word: "spread",
     article: "a `spread`",
     naming: Naming::None,
-    step: Step::Later(PLACES),
+    step: Step::Now,
     doc: "Spreads pods over the values of a host label.",
     head: "spread",
     within: "place",
@@ -160,7 +183,6 @@ pub(super) static SPREAD: KindRow = KindRow {
         "The label of the hosts.",
     )
     .required()
-    .later(PLACES)
     .shown("by zone", "by disk")],
 };
 

@@ -118,7 +118,7 @@ pub(super) fn amount<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) ->
         not_a_number(cx, row, value, "a number, or a percent such as `\"25%\"`");
         return None;
     }
-    whole(cx, row, value, 1, 10_000).map(|count| Typed::Amount(Amount::Count(count)))
+    whole(cx, row, value, 0, 10_000).map(|count| Typed::Amount(Amount::Count(count)))
 }
 
 fn port_number(raw: &str) -> Option<u16> {

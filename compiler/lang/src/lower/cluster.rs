@@ -38,7 +38,8 @@ pub(super) fn cluster(
                     .maybe("write `cluster NAME` at the top", at, "cluster NAME\n\n"),
             );
         }
-        return Lowered { cluster: Cluster { name: String::new(), span: top }, hosts: Vec::new() };
+        let cluster = Cluster { name: String::new(), lost_after: None, span: top };
+        return Lowered { cluster, hosts: Vec::new() };
     };
     for second in clusters.iter().skip(1) {
         low.cx.report(
@@ -78,7 +79,12 @@ pub(super) fn cluster(
         }
         hosts.push(host);
     }
-    Lowered { cluster: Cluster { name: first.name.to_owned(), span: first.title_span }, hosts }
+    let lost_after = match first.value("lost-after") {
+        Some(Typed::Duration(after)) => Some(*after),
+        _ => None,
+    };
+    let cluster = Cluster { name: first.name.to_owned(), lost_after, span: first.title_span };
+    Lowered { cluster, hosts }
 }
 
 fn host(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Host {
@@ -98,6 +104,7 @@ fn host(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Host {
         notes.field(&["capacity", "memory"], block, "memory");
     }
     notes.field(&["tls"], object, "tls");
+    notes.field(&["drain"], object, "drain");
     let provenance = notes.provenance;
     Host {
         name: object.name.to_owned(),
@@ -105,6 +112,7 @@ fn host(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Host {
         labels: labels.texts,
         capacity,
         tls,
+        drain: matches!(object.value("drain"), Some(Typed::Bool(true))),
         span: object.title_span,
         provenance,
     }

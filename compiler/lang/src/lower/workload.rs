@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{
-    Address, Amount, Dependency, Kind, Place, PodVolume, PodVolumeSource, Protocol, Replicas,
-    Restart, Until, Update, Workload, WorkloadKind,
+    Address, Amount, Dependency, Kind, OnFailure, Place, PodVolume, PodVolumeSource, Protocol,
+    Replicas, Restart, Strategy, Until, Update, Workload, WorkloadKind,
 };
 use tally_source::{Diagnostic, Span};
 
@@ -69,7 +69,7 @@ pub(super) fn workload(
             Some(Typed::Replicas(replicas)) => *replicas,
             _ => Replicas::Count(1),
         },
-        update: update(object),
+        update: update(&mut low.cx, object),
         restart: restart(object),
         place,
         depends_on,
@@ -188,28 +188,77 @@ fn restart(object: &Object<'_>) -> Restart {
     }
 }
 
-fn update(object: &Object<'_>) -> Update {
-    let value = object.block("update").and_then(|block| block.value("max-unavailable"));
-    match value {
-        Some(Typed::Amount(max_unavailable)) => Update { max_unavailable: *max_unavailable },
-        _ => Update { max_unavailable: Amount::Count(1) },
+fn update(cx: &mut Context<'_>, object: &Object<'_>) -> Update {
+    let Some(block) = object.block("update") else { return Update::default() };
+    let amount = |word: &str, default: Amount| match block.value(word) {
+        Some(Typed::Amount(amount)) => *amount,
+        _ => default,
+    };
+    let update = Update {
+        strategy: match block.text("strategy") {
+            Some("recreate") => Strategy::Recreate,
+            _ => Strategy::Rolling,
+        },
+        max_unavailable: amount("max-unavailable", Amount::Count(1)),
+        max_surge: amount("max-surge", Amount::Count(0)),
+        progress_deadline: match block.value("progress-deadline") {
+            Some(Typed::Duration(deadline)) => Some(*deadline),
+            _ => None,
+        },
+        on_failure: match block.text("on-failure") {
+            Some("rollback") => OnFailure::Rollback,
+            _ => OnFailure::Pause,
+        },
+    };
+    update_moves(cx, block, &update);
+    update
+}
+
+/// An `update` under which nothing could ever change, or one of its fields says nothing.
+fn update_moves(cx: &mut Context<'_>, block: &Object<'_>, update: &Update) {
+    let zero = |amount: Amount| matches!(amount, Amount::Count(0) | Amount::Percent(0));
+    if update.strategy == Strategy::Recreate {
+        if let Some(field) = block.get("max-surge").or_else(|| block.get("max-unavailable")) {
+            let word = if block.has("max-surge") { "max-surge" } else { "max-unavailable" };
+            cx.report(
+                Diagnostic::error(
+                    codes::CONTRADICTION,
+                    format!("`strategy=recreate` takes all pods down, so `{word}` has no say"),
+                )
+                .label(field.span, "")
+                .help("Leave one of the two out."),
+            );
+        }
+    } else if zero(update.max_unavailable)
+        && zero(update.max_surge)
+        && let Some(field) = block.get("max-unavailable")
+        && !block.is_poisoned("max-surge")
+    {
+        cx.report(
+            Diagnostic::error(
+                codes::CONTRADICTION,
+                "no pod may be missing and none may be added, so none could ever be replaced",
+            )
+            .label(field.span, "")
+            .help("Let one more run meanwhile (`max-surge=1`), or let one be missing (`max-unavailable=1`)."),
+        );
     }
 }
 
 fn place(cx: &mut Context<'_>, object: &Object<'_>, facts: &mut Facts) -> Place {
     let Some(block) = object.block("place") else { return Place::default() };
-    let require = block.get("require").and_then(|field| match &field.data {
-        Data::Selector(draft) => {
-            facts.require_span = Some(field.span);
-            Some(selectors::lower(cx, draft))
-        }
+    facts.require_span = block.get("require").map(|field| field.span);
+    let mut selector = |word: &str| match &block.get(word)?.data {
+        Data::Selector(draft) => Some(selectors::lower(cx, draft)),
         _ => None,
-    });
+    };
+    let (require, prefer) = (selector("require"), selector("prefer"));
+    let (avoid, near) = (selector("avoid"), selector("near"));
     let spread = block.block("spread").and_then(|spread| {
         facts.spread_span = spread.get("by").map(|field| field.value_span);
         spread.text("by").map(str::to_owned)
     });
-    Place { require, spread }
+    Place { require, spread, prefer, avoid, near }
 }
 
 fn volumes(low: &mut Lowering<'_, '_>, names: &Names<'_>, object: &Object<'_>) -> Vec<PodVolume> {
@@ -372,7 +421,13 @@ fn notes(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> tally_graph::Proven
     if object.kind.key == "controller" {
         notes.field(&["replicas"], object, "replicas");
         match object.block("update") {
-            Some(block) => notes.field(&["update", "max-unavailable"], block, "max-unavailable"),
+            Some(block) => {
+                for word in
+                    ["max-unavailable", "strategy", "max-surge", "progress-deadline", "on-failure"]
+                {
+                    notes.field(&["update", word], block, word);
+                }
+            }
             None => {
                 if let (Some(kind), Some(row)) = (
                     tally_graph::schema::kind("update"),
@@ -384,8 +439,9 @@ fn notes(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> tally_graph::Proven
         }
     }
     if let Some(block) = object.block("place") {
-        notes.field(&["place", "require"], block, "require");
-        notes.field(&["place", "spread"], block, "spread");
+        for word in ["require", "spread", "prefer", "avoid", "near"] {
+            notes.field(&["place", word], block, word);
+        }
     }
     for inner in object.objects("depends-on") {
         notes.written(&["depends-on"], inner.node.head);

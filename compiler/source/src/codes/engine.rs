@@ -30,4 +30,6 @@ pub(super) static CODES: &[CodeInfo] = &[
     code(1205, "a container did not get ready in time"),
     code(1206, "a Docker call failed"),
     code(1207, "an object changed while the plan was applied"),
+    code(1301, "most hosts do not answer"),
+    code(1302, "no host has room for a stand-in"),
 ];

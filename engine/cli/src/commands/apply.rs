@@ -17,6 +17,7 @@ use crate::args;
 use crate::commands::plan::{stop_on_errors, target};
 use crate::errors::{CliError, Exit};
 use crate::hosts;
+use crate::memory::Remembered;
 use crate::project::Project;
 use crate::saved::Saved;
 use crate::show::failure::failure_reports;
@@ -94,7 +95,9 @@ pub async fn carry_out(
     let readers = hosts::reading(&hosts);
     let observed = hosts::look(work.graph, &readers).await;
     work.options.now_ms = hosts::now_ms();
-    let plan = reconcile(work.graph, &observed, &work.options);
+    let mut remembered = Remembered::read(work.graph, work.project)?;
+    remembered.learn(&observed, work.options.now_ms);
+    let plan = reconcile(work.graph, &observed, &remembered.memory, &work.options);
     stop_on_errors(&plan, work.graph)?;
     err(&report::people(&plan.diagnostics, &work.graph.sources, terminal));
     if let Some(saved) = work.saved
@@ -109,24 +112,29 @@ pub async fn carry_out(
     }
     out(&shown::people(&plan, work.graph, &header, terminal));
     if plan.operations.is_empty() {
-        return Ok(Exit::Done);
+        remembered.write()?;
+        return Ok(if plan.held.is_empty() { Exit::Done } else { Exit::Failed });
     }
     if !plan.is_empty() && !yes {
         ask(&plan, work.options.destroy)?;
     }
-    rounds(&work, plan, &hosts, terminal).await
+    rounds(&work, plan, &hosts, remembered, terminal).await
 }
 
 async fn rounds(
     work: &Work<'_>,
     first: Plan,
     hosts: &BTreeMap<String, Arc<dyn Host>>,
+    mut remembered: Remembered,
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
     let begun = Instant::now();
     let cancel = cancel_on_interrupt(terminal);
     let mut plan = first.clone();
     for _ in 0..MOST_ROUNDS {
+        // Before the first call: a create whose reply is lost may have been done.
+        remembered.memory.intend(&plan);
+        remembered.write()?;
         out("\n");
         let progress = Shown::new(&plan, terminal);
         let options = ExecuteOptions {
@@ -140,11 +148,13 @@ async fn rounds(
         }
         let observed = hosts::look(work.graph, &hosts::reading(hosts)).await;
         let options = Options { now_ms: hosts::now_ms(), ..work.options.clone() };
-        plan = reconcile(work.graph, &observed, &options);
+        remembered.learn(&observed, options.now_ms);
+        plan = reconcile(work.graph, &observed, &remembered.memory, &options);
         stop_on_errors(&plan, work.graph)?;
         if plan.is_empty() {
+            remembered.write()?;
             conclude(work, &first, &plan, begun.elapsed(), terminal);
-            return Ok(Exit::Done);
+            return Ok(if plan.held.is_empty() { Exit::Done } else { Exit::Failed });
         }
     }
     Err(CliError::Usage(
@@ -168,16 +178,18 @@ fn conclude(work: &Work<'_>, first: &Plan, last: &Plan, took: Duration, terminal
         true => "all ready".to_owned(),
         false => parts.join(", "),
     };
-    let verdict = match work.options.destroy {
-        true => format!("{} is gone", first.cluster),
-        false => format!("{} tallies", first.cluster),
+    let (style, verdict) = match (work.options.destroy, last.held.is_empty()) {
+        (_, false) => (Style::Change, format!("{} is not all as the spec says", first.cluster)),
+        (true, true) => (Style::Add, format!("{} is gone", first.cluster)),
+        (false, true) => (Style::Add, format!("{} tallies", first.cluster)),
     };
-    let verdict = terminal.paint(Style::Add, &verdict);
+    let verdict = terminal.paint(style, &verdict);
     out(&format!("\n{verdict}: {parts} in {:.1}s.\n", took.as_secs_f64()));
     let width = last.reachable.iter().map(|r| r.pod.chars().count()).max().unwrap_or(0);
     for reachable in &last.reachable {
         out(&format!("  {:width$}  {}\n", reachable.pod, shown::address(reachable)));
     }
+    out(&shown::held(last, work.graph, terminal));
 }
 
 /// Says what failed and what was not done.

@@ -8,6 +8,7 @@ use tally_source::nearest;
 use crate::args;
 use crate::errors::{CliError, Exit};
 use crate::hosts;
+use crate::memory::Remembered;
 use crate::project::{Project, has_errors};
 use crate::saved::Saved;
 use crate::show::terminal::{Terminal, err, out};
@@ -19,9 +20,13 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
     let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
     let readers = hosts::readers(&graph, &project).await?;
     let observed = hosts::look(&graph, &readers).await;
-    let options =
-        Options { now_ms: hosts::now_ms(), target, destroy: args.destroy, remove_volumes: false };
-    let plan = reconcile(&graph, &observed, &options);
+    let without =
+        args.without.iter().map(|name| host_named(&graph, name)).collect::<Result<_, _>>()?;
+    let now_ms = hosts::now_ms();
+    let options = Options { now_ms, target, destroy: args.destroy, without, ..Options::default() };
+    let mut remembered = Remembered::read(&graph, &project)?;
+    remembered.learn(&observed, now_ms);
+    let plan = reconcile(&graph, &observed, &remembered.memory, &options);
     if args.json {
         out(&plan_json::json(&plan, &graph, &warnings));
     } else {
@@ -34,7 +39,7 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
     if !args.json {
         out(&shown::people(&plan, &graph, &hosts::header(&graph, &observed), terminal));
     }
-    let empty = plan.is_empty();
+    let empty = plan.is_empty() && plan.held.is_empty();
     if let Some(path) = &args.out {
         Saved::new(graph, plan, &project.folder, args.target, args.destroy).write(path)?;
         err(&format!("saved; carry it out with `tally apply {}`\n", path.display()));
@@ -43,6 +48,21 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
         true => Exit::Differs,
         false => Exit::Done,
     })
+}
+
+/// The host of that name, for `--without`.
+///
+/// # Errors
+/// When the spec has none of that name.
+pub fn host_named(graph: &Graph, name: &str) -> Result<String, CliError> {
+    if graph.hosts().any(|host| host.name == name) {
+        return Ok(name.to_owned());
+    }
+    let help = match nearest(name, graph.hosts().map(|host| host.name.as_str())) {
+        Some(near) => format!("Did you mean `{near}`?"),
+        None => "The cluster names its hosts in its block.".to_owned(),
+    };
+    Err(CliError::Usage(format!("no host `{name}` in this spec"), help))
 }
 
 /// The workload that `--target` names.

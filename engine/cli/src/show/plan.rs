@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::schema::UpdateClass;
 use tally_graph::{Graph, Protocol, Replicas, Workload};
-use tally_reconcile::plan::{Action, Cause, Change, ChangeKind, FieldChange, Plan, Reachable};
+use tally_reconcile::plan::{
+    Action, Cause, Change, ChangeKind, FieldChange, Held, Plan, Reachable,
+};
 
 use crate::show::terminal::{Style, Terminal, clean};
 use crate::show::values::{count, value};
@@ -19,7 +21,8 @@ pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> 
     let destroy = plan.changes.iter().all(|change| change.kind == ChangeKind::Remove)
         && plan.reachable.is_empty();
     let workloads = graph.workloads().map(|w| (w.address().to_string(), w)).collect();
-    let shown = Shown { graph, terminal, workloads, destroy };
+    let several_hosts = graph.hosts().nth(1).is_some();
+    let shown = Shown { graph, terminal, workloads, destroy, several_hosts };
     let (drift, spec): (Vec<&Change>, Vec<&Change>) =
         plan.changes.iter().partition(|change| change.cause == Cause::Drift);
     for (title, changes) in [("", spec), ("Changed outside the spec", drift)] {
@@ -40,8 +43,44 @@ pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> 
         out.push('\n');
     }
     shown.reachable(&plan.reachable, &mut out);
+    out.push_str(&held(plan, graph, terminal));
     out.push('\n');
     out.push_str(&summary(plan, graph, terminal));
+    out
+}
+
+/// What the spec asks for and the plan holds back, with the reasons; pods with one reason together.
+#[must_use]
+pub fn held(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
+    if plan.held.is_empty() {
+        return String::new();
+    }
+    let mut groups: Vec<(&Held, Vec<&str>)> = Vec::new();
+    for held in &plan.held {
+        let alike = |other: &&mut (&Held, Vec<&str>)| {
+            other.0.subject.workload == held.subject.workload && other.0.why == held.why
+        };
+        match groups.iter_mut().find(alike) {
+            Some((_, pods)) => pods.push(&held.subject.pod),
+            None => groups.push((held, vec![&held.subject.pod])),
+        }
+    }
+    let mut out = format!("\n{}\n", terminal.paint(Style::Bold, "Held back"));
+    for (held, pods) in groups {
+        let pods: Vec<&str> = pods.into_iter().filter(|pod| !pod.is_empty()).collect();
+        let what = match pods.is_empty() {
+            true => held.subject.workload.clone(),
+            false => pod_list(&pods),
+        };
+        let mark = terminal.paint(Style::Change, "  !");
+        let place = held.origin.map(|span| graph.sources.line_place(span)).unwrap_or_default();
+        let place = terminal.paint(Style::Dim, &place);
+        out.push_str(&format!("{mark} {}  {place}\n", terminal.paint(Style::Bold, &what)));
+        out.push_str(&format!("      {}\n", clean(&held.why.reason)));
+        if let Some(help) = &held.why.help {
+            out.push_str(&format!("      {}\n", terminal.paint(Style::Dim, &clean(help))));
+        }
+    }
     out
 }
 
@@ -49,7 +88,13 @@ pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> 
 #[must_use]
 pub fn summary(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
     if plan.is_empty() {
-        let mut text = tallies(plan, graph, terminal);
+        let mut text = match plan.held.is_empty() {
+            true => tallies(plan, graph, terminal),
+            false => format!(
+                "{} Nothing can be done now; the rest is as the spec says.\n",
+                terminal.paint(Style::Change, "Held back:")
+            ),
+        };
         let waits = waiting(plan);
         if !waits.is_empty() {
             let mark = terminal.paint(Style::Change, "not ready:");
@@ -83,7 +128,9 @@ pub fn summary(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
 }
 
 fn tallies(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
-    let pods: usize = graph.workloads().map(|workload| workload.replicas.pods(1) as usize).sum();
+    let hosts = u32::try_from(graph.hosts().count().max(1)).unwrap_or(u32::MAX);
+    let pods: usize =
+        graph.workloads().map(|workload| workload.replicas.pods(hosts) as usize).sum();
     let line = format!("{} tallies:", plan.cluster);
     let line = terminal.paint(Style::Add, &line);
     let verb = if pods == 1 { "is" } else { "are" };
@@ -106,10 +153,12 @@ struct Shown<'a> {
     workloads: BTreeMap<String, &'a Workload>,
     /// Whether all of it goes.
     destroy: bool,
+    /// Whether it must be said on which host something happens.
+    several_hosts: bool,
 }
 
 /// Changes that differ in their pod only are shown together.
-type Group<'a> = (&'a Change, Vec<&'a str>);
+type Group<'a> = (&'a Change, Vec<String>);
 
 impl Shown<'_> {
     fn changes(&self, changes: &[&Change], out: &mut String) {
@@ -158,17 +207,19 @@ impl Shown<'_> {
             length += 2 + words.chars().count();
         }
         self.with_place(out, &line, length, place.as_deref());
-        for (change, pods) in grouped(changes) {
+        for (change, pods) in grouped(changes, self.several_hosts) {
             self.change(change, &pods, out);
         }
     }
 
-    fn change(&self, change: &Change, pods: &[&str], out: &mut String) {
+    fn change(&self, change: &Change, pods: &[String], out: &mut String) {
         let glyph = self.glyph(change.kind);
         let container = change.subject.container.as_str();
-        let pods = pod_list(pods);
+        let pods: Vec<&str> = pods.iter().map(String::as_str).collect();
+        let pods = pod_list(&pods);
         let what = match container.is_empty() {
             true => pods,
+            false if self.several_hosts => format!("{container} of {pods}"),
             false => format!("{pods}/{container}"),
         };
         let mut line = format!("    {glyph} {what}");
@@ -288,7 +339,7 @@ fn disruption(workload: &Workload, changes: &[&Change]) -> Option<String> {
     if pods.is_empty() {
         return None;
     }
-    let missing = workload.update.max_unavailable.of(replicas).min(replicas);
+    let missing = workload.update.missing(replicas).min(replicas);
     Some(match replicas - missing {
         0 => format!("{} of {replicas} at a time, interrupts it", missing.min(replicas)),
         least => format!("{missing} of {replicas} at a time, never below {least} ready"),
@@ -296,7 +347,7 @@ fn disruption(workload: &Workload, changes: &[&Change]) -> Option<String> {
 }
 
 /// Changes that are alike but for their pod, in order of first appearance.
-fn grouped<'a>(changes: &[&'a Change]) -> Vec<Group<'a>> {
+fn grouped<'a>(changes: &[&'a Change], several_hosts: bool) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     let mut index: BTreeMap<String, usize> = BTreeMap::new();
     for change in changes {
@@ -320,7 +371,10 @@ fn grouped<'a>(changes: &[&'a Change]) -> Vec<Group<'a>> {
         if let Some((_, pods)) = groups.get_mut(at)
             && !change.subject.pod.is_empty()
         {
-            pods.push(&change.subject.pod);
+            pods.push(match several_hosts {
+                true => format!("{} on {}", change.subject.pod, change.host),
+                false => change.subject.pod.clone(),
+            });
         }
     }
     groups

@@ -18,7 +18,17 @@ struct JsonPlan<'a> {
     operations: Vec<JsonOperation<'a>>,
     reachable: &'a [Reachable],
     powers: &'a [String],
+    held: Vec<JsonHeld<'a>>,
     diagnostics: Vec<JsonDiagnostic>,
+}
+
+#[derive(Serialize)]
+struct JsonHeld<'a> {
+    subject: &'a Subject,
+    host: &'a str,
+    reason: &'a str,
+    help: Option<&'a str>,
+    place: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -102,6 +112,17 @@ pub fn json(plan: &Plan, graph: &Graph, warnings: &[Diagnostic]) -> String {
             .collect(),
         reachable: &plan.reachable,
         powers: &plan.powers,
+        held: plan
+            .held
+            .iter()
+            .map(|held| JsonHeld {
+                subject: &held.subject,
+                host: &held.host,
+                reason: &held.why.reason,
+                help: held.why.help.as_deref(),
+                place: place(held.origin),
+            })
+            .collect(),
         diagnostics: warnings
             .iter()
             .chain(&plan.diagnostics)

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tally_graph::Graph;
-use tally_reconcile::found::{Found, Inventory};
+use tally_graph::{Graph, Replicas, Workload};
+use tally_reconcile::found::{Found, Inventory, inventory};
 use tally_reconcile::labels::Role;
-use tally_reconcile::observed::{ContainerState, Health};
+use tally_reconcile::observed::{ContainerState, Health, HostView, Observed};
 use tally_reconcile::plan::ReadyRule;
 use tally_reconcile::realise::{Surroundings, realise};
 
@@ -18,10 +18,23 @@ use crate::show::values::count;
 pub struct Status {
     /// The cluster.
     pub cluster: String,
-    /// Its host.
-    pub host: String,
+    /// Its hosts.
+    pub hosts: Vec<HostStatus>,
     /// Its pods and controllers; those that the spec no longer has are last.
     pub workloads: Vec<WorkloadStatus>,
+}
+
+/// One host.
+#[derive(Debug, Serialize)]
+pub struct HostStatus {
+    /// Its name.
+    pub name: String,
+    /// Its engine's version; `None` when it does not answer.
+    pub engine: Option<String>,
+    /// Whether it is simulated.
+    pub simulated: bool,
+    /// Why nothing is known of it.
+    pub silent: Option<String>,
 }
 
 /// One pod or controller.
@@ -42,6 +55,8 @@ pub struct WorkloadStatus {
 pub struct PodStatus {
     /// Its name.
     pub name: String,
+    /// The host it is on; `None` when it is on none that answers.
+    pub host: Option<String>,
     /// Whether all its containers are ready.
     pub ready: bool,
     /// Published addresses.
@@ -77,20 +92,32 @@ pub struct ContainerStatus {
 
 /// Brings spec and inventory together.
 #[must_use]
-pub fn status(graph: &Graph, host: &str, inventory: &Inventory<'_>, now_ms: i64) -> Status {
+pub fn status(graph: &Graph, observed: &Observed, now_ms: i64) -> Status {
     let cluster = graph.cluster().map(|c| c.name.clone()).unwrap_or_default();
     let around = Surroundings {
         cluster: &cluster,
         volumes: graph.volumes().map(|v| (v.name.as_str(), v)).collect(),
     };
-    let mut left: BTreeMap<&String, _> = inventory.pods.iter().collect();
+    let ready = observed.hosts.iter().filter_map(|(name, view)| Some((name, view.ready()?)));
+    let inventories: Vec<(&String, Inventory<'_>)> =
+        ready.map(|(name, state)| (name, inventory(&cluster, state))).collect();
+    let mut left: BTreeMap<(&String, &String), _> = inventories
+        .iter()
+        .flat_map(|(host, all)| all.pods.iter().map(move |(pod, found)| ((pod, *host), found)))
+        .collect();
+    let hosts: Vec<&str> = observed.hosts.keys().map(String::as_str).collect();
     let mut workloads = Vec::new();
     for workload in graph.workloads() {
-        let wanted = workload.replicas.pods(1);
+        let names = match workload.replicas {
+            Replicas::Count(count) => (0..count).map(|n| workload.pod_name(n)).collect(),
+            Replicas::PerHost => hosts_of(workload, &hosts, &left),
+        };
+        let wanted = u32::try_from(names.len()).unwrap_or(u32::MAX);
         let mut pods = Vec::new();
-        for ordinal in 0..wanted {
-            let pod = realise(workload, ordinal, &around);
-            let found = left.remove(&pod.name);
+        for name in names {
+            let pod = realise(workload, name, &around);
+            let at = left.keys().find(|(of, _)| **of == pod.name).copied();
+            let found = at.and_then(|at| left.remove(&at));
             let containers: Vec<ContainerStatus> = pod
                 .containers
                 .iter()
@@ -116,7 +143,8 @@ pub fn status(graph: &Graph, host: &str, inventory: &Inventory<'_>, now_ms: i64)
                 .flat_map(|desired| tally_reconcile::realise::published(&desired.applied))
                 .map(|port| format!("{}/{}", port.host, port.protocol))
                 .collect();
-            pods.push(PodStatus { name: pod.name, ready, published, containers });
+            let host = at.map(|(_, host)| host.clone());
+            pods.push(PodStatus { name: pod.name, host, ready, published, containers });
         }
         let ready = pods.iter().filter(|pod| pod.ready).count();
         let ready = u32::try_from(ready).unwrap_or(u32::MAX);
@@ -128,17 +156,42 @@ pub fn status(graph: &Graph, host: &str, inventory: &Inventory<'_>, now_ms: i64)
         });
     }
     workloads.extend(unasked(&left, now_ms));
-    Status { cluster, host: host.to_owned(), workloads }
+    Status { cluster, hosts: observed.hosts.iter().map(host_status).collect(), workloads }
+}
+
+/// The pods of a controller with one on each host: those that there are, or that the hosts which
+/// answer will get.
+fn hosts_of<T>(
+    workload: &Workload,
+    hosts: &[&str],
+    left: &BTreeMap<(&String, &String), T>,
+) -> Vec<String> {
+    let names = hosts.iter().map(|host| workload.pod_on(host));
+    if workload.place.require.is_none() {
+        return names.collect();
+    }
+    // Which hosts satisfy it the planner judges; what is there counts.
+    names.filter(|name| left.keys().any(|(pod, _)| *pod == name)).collect()
+}
+
+fn host_status((name, view): (&String, &HostView)) -> HostStatus {
+    let (engine, simulated, silent) = match view {
+        HostView::Ready(state) => {
+            (Some(state.engine.version.clone()), state.engine.simulated, None)
+        }
+        HostView::Unknown { reason } => (None, false, Some(reason.clone())),
+    };
+    HostStatus { name: name.clone(), engine, simulated, silent }
 }
 
 /// Pods that run and that the spec does not ask for.
 fn unasked(
-    left: &BTreeMap<&String, &BTreeMap<(Role, String), Found<'_>>>,
+    left: &BTreeMap<(&String, &String), &BTreeMap<(Role, String), Found<'_>>>,
     now_ms: i64,
 ) -> Vec<WorkloadStatus> {
     let rule = ReadyRule { healthy: false, running_ms: 0, may_end: true, deadline_ms: 0 };
     let mut workloads: BTreeMap<String, Vec<PodStatus>> = BTreeMap::new();
-    for (name, found) in left {
+    for ((name, host), found) in left {
         let address = found.values().next().map(|f| f.identity.workload.clone());
         let containers: Vec<ContainerStatus> = found
             .values()
@@ -150,6 +203,7 @@ fn unasked(
             .collect();
         let pod = PodStatus {
             name: (*name).clone(),
+            host: Some((*host).clone()),
             ready: containers.iter().all(|c| c.ready),
             published: Vec::new(),
             containers,
@@ -207,7 +261,10 @@ fn state_word(state: ContainerState) -> &'static str {
 /// The tree for people.
 #[must_use]
 pub fn people(status: &Status, now_ms: i64, terminal: &Terminal) -> String {
-    let mut out = format!("{} on {}\n", terminal.paint(Style::Bold, &status.cluster), status.host);
+    let hosts: Vec<String> = status.hosts.iter().map(host_words).collect();
+    let name = terminal.paint(Style::Bold, &status.cluster);
+    let mut out = format!("{name} on {}\n", hosts.join(", "));
+    let several = status.hosts.len() > 1;
     for workload in &status.workloads {
         let (style, words) = match (workload.wanted, workload.ready) {
             (0, _) => (Style::Remove, "not in the spec".to_owned()),
@@ -218,7 +275,7 @@ pub fn people(status: &Status, now_ms: i64, terminal: &Terminal) -> String {
         out.push_str(&format!("\n{name}  {}\n", terminal.paint(style, &words)));
         for (i, pod) in workload.pods.iter().enumerate() {
             let last = i + 1 == workload.pods.len();
-            pod_lines(pod, last, now_ms, terminal, &mut out);
+            pod_lines(pod, (last, several), now_ms, terminal, &mut out);
         }
     }
     if status.workloads.is_empty() {
@@ -227,7 +284,21 @@ pub fn people(status: &Status, now_ms: i64, terminal: &Terminal) -> String {
     out
 }
 
-fn pod_lines(pod: &PodStatus, last: bool, now_ms: i64, terminal: &Terminal, out: &mut String) {
+fn host_words(host: &HostStatus) -> String {
+    match (&host.engine, host.simulated) {
+        (Some(_), true) => format!("{} (SIMULATED)", host.name),
+        (Some(version), false) => format!("{} (Docker {version})", host.name),
+        (None, _) => format!("{} (does not answer)", host.name),
+    }
+}
+
+fn pod_lines(
+    pod: &PodStatus,
+    (last, several): (bool, bool),
+    now_ms: i64,
+    terminal: &Terminal,
+    out: &mut String,
+) {
     let (fork, corner, bar) = match terminal.unicode {
         true => ("├─ ", "└─ ", "│  "),
         false => ("|- ", "`- ", "|  "),
@@ -238,7 +309,11 @@ fn pod_lines(pod: &PodStatus, last: bool, now_ms: i64, terminal: &Terminal, out:
     };
     let branch = if last { corner } else { fork };
     let stem = if last { "   " } else { bar };
-    out.push_str(&format!("{branch}{}{published}\n", pod.name));
+    let host = match (&pod.host, several) {
+        (Some(host), true) => format!("  on {host}"),
+        _ => String::new(),
+    };
+    out.push_str(&format!("{branch}{}{host}{published}\n", pod.name));
     let width = pod.containers.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
     for (i, container) in pod.containers.iter().enumerate() {
         let branch = if i + 1 == pod.containers.len() { corner } else { fork };

@@ -28,6 +28,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let precondition = owned(self.context.cluster, found.container);
         let target = Target::Id(found.container.id.clone());
         let class = differs.class();
+        self.plan.rolls |= class >= UpdateClass::Restart;
         let restart_by_file =
             class == UpdateClass::Restart && matches!(nudge, Some(Nudge::Restart | Nudge::Unpause));
         let mut done = Vec::new();

@@ -1,0 +1,388 @@
+//! Which host each pod is on. What runs stays where it runs, unless the spec, the host or a person
+//! says otherwise; what is not there is placed; and where a silent host may have a pod, nothing is
+//! concluded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tally_graph::{Graph, MountSource, Replicas, Selector, Workload};
+
+use crate::classify::owns;
+use crate::found::Found;
+use crate::labels::{self, Role};
+use crate::observed::PublishedPort;
+use crate::place::{Need, Offer, Seats};
+use crate::plan::Why;
+use crate::realise::workload_ports;
+use crate::standing::{Hosts, ReadyHost, SilentHost};
+
+/// One pod of a workload.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// Its name.
+    pub name: String,
+    /// The ready host it is or will be on, or why it is on none.
+    pub seat: Result<usize, Why>,
+    /// Other ready hosts that have it: it moves away from there, or is there twice.
+    pub elsewhere: Vec<usize>,
+}
+
+/// The pods of all workloads, by the workload's name.
+pub(crate) struct Assignment<'a> {
+    pub slots: BTreeMap<&'a str, Vec<Slot>>,
+    seats: Seats<'a>,
+    needs: BTreeMap<&'a str, Need<'a>>,
+}
+
+impl Assignment<'_> {
+    /// Hosts for pods beyond the number of a workload; `None` for each that no host can take.
+    pub fn surge(&mut self, workload: &str, count: usize) -> Vec<Option<usize>> {
+        match self.needs.get(workload) {
+            Some(need) => self.seats.give(need, count),
+            None => vec![None; count],
+        }
+    }
+}
+
+/// Gives every pod of the spec a host.
+pub(crate) fn assign<'a>(graph: &'a Graph, cluster: &str, hosts: &'a Hosts<'a>) -> Assignment<'a> {
+    let offers = hosts.ready.iter().map(|host| Offer {
+        name: host.name,
+        labels: &host.labels,
+        cpu: host.cpu,
+        memory: host.memory,
+        closed: host.closed,
+    });
+    let mut assigner = Assigner {
+        graph,
+        hosts,
+        seats: Seats::new(offers.collect()),
+        volumes: volumes(cluster, hosts),
+        selectable: graph.workloads().map(|w| w.selectable_labels(cluster)).collect(),
+    };
+    assigner.foreign_ports();
+    let mut all: Vec<(&Workload, Need<'a>, Vec<Slot>)> = Vec::new();
+    for (number, workload) in graph.workloads().enumerate() {
+        let need = assigner.need(number, workload);
+        all.push((workload, need, assigner.slots(workload)));
+    }
+    // First what runs, then what does not: a new pod takes nobody's place.
+    for (workload, need, slots) in &mut all {
+        assigner.keep(workload, need, slots);
+    }
+    for (workload, need, slots) in &mut all {
+        assigner.place(workload, need, slots);
+    }
+    let mut assignment =
+        Assignment { slots: BTreeMap::new(), seats: assigner.seats, needs: BTreeMap::new() };
+    for (workload, need, slots) in all {
+        assignment.slots.insert(&workload.name, slots);
+        assignment.needs.insert(&workload.name, need);
+    }
+    assignment
+}
+
+/// The ready hosts that have each named volume of ours.
+fn volumes(cluster: &str, hosts: &Hosts<'_>) -> BTreeMap<String, Vec<usize>> {
+    let mut all: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (number, host) in hosts.ready.iter().enumerate() {
+        for volume in &host.state.volumes {
+            if owns(cluster, Role::Volume, &volume.labels)
+                && let Some(name) = volume.labels.get(labels::NAME)
+                && volume.name == labels::volume_name(cluster, name)
+            {
+                all.entry(name.clone()).or_default().push(number);
+            }
+        }
+    }
+    all
+}
+
+struct Assigner<'a> {
+    graph: &'a Graph,
+    hosts: &'a Hosts<'a>,
+    seats: Seats<'a>,
+    /// Which ready hosts have a named volume, or will have it.
+    volumes: BTreeMap<String, Vec<usize>>,
+    /// The labels of each workload that selectors see, by its number.
+    selectable: Vec<BTreeMap<String, String>>,
+}
+
+impl<'a> Assigner<'a> {
+    /// Host ports of containers that are not this cluster's. Where there is one host there is no
+    /// other place to go, and the plan says who has the port.
+    fn foreign_ports(&mut self) {
+        let hosts = self.hosts;
+        if hosts.ready.len() + hosts.silent.len() == 1 {
+            return;
+        }
+        for (number, host) in hosts.ready.iter().enumerate() {
+            let foreign = host.inventory.others.values();
+            for port in foreign.flat_map(|(container, _)| &container.published) {
+                self.seats.hold_port(number, port.clone());
+            }
+        }
+    }
+
+    fn need(&self, number: usize, workload: &'a Workload) -> Need<'a> {
+        let matching = |selector: &Option<Selector>| match selector {
+            Some(selector) => (0..self.selectable.len())
+                .filter(|other| self.selectable.get(*other).is_some_and(|l| selector.matches(l)))
+                .collect(),
+            None => BTreeSet::new(),
+        };
+        let reserved = |of: fn(&tally_graph::Container) -> u64| {
+            let together: u64 = workload.containers.iter().map(of).sum();
+            // Inits run one after another, before the others.
+            together.max(workload.inits.iter().map(of).max().unwrap_or(0))
+        };
+        Need {
+            workload: number,
+            cpu: reserved(|c| c.resources.cpu.map_or(0, |cpu| u64::from(cpu.0))),
+            memory: reserved(|c| c.resources.memory.map_or(0, |memory| memory.0)),
+            ports: workload_ports(workload).collect::<Vec<PublishedPort>>(),
+            place: &workload.place,
+            pinned: None,
+            avoid: matching(&workload.place.avoid),
+            near: matching(&workload.place.near),
+        }
+    }
+
+    /// The pods of a workload, with the ready hosts that have them.
+    fn slots(&self, workload: &Workload) -> Vec<Slot> {
+        let names: Vec<(String, Result<usize, Why>)> = match workload.replicas {
+            Replicas::Count(count) => (0..count)
+                .map(|ordinal| (workload.pod_name(ordinal), Err(Why::default())))
+                .collect(),
+            Replicas::PerHost => self.per_host(workload),
+        };
+        let slot = |(name, seat): (String, Result<usize, Why>)| {
+            let hosts = self.hosts.ready.iter().enumerate();
+            let has = hosts.filter(|(_, host)| host.inventory.pods.contains_key(&name));
+            Slot { elsewhere: has.map(|(number, _)| number).collect(), name, seat }
+        };
+        names.into_iter().map(slot).collect()
+    }
+
+    /// One pod on each host that suits; one that is silent may have its pod, and keeps its slot.
+    fn per_host(&self, workload: &Workload) -> Vec<(String, Result<usize, Why>)> {
+        let require = workload.place.require.as_ref();
+        let ready = self.hosts.ready.iter().enumerate().filter(|(_, host)| {
+            host.closed.is_none() && require.is_none_or(|require| require.matches(&host.labels))
+        });
+        let ready = ready.map(|(number, host)| (workload.pod_on(host.name), Ok(number)));
+        let silent = self.hosts.silent.iter().filter(|host| !host.lost);
+        let silent = silent.map(|host| (workload.pod_on(host.name), Err(may_run(host))));
+        ready.chain(silent).collect()
+    }
+
+    /// Pods that are where they may stay.
+    fn keep(&mut self, workload: &'a Workload, need: &mut Need<'a>, slots: &mut [Slot]) {
+        self.pin(workload, need, slots);
+        for slot in slots {
+            if workload.replicas == Replicas::PerHost {
+                if let Ok(host) = slot.seat {
+                    slot.seat = match self.seats.fits(host, need) {
+                        Ok(()) => {
+                            self.seats.take(host, need);
+                            Ok(host)
+                        }
+                        Err(_) => Err(self.nowhere(&Need { pinned: Some(host), ..need.clone() })),
+                    };
+                    slot.elsewhere.retain(|other| *other != host);
+                }
+                continue;
+            }
+            let Some(host) = self.keeper(need, slot) else { continue };
+            self.seats.take(host, need);
+            slot.seat = Ok(host);
+            slot.elsewhere.retain(|other| *other != host);
+        }
+    }
+
+    /// Of the hosts that have a pod, the one that keeps it: where it may stay, a healthy one first,
+    /// then by name.
+    fn keeper(&self, need: &Need<'_>, slot: &Slot) -> Option<usize> {
+        let fitting = slot.elsewhere.iter().filter(|host| self.seats.fits(**host, need).is_ok());
+        let health = |number: &usize| {
+            let host = self.hosts.ready.get(*number)?;
+            Some(health(host, &slot.name))
+        };
+        fitting.copied().min_by_key(|number| (std::cmp::Reverse(health(number)), *number))
+    }
+
+    /// Pods that are nowhere, or must leave where they are.
+    fn place(&mut self, workload: &'a Workload, need: &mut Need<'a>, slots: &mut [Slot]) {
+        if workload.replicas == Replicas::PerHost {
+            return;
+        }
+        let mut open: Vec<usize> = Vec::new();
+        for (number, slot) in slots.iter_mut().enumerate() {
+            if slot.seat.is_ok() {
+                continue;
+            }
+            match self.blocked(workload, need, slot) {
+                Some(why) => slot.seat = Err(why),
+                None => open.push(number),
+            }
+        }
+        // The first pod with a new volume decides where the volume is made, and so for the others.
+        let volumes = named_volumes(self.graph, workload);
+        while !open.is_empty() {
+            let batch = if need.pinned.is_none() && !volumes.is_empty() { 1 } else { open.len() };
+            let rest = open.split_off(batch);
+            for (number, host) in open.iter().zip(self.seats.give(need, batch)) {
+                let Some(slot) = slots.get_mut(*number) else { continue };
+                slot.seat = match host {
+                    Some(host) => Ok(host),
+                    None => Err(self.nowhere(need)),
+                };
+                if let Some(host) = host {
+                    for volume in &volumes {
+                        self.volumes.entry((*volume).to_owned()).or_insert_with(|| vec![host]);
+                    }
+                    if !volumes.is_empty() {
+                        need.pinned = Some(host);
+                    }
+                }
+            }
+            open = rest;
+        }
+    }
+
+    fn nowhere(&self, need: &Need<'_>) -> Why {
+        let (lacks, way_out) = self.seats.why_not(need);
+        Why { reason: format!("no host can take it: {lacks}"), help: way_out }
+    }
+
+    /// Why a pod that is on no ready host, or must leave, may not be placed.
+    fn blocked(&self, workload: &Workload, need: &Need<'_>, slot: &Slot) -> Option<Why> {
+        let stateful = named_volumes(self.graph, workload);
+        if !stateful.is_empty() && need.pinned.is_none() {
+            return self.volume_blocked(&stateful);
+        }
+        if !slot.elsewhere.is_empty() {
+            return None;
+        }
+        let may_have = self.hosts.silent.iter().filter(|host| !host.lost).find(|host| {
+            let pods = host.memory.and_then(|memory| memory.pods.as_ref());
+            pods.is_none_or(|pods| pods.contains(&slot.name))
+        });
+        may_have.map(may_run)
+    }
+
+    /// Why a pod with named volumes that no ready host has may not be placed: never a silent empty
+    /// volume.
+    fn volume_blocked(&self, volumes: &[&str]) -> Option<Why> {
+        for volume in volumes {
+            match self.volumes.get(*volume).map(Vec::as_slice) {
+                Some([_]) => {}
+                Some([first, second, ..]) => {
+                    let name = |n: &usize| self.hosts.ready.get(*n).map_or("?", |host| host.name);
+                    return Some(Why {
+                        reason: format!(
+                            "its volume `{volume}` is on `{}` and on `{}`",
+                            name(first),
+                            name(second)
+                        ),
+                        help: Some("Say which one counts: `place { require host=… }`.".to_owned()),
+                    });
+                }
+                _ => {
+                    if let Some(host) = self.hosts.silent.iter().find(|host| !host.fenced) {
+                        return Some(Why {
+                            reason: format!(
+                                "its volume `{volume}` may be on `{}`, which does not answer",
+                                host.name
+                            ),
+                            help: Some(format!(
+                                "If that host is surely off and its data may be given up: `tally \
+                                 host fence {}`.",
+                                host.name
+                            )),
+                        });
+                    }
+                }
+            }
+        }
+        let on: BTreeSet<usize> =
+            volumes.iter().filter_map(|v| self.volumes.get(*v)).flatten().copied().collect();
+        (on.len() > 1).then(|| Why {
+            reason: "its volumes are on different hosts".to_owned(),
+            help: Some("A pod runs on one host: copy one of the volumes over.".to_owned()),
+        })
+    }
+
+    /// Sets the one host that has a workload's volumes, if there is one.
+    fn pin(&self, workload: &Workload, need: &mut Need<'a>, slots: &[Slot]) {
+        let volumes = named_volumes(self.graph, workload);
+        let mut on: Option<BTreeSet<usize>> = None;
+        for volume in &volumes {
+            if let Some(hosts) = self.volumes.get(*volume) {
+                let hosts: BTreeSet<usize> = hosts.iter().copied().collect();
+                on = Some(match on {
+                    Some(on) => on.intersection(&hosts).copied().collect(),
+                    None => hosts,
+                });
+            }
+        }
+        let Some(on) = on else { return };
+        let suits = |host: &&usize| {
+            let Some(ready) = self.hosts.ready.get(**host) else { return false };
+            let require = workload.place.require.as_ref();
+            !ready.fenced && require.is_none_or(|require| require.matches(&ready.labels))
+        };
+        let suiting: Vec<usize> = on.iter().filter(suits).copied().collect();
+        let with_pod = |host: &&usize| slots.iter().any(|slot| slot.elsewhere.contains(host));
+        need.pinned = match (suiting.as_slice(), on.len()) {
+            ([one], _) => Some(*one),
+            ([], 1) => on.first().copied(),
+            (several, _) => match several.iter().filter(with_pod).collect::<Vec<_>>()[..] {
+                [one] => Some(*one),
+                _ => None,
+            },
+        };
+    }
+}
+
+/// A pod that may run on a host that does not answer.
+fn may_run(host: &SilentHost<'_>) -> Why {
+    let seen = host.memory.is_some_and(|memory| memory.pods.is_some());
+    let name = host.name;
+    Why {
+        reason: match seen {
+            true => format!("it was on `{name}`, which does not answer"),
+            false => format!("it may be on `{name}`, which does not answer"),
+        },
+        help: Some(format!("If `{name}` will not come back: `tally host lost {name}`.")),
+    }
+}
+
+/// The named volumes that bind a workload's pods to one host.
+pub(crate) fn named_volumes<'g>(graph: &'g Graph, workload: &'g Workload) -> Vec<&'g str> {
+    let containers = workload.inits.iter().chain(&workload.containers);
+    let mounted: BTreeSet<&str> = containers
+        .flat_map(|container| container.mount.values())
+        .filter(|mount| mount.source == MountSource::Spec)
+        .map(|mount| mount.volume.as_str())
+        .collect();
+    if mounted.is_empty() {
+        return Vec::new();
+    }
+    let binding = graph.volumes().filter(|v| v.host_path.is_none() && !v.per_host);
+    binding.map(|v| v.name.as_str()).filter(|name| mounted.contains(name)).collect()
+}
+
+/// How well a pod is on a host: all that is there runs, then some of it, then none.
+fn health(host: &ReadyHost<'_>, pod: &str) -> u8 {
+    let Some(found) = host.inventory.pods.get(pod) else { return 0 };
+    let mains = || found.values().filter(|found| found.identity.role == Role::Container);
+    let runs = |found: &Found<'_>| {
+        found.container.state == crate::observed::ContainerState::Running
+            && found.details.health != crate::observed::Health::Unhealthy
+    };
+    match (mains().all(runs), mains().any(runs)) {
+        (true, true) => 3,
+        (false, true) => 2,
+        _ => 1,
+    }
+}

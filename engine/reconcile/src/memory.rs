@@ -1,0 +1,97 @@
+//! What live state cannot tell: since when a host is silent, what was last seen on it, what people
+//! declared. Losing it costs time, never safety: what is not remembered is waited for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::labels;
+use crate::observed::{HostView, Observed};
+use crate::plan::{Action, Plan};
+
+/// Everything that is remembered between two observations.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// By host.
+    pub hosts: BTreeMap<String, HostMemory>,
+    /// Pods that are left alone until a time, because they end again and again: by host and pod.
+    pub backoff: BTreeMap<String, BTreeMap<String, Backoff>>,
+    /// Rollouts that somebody paused, by workload, with who and why.
+    pub paused: BTreeMap<String, String>,
+    /// Why nothing may be changed at all, when somebody said so.
+    pub frozen: Option<String>,
+}
+
+/// What is remembered of one host.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostMemory {
+    /// Since when it does not answer, in milliseconds since 1970.
+    pub silent_since_ms: Option<i64>,
+    /// What somebody declared.
+    pub declared: Declared,
+    /// Pods of ours that were there when it last answered, or were begun to be made there since;
+    /// `None` when it was never seen.
+    pub pods: Option<BTreeSet<String>>,
+}
+
+/// What somebody declared about a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Declared {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It will not come back soon: pods without data are replaced.
+    Lost,
+    /// It is surely off: pods with data are replaced too, without the data.
+    Fenced,
+}
+
+/// Why a pod is left alone for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backoff {
+    /// Until when, in milliseconds since 1970.
+    pub until_ms: i64,
+    /// How often it has ended in a row.
+    pub crashes: u32,
+}
+
+impl Memory {
+    /// Takes in an observation of `cluster` that was made at `now_ms`.
+    pub fn learn(&mut self, cluster: &str, observed: &Observed, now_ms: i64) {
+        for (name, view) in &observed.hosts {
+            let host = self.hosts.entry(name.clone()).or_default();
+            match view {
+                HostView::Ready(state) => {
+                    host.silent_since_ms = None;
+                    // A host that answers is not lost. A fence stays until somebody takes it away:
+                    // what runs there again must first be stopped.
+                    if host.declared == Declared::Lost {
+                        host.declared = Declared::Nothing;
+                    }
+                    let ours = state.containers.iter().filter(|container| {
+                        container.labels.get(labels::CLUSTER).is_some_and(|of| of == cluster)
+                    });
+                    let pods = ours.filter_map(|container| container.labels.get(labels::POD));
+                    host.pods = Some(pods.cloned().collect());
+                }
+                HostView::Unknown { .. } => {
+                    host.silent_since_ms.get_or_insert(now_ms);
+                }
+            }
+        }
+    }
+
+    /// Notes what a plan is about to make, before it is carried out: a create whose reply is lost
+    /// may have been done.
+    pub fn intend(&mut self, plan: &Plan) {
+        for operation in &plan.operations {
+            if matches!(operation.action, Action::CreateContainer(_)) {
+                let host = self.hosts.entry(operation.host.clone()).or_default();
+                host.pods.get_or_insert_default().insert(operation.subject.pod.clone());
+            }
+        }
+    }
+}

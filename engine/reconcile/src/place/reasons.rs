@@ -1,0 +1,103 @@
+//! Why no host takes a pod, and the nearest way out.
+
+use tally_graph::{Bytes, Cpu, Selector};
+
+use super::{Lack, Need, Seats};
+
+/// So many hosts are named; the others are counted.
+const NAMED: usize = 4;
+
+impl Seats<'_> {
+    /// What each host lacks, in one line, and the nearest way out.
+    #[must_use]
+    pub fn why_not(&self, need: &Need<'_>) -> (String, Option<String>) {
+        if self.offers.is_empty() {
+            return ("no host answers".to_owned(), None);
+        }
+        let lacks: Vec<(usize, Lack)> = (0..self.offers.len())
+            .filter_map(|host| Some((host, self.fits(host, need).err()?)))
+            .collect();
+        let mut parts: Vec<String> =
+            lacks.iter().take(NAMED).map(|(host, lack)| self.says(*host, lack, need)).collect();
+        if lacks.len() > NAMED {
+            parts.push(format!("{} more cannot either", lacks.len() - NAMED));
+        }
+        (parts.join("; "), self.way_out(need))
+    }
+
+    fn name(&self, host: usize) -> &str {
+        self.offers.get(host).map_or("?", |offer| offer.name)
+    }
+
+    fn says(&self, host: usize, lack: &Lack, need: &Need<'_>) -> String {
+        let name = self.name(host);
+        match lack {
+            Lack::Closed => {
+                let why = self.offers.get(host).and_then(|offer| offer.closed);
+                format!("{name} {}", why.unwrap_or("takes no pods"))
+            }
+            Lack::Labels => format!("{name} is not `{}`", self.differs(host, need)),
+            Lack::Elsewhere => format!("{name} does not have its volume"),
+            Lack::Cpu(missing) => format!("{name} lacks {} cores", Cpu(small(*missing))),
+            Lack::Memory(missing) => format!("{name} lacks {}", rounded(*missing)),
+            Lack::Port(port) => format!("port {port} of {name} is taken"),
+        }
+    }
+
+    /// The part of `require` that a host does not satisfy.
+    fn differs(&self, host: usize, need: &Need<'_>) -> String {
+        let Some(labels) = self.offers.get(host).map(|offer| offer.labels) else {
+            return String::new();
+        };
+        let parts = need.place.require.as_ref().map(parts).unwrap_or_default();
+        let found = parts.iter().find(|part| !part.matches(labels));
+        found.map(Selector::to_string).unwrap_or_default()
+    }
+
+    /// The host that would take it if one part of `require` were dropped.
+    fn way_out(&self, need: &Need<'_>) -> Option<String> {
+        let require = need.place.require.as_ref()?;
+        let all = parts(require);
+        for (dropped, part) in all.iter().enumerate() {
+            let rest: Vec<&Selector> =
+                all.iter().enumerate().filter(|(i, _)| *i != dropped).map(|(_, p)| p).collect();
+            let place = tally_graph::Place { require: None, ..need.place.clone() };
+            let relaxed = Need { place: &place, ..need.clone() };
+            let fitting = (0..self.offers.len()).find(|host| {
+                let labels = self.offers.get(*host).map(|offer| offer.labels);
+                labels.is_some_and(|labels| rest.iter().all(|part| part.matches(labels)))
+                    && self.fits(*host, &relaxed).is_ok()
+            });
+            if let Some(host) = fitting {
+                return Some(format!("{} fits if `{part}` is dropped.", self.name(host)));
+            }
+        }
+        None
+    }
+}
+
+/// A selector as selectors of one condition each.
+fn parts(selector: &Selector) -> Vec<Selector> {
+    let empty = Selector::default;
+    let all = selector
+        .all
+        .iter()
+        .map(|(key, value)| Selector { all: [(key.clone(), value.clone())].into(), ..empty() });
+    let not = selector.not.iter().map(|pair| Selector { not: vec![pair.clone()], ..empty() });
+    let any = selector.any.iter().map(|pair| Selector { any: vec![pair.clone()], ..empty() });
+    let has = selector.has.iter().map(|key| Selector { has: vec![key.clone()], ..empty() });
+    let lacks = selector.lacks.iter().map(|key| Selector { lacks: vec![key.clone()], ..empty() });
+    all.chain(not).chain(any).chain(has).chain(lacks).collect()
+}
+
+fn small(milli: u64) -> u32 {
+    u32::try_from(milli).unwrap_or(u32::MAX)
+}
+
+/// Bytes for people: whole MiB, rounded up, where there is at least one.
+fn rounded(bytes: u64) -> Bytes {
+    match bytes {
+        0..=1_048_576 => Bytes(bytes),
+        more => Bytes(more.div_ceil(1 << 20) << 20),
+    }
+}

@@ -1,0 +1,542 @@
+//! The whole cluster: workload by workload in the order in which they wait for each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tally_graph::{Cluster, Edge, Graph, Node, Until, Workload};
+use tally_source::{Code, Diagnostic};
+
+use crate::assign::{Assignment, Slot, assign, named_volumes};
+use crate::builder::Builder;
+use crate::memory::Memory;
+use crate::objects::Objects;
+use crate::plan::{Action, Held, OpId, Subject, Why};
+use crate::pods::{Context, PodPlan, gone, plan_pod, remove_container};
+use crate::realise::{DesiredPod, Surroundings, realise};
+use crate::reconcile::Options;
+use crate::rollout::{gates, stagger};
+use crate::standing::Hosts;
+use crate::unsupported::unsupported;
+
+pub(crate) struct Planner<'a> {
+    pub graph: &'a Graph,
+    pub cluster: &'a Cluster,
+    pub hosts: &'a Hosts<'a>,
+    pub memory: &'a Memory,
+    pub options: &'a Options,
+}
+
+/// A pod with the operations that others may have to wait for.
+pub(crate) struct Planned<'a> {
+    pub pod: DesiredPod<'a>,
+    /// The ready host it is on.
+    pub host: usize,
+    /// The start of the container that holds its ports.
+    pub start: Option<OpId>,
+}
+
+/// What has been planned so far, beside the operations.
+#[derive(Default)]
+pub(crate) struct Progress<'a> {
+    pub planned: Vec<Planned<'a>>,
+    /// Pods that are dealt with, by host.
+    pub settled: BTreeSet<(usize, String)>,
+    /// What stops each container, by host and full ID.
+    pub stops: BTreeMap<(usize, String), OpId>,
+    /// Pods beyond the number of a workload that go once these are ready.
+    pub after: BTreeMap<String, Vec<OpId>>,
+    plans: BTreeMap<&'a str, Vec<PodPlan>>,
+}
+
+impl<'a> Planner<'a> {
+    pub fn run(&self, builder: &mut Builder) {
+        self.report_quarantined(builder);
+        let wanted = self.wanted();
+        if !self.options.destroy {
+            for found in unsupported(self.graph, &wanted) {
+                builder.report(found);
+            }
+            let runs = self.hosts.ready.iter().any(|host| !host.inventory.pods.is_empty());
+            if self.graph.workloads().next().is_none() && runs {
+                builder.report(self.empty_spec());
+                return;
+            }
+        }
+        let name = self.cluster.name.as_str();
+        let span = Some(self.cluster.span);
+        let ready = self.hosts.ready.iter();
+        let mut objects: Vec<Objects<'_>> =
+            ready.map(|host| Objects::new(name, host.name, host.state, span)).collect();
+        let mut progress = Progress::default();
+        let mut assignment = assign(self.graph, name, self.hosts);
+        let needs = self.needs();
+        for workload in &wanted {
+            let on = needs.get(workload.name.as_str()).map(Vec::as_slice).unwrap_or_default();
+            self.workload(workload, on, &mut assignment, &mut objects, &mut progress, builder);
+        }
+        let removed = self.remove_gone(&mut progress, builder);
+        self.ports(&progress, builder);
+        self.remove_objects(&removed, &progress, builder);
+        self.powers(&progress, builder);
+        self.hold_all(builder);
+    }
+
+    /// Plans all pods of a workload, and what they wait for.
+    fn workload(
+        &self,
+        workload: &'a Workload,
+        on: &[(&str, Until)],
+        assignment: &mut Assignment<'_>,
+        objects: &mut [Objects<'_>],
+        progress: &mut Progress<'a>,
+        builder: &mut Builder,
+    ) {
+        let slots = assignment.slots.remove(workload.name.as_str()).unwrap_or_default();
+        let own: Vec<PodPlan> = slots
+            .iter()
+            .map(|slot| self.slot(workload, slot, objects, progress, builder))
+            .collect();
+        let disrupted = own.iter().any(|pod| pod.ready_now && pod.disruptive);
+        let surge = match disrupted {
+            true => self.surge(workload, own.len(), assignment, objects, progress, builder),
+            false => Vec::new(),
+        };
+        let waits: Vec<OpId> = own.iter().flat_map(|pod| pod.ready.iter().copied()).collect();
+        progress.after.insert(workload.address().to_string(), waits);
+        stagger(workload, &own, &surge, builder);
+        self.depend(workload, on, own.iter().chain(&surge), progress, builder);
+        self.hold_paused(workload, &own, &surge, builder);
+        progress.plans.insert(&workload.name, own);
+    }
+
+    /// Plans one pod: where it is, or where it moves to.
+    fn slot(
+        &self,
+        workload: &'a Workload,
+        slot: &Slot,
+        objects: &mut [Objects<'_>],
+        progress: &mut Progress<'a>,
+        builder: &mut Builder,
+    ) -> PodPlan {
+        match &slot.seat {
+            Ok(host) => {
+                let Some(mut plan) =
+                    self.pod(workload, &slot.name, *host, objects, progress, builder)
+                else {
+                    return PodPlan::default();
+                };
+                self.leave(workload, slot, *host, &mut plan, progress, builder);
+                plan
+            }
+            Err(why) => {
+                let ready = self.stay(slot, progress);
+                builder.plan.held.push(Held {
+                    subject: subject(workload, &slot.name),
+                    host: String::new(),
+                    why: why.clone(),
+                    origin: Some(workload.span),
+                });
+                PodPlan { absent: true, ready_now: ready, ..PodPlan::default() }
+            }
+        }
+    }
+
+    /// A pod that cannot be placed elsewhere is left where it is.
+    fn stay(&self, slot: &Slot, progress: &mut Progress<'a>) -> bool {
+        for host in &slot.elsewhere {
+            progress.settled.insert((*host, slot.name.clone()));
+        }
+        false
+    }
+
+    fn pod(
+        &self,
+        workload: &'a Workload,
+        name: &str,
+        host: usize,
+        objects: &mut [Objects<'_>],
+        progress: &mut Progress<'a>,
+        builder: &mut Builder,
+    ) -> Option<PodPlan> {
+        let around = Surroundings {
+            cluster: &self.cluster.name,
+            volumes: self.graph.volumes().map(|v| (v.name.as_str(), v)).collect(),
+        };
+        let ready = self.hosts.ready.get(host)?;
+        let context = Context {
+            graph: self.graph,
+            cluster: &self.cluster.name,
+            host: ready.name,
+            inventory: &ready.inventory,
+            now_ms: self.options.now_ms,
+        };
+        let pod = realise(workload, name.to_owned(), &around);
+        let plan = plan_pod(&pod, &context, objects.get_mut(host)?, builder);
+        let stops = plan.stops.iter().map(|(id, stop)| ((host, id.clone()), *stop));
+        progress.stops.extend(stops);
+        progress.settled.insert((host, name.to_owned()));
+        progress.planned.push(Planned { pod, host, start: plan.holder_start });
+        self.hold_back_off(workload, name, ready.name, &plan, builder);
+        Some(plan)
+    }
+
+    /// Takes a pod away from hosts where it is no longer, or is a second time. What it needs on the
+    /// new host is there before it stops on the old one.
+    fn leave(
+        &self,
+        workload: &Workload,
+        slot: &Slot,
+        seat: usize,
+        plan: &mut PodPlan,
+        progress: &mut Progress<'a>,
+        builder: &mut Builder,
+    ) {
+        let is_second = !plan.fresh;
+        let to = self.hosts.ready.get(seat).map_or("", |host| host.name);
+        for host in &slot.elsewhere {
+            progress.settled.insert((*host, slot.name.clone()));
+            let Some(from) = self.hosts.ready.get(*host) else { continue };
+            let note = match is_second {
+                true => format!("also runs on {to}, which keeps it"),
+                false => format!("moves to {to}"),
+            };
+            let was_ready = self.is_ready(workload, &slot.name, *host);
+            let downs = self.take_down(&slot.name, *host, from.name, &note, progress, builder);
+            if is_second {
+                match named_volumes(self.graph, workload).is_empty() {
+                    // A second copy serves until the one that stays is ready.
+                    true => builder.gate(&downs, &plan.ready),
+                    false => builder.gate(&plan.ups, &downs),
+                }
+            } else {
+                builder.gate(&downs, &plan.needs);
+                builder.gate(&plan.ups, &downs);
+                plan.gated.extend(&downs);
+                plan.ready_now |= was_ready;
+                plan.disruptive |= was_ready;
+            }
+            plan.downs.extend(downs);
+        }
+    }
+
+    /// Stops and removes all containers of a pod on one host.
+    fn take_down(
+        &self,
+        pod: &str,
+        host: usize,
+        name: &str,
+        note: &str,
+        progress: &mut Progress<'a>,
+        builder: &mut Builder,
+    ) -> Vec<OpId> {
+        let Some(found) = self.hosts.ready.get(host).and_then(|h| h.inventory.pods.get(pod)) else {
+            return Vec::new();
+        };
+        let (mut all, mut stopped) = (Vec::new(), Vec::new());
+        // Joiners before the infra container: roles sort that way.
+        for container in found.values() {
+            let about = gone(container, name, None);
+            let about = crate::builder::About { cause: crate::plan::Cause::Needed, ..about };
+            let (stop, remove) = remove_container(
+                container,
+                &about,
+                &self.cluster.name,
+                None,
+                &stopped.clone(),
+                builder,
+            );
+            if let Some(stop) = stop {
+                progress.stops.insert((host, container.container.id.clone()), stop);
+                stopped.push(stop);
+            }
+            let done: Vec<OpId> = stop.into_iter().chain([remove]).collect();
+            all.extend(&done);
+            let kind = crate::plan::ChangeKind::Remove;
+            builder.change(&about, kind, Vec::new(), Some(note.to_owned()), done);
+        }
+        all
+    }
+
+    fn is_ready(&self, workload: &Workload, pod: &str, host: usize) -> bool {
+        let Some(found) = self.hosts.ready.get(host).and_then(|h| h.inventory.pods.get(pod)) else {
+            return false;
+        };
+        let around = Surroundings { cluster: &self.cluster.name, volumes: BTreeMap::new() };
+        let desired = realise(workload, pod.to_owned(), &around);
+        let mains = desired.containers.iter().filter(|c| c.role == crate::labels::Role::Container);
+        mains.into_iter().all(|container| {
+            found
+                .get(&(container.role, container.name.clone()))
+                .is_some_and(|found| found.is_ready(&container.ready, self.options.now_ms))
+        })
+    }
+
+    /// Pods beyond the number, which stand in for those that are taken down.
+    fn surge(
+        &self,
+        workload: &'a Workload,
+        count: usize,
+        assignment: &mut Assignment<'_>,
+        objects: &mut [Objects<'_>],
+        progress: &mut Progress<'a>,
+        builder: &mut Builder,
+    ) -> Vec<PodPlan> {
+        let replicas = u32::try_from(count).unwrap_or(u32::MAX);
+        let surge = match workload.replicas {
+            tally_graph::Replicas::Count(_) => workload.update.surge(replicas),
+            tally_graph::Replicas::PerHost => 0,
+        };
+        let paused = self.memory.paused.contains_key(&workload.address().to_string());
+        // Two pods with one volume, or with one set of data, are no stand-ins for each other.
+        if surge == 0 || paused || !named_volumes(self.graph, workload).is_empty() {
+            return Vec::new();
+        }
+        let seats = assignment.surge(&workload.name, surge as usize);
+        let nowhere = seats.iter().all(Option::is_none);
+        let mut plans = Vec::new();
+        for (extra, seat) in (replicas..).zip(seats) {
+            let name = workload.pod_name(extra);
+            // One that is there already stays where it is.
+            let there = self.hosts.ready.iter().position(|h| h.inventory.pods.contains_key(&name));
+            if let Some(host) = there.or(seat) {
+                plans.extend(self.pod(workload, &name, host, objects, progress, builder));
+            }
+        }
+        if nowhere && plans.is_empty() && workload.update.max_unavailable.of(replicas) == 0 {
+            builder.report(
+                Diagnostic::warning(
+                    Code(1302),
+                    format!("no host has room for one more pod of `{}`", workload.name),
+                )
+                .label(workload.span, "each pod stops before its successor starts")
+                .help(
+                    "A fixed host port, or the room on the hosts, leaves no place for a stand-in. \
+                     One more host, or a port for each pod, would.",
+                ),
+            );
+        }
+        plans
+    }
+
+    /// Makes a workload wait for what it depends on. What is not there yet waits for everything;
+    /// where the other cannot be seen or placed, it is held back.
+    fn depend<'p>(
+        &self,
+        workload: &Workload,
+        on: &[(&str, Until)],
+        pods: impl Iterator<Item = &'p PodPlan> + Clone,
+        progress: &Progress<'a>,
+        builder: &mut Builder,
+    ) {
+        if pods.clone().all(|plan| plan.gated.is_empty()) {
+            return;
+        }
+        let mut all = Vec::new();
+        for (name, until) in on {
+            let Some(others) = progress.plans.get(name) else { continue };
+            all.extend(gates(*until, others, builder));
+            if others.iter().any(|other| other.absent) {
+                let why = Why {
+                    reason: format!("it waits for `{name}`, which cannot be seen or placed"),
+                    help: None,
+                };
+                for plan in pods.clone().filter(|plan| plan.fresh) {
+                    let held = Held {
+                        subject: subject(workload, ""),
+                        host: String::new(),
+                        why: why.clone(),
+                        origin: Some(workload.span),
+                    };
+                    builder.hold(&plan.gated, held);
+                }
+            }
+        }
+        for plan in pods {
+            builder.gate(&plan.gated, &all);
+        }
+    }
+
+    /// The workloads that are planned, those that others wait for first.
+    fn wanted(&self) -> Vec<&'a Workload> {
+        if self.options.destroy {
+            return Vec::new();
+        }
+        let all: Vec<&Workload> = self.graph.workloads().collect();
+        let by_name: BTreeMap<&str, &Workload> =
+            all.iter().map(|workload| (workload.name.as_str(), *workload)).collect();
+        let needs = self.needs();
+        let mut ordered = Vec::new();
+        let mut seen = BTreeSet::new();
+        let roots: Vec<&str> = match &self.options.target {
+            Some(target) => by_name.keys().copied().filter(|name| *name == target.name).collect(),
+            None => all.iter().map(|workload| workload.name.as_str()).collect(),
+        };
+        // Depth first without recursion; the second visit of a name puts it in order.
+        let mut open: Vec<(&str, bool)> = roots.into_iter().rev().map(|n| (n, false)).collect();
+        while let Some((name, visited)) = open.pop() {
+            if visited {
+                ordered.extend(by_name.get(name));
+            } else if seen.insert(name) {
+                open.push((name, true));
+                let on = needs.get(name).into_iter().flatten();
+                open.extend(on.rev().map(|(other, _)| (*other, false)));
+            }
+        }
+        ordered
+    }
+
+    /// For each workload, the workloads it waits for: directly, or as pods of a service.
+    fn needs(&self) -> BTreeMap<&'a str, Vec<(&'a str, Until)>> {
+        let net = &self.graph.net;
+        let workload = |index| match net.node_weight(index) {
+            Some(Node::Workload(workload)) => Some(workload.name.as_str()),
+            _ => None,
+        };
+        let mut needs: BTreeMap<&str, Vec<(&str, Until)>> = BTreeMap::new();
+        for edge in net.edge_indices() {
+            let Some((from, to)) = net.edge_endpoints(edge) else {
+                continue;
+            };
+            let (Some(Edge::DependsOn(until)), Some(from)) =
+                (net.edge_weight(edge), workload(from))
+            else {
+                continue;
+            };
+            let on = needs.entry(from).or_default();
+            match workload(to) {
+                Some(name) => on.push((name, *until)),
+                // A service is ready when the pods it selects are.
+                None => {
+                    on.extend(net.neighbors(to).filter_map(workload).map(|name| (name, *until)))
+                }
+            }
+        }
+        for on in needs.values_mut() {
+            on.sort_unstable();
+            on.dedup();
+        }
+        needs
+    }
+
+    /// A rollout that somebody paused goes no further; what is missing is made all the same.
+    fn hold_paused(
+        &self,
+        workload: &Workload,
+        own: &[PodPlan],
+        surge: &[PodPlan],
+        builder: &mut Builder,
+    ) {
+        let Some(why) = self.memory.paused.get(&workload.address().to_string()) else { return };
+        for plan in own.iter().chain(surge).filter(|plan| plan.rolls) {
+            let why = Why {
+                reason: format!("its rollout is paused: {why}"),
+                help: Some(format!("`tally rollout resume {}` goes on.", workload.address())),
+            };
+            let subject = subject(workload, "");
+            let held = Held { subject, host: String::new(), why, origin: Some(workload.span) };
+            builder.hold(&plan.gated, held);
+        }
+    }
+
+    /// A pod that ends again and again is left alone for a while, unless the spec has changed.
+    fn hold_back_off(
+        &self,
+        workload: &Workload,
+        pod: &str,
+        host: &str,
+        plan: &PodPlan,
+        builder: &mut Builder,
+    ) {
+        let remembered = self.memory.backoff.get(host).and_then(|pods| pods.get(pod));
+        let Some(backoff) = remembered.filter(|b| b.until_ms > self.options.now_ms) else { return };
+        if plan.rolls {
+            return;
+        }
+        let seconds = (backoff.until_ms - self.options.now_ms + 999) / 1000;
+        let why = Why {
+            reason: format!(
+                "it ended {} times in a row, and is tried again in {seconds}s",
+                backoff.crashes
+            ),
+            help: Some(format!("See why: `tally logs {pod}`.")),
+        };
+        let host = host.to_owned();
+        let held = Held { subject: subject(workload, pod), host, why, origin: Some(workload.span) };
+        builder.hold(&plan.gated, held);
+    }
+
+    /// Nothing is changed while somebody has frozen the cluster.
+    fn hold_all(&self, builder: &mut Builder) {
+        let Some(why) = &self.memory.frozen else { return };
+        let mutating: Vec<OpId> = builder
+            .plan
+            .operations
+            .iter()
+            .filter(|operation| operation.action.mutates())
+            .map(|operation| operation.id)
+            .collect();
+        let held = Held {
+            subject: Subject {
+                workload: format!("cluster/{}", self.cluster.name),
+                pod: String::new(),
+                container: String::new(),
+            },
+            host: String::new(),
+            why: Why {
+                reason: format!("the cluster is frozen: {why}"),
+                help: Some("`tally unfreeze` lets changes through again.".to_owned()),
+            },
+            origin: Some(self.cluster.span),
+        };
+        builder.hold(&mutating, held);
+    }
+
+    fn report_quarantined(&self, builder: &mut Builder) {
+        for host in &self.hosts.ready {
+            for (name, (_, why)) in &host.inventory.others {
+                let Some(why) = why else { continue };
+                let on = match self.hosts.ready.len() + self.hosts.silent.len() {
+                    1 => String::new(),
+                    _ => format!(" on `{}`", host.name),
+                };
+                builder.report(
+                    Diagnostic::warning(
+                        Code(1107),
+                        format!(
+                            "container `{name}`{on} claims to be of `{}`, but {why}",
+                            self.cluster.name
+                        ),
+                    )
+                    .help("It is left alone. Remove it by hand if nothing needs it."),
+                );
+            }
+        }
+    }
+
+    fn empty_spec(&self) -> Diagnostic {
+        let pods: BTreeSet<&String> =
+            self.hosts.ready.iter().flat_map(|host| host.inventory.pods.keys()).collect();
+        Diagnostic::error(
+            Code(1105),
+            format!("this spec has no pods, and `{}` runs {}", self.cluster.name, pods.len()),
+        )
+        .label(self.cluster.span, "all of them would be removed")
+        .help(
+            "A spec that lost its text must not take a cluster down. If you mean it, say \
+             `tally destroy`.",
+        )
+    }
+}
+
+/// A pod of a workload, as a subject.
+pub(crate) fn subject(workload: &Workload, pod: &str) -> Subject {
+    Subject {
+        workload: workload.address().to_string(),
+        pod: pod.to_owned(),
+        container: String::new(),
+    }
+}
+
+/// Whether an operation removes a container.
+pub(crate) fn removes(action: &Action) -> bool {
+    matches!(action, Action::RemoveContainer { .. })
+}
