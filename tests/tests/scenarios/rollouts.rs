@@ -1,5 +1,6 @@
 //! Controllers: scaling, and changes that go a few pods at a time and stop at the first bad one.
 
+use crate::many::{Many, held, run};
 use crate::world::{World, both, calls, only_simulated};
 
 #[test]
@@ -72,4 +73,137 @@ fn never_more_than_max_unavailable_are_missing() {
             }
         },
     );
+}
+
+const HELLO: &str = "container c image=\"tally.local/hello:1\"";
+
+#[test]
+fn a_stand_in_serves_while_others_are_replaced_and_goes_when_they_are_ready() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let spec = |env: u32| {
+            format!(
+                "controller web replicas=3 {{ update max-surge=1 max-unavailable=0; {HELLO} {{ env A={env} }} }}"
+            )
+        };
+        many.apply(&many.plain(&spec(1))).await;
+        let graph = many.plain(&spec(2));
+        let plan = many.plan(&graph).await;
+        assert_eq!(many.watched(&graph, &plan, "web").await, (3, 4));
+        many.apply(&graph).await;
+        let names: Vec<String> = many.running().await.into_keys().collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+        assert!(names.iter().all(|name| !name.contains("web-3")), "{names:?}");
+    });
+}
+
+#[test]
+fn with_a_fixed_host_port_the_stand_in_goes_to_another_host() {
+    run(&["a", "b", "c", "d"], |mut many: Many| async move {
+        let spec = |env: u32| {
+            format!(
+                "controller web replicas=3 {{ update max-surge=1 max-unavailable=0; {HELLO} {{ env A={env}; port http 8080 publish=8080 }} }}"
+            )
+        };
+        many.apply(&many.plain(&spec(1))).await;
+        let graph = many.plain(&spec(2));
+        let plan = many.plan(&graph).await;
+        assert_eq!(many.watched(&graph, &plan, "web").await, (3, 4));
+    });
+}
+
+#[test]
+fn where_no_stand_in_fits_a_pod_stops_first_and_the_plan_says_so() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let spec = |env: u32| {
+            format!(
+                "controller web replicas=2 {{ update max-surge=1 max-unavailable=0; {HELLO} {{ env A={env}; port http 8080 publish=8080 }} }}"
+            )
+        };
+        many.apply(&many.plain(&spec(1))).await;
+        let graph = many.plain(&spec(2));
+        let plan = many.plan(&graph).await;
+        assert!(
+            plan.diagnostics.iter().any(|found| found.code.0 == 1302),
+            "{:?}",
+            plan.diagnostics
+        );
+        assert_eq!(many.watched(&graph, &plan, "web").await, (1, 2));
+    });
+}
+
+#[test]
+fn recreate_takes_all_down_before_any_comes_back() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let spec = |env: u32| {
+            format!(
+                "controller web replicas=4 {{ update strategy=recreate; {HELLO} {{ env A={env} }} }}"
+            )
+        };
+        many.apply(&many.plain(&spec(1))).await;
+        let graph = many.plain(&spec(2));
+        let plan = many.plan(&graph).await;
+        assert_eq!(many.watched(&graph, &plan, "web").await, (0, 4));
+        assert!(many.plan(&graph).await.is_empty());
+    });
+}
+
+#[test]
+fn a_paused_rollout_goes_no_further_and_still_heals() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let spec = |env: u32| format!("controller web replicas=3 {{ {HELLO} {{ env A={env} }} }}");
+        many.apply(&many.plain(&spec(1))).await;
+        many.memory.paused.insert("controller/web".to_owned(), "wait for Ann".to_owned());
+        let graph = many.plain(&spec(2));
+        let plan = many.plan(&graph).await;
+        assert!(plan.is_empty(), "{:?}", plan.changes);
+        assert!(
+            held(&plan)[0].contains("its rollout is paused: wait for Ann"),
+            "{:?}",
+            held(&plan)
+        );
+        let on = many.hosts_of("web-1.c").await.remove(0);
+        let remove = |model: &mut tally_simulator::Model, now: i64| {
+            let found = model.list().into_iter().find(|c| c.name.ends_with("web-1.c")).unwrap();
+            model.stop(&found.id, now).unwrap();
+            model.remove(&found.id, now).unwrap();
+        };
+        many.hosts[&on].meddle(remove).unwrap();
+        many.apply(&graph).await;
+        assert_eq!(many.running().await.len(), 3);
+    });
+}
+
+#[test]
+fn a_frozen_cluster_is_not_changed_and_says_why() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let spec = |env: u32| format!("controller web replicas=3 {{ {HELLO} {{ env A={env} }} }}");
+        many.apply(&many.plain(&spec(1))).await;
+        many.memory.frozen = Some("release freeze until Monday".to_owned());
+        let plan = many.plan(&many.plain(&spec(2))).await;
+        assert!(plan.is_empty());
+        assert!(held(&plan).iter().all(|why| why.contains("release freeze until Monday")));
+    });
+}
+
+#[test]
+fn more_removals_than_a_fifth_wait_for_a_person() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let spec = |replicas: u32| format!("controller web replicas={replicas} {{ {HELLO} }}");
+        many.apply(&many.plain(&spec(10))).await;
+        let guarded = || tally_reconcile::Options {
+            guard_removals: true,
+            ..tally_reconcile::Options::default()
+        };
+        let graph = many.plain(&spec(8));
+        assert!(!many.plan_with(&graph, guarded()).await.is_empty(), "two of ten are a fifth");
+        let graph = many.plain(&spec(7));
+        let plan = many.plan_with(&graph, guarded()).await;
+        assert!(plan.is_empty(), "{:?}", plan.changes);
+        assert!(
+            held(&plan).iter().any(|why| why.contains("3 of 10 containers")),
+            "{:?}",
+            held(&plan)
+        );
+        assert!(!many.plan(&graph).await.is_empty(), "a person may");
+    });
 }

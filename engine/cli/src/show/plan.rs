@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::schema::UpdateClass;
-use tally_graph::{Graph, Protocol, Replicas, Workload};
+use tally_graph::{Graph, Protocol, Replicas, Strategy, Workload};
 use tally_reconcile::plan::{
     Action, Cause, Change, ChangeKind, FieldChange, Held, Plan, Reachable,
 };
@@ -195,6 +195,11 @@ impl Shown<'_> {
         {
             // A network or a named volume: one line says it all.
             let what = only.note.as_deref().unwrap_or(address);
+            let what = match self.several_hosts {
+                true => format!("{what} on {}", only.host),
+                false => what.to_owned(),
+            };
+            let what = what.as_str();
             let place = only.origin.map(|span| self.graph.sources.line_place(span));
             let line = format!("{glyph} {}", self.terminal.paint(Style::Bold, what));
             self.with_place(out, &line, 4 + what.chars().count(), place.as_deref());
@@ -218,6 +223,7 @@ impl Shown<'_> {
         let pods: Vec<&str> = pods.iter().map(String::as_str).collect();
         let pods = pod_list(&pods);
         let what = match container.is_empty() {
+            true if self.several_hosts => format!("on {}", change.host),
             true => pods,
             false if self.several_hosts => format!("{container} of {pods}"),
             false => format!("{pods}/{container}"),
@@ -339,7 +345,20 @@ fn disruption(workload: &Workload, changes: &[&Change]) -> Option<String> {
     if pods.is_empty() {
         return None;
     }
+    if workload.update.strategy == Strategy::Recreate {
+        return Some("all at once, interrupts it".to_owned());
+    }
     let missing = workload.update.missing(replicas).min(replicas);
+    let surge = workload.update.surge(replicas);
+    let stands_in = changes.iter().any(|change| change.kind == ChangeKind::Create);
+    if surge > 0 && stands_in {
+        return Some(format!(
+            "{} of {replicas} at a time beside {}, never below {} ready",
+            (missing + surge).min(replicas),
+            count(surge as usize, "stand-in", "stand-ins"),
+            replicas - missing
+        ));
+    }
     Some(match replicas - missing {
         0 => format!("{} of {replicas} at a time, interrupts it", missing.min(replicas)),
         least => format!("{missing} of {replicas} at a time, never below {least} ready"),

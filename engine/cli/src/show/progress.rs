@@ -1,7 +1,7 @@
 //! Progress of an apply: one line an object when it is done, and on a terminal a few lines below
 //! that say what is under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,11 @@ impl<'a> Shown<'a> {
             state: Mutex::default(),
         };
         let mut left = Vec::new();
+        let hosts: BTreeSet<&str> = plan.operations.iter().map(|op| op.host.as_str()).collect();
+        let on = |host: &str| match hosts.len() {
+            0 | 1 => String::new(),
+            _ => format!(" on {host}"),
+        };
         for change in &plan.changes {
             let subject = &change.subject;
             let name = match (subject.pod.is_empty(), subject.container.is_empty()) {
@@ -66,6 +71,7 @@ impl<'a> Shown<'a> {
                 ChangeKind::Replace => "replaced",
                 ChangeKind::Remove => "removed",
             };
+            let name = name + &on(&change.host);
             shown.object(name, verb, &change.operations, &mut left);
         }
         for operation in &plan.operations {
@@ -82,6 +88,7 @@ impl<'a> Shown<'a> {
                     true => subject.workload.clone(),
                     false => format!("{}/{}", subject.pod, subject.container),
                 };
+                let name = name + &on(&operation.host);
                 shown.object(name, verb, &[operation.id], &mut left);
             }
         }

@@ -1,0 +1,187 @@
+//! Which host a pod is on, and when it moves.
+
+use crate::many::{Many, held, run};
+use crate::world::plan_errors;
+
+const ONE: &str = "container c image=\"tally.local/hello:1\"";
+
+#[test]
+fn pods_spread_over_hosts_and_stay_where_they_are() {
+    run(&["a", "b", "c", "d"], |mut many: Many| async move {
+        let three = "host a \"sim:a\"\nhost b \"sim:b\"\nhost c \"sim:c\"";
+        let body = format!("controller web replicas=6 {{ {ONE} }}");
+        many.apply(&many.graph(three, &body)).await;
+        let before = many.running().await;
+        for host in ["a", "b", "c"] {
+            let on = before.keys().filter(|key| key.starts_with(host)).count();
+            assert_eq!(on, 2, "{before:?}");
+        }
+        // A fourth host takes nothing from the others, and then takes what is new.
+        let plan = many.plan(&many.plain(&body)).await;
+        assert!(plan.is_empty(), "{:?}", plan.changes);
+        many.apply(&many.plain(&body.replace("replicas=6", "replicas=8"))).await;
+        let after = many.running().await;
+        assert!(before.iter().all(|(name, id)| after.get(name) == Some(id)), "nothing moved");
+        assert_eq!(after.keys().filter(|key| key.starts_with("d/")).count(), 2, "{after:?}");
+    });
+}
+
+#[test]
+fn spread_counts_the_values_of_a_label() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let hosts = "host a \"sim:a\" { label zone=x }\nhost b \"sim:b\" { label zone=x }\nhost c \"sim:c\" { label zone=y }";
+        let body = format!("controller web replicas=4 {{ place {{ spread by=zone }}; {ONE} }}");
+        many.apply(&many.graph(hosts, &body)).await;
+        let on = many.running().await;
+        assert_eq!(on.keys().filter(|key| key.starts_with("c/")).count(), 2, "{on:?}");
+    });
+}
+
+#[test]
+fn preferred_hosts_come_first_and_pods_keep_away_or_close() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let hosts = "host a \"sim:a\"\nhost b \"sim:b\" { label disk=ssd }\nhost c \"sim:c\"";
+        let body = format!(
+            "pod fast {{ label noisy=yes; place {{ prefer disk=ssd }}; {ONE} }}\n\
+             pod shy {{ place {{ prefer disk=ssd; avoid noisy=yes }}; {ONE} }}\n\
+             pod friend {{ place {{ near pod=fast }}; {ONE} }}"
+        );
+        many.apply(&many.graph(hosts, &body)).await;
+        assert_eq!(many.hosts_of("fast.c").await, ["b"]);
+        assert_ne!(many.hosts_of("shy.c").await, ["b"]);
+        assert_eq!(many.hosts_of("friend.c").await, ["b"]);
+    });
+}
+
+#[test]
+fn a_pod_that_fits_nowhere_is_held_with_the_nearest_way_out_and_the_rest_goes_on() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let hosts = "host a \"sim:a\" { label disk=ssd; capacity memory=\"1GiB\" }\n\
+                     host b \"sim:b\" { label disk=hdd; capacity memory=\"8GiB\" }";
+        let body = format!(
+            "pod small {{ {ONE} }}\n\
+             pod big {{ place {{ require disk=ssd }}; container c image=\"tally.local/hello:1\" {{ resources memory=\"2GiB\" }} }}"
+        );
+        let graph = many.graph(hosts, &body);
+        let plan = many.apply(&graph).await;
+        assert_eq!(held(&plan), ["big: no host can take it: a lacks 1GiB; b is not `disk=ssd`"]);
+        assert_eq!(plan.held[0].why.help.as_deref(), Some("b fits if `disk=ssd` is dropped."));
+        assert_eq!(many.hosts_of("small.c").await.len(), 1);
+        assert!(many.hosts_of("big.c").await.is_empty());
+    });
+}
+
+#[test]
+fn capacity_is_what_pods_reserve() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let hosts = "host a \"sim:a\" { capacity cpu=2 }\nhost b \"sim:b\" { capacity cpu=1 }";
+        let body = "controller web replicas=4 { container c image=\"tally.local/hello:1\" { resources cpu=1 } }";
+        let plan = many.apply(&many.graph(hosts, body)).await;
+        assert_eq!(many.running().await.len(), 3);
+        assert_eq!(held(&plan), ["web-3: no host can take it: a lacks 1 cores; b lacks 1 cores"]);
+    });
+}
+
+#[test]
+fn one_host_port_goes_to_one_pod_of_each_host() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let body = "controller web replicas=3 { container c image=\"tally.local/hello:1\" { port http 8080 publish=8080 } }";
+        many.apply(&many.plain(body)).await;
+        for host in ["a", "b", "c"] {
+            assert_eq!(many.running().await.keys().filter(|k| k.starts_with(host)).count(), 1);
+        }
+    });
+}
+
+#[test]
+fn a_named_volume_keeps_its_pods_on_its_host() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let body = |env: u32, replicas: u32| {
+            format!(
+                "volume data\ncontroller db replicas={replicas} {{ container c image=\"tally.local/hello:1\" {{ mount data \"/d\"; env A={env} }} }}"
+            )
+        };
+        many.apply(&many.plain(&body(1, 1))).await;
+        let home = many.hosts_of("db-0.c").await;
+        many.apply(&many.plain(&body(2, 3))).await;
+        for pod in ["db-0.c", "db-1.c", "db-2.c"] {
+            assert_eq!(many.hosts_of(pod).await, home, "{pod}");
+        }
+        let volumes = |state: tally_reconcile::observed::HostState| state.volumes.len();
+        let mut all = 0;
+        for host in ["a", "b", "c"] {
+            all += volumes(many.state(host).await);
+        }
+        assert_eq!(all, 1, "one volume on one host");
+    });
+}
+
+#[test]
+fn one_pod_on_each_host_comes_and_goes_with_the_host() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let body = format!("controller agent replicas=per-host {{ {ONE} }}");
+        many.apply(&many.graph("host a \"sim:a\"\nhost b \"sim:b\"", &body)).await;
+        assert_eq!(many.running().await.keys().collect::<Vec<_>>(), ["a/agent-a.c", "b/agent-b.c"]);
+        let before = many.running().await;
+        many.apply(&many.plain(&body)).await;
+        let after = many.running().await;
+        assert_eq!(after.len(), 3);
+        assert!(before.iter().all(|(name, id)| after.get(name) == Some(id)));
+    });
+}
+
+#[test]
+fn a_drained_host_gives_its_pods_away_never_below_what_update_allows() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let body = format!("controller web replicas=6 {{ {ONE} }}");
+        many.apply(&many.plain(&body)).await;
+        let before = many.running().await;
+        let drained = many.host_lines().replace("\"sim:b\"", "\"sim:b\" { drain #true }");
+        let graph = many.graph(&drained, &body);
+        let plan = many.plan(&graph).await;
+        let (least, most) = many.watched(&graph, &plan, "web").await;
+        assert_eq!((least, most), (5, 6));
+        let after = many.running().await;
+        assert_eq!(after.len(), 6);
+        assert!(after.keys().all(|key| !key.starts_with("b/")), "{after:?}");
+        let stayed = before.iter().filter(|(name, _)| !name.starts_with("b/"));
+        assert!(stayed.into_iter().all(|(name, id)| after.get(name) == Some(id)));
+        assert!(many.plan(&graph).await.is_empty());
+    });
+}
+
+#[test]
+fn a_drained_host_keeps_what_fits_nowhere_else() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let body = "volume data\npod db { container c image=\"tally.local/hello:1\" { mount data \"/d\" } }";
+        many.apply(&many.plain(body)).await;
+        let home = many.hosts_of("db.c").await.remove(0);
+        let line = format!("\"sim:{home}\"");
+        let drained = many.host_lines().replace(&line, &format!("{line} {{ drain #true }}"));
+        let plan = many.plan(&many.graph(&drained, body)).await;
+        assert!(plan.is_empty(), "{:?}", plan.changes);
+        assert_eq!(plan.held.len(), 1);
+        assert_eq!(many.hosts_of("db.c").await, [home]);
+    });
+}
+
+#[test]
+fn what_if_a_host_were_lost_is_a_plan_like_any_other() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let body = format!(
+            "volume data\ncontroller web replicas=3 {{ {ONE} }}\n\
+             pod db {{ place {{ require host=b }}; container c image=\"tally.local/hello:1\" {{ mount data \"/d\" }} }}"
+        );
+        let graph = many.plain(&body);
+        many.apply(&graph).await;
+        let options = tally_reconcile::Options {
+            without: ["b".to_owned()].into(),
+            ..tally_reconcile::Options::default()
+        };
+        let plan = many.plan_with(&graph, options).await;
+        assert_eq!(plan_errors(&plan), Vec::<String>::new());
+        assert!(!plan.is_empty(), "its pod without data moves");
+        assert_eq!(held(&plan), ["db: its volume `data` may be on `b`, which does not answer"]);
+        assert!(plan.operations.iter().all(|operation| operation.host != "b"));
+    });
+}

@@ -1,0 +1,187 @@
+//! Hosts that do not answer: unreachable is never absent.
+
+use tally_reconcile::memory::{Declared, Memory};
+
+use crate::many::{Many, held, run};
+use crate::world::plan_errors;
+
+const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
+const DB: &str =
+    "volume data\npod db { container c image=\"tally.local/hello:1\" { mount data \"/d\" } }";
+
+#[test]
+fn nothing_is_concluded_from_a_host_that_does_not_answer() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let graph = many.plain(WEB);
+        many.apply(&graph).await;
+        many.cut("b");
+        let plan = many.plan(&graph).await;
+        assert!(plan.is_empty(), "{:?}", plan.changes);
+        assert_eq!(plan_errors(&plan), Vec::<String>::new());
+        assert_eq!(held(&plan), ["web-1: it was on `b`, which does not answer"]);
+        many.heal("b");
+        let plan = many.plan(&graph).await;
+        assert!(plan.is_empty() && plan.held.is_empty());
+    });
+}
+
+#[test]
+fn a_dead_host_stops_nothing_on_the_others() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let graph = many.plain(WEB);
+        many.apply(&graph).await;
+        many.cut("b");
+        let more =
+            many.plain(&format!("{WEB}\npod new {{ container c image=\"tally.local/hello:1\" }}"));
+        many.apply(&more).await;
+        assert_eq!(many.hosts_of("new.c").await.len(), 1);
+    });
+}
+
+#[test]
+fn a_host_that_was_never_seen_may_have_anything() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        many.cut("b");
+        let graph = many.plain(WEB);
+        let plan = many.plan(&graph).await;
+        assert!(plan.is_empty(), "{:?}", plan.changes);
+        assert_eq!(plan.held.len(), 3, "{:?}", held(&plan));
+        many.declare("b", Declared::Lost);
+        many.apply(&graph).await;
+        assert_eq!(many.running().await.len(), 3);
+    });
+}
+
+#[test]
+fn pods_without_data_are_replaced_once_their_host_is_lost() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let graph = many.plain(WEB);
+        many.apply(&graph).await;
+        many.cut("b");
+        many.declare("b", Declared::Lost);
+        many.apply(&graph).await;
+        assert_eq!(many.hosts_of("web-1.c").await.len(), 2, "one of them is out of reach");
+        // It comes back: one of each ordinal is kept, and nobody had to say so.
+        many.heal("b");
+        many.apply(&graph).await;
+        assert_eq!(many.running().await.len(), 3);
+        assert_eq!(many.hosts_of("web-1.c").await.len(), 1);
+    });
+}
+
+#[test]
+fn the_copy_that_is_healthy_is_the_one_that_is_kept() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let graph = many.plain(WEB);
+        many.apply(&graph).await;
+        let first = many.hosts_of("web-1.c").await.remove(0);
+        many.cut(&first);
+        many.declare(&first, Declared::Lost);
+        many.apply(&graph).await;
+        let second = many.hosts_of("web-1.c").await.into_iter().find(|h| *h != first).unwrap();
+        many.heal(&first);
+        // The host has rebooted: its copy does not run.
+        let stop = |model: &mut tally_simulator::Model, now: i64| {
+            let found = model.list().into_iter().filter(|c| c.name.ends_with("web-1.c"));
+            for container in found {
+                model.stop(&container.id, now).unwrap();
+            }
+        };
+        many.hosts[&first].meddle(stop).unwrap();
+        many.apply(&graph).await;
+        assert_eq!(many.hosts_of("web-1.c").await, [second]);
+    });
+}
+
+#[test]
+fn a_host_is_lost_after_the_grace_that_the_spec_grants_and_not_before() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let hosts = format!("lost-after \"5m\"\n{}", many.host_lines());
+        let graph = many.graph(&hosts, WEB);
+        many.apply(&graph).await;
+        many.cut("b");
+        assert!(many.plan(&graph).await.is_empty(), "the first silence");
+        tokio::time::advance(std::time::Duration::from_secs(299)).await;
+        assert!(many.plan(&graph).await.is_empty(), "a second before");
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        assert!(!many.plan(&graph).await.is_empty());
+    });
+}
+
+#[test]
+fn pods_with_data_are_never_replaced_without_a_fence() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let graph = many.plain(DB);
+        many.apply(&graph).await;
+        let home = many.hosts_of("db.c").await.remove(0);
+        many.cut(&home);
+        let expected = format!("db: its volume `data` may be on `{home}`, which does not answer");
+        assert_eq!(held(&many.plan(&graph).await), [expected.clone()]);
+        many.declare(&home, Declared::Lost);
+        let plan = many.plan(&graph).await;
+        assert!(plan.is_empty());
+        assert_eq!(held(&plan), [expected.clone()]);
+        // Not even when nothing is remembered.
+        many.memory = Memory::default();
+        assert_eq!(held(&many.plan(&graph).await), [expected]);
+        many.declare(&home, Declared::Fenced);
+        many.apply(&graph).await;
+        assert_eq!(many.hosts_of("db.c").await.len(), 2, "the fenced one is out of reach");
+        // The fenced host comes back: its copy goes, its data stays.
+        many.heal(&home);
+        many.apply(&graph).await;
+        let on = many.hosts_of("db.c").await;
+        assert_eq!(on.len(), 1);
+        assert_ne!(on[0], home);
+        assert_eq!(many.state(&home).await.volumes.len(), 1);
+    });
+}
+
+#[test]
+fn nothing_is_changed_when_most_hosts_are_silent() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let graph = many.plain(WEB);
+        many.apply(&graph).await;
+        many.cut("b");
+        many.cut("c");
+        let more = many.plain(&WEB.replace("replicas=3", "replicas=9"));
+        let plan = many.plan(&more).await;
+        assert_eq!(plan_errors(&plan), ["E1301 2 of 3 hosts do not answer, so nothing is changed"]);
+        assert!(plan.operations.is_empty());
+    });
+}
+
+#[test]
+fn a_pod_out_of_sight_counts_as_missing_in_a_rollout() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        many.apply(&many.plain(WEB)).await;
+        many.cut("b");
+        let changed = many.plain(&WEB.replace("hello:1\"", "hello:1\" { env A=2 }"));
+        let plan = many.plan(&changed).await;
+        assert!(plan.is_empty(), "{:?}", plan.changes);
+        assert!(
+            held(&plan).iter().any(|why| why.contains("no more of its pods may be missing")),
+            "{:?}",
+            held(&plan)
+        );
+    });
+}
+
+#[test]
+fn what_waits_for_a_pod_out_of_sight_is_not_begun_and_not_touched() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let body = |extra: &str| {
+            format!(
+                "{DB}\ncontroller web replicas=2 {{ depends-on pod db; container c image=\"tally.local/hello:1\" }}\n{extra}"
+            )
+        };
+        many.apply(&many.plain(&body(""))).await;
+        let home = many.hosts_of("db.c").await.remove(0);
+        many.cut(&home);
+        let late = "pod late { depends-on pod db; container c image=\"tally.local/hello:1\" }";
+        let plan = many.plan(&many.plain(&body(late))).await;
+        assert!(plan.is_empty(), "{:?}", plan.changes);
+        let why = "late: it waits for `db`, which cannot be seen or placed".to_owned();
+        assert!(held(&plan).contains(&why), "{:?}", held(&plan));
+    });
+}
