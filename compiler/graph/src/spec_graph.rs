@@ -21,7 +21,7 @@ pub enum Node {
     /// A named volume.
     Volume(Volume),
     /// A pod or a controller.
-    Workload(Workload),
+    Workload(Box<Workload>),
     /// A service.
     Service(Service),
 }
@@ -146,7 +146,7 @@ impl Graph {
     /// Its pods and controllers, in written order.
     pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
         self.net.node_weights().filter_map(|node| match node {
-            Node::Workload(workload) => Some(workload),
+            Node::Workload(workload) => Some(workload.as_ref()),
             _ => None,
         })
     }

@@ -68,7 +68,6 @@ fn kind(error: &HostError) -> &'static str {
         HostError::CommandNotFound(_) => "command-not-found",
         HostError::Refused { .. } => "refused",
         HostError::Broken(_) => "broken",
-        HostError::Transport(_) => "transport",
     }
 }
 

@@ -172,8 +172,13 @@ static HOST: KindRow = KindRow {
             "What it offers; asked of the engine where nothing is said.",
         )
         .shown("capacity cpu=4", "capacity cpu=8"),
-        nothing("drain", Form::Scalar, ValueType::Bool, "Whether it gives its pods away, a few at a time, and takes none.")
-            .shown("drain #false", "drain #true"),
+        nothing(
+            "drain",
+            Form::Scalar,
+            ValueType::Bool,
+            "Whether it gives its pods away, a few at a time, and takes none.",
+        )
+        .shown("drain #false", "drain #true"),
         nothing("tls", Form::Block("tls"), ValueType::Word, "Files for mutual TLS, for `tcp://`.")
             .shown(
                 "tls ca=\"ca.pem\" cert=\"me.pem\" key=\"me.key\"",

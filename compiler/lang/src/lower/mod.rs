@@ -115,7 +115,7 @@ pub(crate) fn join(parts: Parts) -> Graph {
     let mut waits = Vec::with_capacity(workloads.len());
     for lowered in workloads {
         waits.push((lowered.workload.depends_on.clone(), lowered.facts.volumes));
-        let index = add(&mut graph, GraphNode::Workload(lowered.workload));
+        let index = add(&mut graph, GraphNode::Workload(Box::new(lowered.workload)));
         graph.net.add_edge(index, root, Edge::RunsIn);
         indices.push(index);
     }
