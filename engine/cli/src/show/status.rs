@@ -184,9 +184,12 @@ fn host_status((name, view): (&String, &HostView)) -> HostStatus {
     HostStatus { name: name.clone(), engine, simulated, silent }
 }
 
+/// The containers of a pod by role and name.
+type Containers<'a> = BTreeMap<(Role, String), Found<'a>>;
+
 /// Pods that run and that the spec does not ask for.
 fn unasked(
-    left: &BTreeMap<(&String, &String), &BTreeMap<(Role, String), Found<'_>>>,
+    left: &BTreeMap<(&String, &String), &Containers<'_>>,
     now_ms: i64,
 ) -> Vec<WorkloadStatus> {
     let rule = ReadyRule { healthy: false, running_ms: 0, may_end: true, deadline_ms: 0 };
