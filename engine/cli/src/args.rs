@@ -126,6 +126,9 @@ pub struct Plan {
     /// Plan what `tally destroy` would do
     #[arg(long)]
     pub destroy: bool,
+    /// With `--destroy`: plan to remove named volumes too, with all their data
+    #[arg(long, requires = "destroy")]
+    pub volumes: bool,
     /// What if this host were lost? May be given several times
     #[arg(long, value_name = "HOST")]
     pub without: Vec<String>,

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tally_graph::Graph;
+use tally_reconcile::Options;
 use tally_reconcile::plan::{Operation, Plan};
 
 use crate::errors::CliError;
@@ -27,6 +28,9 @@ pub struct Saved {
     pub target: Option<String>,
     /// Whether it takes everything away.
     pub destroy: bool,
+    /// Whether it takes named volumes away too. Plans that were saved before it was there never did.
+    #[serde(default)]
+    pub remove_volumes: bool,
     /// The graph.
     pub graph: Graph,
     /// The plan.
@@ -34,14 +38,14 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// What will be saved.
+    /// What will be saved: `target` as it was typed, and what else was asked for.
     #[must_use]
     pub fn new(
         graph: Graph,
         plan: Plan,
         folder: &Path,
         target: Option<String>,
-        destroy: bool,
+        options: &Options,
     ) -> Self {
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         Self {
@@ -49,7 +53,8 @@ impl Saved {
             format: FORMAT,
             folder: folder.display().to_string(),
             target,
-            destroy,
+            destroy: options.destroy,
+            remove_volumes: options.remove_volumes,
             graph,
             plan,
         }

@@ -139,6 +139,27 @@ fn a_plan_names_the_field_its_values_its_place_and_what_it_costs() {
 }
 
 #[test]
+fn a_plan_of_destroy_takes_named_volumes_only_where_it_was_asked_to() {
+    let spec = "cluster demo { host laptop \"sim:laptop\" }\nvolume data\n\
+        pod db { container c image=\"db:1\" { mount data \"/data\" } }\n";
+    let folder = Folder::new("volumes", spec);
+    folder.tally(&["apply", "--yes"]).ends(0);
+    let kept = folder.tally(&["plan", "--destroy"]).ends(0);
+    assert!(!kept.out.contains("volume/data"), "{kept:?}");
+    let gone = folder.tally(&["plan", "--destroy", "--volumes", "--out", "all.plan"]).ends(0);
+    assert!(gone.out.contains("volume/data"), "{gone:?}");
+    folder.tally(&["apply", "all.plan"]).ends(0);
+    let left = ["plan", "--destroy", "--volumes", "--detailed-exitcode"];
+    folder.tally(&left).ends(0);
+    folder.tally(&["apply", "--yes"]).ends(0);
+    folder.tally(&["plan", "--destroy", "--out", "some.plan"]).ends(0);
+    folder.tally(&["apply", "some.plan"]).ends(0);
+    folder.tally(&left).ends(2);
+    let alone = folder.tally(&["plan", "--volumes"]);
+    assert!(alone.code != 0 && alone.err.contains("--destroy"), "{alone:?}");
+}
+
+#[test]
 fn a_saved_plan_is_carried_out_and_refused_when_the_cluster_has_moved_on() {
     let folder = Folder::new("saved", SPEC);
     folder.tally(&["plan", "--out", "first.plan"]).ends(0);

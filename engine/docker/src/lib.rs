@@ -15,6 +15,7 @@ mod infra;
 mod observe;
 mod pull;
 mod read;
+mod registries;
 mod silent;
 mod stream;
 mod time;

@@ -11,12 +11,9 @@ use tally_graph::ImageRef;
 
 use crate::classify::{Call, classify};
 use crate::connect::{DockerHost, within};
+use crate::registries::TRIES;
 use crate::{HostError, PullProgress, credentials};
 
-/// So many tries in all.
-const TRIES: u32 = 3;
-/// The longest wait between two tries, whatever a registry asks for.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// More layers than any image has: what a daemon says is bounded.
 const MOST_LAYERS: usize = 1_000;
 
@@ -28,20 +25,33 @@ pub(crate) async fn pull(
 ) -> Result<(), HostError> {
     let whole = async {
         let credentials = credentials_for(image).await?;
-        let mut backoff = host.options.pull_backoff;
-        for tries_left in (0..TRIES).rev() {
+        let name = ImageRef::parse(image).map(|image| image.registry_host().to_owned());
+        let registry = host.registries.of(&name.unwrap_or_default());
+        let mut tries_left = TRIES;
+        loop {
+            let turn = registry.turn().await.map_err(|said| given_up(image, said))?;
+            tries_left -= 1;
             match once(host, image, credentials.clone(), progress).await {
-                Err(error) if tries_left > 0 && worth_another_try(&error) => {
-                    let asked = retry_after(&error.to_string());
-                    tokio::time::sleep(asked.unwrap_or(backoff).min(LONGEST_WAIT)).await;
-                    backoff *= 2;
+                Err(error) if worth_another_try(&error) => {
+                    let said = error.to_string();
+                    registry.refused(&turn, retry_after(&said), host.options.pull_backoff, said);
+                    if tries_left == 0 {
+                        return Err(error);
+                    }
                 }
-                other => return other,
+                other => {
+                    registry.answered(&turn);
+                    return other;
+                }
             }
         }
-        Ok(())
     };
     within("pull", host.options.pull_total, whole).await?
+}
+
+/// The registry was asked often enough, for this image or another.
+fn given_up(image: &str, message: String) -> HostError {
+    HostError::Image { image: image.to_owned(), missing: false, message }
 }
 
 async fn credentials_for(image: &str) -> Result<Option<DockerCredentials>, HostError> {
@@ -155,6 +165,8 @@ fn worth_another_try(error: &HostError) -> bool {
     [
         "toomanyrequests",
         "too many requests",
+        // A registry that says no more than its status.
+        "error parsing http 429 response body",
         "unexpected http status: 5",
         "unexpected status code 5",
         "unexpected status from get request",
@@ -203,6 +215,7 @@ mod tests {
             (image(false, "toomanyrequests: You have reached your pull rate limit"), true),
             (image(false, "received unexpected HTTP status: 503 Service Unavailable"), true),
             (image(false, "unexpected EOF"), true),
+            (image(false, "error parsing HTTP 429 response body: unexpected end of JSON"), true),
             (image(false, "unauthorized: authentication required"), false),
             (image(false, "dial tcp: lookup nowhere: no such host"), false),
             (image(true, "manifest unknown"), false),

@@ -75,7 +75,8 @@ async fn run_saved(
     };
     let graph = &saved.graph;
     let target = saved.target.as_deref().map(|text| target(graph, text)).transpose()?;
-    let options = Options { target, destroy: saved.destroy, ..Options::default() };
+    let (destroy, remove_volumes) = (saved.destroy, saved.remove_volumes);
+    let options = Options { target, destroy, remove_volumes, ..Options::default() };
     let work =
         Work { project: &project, graph, options, parallel: args.parallel, saved: Some(saved) };
     // Whoever saved the plan has read it.

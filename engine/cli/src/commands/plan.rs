@@ -23,7 +23,14 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
     let without =
         args.without.iter().map(|name| host_named(&graph, name)).collect::<Result<_, _>>()?;
     let now_ms = hosts::now_ms();
-    let options = Options { now_ms, target, destroy: args.destroy, without, ..Options::default() };
+    let options = Options {
+        now_ms,
+        target,
+        destroy: args.destroy,
+        remove_volumes: args.volumes,
+        without,
+        ..Options::default()
+    };
     let mut remembered = Remembered::read(&graph, &project)?;
     remembered.learn(&observed, now_ms);
     let plan = reconcile(&graph, &observed, &remembered.memory, &options);
@@ -41,7 +48,7 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
     }
     let empty = plan.is_empty() && plan.held.is_empty();
     if let Some(path) = &args.out {
-        Saved::new(graph, plan, &project.folder, args.target, args.destroy).write(path)?;
+        Saved::new(graph, plan, &project.folder, args.target, &options).write(path)?;
         err(&format!("saved; carry it out with `tally apply {}`\n", path.display()));
     }
     Ok(match args.detailed_exitcode && !empty {

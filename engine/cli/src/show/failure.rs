@@ -165,10 +165,18 @@ impl<'a> Blame<'a> {
         };
         let registry =
             ImageRef::parse(image).map_or_else(|_| String::new(), |i| i.registry_host().to_owned());
+        let lower = message.to_lowercase();
+        let wants_login = ["unauthorized", "no basic auth credentials", "authentication required"]
+            .iter()
+            .any(|saying| lower.contains(saying));
         let help = match missing {
             true => format!(
                 "Is the name right, and the tag? If `{registry}` wants a login: `docker login \
                  {registry}`."
+            ),
+            false if wants_login => format!(
+                "`{registry}` wants a login: `docker login {registry}`, on this machine. Tally uses \
+                 what Docker's client keeps."
             ),
             false => format!(
                 "Does the host reach `{registry}`? An image that is only on the host itself is \

@@ -11,6 +11,7 @@ use tally_graph::HostAddress;
 use tokio::sync::OnceCell;
 
 use crate::classify::{Call, classify};
+use crate::registries::Registries;
 use crate::{Host, HostError, HostRead};
 
 mod address;
@@ -68,7 +69,7 @@ pub struct ConnectOptions {
     pub pull_idle: Duration,
     /// For a whole pull.
     pub pull_total: Duration,
-    /// Time before a pull is tried again, doubled each time.
+    /// So long a registry that is busy is left alone when it does not say how long, doubled each time.
     pub pull_backoff: Duration,
 }
 
@@ -103,6 +104,8 @@ pub(crate) struct DockerHost {
     /// What is asked once, and only when it is needed: `info` is the slowest of all reads, so it runs
     /// beside the lists instead of before them.
     facts: OnceCell<Facts>,
+    /// Which registries have troubles.
+    pub(crate) registries: Registries,
 }
 
 /// What an engine says of itself and its machine.
@@ -203,6 +206,7 @@ async fn reach(
         arch: answer.arch.unwrap_or_default(),
         os: answer.os.unwrap_or_default(),
         facts: OnceCell::new(),
+        registries: Registries::default(),
     })
 }
 
