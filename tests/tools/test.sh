@@ -25,6 +25,13 @@ case $engine in
         [ "${CI:-}" != true ] || die "CI needs a second Docker engine, and none can be had here."
         loudly "NO SECOND ENGINE" "The test on an engine with other defaults is SKIPPED."
     fi
+    registry=0
+    TALLY_TEST_REGISTRY=$("$ROOT/tests/tools/registry.sh") || registry=$?
+    export TALLY_TEST_REGISTRY
+    if [ "$registry" -ne 0 ]; then
+        [ "${CI:-}" != true ] || die "CI needs an image registry (Debian's docker-registry), and none can be had here."
+        loudly "NO REGISTRY" "The tests that pull from an image registry are SKIPPED."
+    fi
     ;;
 3)
     [ "${CI:-}" != true ] || die "CI needs a Docker engine, and none can be had here."

@@ -22,6 +22,7 @@ mod many;
 mod placement;
 mod pods;
 mod purity;
+mod registry;
 mod rollouts;
 mod silent;
 mod upgrade;

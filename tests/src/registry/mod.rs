@@ -1,0 +1,141 @@
+//! A real image registry for tests (Debian's `docker-registry`), on a loopback port of its own, and a
+//! proxy before it that does what registries do on bad days. Docker talks plain HTTP to registries on
+//! 127.0.0.0/8, so nothing has to be set up for it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "this is for tests, which stop loudly"
+)]
+
+mod image;
+mod proxy;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+pub use image::TestImage;
+pub use proxy::{Does, Proxy, Request};
+
+/// The user that a guarded registry knows.
+pub const USER: &str = "tally";
+/// The user's password.
+pub const PASSWORD: &str = "secret";
+/// The two as `htpasswd -nbB` writes them.
+const HTPASSWD: &str = "tally:$2y$05$ibx6.RozYkAvTuc6uQmtyusdzvhYDu2PQGqRbiyYWgKtn5zpv92wS\n";
+
+/// A registry that runs until this is dropped.
+pub struct Registry {
+    process: Child,
+    port: u16,
+}
+
+impl Registry {
+    /// Starts a registry that keeps its images in `folder`; with `guarded` it wants [`USER`] and
+    /// [`PASSWORD`]. `None`, and a line that says so, where the program is not installed: its path is
+    /// in `TALLY_TEST_REGISTRY`, or it is found by its name.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(folder: &Path, guarded: bool) -> Option<Self> {
+        let program = std::env::var("TALLY_TEST_REGISTRY").ok().filter(|path| !path.is_empty());
+        let program = program.unwrap_or_else(|| "docker-registry".to_owned());
+        let config = folder.join(if guarded { "guarded.yml" } else { "open.yml" });
+        std::fs::write(&config, config_text(folder, guarded)).unwrap();
+        let spawned = Command::new(&program)
+            .arg("serve")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut process = match spawned {
+            Ok(process) => process,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                eprintln!("SKIPPED: no registry here (TALLY_TEST_REGISTRY or docker-registry)");
+                return None;
+            }
+            Err(error) => panic!("{program}: {error}"),
+        };
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let said = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let (_, address) = line.split_once("listening on 127.0.0.1:")?;
+            address.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        });
+        let port = said.expect("the registry says where it listens");
+        // Its log is read on, or it would wait for somebody to do so.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Some(Self { process, port })
+    }
+
+    /// `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    fn call(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: {kind}\r\n\
+             Content-Length: {}\r\n\r\n",
+            self.address(),
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        Answer::parse(&text)
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone afterwards.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn config_text(folder: &Path, guarded: bool) -> String {
+    let root = folder.join("images");
+    let mut text = format!(
+        "version: 0.1\nlog: {{ level: info }}\nstorage: {{ filesystem: {{ rootdirectory: {} }} }}\n\
+         http: {{ addr: \"127.0.0.1:0\" }}\n",
+        root.display()
+    );
+    if guarded {
+        let users = folder.join("htpasswd");
+        std::fs::write(&users, HTPASSWD).unwrap();
+        text.push_str(&format!(
+            "auth: {{ htpasswd: {{ realm: test, path: {} }} }}\n",
+            users.display()
+        ));
+    }
+    text
+}
+
+/// What the registry answered.
+struct Answer {
+    status: u16,
+    headers: BTreeMap<String, String>,
+}
+
+impl Answer {
+    fn parse(text: &str) -> Self {
+        let mut lines = text.split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        let headers = lines.take_while(|line| !line.is_empty()).filter_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            Some((name.to_lowercase(), value.to_owned()))
+        });
+        Self { status: status.expect("a status"), headers: headers.collect() }
+    }
+}

@@ -1,0 +1,303 @@
+//! Pulls from a real registry, and from one that has a bad day: what a registry does never takes down
+//! what runs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tally_docker::{ConnectOptions, FailureKind, Host, HostError};
+use tally_graph::HostAddress;
+use tally_reconcile::LOCAL_HOST;
+use tally_tests::registry::{Does, Proxy, Registry, TestImage};
+
+use crate::world::{World, only_real, runtime};
+
+const WHY: &str = "the simulator's registries have every image";
+/// How registries say that they are asked too often, where they say for how long. Docker hands the
+/// words on and drops the header.
+const PATIENCE: Does = Does::Answer(
+    429,
+    "Retry-After: 2\r\nContent-Type: application/json\r\n",
+    r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"retry-after: 2s, allowed: 10/minute"}]}"#,
+);
+const BROKEN: Does = Does::Answer(503, "", "");
+
+/// Short waits, so that a test of them is short.
+fn options() -> ConnectOptions {
+    ConnectOptions {
+        pull_idle: Duration::from_secs(2),
+        pull_backoff: Duration::from_millis(300),
+        ..ConnectOptions::default()
+    }
+}
+
+struct Pulls {
+    registry: Registry,
+    host: Arc<dyn Host>,
+    _folder: tempfile::TempDir,
+}
+
+/// Runs a test that pulls from a registry on the real engine.
+fn pulls<F: Future<Output = ()>>(name: &str, test: impl Fn(Pulls) -> F) {
+    if std::env::var("TALLY_TEST_DOCKER").as_deref() != Ok("1") {
+        eprintln!("SKIPPED on the real engine: {name} (TALLY_TEST_DOCKER is not 1)");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let Some(registry) = Registry::start(folder.path(), false) else { return };
+    runtime().block_on(async {
+        let socket = std::env::var("DOCKER_HOST").unwrap_or_default();
+        let socket = socket.strip_prefix("unix://").unwrap_or("/var/run/docker.sock").to_owned();
+        let address = HostAddress::Unix(socket);
+        let host = tally_docker::connect(LOCAL_HOST, &address, &options()).await.unwrap();
+        test(Pulls { registry, host, _folder: folder }).await;
+    });
+}
+
+/// An image that is taken away again; Tally itself removes none.
+struct Pulled(String);
+
+impl Pulled {
+    fn new(address: &str, image: &TestImage) -> Self {
+        Self(format!("{address}/{}", image.name))
+    }
+}
+
+impl Drop for Pulled {
+    fn drop(&mut self) {
+        let mut rmi = std::process::Command::new("docker");
+        // It is not there where the test was that it cannot be had.
+        let _ = rmi.args(["image", "rm", "-f", &self.0]).output();
+    }
+}
+
+impl Pulls {
+    async fn pull(&self, image: &Pulled) -> Result<(), HostError> {
+        self.host.pull(&image.0, &|_| {}).await
+    }
+
+    async fn has(&self, image: &Pulled) -> bool {
+        self.host.images().await.unwrap().contains_key(&image.0)
+    }
+}
+
+fn message(result: Result<(), HostError>) -> (bool, String) {
+    match result {
+        Err(HostError::Image { missing, message, .. }) => (missing, message),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_image_is_had_from_a_registry_and_progress_is_told() {
+    pulls("good", |test| async move {
+        let image = TestImage::new(&test.registry, "good", 400_000);
+        let image = Pulled::new(&test.registry.address(), &image);
+        let last = std::sync::Mutex::new(None);
+        test.host.pull(&image.0, &|at| *last.lock().unwrap() = Some(at)).await.unwrap();
+        assert!(test.has(&image).await);
+        let last = last.into_inner().unwrap().expect("progress is told");
+        assert_eq!((last.layers_done, last.layers), (1, 1));
+    });
+}
+
+#[test]
+fn a_tag_that_is_missing_is_said_to_be_missing_and_asked_for_once() {
+    pulls("missing", |test| async move {
+        let proxy = Proxy::start(&test.registry, |_, _| Does::Pass);
+        let image = TestImage { name: "nothing:1".to_owned() };
+        let (missing, said) = message(test.pull(&Pulled::new(&proxy.address(), &image)).await);
+        assert!(missing, "{said}");
+        assert_eq!(proxy.seen("GET /v2/nothing/manifests/1").len(), 1);
+    });
+}
+
+#[test]
+fn a_registry_that_wants_a_login_is_not_asked_again() {
+    pulls("login", |test| async move {
+        let folder = tempfile::tempdir().unwrap();
+        let guarded = Registry::start(folder.path(), true).unwrap();
+        let proxy = Proxy::start(&guarded, |_, _| Does::Pass);
+        let image = TestImage { name: "guarded:1".to_owned() };
+        let (missing, said) = message(test.pull(&Pulled::new(&proxy.address(), &image)).await);
+        assert!(!missing && said.contains("no basic auth credentials"), "{said}");
+        assert_eq!(proxy.seen("GET /v2/").len(), 1, "Docker asks what is needed, and has it not");
+    });
+}
+
+#[test]
+fn a_registry_that_asks_for_patience_is_left_alone_and_no_other_is() {
+    pulls("patience", |test| async move {
+        let busy = Proxy::start(&test.registry, |line, before| match line {
+            "GET /v2/busy/manifests/1" if before < 2 => PATIENCE,
+            "HEAD /v2/busy/manifests/1" => BROKEN,
+            _ => Does::Pass,
+        });
+        let image = TestImage::new(&test.registry, "busy", 1_000);
+        let busy_image = Pulled::new(&busy.address(), &image);
+        let other = TestImage::new(&test.registry, "other", 1_000);
+        let other_image = Pulled::new(&test.registry.address(), &other);
+        let began = Instant::now();
+        let other = async {
+            test.pull(&other_image).await.unwrap();
+            began.elapsed()
+        };
+        let (pulled, other_took) = tokio::join!(test.pull(&busy_image), other);
+        pulled.unwrap();
+        assert!(test.has(&busy_image).await);
+        assert!(other_took < Duration::from_secs(2), "{other_took:?}");
+        let asked = busy.seen("GET /v2/busy/manifests/1");
+        let gaps: Vec<Duration> = asked.windows(2).map(|two| two[1].at - two[0].at).collect();
+        assert!(gaps.len() >= 2, "{gaps:?}");
+        assert!(gaps.iter().take(2).all(|gap| *gap >= Duration::from_secs(2)), "{gaps:?}");
+    });
+}
+
+#[test]
+fn many_images_of_a_busy_registry_share_its_patience() {
+    pulls("shared", |test| async move {
+        // A registry that says no more than its status.
+        let busy = Proxy::start(&test.registry, |line, _| match line.contains("/manifests/") {
+            true => Does::Answer(429, "", ""),
+            false => Does::Pass,
+        });
+        let image = |nth: usize| {
+            let image = TestImage { name: format!("many{nth}:1") };
+            Pulled::new(&busy.address(), &image)
+        };
+        let images: Vec<Pulled> = (0..6).map(image).collect();
+        let all = futures_util::future::join_all(images.iter().map(|image| test.pull(image))).await;
+        for result in all {
+            let (missing, said) = message(result);
+            assert!(!missing && said.contains("429"), "{said}");
+        }
+        // All at once, and then one after another, as often as one image would be asked for.
+        let asked = busy.seen("GET /v2/many").len();
+        assert!(asked <= 6 + 2, "asked {asked} times");
+    });
+}
+
+#[test]
+fn a_registry_that_is_broken_for_a_moment_is_asked_again() {
+    pulls("broken", |test| async move {
+        let proxy = Proxy::start(&test.registry, |line, before| {
+            match line.contains("/manifests/") && before < 1 {
+                true => BROKEN,
+                false => Does::Pass,
+            }
+        });
+        let image = TestImage::new(&test.registry, "broken", 1_000);
+        let image = Pulled::new(&proxy.address(), &image);
+        test.pull(&image).await.unwrap();
+        assert!(test.has(&image).await);
+        let asked = proxy.seen("/v2/broken/manifests/");
+        let pauses = asked.windows(2).map(|two| two[1].at - two[0].at);
+        assert!(pauses.max().unwrap() >= options().pull_backoff, "{asked:?}");
+    });
+}
+
+#[test]
+fn a_slow_body_is_waited_for_and_one_that_stalls_is_not() {
+    pulls("slow", |test| async move {
+        let is_layer = |line: &str| line.starts_with("GET ") && line.contains("/blobs/");
+        let slow = Proxy::start(&test.registry, move |line, _| match is_layer(line) {
+            // Longer in all than a pull may show no progress.
+            true => Does::Slow(20_000, Duration::from_millis(150)),
+            false => Does::Pass,
+        });
+        let image = TestImage::new(&test.registry, "slow", 400_000);
+        let image = Pulled::new(&slow.address(), &image);
+        let began = Instant::now();
+        test.pull(&image).await.unwrap();
+        assert!(began.elapsed() > options().pull_idle, "{:?}", began.elapsed());
+
+        let stalled = Proxy::start(&test.registry, move |line, _| match is_layer(line) {
+            true => Does::Stall(200),
+            false => Does::Pass,
+        });
+        let image = TestImage::new(&test.registry, "stalled", 400_000);
+        let image = Pulled::new(&stalled.address(), &image);
+        let began = Instant::now();
+        let result = test.pull(&image).await;
+        assert!(matches!(result, Err(HostError::Deadline { call: "pull", .. })), "{result:?}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+        assert!(!test.has(&image).await);
+    });
+}
+
+#[test]
+fn a_body_that_breaks_off_is_fetched_again() {
+    pulls("cut", |test| async move {
+        let proxy = Proxy::start(&test.registry, |line, before| {
+            match line.starts_with("GET ") && line.contains("/blobs/") && before == 0 {
+                true => Does::CutOff(150),
+                false => Does::Pass,
+            }
+        });
+        let image = TestImage::new(&test.registry, "cut", 100_000);
+        let image = Pulled::new(&proxy.address(), &image);
+        // Docker waits longer than two seconds before it tries a layer again, and says that it does.
+        test.pull(&image).await.unwrap();
+        assert!(test.has(&image).await);
+    });
+}
+
+#[test]
+fn failure_19_a_registry_that_refuses_leaves_the_old_version_running() {
+    refused(
+        "refused",
+        |_, _| PATIENCE,
+        |error| match error {
+            HostError::Image { missing, message, .. } => {
+                !missing && message.contains("retry-after")
+            }
+            _ => false,
+        },
+    );
+}
+
+#[test]
+fn failure_20_an_image_for_other_machines_leaves_the_old_version_running() {
+    refused(
+        "other-arch",
+        |_, _| Does::Pass,
+        |error| match error {
+            HostError::Image { missing, message, .. } => {
+                *missing && message.contains("no matching")
+            }
+            _ => false,
+        },
+    );
+}
+
+/// Applies a new version whose image cannot be had, and checks that the old one goes on.
+fn refused(name: &'static str, rule: fn(&str, usize) -> Does, is_right: fn(&HostError) -> bool) {
+    only_real(name, WHY, |world: World| async move {
+        let folder = tempfile::tempdir().unwrap();
+        let Some(registry) = Registry::start(folder.path(), false) else { return };
+        let proxy =
+            Proxy::start(&registry, move |line, before| match line.contains("/manifests/") {
+                true => rule(line, before),
+                false => Does::Pass,
+            });
+        let image = TestImage::for_other_machines(&registry, name);
+        let image = Pulled::new(&proxy.address(), &image);
+        let graph = |image: &str| {
+            world.graph(&format!("controller web replicas=2 {{ container c image=\"{image}\" }}"))
+        };
+        world.apply(&graph(crate::world::HELLO)).await;
+        let before = world.ids().await;
+        let new = graph(&image.0);
+        let (plan, report) = world.try_apply(&new).await;
+        let failures: Vec<_> = report.failures().collect();
+        assert_eq!(failures.len(), 1, "{failures:?}");
+        let (id, failure) = &failures[0];
+        assert!(
+            matches!(&failure.kind, FailureKind::Host(error) if is_right(error)),
+            "{failure:?}"
+        );
+        let span = plan.operation(*id).unwrap().origin.unwrap();
+        assert!(new.sources.text(span).contains(&image.0), "it points at the image");
+        assert_eq!(world.ids().await, before, "the old version runs, untouched");
+        world.assert_empty(&graph(crate::world::HELLO)).await;
+    });
+}
