@@ -5,7 +5,7 @@
 # Honoured: CARGO_TARGET_DIR, DOCKER_HOST, CI.
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build images demo demo-clean lint test pictures \
+.PHONY: help tools build images demo demo-clean lint test pictures lab-up lab-down \
 	bench bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size
 
 # A toolchain that was installed a moment ago is not in this shell's PATH yet.
@@ -43,6 +43,12 @@ lint: tools ## formatting, clippy and the shell scripts; warnings are errors
 
 test: lint ## everything that CI runs: lint, then all tests, those on a real Docker engine too
 	@$(T)/test.sh $(LOCKED)
+
+lab-up: tools ## several real engines on this machine, by socket, TLS and ssh (root, Linux)
+	@$(T)/lab.sh up
+
+lab-down: ## take the lab away; nothing is left of it
+	@$(T)/lab.sh down
 
 pictures: build ## make the README's pictures of a plan and of an error, from real output
 	@$(T)/pictures.sh

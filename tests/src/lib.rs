@@ -1,4 +1,5 @@
 //! What the tests that span crates share.
 
 pub mod conformance;
+pub mod lab;
 pub mod registry;

@@ -5,6 +5,7 @@
 #
 #   packages.sh build     a linker and what fetches a toolchain
 #   packages.sh test      the same, and the check of these shell scripts
+#   packages.sh lab       the same as for building, and what the lab's hosts are made of
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -22,6 +23,17 @@ echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null || need
 have curl || need curl
 if [ "$purpose" = test ]; then
     have shellcheck || need shellcheck
+fi
+if [ "$purpose" = lab ]; then
+    # Programs of the administrator, which are in few users' PATH.
+    PATH=$PATH:/usr/sbin:/sbin
+    have ip || need iproute2
+    have iptables || need iptables
+    have openssl || need openssl
+    have ssh || need openssh-client
+    # On a machine with systemd this also starts an sshd for the machine itself.
+    have sshd || need openssh-server
+    have sysctl || need procps
 fi
 
 # shellcheck disable=SC2086  # a list of words, on purpose

@@ -20,21 +20,23 @@ use super::ssh_words;
 use crate::TransportError;
 
 /// Runs `ssh` for as long as our end of its standard input is open. However Tally ends (a signal
-/// and SIGKILL too), the pipe closes and `ssh` is ended. `$1` is the folder of the sockets.
+/// and SIGKILL too), the pipe closes and `ssh` is ended. `$1` is the folder of the sockets. The shell
+/// itself says nothing: its words would go to a pipe that nobody reads, and end it.
 const GUARD: &str = r#"
 exec 3<&0 </dev/null
 folder=$1
 shift
 "$@" 3<&- &
 ssh=$!
-{ read -r _ <&3; kill "$ssh"; } >/dev/null 2>&1 &
+exec 2>/dev/null
+{ read -r _ <&3; kill "$ssh"; } &
 guard=$!
 trap 'kill "$ssh"' TERM INT HUP
 wait "$ssh"
 code=$?
-kill "$guard" 2>/dev/null
+kill "$guard"
 rm -f "$folder/docker" "$folder/control"
-rmdir "$folder" 2>/dev/null
+rmdir "$folder"
 exit "$code"
 "#;
 

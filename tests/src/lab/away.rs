@@ -1,0 +1,181 @@
+//! Taking a lab away: it must work on whatever an earlier process has left, so it goes by names and
+//! by the folder, never by what is remembered.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::net::{device_name, fabric_name};
+use super::run::{lives, poll, run, signal};
+use super::{LabError, LabOptions};
+
+/// dockerd ends its containers first, which we help along.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Takes everything away.
+pub(super) fn take_away(options: &LabOptions) -> Result<(), LabError> {
+    let hosts = options.members();
+    let containers = container_ids(&options.folder);
+    let sockets = shim_sockets(&options.folder);
+    // Gently first, all at once: dockerd then cleans up behind its containers.
+    for host in &hosts {
+        if let Some(pid) = host.pid() {
+            signal(pid, "CONT");
+            signal(pid, "TERM");
+        }
+    }
+    poll(ENDS_WITHIN, || {
+        let ids = container_ids(&options.folder);
+        for pid in of_containers(&ids) {
+            signal(pid, "KILL");
+        }
+        hosts.iter().all(|host| host.pid().is_none()).then_some(())
+    });
+    // What is left is ended for certain: everything in the lab's namespaces, and its containers.
+    let prefix = format!("tally-{}-", options.name);
+    let mut namespaces: BTreeSet<String> = namespaces(&prefix);
+    namespaces.insert(fabric_name(options));
+    let gone = poll(Duration::from_secs(10), || {
+        let mut left: BTreeSet<u32> = of_containers(&container_ids(&options.folder)).collect();
+        left.extend(namespaces.iter().flat_map(|name| of_namespace(name)));
+        left.extend(of_folder(&options.folder));
+        left.retain(|pid| lives(*pid));
+        for pid in &left {
+            signal(*pid, "KILL");
+        }
+        left.is_empty().then_some(())
+    });
+    // What engines that were killed could not take away.
+    for socket in &sockets {
+        let _ = fs::remove_file(socket);
+    }
+    remove_cgroups(&containers);
+    for name in &namespaces {
+        // Not there is fine; still there is told below.
+        let _ = run("ip", &["netns", "del", name]);
+    }
+    let _ = run("ip", &["link", "del", &device_name(options)]);
+    for _ in 0..3 {
+        for mount in mounts_below(&options.folder) {
+            let _ = run("umount", &["-l", &mount]);
+        }
+    }
+    if mounts_below(&options.folder).is_empty() && options.folder.exists() {
+        fs::remove_dir_all(&options.folder).map_err(|error| {
+            LabError::new(&format!("removing {}", options.folder.display()), &error.to_string())
+        })?;
+    }
+    left_over(options, gone.is_some())
+}
+
+/// Says what is still there.
+fn left_over(options: &LabOptions, processes_gone: bool) -> Result<(), LabError> {
+    let mut left = Vec::new();
+    if !processes_gone {
+        left.push("processes".to_owned());
+    }
+    left.extend(namespaces(&format!("tally-{}-", options.name)));
+    let device = device_name(options);
+    if Path::new("/sys/class/net").join(&device).exists() {
+        left.push(device);
+    }
+    left.extend(mounts_below(&options.folder));
+    if options.folder.exists() {
+        left.push(options.folder.display().to_string());
+    }
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(LabError::new("the lab is not quite gone", &left.join(", "))),
+    }
+}
+
+fn namespaces(prefix: &str) -> BTreeSet<String> {
+    let Ok(entries) = fs::read_dir("/run/netns") else { return BTreeSet::new() };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.starts_with(prefix)).collect()
+}
+
+/// Processes in a namespace.
+fn of_namespace(name: &str) -> Vec<u32> {
+    let pids = run("ip", &["netns", "pids", name]).unwrap_or_default();
+    pids.lines().filter_map(|line| line.trim().parse().ok()).collect()
+}
+
+/// Full IDs of all containers of the lab's engines.
+fn container_ids(folder: &Path) -> BTreeSet<String> {
+    let hosts = fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = hosts.map(|host| host.path().join("data/containers"));
+    let containers =
+        folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    let names = containers.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.len() == 64).collect()
+}
+
+/// Sockets of the shims of the lab's containers: they lie outside of the lab's folder, and a shim
+/// that is killed leaves its behind.
+fn shim_sockets(folder: &Path) -> Vec<PathBuf> {
+    let tasks = "exec/containerd/daemon/io.containerd.runtime.v2.task/moby";
+    let hosts = fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = hosts.map(|host| host.path().join(tasks));
+    let bundles = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    let texts = bundles.filter_map(|bundle| fs::read_to_string(bundle.path().join("address")).ok());
+    let paths = texts.filter_map(|text| Some(PathBuf::from(text.strip_prefix("unix://")?)));
+    paths.filter(|path| path.starts_with("/run/containerd/s")).collect()
+}
+
+/// The cgroups of containers, of version 1 (one in each hierarchy) and 2.
+fn remove_cgroups(ids: &BTreeSet<String>) {
+    let roots = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+    let mut roots: Vec<PathBuf> = roots.map(|root| root.path()).collect();
+    roots.push(PathBuf::from("/sys/fs/cgroup"));
+    for root in roots {
+        for id in ids {
+            // Only empty ones can be removed; most are gone already.
+            let _ = fs::remove_dir(root.join("docker").join(id));
+        }
+    }
+}
+
+/// Processes of containers, which have networks of their own: their cgroup bears the ID.
+fn of_containers(ids: &BTreeSet<String>) -> impl Iterator<Item = u32> + use<'_> {
+    processes().filter(|pid| {
+        let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let mut words = text.split(['/', '\n', '-', '.']);
+        !ids.is_empty() && words.any(|word| ids.contains(word))
+    })
+}
+
+/// Engines' processes whose arguments name the lab's folder.
+fn of_folder(folder: &Path) -> Vec<u32> {
+    let below = format!("{}/", folder.display());
+    let of_engine = |pid: &u32| {
+        let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let mut words = text.split('\0');
+        let program = words.next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+        let known = ["dockerd", "containerd", "containerd-shim-runc-v2", "sshd", "nsenter"];
+        known.contains(&program) && words.any(|word| word.contains(&below))
+    };
+    processes().filter(of_engine).collect()
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Mounts below a folder, the deepest first.
+fn mounts_below(folder: &Path) -> Vec<String> {
+    let below = format!("{}/", folder.display());
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mut found: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .filter(|mount| mount.starts_with(&below))
+        .map(str::to_owned)
+        .collect();
+    found.sort();
+    found.reverse();
+    found
+}

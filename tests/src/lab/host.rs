@@ -1,0 +1,395 @@
+//! One host of a lab: its engine, its sshd, its cable.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tally_docker::{Endpoint, TlsPaths};
+use tally_graph::HostAddress;
+
+use super::net::{fabric_name, inside};
+use super::pki::{Authority, Purpose};
+use super::run::{find, lives, poll, run, run_with, signal, start};
+use super::{LabError, LabOptions, NAMES, write};
+
+/// How a host is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Its socket: this machine's file system is the hosts' too. A pulled cable does not cut it.
+    Unix,
+    /// Its TLS port.
+    Tls,
+    /// Its sshd.
+    Ssh,
+}
+
+/// One host of a lab.
+#[derive(Debug, Clone)]
+pub struct LabHost {
+    name: String,
+    ip: String,
+    number: u8,
+    netns: String,
+    fabric: String,
+    lab: PathBuf,
+    folder: PathBuf,
+}
+
+impl LabHost {
+    pub(super) fn new(options: &LabOptions, number: u8) -> Self {
+        let known = usize::from(number).checked_sub(1).and_then(|index| NAMES.get(index));
+        let name = known.map_or_else(|| format!("h{number}"), |name| (*name).to_owned());
+        Self {
+            ip: format!("10.99.{}.{number}", options.network),
+            number,
+            netns: format!("tally-{}-{name}", options.name),
+            fabric: fabric_name(options),
+            lab: options.folder.clone(),
+            folder: options.folder.join(&name),
+            name,
+        }
+    }
+
+    /// Its name: `alpha`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its address on the lab's network.
+    #[must_use]
+    pub fn ip(&self) -> &str {
+        &self.ip
+    }
+
+    /// Its network namespace.
+    #[must_use]
+    pub fn netns(&self) -> &str {
+        &self.netns
+    }
+
+    /// Its folder: `sock`, `log`, `data`, `exec`.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its engine's socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("sock")
+    }
+
+    /// How it is reached by a way.
+    #[must_use]
+    pub fn endpoint(&self, way: Way) -> Endpoint {
+        let certs = self.lab.join("certs");
+        let tls = TlsPaths {
+            ca: certs.join("ca.pem"),
+            cert: certs.join("cert.pem"),
+            key: certs.join("key.pem"),
+        };
+        Endpoint {
+            tls: (way == Way::Tls).then_some(tls),
+            ssh_config: Some(self.lab.join("ssh/config")),
+            ..Endpoint::from(&self.address(way))
+        }
+    }
+
+    /// Its address by a way.
+    #[must_use]
+    pub fn address(&self, way: Way) -> HostAddress {
+        let socket = self.socket();
+        match way {
+            Way::Unix => HostAddress::Unix(socket.display().to_string()),
+            Way::Tls => HostAddress::Tcp(format!("tcp://{}:2376", self.ip)),
+            Way::Ssh => HostAddress::Ssh(format!("ssh://root@{}{}", self.ip, socket.display())),
+        }
+    }
+
+    /// Its line in a spec.
+    #[must_use]
+    pub fn line(&self, way: Way) -> String {
+        let tls = match way {
+            Way::Tls => {
+                " { tls ca=\"certs/ca.pem\" cert=\"certs/cert.pem\" key=\"certs/key.pem\" }"
+            }
+            Way::Unix | Way::Ssh => "",
+        };
+        format!("host {} \"{}\"{tls}", self.name, self.address(way))
+    }
+
+    /// Pulls its cable: what is sent is lost without a word, and its routes stay.
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn cut(&self) -> Result<(), LabError> {
+        inside(&self.fabric, &["link", "set", &self.port(), "down"]).map(|_| ())
+    }
+
+    /// Puts its cable in again.
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn heal(&self) -> Result<(), LabError> {
+        inside(&self.fabric, &["link", "set", &self.port(), "up"]).map(|_| ())
+    }
+
+    /// Stops its dockerd in its tracks: connections are taken and nothing is answered.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn freeze(&self) -> Result<(), LabError> {
+        signal(self.running()?, "STOP");
+        Ok(())
+    }
+
+    /// Lets its dockerd go on.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn thaw(&self) -> Result<(), LabError> {
+        signal(self.running()?, "CONT");
+        Ok(())
+    }
+
+    /// Kills its dockerd (SIGKILL) and waits until it is gone. Containers end with the next start,
+    /// or run on, as Docker has it.
+    ///
+    /// # Errors
+    /// When it does not run, or does not end.
+    pub fn kill(&self) -> Result<(), LabError> {
+        self.end("KILL")
+    }
+
+    /// Tells its dockerd to end (SIGTERM) and waits until it has. Its containers are stopped.
+    ///
+    /// # Errors
+    /// When it does not run, or does not end.
+    pub fn stop(&self) -> Result<(), LabError> {
+        self.end("TERM")
+    }
+
+    /// Starts its dockerd after [`LabHost::kill`] or [`LabHost::stop`], and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not answer; the end of its log is told.
+    pub fn start(&self) -> Result<(), LabError> {
+        self.start_without_waiting()?;
+        self.wait_until_it_answers(super::ANSWERS_WITHIN)
+    }
+
+    /// The process of its dockerd, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        read_pid(&self.folder.join("pid"))
+    }
+
+    /// Docker's own client with this engine.
+    ///
+    /// # Errors
+    /// What it says, or that it took more than two minutes.
+    pub fn docker(&self, args: &[&str]) -> Result<String, LabError> {
+        let socket = format!("unix://{}", self.socket().display());
+        run_with("docker", &[&["-H", &socket], args].concat(), Duration::from_secs(120))
+    }
+
+    /// Gives its sshd another host key than the one that is known.
+    ///
+    /// # Errors
+    /// When a program fails.
+    pub fn change_host_key(&self) -> Result<(), LabError> {
+        let key = self.folder.join("host_key");
+        let _ = fs::remove_file(&key);
+        let _ = fs::remove_file(self.folder.join("host_key.pub"));
+        self.make_host_key()?;
+        self.stop_sshd();
+        self.start_sshd()
+    }
+
+    /// Starts its sshd anew with further lines of configuration before its own, where the first that
+    /// names a setting counts.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn configure_sshd(&self, lines: &str) -> Result<(), LabError> {
+        self.stop_sshd();
+        write(&self.folder.join("sshd.conf"), &format!("{lines}\n{}", self.sshd_conf()))?;
+        self.start_sshd()
+    }
+
+    /// The public half of its host key, as known_hosts holds it.
+    pub(super) fn host_key(&self) -> Result<String, LabError> {
+        let path = self.folder.join("host_key.pub");
+        let text = fs::read_to_string(&path)
+            .map_err(|error| LabError::new(&path.display().to_string(), &error.to_string()))?;
+        Ok(text.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
+    }
+
+    /// The fabric's end of its cable.
+    pub(super) fn port(&self) -> String {
+        format!("v{}", self.number)
+    }
+
+    /// Its folder and all files in it.
+    pub(super) fn prepare(&self, authority: &Authority) -> Result<(), LabError> {
+        let told =
+            |error: std::io::Error| LabError::new("making a host's folder", &error.to_string());
+        fs::create_dir_all(&self.folder).map_err(told)?;
+        write(&self.folder.join("daemon.json"), &self.daemon_json()?)?;
+        let (ip, name) = (format!("IP:{}", self.ip), format!("DNS:{}", self.name));
+        let cert = format!("{}-cert", self.name);
+        let key = format!("{}-key", self.name);
+        authority.issue(&cert, &key, Purpose::Server, &[&ip, &name], 30)?;
+        self.make_host_key()?;
+        write(&self.folder.join("sshd.conf"), &self.sshd_conf())
+    }
+
+    /// A file of its own keeps the machine's out. Before Docker 24 an engine's ID is that of a key of
+    /// the machine, so all engines of a lab would have one.
+    fn daemon_json(&self) -> Result<String, LabError> {
+        // `Docker version 20.10.24+dfsg1, build 5d6db84`
+        let version = run("dockerd", &["--version"])?;
+        let number = version.split_whitespace().find_map(|word| word.split_once('.'));
+        let major = number.and_then(|(major, _)| major.parse::<u32>().ok());
+        Ok(match major.is_some_and(|major| major < 24) {
+            true => {
+                let key = self.folder.join("key.json");
+                format!("{{ \"deprecated-key-path\": \"{}\" }}\n", key.display())
+            }
+            false => "{}\n".to_owned(),
+        })
+    }
+
+    fn sshd_conf(&self) -> String {
+        let folder = self.folder.display();
+        format!(
+            "ListenAddress {}:22\nHostKey {folder}/host_key\nPidFile {folder}/sshd.pid\n\
+             AuthorizedKeysFile {}/ssh/id.pub\nUsePAM no\nStrictModes no\n\
+             PermitRootLogin prohibit-password\nPasswordAuthentication no\n\
+             KbdInteractiveAuthentication no\n",
+            self.ip,
+            self.lab.display(),
+        )
+    }
+
+    fn make_host_key(&self) -> Result<(), LabError> {
+        let path = self.folder.join("host_key").display().to_string();
+        run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", &self.name, "-f", &path])?;
+        Ok(())
+    }
+
+    pub(super) fn start_without_waiting(&self) -> Result<(), LabError> {
+        if self.pid().is_some() {
+            return Err(LabError::new(&self.name, "its dockerd runs already"));
+        }
+        // dockerd takes these files at their word, even when the process is dead and only waits to
+        // be reaped. Its containerd dies with it.
+        let _ = fs::remove_file(self.folder.join("pid"));
+        let containerd = self.folder.join("exec/containerd/containerd.pid");
+        if read_pid(&containerd).is_none() {
+            let _ = fs::remove_file(&containerd);
+        }
+        let path = |name: &str| self.folder.join(name).display().to_string();
+        let certs = self.lab.join("certs");
+        let cert = |name: String| certs.join(name).display().to_string();
+        let namespace = format!("--net=/run/netns/{}", self.netns);
+        // Not `ip netns exec`: it hides the cgroup mounts from dockerd.
+        let args = [
+            "nsenter",
+            &namespace,
+            "dockerd",
+            "--data-root",
+            &path("data"),
+            "--exec-root",
+            &path("exec"),
+            "--pidfile",
+            &path("pid"),
+            "--config-file",
+            &path("daemon.json"),
+            "--storage-driver",
+            "overlay2",
+            "-H",
+            &format!("unix://{}", path("sock")),
+            "-H",
+            &format!("tcp://{}:2376", self.ip),
+            "--tlsverify",
+            "--tlscacert",
+            &cert("ca.pem".to_owned()),
+            "--tlscert",
+            &cert(format!("{}-cert.pem", self.name)),
+            "--tlskey",
+            &cert(format!("{}-key.pem", self.name)),
+        ];
+        start(&args, &self.folder.join("log"))
+    }
+
+    /// Waits until its engine answers, on its socket.
+    pub(super) fn wait_until_it_answers(&self, limit: Duration) -> Result<(), LabError> {
+        let answers = poll(limit, || ping(&self.socket()).then_some(()));
+        answers.ok_or_else(|| {
+            let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join("\n");
+            LabError::new(&format!("{} does not answer within {limit:?}", self.name), &last)
+        })
+    }
+
+    pub(super) fn start_sshd(&self) -> Result<(), LabError> {
+        // sshd will not start without this folder of its package's.
+        fs::create_dir_all("/run/sshd")
+            .map_err(|error| LabError::new("making /run/sshd", &error.to_string()))?;
+        let sshd = find("sshd").ok_or_else(|| LabError::new("sshd", "there is none"))?;
+        let path = |name: &str| self.folder.join(name).display().to_string();
+        let namespace = format!("--net=/run/netns/{}", self.netns);
+        let sshd = sshd.display().to_string();
+        let args = ["nsenter", &namespace, &sshd, "-f", &path("sshd.conf"), "-D", "-e"];
+        start(&args, &self.folder.join("sshd.log"))?;
+        poll(Duration::from_secs(10), || self.sshd().map(|_| ()))
+            .ok_or_else(|| LabError::new(&self.name, "its sshd does not run"))
+    }
+
+    fn stop_sshd(&self) {
+        if let Some(pid) = self.sshd() {
+            signal(pid, "TERM");
+            poll(Duration::from_secs(5), || (!lives(pid)).then_some(()));
+        }
+        let _ = fs::remove_file(self.folder.join("sshd.pid"));
+    }
+
+    fn sshd(&self) -> Option<u32> {
+        read_pid(&self.folder.join("sshd.pid"))
+    }
+
+    fn running(&self) -> Result<u32, LabError> {
+        self.pid().ok_or_else(|| LabError::new(&self.name, "its dockerd does not run"))
+    }
+
+    fn end(&self, with: &str) -> Result<(), LabError> {
+        let pid = self.running()?;
+        signal(pid, with);
+        poll(Duration::from_secs(60), || (!lives(pid)).then_some(()))
+            .ok_or_else(|| LabError::new(&self.name, &format!("its dockerd outlives SIG{with}")))
+    }
+}
+
+/// The process that a file names, while it runs.
+fn read_pid(file: &Path) -> Option<u32> {
+    fs::read_to_string(file).ok()?.trim().parse().ok().filter(|pid| lives(*pid))
+}
+
+/// Whether an engine answers on a socket, within a second.
+fn ping(socket: &Path) -> bool {
+    let asked = || -> std::io::Result<String> {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.set_write_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    asked().is_ok_and(|answer| answer == "HTTP/1.1 200")
+}

@@ -1,0 +1,60 @@
+//! The lab's network: a bridge in a namespace of its own, the fabric, and a cable from it to each
+//! host and to this machine.
+
+use super::host::LabHost;
+use super::run::run;
+use super::{LabError, LabOptions};
+
+/// The namespace with the bridge.
+pub(super) fn fabric_name(options: &LabOptions) -> String {
+    format!("tally-{}-fabric", options.name)
+}
+
+/// This machine's end of its cable.
+pub(super) fn device_name(options: &LabOptions) -> String {
+    format!("tl-{}", options.name)
+}
+
+/// Makes the fabric, and this machine's cable to it.
+pub(super) fn fabric(options: &LabOptions) -> Result<(), LabError> {
+    let fabric = fabric_name(options);
+    let device = device_name(options);
+    let net = options.network;
+    run("ip", &["netns", "add", &fabric])?;
+    inside(&fabric, &["link", "set", "lo", "up"])?;
+    inside(&fabric, &["link", "add", "br0", "type", "bridge"])?;
+    inside(&fabric, &["link", "set", "br0", "up"])?;
+    inside(&fabric, &["addr", "add", &format!("10.99.{net}.254/24"), "dev", "br0"])?;
+    let cable = ["link", "add", "v0", "netns", &fabric, "type", "veth", "peer", "name", &device];
+    run("ip", &cable)?;
+    inside(&fabric, &["link", "set", "v0", "master", "br0", "up"])?;
+    run("ip", &["addr", "add", &format!("10.99.{net}.253/24"), "dev", &device])?;
+    run("ip", &["link", "set", &device, "up"])?;
+    Ok(())
+}
+
+/// Makes a host's namespace and its cable.
+pub(super) fn join(options: &LabOptions, host: &LabHost) -> Result<(), LabError> {
+    let fabric = fabric_name(options);
+    let netns = host.netns();
+    let port = host.port();
+    run("ip", &["netns", "add", netns])?;
+    inside(netns, &["link", "set", "lo", "up"])?;
+    let cable = ["link", "add", &port, "netns", &fabric, "type", "veth", "peer", "name", "eth0"];
+    run("ip", &[&cable[..], &["netns", netns]].concat())?;
+    inside(&fabric, &["link", "set", &port, "master", "br0", "up"])?;
+    inside(netns, &["addr", "add", &format!("{}/24", host.ip()), "dev", "eth0"])?;
+    inside(netns, &["link", "set", "eth0", "up"])?;
+    let gateway = format!("10.99.{}.254", options.network);
+    inside(netns, &["route", "add", "default", "via", &gateway])?;
+    // As on a fresh machine: dockerd then sets FORWARD to DROP. A new namespace inherits 1, and
+    // dockerd would leave ACCEPT.
+    let namespace = format!("--net=/run/netns/{netns}");
+    run("nsenter", &[&namespace, "sysctl", "-qw", "net.ipv4.ip_forward=0"])?;
+    Ok(())
+}
+
+/// `ip` in a namespace.
+pub(super) fn inside(netns: &str, args: &[&str]) -> Result<String, LabError> {
+    run("ip", &[&["-n", netns], args].concat())
+}

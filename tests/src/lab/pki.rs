@@ -1,0 +1,151 @@
+//! Certificates of the lab, made by `openssl`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::run::run;
+use super::{LabError, write};
+
+/// What a certificate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// An engine.
+    Server,
+    /// Whoever talks to engines.
+    Client,
+}
+
+/// An authority, and where its files lie: `ca.pem`, and its key beside it.
+#[derive(Debug, Clone)]
+pub struct Authority {
+    folder: PathBuf,
+}
+
+impl Authority {
+    /// Makes an authority in a folder.
+    ///
+    /// # Errors
+    /// When `openssl` fails.
+    pub fn new(folder: &Path, name: &str) -> Result<Self, LabError> {
+        fs::create_dir_all(folder).map_err(|error| {
+            LabError::new(&format!("making {}", folder.display()), &error.to_string())
+        })?;
+        let authority = Self::at(folder);
+        let (ca, key) = (authority.path("ca.pem"), authority.path("ca-key.pem"));
+        run(
+            "openssl",
+            &[
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-keyout",
+                &key,
+                "-out",
+                &ca,
+                "-days",
+                "30",
+                "-subj",
+                &format!("/CN={name}"),
+                "-addext",
+                "basicConstraints=critical,CA:TRUE",
+                "-addext",
+                "keyUsage=critical,keyCertSign,cRLSign",
+            ],
+        )?;
+        Ok(authority)
+    }
+
+    /// One that is there already.
+    #[must_use]
+    pub fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// Its certificate.
+    #[must_use]
+    pub fn ca(&self) -> PathBuf {
+        self.folder.join("ca.pem")
+    }
+
+    /// Makes a key and a certificate for it, `CERT.pem` and `KEY.pem` in its folder, and gives their
+    /// paths. `names` are as in `subjectAltName`: `IP:10.0.0.1`, `DNS:alpha`. It ends `days` from
+    /// now, which may be before now.
+    ///
+    /// # Errors
+    /// When `openssl` fails.
+    pub fn issue(
+        &self,
+        cert: &str,
+        key: &str,
+        purpose: Purpose,
+        names: &[&str],
+        days: i32,
+    ) -> Result<(PathBuf, PathBuf), LabError> {
+        let (cert, key) = (format!("{cert}.pem"), format!("{key}.pem"));
+        let (request, extensions) = (self.path("request.csr"), self.path("extensions"));
+        run(
+            "openssl",
+            &[
+                "req",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-keyout",
+                &self.path(&key),
+                "-out",
+                &request,
+                "-subj",
+                "/CN=tally lab member",
+            ],
+        )?;
+        let usage = match purpose {
+            Purpose::Server => "serverAuth",
+            Purpose::Client => "clientAuth",
+        };
+        let mut text = format!("extendedKeyUsage=critical,{usage}\nbasicConstraints=CA:FALSE\n");
+        if !names.is_empty() {
+            text.push_str(&format!("subjectAltName={}\n", names.join(",")));
+        }
+        write(Path::new(&extensions), &text)?;
+        run(
+            "openssl",
+            &[
+                "x509",
+                "-req",
+                "-in",
+                &request,
+                "-CA",
+                &self.path("ca.pem"),
+                "-CAkey",
+                &self.path("ca-key.pem"),
+                "-set_serial",
+                &serial(),
+                "-days",
+                &days.to_string(),
+                "-extfile",
+                &extensions,
+                "-out",
+                &self.path(&cert),
+            ],
+        )?;
+        let _ = fs::remove_file(&request);
+        let _ = fs::remove_file(&extensions);
+        Ok((self.folder.join(cert), self.folder.join(key)))
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+}
+
+/// No two certificates of one authority have one number.
+fn serial() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(1, |now| now.as_nanos()).to_string()
+}

@@ -1,0 +1,139 @@
+//! Running programs, each with an end.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Most commands of the lab take milliseconds; on a busy machine some seconds.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What failed in a lab, and what it said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabError {
+    what: String,
+    said: String,
+}
+
+impl LabError {
+    pub(super) fn new(what: &str, said: &str) -> Self {
+        Self { what: what.to_owned(), said: said.trim().to_owned() }
+    }
+}
+
+impl fmt::Display for LabError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.said)
+    }
+}
+
+impl std::error::Error for LabError {}
+
+/// Where a program is; `/usr/sbin` is looked at too, which is in few users' PATH.
+pub(super) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+/// Runs a program to its end and gives what it prints.
+///
+/// # Errors
+/// When it cannot be run, ends with another code than 0, or not in time.
+pub(super) fn run(program: &str, args: &[&str]) -> Result<String, LabError> {
+    run_with(program, args, LIMIT)
+}
+
+/// [`run`] with another limit.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn run_with(program: &str, args: &[&str], limit: Duration) -> Result<String, LabError> {
+    let what = format!("{program} {}", args.join(" "));
+    let path = find(program).ok_or_else(|| LabError::new(&what, "there is no such program"))?;
+    let mut child = Command::new(path)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| LabError::new(&what, &error.to_string()))?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let out = thread::spawn(move || read(out));
+    let err = thread::spawn(move || read(err));
+    let status = poll(limit, || child.try_wait().ok().flatten());
+    if status.is_none() {
+        // It may have ended a moment ago.
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(LabError::new(&what, &format!("it did not end within {limit:?}")));
+    }
+    // What it left running in the background holds no pipe of ours: those get none.
+    let text = |thread: thread::JoinHandle<String>| thread.join().unwrap_or_default();
+    let (out, err) = (text(out), text(err));
+    match status.is_some_and(|status| status.success()) {
+        true => Ok(out),
+        false => Err(LabError::new(&what, if err.trim().is_empty() { &out } else { &err })),
+    }
+}
+
+fn read(pipe: Option<impl std::io::Read>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        // Half of what it said is better than nothing.
+        let _ = pipe.read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Starts a program that goes on when we end, with its output in a log.
+///
+/// # Errors
+/// When it cannot be started.
+pub(super) fn start(args: &[&str], log: &std::path::Path) -> Result<(), LabError> {
+    let what = args.join(" ");
+    let told = |error: std::io::Error| LabError::new(&what, &error.to_string());
+    let log = std::fs::File::options().create(true).append(true).open(log).map_err(told)?;
+    let copy = log.try_clone().map_err(told)?;
+    let path = find("setsid").ok_or_else(|| LabError::new(&what, "there is no setsid"))?;
+    // It forks, so what it starts is nobody's child here and leaves nothing to reap.
+    let mut child = Command::new(path)
+        .arg("--fork")
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(copy)
+        .spawn()
+        .map_err(told)?;
+    child.wait().map_err(told)?;
+    Ok(())
+}
+
+/// Asks again and again until there is an answer, or the time is over.
+pub(super) fn poll<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let until = Instant::now() + limit;
+    loop {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        if Instant::now() >= until {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether a process runs. One that is dead and not reaped does not.
+pub(super) fn lives(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    !state.is_empty() && !state.starts_with(['Z', 'X'])
+}
+
+/// Sends a signal; a process that is gone is fine.
+pub(super) fn signal(pid: u32, name: &str) {
+    let _ = run("kill", &["-s", name, &pid.to_string()]);
+}

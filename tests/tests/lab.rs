@@ -1,0 +1,443 @@
+//! Hosts as they are: several real engines, reached by socket, TLS and ssh, behind cables that are
+//! pulled. With `TALLY_TEST_LAB=1`, on a machine with root and network namespaces.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tally_docker::{
+    ConnectOptions, Endpoint, HostError, HostRead, TransportError, connect_read, observe,
+    observe_host, silent,
+};
+use tally_graph::HostAddress;
+use tally_reconcile::observed::{HostState, HostView};
+use tally_tests::lab::{Authority, Lab, LabHost, LabOptions, Purpose, Way};
+
+/// A host that is asked must answer or be given up by then.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// What a healthy host takes at most, also on a busy machine. In a hurry it takes 10 ms.
+const NORMAL: Duration = Duration::from_secs(1);
+
+/// One lab at a time: they would slow each other down.
+static ONE: Mutex<()> = Mutex::new(());
+
+struct Borrowed {
+    lab: Lab,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// A lab of so many hosts; `None`, and loudly so, where none is wanted.
+fn lab(hosts: u8) -> Option<Borrowed> {
+    if std::env::var_os("TALLY_TEST_LAB").is_none_or(|value| value != "1") {
+        eprintln!("SKIPPED: set TALLY_TEST_LAB=1 to run this over real engines");
+        return None;
+    }
+    let turn = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let options = LabOptions::named("test", 201, hosts);
+    let lab = Lab::up(&options).unwrap_or_else(|error| panic!("no lab: {error}"));
+    Some(Borrowed { lab, _turn: turn })
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+fn options() -> ConnectOptions {
+    ConnectOptions { connect: DEADLINE, read: DEADLINE, ..ConnectOptions::default() }
+}
+
+async fn reach(host: &LabHost, way: Way) -> Arc<dyn HostRead> {
+    let endpoint = host.endpoint(way);
+    let reached = connect_read(host.name(), &endpoint, &options()).await;
+    reached.unwrap_or_else(|error| panic!("{} by {way:?}: {error}", host.name()))
+}
+
+async fn refused(endpoint: &Endpoint) -> TransportError {
+    match connect_read("host", endpoint, &options()).await {
+        Ok(_) => panic!("{} is reached", endpoint.address),
+        Err(HostError::Transport(fault)) => *fault,
+        Err(other) => panic!("{}: {other:?}", endpoint.address),
+    }
+}
+
+/// What a host shows, and how long that took.
+async fn look(host: &dyn HostRead) -> (Result<HostState, HostError>, Duration) {
+    let began = Instant::now();
+    (observe_host(host, "lab").await, began.elapsed())
+}
+
+/// Processes of `ssh` that read this configuration.
+fn ssh_of(config: &Path) -> Vec<u32> {
+    let config = config.display().to_string();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| {
+        let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        text.starts_with("ssh\0") && text.split('\0').any(|word| word == config)
+    })
+    .collect()
+}
+
+fn soon(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(5), "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn the_example_of_three_hosts_is_about_the_lab() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/three-hosts/tally.kdl");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut loader = tally_lang::MemoryLoader::single("tally.kdl", &text);
+    let compiled = tally_lang::compile("tally.kdl", &mut loader);
+    assert_eq!(compiled.diagnostics, []);
+    let graph = compiled.graph.unwrap();
+    let written = graph.hosts().map(|host| (host.name.clone(), host.address.clone()));
+    // As `make lab-up` has it where nothing else is said.
+    let folder = PathBuf::from("/var/lib/tally-lab");
+    let usual = LabOptions { folder, ..LabOptions::named("lab", 0, 3) };
+    let ways = [Way::Unix, Way::Tls, Way::Ssh];
+    let lab = usual.members().into_iter().zip(ways);
+    let lab = lab.map(|(host, way)| (host.name().to_owned(), host.address(way)));
+    assert_eq!(written.collect::<Vec<_>>(), lab.collect::<Vec<_>>());
+}
+
+#[test]
+fn an_engine_is_the_same_by_every_way() {
+    let Some(borrowed) = lab(3) else { return };
+    let lab = &borrowed.lab;
+    run(async {
+        let mut engines = Vec::new();
+        for host in lab.hosts() {
+            let mut ids = Vec::new();
+            for way in [Way::Unix, Way::Tls, Way::Ssh] {
+                ids.push(reach(host, way).await.engine().await.unwrap().id);
+            }
+            assert!(!ids[0].is_empty());
+            assert!(ids.iter().all(|id| *id == ids[0]), "{}: {ids:?}", host.name());
+            engines.push(ids.swap_remove(0));
+        }
+        engines.dedup();
+        assert_eq!(engines.len(), 3, "three engines: {engines:?}");
+        let ways = [Way::Unix, Way::Tls, Way::Ssh];
+        let hosts = join_all(lab.hosts().iter().zip(ways).map(|(host, way)| reach(host, way)));
+        let observed = observe(&hosts.await, "lab").await;
+        for host in lab.hosts() {
+            assert!(matches!(observed.hosts[host.name()], HostView::Ready(_)), "{}", host.name());
+        }
+    });
+}
+
+#[test]
+fn a_host_key_that_changed_or_is_not_known_is_refused() {
+    let Some(borrowed) = lab(1) else { return };
+    let host = &borrowed.lab.hosts()[0];
+    let mut endpoint = host.endpoint(Way::Ssh);
+    run(async {
+        reach(host, Way::Ssh).await;
+        host.change_host_key().unwrap();
+        let fault = refused(&endpoint).await;
+        assert!(
+            matches!(&fault, TransportError::HostKeyChanged { host: named, known: Some(known) }
+            if named == host.ip() && known.ends_with("/ssh/known_hosts:1")),
+            "{fault:?}"
+        );
+        let known = borrowed.lab.folder().join("ssh/known_hosts");
+        let forget = format!("ssh-keygen -f '{}' -R '{}'", known.display(), host.ip());
+        assert!(fault.help().contains(&forget), "{}", fault.help());
+        // A configuration that would trust anybody is not asked.
+        let config = borrowed.lab.folder().join("ssh/trusting");
+        let key = borrowed.lab.folder().join("ssh/id");
+        let text = format!(
+            "Host *\n IdentityFile {}\n UserKnownHostsFile /dev/null\n StrictHostKeyChecking no\n",
+            key.display(),
+        );
+        std::fs::write(&config, text).unwrap();
+        endpoint.ssh_config = Some(config);
+        let fault = refused(&endpoint).await;
+        assert!(
+            matches!(&fault, TransportError::HostKeyUnknown { host: named } if named == host.ip())
+        );
+    });
+}
+
+#[test]
+fn who_may_not_log_in_or_use_the_socket_is_told_which() {
+    let Some(borrowed) = lab(1) else { return };
+    let host = &borrowed.lab.hosts()[0];
+    run(async {
+        let elsewhere = |socket: &str| Endpoint {
+            address: HostAddress::Ssh(format!("ssh://root@{}{socket}", host.ip())),
+            ..host.endpoint(Way::Ssh)
+        };
+        let fault = refused(&elsewhere("/none/docker.sock")).await;
+        assert!(matches!(&fault, TransportError::RemoteSocketMissing { .. }), "{fault:?}");
+        host.configure_sshd("AllowStreamLocalForwarding no").unwrap();
+        let fault = refused(&host.endpoint(Way::Ssh)).await;
+        assert!(matches!(&fault, TransportError::ForwardingRefused { .. }), "{fault:?}");
+        host.configure_sshd("PermitRootLogin no").unwrap();
+        let fault = refused(&host.endpoint(Way::Ssh)).await;
+        assert!(matches!(&fault, TransportError::SshLogin { .. }), "{fault:?}");
+        let closed = Endpoint {
+            address: HostAddress::Ssh(format!("ssh://root@{}:23", host.ip())),
+            ..host.endpoint(Way::Ssh)
+        };
+        let reached = connect_read("host", &closed, &options()).await;
+        assert!(matches!(reached.err(), Some(HostError::Unreachable { .. })));
+    });
+}
+
+#[test]
+fn only_the_given_authority_is_trusted() {
+    let Some(borrowed) = lab(1) else { return };
+    let host = &borrowed.lab.hosts()[0];
+    let folder = borrowed.lab.folder();
+    let foreign = Authority::new(&folder.join("foreign"), "somebody else").unwrap();
+    let ours = borrowed.lab.authority();
+    let good = host.endpoint(Way::Tls);
+    let with = |change: &dyn Fn(&mut tally_docker::TlsPaths)| {
+        let mut endpoint = good.clone();
+        change(endpoint.tls.as_mut().unwrap());
+        endpoint
+    };
+    run(async {
+        reach(host, Way::Tls).await;
+        let fault = refused(&with(&|tls| tls.ca = foreign.ca())).await;
+        assert!(matches!(&fault, TransportError::TlsAuthority { .. }), "{fault:?}");
+        let pair = foreign.issue("cert", "key", Purpose::Client, &[], 30).unwrap();
+        let fault = refused(&with(&|tls| (tls.cert, tls.key) = pair.clone())).await;
+        assert!(matches!(&fault, TransportError::TlsRefused { .. }), "{fault:?}");
+        let pair = ours.issue("server", "server-key", Purpose::Server, &[], 30).unwrap();
+        let fault = refused(&with(&|tls| (tls.cert, tls.key) = pair.clone())).await;
+        assert!(matches!(&fault, TransportError::TlsRefused { .. }), "{fault:?}");
+        let plain = Endpoint { tls: None, allow_plain_tcp: true, ..good.clone() };
+        let reached = connect_read("host", &plain, &options()).await;
+        assert!(reached.is_err(), "a TLS port does not answer in plain text");
+        // A certificate for another name, and one that has expired.
+        ours.issue("alpha-cert", "alpha-key", Purpose::Server, &["DNS:other"], 30).unwrap();
+        host.stop().unwrap();
+        host.start().unwrap();
+        let fault = refused(&good).await;
+        assert!(
+            matches!(&fault, TransportError::TlsName { name } if name == host.ip()),
+            "{fault:?}"
+        );
+        let name = format!("IP:{}", host.ip());
+        ours.issue("alpha-cert", "alpha-key", Purpose::Server, &[&name], -1).unwrap();
+        host.stop().unwrap();
+        host.start().unwrap();
+        let fault = refused(&good).await;
+        assert!(matches!(&fault, TransportError::TlsDate { .. }), "{fault:?}");
+    });
+}
+
+#[test]
+fn files_for_tls_that_do_not_fit_are_named() {
+    let Some(borrowed) = lab(1) else { return };
+    let host = &borrowed.lab.hosts()[0];
+    let folder = borrowed.lab.folder().join("files");
+    let ours = borrowed.lab.authority();
+    std::fs::create_dir(&folder).unwrap();
+    let garbage = folder.join("garbage.pem");
+    std::fs::write(&garbage, "no certificate").unwrap();
+    let other = ours.issue("other", "other-key", Purpose::Client, &[], 30).unwrap();
+    let old = ours.issue("old", "old-key", Purpose::Client, &[], -1).unwrap();
+    let fault = |change: &dyn Fn(&mut tally_docker::TlsPaths)| {
+        let mut endpoint = host.endpoint(Way::Tls);
+        change(endpoint.tls.as_mut().unwrap());
+        run(refused(&endpoint)).to_string()
+    };
+    let none = PathBuf::from("/none.pem");
+    assert!(fault(&|tls| tls.ca = none.clone()).ends_with("certificate /none.pem is not there"));
+    assert!(fault(&|tls| tls.key = none.clone()).ends_with("the key /none.pem is not there"));
+    assert!(fault(&|tls| tls.ca = garbage.clone()).ends_with("holds no PEM certificate"));
+    assert!(fault(&|tls| tls.cert = garbage.clone()).ends_with("holds no PEM certificate"));
+    assert!(fault(&|tls| tls.key = garbage.clone()).ends_with("holds no PEM key"));
+    assert!(fault(&|tls| tls.key = other.1.clone()).contains("does not belong to the certificate"));
+    assert!(fault(&|tls| (tls.cert, tls.key) = old.clone()).ends_with("has expired"));
+}
+
+/// A fault of one host, and its end.
+type Fault = fn(&LabHost);
+
+/// The host with the fault is given up within its deadline, the others answer in normal time, and
+/// when the fault is over it answers again, by the same connections.
+fn one_is_unknown(way: Way, begin: Fault, end: Fault) {
+    let Some(borrowed) = lab(3) else { return };
+    let hosts = borrowed.lab.hosts();
+    run(async {
+        let reached = join_all(hosts.iter().map(|host| reach(host, way))).await;
+        for host in &reached {
+            assert!(look(host.as_ref()).await.0.is_ok());
+        }
+        begin(&hosts[1]);
+        let looks = join_all(reached.iter().map(|host| look(host.as_ref()))).await;
+        for (index, (state, took)) in looks.iter().enumerate() {
+            eprintln!("{way:?} {}: {took:?}, answers: {}", hosts[index].name(), state.is_ok());
+            match index {
+                1 => {
+                    assert!(state.is_err(), "it cannot answer");
+                    assert!(*took < DEADLINE + NORMAL, "given up after {took:?}");
+                }
+                _ => {
+                    assert!(state.is_ok(), "{state:?}");
+                    assert!(*took < NORMAL, "delayed by another one: {took:?}");
+                }
+            }
+        }
+        let observed = observe(&reached, "lab").await;
+        assert!(matches!(observed.hosts["beta"], HostView::Unknown { .. }));
+        assert!(matches!(observed.hosts["alpha"], HostView::Ready(_)));
+        // A host that cannot even be reached keeps its place.
+        let began = Instant::now();
+        let fresh = connect_read("beta", &hosts[1].endpoint(way), &options()).await;
+        let why = fresh.err().expect("it cannot be reached");
+        assert!(began.elapsed() < DEADLINE + NORMAL, "{:?}", began.elapsed());
+        let stand_in: Vec<Arc<dyn HostRead>> = vec![silent("beta", why)];
+        let observed = observe(&stand_in, "lab").await;
+        assert!(matches!(observed.hosts["beta"], HostView::Unknown { .. }));
+        end(&hosts[1]);
+        let began = Instant::now();
+        while let Err(error) = look(reached[1].as_ref()).await.0 {
+            assert!(began.elapsed() < Duration::from_secs(30), "it does not come back: {error}");
+        }
+        eprintln!("{way:?}: back after {:?}", began.elapsed());
+    });
+}
+
+#[test]
+fn a_host_that_is_cut_off_is_unknown_and_delays_nobody_by_tls() {
+    one_is_unknown(Way::Tls, |host| host.cut().unwrap(), |host| host.heal().unwrap());
+}
+
+#[test]
+fn a_host_that_is_cut_off_is_unknown_and_delays_nobody_by_ssh() {
+    one_is_unknown(Way::Ssh, |host| host.cut().unwrap(), |host| host.heal().unwrap());
+}
+
+#[test]
+fn a_frozen_engine_is_unknown_and_delays_nobody_by_socket() {
+    one_is_unknown(Way::Unix, |host| host.freeze().unwrap(), |host| host.thaw().unwrap());
+}
+
+#[test]
+fn a_frozen_engine_is_unknown_and_delays_nobody_by_tls() {
+    one_is_unknown(Way::Tls, |host| host.freeze().unwrap(), |host| host.thaw().unwrap());
+}
+
+#[test]
+fn a_frozen_engine_is_unknown_and_delays_nobody_by_ssh() {
+    one_is_unknown(Way::Ssh, |host| host.freeze().unwrap(), |host| host.thaw().unwrap());
+}
+
+#[test]
+fn an_engine_that_was_killed_answers_again_by_the_same_connections() {
+    for way in [Way::Unix, Way::Tls, Way::Ssh] {
+        one_is_unknown(way, |host| host.kill().unwrap(), |host| host.start().unwrap());
+    }
+}
+
+#[test]
+fn an_ssh_that_ends_is_begun_again_and_none_is_left_behind() {
+    let Some(borrowed) = lab(1) else { return };
+    let host = &borrowed.lab.hosts()[0];
+    let config = borrowed.lab.ssh_config();
+    run(async {
+        let reached = reach(host, Way::Ssh).await;
+        let first = ssh_of(&config);
+        assert_eq!(first.len(), 1, "one ssh a host: {first:?}");
+        join_all((0..60).map(|_| reached.containers())).await.into_iter().for_each(|answer| {
+            answer.unwrap();
+        });
+        assert_eq!(ssh_of(&config), first, "all calls go through one");
+        let killed = Command::new("kill").args(["-9", &first[0].to_string()]).status();
+        assert!(killed.unwrap().success());
+        soon("the old one is gone", || ssh_of(&config).is_empty());
+        // What is in flight when it ends may fail; what comes then begins another one.
+        let began = Instant::now();
+        while reached.containers().await.is_err() {
+            assert!(began.elapsed() < Duration::from_secs(5), "none is begun");
+        }
+        assert_eq!(ssh_of(&config).len(), 1);
+        drop(reached);
+    });
+    soon("the last one ends with its host", || ssh_of(&config).is_empty());
+}
+
+/// Not a test: what the next one kills.
+#[test]
+fn waits_with_an_ssh_when_it_is_asked_to() {
+    let Ok(address) = std::env::var("TALLY_LAB_CHILD") else { return };
+    let config = std::env::var("TALLY_LAB_CHILD_CONFIG").unwrap();
+    run(async {
+        let endpoint = Endpoint {
+            ssh_config: Some(config.into()),
+            ..Endpoint::from(&HostAddress::Ssh(address))
+        };
+        let _reached = connect_read("alpha", &endpoint, &options()).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    });
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_no_ssh_behind() {
+    let Some(borrowed) = lab(1) else { return };
+    let host = &borrowed.lab.hosts()[0];
+    let config = borrowed.lab.ssh_config();
+    for signal in ["-TERM", "-KILL"] {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "waits_with_an_ssh_when_it_is_asked_to"])
+            .env("TALLY_LAB_CHILD", host.address(Way::Ssh).to_string())
+            .env("TALLY_LAB_CHILD_CONFIG", &config)
+            .env("TMPDIR", borrowed.lab.folder())
+            .env_remove("XDG_RUNTIME_DIR")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let folders = || {
+            let entries = std::fs::read_dir(borrowed.lab.folder()).unwrap().flatten();
+            let names =
+                entries.filter(|e| e.file_name().to_string_lossy().starts_with("tally-ssh-"));
+            names.count()
+        };
+        soon("it has its ssh", || ssh_of(&config).len() == 1 && folders() == 1);
+        let status = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+        child.wait().unwrap();
+        soon("its ssh ends with it", || ssh_of(&config).is_empty());
+        soon("and so do the sockets", || folders() == 0);
+    }
+}
+
+#[test]
+fn a_lab_leaves_nothing_behind_whatever_became_of_it() {
+    let Some(borrowed) = lab(3) else { return };
+    let Borrowed { lab, _turn } = borrowed;
+    let folder = lab.folder().to_owned();
+    let options = LabOptions::named("test", 201, 3);
+    if lab.load(&["tally.local/hello:1"]).is_ok() {
+        for host in lab.hosts() {
+            let run = ["run", "-d", "--restart=always", "tally.local/hello:1"];
+            host.docker(&run).unwrap();
+        }
+    }
+    lab.hosts()[0].freeze().unwrap();
+    lab.hosts()[1].kill().unwrap();
+    lab.hosts()[2].cut().unwrap();
+    let namespace = Path::new("/run/netns").join(lab.hosts()[0].netns());
+    assert!(namespace.exists());
+    drop(lab);
+    assert!(!folder.exists(), "the folder");
+    assert!(!namespace.exists(), "the namespaces");
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(&*folder.to_string_lossy()), "mounts");
+    assert!(!Path::new("/sys/class/net/tl-test").exists(), "the cable");
+    Lab::down(&options).expect("taking away nothing is fine");
+}
