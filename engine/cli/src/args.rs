@@ -28,6 +28,18 @@ pub enum Command {
     Destroy(Destroy),
     /// Show what runs
     Status(Status),
+    /// Keep a cluster as its spec says, until told to stop
+    Run(Run),
+    /// Show what `tally run` did, and why
+    Events(Events),
+    /// Say what only people know of a host: that it is lost, or surely off
+    Host(HostArgs),
+    /// Let nothing be changed, and say why
+    Freeze(Freeze),
+    /// Let changes through again
+    Unfreeze(Unfreeze),
+    /// Look after the rollout of a controller
+    Rollout(Rollout),
     /// Show what containers print
     Logs(Logs),
     /// Run a command in a container
@@ -169,6 +181,110 @@ pub struct Status {
     /// Print it as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Run {
+    #[command(flatten)]
+    pub spec: Spec,
+    /// End when nothing is left to do
+    #[arg(long)]
+    pub once: bool,
+    /// How to tell what happens
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: ReportFormat,
+    /// Look at each host at least so often, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3600))]
+    pub resync: u16,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Events {
+    #[command(flatten)]
+    pub spec: Spec,
+    /// Stay, and show what comes
+    #[arg(short, long)]
+    pub follow: bool,
+    /// The last N
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    pub tail: usize,
+    /// How to show them
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct HostArgs {
+    #[command(subcommand)]
+    pub what: HostCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum HostCommand {
+    /// It will not come back soon: its pods without data are replaced
+    Lost(HostName),
+    /// It is surely off: its pods with data are replaced too, without the data
+    Fence(HostName),
+    /// It is as any other host again
+    Restore(HostName),
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct HostName {
+    /// The host's name in the spec
+    pub name: String,
+    #[command(flatten)]
+    pub spec: SpecOption,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Freeze {
+    #[command(flatten)]
+    pub spec: Spec,
+    /// Why; whoever is held back reads it
+    #[arg(short, long, value_name = "WHY")]
+    pub message: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Unfreeze {
+    #[command(flatten)]
+    pub spec: Spec,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Rollout {
+    #[command(subcommand)]
+    pub what: RolloutCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RolloutCommand {
+    /// Show how far it is
+    Status(RolloutName),
+    /// Let it go no further
+    Pause(RolloutPause),
+    /// Let it go on
+    Resume(RolloutName),
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct RolloutName {
+    /// `controller/web`, or `web`
+    pub controller: String,
+    #[command(flatten)]
+    pub spec: SpecOption,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct RolloutPause {
+    /// `controller/web`, or `web`
+    pub controller: String,
+    #[command(flatten)]
+    pub spec: SpecOption,
+    /// Why; whoever is held back reads it
+    #[arg(short, long, value_name = "WHY", default_value = "somebody paused it")]
+    pub message: String,
 }
 
 #[derive(Debug, ClapArgs)]

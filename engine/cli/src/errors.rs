@@ -90,3 +90,18 @@ pub fn unreachable(host: &str, error: &HostError, span: Option<Span>) -> Diagnos
             .to_owned(),
     })
 }
+
+impl std::fmt::Display for CliError {
+    /// In one line, for who has no screen: the ways out are left out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            CliError::Reports(all, _) => {
+                let headlines: Vec<&str> = all.iter().map(|r| r.headline.as_str()).collect();
+                f.write_str(&headlines.join("; "))
+            }
+            CliError::Usage(what, _) | CliError::Internal(what) => f.write_str(what),
+            CliError::File(path, error) => write!(f, "`{path}`: {error}"),
+            CliError::Host(host, error) => write!(f, "host `{host}`: {error}"),
+        }
+    }
+}

@@ -108,20 +108,29 @@ pub async fn writers(
     project: &Project,
 ) -> Result<BTreeMap<String, Arc<dyn Host>>, CliError> {
     let places = places(graph, project)?;
-    let reached = reach_all(graph, &places, async |place| match &place.endpoint.address {
-        HostAddress::Sim(name) => {
-            simulated(&place.name, name, project).map(|host| host as Arc<dyn Host>)
-        }
-        _ => {
-            let options = ConnectOptions::default();
-            tally_docker::connect(&place.name, &place.endpoint, &options).await
-        }
-    });
+    let reached = reach_all(graph, &places, async |place| writer(place, project).await);
     let settle = |(place, reached): (&Place, Result<Arc<dyn Host>, HostError>)| {
         let host = reached.unwrap_or_else(|why| silent(&place.name, why));
         (place.name.clone(), host)
     };
     Ok(reached.await?.into_iter().map(settle).collect())
+}
+
+/// Reaches one place for changing it.
+///
+/// # Errors
+/// Why it cannot be reached.
+pub async fn writer(place: &Place, project: &Project) -> Result<Arc<dyn Host>, HostError> {
+    match &place.endpoint.address {
+        HostAddress::Sim(name) => {
+            simulated(&place.name, name, project).map(|host| host as Arc<dyn Host>)
+        }
+        _ => {
+            let options = ConnectOptions::default();
+            let host = tally_docker::connect(&place.name, &place.endpoint, &options).await?;
+            Ok(host)
+        }
+    }
 }
 
 /// Reaches all places at the same time.

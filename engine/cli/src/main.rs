@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod errors;
+mod events;
 mod hosts;
 mod memory;
 mod project;

@@ -1,12 +1,14 @@
-//! What is remembered between two runs, beside the spec: `.tally/memory/CLUSTER.json`. Losing it
-//! costs time, never safety: what is not remembered is waited for.
+//! What is remembered between two runs, beside the spec: `.tally/memory/CLUSTER.json` holds what was
+//! learned, and losing it costs time, never safety; `CLUSTER.declared.json` what people declared.
 
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tally_graph::Graph;
-use tally_reconcile::memory::Memory;
+use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::observed::Observed;
 
 use crate::errors::CliError;
@@ -21,35 +23,41 @@ pub struct Remembered {
     /// What is remembered.
     pub memory: Memory,
     cluster: String,
-    path: PathBuf,
+    folder: PathBuf,
+    /// What was declared when it was last read or written.
+    declared: Declarations,
 }
 
 impl Remembered {
-    /// What is remembered of a spec's cluster; nothing when there is no file.
+    /// What is remembered of a spec's cluster; nothing where there is no file.
     ///
     /// # Errors
     /// When there is one that cannot be read: what somebody declared must not be forgotten unseen.
     pub fn read(graph: &Graph, project: &Project) -> Result<Self, CliError> {
         let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
-        let path = project.kept().join("memory").join(format!("{cluster}.json"));
-        let unreadable = |error: String| {
-            CliError::Usage(
-                format!("`{}` cannot be read: {error}", path.display()),
-                "It holds which hosts were declared lost, and what is frozen. Put it right, or \
-                 remove it to forget."
-                    .to_owned(),
-            )
-        };
-        let memory = match fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Memory::default(),
-            Err(error) => return Err(unreadable(error.to_string())),
-            Ok(file) if file.len() > LARGEST => return Err(unreadable("it is too large".into())),
-            Ok(_) => {
-                let text = fs::read(&path).map_err(|error| unreadable(error.to_string()))?;
-                serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?
-            }
-        };
-        Ok(Self { memory, cluster, path })
+        let folder = project.kept().join("memory");
+        let mut memory: Memory = read(&folder.join(format!("{cluster}.json")))?;
+        let declared: Declarations = read(&folder.join(format!("{cluster}.declared.json")))?;
+        memory.declared = declared.clone();
+        Ok(Self { memory, cluster, folder, declared })
+    }
+
+    /// Where it is written what people declared.
+    #[must_use]
+    pub fn declarations(&self) -> PathBuf {
+        self.folder.join(format!("{}.declared.json", self.cluster))
+    }
+
+    /// Changes what is declared, and nothing else: a loop that runs meanwhile keeps what it has
+    /// learned.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn declare(&mut self, change: impl FnOnce(&mut Declarations)) -> Result<(), CliError> {
+        change(&mut self.memory.declared);
+        write(&self.declarations(), &self.memory.declared)?;
+        self.declared = self.memory.declared.clone();
+        Ok(())
     }
 
     /// Takes in what was seen.
@@ -57,26 +65,60 @@ impl Remembered {
         self.memory.learn(&self.cluster, observed, now_ms);
     }
 
-    /// Writes it down, whole or not at all.
+    /// Writes down what was learned, whole or not at all; and, where it has changed, what is
+    /// declared.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn write(&self) -> Result<(), CliError> {
-        let failed = |error: std::io::Error| {
-            CliError::Usage(
-                format!("`{}` cannot be written: {error}", self.path.display()),
-                "Tally remembers there what it saw last. Is the folder writable?".to_owned(),
-            )
-        };
-        let folder = self.path.parent().unwrap_or(&self.path);
-        fs::create_dir_all(folder).map_err(failed)?;
-        let text = serde_json::to_vec(&self.memory)
-            .map_err(|error| CliError::Internal(error.to_string()))?;
-        let new = self.path.with_extension(format!("{}.new", std::process::id()));
-        let written = fs::File::create(&new).and_then(|mut file| {
-            file.write_all(&text)?;
-            file.sync_all()
-        });
-        written.and_then(|()| fs::rename(&new, &self.path)).map_err(failed)
+    pub fn write(&mut self) -> Result<(), CliError> {
+        write(&self.folder.join(format!("{}.json", self.cluster)), &self.memory)?;
+        if self.memory.declared != self.declared {
+            write(&self.declarations(), &self.memory.declared)?;
+            self.declared = self.memory.declared.clone();
+        }
+        Ok(())
     }
+}
+
+/// Reads a file of JSON; what stands for nothing where there is none.
+///
+/// # Errors
+/// When there is one that cannot be read.
+pub fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T, CliError> {
+    let unreadable = |error: String| {
+        CliError::Usage(
+            format!("`{}` cannot be read: {error}", path.display()),
+            "It holds what was seen last, or which hosts were declared lost and what is frozen. \
+             Put it right, or remove it to forget."
+                .to_owned(),
+        )
+    };
+    match fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(T::default()),
+        Err(error) => Err(unreadable(error.to_string())),
+        Ok(file) if file.len() > LARGEST => Err(unreadable("it is too large".into())),
+        Ok(_) => {
+            let text = fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+            serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))
+        }
+    }
+}
+
+/// Writes a file of JSON, whole or not at all.
+fn write(path: &Path, value: &impl Serialize) -> Result<(), CliError> {
+    let failed = |error: std::io::Error| {
+        CliError::Usage(
+            format!("`{}` cannot be written: {error}", path.display()),
+            "Tally remembers there what it saw last. Is the folder writable?".to_owned(),
+        )
+    };
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).map_err(failed)?;
+    let text = serde_json::to_vec(value).map_err(|error| CliError::Internal(error.to_string()))?;
+    let new = path.with_extension(format!("{}.new", std::process::id()));
+    let written = fs::File::create(&new).and_then(|mut file| {
+        file.write_all(&text)?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&new, path)).map_err(failed)
 }

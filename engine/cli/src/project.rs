@@ -16,7 +16,7 @@ pub const ENTRY: &str = "tally.kdl";
 const LARGEST_FILE: u64 = 16 << 20;
 
 /// A spec on disk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Project {
     /// The folder of its first file.
     pub folder: PathBuf,
@@ -63,15 +63,21 @@ impl Project {
 
     /// Compiles it.
     pub fn compile(&self) -> Compiled {
+        self.compile_and_watch().0
+    }
+
+    /// Compiles it, and tells which files it was made of: those that could not be read too.
+    pub fn compile_and_watch(&self) -> (Compiled, Vec<PathBuf>) {
         let root = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
-        let mut compiled = tally_lang::compile(&self.entry, &mut Disk { root });
+        let mut disk = Disk { root, read: Vec::new() };
+        let mut compiled = tally_lang::compile(&self.entry, &mut disk);
         if !self.shown.is_empty() {
             compiled.sources.prefix_names(&self.shown);
             if let Some(graph) = &mut compiled.graph {
                 graph.sources.prefix_names(&self.shown);
             }
         }
-        compiled
+        (compiled, disk.read)
     }
 
     /// The graph, or the reports of what is wrong; warnings are handed on.
@@ -120,10 +126,12 @@ fn shown_folder(folder: &Path) -> String {
 /// elsewhere must not read what lies beside it.
 struct Disk {
     root: PathBuf,
+    read: Vec<PathBuf>,
 }
 
 impl Loader for Disk {
     fn read(&mut self, path: &str) -> Result<Vec<u8>, LoadError> {
+        self.read.push(self.root.join(path));
         let real = self.root.join(path).canonicalize().map_err(load_error)?;
         if !real.starts_with(&self.root) {
             return Err(LoadError::Outside);

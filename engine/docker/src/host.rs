@@ -84,6 +84,16 @@ pub struct ExecSession {
     pub id: String,
 }
 
+/// Something that happened on a host. It only says that looking is worth it: events may be lost,
+/// repeated and out of order, and a look is the truth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostEvent {
+    /// The full ID of the container.
+    pub id: String,
+    /// What happened, in Docker's word: `die`, `start`, `health_status: healthy`.
+    pub action: String,
+}
+
 /// What can be asked of a host without changing it. Every call has a deadline of its own.
 #[async_trait]
 pub trait HostRead: Send + Sync {
@@ -105,6 +115,12 @@ pub trait HostRead: Send + Sync {
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, HostError>;
     /// Names of all images with their IDs, in the form of `tally_graph::ImageRef`.
     async fn images(&self) -> Result<BTreeMap<String, String>, HostError>;
+    /// What happens to containers that carry the label of `cluster`, from now on. The stream ends
+    /// when the connection does; one that stays silent may be dead.
+    async fn events(
+        &self,
+        cluster: &str,
+    ) -> Result<BoxStream<'static, Result<HostEvent, HostError>>, HostError>;
     /// A container's output.
     async fn logs(
         &self,

@@ -29,7 +29,8 @@ pub use execute::{
 };
 pub use files::record;
 pub use host::{
-    ExecRequest, ExecSession, FileToWrite, Host, HostRead, LogChunk, LogRequest, PullProgress,
+    ExecRequest, ExecSession, FileToWrite, Host, HostEvent, HostRead, LogChunk, LogRequest,
+    PullProgress,
 };
 pub use infra::infra_program;
 pub use observe::{observe, observe_host};

@@ -20,7 +20,7 @@ use tally_reconcile::observed::{
 
 use crate::classify::{Call, classify};
 use crate::connect::{DockerHost, within};
-use crate::{HostError, HostRead, LogChunk, LogRequest, clean, convert, files, stream};
+use crate::{HostError, HostEvent, HostRead, LogChunk, LogRequest, clean, convert, files, stream};
 
 impl DockerHost {
     /// Makes a call under a deadline and gives its error our kind.
@@ -141,6 +141,13 @@ impl HostRead for DockerHost {
         let list = self.docker.list_images(None::<ListImagesOptions>);
         let list = self.call("list images", self.options.read, list).await?;
         Ok(convert::images(list))
+    }
+
+    async fn events(
+        &self,
+        cluster: &str,
+    ) -> Result<BoxStream<'static, Result<HostEvent, HostError>>, HostError> {
+        Ok(stream::events(self, cluster))
     }
 
     async fn logs(

@@ -13,7 +13,9 @@ use tally_reconcile::observed::{
 };
 use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
 
-use crate::host::{ExecRequest, ExecSession, FileToWrite, LogChunk, LogRequest, PullProgress};
+use crate::host::{
+    ExecRequest, ExecSession, FileToWrite, HostEvent, LogChunk, LogRequest, PullProgress,
+};
 use crate::{Host, HostError, HostRead};
 
 /// A host called `name` that could not be reached, and why. Calls end at once.
@@ -66,6 +68,13 @@ impl HostRead for SilentHost {
     }
 
     async fn images(&self) -> Result<BTreeMap<String, String>, HostError> {
+        self.fail()
+    }
+
+    async fn events(
+        &self,
+        _: &str,
+    ) -> Result<BoxStream<'static, Result<HostEvent, HostError>>, HostError> {
         self.fail()
     }
 

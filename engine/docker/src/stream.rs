@@ -7,13 +7,14 @@ use bollard::errors::Error;
 use bollard::exec::StartExecOptions;
 use bollard::exec::StartExecResults;
 use bollard::models::ExecConfig;
-use bollard::query_parameters::LogsOptions;
+use bollard::query_parameters::{EventsOptions, LogsOptions};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt as _};
 
 use crate::classify::{Call, classify};
 use crate::connect::{DockerHost, within};
-use crate::{ExecRequest, ExecSession, HostError, LogChunk, LogRequest};
+use crate::{ExecRequest, ExecSession, HostError, HostEvent, LogChunk, LogRequest};
+use tally_reconcile::labels;
 
 type Chunks = BoxStream<'static, Result<LogChunk, HostError>>;
 
@@ -31,6 +32,37 @@ pub(crate) fn logs(host: &DockerHost, id: &str, request: LogRequest) -> Chunks {
     // Who follows waits for as long as the container is silent.
     let idle = (!request.follow).then_some(host.options.read);
     chunks("logs", host.address.clone(), idle, raw)
+}
+
+/// What happens to a cluster's containers. Commands that run in containers are left out: health
+/// checks alone would be several a second.
+pub(crate) fn events(
+    host: &DockerHost,
+    cluster: &str,
+) -> BoxStream<'static, Result<HostEvent, HostError>> {
+    let filters = std::collections::HashMap::from([
+        ("type".to_owned(), vec!["container".to_owned()]),
+        ("label".to_owned(), vec![format!("{}={cluster}", labels::CLUSTER)]),
+    ]);
+    let options = EventsOptions { filters: Some(filters), ..EventsOptions::default() };
+    let address = host.address.clone();
+    let raw = host.docker.events(Some(options));
+    let told = raw.filter_map(move |event| {
+        let found = match event {
+            Ok(event) => {
+                let action = event.action.unwrap_or_default();
+                let id = event.actor.and_then(|actor| actor.id).unwrap_or_default();
+                let noise = action.starts_with("exec_") || action == "top";
+                (!noise).then_some(Ok(HostEvent { id, action }))
+            }
+            Err(error) => {
+                let call = Call { name: "events", address: &address, image: None };
+                Some(Err(classify(call, error)))
+            }
+        };
+        std::future::ready(found)
+    });
+    told.boxed()
 }
 
 fn chunks(

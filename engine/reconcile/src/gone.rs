@@ -9,7 +9,7 @@ use crate::classify::owns;
 use crate::found::Found;
 use crate::labels::{self, Role};
 use crate::plan::{Action, Cause, ChangeKind, Held, OpId, Precondition, Subject, Why};
-use crate::planner::{Planner, Progress, removes};
+use crate::planner::{Planner, Progress, UNDER_WAY, removes};
 use crate::pods::{gone, remove_container};
 
 /// A pod that goes.
@@ -61,6 +61,17 @@ impl Planner<'_> {
                 let done = stop.into_iter().chain([remove]).collect();
                 builder.change(&about, ChangeKind::Remove, Vec::new(), None, done);
             }
+            if self.memory.busy.contains(name) {
+                let why = Why { reason: UNDER_WAY.to_owned(), help: None };
+                let subject = Subject {
+                    workload: String::new(),
+                    pod: name.clone(),
+                    container: String::new(),
+                };
+                let all = all_of(&operations, builder);
+                let host = host.name.to_owned();
+                builder.hold(&all, Held { subject, host, why, origin: None });
+            }
             removed.push(Removed { host: number, pod: name.clone(), operations });
         }
         self.guard(&removed, builder);
@@ -111,18 +122,7 @@ impl Planner<'_> {
                 },
                 origin: Some(self.cluster.span),
             };
-            let stops = removed
-                .operations
-                .iter()
-                .filter_map(|remove| builder.plan.operation(*remove).map(|op| op.after.clone()));
-            let mut all: Vec<OpId> = stops.flatten().collect();
-            all.retain(|id| {
-                let stop = builder.plan.operation(*id);
-                stop.is_some_and(|op| {
-                    matches!(op.action, Action::Stop { .. } | Action::Unpause { .. })
-                })
-            });
-            all.extend(&removed.operations);
+            let all = all_of(&removed.operations, builder);
             builder.hold(&all, held);
         }
     }
@@ -252,6 +252,25 @@ impl Planner<'_> {
         let id = builder.op(&about, action, precondition, after);
         builder.change(&about, ChangeKind::Remove, Vec::new(), Some(note), vec![id]);
     }
+}
+
+/// Removals, with what stops and unpauses before them.
+fn all_of(removals: &[OpId], builder: &Builder) -> Vec<OpId> {
+    let mut all = removals.to_vec();
+    let mut open = removals.to_vec();
+    while let Some(id) = open.pop() {
+        let Some(operation) = builder.plan.operation(id) else { continue };
+        for before in &operation.after {
+            let takes_down = builder.plan.operation(*before).is_some_and(|op| {
+                matches!(op.action, Action::Stop { .. } | Action::Unpause { .. })
+            });
+            if takes_down && !all.contains(before) {
+                all.push(*before);
+                open.push(*before);
+            }
+        }
+    }
+    all
 }
 
 /// `web-10` behind `web-9`.

@@ -60,9 +60,11 @@ fn closure(plan: &Plan, holds: &[Hold]) -> BTreeMap<OpId, usize> {
 /// Turns the changes that are not made into words: one for each pod and reason.
 fn say(plan: &mut Plan, holds: &[Hold], out: &BTreeMap<OpId, usize>) {
     let mut held: BTreeSet<Held> = BTreeSet::new();
+    let mutates = |id: &OpId| plan.operation(*id).is_some_and(|op| op.action.mutates());
     let mut told: BTreeSet<usize> = BTreeSet::new();
     for change in &plan.changes {
-        let Some(number) = change.operations.iter().find_map(|id| out.get(id)) else { continue };
+        let changing = change.operations.iter().filter(|id| mutates(id));
+        let Some(number) = changing.into_iter().find_map(|id| out.get(id)) else { continue };
         let Some(hold) = holds.get(*number) else { continue };
         let own = hold.held.subject.pod.is_empty() || hold.held.subject.pod == change.subject.pod;
         let why = match own {
@@ -77,7 +79,6 @@ fn say(plan: &mut Plan, holds: &[Hold], out: &BTreeMap<OpId, usize>) {
         held.insert(Held { subject, host: change.host.clone(), why, origin: change.origin });
     }
     // A hold on waits alone changes nothing that anybody would miss.
-    let mutates = |id: &OpId| plan.operation(*id).is_some_and(|op| op.action.mutates());
     for (number, hold) in holds.iter().enumerate() {
         if !told.contains(&number) && hold.operations.iter().any(mutates) {
             held.insert(hold.held.clone());
@@ -118,7 +119,16 @@ fn remove(plan: &mut Plan, gone: &BTreeSet<OpId>) {
     for (number, operation) in kept.enumerate() {
         numbers.insert(operation.id, OpId(u32::try_from(number).unwrap_or(u32::MAX)));
     }
-    plan.changes.retain(|change| !change.operations.iter().any(|id| gone.contains(id)));
+    let undone: BTreeSet<OpId> = plan
+        .operations
+        .iter()
+        .filter(|operation| operation.action.mutates() && gone.contains(&operation.id))
+        .map(|operation| operation.id)
+        .collect();
+    plan.changes.retain(|change| !change.operations.iter().any(|id| undone.contains(id)));
+    for change in &mut plan.changes {
+        change.operations.retain(|id| !gone.contains(id));
+    }
     plan.operations.retain(|operation| !gone.contains(&operation.id));
     let anew = |id: &mut OpId| {
         if let Some(number) = numbers.get(id) {

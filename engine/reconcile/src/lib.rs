@@ -28,4 +28,5 @@ mod standing;
 mod unsupported;
 mod verdict;
 
+pub use planner::UNDER_WAY;
 pub use reconcile::{LOCAL_HOST, Options, reconcile};

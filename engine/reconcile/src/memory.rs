@@ -17,10 +17,15 @@ pub struct Memory {
     pub hosts: BTreeMap<String, HostMemory>,
     /// Pods that are left alone until a time, because they end again and again: by host and pod.
     pub backoff: BTreeMap<String, BTreeMap<String, Backoff>>,
-    /// Rollouts that somebody paused, by workload, with who and why.
-    pub paused: BTreeMap<String, String>,
-    /// Why nothing may be changed at all, when somebody said so.
-    pub frozen: Option<String>,
+    /// What people declared.
+    #[serde(skip)]
+    pub declared: Declarations,
+    /// Pods that something is being done to.
+    #[serde(skip)]
+    pub busy: BTreeSet<String>,
+    /// Containers whose liveness has failed, by full ID.
+    #[serde(skip)]
+    pub failing: BTreeSet<String>,
 }
 
 /// What is remembered of one host.
@@ -29,20 +34,28 @@ pub struct Memory {
 pub struct HostMemory {
     /// Since when it does not answer, in milliseconds since 1970.
     pub silent_since_ms: Option<i64>,
-    /// What somebody declared.
-    pub declared: Declared,
     /// Pods of ours that were there when it last answered, or were begun to be made there since;
     /// `None` when it was never seen.
     pub pods: Option<BTreeSet<String>>,
 }
 
+/// What people declared, and nothing that is seen could tell. It is kept apart from what is learned:
+/// it must not be forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Declarations {
+    /// Hosts that are lost or fenced.
+    pub hosts: BTreeMap<String, Declared>,
+    /// Rollouts that are paused, by workload, with who and why.
+    pub paused: BTreeMap<String, String>,
+    /// Why nothing may be changed at all.
+    pub frozen: Option<String>,
+}
+
 /// What somebody declared about a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Declared {
-    /// Nothing.
-    #[default]
-    Nothing,
     /// It will not come back soon: pods without data are replaced.
     Lost,
     /// It is surely off: pods with data are replaced too, without the data.
@@ -50,12 +63,15 @@ pub enum Declared {
 }
 
 /// Why a pod is left alone for a while.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Backoff {
     /// Until when, in milliseconds since 1970.
     pub until_ms: i64,
-    /// How often it has ended in a row.
+    /// How often it has ended, or could not be made, in a row.
     pub crashes: u32,
+    /// When it last ended, in milliseconds since 1970 by the daemon's clock.
+    pub last_end_ms: i64,
 }
 
 impl Memory {
@@ -68,8 +84,8 @@ impl Memory {
                     host.silent_since_ms = None;
                     // A host that answers is not lost. A fence stays until somebody takes it away:
                     // what runs there again must first be stopped.
-                    if host.declared == Declared::Lost {
-                        host.declared = Declared::Nothing;
+                    if self.declared.hosts.get(name) == Some(&Declared::Lost) {
+                        self.declared.hosts.remove(name);
                     }
                     let ours = state.containers.iter().filter(|container| {
                         container.labels.get(labels::CLUSTER).is_some_and(|of| of == cluster)

@@ -77,6 +77,7 @@ impl<'a> Planner<'a> {
         self.ports(&progress, builder);
         self.remove_objects(&removed, &progress, builder);
         self.powers(&progress, builder);
+        self.hold_waits(builder);
         self.hold_all(builder);
     }
 
@@ -125,6 +126,7 @@ impl<'a> Planner<'a> {
                     return PodPlan::default();
                 };
                 self.leave(workload, slot, *host, &mut plan, progress, builder);
+                self.hold_pod(workload, &slot.name, *host, &plan, builder);
                 plan
             }
             Err(why) => {
@@ -167,6 +169,7 @@ impl<'a> Planner<'a> {
             cluster: &self.cluster.name,
             host: ready.name,
             inventory: &ready.inventory,
+            failing: &self.memory.failing,
             now_ms: self.options.now_ms,
         };
         let pod = realise(workload, name.to_owned(), &around);
@@ -175,7 +178,6 @@ impl<'a> Planner<'a> {
         progress.stops.extend(stops);
         progress.settled.insert((host, name.to_owned()));
         progress.planned.push(Planned { pod, host, start: plan.holder_start });
-        self.hold_back_off(workload, name, ready.name, &plan, builder);
         Some(plan)
     }
 
@@ -285,7 +287,7 @@ impl<'a> Planner<'a> {
             tally_graph::Replicas::Count(_) => workload.update.surge(replicas),
             tally_graph::Replicas::PerHost => 0,
         };
-        let paused = self.memory.paused.contains_key(&workload.address().to_string());
+        let paused = self.memory.declared.paused.contains_key(&workload.address().to_string());
         // Two pods with one volume, or with one set of data, are no stand-ins for each other.
         if surge == 0 || paused || !named_volumes(self.graph, workload).is_empty() {
             return Vec::new();
@@ -298,7 +300,10 @@ impl<'a> Planner<'a> {
             // One that is there already stays where it is.
             let there = self.hosts.ready.iter().position(|h| h.inventory.pods.contains_key(&name));
             if let Some(host) = there.or(seat) {
-                plans.extend(self.pod(workload, &name, host, objects, progress, builder));
+                if let Some(plan) = self.pod(workload, &name, host, objects, progress, builder) {
+                    self.hold_pod(workload, &name, host, &plan, builder);
+                    plans.push(plan);
+                }
             }
         }
         if nowhere && plans.is_empty() && workload.update.max_unavailable.of(replicas) == 0 {
@@ -425,7 +430,9 @@ impl<'a> Planner<'a> {
         surge: &[PodPlan],
         builder: &mut Builder,
     ) {
-        let Some(why) = self.memory.paused.get(&workload.address().to_string()) else { return };
+        let Some(why) = self.memory.declared.paused.get(&workload.address().to_string()) else {
+            return;
+        };
         for plan in own.iter().chain(surge).filter(|plan| plan.rolls) {
             let why = Why {
                 reason: format!("its rollout is paused: {why}"),
@@ -437,36 +444,66 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// A pod that ends again and again is left alone for a while, unless the spec has changed.
-    fn hold_back_off(
+    /// A pod that something is being done to is left alone until that is over, and one that ends
+    /// again and again, or cannot be made, for a while.
+    fn hold_pod(
         &self,
         workload: &Workload,
         pod: &str,
-        host: &str,
+        host: usize,
         plan: &PodPlan,
         builder: &mut Builder,
     ) {
+        let host = self.hosts.ready.get(host).map_or("", |host| host.name);
+        let mut hold = |why: Why| {
+            let (subject, host) = (subject(workload, pod), host.to_owned());
+            let operations = [plan.gated.as_slice(), plan.downs.as_slice()].concat();
+            builder.hold(&operations, Held { subject, host, why, origin: Some(workload.span) });
+        };
+        if self.memory.busy.contains(pod) {
+            hold(Why { reason: UNDER_WAY.to_owned(), help: None });
+        }
         let remembered = self.memory.backoff.get(host).and_then(|pods| pods.get(pod));
-        let Some(backoff) = remembered.filter(|b| b.until_ms > self.options.now_ms) else { return };
-        if plan.rolls {
+        if let Some(backoff) = remembered.filter(|b| b.until_ms > self.options.now_ms) {
+            hold(Why {
+                reason: format!(
+                    "it ended or could not be made {} times in a row, and is left alone for a while",
+                    backoff.crashes
+                ),
+                help: Some(format!("See why: `tally events`, `tally logs {pod}`.")),
+            });
+        }
+    }
+
+    /// For who does not wait: what has to wait is left for a later plan.
+    fn hold_waits(&self, builder: &mut Builder) {
+        if !self.options.without_waits {
             return;
         }
-        let seconds = (backoff.until_ms - self.options.now_ms + 999) / 1000;
-        let why = Why {
-            reason: format!(
-                "it ended {} times in a row, and is tried again in {seconds}s",
-                backoff.crashes
-            ),
-            help: Some(format!("See why: `tally logs {pod}`.")),
-        };
-        let host = host.to_owned();
-        let held = Held { subject: subject(workload, pod), host, why, origin: Some(workload.span) };
-        builder.hold(&plan.gated, held);
+        let waits: Vec<(OpId, Held)> = builder
+            .plan
+            .operations
+            .iter()
+            .filter(|operation| !operation.action.mutates())
+            .map(|operation| {
+                let subject = Subject { container: String::new(), ..operation.subject.clone() };
+                let reason = match operation.action {
+                    Action::AwaitExit { .. } => "it has not ended yet",
+                    _ => "it is not ready yet",
+                };
+                let why = Why { reason: reason.to_owned(), help: None };
+                let (host, origin) = (operation.host.clone(), operation.origin);
+                (operation.id, Held { subject, host, why, origin })
+            })
+            .collect();
+        for (wait, held) in waits {
+            builder.hold(&[wait], held);
+        }
     }
 
     /// Nothing is changed while somebody has frozen the cluster.
     fn hold_all(&self, builder: &mut Builder) {
-        let Some(why) = &self.memory.frozen else { return };
+        let Some(why) = &self.memory.declared.frozen else { return };
         let mutating: Vec<OpId> = builder
             .plan
             .operations
@@ -526,6 +563,9 @@ impl<'a> Planner<'a> {
         )
     }
 }
+
+/// Why a pod is held that something is being done to.
+pub const UNDER_WAY: &str = "something is being done to it";
 
 /// A pod of a workload, as a subject.
 pub(crate) fn subject(workload: &Workload, pod: &str) -> Subject {

@@ -24,6 +24,8 @@ pub(crate) struct Context<'a> {
     pub cluster: &'a str,
     pub host: &'a str,
     pub inventory: &'a Inventory<'a>,
+    /// Containers whose liveness has failed, by full ID.
+    pub failing: &'a BTreeSet<String>,
     pub now_ms: i64,
 }
 

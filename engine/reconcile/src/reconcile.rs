@@ -29,6 +29,8 @@ pub struct Options {
     pub remove_volumes: bool,
     /// Hosts that are supposed to be lost: what if?
     pub without: BTreeSet<String>,
+    /// Whether nothing is waited for: what has to wait is held back, for a later plan to do.
+    pub without_waits: bool,
     /// Whether removing more than a fifth of what runs is held back until a person confirms it.
     pub guard_removals: bool,
 }

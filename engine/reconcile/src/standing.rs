@@ -66,8 +66,8 @@ pub(crate) fn hosts<'a>(
     for (name, host) in named {
         let span = host.map(|host| host.span);
         let remembered = memory.hosts.get(name);
-        let declared = remembered.map_or(Declared::Nothing, |memory| memory.declared);
-        let fenced = declared == Declared::Fenced;
+        let declared = memory.declared.hosts.get(name).copied();
+        let fenced = declared == Some(Declared::Fenced);
         let supposed = options.without.contains(name);
         match observed.hosts.get(name) {
             Some(HostView::Ready(state)) if !supposed => {
@@ -83,7 +83,7 @@ pub(crate) fn hosts<'a>(
                     Some(HostView::Ready(_)) => "supposed to be lost".to_owned(),
                     None => "it was not observed".to_owned(),
                 };
-                let lost = supposed || grace_over || declared != Declared::Nothing;
+                let lost = supposed || grace_over || declared.is_some();
                 let memory = remembered;
                 all.silent.push(SilentHost { name, span, reason, since_ms, lost, fenced, memory });
             }

@@ -1,6 +1,6 @@
 //! The trait, over the model: time, faults and latency come in here, the model stays pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use tally_docker::{
-    ExecRequest, ExecSession, FileToWrite, Host, HostError, HostRead, LogChunk, LogRequest,
-    PullProgress,
+    ExecRequest, ExecSession, FileToWrite, Host, HostError, HostEvent, HostRead, LogChunk,
+    LogRequest, PullProgress,
 };
+use tally_reconcile::labels;
 use tally_reconcile::observed::{
-    ContainerDetails, ContainerState, Engine, Live, ObservedContainer, ObservedNetwork,
+    ContainerDetails, ContainerState, Engine, Health, Live, ObservedContainer, ObservedNetwork,
     ObservedVolume,
 };
 use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
@@ -267,6 +268,21 @@ impl HostRead for SimHost {
         self.looking("images", |model, _| Ok(model.list_images())).await
     }
 
+    async fn events(
+        &self,
+        cluster: &str,
+    ) -> Result<BoxStream<'static, Result<HostEvent, HostError>>, HostError> {
+        let first = self.looking("events", |model, _| Ok(states(model, cluster))).await?;
+        let watcher = Watcher {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            cluster: cluster.to_owned(),
+            last: first,
+            ready: VecDeque::new(),
+        };
+        Ok(stream::unfold(watcher, Watcher::next).boxed())
+    }
+
     async fn logs(
         &self,
         id: &str,
@@ -287,6 +303,71 @@ impl HostRead for SimHost {
             async move { follower?.next(&store, clock.as_ref()).await }
         });
         Ok(chunks.boxed())
+    }
+}
+
+/// How often a simulated host's state is compared for its events. Programs end by the clock alone,
+/// so somebody has to look.
+const EVENTS_PAUSE: Duration = Duration::from_millis(50);
+
+/// The state of each container of a cluster, by full ID.
+type States = BTreeMap<String, (ContainerState, Health, Option<i64>)>;
+
+fn states(model: &Model, cluster: &str) -> States {
+    let ours = model
+        .list()
+        .into_iter()
+        .filter(|container| container.labels.get(labels::CLUSTER).is_some_and(|of| of == cluster));
+    ours.map(|container| {
+        let details = model.inspect(&container.id, false, 0).map(|(_, details)| details);
+        let health = details.as_ref().map_or(Health::None, |details| details.health);
+        let started = details.and_then(|details| details.started_at_ms);
+        (container.id, (container.state, health, started))
+    })
+    .collect()
+}
+
+/// Tells what differs from the last time.
+struct Watcher {
+    store: Arc<Mutex<Store>>,
+    clock: Arc<dyn Clock>,
+    cluster: String,
+    last: States,
+    ready: VecDeque<HostEvent>,
+}
+
+impl Watcher {
+    async fn next(mut self) -> Option<(Result<HostEvent, HostError>, Self)> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some((Ok(event), self));
+            }
+            tokio::time::sleep(EVENTS_PAUSE).await;
+            let now_ms = self.clock.now_ms();
+            let looked = lock(&self.store).look(|model| {
+                model.advance(now_ms);
+                states(model, &self.cluster)
+            });
+            let now = match looked {
+                Ok(now) => now,
+                Err(error) => return Some((Err(error), self)),
+            };
+            for (id, state) in &now {
+                if self.last.get(id) != Some(state) {
+                    let action = match state.0 {
+                        ContainerState::Running => "start",
+                        ContainerState::Created => "create",
+                        ContainerState::Paused => "pause",
+                        _ => "die",
+                    };
+                    self.ready.push_back(HostEvent { id: id.clone(), action: action.to_owned() });
+                }
+            }
+            for id in self.last.keys().filter(|id| !now.contains_key(*id)) {
+                self.ready.push_back(HostEvent { id: id.clone(), action: "destroy".to_owned() });
+            }
+            self.last = now;
+        }
     }
 }
 

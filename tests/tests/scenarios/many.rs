@@ -134,7 +134,7 @@ impl Many {
     }
 
     pub fn declare(&mut self, host: &str, declared: Declared) {
-        self.memory.hosts.entry(host.to_owned()).or_default().declared = declared;
+        self.memory.declared.hosts.insert(host.to_owned(), declared);
     }
 
     /// What is really on a host, whether or not it answers.

@@ -152,7 +152,7 @@ fn a_paused_rollout_goes_no_further_and_still_heals() {
     run(&["a", "b"], |mut many: Many| async move {
         let spec = |env: u32| format!("controller web replicas=3 {{ {HELLO} {{ env A={env} }} }}");
         many.apply(&many.plain(&spec(1))).await;
-        many.memory.paused.insert("controller/web".to_owned(), "wait for Ann".to_owned());
+        many.memory.declared.paused.insert("controller/web".to_owned(), "wait for Ann".to_owned());
         let graph = many.plain(&spec(2));
         let plan = many.plan(&graph).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
@@ -178,7 +178,7 @@ fn a_frozen_cluster_is_not_changed_and_says_why() {
     run(&["a", "b"], |mut many: Many| async move {
         let spec = |env: u32| format!("controller web replicas=3 {{ {HELLO} {{ env A={env} }} }}");
         many.apply(&many.plain(&spec(1))).await;
-        many.memory.frozen = Some("release freeze until Monday".to_owned());
+        many.memory.declared.frozen = Some("release freeze until Monday".to_owned());
         let plan = many.plan(&many.plain(&spec(2))).await;
         assert!(plan.is_empty());
         assert!(held(&plan).iter().all(|why| why.contains("release freeze until Monday")));

@@ -4,12 +4,17 @@ mod apply;
 mod check;
 mod completions;
 mod destroy;
+mod events;
 mod exec;
 mod explain;
+mod freeze;
 mod graph;
+mod host;
 mod init;
 mod logs;
 mod plan;
+mod rollout;
+mod run;
 mod select;
 mod status;
 mod version;
@@ -33,6 +38,12 @@ pub fn run(command: Command, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Apply(args) => wait(apply::run(args, terminal)),
         Command::Destroy(args) => wait(destroy::run(args, terminal)),
         Command::Status(args) => wait(status::run(&args, terminal)),
+        Command::Run(args) => wait(run::run(args, terminal)),
+        Command::Events(args) => wait(events::run(args, terminal)),
+        Command::Host(args) => host::run(&args),
+        Command::Freeze(args) => freeze::freeze(&args),
+        Command::Unfreeze(args) => freeze::unfreeze(&args),
+        Command::Rollout(args) => wait(rollout::run(args, terminal)),
         Command::Logs(args) => wait(logs::run(args, terminal)),
         Command::Exec(args) => wait(exec::run(args)),
         Command::Explain(args) => explain::run(&args, terminal),

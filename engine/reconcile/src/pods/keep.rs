@@ -180,7 +180,9 @@ impl<'a> PodPlanner<'a, '_, '_> {
             self.builder.change(&about, ChangeKind::Update, fields, None, done.clone());
         }
         let by_spec = differs.class() == UpdateClass::Restart && nudge == Some(Nudge::Restart);
-        let note = nudge.filter(|_| !by_spec).map(|nudge| drift_note(found, nudge));
+        let note = nudge.filter(|_| !by_spec).map(|nudge| {
+            drift_note(found, nudge, self.context.failing.contains(&found.container.id))
+        });
         if !differs.drift.is_empty() || note.is_some() {
             // What was never started is left from an apply that did not finish; nobody changed it.
             let unfinished =
@@ -193,7 +195,10 @@ impl<'a> PodPlanner<'a, '_, '_> {
     }
 }
 
-fn drift_note(found: &Found<'_>, nudge: Nudge) -> String {
+fn drift_note(found: &Found<'_>, nudge: Nudge, failing: bool) -> String {
+    if failing && nudge == Nudge::Restart {
+        return "its liveness has failed; it is restarted".to_owned();
+    }
     match (nudge, found.container.state, found.details.exit_code) {
         (Nudge::Unpause, ..) => "it is paused; it runs on".to_owned(),
         (Nudge::Restart, ..) => {

@@ -1,0 +1,52 @@
+//! `tally events`: what the loop did, and why.
+
+use std::time::Duration;
+
+use crate::args;
+use crate::args::ReportFormat;
+use crate::errors::{CliError, Exit};
+use crate::events::{last, path, people, read_from};
+use crate::project::Project;
+use crate::show::terminal::{Terminal, out};
+
+/// How often the file is looked at while following.
+const PAUSE: Duration = Duration::from_millis(250);
+
+pub async fn run(args: args::Events, terminal: &Terminal) -> Result<Exit, CliError> {
+    let project = Project::find(&args.spec.spec)?;
+    let (graph, _) = project.graph()?;
+    let cluster = graph.cluster().map(|cluster| cluster.name.as_str()).unwrap_or_default();
+    let path = path(&project.kept(), cluster);
+    let failed = |error: std::io::Error| {
+        CliError::Usage(
+            format!("`{}` cannot be read: {error}", path.display()),
+            "`tally run` writes it.".to_owned(),
+        )
+    };
+    let show = |entry: &tally_control::Entry| match args.format {
+        ReportFormat::Json => {
+            out(&format!("{}\n", serde_json::to_string(entry).unwrap_or_default()));
+        }
+        ReportFormat::Human => out(&people(entry, terminal)),
+    };
+    let (entries, mut end) = last(&path, args.tail).map_err(failed)?;
+    if entries.is_empty() && !args.follow {
+        return Err(CliError::Usage(
+            format!("no events of `{cluster}` are kept here"),
+            "`tally run` keeps them beside the spec, in `.tally/run/`.".to_owned(),
+        ));
+    }
+    entries.iter().for_each(show);
+    while args.follow {
+        tokio::time::sleep(PAUSE).await;
+        match read_from(&path, end) {
+            Ok((entries, at)) => {
+                entries.iter().for_each(show);
+                end = at;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => end = 0,
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(Exit::Done)
+}

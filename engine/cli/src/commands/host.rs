@@ -1,0 +1,43 @@
+//! `tally host`: what only people know of a host.
+
+use tally_reconcile::memory::Declared;
+
+use crate::args::{HostArgs, HostCommand};
+use crate::commands::plan::host_named;
+use crate::errors::{CliError, Exit};
+use crate::memory::Remembered;
+use crate::project::Project;
+use crate::show::terminal::out;
+
+pub fn run(args: &HostArgs) -> Result<Exit, CliError> {
+    let (host, declared) = match &args.what {
+        HostCommand::Lost(host) => (host, Some(Declared::Lost)),
+        HostCommand::Fence(host) => (host, Some(Declared::Fenced)),
+        HostCommand::Restore(host) => (host, None),
+    };
+    let project = Project::find(&host.spec.spec)?;
+    let (graph, _) = project.graph()?;
+    let name = host_named(&graph, &host.name)?;
+    let mut remembered = Remembered::read(&graph, &project)?;
+    remembered.declare(|all| {
+        match declared {
+            Some(declared) => all.hosts.insert(name.clone(), declared),
+            None => all.hosts.remove(&name),
+        };
+    })?;
+    out(&match declared {
+        Some(Declared::Lost) => format!(
+            "{name} counts as lost: its pods without data are replaced at the next `tally apply`, \
+             or by `tally run` now.\nPods with a named volume are not, until you say that it is \
+             surely off: `tally host fence {name}`. When it answers again it is as any other host.\n"
+        ),
+        Some(Declared::Fenced) => format!(
+            "{name} counts as off: its pods are replaced, those with named volumes with new, empty \
+             ones.\nMake sure that it is off: two copies of one database would be the worst that \
+             can happen. When it comes back what runs there is stopped first, its volumes stay, \
+             and it takes no pods until `tally host restore {name}`.\n"
+        ),
+        None => format!("{name} is as any other host.\n"),
+    });
+    Ok(Exit::Done)
+}

@@ -1,0 +1,240 @@
+//! `tally run`: the control loop, until it is told to stop.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use tally_control::{
+    Controller, Ended, Entry, EntryKind, Journal, News, Options, Reach, SpecSource,
+};
+use tally_docker::{Host, HostError};
+use tally_graph::Graph;
+use tally_reconcile::memory::{Declarations, Memory};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::args;
+use crate::errors::{CliError, Exit};
+use crate::events::{Events, path};
+use crate::hosts;
+use crate::memory::{Remembered, read};
+use crate::project::Project;
+use crate::show::report;
+use crate::show::terminal::{Terminal, err};
+
+/// How often the files of the spec are looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// A host that has not shown everything within so long does not answer.
+const LOOK_DEADLINE: Duration = Duration::from_secs(10);
+
+pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError> {
+    let project = Project::find(&args.spec.spec)?;
+    let watched = Watched::new(project.clone());
+    let (graph, warnings) = project.graph()?;
+    err(&report::people(&warnings, &graph.sources, terminal));
+    let remembered = Remembered::read(&graph, &project)?;
+    let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
+    let _lock = lock(&project, &cluster)?;
+    let declarations = remembered.declarations();
+    let memory = remembered.memory.clone();
+    let events = Arc::new(Events::new(path(&project.kept(), &cluster), args.format, *terminal));
+    let reach = Doors {
+        project: project.clone(),
+        remembered: std::sync::Mutex::new(remembered),
+        events: Arc::clone(&events),
+    };
+    let options = Options {
+        resync: Duration::from_secs(u64::from(args.resync)),
+        look_deadline: LOOK_DEADLINE,
+        calls_per_host: 8,
+        once: args.once,
+        now_ms: hosts::now_ms,
+    };
+    let mut source = Source {
+        files: watched,
+        declared: memory.declared.clone(),
+        declarations: File::new(declarations),
+        next: Instant::now() + LOOK,
+        terminal: *terminal,
+    };
+    let mut controller = Controller::new(graph, memory, Arc::new(reach), events, options);
+    let ended = controller.run(&mut source, stop()?).await;
+    Ok(match ended {
+        Ended::Tallies | Ended::Stopped => Exit::Done,
+        Ended::Differs => Exit::Failed,
+    })
+}
+
+/// One loop keeps a cluster; a second one would only be in its way.
+fn lock(project: &Project, cluster: &str) -> Result<fs::File, CliError> {
+    let folder = project.kept().join("run");
+    let path = folder.join(format!("{cluster}.lock"));
+    let failed = |error: std::io::Error| {
+        CliError::Usage(
+            format!("`{}` cannot be written: {error}", path.display()),
+            "`tally run` keeps its events there. Is the folder writable?".to_owned(),
+        )
+    };
+    fs::create_dir_all(&folder).map_err(failed)?;
+    let file = fs::File::create(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(CliError::Usage(
+            format!("another `tally run` keeps cluster `{cluster}` from this folder"),
+            "`tally events --follow` shows what it does.".to_owned(),
+        )),
+        Err(fs::TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Turns true at the first Ctrl-C or SIGTERM.
+fn stop() -> Result<watch::Receiver<bool>, CliError> {
+    let (sender, receiver) = watch::channel(false);
+    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(|error| CliError::Internal(format!("no signals: {error}")))?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = term.recv() => {}
+        }
+        // The receiver is gone when the loop has ended by itself.
+        let _ = sender.send(true);
+        // A second one ends it at once; Docker finishes what it was asked all the same.
+        let _ = tokio::signal::ctrl_c().await;
+        std::process::exit(130);
+    });
+    Ok(receiver)
+}
+
+/// The hosts of the spec.
+struct Doors {
+    project: Project,
+    remembered: std::sync::Mutex<Remembered>,
+    events: Arc<Events>,
+}
+
+#[async_trait]
+impl Reach for Doors {
+    async fn reach(&self, graph: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
+        let unreachable =
+            |reason: String| HostError::Unreachable { address: host.to_owned(), reason };
+        let places = hosts::places(graph, &self.project)
+            .map_err(|_| unreachable("Docker's own settings name no host".to_owned()))?;
+        match places.iter().find(|place| place.name == host) {
+            Some(place) => hosts::writer(place, &self.project).await,
+            None => Err(unreachable("the spec has no such host".to_owned())),
+        }
+    }
+
+    fn hosts(&self, graph: &Graph) -> Vec<String> {
+        let places = hosts::places(graph, &self.project).unwrap_or_default();
+        places.into_iter().map(|place| place.name).collect()
+    }
+
+    fn remember(&self, memory: &Memory) {
+        let mut remembered =
+            self.remembered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        remembered.memory = memory.clone();
+        if let Err(error) = remembered.write() {
+            self.events.entry(&Entry {
+                at_ms: hosts::now_ms(),
+                kind: EntryKind::Failed,
+                host: String::new(),
+                workload: String::new(),
+                pod: String::new(),
+                what: error.to_string(),
+                cause: None,
+                place: None,
+            });
+        }
+    }
+}
+
+/// A file, and what tells that it has changed.
+struct File {
+    path: PathBuf,
+    seen: Option<(SystemTime, u64)>,
+}
+
+impl File {
+    fn new(path: PathBuf) -> Self {
+        let seen = stamp(&path);
+        Self { path, seen }
+    }
+
+    fn has_changed(&mut self) -> bool {
+        let now = stamp(&self.path);
+        let changed = now != self.seen;
+        self.seen = now;
+        changed
+    }
+}
+
+fn stamp(path: &PathBuf) -> Option<(SystemTime, u64)> {
+    let file = fs::metadata(path).ok()?;
+    Some((file.modified().ok()?, file.len()))
+}
+
+/// The files a spec is made of.
+struct Watched {
+    project: Project,
+    files: Vec<File>,
+}
+
+impl Watched {
+    fn new(project: Project) -> Self {
+        let mut watched = Self { project, files: Vec::new() };
+        watched.compile();
+        watched
+    }
+
+    fn compile(&mut self) -> tally_lang::Compiled {
+        let (compiled, files) = self.project.compile_and_watch();
+        self.files = files.into_iter().map(File::new).collect();
+        compiled
+    }
+}
+
+/// Changes of the spec's files and of what people declare, looked for now and again.
+struct Source {
+    files: Watched,
+    declared: Declarations,
+    declarations: File,
+    next: Instant,
+    terminal: Terminal,
+}
+
+#[async_trait]
+impl SpecSource for Source {
+    async fn changed(&mut self) -> News {
+        loop {
+            tokio::time::sleep_until(self.next).await;
+            self.next = Instant::now() + LOOK;
+            if self.declarations.has_changed() {
+                match read::<Declarations>(&self.declarations.path) {
+                    Ok(declared) if declared != self.declared => {
+                        self.declared = declared.clone();
+                        return News::Declared(declared);
+                    }
+                    Ok(_) => {}
+                    Err(error) => return News::Broken(error.to_string()),
+                }
+            }
+            // All of them: each one's stamp is taken.
+            let changed = self.files.files.iter_mut().filter_map(|f| f.has_changed().then_some(()));
+            if changed.count() == 0 {
+                continue;
+            }
+            let compiled = self.files.compile();
+            return match compiled.graph {
+                Some(graph) => News::Spec(Box::new(graph)),
+                None => {
+                    let plain = Terminal { colour: false, ..self.terminal };
+                    News::Broken(report::people(&compiled.diagnostics, &compiled.sources, &plain))
+                }
+            };
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What the loop tells, kept beside the spec: `.tally/run/CLUSTER.events.jsonl`, one JSON object a
+//! line. When the file has grown it becomes `.1` and a new one begins, so both together are bounded.
+
+use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use tally_control::{Entry, EntryKind, Journal};
+
+use crate::args::ReportFormat;
+use crate::show::terminal::{Style, Terminal, clean, err, out};
+
+/// A file of events that has grown to so many bytes gives way to a new one.
+const LARGEST: u64 = 8 << 20;
+
+/// Where the events of a cluster lie.
+#[must_use]
+pub fn path(kept: &Path, cluster: &str) -> PathBuf {
+    kept.join("run").join(format!("{cluster}.events.jsonl"))
+}
+
+/// Writes events into the file, and shows them.
+pub struct Events {
+    path: PathBuf,
+    format: ReportFormat,
+    terminal: Terminal,
+    /// Whether the file could not be written: said once.
+    broken: Mutex<bool>,
+}
+
+impl Events {
+    /// Events of one cluster.
+    pub fn new(path: PathBuf, format: ReportFormat, terminal: Terminal) -> Self {
+        Self { path, format, terminal, broken: Mutex::new(false) }
+    }
+
+    fn keep(&self, line: &str) -> std::io::Result<()> {
+        if fs::metadata(&self.path).is_ok_and(|file| file.len() > LARGEST) {
+            fs::rename(&self.path, self.path.with_extension("jsonl.1"))?;
+        }
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(&self.path)?;
+        file.write_all(line.as_bytes())
+    }
+}
+
+impl Journal for Events {
+    fn entry(&self, entry: &Entry) {
+        let line = format!("{}\n", serde_json::to_string(entry).unwrap_or_default());
+        match self.format {
+            ReportFormat::Json => out(&line),
+            ReportFormat::Human => out(&people(entry, &self.terminal)),
+        }
+        if let Err(error) = self.keep(&line) {
+            let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+            if !std::mem::replace(&mut *broken, true) {
+                err(&format!("`{}` cannot be written: {error}\n", self.path.display()));
+            }
+        }
+    }
+}
+
+/// The last entries of a file, and how long the file is.
+///
+/// # Errors
+/// When there is a file that cannot be read.
+pub fn last(path: &Path, count: usize) -> std::io::Result<(Vec<Entry>, u64)> {
+    let mut all = Vec::new();
+    let mut end = 0;
+    for (file, current) in [(path.with_extension("jsonl.1"), false), (path.to_owned(), true)] {
+        match read_from(&file, 0) {
+            Ok((entries, length)) => {
+                all.extend(entries);
+                if current {
+                    end = length;
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let first = all.len().saturating_sub(count);
+    Ok((all.split_off(first), end))
+}
+
+/// The entries of a file from a place on, and where they end. A line that is being written is left
+/// for the next time; one that cannot be read is left out.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_from(path: &Path, from: u64) -> std::io::Result<(Vec<Entry>, u64)> {
+    let mut file = fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    // A new file has begun.
+    let from = if length < from { 0 } else { from };
+    file.seek(SeekFrom::Start(from))?;
+    let mut text = Vec::new();
+    file.take(LARGEST * 2).read_to_end(&mut text)?;
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let lines = text.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n');
+    let entries = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    Ok((entries, from + whole as u64))
+}
+
+/// One entry for people.
+#[must_use]
+pub fn people(entry: &Entry, terminal: &Terminal) -> String {
+    let style = match entry.kind {
+        EntryKind::Done | EntryKind::Tallies | EntryKind::HostReady => Style::Add,
+        EntryKind::Failed | EntryKind::HostSilent | EntryKind::BrokenSpec => Style::Remove,
+        EntryKind::Held => Style::Change,
+        EntryKind::Began | EntryKind::Ended | EntryKind::Spec => Style::Dim,
+    };
+    let mut line = format!("{}  ", time(entry.at_ms));
+    line.push_str(&terminal.paint(style, &format!("{:11}", entry.kind.word())));
+    for part in [&entry.host, &entry.pod] {
+        if !part.is_empty() {
+            line.push_str(&format!(" {}", clean(part)));
+        }
+    }
+    let what: Vec<String> = entry.what.lines().map(clean).collect();
+    line.push_str(&format!(" {}", what.join("\n           ")));
+    if let Some(cause) = entry.cause {
+        line.push_str(&format!("  [{}]", cause_words(cause)));
+    }
+    if let Some(place) = &entry.place {
+        line.push_str(&format!("  {}", terminal.paint(Style::Dim, place)));
+    }
+    line.push('\n');
+    line
+}
+
+fn cause_words(cause: tally_reconcile::plan::Cause) -> &'static str {
+    use tally_reconcile::plan::Cause;
+    match cause {
+        Cause::New => "new in the spec",
+        Cause::SpecChanged => "the spec changed",
+        Cause::Drift => "changed outside the spec",
+        Cause::Gone => "no longer in the spec",
+        Cause::Needed => "needed",
+    }
+}
+
+/// `2026-11-24 17:03:05`, in UTC. The days of the calendar follow Hinnant's `civil_from_days`.
+fn time(at_ms: i64) -> String {
+    let seconds = at_ms.div_euclid(1000);
+    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let year = yoe + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3600, rest % 3600 / 60, rest % 60);
+    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}

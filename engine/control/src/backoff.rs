@@ -1,0 +1,101 @@
+//! Who is left alone for a while: what ends again and again, and what cannot be made. Pure.
+
+use std::collections::BTreeMap;
+
+use tally_reconcile::labels;
+use tally_reconcile::memory::{Backoff, Memory};
+use tally_reconcile::observed::{ContainerState, HostState};
+
+/// A container that has run so long has started well, as with Docker's own restart policy; in
+/// milliseconds.
+pub const RAN_WELL_MS: i64 = 10_000;
+/// The longest pause, in milliseconds; Kubernetes has the same.
+pub const LONGEST_MS: i64 = 300_000;
+
+/// The pause after so many ends in a row, in milliseconds: none after the first, since one end is
+/// what repairing is for, then 1 s, doubled each time.
+#[must_use]
+pub fn pause_ms(crashes: u32) -> i64 {
+    match crashes {
+        0 | 1 => 0,
+        more => 1_000_i64.saturating_mul(1 << (more - 2).min(20)).min(LONGEST_MS),
+    }
+}
+
+/// Takes in what a host showed at `now_ms`: counts new ends, and forgets those that run well.
+pub fn learn(memory: &mut Memory, cluster: &str, host: &str, state: &HostState, now_ms: i64) {
+    let known = memory.backoff.entry(host.to_owned()).or_default();
+    let mut seen: BTreeMap<&str, bool> = BTreeMap::new();
+    for container in &state.containers {
+        let label = |key: &str| container.labels.get(key).map(String::as_str);
+        if label(labels::CLUSTER) != Some(cluster) || label(labels::ROLE) == Some("init") {
+            continue;
+        }
+        let (Some(pod), Some(details)) = (label(labels::POD), &container.details) else { continue };
+        let started = details.started_at_ms.unwrap_or(0);
+        match container.state {
+            ContainerState::Exited => {
+                seen.insert(pod, false);
+                let Some(ended) = details.finished_at_ms else { continue };
+                let entry = known.entry(pod.to_owned()).or_default();
+                if ended <= entry.last_end_ms {
+                    continue;
+                }
+                entry.last_end_ms = ended;
+                let ran_well = ended.saturating_sub(started) >= RAN_WELL_MS;
+                entry.crashes = if ran_well { 1 } else { entry.crashes.saturating_add(1) };
+                entry.until_ms = now_ms.saturating_add(pause_ms(entry.crashes));
+            }
+            ContainerState::Running => {
+                let well = now_ms.saturating_sub(started) >= RAN_WELL_MS;
+                *seen.entry(pod).or_insert(true) &= well;
+            }
+            _ => {
+                seen.insert(pod, false);
+            }
+        }
+    }
+    // What runs well is forgotten; so is what was to be left alone and is over, with nothing there.
+    known.retain(|pod, backoff| match seen.get(pod.as_str()) {
+        Some(well) => !well,
+        None => backoff.until_ms.saturating_add(LONGEST_MS) > now_ms,
+    });
+}
+
+/// An operation on a pod failed at `now_ms`: it is tried again after a pause, 1 s after the first.
+pub fn failed(memory: &mut Memory, host: &str, pod: &str, now_ms: i64) {
+    let known = memory.backoff.entry(host.to_owned()).or_default();
+    let entry = known.entry(pod.to_owned()).or_default();
+    entry.crashes = entry.crashes.saturating_add(1).max(2);
+    entry.until_ms = now_ms.saturating_add(pause_ms(entry.crashes));
+}
+
+/// When the next pause is over, in milliseconds since 1970.
+#[must_use]
+pub fn next_ms(memory: &Memory, now_ms: i64) -> Option<i64> {
+    let all = memory.backoff.values().flat_map(BTreeMap::values);
+    all.map(|Backoff { until_ms, .. }| *until_ms).filter(|until| *until > now_ms).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_and_end_at_five_minutes() {
+        let pauses: Vec<i64> = (0..6).map(pause_ms).collect();
+        assert_eq!(pauses, [0, 0, 1_000, 2_000, 4_000, 8_000]);
+        assert_eq!(pause_ms(u32::MAX), LONGEST_MS);
+    }
+
+    #[test]
+    fn a_first_failure_waits_a_second() {
+        let mut memory = Memory::default();
+        failed(&mut memory, "a", "web-0", 5_000);
+        assert_eq!(memory.backoff["a"]["web-0"].until_ms, 6_000);
+        failed(&mut memory, "a", "web-0", 6_000);
+        assert_eq!(memory.backoff["a"]["web-0"].until_ms, 8_000);
+        assert_eq!(next_ms(&memory, 6_500), Some(8_000));
+        assert_eq!(next_ms(&memory, 8_000), None);
+    }
+}

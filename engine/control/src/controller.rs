@@ -1,0 +1,478 @@
+//! The loop: what wakes it, and what it keeps between two plans.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::{BoxStream, FuturesUnordered, SelectAll};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use tally_docker::{Host, HostError, HostEvent, Report, observe_host};
+use tally_graph::Graph;
+use tally_reconcile::memory::{Declarations, Memory};
+use tally_reconcile::observed::{HostState, HostView};
+use tally_reconcile::plan::{OpId, Plan};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::busy::Busy;
+use crate::journal::{Entry, EntryKind, Journal};
+use crate::lookout::Lookout;
+
+/// Reaches the hosts of a spec.
+#[async_trait]
+pub trait Reach: Send + Sync {
+    /// Reaches the host of that name, anew.
+    async fn reach(&self, graph: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError>;
+    /// The names of a spec's hosts.
+    fn hosts(&self, graph: &Graph) -> Vec<String>;
+    /// Keeps what is remembered, so that it outlives this process.
+    fn remember(&self, memory: &Memory);
+}
+
+/// Where new specs come from.
+#[async_trait]
+pub trait SpecSource: Send {
+    /// What has changed since the last time. It does not end while nothing changes, and loses
+    /// nothing when it is dropped before it ends.
+    async fn changed(&mut self) -> News;
+}
+
+/// What people changed.
+pub enum News {
+    /// There is a new spec.
+    Spec(Box<Graph>),
+    /// The changed spec is broken: the report.
+    Broken(String),
+    /// Something was declared, or is no longer.
+    Declared(Declarations),
+}
+
+/// How the loop goes.
+#[derive(Clone)]
+pub struct Options {
+    /// The time between two looks at a quiet host.
+    pub resync: Duration,
+    /// A host that has not shown everything within so long does not answer.
+    pub look_deadline: Duration,
+    /// So many calls at once on each host.
+    pub calls_per_host: usize,
+    /// Ends when nothing is left to do now.
+    pub once: bool,
+    /// Milliseconds since 1970.
+    pub now_ms: fn() -> i64,
+}
+
+/// How the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All was as the spec says.
+    Tallies,
+    /// Something is held back or failed.
+    Differs,
+    /// It was told to.
+    Stopped,
+}
+
+/// The most executions at once: each one but the last waits for slow calls only.
+pub(crate) const MOST_RUNNING: usize = 32;
+/// The pause before an event stream that broke off is opened again, in milliseconds.
+const REOPEN_MS: u64 = 1_000;
+
+type Events = BoxStream<'static, (String, u64, Option<HostEvent>)>;
+type Future<T> = Pin<Box<dyn std::future::Future<Output = T> + Send>>;
+
+/// What a look at a host gave.
+pub(crate) struct Looked {
+    host: String,
+    number: u64,
+    found: Result<Found, String>,
+}
+
+pub(crate) struct Found {
+    door: Arc<dyn Host>,
+    state: HostState,
+    /// A new stream of events, where there was none.
+    events: Option<BoxStream<'static, Result<HostEvent, HostError>>>,
+}
+
+/// A plan that was carried out.
+pub(crate) struct Ran {
+    pub plan: Arc<Plan>,
+    pub report: Report,
+}
+
+/// What is kept of a host.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub door: Option<Arc<dyn Host>>,
+    pub view: Option<HostView>,
+    /// The number of its stream of events; `None` while there is none.
+    pub stream: Option<u64>,
+}
+
+/// The control loop of one cluster.
+pub struct Controller {
+    pub(crate) graph: Arc<Graph>,
+    pub(crate) cluster: String,
+    pub(crate) memory: Memory,
+    pub(crate) options: Options,
+    pub(crate) reach: Arc<dyn Reach>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) hosts: BTreeMap<String, Kept>,
+    pub(crate) lookout: Lookout,
+    pub(crate) busy: Busy,
+    pub(crate) running: FuturesUnordered<Future<Ran>>,
+    /// Operations that have ended, of all executions, as they end.
+    pub(crate) ended: Arc<Mutex<Vec<(Arc<Plan>, OpId)>>>,
+    pub(crate) notify: Arc<Notify>,
+    pub(crate) cancel: watch::Sender<bool>,
+    looking: FuturesUnordered<Future<Looked>>,
+    events: SelectAll<Events>,
+    streams: u64,
+    /// The spec that is followed once what is under way has ended.
+    next: Option<Graph>,
+    pub(crate) begun: Instant,
+    /// Whether something was seen or has ended since the last plan.
+    pub(crate) dirty: bool,
+    /// When a plan is due although nothing happens, on the loop's own clock.
+    pub(crate) plan_at_ms: Option<u64>,
+    /// Since when something is waited for, on the loop's own clock.
+    pub(crate) waiting_since_ms: Option<u64>,
+    /// What was held back at the last plan, so that each reason is told once.
+    pub(crate) told: BTreeSet<String>,
+    pub(crate) last: Option<Ended>,
+}
+
+impl Controller {
+    /// A loop that keeps `graph`, with what is remembered of its cluster.
+    #[must_use]
+    pub fn new(
+        graph: Graph,
+        memory: Memory,
+        reach: Arc<dyn Reach>,
+        journal: Arc<dyn Journal>,
+        options: Options,
+    ) -> Self {
+        let resync = u64::try_from(options.resync.as_millis()).unwrap_or(u64::MAX).max(1);
+        let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
+        let mut new = Self {
+            graph: Arc::new(graph),
+            cluster,
+            memory,
+            options,
+            reach,
+            journal,
+            hosts: BTreeMap::new(),
+            lookout: Lookout::new(resync),
+            busy: Busy::default(),
+            running: FuturesUnordered::new(),
+            ended: Arc::default(),
+            notify: Arc::default(),
+            cancel: watch::channel(false).0,
+            looking: FuturesUnordered::new(),
+            events: SelectAll::new(),
+            streams: 0,
+            next: None,
+            begun: Instant::now(),
+            dirty: false,
+            plan_at_ms: None,
+            waiting_since_ms: None,
+            told: BTreeSet::new(),
+            last: None,
+        };
+        new.set_hosts();
+        new
+    }
+
+    /// What is remembered.
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Goes on until `stop` turns true; then it finishes the calls in flight and begins no other.
+    pub async fn run(
+        &mut self,
+        spec: &mut dyn SpecSource,
+        mut stop: watch::Receiver<bool>,
+    ) -> Ended {
+        self.tell(EntryKind::Began, "", format!("keeping cluster {}", self.cluster));
+        let ended = loop {
+            self.start_looks();
+            let wake = self.wake();
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => break Ended::Stopped,
+                Some(ran) = self.running.next(), if !self.running.is_empty() => self.ran(&ran),
+                () = self.notify.notified() => {}
+                Some(looked) = self.looking.next(), if !self.looking.is_empty() => self.saw(looked),
+                Some((host, stream, event)) = self.events.next(), if !self.events.is_empty() => {
+                    self.heard(&host, stream, event.as_ref());
+                }
+                news = spec.changed() => self.heed(news),
+                () = tokio::time::sleep_until(wake) => {}
+            }
+            // All views that have arrived go into one plan.
+            while let Some(Some(looked)) = self.looking.next().now_or_never() {
+                self.saw(looked);
+            }
+            self.drain();
+            self.follow();
+            if self.due() {
+                self.round();
+            }
+            if self.options.once
+                && self.running.is_empty()
+                && self.busy.is_empty()
+                && !self.dirty
+                && let Some(last) = self.last
+            {
+                break last;
+            }
+        };
+        // Nobody listens when nothing is under way.
+        let _ = self.cancel.send(true);
+        while let Some(ran) = self.running.next().await {
+            self.ran(&ran);
+        }
+        self.reach.remember(&self.memory);
+        self.tell(EntryKind::Ended, "", "what is there stays as it is".to_owned());
+        ended
+    }
+
+    /// Milliseconds since the loop was made: timers do not follow the wall clock when it jumps.
+    pub(crate) fn clock_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn wake(&self) -> Instant {
+        let next = self.lookout.next_ms().into_iter().chain(self.plan_at_ms).min();
+        // Nothing due: a second is soon enough to look at the clock again.
+        let next = next.unwrap_or_else(|| self.clock_ms() + 1_000);
+        self.begun + Duration::from_millis(next)
+    }
+
+    /// Whether a plan is to be made now. Not before every host was looked at: what was not asked
+    /// yet is not silent.
+    fn due(&mut self) -> bool {
+        let timer = self.plan_at_ms.is_some_and(|at| at <= self.clock_ms());
+        if timer {
+            self.plan_at_ms = None;
+        }
+        self.dirty |= timer;
+        self.dirty
+            && self.next.is_none()
+            && self.lookout.all_seen()
+            && self.running.len() < MOST_RUNNING
+    }
+
+    fn set_hosts(&mut self) {
+        let names = self.reach.hosts(&self.graph);
+        let now_ms = self.clock_ms();
+        self.lookout.set_hosts(names.iter().map(String::as_str), now_ms);
+        let mut before = std::mem::take(&mut self.hosts);
+        for name in names {
+            let kept = before.remove(&name).unwrap_or_default();
+            self.hosts.insert(name, kept);
+        }
+    }
+
+    fn start_looks(&mut self) {
+        for (name, number) in self.lookout.due(self.clock_ms()) {
+            let kept = self.hosts.entry(name.clone()).or_default();
+            let look = Look {
+                host: name,
+                number,
+                door: kept.door.clone(),
+                wants_events: kept.stream.is_none(),
+                graph: Arc::clone(&self.graph),
+                cluster: self.cluster.clone(),
+                reach: Arc::clone(&self.reach),
+                deadline: self.options.look_deadline,
+            };
+            self.looking.push(Box::pin(look.run()));
+        }
+    }
+
+    /// A view has arrived.
+    fn saw(&mut self, looked: Looked) {
+        let now_ms = self.clock_ms();
+        let Looked { host, number, found } = looked;
+        self.lookout.seen(&host, found.is_ok(), now_ms);
+        let Some(kept) = self.hosts.get_mut(&host) else { return };
+        let answered = matches!(kept.view, Some(HostView::Ready(_)));
+        match found {
+            Ok(Found { door, state, events }) => {
+                kept.door = Some(door);
+                if let Some(events) = events {
+                    self.streams += 1;
+                    kept.stream = Some(self.streams);
+                    self.events.push(numbered(host.clone(), self.streams, events));
+                }
+                crate::backoff::learn(
+                    &mut self.memory,
+                    &self.cluster,
+                    &host,
+                    &state,
+                    (self.options.now_ms)(),
+                );
+                let version = state.engine.version.clone();
+                kept.view = Some(HostView::Ready(Box::new(state)));
+                self.busy.seen(&host, number);
+                if !answered {
+                    self.tell(EntryKind::HostReady, &host, format!("answers (Docker {version})"));
+                }
+            }
+            Err(reason) => {
+                // The next look reaches it anew: its connection may be what is dead.
+                kept.door = None;
+                kept.stream = None;
+                let first = kept.view.is_none();
+                kept.view = Some(HostView::Unknown { reason: reason.clone() });
+                self.busy.silent(&host);
+                if answered || first {
+                    self.tell(EntryKind::HostSilent, &host, format!("does not answer: {reason}"));
+                }
+            }
+        }
+        self.dirty = true;
+    }
+
+    /// Something happened on a host, or its stream has ended.
+    fn heard(&mut self, host: &str, stream: u64, event: Option<&HostEvent>) {
+        let now_ms = self.clock_ms();
+        let Some(kept) = self.hosts.get_mut(host).filter(|kept| kept.stream == Some(stream)) else {
+            return;
+        };
+        match event {
+            Some(_) => self.lookout.event(host, now_ms),
+            None => {
+                kept.stream = None;
+                self.lookout.within(host, now_ms + REOPEN_MS);
+            }
+        }
+    }
+
+    /// Takes in which operations have ended.
+    fn drain(&mut self) {
+        let ended = std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner));
+        for (plan, id) in ended {
+            if let Some(operation) = plan.operation(id) {
+                let last = self.lookout.last(&operation.host);
+                self.busy.end(&operation.subject.pod, &operation.host, last);
+                let now_ms = self.clock_ms();
+                self.lookout.event(&operation.host, now_ms);
+            }
+        }
+    }
+
+    fn heed(&mut self, news: News) {
+        match news {
+            News::Spec(graph) => {
+                self.next = Some(*graph);
+                // Calls in flight finish; nothing of the old spec begins.
+                let _ = self.cancel.send(true);
+            }
+            News::Declared(declared) => {
+                self.memory.declared = declared;
+                self.told.clear();
+                self.dirty = true;
+            }
+            News::Broken(report) => {
+                let what =
+                    format!("the changed spec is broken, the last good one is kept\n{report}");
+                self.tell(EntryKind::BrokenSpec, "", what);
+            }
+        }
+    }
+
+    /// Follows a new spec, once what is under way for the old one has ended.
+    fn follow(&mut self) {
+        if !self.running.is_empty() {
+            return;
+        }
+        let Some(graph) = self.next.take() else { return };
+        self.cancel = watch::channel(false).0;
+        self.graph = Arc::new(graph);
+        // What could not be made by the old spec may be made by the new one.
+        self.memory.backoff.clear();
+        self.told.clear();
+        self.set_hosts();
+        self.dirty = true;
+        self.tell(EntryKind::Spec, "", "following the changed spec".to_owned());
+    }
+
+    pub(crate) fn tell(&self, kind: EntryKind, host: &str, what: String) {
+        self.journal.entry(&Entry {
+            at_ms: (self.options.now_ms)(),
+            kind,
+            host: host.to_owned(),
+            workload: String::new(),
+            pod: String::new(),
+            what,
+            cause: None,
+            place: None,
+        });
+    }
+}
+
+/// Resolves when `stop` is true; never when nobody can say so any more.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The events of a host with the number of their stream, and `None` at its end.
+fn numbered(
+    host: String,
+    number: u64,
+    events: BoxStream<'static, Result<HostEvent, HostError>>,
+) -> Events {
+    let of = host.clone();
+    let told = events
+        .take_while(|event| std::future::ready(event.is_ok()))
+        .filter_map(|event| std::future::ready(event.ok()))
+        .map(move |event| (of.clone(), number, Some(event)));
+    let end = futures_util::stream::once(std::future::ready((host, number, None)));
+    let all: Pin<Box<dyn Stream<Item = _> + Send>> = Box::pin(told.chain(end));
+    all
+}
+
+/// One look at a host: reached where it is not, its events opened where they are not.
+struct Look {
+    host: String,
+    number: u64,
+    door: Option<Arc<dyn Host>>,
+    wants_events: bool,
+    graph: Arc<Graph>,
+    cluster: String,
+    reach: Arc<dyn Reach>,
+    deadline: Duration,
+}
+
+impl Look {
+    async fn run(self) -> Looked {
+        let found = match tokio::time::timeout(self.deadline, self.look()).await {
+            Ok(found) => found.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", self.deadline.as_secs())),
+        };
+        Looked { host: self.host, number: self.number, found }
+    }
+
+    async fn look(&self) -> Result<Found, HostError> {
+        let door = match &self.door {
+            Some(door) => Arc::clone(door),
+            None => self.reach.reach(&self.graph, &self.host).await?,
+        };
+        // Events first: what happens between the two is seen twice, and never missed.
+        let events = match self.wants_events || self.door.is_none() {
+            true => Some(door.events(&self.cluster).await?),
+            false => None,
+        };
+        let state = observe_host(door.as_ref(), &self.cluster).await?;
+        Ok(Found { door, state, events })
+    }
+}

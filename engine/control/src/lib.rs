@@ -1,0 +1,16 @@
+//! The control loop: the same observe, reconcile and execute as `apply`, for ever. Docker's events,
+//! timers and changes of the spec only wake it; what it does follows from what it sees.
+//!
+//! Each host is looked at by itself, so a slow or silent one delays nothing on the others. A plan is
+//! made whenever there is a new view, from the latest view of every host; what is under way is left
+//! alone until a view that began after it has ended.
+
+pub mod backoff;
+mod busy;
+mod controller;
+mod journal;
+mod lookout;
+mod round;
+
+pub use controller::{Controller, Ended, News, Options, Reach, SpecSource};
+pub use journal::{Entry, EntryKind, Journal};

@@ -1,0 +1,155 @@
+//! When each host is looked at: at once when it is new, soon after an event, and now and again in
+//! any case, since events may be lost and a stream may be silent for ever. Pure.
+
+use std::collections::BTreeMap;
+
+/// What a burst of events is gathered for, in milliseconds.
+const GATHER_MS: u64 = 20;
+
+/// One host.
+#[derive(Debug, Default)]
+struct Host {
+    /// The look that is under way.
+    looking: bool,
+    /// Looks that have begun.
+    begun: u64,
+    /// When the next look is due, on the loop's own clock.
+    due_ms: Option<u64>,
+    /// Looks that failed in a row.
+    failures: u32,
+}
+
+/// All hosts.
+#[derive(Debug)]
+pub(crate) struct Lookout {
+    hosts: BTreeMap<String, Host>,
+    /// The time between two looks when nothing happens, in milliseconds.
+    resync_ms: u64,
+}
+
+impl Lookout {
+    pub fn new(resync_ms: u64) -> Self {
+        Self { hosts: BTreeMap::new(), resync_ms }
+    }
+
+    /// The hosts there are from now on; new ones are looked at at once.
+    pub fn set_hosts<'a>(&mut self, names: impl Iterator<Item = &'a str>, now_ms: u64) {
+        let mut before = std::mem::take(&mut self.hosts);
+        for name in names {
+            let host = before.remove(name);
+            let fresh = Host { due_ms: Some(now_ms), ..Host::default() };
+            self.hosts.insert(name.to_owned(), host.unwrap_or(fresh));
+        }
+    }
+
+    /// Something happened on a host: it is looked at soon.
+    pub fn event(&mut self, host: &str, now_ms: u64) {
+        self.within(host, now_ms + GATHER_MS);
+    }
+
+    /// A host is looked at by then.
+    pub fn within(&mut self, host: &str, at_ms: u64) {
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.due_ms = Some(host.due_ms.map_or(at_ms, |due| due.min(at_ms)));
+        }
+    }
+
+    /// The hosts that are to be looked at now; they count as being looked at.
+    pub fn due(&mut self, now_ms: u64) -> Vec<(String, u64)> {
+        let mut due = Vec::new();
+        for (name, host) in &mut self.hosts {
+            if !host.looking && host.due_ms.is_some_and(|at| at <= now_ms) {
+                host.looking = true;
+                host.begun += 1;
+                host.due_ms = None;
+                due.push((name.clone(), host.begun));
+            }
+        }
+        due
+    }
+
+    /// A look has ended. The next one is due after the pause for quiet times, or, when it failed,
+    /// after 1 s, doubled each time up to that pause. Hosts are spread over the pause by name.
+    pub fn seen(&mut self, name: &str, ok: bool, now_ms: u64) {
+        let resync_ms = self.resync_ms;
+        let Some(host) = self.hosts.get_mut(name) else { return };
+        host.looking = false;
+        let pause = match ok {
+            true => {
+                host.failures = 0;
+                // 80% to 120% of the pause.
+                let spread =
+                    name.bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
+                resync_ms * 4 / 5
+                    + (spread ^ host.begun).wrapping_mul(0x9e37_79b9) % (resync_ms * 2 / 5).max(1)
+            }
+            false => {
+                host.failures = host.failures.saturating_add(1);
+                (1_000 << (host.failures - 1).min(10)).min(resync_ms)
+            }
+        };
+        let at = now_ms + pause;
+        host.due_ms = Some(host.due_ms.map_or(at, |due| due.min(at)));
+    }
+
+    /// The number of the last look that has begun.
+    pub fn last(&self, host: &str) -> u64 {
+        self.hosts.get(host).map_or(0, |host| host.begun)
+    }
+
+    /// When the next look is due.
+    pub fn next_ms(&self) -> Option<u64> {
+        self.hosts.values().filter(|host| !host.looking).filter_map(|host| host.due_ms).min()
+    }
+
+    /// Whether every host has been looked at since `set_hosts` named it.
+    pub fn all_seen(&self) -> bool {
+        self.hosts.values().all(|host| host.begun > 1 || (host.begun == 1 && !host.looking))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_of_events_is_one_look() {
+        let mut lookout = Lookout::new(30_000);
+        lookout.set_hosts(["a"].into_iter(), 0);
+        assert_eq!(lookout.due(0), [("a".to_owned(), 1)]);
+        for at in 0..10 {
+            lookout.event("a", at);
+        }
+        assert!(lookout.due(100).is_empty(), "one look at a time");
+        lookout.seen("a", true, 100);
+        assert_eq!(lookout.due(100), [("a".to_owned(), 2)], "what came meanwhile is not lost");
+        lookout.seen("a", true, 200);
+        assert!(lookout.due(200).is_empty());
+    }
+
+    #[test]
+    fn a_quiet_host_is_looked_at_now_and_again() {
+        let mut lookout = Lookout::new(30_000);
+        lookout.set_hosts(["a"].into_iter(), 0);
+        lookout.due(0);
+        lookout.seen("a", true, 0);
+        let next = lookout.next_ms().unwrap();
+        assert!((24_000..=36_000).contains(&next), "{next}");
+    }
+
+    #[test]
+    fn a_silent_host_is_asked_less_and_less_often() {
+        let mut lookout = Lookout::new(30_000);
+        lookout.set_hosts(["a"].into_iter(), 0);
+        let mut pauses = Vec::new();
+        let mut now = 0;
+        for _ in 0..7 {
+            lookout.due(now);
+            lookout.seen("a", false, now);
+            let next = lookout.next_ms().unwrap();
+            pauses.push(next - now);
+            now = next;
+        }
+        assert_eq!(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    }
+}

@@ -1,0 +1,268 @@
+//! One plan: made from the latest views, begun, and taken in when it has been carried out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tally_docker::{Event, ExecuteOptions, Host, Outcome, Progress, execute};
+use tally_reconcile::observed::{HostView, Observed};
+use tally_reconcile::plan::{Change, ChangeKind, Held, OpId, Plan};
+use tally_reconcile::{UNDER_WAY, reconcile};
+use tally_source::Severity;
+use tokio::sync::Notify;
+
+use crate::backoff;
+use crate::controller::{Controller, Ended, Ran};
+use crate::journal::{Entry, EntryKind};
+
+/// The first and the longest pause between two looks at what is waited for, in milliseconds.
+const WAIT_PAUSES_MS: (u64, u64) = (150, 2_000);
+
+/// Reasons that pass by themselves, and that nobody needs to be told of.
+const PASSING: [&str; 3] = [UNDER_WAY, "it is not ready yet", "it has not ended yet"];
+
+impl Controller {
+    /// Makes a plan and begins it.
+    pub(crate) fn round(&mut self) {
+        self.dirty = false;
+        let now_ms = (self.options.now_ms)();
+        let unseen = HostView::Unknown { reason: "it was not looked at yet".to_owned() };
+        let views = self.hosts.iter().map(|(name, kept)| {
+            (name.clone(), kept.view.clone().unwrap_or_else(|| unseen.clone()))
+        });
+        let observed = Observed { hosts: views.collect() };
+        self.memory.learn(&self.cluster, &observed, now_ms);
+        self.memory.busy = self.busy.pods();
+        let options = tally_reconcile::Options {
+            now_ms,
+            without_waits: true,
+            guard_removals: true,
+            ..tally_reconcile::Options::default()
+        };
+        let plan = reconcile(&self.graph, &observed, &self.memory, &options);
+        self.report(&plan);
+        self.schedule(&plan, now_ms);
+        self.last = Some(match plan.held.is_empty() && !self.is_broken(&plan) {
+            true => Ended::Tallies,
+            false => Ended::Differs,
+        });
+        if plan.is_empty() {
+            let done = self.busy.is_empty() && self.last == Some(Ended::Tallies);
+            if done && self.told.insert("tallies".to_owned()) {
+                self.tell(EntryKind::Tallies, "", format!("{} tallies", self.cluster));
+            }
+            if !done && plan.held.iter().any(|held| is_passing(held)) {
+                self.last = None;
+            }
+            return;
+        }
+        self.told.remove("tallies");
+        self.last = None;
+        self.memory.intend(&plan);
+        self.reach.remember(&self.memory);
+        self.begin(plan);
+    }
+
+    fn is_broken(&self, plan: &Plan) -> bool {
+        plan.diagnostics.iter().any(|found| found.severity == Severity::Error)
+    }
+
+    /// When to look or plan again although nothing happens: soon for what is waited for, later the
+    /// longer it takes, and when a pause is over.
+    fn schedule(&mut self, plan: &Plan, now_ms: i64) {
+        let clock_ms = self.clock_ms();
+        let waits: BTreeSet<&str> = plan
+            .held
+            .iter()
+            .filter(|held| {
+                held.why.reason.contains("not ready yet")
+                    || held.why.reason.contains("not ended yet")
+            })
+            .map(|held| held.host.as_str())
+            .collect();
+        if waits.is_empty() {
+            self.waiting_since_ms = None;
+        } else {
+            let since = *self.waiting_since_ms.get_or_insert(clock_ms);
+            let (least, most) = WAIT_PAUSES_MS;
+            let pause = (clock_ms.saturating_sub(since) / 4).clamp(least, most);
+            for host in
+                self.hosts.keys().filter(|host| waits.contains(host.as_str()) || waits.contains(""))
+            {
+                self.lookout.within(host, clock_ms + pause);
+            }
+        }
+        let lost = self.graph.cluster().and_then(|cluster| cluster.lost_after);
+        let silent = self.memory.hosts.values().filter_map(|host| host.silent_since_ms);
+        let lost = lost.into_iter().flat_map(|after| {
+            let after = i64::try_from(after.0).unwrap_or(i64::MAX);
+            silent.clone().map(move |since| since.saturating_add(after))
+        });
+        let next =
+            lost.chain(backoff::next_ms(&self.memory, now_ms)).filter(|at| *at > now_ms).min();
+        self.plan_at_ms = next.map(|at| clock_ms + u64::try_from(at - now_ms).unwrap_or(0));
+    }
+
+    /// Tells what a plan holds back or cannot do, once for each reason.
+    fn report(&mut self, plan: &Plan) {
+        let mut now: BTreeSet<String> = BTreeSet::new();
+        for found in &plan.diagnostics {
+            let key = format!("{} {}", found.code, found.headline);
+            if found.severity == Severity::Error && !self.told.contains(&key) {
+                self.tell(EntryKind::Failed, "", key.clone());
+            }
+            now.insert(key);
+        }
+        for held in plan.held.iter().filter(|held| !is_passing(held)) {
+            let key =
+                format!("{}/{}: {}", held.subject.workload, held.subject.pod, held.why.reason);
+            if !self.told.contains(&key) {
+                self.journal.entry(&Entry {
+                    at_ms: (self.options.now_ms)(),
+                    kind: EntryKind::Held,
+                    host: held.host.clone(),
+                    workload: held.subject.workload.clone(),
+                    pod: held.subject.pod.clone(),
+                    what: held.why.reason.clone(),
+                    cause: None,
+                    place: held.origin.map(|span| self.graph.sources.line_place(span)),
+                });
+            }
+            now.insert(key);
+        }
+        if self.told.contains("tallies") {
+            now.insert("tallies".to_owned());
+        }
+        self.told = now;
+    }
+
+    /// Begins to carry a plan out.
+    fn begin(&mut self, plan: Plan) {
+        let plan = Arc::new(plan);
+        for operation in &plan.operations {
+            self.busy.begin(&operation.subject.pod);
+        }
+        let doors: BTreeMap<String, Arc<dyn Host>> = self
+            .hosts
+            .iter()
+            .filter_map(|(name, kept)| Some((name.clone(), Arc::clone(kept.door.as_ref()?))))
+            .collect();
+        let heard = Heard {
+            plan: Arc::clone(&plan),
+            ended: Arc::clone(&self.ended),
+            notify: Arc::clone(&self.notify),
+        };
+        let (graph, cancel) = (Arc::clone(&self.graph), self.cancel.subscribe());
+        let options = ExecuteOptions {
+            calls_per_host: self.options.calls_per_host,
+            ..ExecuteOptions::default()
+        };
+        self.running.push(Box::pin(async move {
+            let report = execute(&plan, &graph, &doors, &heard, cancel, &options).await;
+            Ran { plan, report }
+        }));
+    }
+
+    /// Takes in what came of a plan.
+    pub(crate) fn ran(&mut self, ran: &Ran) {
+        let (plan, report) = (&ran.plan, &ran.report);
+        let now_ms = (self.options.now_ms)();
+        // What was not begun has not been told as ended.
+        for operation in &plan.operations {
+            if matches!(report.outcome(operation.id), Some(Outcome::NotStarted) | None) {
+                let last = self.lookout.last(&operation.host);
+                self.busy.end(&operation.subject.pod, &operation.host, last);
+            }
+        }
+        let mut failed: BTreeSet<(&str, &str)> = BTreeSet::new();
+        for (id, failure) in report.failures() {
+            let Some(operation) = plan.operation(id) else { continue };
+            let mut what = failure.kind.to_string();
+            if let Some(line) = failure.last_lines.last() {
+                what.push_str(&format!(" (last line: {line})"));
+            }
+            self.entry(EntryKind::Failed, plan, id, what);
+            failed.insert((&operation.host, &operation.subject.pod));
+        }
+        for operation in &plan.operations {
+            if matches!(report.outcome(operation.id), Some(Outcome::Skipped { .. })) {
+                failed.insert((&operation.host, &operation.subject.pod));
+            }
+        }
+        for (host, pod) in failed.into_iter().filter(|(_, pod)| !pod.is_empty()) {
+            backoff::failed(&mut self.memory, host, pod, now_ms);
+        }
+        for change in &plan.changes {
+            let done = |id: &OpId| matches!(report.outcome(*id), Some(Outcome::Done { .. }));
+            if change.operations.iter().all(done)
+                && let Some(first) = change.operations.first()
+            {
+                self.entry(EntryKind::Done, plan, *first, words(change));
+            }
+        }
+        for host in plan.operations.iter().map(|op| op.host.as_str()).collect::<BTreeSet<_>>() {
+            let clock_ms = self.clock_ms();
+            self.lookout.event(host, clock_ms);
+        }
+        self.dirty = true;
+    }
+
+    fn entry(&self, kind: EntryKind, plan: &Plan, id: OpId, what: String) {
+        let Some(operation) = plan.operation(id) else { return };
+        self.journal.entry(&Entry {
+            at_ms: (self.options.now_ms)(),
+            kind,
+            host: operation.host.clone(),
+            workload: operation.subject.workload.clone(),
+            pod: operation.subject.pod.clone(),
+            what,
+            cause: Some(operation.cause),
+            place: operation.origin.map(|span| self.graph.sources.line_place(span)),
+        });
+    }
+}
+
+fn is_passing(held: &Held) -> bool {
+    PASSING.iter().any(|passing| held.why.reason.contains(passing))
+}
+
+/// A change in one line: `replaced web (image, env.A)`.
+fn words(change: &Change) -> String {
+    let verb = match change.kind {
+        ChangeKind::Create => "made",
+        ChangeKind::Update => "changed",
+        ChangeKind::Replace => "replaced",
+        ChangeKind::Remove => "removed",
+    };
+    let what = match (change.subject.container.is_empty(), &change.note) {
+        (false, _) => change.subject.container.as_str(),
+        (true, Some(note)) => note.as_str(),
+        (true, None) => change.subject.workload.as_str(),
+    };
+    let mut text = format!("{verb} {what}");
+    if !change.fields.is_empty() {
+        let fields: Vec<String> = change.fields.iter().map(|f| f.path.to_string()).collect();
+        text.push_str(&format!(" ({})", fields.join(", ")));
+    } else if let (false, Some(note)) = (change.subject.container.is_empty(), &change.note) {
+        text.push_str(&format!(": {note}"));
+    }
+    text
+}
+
+/// Hears of operations as they end.
+struct Heard {
+    plan: Arc<Plan>,
+    ended: Arc<Mutex<Vec<(Arc<Plan>, OpId)>>>,
+    notify: Arc<Notify>,
+}
+
+impl Progress for Heard {
+    fn event(&self, event: Event<'_>) {
+        let id = match event {
+            Event::Done(id) | Event::Failed(id, _) | Event::Skipped { id, .. } => id,
+            Event::Started(_) | Event::Pulling(..) | Event::Waiting(..) => return,
+        };
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.push((Arc::clone(&self.plan), id));
+        self.notify.notify_one();
+    }
+}
