@@ -9,6 +9,8 @@ use tally_reconcile::observed::{ContainerState, HostState};
 /// A container that has run so long has started well, as with Docker's own restart policy; in
 /// milliseconds.
 pub const RAN_WELL_MS: i64 = 10_000;
+/// Ends of one pod's containers within so long are one end, in milliseconds.
+const TOGETHER_MS: i64 = 1_000;
 /// The longest pause, in milliseconds; Kubernetes has the same.
 pub const LONGEST_MS: i64 = 300_000;
 
@@ -38,7 +40,8 @@ pub fn learn(memory: &mut Memory, cluster: &str, host: &str, state: &HostState, 
                 seen.insert(pod, false);
                 let Some(ended) = details.finished_at_ms else { continue };
                 let entry = known.entry(pod.to_owned()).or_default();
-                if ended <= entry.last_end_ms {
+                // The containers of a pod end together: that is one end.
+                if ended <= entry.last_end_ms.saturating_add(TOGETHER_MS) {
                     continue;
                 }
                 entry.last_end_ms = ended;

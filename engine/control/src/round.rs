@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tally_docker::{Event, ExecuteOptions, Host, Outcome, Progress, execute};
 use tally_reconcile::observed::{HostView, Observed};
-use tally_reconcile::plan::{Change, ChangeKind, Held, OpId, Plan};
+use tally_reconcile::plan::{Cause, Change, ChangeKind, Held, OpId, Plan};
 use tally_reconcile::{UNDER_WAY, reconcile};
 use tally_source::Severity;
 use tokio::sync::Notify;
@@ -180,7 +180,8 @@ impl Controller {
             if let Some(line) = failure.last_lines.last() {
                 what.push_str(&format!(" (last line: {line})"));
             }
-            self.entry(EntryKind::Failed, plan, id, what);
+            let cause = operation.cause;
+            self.entry(EntryKind::Failed, plan, id, what, cause);
             failed.insert((&operation.host, &operation.subject.pod));
         }
         for operation in &plan.operations {
@@ -196,7 +197,7 @@ impl Controller {
             if change.operations.iter().all(done)
                 && let Some(first) = change.operations.first()
             {
-                self.entry(EntryKind::Done, plan, *first, words(change));
+                self.entry(EntryKind::Done, plan, *first, words(change), change.cause);
             }
         }
         for host in plan.operations.iter().map(|op| op.host.as_str()).collect::<BTreeSet<_>>() {
@@ -206,7 +207,7 @@ impl Controller {
         self.dirty = true;
     }
 
-    fn entry(&self, kind: EntryKind, plan: &Plan, id: OpId, what: String) {
+    fn entry(&self, kind: EntryKind, plan: &Plan, id: OpId, what: String, cause: Cause) {
         let Some(operation) = plan.operation(id) else { return };
         self.journal.entry(&Entry {
             at_ms: (self.options.now_ms)(),
@@ -215,7 +216,7 @@ impl Controller {
             workload: operation.subject.workload.clone(),
             pod: operation.subject.pod.clone(),
             what,
-            cause: Some(operation.cause),
+            cause: Some(cause),
             place: operation.origin.map(|span| self.graph.sources.line_place(span)),
         });
     }

@@ -464,12 +464,10 @@ impl<'a> Planner<'a> {
             hold(Why { reason: UNDER_WAY.to_owned(), help: None });
         }
         let remembered = self.memory.backoff.get(host).and_then(|pods| pods.get(pod));
-        if let Some(backoff) = remembered.filter(|b| b.until_ms > self.options.now_ms) {
+        if remembered.is_some_and(|backoff| backoff.until_ms > self.options.now_ms) {
             hold(Why {
-                reason: format!(
-                    "it ended or could not be made {} times in a row, and is left alone for a while",
-                    backoff.crashes
-                ),
+                reason: "it ends again and again, or cannot be made: it is left alone for a while"
+                    .to_owned(),
                 help: Some(format!("See why: `tally events`, `tally logs {pod}`.")),
             });
         }
