@@ -80,6 +80,8 @@ pub(crate) const MOST_RUNNING: usize = 32;
 /// The pause before an event stream that broke off is opened again, in milliseconds.
 const REOPEN_MS: u64 = 1_000;
 
+/// Operations that have ended, with their plans.
+pub(crate) type EndedOps = Arc<Mutex<Vec<(Arc<Plan>, OpId)>>>;
 type Events = BoxStream<'static, (String, u64, Option<HostEvent>)>;
 type Future<T> = Pin<Box<dyn std::future::Future<Output = T> + Send>>;
 
@@ -125,7 +127,7 @@ pub struct Controller {
     pub(crate) busy: Busy,
     pub(crate) running: FuturesUnordered<Future<Ran>>,
     /// Operations that have ended, of all executions, as they end.
-    pub(crate) ended: Arc<Mutex<Vec<(Arc<Plan>, OpId)>>>,
+    pub(crate) ended: EndedOps,
     pub(crate) notify: Arc<Notify>,
     pub(crate) cancel: watch::Sender<bool>,
     looking: FuturesUnordered<Future<Looked>>,

@@ -1,7 +1,7 @@
 //! One plan: made from the latest views, begun, and taken in when it has been carried out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use tally_docker::{Event, ExecuteOptions, Host, Outcome, Progress, execute};
 use tally_reconcile::observed::{HostView, Observed};
@@ -11,7 +11,7 @@ use tally_source::Severity;
 use tokio::sync::Notify;
 
 use crate::backoff;
-use crate::controller::{Controller, Ended, Ran};
+use crate::controller::{Controller, Ended, EndedOps, Ran};
 use crate::journal::{Entry, EntryKind};
 
 /// The first and the longest pause between two looks at what is waited for, in milliseconds.
@@ -50,7 +50,7 @@ impl Controller {
             if done && self.told.insert("tallies".to_owned()) {
                 self.tell(EntryKind::Tallies, "", format!("{} tallies", self.cluster));
             }
-            if !done && plan.held.iter().any(|held| is_passing(held)) {
+            if !done && plan.held.iter().any(is_passing) {
                 self.last = None;
             }
             return;
@@ -252,7 +252,7 @@ fn words(change: &Change) -> String {
 /// Hears of operations as they end.
 struct Heard {
     plan: Arc<Plan>,
-    ended: Arc<Mutex<Vec<(Arc<Plan>, OpId)>>>,
+    ended: EndedOps,
     notify: Arc<Notify>,
 }
 

@@ -299,11 +299,11 @@ impl<'a> Planner<'a> {
             let name = workload.pod_name(extra);
             // One that is there already stays where it is.
             let there = self.hosts.ready.iter().position(|h| h.inventory.pods.contains_key(&name));
-            if let Some(host) = there.or(seat) {
-                if let Some(plan) = self.pod(workload, &name, host, objects, progress, builder) {
-                    self.hold_pod(workload, &name, host, &plan, builder);
-                    plans.push(plan);
-                }
+            if let Some(host) = there.or(seat)
+                && let Some(plan) = self.pod(workload, &name, host, objects, progress, builder)
+            {
+                self.hold_pod(workload, &name, host, &plan, builder);
+                plans.push(plan);
             }
         }
         if nowhere && plans.is_empty() && workload.update.max_unavailable.of(replicas) == 0 {

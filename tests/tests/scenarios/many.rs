@@ -70,6 +70,10 @@ impl Many {
         self.hosts.keys().map(|name| format!("host {name} \"sim:{name}\"\n")).collect()
     }
 
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }

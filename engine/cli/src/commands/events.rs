@@ -37,7 +37,10 @@ pub async fn run(args: args::Events, terminal: &Terminal) -> Result<Exit, CliErr
         ));
     }
     entries.iter().for_each(show);
-    while args.follow {
+    if !args.follow {
+        return Ok(Exit::Done);
+    }
+    loop {
         tokio::time::sleep(PAUSE).await;
         match read_from(&path, end) {
             Ok((entries, at)) => {
@@ -48,5 +51,4 @@ pub async fn run(args: args::Events, terminal: &Terminal) -> Result<Exit, CliErr
             Err(error) => return Err(failed(error)),
         }
     }
-    Ok(Exit::Done)
 }

@@ -1,0 +1,336 @@
+//! The control loop over simulated hosts, in simulated time: what goes wrong is put right, once.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tally_control::{
+    Controller, Ended, Entry, EntryKind, Journal, News, Options, Reach, SpecSource,
+};
+use tally_docker::{Host, HostError};
+use tally_graph::Graph;
+use tally_reconcile::memory::{Declarations, Declared, Memory};
+use tally_simulator::{Fault, FaultKind, FaultPlan, Model, SimHost, When};
+use tokio::sync::{mpsc, watch};
+
+use crate::many::Many;
+
+const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
+
+struct Doors(BTreeMap<String, Arc<SimHost>>);
+
+#[async_trait]
+impl Reach for Doors {
+    async fn reach(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
+        Ok(Arc::clone(&self.0[host]) as Arc<dyn Host>)
+    }
+    fn hosts(&self, graph: &Graph) -> Vec<String> {
+        graph.hosts().map(|host| host.name.clone()).collect()
+    }
+    fn remember(&self, _: &Memory) {}
+}
+
+#[derive(Default)]
+struct Told(Mutex<Vec<Entry>>);
+
+impl Journal for Told {
+    fn entry(&self, entry: &Entry) {
+        self.0.lock().unwrap().push(entry.clone());
+    }
+}
+
+struct Letters(mpsc::Receiver<News>);
+
+#[async_trait]
+impl SpecSource for Letters {
+    async fn changed(&mut self) -> News {
+        match self.0.recv().await {
+            Some(news) => news,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A loop that runs beside the test.
+struct Kept {
+    many: Many,
+    told: Arc<Told>,
+    news: mpsc::Sender<News>,
+    stop: watch::Sender<bool>,
+    ended: tokio::task::JoinHandle<Ended>,
+}
+
+impl Kept {
+    fn begin(many: Many, graph: Graph) -> Self {
+        let told = Arc::new(Told::default());
+        let (news, letters) = mpsc::channel(4);
+        let (stop, stopped) = watch::channel(false);
+        let doors = Arc::new(Doors(many.hosts.clone()));
+        let options = Options {
+            resync: Duration::from_secs(30),
+            look_deadline: Duration::from_secs(10),
+            calls_per_host: 8,
+            once: false,
+            now_ms: simulated_now,
+        };
+        let journal = Arc::clone(&told) as Arc<dyn Journal>;
+        let mut controller = Controller::new(graph, many.memory.clone(), doors, journal, options);
+        START.with(|start| *start.borrow_mut() = Some(many.clock()));
+        let ended = tokio::task::spawn_local(async move {
+            controller.run(&mut Letters(letters), stopped).await
+        });
+        Self { many, told, news, stop, ended }
+    }
+
+    fn kinds(&self, kind: EntryKind) -> Vec<String> {
+        let told = self.told.0.lock().unwrap();
+        told.iter().filter(|e| e.kind == kind).map(|e| format!("{} {}", e.pod, e.what)).collect()
+    }
+
+    /// Waits until `so`, at most five simulated minutes.
+    async fn until(&self, what: &str, so: impl AsyncFn(&Many) -> bool) {
+        for _ in 0..3_000 {
+            if so(&self.many).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("never: {what}; told: {:#?}", self.told.0.lock().unwrap());
+    }
+
+    async fn end(self) -> Ended {
+        self.stop.send(true).unwrap();
+        self.ended.await.unwrap()
+    }
+}
+
+thread_local! {
+    static START: std::cell::RefCell<Option<Arc<dyn tally_simulator::Clock>>> =
+        const { std::cell::RefCell::new(None) };
+}
+
+fn simulated_now() -> i64 {
+    START.with(|start| start.borrow().as_ref().map_or(0, |clock| clock.now_ms()))
+}
+
+fn keep<F: Future<Output = ()>>(hosts: &[&str], body: &str, test: impl FnOnce(Kept) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let many = Many::new(hosts);
+        let graph = many.plain(body);
+        test(Kept::begin(many, graph)).await;
+    });
+}
+
+fn on_container(kept: &Kept, name: &str, act: impl Fn(&mut Model, &str, i64)) {
+    for host in kept.many.hosts.values() {
+        let act = |model: &mut Model, now: i64| {
+            let found = model.list().into_iter().find(|c| c.name.ends_with(name));
+            if let Some(found) = found {
+                act(model, &found.id, now);
+            }
+        };
+        host.meddle(act).unwrap();
+    }
+}
+
+#[test]
+fn what_people_do_by_hand_is_put_right_once() {
+    keep(&["a", "b", "c"], WEB, |kept| async move {
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        let before = kept.many.running().await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        for (n, act) in [
+            (
+                0,
+                (|model: &mut Model, id: &str, now: i64| model.stop(id, now).unwrap())
+                    as fn(&mut Model, &str, i64),
+            ),
+            (1, |model, id, now| {
+                model.stop(id, now).unwrap();
+                model.remove(id, now).unwrap();
+            }),
+            (2, |model, id, now| model.pause(id, now).unwrap()),
+        ] {
+            on_container(&kept, &format!("web-{n}.c"), act);
+            assert_eq!(kept.many.running().await.len(), 2);
+            kept.until("all run again", async |many| many.running().await.len() == 3).await;
+            tokio::time::sleep(Duration::from_secs(30)).await;
+        }
+        assert_eq!(
+            kept.kinds(EntryKind::Done).len(),
+            3 + 3 + 3,
+            "three networks, three pods, three repairs"
+        );
+        let after = kept.many.running().await;
+        let same = before.iter().filter(|(name, id)| after.get(*name) == Some(*id)).count();
+        assert_eq!(same, 2, "only what was removed is a new container");
+        assert_eq!(kept.end().await, Ended::Stopped);
+    });
+}
+
+#[test]
+fn a_quiet_cluster_is_left_alone() {
+    keep(&["a", "b"], WEB, |kept| async move {
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let changing = |kept: &Kept| -> u64 {
+            let calls = kept.many.hosts.values().flat_map(|host| host.calls());
+            calls
+                .filter(|(call, _)| {
+                    ["create_container", "start", "stop", "restart", "remove_container"]
+                        .contains(call)
+                })
+                .map(|(_, count)| count)
+                .sum()
+        };
+        let before = changing(&kept);
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        assert_eq!(changing(&kept), before);
+        assert_eq!(kept.kinds(EntryKind::Tallies).len(), 1);
+        kept.end().await;
+    });
+}
+
+#[test]
+fn a_container_that_ends_again_and_again_is_started_less_and_less_often() {
+    let body =
+        "controller web replicas=1 { restart always; container c image=\"tally.local/hello:1\" }";
+    keep(&["a"], body, |kept| async move {
+        kept.until("it runs", async |many| many.running().await.len() == 1).await;
+        // Docker's own restarts are not what is tested here: the container is stopped each time.
+        let mut starts = Vec::new();
+        for _ in 0..6 {
+            on_container(&kept, "web-0.c", |model, id, now| model.stop(id, now).unwrap());
+            let stopped = kept.many.now_ms();
+            kept.until("it runs again", async |many| many.running().await.len() == 1).await;
+            starts.push((kept.many.now_ms() - stopped) / 1_000);
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+        }
+        assert!(starts.windows(2).all(|pair| pair[0] <= pair[1]), "{starts:?}");
+        assert!(*starts.last().unwrap() >= 12, "{starts:?}");
+        assert_eq!(starts[0], 0, "the first time at once");
+        kept.end().await;
+    });
+}
+
+#[test]
+fn an_image_that_cannot_be_had_is_asked_for_less_and_less_often() {
+    let body = "pod web { container c image=\"registry.example/none:1\" }\npod other { container c image=\"tally.local/hello:1\" }";
+    keep(&["a"], body, |kept| async move {
+        let missing = |model: &mut Model, _: i64| model.set_missing("registry.example/none:1");
+        kept.many.hosts["a"].meddle(missing).unwrap();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!(kept.many.running().await.len(), 1, "the other one runs");
+        let pulls = kept.many.hosts["a"].calls().get("pull").copied().unwrap_or(0);
+        assert!((3..20).contains(&pulls), "{pulls} pulls in ten minutes");
+        kept.end().await;
+    });
+}
+
+#[test]
+fn a_silent_host_delays_nothing_on_the_others() {
+    keep(&["a", "b", "c"], WEB, |kept| async move {
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        // Frozen: it takes every call and answers none.
+        let hang =
+            Fault { call: None, when: When::Always, kind: FaultKind::Hang { applied: false } };
+        kept.many.hosts["b"].set_faults(FaultPlan { seed: 1, rules: vec![hang] });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(kept.kinds(EntryKind::HostSilent).len(), 1);
+        let mine = kept.many.hosts_of("web-0.c").await;
+        assert_ne!(mine, ["b"]);
+        on_container(&kept, "web-0.c", |model, id, now| model.stop(id, now).unwrap());
+        let stopped = kept.many.now_ms();
+        kept.until("it runs again", async |many| many.running().await.len() == 3).await;
+        let took = kept.many.now_ms() - stopped;
+        assert!(took < 2_000, "{took} ms");
+        kept.many.heal("b");
+        kept.until("it answers", async |_| kept.kinds(EntryKind::HostReady).len() == 4).await;
+        assert_eq!(kept.many.running().await.len(), 3, "nothing was doubled");
+        kept.end().await;
+    });
+}
+
+#[test]
+fn a_lost_host_is_replaced_when_somebody_says_so_and_doubles_go_when_it_returns() {
+    keep(&["a", "b", "c"], WEB, |kept| async move {
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let lost = kept.many.hosts_of("web-1.c").await.remove(0);
+        kept.many.cut(&lost);
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!(kept.many.running().await.len(), 3, "unreachable is never absent");
+        let declared = Declarations {
+            hosts: [(lost.clone(), Declared::Lost)].into(),
+            ..Declarations::default()
+        };
+        kept.news.send(News::Declared(declared)).await.unwrap();
+        kept.until("it is replaced", async |many| many.hosts_of("web-1.c").await.len() == 2).await;
+        kept.many.heal(&lost);
+        kept.until("one is left", async |many| many.hosts_of("web-1.c").await.len() == 1).await;
+        kept.end().await;
+    });
+}
+
+#[test]
+fn a_changed_spec_is_rolled_out_and_a_broken_one_changes_nothing() {
+    keep(&["a", "b", "c"], WEB, |kept| async move {
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        let before = kept.many.running().await;
+        kept.news.send(News::Broken("a report".to_owned())).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(kept.many.running().await, before);
+        assert_eq!(kept.kinds(EntryKind::BrokenSpec).len(), 1);
+        let changed = WEB.replace("hello:1\"", "hello:1\" { env A=2 }");
+        kept.news.send(News::Spec(Box::new(kept.many.plain(&changed)))).await.unwrap();
+        kept.until("all are new", async |many| {
+            let now = many.running().await;
+            now.len() == 3 && now.iter().all(|(name, id)| before.get(name) != Some(id))
+        })
+        .await;
+        kept.end().await;
+    });
+}
+
+#[test]
+fn a_rollout_whose_version_crashes_leaves_the_others_serving() {
+    keep(&["a", "b", "c"], WEB, |kept| async move {
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let bad = WEB.replace("hello:1\"", "hello:1\" { command sh \"-c\" \"exit 3\" }");
+        kept.news.send(News::Spec(Box::new(kept.many.plain(&bad)))).await.unwrap();
+        for _ in 0..600 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let serving = kept.many.running().await;
+            assert!(serving.len() >= 2, "{serving:?}");
+        }
+        kept.end().await;
+    });
+}
+
+#[test]
+fn an_event_stream_that_died_silently_is_made_up_for_by_looking() {
+    keep(&["a"], WEB, |kept| async move {
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        // Events are refused from now on, looks are not.
+        let deaf = Fault {
+            call: Some("events".to_owned()),
+            when: When::Always,
+            kind: FaultKind::Refuse { status: 500, message: "no events".to_owned() },
+        };
+        kept.many.hosts["a"].set_faults(FaultPlan { seed: 1, rules: vec![deaf] });
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        on_container(&kept, "web-0.c", |model, id, now| model.stop(id, now).unwrap());
+        kept.until("it runs again", async |many| many.running().await.len() == 3).await;
+        kept.end().await;
+    });
+}
