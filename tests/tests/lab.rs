@@ -268,80 +268,67 @@ fn files_for_tls_that_do_not_fit_are_named() {
 type Fault = fn(&LabHost);
 
 /// The host with the fault is given up within its deadline, the others answer in normal time, and
-/// when the fault is over it answers again, by the same connections.
-fn one_is_unknown(way: Way, begin: Fault, end: Fault) {
+/// when the fault is over it answers again, by the same connections. All ways at once: so it is as
+/// long as one.
+fn one_is_unknown(ways: &[Way], begin: Fault, end: Fault) {
     let Some(borrowed) = lab(3) else { return };
     let hosts = borrowed.lab.hosts();
+    let all: Vec<(&LabHost, Way)> =
+        ways.iter().flat_map(|way| hosts.iter().map(move |host| (host, *way))).collect();
     run(async {
-        let reached = join_all(hosts.iter().map(|host| reach(host, way))).await;
+        let reached = join_all(all.iter().map(|(host, way)| reach(host, *way))).await;
         for host in &reached {
             assert!(look(host.as_ref()).await.0.is_ok());
         }
         begin(&hosts[1]);
         let looks = join_all(reached.iter().map(|host| look(host.as_ref()))).await;
-        for (index, (state, took)) in looks.iter().enumerate() {
-            eprintln!("{way:?} {}: {took:?}, answers: {}", hosts[index].name(), state.is_ok());
-            match index {
-                1 => {
-                    assert!(state.is_err(), "it cannot answer");
-                    assert!(*took < DEADLINE + NORMAL, "given up after {took:?}");
-                }
-                _ => {
-                    assert!(state.is_ok(), "{state:?}");
-                    assert!(*took < NORMAL, "delayed by another one: {took:?}");
-                }
+        for ((host, way), (state, took)) in all.iter().zip(looks) {
+            let which = format!("{} by {way:?} after {took:?}", host.name());
+            let is_faulty = host.name() == hosts[1].name();
+            assert_eq!(state.is_err(), is_faulty, "{which}: {:?}", state.err());
+            let limit = if is_faulty { DEADLINE + NORMAL } else { NORMAL };
+            assert!(took < limit, "{which}");
+            eprintln!("{which}: {}", if is_faulty { "given up" } else { "answers" });
+        }
+        join_all(ways.iter().map(|way| stays_in_place(&hosts[1], *way))).await;
+        end(&hosts[1]);
+        for ((host, way), reached) in all.iter().zip(&reached) {
+            let began = Instant::now();
+            while let Err(error) = look(reached.as_ref()).await.0 {
+                let waited = began.elapsed();
+                assert!(waited < Duration::from_secs(30), "{} by {way:?}: {error}", host.name());
             }
         }
-        let observed = observe(&reached, "lab").await;
-        assert!(matches!(observed.hosts["beta"], HostView::Unknown { .. }));
-        assert!(matches!(observed.hosts["alpha"], HostView::Ready(_)));
-        // A host that cannot even be reached keeps its place.
-        let began = Instant::now();
-        let fresh = connect_read("beta", &hosts[1].endpoint(way), &options()).await;
-        let why = fresh.err().expect("it cannot be reached");
-        assert!(began.elapsed() < DEADLINE + NORMAL, "{:?}", began.elapsed());
-        let stand_in: Vec<Arc<dyn HostRead>> = vec![silent("beta", why)];
-        let observed = observe(&stand_in, "lab").await;
-        assert!(matches!(observed.hosts["beta"], HostView::Unknown { .. }));
-        end(&hosts[1]);
-        let began = Instant::now();
-        while let Err(error) = look(reached[1].as_ref()).await.0 {
-            assert!(began.elapsed() < Duration::from_secs(30), "it does not come back: {error}");
-        }
-        eprintln!("{way:?}: back after {:?}", began.elapsed());
     });
 }
 
-#[test]
-fn a_host_that_is_cut_off_is_unknown_and_delays_nobody_by_tls() {
-    one_is_unknown(Way::Tls, |host| host.cut().unwrap(), |host| host.heal().unwrap());
+/// A host that cannot even be reached keeps its place, as `Unknown`.
+async fn stays_in_place(host: &LabHost, way: Way) {
+    let began = Instant::now();
+    let fresh = connect_read(host.name(), &host.endpoint(way), &options()).await;
+    let why = fresh.err().expect("it cannot be reached");
+    assert!(began.elapsed() < DEADLINE + NORMAL, "{way:?}: {:?}", began.elapsed());
+    let stand_in: Vec<Arc<dyn HostRead>> = vec![silent(host.name(), why)];
+    let observed = observe(&stand_in, "lab").await;
+    assert!(matches!(observed.hosts[host.name()], HostView::Unknown { .. }));
 }
 
 #[test]
-fn a_host_that_is_cut_off_is_unknown_and_delays_nobody_by_ssh() {
-    one_is_unknown(Way::Ssh, |host| host.cut().unwrap(), |host| host.heal().unwrap());
+fn a_host_that_is_cut_off_is_unknown_and_delays_nobody() {
+    let ways = [Way::Tls, Way::Ssh];
+    one_is_unknown(&ways, |host| host.cut().unwrap(), |host| host.heal().unwrap());
 }
 
 #[test]
-fn a_frozen_engine_is_unknown_and_delays_nobody_by_socket() {
-    one_is_unknown(Way::Unix, |host| host.freeze().unwrap(), |host| host.thaw().unwrap());
-}
-
-#[test]
-fn a_frozen_engine_is_unknown_and_delays_nobody_by_tls() {
-    one_is_unknown(Way::Tls, |host| host.freeze().unwrap(), |host| host.thaw().unwrap());
-}
-
-#[test]
-fn a_frozen_engine_is_unknown_and_delays_nobody_by_ssh() {
-    one_is_unknown(Way::Ssh, |host| host.freeze().unwrap(), |host| host.thaw().unwrap());
+fn a_frozen_engine_is_unknown_and_delays_nobody() {
+    let ways = [Way::Unix, Way::Tls, Way::Ssh];
+    one_is_unknown(&ways, |host| host.freeze().unwrap(), |host| host.thaw().unwrap());
 }
 
 #[test]
 fn an_engine_that_was_killed_answers_again_by_the_same_connections() {
-    for way in [Way::Unix, Way::Tls, Way::Ssh] {
-        one_is_unknown(way, |host| host.kill().unwrap(), |host| host.start().unwrap());
-    }
+    let ways = [Way::Unix, Way::Tls, Way::Ssh];
+    one_is_unknown(&ways, |host| host.kill().unwrap(), |host| host.start().unwrap());
 }
 
 #[test]
