@@ -100,16 +100,19 @@ impl Service<Uri> for Connector {
 
 async fn tcp(address: &TcpAddress, limit: Duration) -> Result<TcpStream, TransportError> {
     let mut connector = HttpConnector::new();
-    connector.set_connect_timeout(Some(limit));
     connector.set_keepalive(Some(KEEPALIVE));
     connector.set_nodelay(true);
     let unreachable = |reason: String| TransportError::Unreachable { reason };
     let uri = format!("http://{}", address.authority())
         .parse()
         .map_err(|_| unreachable("its address is none".to_owned()))?;
-    let made = connector.call(uri).await;
-    let io = made.map_err(|error| unreachable(crate::classify::innermost(&error)))?;
-    Ok(io.into_inner())
+    // A little less than the bound of the whole call, so that it says what did not come about.
+    let limit = limit - limit / 10;
+    match tokio::time::timeout(limit, connector.call(uri)).await {
+        Ok(Ok(io)) => Ok(io.into_inner()),
+        Ok(Err(error)) => Err(unreachable(crate::classify::innermost(&error))),
+        Err(_) => Err(unreachable(format!("no connection within {limit:?}"))),
+    }
 }
 
 /// What bytes go over, whatever it is.

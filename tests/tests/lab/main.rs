@@ -2,6 +2,8 @@
 //! pulled. With `TALLY_TEST_LAB=1`, on a machine with root and network namespaces.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod cluster;
+
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -89,24 +91,6 @@ fn soon(what: &str, is_so: impl Fn() -> bool) {
         assert!(began.elapsed() < Duration::from_secs(5), "{what}");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-#[test]
-fn the_example_of_three_hosts_is_about_the_lab() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/three-hosts/tally.kdl");
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut loader = tally_lang::MemoryLoader::single("tally.kdl", &text);
-    let compiled = tally_lang::compile("tally.kdl", &mut loader);
-    assert_eq!(compiled.diagnostics, []);
-    let graph = compiled.graph.unwrap();
-    let written = graph.hosts().map(|host| (host.name.clone(), host.address.clone()));
-    // As `make lab-up` has it where nothing else is said.
-    let folder = PathBuf::from("/var/lib/tally-lab");
-    let usual = LabOptions { folder, ..LabOptions::named("lab", 0, 3) };
-    let ways = [Way::Unix, Way::Tls, Way::Ssh];
-    let lab = usual.members().into_iter().zip(ways);
-    let lab = lab.map(|(host, way)| (host.name().to_owned(), host.address(way)));
-    assert_eq!(written.collect::<Vec<_>>(), lab.collect::<Vec<_>>());
 }
 
 #[test]
