@@ -188,7 +188,7 @@ fn conclude(work: &Work<'_>, first: &Plan, last: &Plan, took: Duration, terminal
     out(&format!("\n{verdict}: {parts} in {:.1}s.\n", took.as_secs_f64()));
     let width = last.reachable.iter().map(|r| r.pod.chars().count()).max().unwrap_or(0);
     for reachable in &last.reachable {
-        out(&format!("  {:width$}  {}\n", reachable.pod, shown::address(reachable)));
+        out(&format!("  {:width$}  {}\n", reachable.pod, shown::address(reachable, work.graph)));
     }
     out(&shown::held(last, work.graph, terminal));
 }

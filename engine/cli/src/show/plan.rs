@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::schema::UpdateClass;
-use tally_graph::{Graph, Protocol, Replicas, Strategy, Workload};
+use tally_graph::{Graph, HostAddress, Protocol, Replicas, Strategy, Workload};
 use tally_reconcile::plan::{
     Action, Cause, Change, ChangeKind, FieldChange, Held, Plan, Reachable,
 };
@@ -222,8 +222,13 @@ impl Shown<'_> {
         let container = change.subject.container.as_str();
         let pods: Vec<&str> = pods.iter().map(String::as_str).collect();
         let pods = pod_list(&pods);
+        // A network, or a named volume: nothing of a pod.
+        let of_no_pod = container.is_empty() && change.subject.pod.is_empty();
+        let note = change.note.as_deref().map(clean);
         let what = match container.is_empty() {
-            true if self.several_hosts => format!("on {}", change.host),
+            true if of_no_pod && self.several_hosts => {
+                format!("{} on {pods}", note.as_deref().unwrap_or_default())
+            }
             true => pods,
             false if self.several_hosts => format!("{container} of {pods}"),
             false => format!("{pods}/{container}"),
@@ -238,8 +243,8 @@ impl Shown<'_> {
             (ChangeKind::Replace, None) => words.push("is recreated".to_owned()),
             _ => {}
         }
-        if let Some(note) = &change.note {
-            words.push(clean(note));
+        if !(of_no_pod && self.several_hosts) {
+            words.extend(note);
         }
         if !words.is_empty() {
             line.push_str(&format!("  {}", self.terminal.paint(Style::Dim, &words.join("; "))));
@@ -311,7 +316,11 @@ impl Shown<'_> {
                 }
                 _ => "from everywhere that reaches the host, past its firewall".to_owned(),
             };
-            out.push_str(&format!("      {}  {}, {from}\n", address(reachable), reachable.pod));
+            out.push_str(&format!(
+                "      {}  {}, {from}\n",
+                address(reachable, self.graph),
+                reachable.pod
+            ));
         }
     }
 }
@@ -319,17 +328,32 @@ impl Shown<'_> {
 /// `http://127.0.0.1:8080`, ready to click, where the port's name says that it speaks HTTP;
 /// `127.0.0.1:6379` else.
 #[must_use]
-pub fn address(reachable: &Reachable) -> String {
+pub fn address(reachable: &Reachable, graph: &Graph) -> String {
+    let machine = graph.hosts().find(|host| host.name == reachable.host).and_then(machine);
+    let machine = machine.unwrap_or("localhost");
     let ip = reachable.publish.ip.filter(|ip| !ip.is_unspecified());
     let host = match ip {
         Some(ip) => std::net::SocketAddr::new(ip, reachable.publish.port).to_string(),
-        None => format!("localhost:{}", reachable.publish.port),
+        None => format!("{machine}:{}", reachable.publish.port),
     };
     match (reachable.protocol, reachable.port.as_str()) {
         (Protocol::Udp, _) => format!("{host}/udp"),
         (_, "https" | "tls" | "wss") => format!("https://{host}"),
         (_, "http" | "web" | "www" | "api" | "ui" | "metrics") => format!("http://{host}"),
         _ => host,
+    }
+}
+
+/// The name or address of a host that is another machine, as it is reached.
+fn machine(host: &tally_graph::Host) -> Option<&str> {
+    let (HostAddress::Ssh(url) | HostAddress::Tcp(url)) = &host.address else { return None };
+    let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+    let rest = rest.split('/').next().unwrap_or(rest);
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, machine)| machine);
+    match rest.rsplit_once(':') {
+        // An IPv6 address stands in brackets.
+        Some((machine, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(machine),
+        _ => Some(rest),
     }
 }
 
@@ -387,13 +411,13 @@ fn grouped<'a>(changes: &[&'a Change], several_hosts: bool) -> Vec<Group<'a>> {
             groups.push((change, Vec::new()));
             groups.len() - 1
         });
-        if let Some((_, pods)) = groups.get_mut(at)
-            && !change.subject.pod.is_empty()
-        {
-            pods.push(match several_hosts {
-                true => format!("{} on {}", change.subject.pod, change.host),
-                false => change.subject.pod.clone(),
-            });
+        if let Some((_, pods)) = groups.get_mut(at) {
+            match (change.subject.pod.is_empty(), several_hosts) {
+                (true, false) => {}
+                (true, true) => pods.push(change.host.clone()),
+                (false, true) => pods.push(format!("{} on {}", change.subject.pod, change.host)),
+                (false, false) => pods.push(change.subject.pod.clone()),
+            }
         }
     }
     groups
