@@ -108,7 +108,7 @@ pub fn people(entry: &Entry, terminal: &Terminal) -> String {
     let style = match entry.kind {
         EntryKind::Done | EntryKind::Tallies | EntryKind::HostReady => Style::Add,
         EntryKind::Failed | EntryKind::HostSilent | EntryKind::BrokenSpec => Style::Remove,
-        EntryKind::Held => Style::Change,
+        EntryKind::Held | EntryKind::Unwell => Style::Change,
         EntryKind::Began | EntryKind::Ended | EntryKind::Spec => Style::Dim,
     };
     let mut line = format!("{}  ", time(entry.at_ms));

@@ -9,6 +9,9 @@ use tally_reconcile::observed::{ContainerState, HostState};
 /// A container that has run so long has started well, as with Docker's own restart policy; in
 /// milliseconds.
 pub const RAN_WELL_MS: i64 = 10_000;
+/// One whose liveness has failed has recovered when it has run so long, as with Kubernetes; in
+/// milliseconds.
+pub const RECOVERED_MS: i64 = 600_000;
 /// Ends of one pod's containers within so long are one end, in milliseconds.
 const TOGETHER_MS: i64 = 1_000;
 /// The longest pause, in milliseconds; Kubernetes has the same.
@@ -27,7 +30,8 @@ pub fn pause_ms(crashes: u32) -> i64 {
 /// Takes in what a host showed at `now_ms`: counts new ends, and forgets those that run well.
 pub fn learn(memory: &mut Memory, cluster: &str, host: &str, state: &HostState, now_ms: i64) {
     let known = memory.backoff.entry(host.to_owned()).or_default();
-    let mut seen: BTreeMap<&str, bool> = BTreeMap::new();
+    // For how long all containers of a pod have run, in milliseconds; 0 where one does not.
+    let mut seen: BTreeMap<&str, i64> = BTreeMap::new();
     for container in &state.containers {
         let label = |key: &str| container.labels.get(key).map(String::as_str);
         if label(labels::CLUSTER) != Some(cluster) || label(labels::ROLE) == Some("init") {
@@ -37,7 +41,7 @@ pub fn learn(memory: &mut Memory, cluster: &str, host: &str, state: &HostState, 
         let started = details.started_at_ms.unwrap_or(0);
         match container.state {
             ContainerState::Exited => {
-                seen.insert(pod, false);
+                seen.insert(pod, 0);
                 let Some(ended) = details.finished_at_ms else { continue };
                 let entry = known.entry(pod.to_owned()).or_default();
                 // The containers of a pod end together: that is one end.
@@ -50,19 +54,31 @@ pub fn learn(memory: &mut Memory, cluster: &str, host: &str, state: &HostState, 
                 entry.until_ms = now_ms.saturating_add(pause_ms(entry.crashes));
             }
             ContainerState::Running => {
-                let well = now_ms.saturating_sub(started) >= RAN_WELL_MS;
-                *seen.entry(pod).or_insert(true) &= well;
+                let ran = now_ms.saturating_sub(started);
+                let least = seen.entry(pod).or_insert(ran);
+                *least = ran.min(*least);
             }
             _ => {
-                seen.insert(pod, false);
+                seen.insert(pod, 0);
             }
         }
     }
     // What runs well is forgotten; so is what was to be left alone and is over, with nothing there.
     known.retain(|pod, backoff| match seen.get(pod.as_str()) {
-        Some(well) => !well,
+        Some(ran) => *ran < if backoff.unwell { RECOVERED_MS } else { RAN_WELL_MS },
         None => backoff.until_ms.saturating_add(LONGEST_MS) > now_ms,
     });
+}
+
+/// A container of a pod that runs is to be restarted at `now_ms`, since its liveness has failed: at
+/// once the first time, then after a pause. Gives how often that was so in a row.
+pub fn unwell(memory: &mut Memory, host: &str, pod: &str, now_ms: i64) -> u32 {
+    let known = memory.backoff.entry(host.to_owned()).or_default();
+    let entry = known.entry(pod.to_owned()).or_default();
+    entry.crashes = entry.crashes.saturating_add(1);
+    entry.unwell = true;
+    entry.until_ms = now_ms.saturating_add(pause_ms(entry.crashes));
+    entry.crashes
 }
 
 /// An operation on a pod failed at `now_ms`: it is tried again after a pause, 1 s after the first.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::{BoxStream, FuturesUnordered, SelectAll};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
-use tally_docker::{Host, HostError, HostEvent, Report, observe_host};
+use tally_docker::{ExecRequest, Host, HostError, HostEvent, Report, observe_host};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::observed::{HostState, HostView};
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::busy::Busy;
 use crate::journal::{Entry, EntryKind, Journal};
+use crate::liveness::{Ask, Liveness};
 use crate::lookout::Lookout;
 
 /// Reaches the hosts of a spec.
@@ -77,6 +78,8 @@ pub enum Ended {
 
 /// The most executions at once: each one but the last waits for slow calls only.
 pub(crate) const MOST_RUNNING: usize = 32;
+/// So many containers are asked at once whether they are well.
+const MOST_ASKED: usize = 64;
 /// The pause before an event stream that broke off is opened again, in milliseconds.
 const REOPEN_MS: u64 = 1_000;
 
@@ -131,8 +134,12 @@ pub struct Controller {
     pub(crate) notify: Arc<Notify>,
     pub(crate) cancel: watch::Sender<bool>,
     looking: FuturesUnordered<Future<Looked>>,
+    liveness: Liveness,
+    asking: FuturesUnordered<Future<(Ask, Result<(), String>)>>,
     events: SelectAll<Events>,
     streams: u64,
+    /// Containers whose liveness has failed, by full ID, until they are restarted.
+    pub(crate) failing: BTreeSet<String>,
     /// The spec that is followed once what is under way has ended.
     next: Option<Graph>,
     pub(crate) begun: Instant,
@@ -174,8 +181,11 @@ impl Controller {
             notify: Arc::default(),
             cancel: watch::channel(false).0,
             looking: FuturesUnordered::new(),
+            liveness: Liveness::default(),
+            asking: FuturesUnordered::new(),
             events: SelectAll::new(),
             streams: 0,
+            failing: BTreeSet::new(),
             next: None,
             begun: Instant::now(),
             dirty: false,
@@ -203,6 +213,7 @@ impl Controller {
         self.tell(EntryKind::Began, "", format!("keeping cluster {}", self.cluster));
         let ended = loop {
             self.start_looks();
+            self.ask();
             let wake = self.wake();
             tokio::select! {
                 biased;
@@ -210,6 +221,9 @@ impl Controller {
                 Some(ran) = self.running.next(), if !self.running.is_empty() => self.ran(&ran),
                 () = self.notify.notified() => {}
                 Some(looked) = self.looking.next(), if !self.looking.is_empty() => self.saw(looked),
+                Some((ask, answer)) = self.asking.next(), if !self.asking.is_empty() => {
+                    self.answered(&ask, answer);
+                }
                 Some((host, stream, event)) = self.events.next(), if !self.events.is_empty() => {
                     self.heard(&host, stream, event.as_ref());
                 }
@@ -250,7 +264,8 @@ impl Controller {
     }
 
     fn wake(&self) -> Instant {
-        let next = self.lookout.next_ms().into_iter().chain(self.plan_at_ms).min();
+        let asked = self.liveness.next_ms().filter(|_| self.asking.len() < MOST_ASKED);
+        let next = self.lookout.next_ms().into_iter().chain(self.plan_at_ms).chain(asked).min();
         // Nothing due: a second is soon enough to look at the clock again.
         let next = next.unwrap_or_else(|| self.clock_ms() + 1_000);
         self.begun + Duration::from_millis(next)
@@ -313,6 +328,7 @@ impl Controller {
                     kept.stream = Some(self.streams);
                     self.events.push(numbered(host.clone(), self.streams, events));
                 }
+                self.liveness.seen(&self.graph, &self.cluster, &host, &state, now_ms);
                 crate::backoff::learn(
                     &mut self.memory,
                     &self.cluster,
@@ -339,6 +355,48 @@ impl Controller {
                 }
             }
         }
+        self.dirty = true;
+    }
+
+    /// Asks containers whether they are well.
+    fn ask(&mut self) {
+        let free = MOST_ASKED.saturating_sub(self.asking.len());
+        for ask in self.liveness.due(self.clock_ms(), free) {
+            let door = self.hosts.get(&ask.host).and_then(|kept| kept.door.clone());
+            self.asking.push(Box::pin(async move {
+                let answer = match door {
+                    Some(door) => probe(door.as_ref(), &ask).await,
+                    None => Ok(()),
+                };
+                (ask, answer)
+            }));
+        }
+    }
+
+    /// A container has answered. What cannot be asked, because its host does not answer or because
+    /// it ended meanwhile, has not failed.
+    fn answered(&mut self, ask: &Ask, answer: Result<(), String>) {
+        let now_ms = self.clock_ms();
+        let failed = self.liveness.answered(&ask.id, answer.is_ok(), now_ms);
+        let Err(why) = answer else { return };
+        if !failed || self.busy.pods().contains(&ask.pod) || !self.failing.insert(ask.id.clone()) {
+            return;
+        }
+        let now_ms = (self.options.now_ms)();
+        let times = crate::backoff::unwell(&mut self.memory, &ask.host, &ask.pod, now_ms);
+        self.journal.entry(&Entry {
+            at_ms: now_ms,
+            kind: EntryKind::Unwell,
+            host: ask.host.clone(),
+            workload: ask.workload.clone(),
+            pod: ask.pod.clone(),
+            what: format!(
+                "the liveness of {} failed: {why} (time {times} in a row)",
+                ask.container
+            ),
+            cause: None,
+            place: None,
+        });
         self.dirty = true;
     }
 
@@ -424,6 +482,39 @@ impl Controller {
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+/// Asks a container whether it is well: the command must end with exit code 0 in time.
+async fn probe(door: &dyn Host, ask: &Ask) -> Result<(), String> {
+    let request =
+        ExecRequest { command: ask.command.clone(), tty: false, stdin: false, size: None };
+    let asked = async {
+        // A host that does not answer says nothing of the container.
+        let Ok(mut session) = door.exec(&ask.id, &request).await else { return Ok(()) };
+        let mut last = Vec::new();
+        while let Some(chunk) = session.output.next().await {
+            match chunk {
+                Ok(chunk) => last = chunk.bytes,
+                Err(_) => return Ok(()),
+            }
+        }
+        match door.exec_exit_code(&session.id).await {
+            Ok(Some(code)) if code != 0 => {
+                let text = String::from_utf8_lossy(&last);
+                let line: String =
+                    text.lines().last().unwrap_or_default().chars().take(200).collect();
+                match line.is_empty() {
+                    true => Err(format!("exit code {code}")),
+                    false => Err(format!("exit code {code}: {line}")),
+                }
+            }
+            _ => Ok(()),
+        }
+    };
+    match tokio::time::timeout(Duration::from_millis(ask.timeout_ms), asked).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("no answer within {} ms", ask.timeout_ms)),
     }
 }
 

@@ -23,6 +23,8 @@ pub enum EntryKind {
     Done,
     /// Something could not be done.
     Failed,
+    /// A container's liveness has failed.
+    Unwell,
     /// Something is held back.
     Held,
     /// All is as the spec says.
@@ -42,6 +44,7 @@ impl EntryKind {
             EntryKind::HostSilent => "host-silent",
             EntryKind::Done => "done",
             EntryKind::Failed => "failed",
+            EntryKind::Unwell => "unwell",
             EntryKind::Held => "held",
             EntryKind::Tallies => "tallies",
         }

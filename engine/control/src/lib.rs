@@ -9,6 +9,7 @@ pub mod backoff;
 mod busy;
 mod controller;
 mod journal;
+mod liveness;
 mod lookout;
 mod round;
 

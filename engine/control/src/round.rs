@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use tally_docker::{Event, ExecuteOptions, Host, Outcome, Progress, execute};
 use tally_reconcile::observed::{HostView, Observed};
-use tally_reconcile::plan::{Cause, Change, ChangeKind, Held, OpId, Plan};
+use tally_reconcile::plan::{Cause, Change, ChangeKind, Held, OpId, Plan, Target};
 use tally_reconcile::{UNDER_WAY, reconcile};
 use tally_source::Severity;
 use tokio::sync::Notify;
@@ -32,6 +32,7 @@ impl Controller {
         let observed = Observed { hosts: views.collect() };
         self.memory.learn(&self.cluster, &observed, now_ms);
         self.memory.busy = self.busy.pods();
+        self.memory.failing.clone_from(&self.failing);
         let options = tally_reconcile::Options {
             now_ms,
             without_waits: true,
@@ -166,6 +167,11 @@ impl Controller {
     pub(crate) fn ran(&mut self, ran: &Ran) {
         let (plan, report) = (&ran.plan, &ran.report);
         let now_ms = (self.options.now_ms)();
+        for operation in &plan.operations {
+            if let Some(Target::Id(id)) = operation.action.target() {
+                self.failing.remove(id);
+            }
+        }
         // What was not begun has not been told as ended.
         for operation in &plan.operations {
             if matches!(report.outcome(operation.id), Some(Outcome::NotStarted) | None) {

@@ -72,6 +72,8 @@ pub struct Backoff {
     pub crashes: u32,
     /// When it last ended, in milliseconds since 1970 by the daemon's clock.
     pub last_end_ms: i64,
+    /// Whether it runs and its liveness fails: then it must run well for longer to be forgotten.
+    pub unwell: bool,
 }
 
 impl Memory {

@@ -52,12 +52,15 @@ fn probes(container: &tally_graph::Container, span: Span) -> Vec<Diagnostic> {
             "This version asks with a command: `readiness { command … }`.",
         ));
     }
-    if container.liveness.is_some() {
+    if container.liveness.as_ref().is_some_and(|probe| over_network(&probe.action)) {
         found.push(note(
-            format!("the liveness of `{}` is not acted on yet", container.name),
+            format!(
+                "the liveness of `{}` asks over the network, which comes later",
+                container.name
+            ),
             span,
             "checked and shown only",
-            "Liveness needs the control loop, which comes in a later version.",
+            "This version asks with a command: `liveness { command … }`.",
         ));
     }
     found

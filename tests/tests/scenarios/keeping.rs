@@ -334,3 +334,17 @@ fn an_event_stream_that_died_silently_is_made_up_for_by_looking() {
         kept.end().await;
     });
 }
+
+#[test]
+fn a_container_that_is_not_well_is_restarted_and_one_that_is_is_not() {
+    let body = "pod well { container c image=\"tally.local/hello:1\" { liveness every=\"1s\" failures=2 { command \"true\" } } }\n\
+                pod ill { container c image=\"tally.local/hello:1\" { liveness every=\"1s\" failures=2 { command \"false\" } } }";
+    keep(&["a"], body, |kept| async move {
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        let unwell = kept.kinds(EntryKind::Unwell);
+        assert!(unwell.iter().all(|told| told.starts_with("ill ")), "{unwell:?}");
+        let restarts = kept.many.hosts["a"].calls().get("restart").copied().unwrap_or(0);
+        assert!((3..12).contains(&restarts), "{restarts} restarts in two minutes: {unwell:?}");
+        kept.end().await;
+    });
+}

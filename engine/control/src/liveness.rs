@@ -1,0 +1,138 @@
+//! Liveness: which containers are asked when, and who has failed too often. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tally_graph::{Graph, Probe, ProbeAction};
+use tally_reconcile::labels;
+use tally_reconcile::observed::{ContainerState, HostState};
+
+/// A container that is asked now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ask {
+    pub host: String,
+    /// Full ID.
+    pub id: String,
+    pub pod: String,
+    /// `controller/web`.
+    pub workload: String,
+    pub container: String,
+    pub command: Vec<String>,
+    pub timeout_ms: u64,
+}
+
+/// One container.
+#[derive(Debug)]
+struct Asked {
+    ask: Ask,
+    probe: Probe,
+    /// Its last start: a new one begins anew.
+    started_at_ms: Option<i64>,
+    /// On the loop's own clock.
+    due_ms: u64,
+    asking: bool,
+    failures: u32,
+}
+
+/// All containers with a liveness, by full ID.
+#[derive(Debug, Default)]
+pub(crate) struct Liveness {
+    all: BTreeMap<String, Asked>,
+}
+
+impl Liveness {
+    /// Takes in what a host showed, at `clock_ms` on the loop's own clock.
+    pub fn seen(
+        &mut self,
+        graph: &Graph,
+        cluster: &str,
+        host: &str,
+        state: &HostState,
+        clock_ms: u64,
+    ) {
+        let probes = probes(graph);
+        let mut there: BTreeSet<&str> = BTreeSet::new();
+        for container in &state.containers {
+            let label = |key: &str| container.labels.get(key).map(String::as_str);
+            let (Some(of), Some(pod), Some(name)) =
+                (label(labels::WORKLOAD), label(labels::POD), label(labels::NAME))
+            else {
+                continue;
+            };
+            let running = container.state == ContainerState::Running;
+            let probe = probes.get(&(of.to_owned(), name)).filter(|_| running);
+            let (Some((probe, command)), Some(details), true) =
+                (probe, &container.details, label(labels::CLUSTER) == Some(cluster))
+            else {
+                continue;
+            };
+            there.insert(&container.id);
+            let known = self.all.get(&container.id);
+            if known.is_some_and(|k| k.started_at_ms == details.started_at_ms && k.probe == **probe)
+            {
+                continue;
+            }
+            let ask = Ask {
+                host: host.to_owned(),
+                id: container.id.clone(),
+                pod: pod.to_owned(),
+                workload: of.to_owned(),
+                container: name.to_owned(),
+                command: (*command).clone(),
+                timeout_ms: probe.timeout.0,
+            };
+            let asked = Asked {
+                ask,
+                probe: (*probe).clone(),
+                started_at_ms: details.started_at_ms,
+                due_ms: clock_ms + probe.delay.0.max(probe.every.0),
+                asking: false,
+                failures: 0,
+            };
+            self.all.insert(container.id.clone(), asked);
+        }
+        self.all.retain(|id, asked| asked.ask.host != host || there.contains(id.as_str()));
+    }
+
+    /// Who is to be asked now; at most `most` of them.
+    pub fn due(&mut self, clock_ms: u64, most: usize) -> Vec<Ask> {
+        let due = self.all.values_mut().filter(|one| !one.asking && one.due_ms <= clock_ms);
+        due.take(most)
+            .map(|asked| {
+                asked.asking = true;
+                asked.ask.clone()
+            })
+            .collect()
+    }
+
+    /// What a container answered. Whether it has now failed as often as it may.
+    pub fn answered(&mut self, id: &str, good: bool, clock_ms: u64) -> bool {
+        let Some(asked) = self.all.get_mut(id) else { return false };
+        asked.asking = false;
+        asked.due_ms = clock_ms + asked.probe.every.0.max(100);
+        asked.failures = if good { 0 } else { asked.failures.saturating_add(1) };
+        asked.failures >= asked.probe.failures.max(1)
+    }
+
+    /// When somebody is to be asked next.
+    pub fn next_ms(&self) -> Option<u64> {
+        self.all.values().filter(|one| !one.asking).map(|one| one.due_ms).min()
+    }
+}
+
+/// A probe and its command, by the workload's address and the container's name.
+type Probes<'g> = BTreeMap<(String, &'g str), (&'g Probe, &'g Vec<String>)>;
+
+fn probes(graph: &Graph) -> Probes<'_> {
+    let mut all = Probes::new();
+    for workload in graph.workloads() {
+        for container in &workload.containers {
+            if let Some(probe) = &container.liveness
+                && let ProbeAction::Command(command) = &probe.action
+            {
+                let key = (workload.address().to_string(), container.name.as_str());
+                all.insert(key, (probe, command));
+            }
+        }
+    }
+    all
+}
