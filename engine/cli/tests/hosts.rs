@@ -1,0 +1,67 @@
+//! Which hosts a command reaches, and what it says of those that it cannot: the built program, with
+//! nothing but simulated hosts and addresses where nobody is.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop loudly")]
+
+use std::path::Path;
+use std::process::Command;
+
+const POD: &str = "controller a replicas=per-host { container c image=\"tally.local/hello:1\"; }\n";
+
+/// `tally plan` of a spec, with these variables: exit code, output, errors.
+fn plan(spec: &str, variables: &[(&str, &str)]) -> (i32, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tally.kdl"), format!("{spec}\n{POD}")).unwrap();
+    plan_in(folder.path(), variables)
+}
+
+fn plan_in(folder: &Path, variables: &[(&str, &str)]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tally"));
+    command.arg("plan").current_dir(folder).env("HOME", folder).env("NO_COLOR", "1");
+    for name in ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "TALLY_ALLOW_PLAIN_TCP"] {
+        command.env_remove(name);
+    }
+    let output = command.envs(variables.iter().copied()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_host_that_cannot_be_reached_does_not_stop_the_others() {
+    let spec = "cluster demo {\n host here \"sim:here\"\n host too \"sim:too\"\n \
+                host gone \"unix:///none/docker.sock\"\n}";
+    let (code, out, err) = plan(spec, &[]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("gone (does not answer)"), "{out}");
+    assert!(out.contains("a-here") && out.contains("a-too"), "{out}");
+    assert!(out.contains("to add"), "{out}");
+    assert!(err.contains("host `gone` does not answer"), "{err}");
+}
+
+#[test]
+fn when_none_can_be_reached_each_has_its_report() {
+    let spec = "cluster demo {\n host one \"unix:///none/1.sock\"\n \
+                host two \"tcp://127.0.0.1:2376\" { tls ca=\"ca.pem\" cert=\"c.pem\" key=\"k.pem\"; }\n}";
+    let (code, out, err) = plan(spec, &[]);
+    assert_eq!((code, out.as_str()), (1, ""), "{err}");
+    assert!(err.contains("E1001") && err.contains("/none/1.sock"), "{err}");
+    assert!(err.contains("E1013") && err.contains("is not there"), "{err}");
+}
+
+#[test]
+fn without_a_host_dockers_own_settings_hold() {
+    let cluster = "cluster demo";
+    for (variables, code) in [
+        (&[("DOCKER_HOST", "unix:///none/docker.sock")][..], "E1001"),
+        (&[("DOCKER_HOST", "tcp://192.0.2.1:2375")][..], "E1015"),
+        (&[("DOCKER_HOST", "tcp://127.0.0.1:1")][..], "E1001"),
+        (&[("DOCKER_HOST", "ssh://-oProxyCommand=x")][..], "E1001"),
+        (&[("DOCKER_HOST", "npipe:////./pipe/docker_engine")][..], "E1016"),
+        (&[("DOCKER_CONTEXT", "nowhere")][..], "E1016"),
+        (&[("DOCKER_HOST", "tcp://127.0.0.1:1"), ("DOCKER_TLS_VERIFY", "1")][..], "E1013"),
+    ] {
+        let (exit, out, err) = plan(cluster, variables);
+        assert_eq!((exit, out.as_str()), (1, ""), "{variables:?}: {err}");
+        assert!(err.contains(code), "{variables:?}: {err}");
+    }
+}
