@@ -5,7 +5,7 @@
 # Honoured: CARGO_TARGET_DIR, DOCKER_HOST, CI.
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build images demo demo-clean lint test pictures lab-up lab-down \
+.PHONY: help tools build images demo demo-clean lint test fuzz pictures lab-up lab-down \
 	bench bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size
 
 # A toolchain that was installed a moment ago is not in this shell's PATH yet.
@@ -49,6 +49,9 @@ lab-up: tools ## several real engines on this machine, by socket, TLS and ssh (r
 
 lab-down: ## take the lab away; nothing is left of it
 	@$(T)/lab.sh down
+
+fuzz: tools ## random bytes for the compiler, for FUZZ_SECONDS (300); never part of CI
+	@$(T)/fuzz.sh
 
 pictures: build ## make the README's pictures of a plan and of an error, from real output
 	@$(T)/pictures.sh

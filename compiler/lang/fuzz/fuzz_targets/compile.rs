@@ -1,9 +1,4 @@
-//! Any bytes end in a graph or in reports.
-//!
-//! ```text
-//! cargo install cargo-fuzz
-//! cd compiler/lang && cargo +nightly fuzz run compile -- -max_len=4096 -timeout=5
-//! ```
+//! Any bytes end in a graph or in reports: `make fuzz`.
 
 #![no_main]
 
