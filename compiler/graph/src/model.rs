@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tally_source::Span;
 
 use crate::{Address, Amount, Bytes, Container, Cpu, Kind, Millis, Provenance, Publish, Selector};
@@ -366,6 +367,40 @@ impl Workload {
     #[must_use]
     pub fn pod_on(&self, host: &str) -> String {
         format!("{}-{host}", self.name)
+    }
+
+    /// What it asks for, without where that is written: two that ask for the same have the same,
+    /// 64 hex digits (SHA-256).
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let nowhere = Span::new(tally_source::FileId(0), 0, 0);
+        let mut bare = Self {
+            span: nowhere,
+            provenance: Provenance::default(),
+            container_provenance: BTreeMap::new(),
+            container_spans: BTreeMap::new(),
+            ..self.clone()
+        };
+        for dependency in &mut bare.depends_on {
+            dependency.span = nowhere;
+        }
+        for volume in &mut bare.volumes {
+            volume.span = nowhere;
+        }
+        let text = serde_json::to_vec(&bare).unwrap_or_default();
+        Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The same as `other` asks for, written where this one is.
+    #[must_use]
+    pub fn as_before(&self, other: &Self) -> Self {
+        Self {
+            span: self.span,
+            provenance: self.provenance.clone(),
+            container_provenance: self.container_provenance.clone(),
+            container_spans: self.container_spans.clone(),
+            ..other.clone()
+        }
     }
 
     /// The labels selectors see: its own and those nobody writes.

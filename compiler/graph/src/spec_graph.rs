@@ -151,6 +151,19 @@ impl Graph {
         })
     }
 
+    /// Puts another workload in the place of the one of its kind and name; whether there is one.
+    pub fn replace_workload(&mut self, workload: Workload) -> bool {
+        let address = workload.address();
+        let found = self.net.node_weights_mut().find(|node| node.address() == address);
+        match found {
+            Some(node) => {
+                *node = Node::Workload(Box::new(workload));
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Its services, in written order.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.net.node_weights().filter_map(|node| match node {

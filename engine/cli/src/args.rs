@@ -142,7 +142,7 @@ pub struct Plan {
     #[arg(long, requires = "destroy")]
     pub volumes: bool,
     /// What if this host were lost? May be given several times
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", conflicts_with = "out")]
     pub without: Vec<String>,
 }
 
@@ -266,6 +266,12 @@ pub enum RolloutCommand {
     Pause(RolloutPause),
     /// Let it go on
     Resume(RolloutName),
+    /// Restart its containers, a few pods at a time
+    Restart(RolloutName),
+    /// Go back to what it was before, until the spec asks for something new
+    Undo(RolloutUndo),
+    /// Show what it was, and when
+    History(RolloutName),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -274,6 +280,17 @@ pub struct RolloutName {
     pub controller: String,
     #[command(flatten)]
     pub spec: SpecOption,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct RolloutUndo {
+    /// `controller/web`, or `web`
+    pub controller: String,
+    #[command(flatten)]
+    pub spec: SpecOption,
+    /// To this entry of its history, instead of the last one that differs
+    #[arg(long, value_name = "NUMBER")]
+    pub to: Option<u64>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -142,7 +142,8 @@ fn cause_words(cause: tally_reconcile::plan::Cause) -> &'static str {
 }
 
 /// `2026-11-24 17:03:05`, in UTC. The days of the calendar follow Hinnant's `civil_from_days`.
-fn time(at_ms: i64) -> String {
+#[must_use]
+pub fn time(at_ms: i64) -> String {
     let seconds = at_ms.div_euclid(1000);
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let z = days + 719_468;

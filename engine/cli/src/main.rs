@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod errors;
 mod events;
+mod history;
 mod hosts;
 mod memory;
 mod project;

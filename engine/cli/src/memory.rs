@@ -10,9 +10,11 @@ use serde::de::DeserializeOwned;
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::observed::Observed;
+use tally_reconcile::undo::undo;
 
 use crate::errors::CliError;
 use crate::project::Project;
+use crate::show::terminal::err;
 
 /// The largest file that is read, in bytes; the names of a million pods fit.
 const LARGEST: u64 = 64 << 20;
@@ -60,6 +62,16 @@ impl Remembered {
         Ok(())
     }
 
+    /// Puts what was undone into a graph, and says so.
+    pub fn undo(&self, graph: &mut Graph) {
+        for address in undo(graph, &self.memory.declared.undone) {
+            err(&format!(
+                "{address} follows what it was before its last change, which was undone; a newer \
+                 spec ends that\n"
+            ));
+        }
+    }
+
     /// Takes in what was seen.
     pub fn learn(&mut self, observed: &Observed, now_ms: i64) {
         self.memory.learn(&self.cluster, observed, now_ms);
@@ -105,7 +117,10 @@ pub fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T, CliError> {
 }
 
 /// Writes a file of JSON, whole or not at all.
-fn write(path: &Path, value: &impl Serialize) -> Result<(), CliError> {
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write(path: &Path, value: &impl Serialize) -> Result<(), CliError> {
     let failed = |error: std::io::Error| {
         CliError::Usage(
             format!("`{}` cannot be written: {error}", path.display()),

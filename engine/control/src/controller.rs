@@ -13,6 +13,7 @@ use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::observed::{HostState, HostView};
 use tally_reconcile::plan::{OpId, Plan};
+use tally_reconcile::undo::undo;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -30,6 +31,8 @@ pub trait Reach: Send + Sync {
     fn hosts(&self, graph: &Graph) -> Vec<String>;
     /// Keeps what is remembered, so that it outlives this process.
     fn remember(&self, memory: &Memory);
+    /// All is as this spec says: it is worth being gone back to.
+    fn tallies(&self, graph: &Graph);
 }
 
 /// Where new specs come from.
@@ -119,6 +122,9 @@ pub(crate) struct Kept {
 
 /// The control loop of one cluster.
 pub struct Controller {
+    /// The spec as it is written.
+    spec: Graph,
+    /// What is followed: the spec, with what was undone.
     pub(crate) graph: Arc<Graph>,
     pub(crate) cluster: String,
     pub(crate) memory: Memory,
@@ -166,8 +172,11 @@ impl Controller {
     ) -> Self {
         let resync = u64::try_from(options.resync.as_millis()).unwrap_or(u64::MAX).max(1);
         let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
+        let mut followed = graph.clone();
+        undo(&mut followed, &memory.declared.undone);
         let mut new = Self {
-            graph: Arc::new(graph),
+            spec: graph,
+            graph: Arc::new(followed),
             cluster,
             memory,
             options,
@@ -436,9 +445,14 @@ impl Controller {
                 let _ = self.cancel.send(true);
             }
             News::Declared(declared) => {
+                let undone = self.memory.declared.undone != declared.undone;
                 self.memory.declared = declared;
                 self.told.clear();
                 self.dirty = true;
+                if undone {
+                    self.next.get_or_insert_with(|| self.spec.clone());
+                    let _ = self.cancel.send(true);
+                }
             }
             News::Broken(report) => {
                 let what =
@@ -455,13 +469,20 @@ impl Controller {
         }
         let Some(graph) = self.next.take() else { return };
         self.cancel = watch::channel(false).0;
-        self.graph = Arc::new(graph);
+        let mut followed = graph.clone();
+        let undone = undo(&mut followed, &self.memory.declared.undone);
+        self.spec = graph;
+        self.graph = Arc::new(followed);
         // What could not be made by the old spec may be made by the new one.
         self.memory.backoff.clear();
         self.told.clear();
         self.set_hosts();
         self.dirty = true;
-        self.tell(EntryKind::Spec, "", "following the changed spec".to_owned());
+        let what = match undone.is_empty() {
+            true => "following the changed spec".to_owned(),
+            false => format!("following the spec, with {} as before", undone.join(", ")),
+        };
+        self.tell(EntryKind::Spec, "", what);
     }
 
     pub(crate) fn tell(&self, kind: EntryKind, host: &str, what: String) {

@@ -50,6 +50,7 @@ impl Controller {
             let done = self.busy.is_empty() && self.last == Some(Ended::Tallies);
             if done && self.told.insert("tallies".to_owned()) {
                 self.tell(EntryKind::Tallies, "", format!("{} tallies", self.cluster));
+                self.reach.tallies(&self.graph);
             }
             if !done && plan.held.iter().any(is_passing) {
                 self.last = None;

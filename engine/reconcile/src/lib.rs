@@ -25,6 +25,7 @@ mod reconcile;
 pub mod request;
 mod rollout;
 mod standing;
+pub mod undo;
 mod unsupported;
 mod verdict;
 

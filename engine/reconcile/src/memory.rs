@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::labels;
 use crate::observed::{HostView, Observed};
 use crate::plan::{Action, Plan};
+use crate::undo::Undone;
 
 /// Everything that is remembered between two observations.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -50,6 +51,11 @@ pub struct Declarations {
     pub paused: BTreeMap<String, String>,
     /// Why nothing may be changed at all.
     pub frozen: Option<String>,
+    /// Workloads whose last change was undone.
+    pub undone: BTreeMap<String, Undone>,
+    /// Containers that are to be restarted: full IDs with the start that is to be their last, by
+    /// workload. Starts are compared for equality only, so clocks may differ.
+    pub restarts: BTreeMap<String, BTreeMap<String, i64>>,
 }
 
 /// What somebody declared about a host.

@@ -170,6 +170,7 @@ impl<'a> Planner<'a> {
             host: ready.name,
             inventory: &ready.inventory,
             failing: &self.memory.failing,
+            restarts: self.memory.declared.restarts.get(&workload.address().to_string()),
             now_ms: self.options.now_ms,
         };
         let pod = realise(workload, name.to_owned(), &around);

@@ -26,7 +26,22 @@ pub(crate) struct Context<'a> {
     pub inventory: &'a Inventory<'a>,
     /// Containers whose liveness has failed, by full ID.
     pub failing: &'a BTreeSet<String>,
+    /// Containers that are to be restarted, with the start that is to be their last.
+    pub restarts: Option<&'a std::collections::BTreeMap<String, i64>>,
     pub now_ms: i64,
+}
+
+impl Context<'_> {
+    /// Whether a container that runs is to be restarted all the same.
+    pub fn must_restart(&self, found: &Found<'_>) -> bool {
+        self.failing.contains(&found.container.id) || self.was_asked_to_restart(found)
+    }
+
+    /// Whether somebody asked for its restart, and it has not been restarted since.
+    pub fn was_asked_to_restart(&self, found: &Found<'_>) -> bool {
+        let last = self.restarts.and_then(|restarts| restarts.get(&found.container.id));
+        last.is_some() && last.copied() == found.details.started_at_ms
+    }
 }
 
 /// What was planned for a pod.

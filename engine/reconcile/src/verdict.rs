@@ -1,7 +1,5 @@
 //! What shall happen to each container of a pod: decided here, carried out by operations later.
 
-use std::collections::BTreeSet;
-
 use tally_graph::Restart;
 use tally_graph::schema::UpdateClass;
 
@@ -85,7 +83,7 @@ fn verdict<'a>(
     let nudge = match desired.role {
         // An init that has ended is done; whether it must run again is the pod's question.
         Role::Init => None,
-        _ => nudge(pod, found, infra, differs.class(), context.failing),
+        _ => nudge(pod, found, infra, differs.class(), context),
     };
     Verdict::Keep(found, differs, nudge)
 }
@@ -100,7 +98,7 @@ fn nudge(
     found: &Found<'_>,
     infra: Option<&Found<'_>>,
     class: UpdateClass,
-    failing: &BTreeSet<String>,
+    context: &Context<'_>,
 ) -> Option<Nudge> {
     let started = found.details.started_at_ms;
     // An infra container that starts again has a new network; who joined before runs on in the
@@ -119,7 +117,7 @@ fn nudge(
         },
         ContainerState::Paused => Some(Nudge::Unpause),
         ContainerState::Running | ContainerState::Restarting if stale => Some(Nudge::Restart),
-        ContainerState::Running if failing.contains(&found.container.id) => Some(Nudge::Restart),
+        ContainerState::Running if context.must_restart(found) => Some(Nudge::Restart),
         ContainerState::Running | ContainerState::Restarting => {
             (class == UpdateClass::Restart).then_some(Nudge::Restart)
         }

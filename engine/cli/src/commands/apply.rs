@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::args;
 use crate::commands::plan::{stop_on_errors, target};
 use crate::errors::{CliError, Exit};
+use crate::history::History;
 use crate::hosts;
 use crate::memory::Remembered;
 use crate::project::Project;
@@ -48,7 +49,8 @@ pub async fn run(args: args::Apply, terminal: &Terminal) -> Result<Exit, CliErro
         return run_saved(&saved, &args, terminal).await;
     }
     let project = Project::find(&args.spec)?;
-    let (graph, warnings) = project.graph()?;
+    let (mut graph, warnings) = project.graph()?;
+    Remembered::read(&graph, &project)?.undo(&mut graph);
     err(&report::people(&warnings, &graph.sources, terminal));
     let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
     let options = Options { target, ..Options::default() };
@@ -154,6 +156,10 @@ async fn rounds(
         stop_on_errors(&plan, work.graph)?;
         if plan.is_empty() {
             remembered.write()?;
+            if plan.held.is_empty() && !work.options.destroy && work.options.target.is_none() {
+                let history = History::of(work.graph, work.project);
+                history.keep(work.graph, "apply", options.now_ms)?;
+            }
             conclude(work, &first, &plan, begun.elapsed(), terminal);
             return Ok(if plan.held.is_empty() { Exit::Done } else { Exit::Failed });
         }

@@ -16,7 +16,9 @@ use crate::show::{plan as shown, plan_json, report};
 
 pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
-    let (graph, warnings) = project.graph()?;
+    let (mut graph, warnings) = project.graph()?;
+    let mut remembered = Remembered::read(&graph, &project)?;
+    remembered.undo(&mut graph);
     let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
     let readers = hosts::readers(&graph, &project).await?;
     let observed = hosts::look(&graph, &readers).await;
@@ -31,7 +33,6 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
         without,
         ..Options::default()
     };
-    let mut remembered = Remembered::read(&graph, &project)?;
     remembered.learn(&observed, now_ms);
     let plan = reconcile(&graph, &observed, &remembered.memory, &options);
     if args.json {

@@ -1,22 +1,29 @@
 //! `tally rollout`: how far a controller's change is, and pausing it.
 
 use tally_graph::{Address, Graph};
+use tally_reconcile::labels::Role;
 use tally_reconcile::plan::ChangeKind;
+use tally_reconcile::undo::Undone;
 use tally_reconcile::{Options, reconcile};
 
 use crate::args::{Rollout, RolloutCommand};
 use crate::commands::plan::target;
 use crate::errors::{CliError, Exit};
+use crate::history::History;
 use crate::hosts;
 use crate::memory::Remembered;
 use crate::project::Project;
 use crate::show::status;
-use crate::show::terminal::{Terminal, out};
+use crate::show::terminal::{Style, Terminal, out};
 use crate::show::values::count;
 
 pub async fn run(args: Rollout, terminal: &Terminal) -> Result<Exit, CliError> {
     let (name, spec) = match &args.what {
-        RolloutCommand::Status(of) | RolloutCommand::Resume(of) => (&of.controller, &of.spec),
+        RolloutCommand::Status(of)
+        | RolloutCommand::Resume(of)
+        | RolloutCommand::History(of)
+        | RolloutCommand::Restart(of) => (&of.controller, &of.spec),
+        RolloutCommand::Undo(of) => (&of.controller, &of.spec),
         RolloutCommand::Pause(of) => (&of.controller, &of.spec),
     };
     let project = Project::find(&spec.spec)?;
@@ -42,6 +49,12 @@ pub async fn run(args: Rollout, terminal: &Terminal) -> Result<Exit, CliError> {
             out(&format!("{address} goes on.\n"));
             Ok(Exit::Done)
         }
+        RolloutCommand::History(_) => history(&History::of(&graph, &project), &address, terminal),
+        RolloutCommand::Undo(undo) => {
+            let number = undo.to;
+            undo_change(&graph, &project, &address, number, &mut remembered)
+        }
+        RolloutCommand::Restart(_) => restart(&graph, &project, &address, &mut remembered).await,
         RolloutCommand::Status(_) => status(&graph, &project, &address, remembered, terminal).await,
     }
 }
@@ -51,6 +64,110 @@ fn controller(graph: &Graph, name: &str) -> Result<Address, CliError> {
         true => target(graph, name),
         false => target(graph, &format!("controller/{name}")),
     }
+}
+
+/// What the controller was, newest last.
+fn history(history: &History, address: &Address, terminal: &Terminal) -> Result<Exit, CliError> {
+    let name = address.to_string();
+    let mut before: Option<String> = None;
+    let mut shown = 0;
+    for number in history.numbers() {
+        let entry = history.entry(number)?;
+        let Some(fingerprint) = entry.workloads.get(&name) else { continue };
+        // Other workloads changed then.
+        if before.as_ref() == Some(fingerprint) {
+            continue;
+        }
+        before = Some(fingerprint.clone());
+        shown += 1;
+        let images: Vec<String> = entry
+            .graph
+            .workloads()
+            .filter(|workload| workload.address() == *address)
+            .flat_map(|workload| workload.containers.iter().map(|c| c.image.to_string()))
+            .collect();
+        out(&format!(
+            "{:>4}  {}  {:6}  {}  {}\n",
+            entry.number,
+            crate::events::time(entry.at_ms),
+            entry.by,
+            entry.who,
+            terminal.paint(Style::Dim, &images.join(", "))
+        ));
+    }
+    if shown == 0 {
+        out(&format!("nothing of {name} was applied from this folder yet\n"));
+    }
+    Ok(Exit::Done)
+}
+
+/// Follows what the controller was before, until a newer spec comes.
+fn undo_change(
+    graph: &Graph,
+    project: &Project,
+    address: &Address,
+    number: Option<u64>,
+    remembered: &mut Remembered,
+) -> Result<Exit, CliError> {
+    let name = address.to_string();
+    // What is followed now: what was undone already, if something was.
+    let mut followed = graph.clone();
+    tally_reconcile::undo::undo(&mut followed, &remembered.memory.declared.undone);
+    let find = |graph: &Graph| {
+        graph.workloads().find(|workload| workload.address() == *address).map(|w| w.fingerprint())
+    };
+    let now = find(&followed).unwrap_or_default();
+    let entry = History::of(graph, project).before(&name, &now, number)?;
+    let undone = Undone::between(graph, &entry.graph, &name);
+    remembered.declare(|all| {
+        match undone {
+            Some(undone) => all.undone.insert(name.clone(), undone),
+            // It goes back to what the spec says.
+            None => all.undone.remove(&name),
+        };
+    })?;
+    out(&format!(
+        "{name} follows what it was in entry {} of the history, until the spec asks for something \
+         new.\n`tally apply` does it; `tally run` does it now.\n",
+        entry.number
+    ));
+    Ok(Exit::Done)
+}
+
+/// Marks all running containers of a controller: each is restarted once, as its `update` allows.
+async fn restart(
+    graph: &Graph,
+    project: &Project,
+    address: &Address,
+    remembered: &mut Remembered,
+) -> Result<Exit, CliError> {
+    let readers = hosts::readers(graph, project).await?;
+    let observed = hosts::look(graph, &readers).await;
+    let name = address.to_string();
+    let cluster = graph.cluster().map(|cluster| cluster.name.as_str()).unwrap_or_default();
+    let mut marked = std::collections::BTreeMap::new();
+    for state in observed.hosts.values().filter_map(|view| view.ready()) {
+        let inventory = tally_reconcile::found::inventory(cluster, state);
+        let all = inventory.pods.values().flat_map(|pod| pod.values());
+        for found in all.filter(|found| found.identity.workload == name) {
+            let runs = found.container.state == tally_reconcile::observed::ContainerState::Running;
+            if let (true, Role::Container, Some(started)) =
+                (runs, found.identity.role, found.details.started_at_ms)
+            {
+                marked.insert(found.container.id.clone(), started);
+            }
+        }
+    }
+    let number = marked.len();
+    remembered.declare(|all| {
+        all.restarts.insert(name.clone(), marked);
+    })?;
+    out(&format!(
+        "{} of {name} will be restarted, as its `update` allows.\n`tally apply` does it; `tally run` \
+         does it now.\n",
+        count(number, "container", "containers")
+    ));
+    Ok(Exit::Done)
 }
 
 /// How many pods are as the spec says, how many are not yet, and what holds them.
@@ -65,6 +182,9 @@ async fn status(
     let observed = hosts::look(graph, &readers).await;
     let now_ms = hosts::now_ms();
     remembered.learn(&observed, now_ms);
+    let mut followed = graph.clone();
+    let undone = tally_reconcile::undo::undo(&mut followed, &remembered.memory.declared.undone);
+    let graph = &followed;
     let options = Options { now_ms, ..Options::default() };
     let plan = reconcile(graph, &observed, &remembered.memory, &options);
     let name = address.to_string();
@@ -88,6 +208,9 @@ async fn status(
     ));
     if let Some(why) = remembered.memory.declared.paused.get(&name) {
         out(&format!("  paused: {why}\n"));
+    }
+    if undone.contains(&name) {
+        out("  its last change is undone, until the spec asks for something new\n");
     }
     let of = tally_reconcile::plan::Plan {
         held: plan.held.iter().filter(|held| held.subject.workload == name).cloned().collect(),

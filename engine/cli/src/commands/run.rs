@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::args;
 use crate::errors::{CliError, Exit};
 use crate::events::{Events, path};
+use crate::history::History;
 use crate::hosts;
 use crate::memory::{Remembered, read};
 use crate::project::Project;
@@ -133,22 +134,36 @@ impl Reach for Doors {
         places.into_iter().map(|place| place.name).collect()
     }
 
+    fn tallies(&self, graph: &Graph) {
+        let kept = History::of(graph, &self.project).keep(graph, "run", hosts::now_ms());
+        if let Err(error) = kept {
+            self.failed(error.to_string());
+        }
+    }
+
     fn remember(&self, memory: &Memory) {
         let mut remembered =
             self.remembered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         remembered.memory = memory.clone();
         if let Err(error) = remembered.write() {
-            self.events.entry(&Entry {
-                at_ms: hosts::now_ms(),
-                kind: EntryKind::Failed,
-                host: String::new(),
-                workload: String::new(),
-                pod: String::new(),
-                what: error.to_string(),
-                cause: None,
-                place: None,
-            });
+            self.failed(error.to_string());
         }
+    }
+}
+
+impl Doors {
+    /// Something beside the spec could not be kept; the loop goes on without it.
+    fn failed(&self, what: String) {
+        self.events.entry(&Entry {
+            at_ms: hosts::now_ms(),
+            kind: EntryKind::Failed,
+            host: String::new(),
+            workload: String::new(),
+            pod: String::new(),
+            what,
+            cause: None,
+            place: None,
+        });
     }
 }
 

@@ -181,13 +181,19 @@ impl<'a> PodPlanner<'a, '_, '_> {
         }
         let by_spec = differs.class() == UpdateClass::Restart && nudge == Some(Nudge::Restart);
         let note = nudge.filter(|_| !by_spec).map(|nudge| {
-            drift_note(found, nudge, self.context.failing.contains(&found.container.id))
+            match nudge == Nudge::Restart && self.context.was_asked_to_restart(found) {
+                true => "its restart was asked for".to_owned(),
+                false => {
+                    drift_note(found, nudge, self.context.failing.contains(&found.container.id))
+                }
+            }
         });
         if !differs.drift.is_empty() || note.is_some() {
             // What was never started is left from an apply that did not finish; nobody changed it.
             let unfinished =
                 found.container.state == ContainerState::Created && differs.drift.is_empty();
-            let cause = if unfinished { Cause::Needed } else { Cause::Drift };
+            let asked = nudge == Some(Nudge::Restart) && self.context.was_asked_to_restart(found);
+            let cause = if unfinished || asked { Cause::Needed } else { Cause::Drift };
             let about = self.about(desired, cause);
             let fields = differs.drift.clone();
             self.builder.change(&about, ChangeKind::Update, fields, note, done);

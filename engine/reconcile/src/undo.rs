@@ -1,0 +1,65 @@
+//! Undoing the change of a workload: what it was before is followed until a newer spec comes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tally_graph::{FileContent, Graph, Workload};
+
+/// A workload as it was, in the place of what the spec says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Undone {
+    /// The fingerprint of what was undone: a spec that asks for something else ends this.
+    pub of: String,
+    /// What is followed instead.
+    pub workload: Workload,
+    /// Contents of its files, by SHA-256.
+    pub contents: BTreeMap<String, FileContent>,
+}
+
+impl PartialEq for Undone {
+    /// Two are alike when they follow the same instead of the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.of == other.of && self.workload.fingerprint() == other.workload.fingerprint()
+    }
+}
+
+impl Eq for Undone {}
+
+impl Undone {
+    /// What undoes the change of the workload at `address` from `before` to `now`; `None` when one
+    /// of them does not have it, or nothing has changed.
+    #[must_use]
+    pub fn between(now: &Graph, before: &Graph, address: &str) -> Option<Self> {
+        let find = |graph: &Graph| -> Option<Workload> {
+            graph.workloads().find(|workload| workload.address().to_string() == address).cloned()
+        };
+        let (now, old) = (find(now)?, find(before)?);
+        let of = now.fingerprint();
+        if old.fingerprint() == of {
+            return None;
+        }
+        let files = old.inits.iter().chain(&old.containers).flat_map(|c| c.file.values());
+        let contents = files
+            .filter_map(|file| {
+                let content = before.contents.get(&file.content)?;
+                Some((file.content.clone(), content.clone()))
+            })
+            .collect();
+        Some(Self { of, workload: old, contents })
+    }
+}
+
+/// Puts what was undone into a graph, and gives the addresses for which that was so.
+pub fn undo(graph: &mut Graph, undone: &BTreeMap<String, Undone>) -> Vec<String> {
+    let mut followed = Vec::new();
+    for (address, undone) in undone {
+        let now = graph.workloads().find(|workload| workload.address().to_string() == *address);
+        let Some(now) = now.filter(|now| now.fingerprint() == undone.of) else { continue };
+        let as_before = now.as_before(&undone.workload);
+        if graph.replace_workload(as_before) {
+            graph.contents.extend(undone.contents.clone());
+            followed.push(address.clone());
+        }
+    }
+    followed
+}
