@@ -58,6 +58,7 @@ pub(crate) fn assign<'a>(graph: &'a Graph, cluster: &str, hosts: &'a Hosts<'a>) 
         seats: Seats::new(offers.collect()),
         volumes: volumes(cluster, hosts),
         selectable: graph.workloads().map(|w| w.selectable_labels(cluster)).collect(),
+        found: found(hosts),
     };
     assigner.foreign_ports();
     let mut all: Vec<(&Workload, Need<'a>, Vec<Slot>)> = Vec::new();
@@ -97,6 +98,17 @@ fn volumes(cluster: &str, hosts: &Hosts<'_>) -> BTreeMap<String, Vec<usize>> {
     all
 }
 
+/// The ready hosts that have each pod.
+fn found<'a>(hosts: &'a Hosts<'_>) -> BTreeMap<&'a str, Vec<usize>> {
+    let mut all: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (number, host) in hosts.ready.iter().enumerate() {
+        for pod in host.inventory.pods.keys() {
+            all.entry(pod).or_default().push(number);
+        }
+    }
+    all
+}
+
 struct Assigner<'a> {
     graph: &'a Graph,
     hosts: &'a Hosts<'a>,
@@ -105,6 +117,8 @@ struct Assigner<'a> {
     volumes: BTreeMap<String, Vec<usize>>,
     /// The labels of each workload that selectors see, by its number.
     selectable: Vec<BTreeMap<String, String>>,
+    /// The ready hosts that have each pod.
+    found: BTreeMap<&'a str, Vec<usize>>,
 }
 
 impl<'a> Assigner<'a> {
@@ -156,9 +170,8 @@ impl<'a> Assigner<'a> {
             Replicas::PerHost => self.per_host(workload),
         };
         let slot = |(name, seat): (String, Result<usize, Why>)| {
-            let hosts = self.hosts.ready.iter().enumerate();
-            let has = hosts.filter(|(_, host)| host.inventory.pods.contains_key(&name));
-            Slot { elsewhere: has.map(|(number, _)| number).collect(), name, seat }
+            let elsewhere = self.found.get(name.as_str()).cloned().unwrap_or_default();
+            Slot { name, seat, elsewhere }
         };
         names.into_iter().map(slot).collect()
     }

@@ -168,13 +168,18 @@ impl Planner<'_> {
             let key = (operation.host.clone(), operation.subject.pod.clone());
             by_pod.entry(key).or_default().push(operation.id);
         }
+        let mut by_host: BTreeMap<usize, BTreeMap<&str, &BTreeMap<String, String>>> =
+            BTreeMap::new();
+        for planned in &progress.planned {
+            let pods = by_host.entry(planned.host).or_default();
+            pods.insert(&planned.pod.name, &planned.pod.volumes);
+        }
         for (number, host) in self.hosts.ready.iter().enumerate() {
             let own = removed.iter().filter(|removed| removed.host == number);
             let gone: BTreeSet<&str> = own.clone().map(|removed| removed.pod.as_str()).collect();
             let all: Vec<OpId> = own.flat_map(|r| r.operations.iter().copied()).collect();
-            let planned = progress.planned.iter().filter(|planned| planned.host == number);
-            let planned: BTreeMap<&str, _> =
-                planned.map(|p| (p.pod.name.as_str(), &p.pod.volumes)).collect();
+            let nothing = BTreeMap::new();
+            let planned = by_host.get(&number).unwrap_or(&nothing);
             for volume in &host.state.volumes {
                 let cluster = self.cluster.name.as_str();
                 let pod_volume = owns(cluster, Role::PodVolume, &volume.labels);

@@ -5,7 +5,7 @@
 mod reasons;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use tally_graph::{Place, Publish};
 
@@ -32,8 +32,6 @@ struct Load {
     cpu: u64,
     memory: u64,
     pods: u32,
-    /// Pods of each workload, by its number.
-    of: BTreeMap<usize, u32>,
     /// Who has a host port: those of pods given to it, and those that others hold.
     ports: BTreeMap<u16, Vec<PublishedPort>>,
 }
@@ -90,6 +88,19 @@ type DomainKey = (bool, u32, Score, usize);
 pub struct Seats<'a> {
     offers: Vec<Offer<'a>>,
     loads: Vec<Load>,
+    /// How many pods of a workload are on which hosts, by numbers.
+    of: BTreeMap<usize, BTreeMap<usize, u32>>,
+    /// For each label that pods are spread over: the domain of every host.
+    spreads: BTreeMap<String, Domains>,
+}
+
+/// The domains that a label divides the hosts into.
+#[derive(Debug, Clone, Default)]
+struct Domains {
+    /// By host.
+    of: Vec<usize>,
+    /// For each domain, whether it is that of the hosts without the label.
+    unlabelled: Vec<bool>,
 }
 
 impl<'a> Seats<'a> {
@@ -98,7 +109,7 @@ impl<'a> Seats<'a> {
     #[must_use]
     pub fn new(offers: Vec<Offer<'a>>) -> Self {
         let loads = vec![Load::default(); offers.len()];
-        Self { offers, loads }
+        Self { offers, loads, of: BTreeMap::new(), spreads: BTreeMap::new() }
     }
 
     /// A host port that is held by what is not planned here.
@@ -114,7 +125,7 @@ impl<'a> Seats<'a> {
         load.cpu += need.cpu;
         load.memory += need.memory;
         load.pods += 1;
-        *load.of.entry(need.workload).or_default() += 1;
+        *self.of.entry(need.workload).or_default().entry(host).or_default() += 1;
         for port in &need.ports {
             load.ports.entry(port.host.port).or_default().push(port.clone());
         }
@@ -172,9 +183,8 @@ impl<'a> Seats<'a> {
     fn score(&self, host: usize, need: &Need<'_>) -> Score {
         let none = Load::default();
         let load = self.loads.get(host).unwrap_or(&none);
-        let count = |of: &BTreeSet<usize>| -> u32 {
-            of.iter().filter_map(|workload| load.of.get(workload)).sum()
-        };
+        let on = |workload: &usize| self.of.get(workload).and_then(|of| of.get(&host)).copied();
+        let count = |of: &BTreeSet<usize>| -> u32 { of.iter().filter_map(on).sum() };
         let (mut full, mut unlike) = (0, false);
         if let Some(offer) = self.offers.get(host) {
             let part = |used: u64, all: u64| used.saturating_mul(1000) / all.max(1);
@@ -182,7 +192,7 @@ impl<'a> Seats<'a> {
                 .max(part(load.memory + need.memory, offer.memory));
             unlike = need.place.prefer.as_ref().is_some_and(|like| !like.matches(offer.labels));
         }
-        let own = load.of.get(&need.workload).copied().unwrap_or(0);
+        let own = on(&need.workload).unwrap_or(0);
         (count(&need.avoid), Reverse(count(&need.near)), unlike, own, full, load.pods, host)
     }
 
@@ -200,45 +210,50 @@ fn clash(held: &PublishedPort, protocol: tally_graph::Protocol, wanted: &Publish
 
 /// The hosts that suit a workload, in the order in which they are asked.
 struct Candidates {
-    /// The domain of each suitable host.
-    domain_of: BTreeMap<usize, usize>,
     domains: Vec<Domain>,
     order: BTreeSet<DomainKey>,
 }
 
+#[derive(Default)]
 struct Domain {
     unlabelled: bool,
     pods: u32,
-    hosts: BTreeSet<Score>,
+    /// The least is the best, and stands on top.
+    hosts: BinaryHeap<Reverse<Score>>,
 }
 
 impl Candidates {
-    fn new(seats: &Seats<'_>, need: &Need<'_>) -> Self {
-        let mut all =
-            Self { domain_of: BTreeMap::new(), domains: Vec::new(), order: BTreeSet::new() };
-        let mut numbers: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+    fn new(seats: &mut Seats<'_>, need: &Need<'_>) -> Self {
         let spread = need.place.spread.as_deref();
-        let on = |host: usize| {
-            let load = seats.loads.get(host);
-            load.and_then(|load| load.of.get(&need.workload)).copied().unwrap_or(0)
-        };
-        for (host, offer) in seats.offers.iter().enumerate() {
-            let value = spread.and_then(|key| offer.labels.get(key)).map(String::as_str);
-            // Pods that are on a host of the domain count, whether or not that host suits.
-            let domain = *numbers.entry(value).or_insert_with(|| {
-                let unlabelled = spread.is_some() && value.is_none();
-                all.domains.push(Domain { unlabelled, pods: 0, hosts: BTreeSet::new() });
-                all.domains.len() - 1
-            });
-            let Some(of) = all.domains.get_mut(domain) else { continue };
-            if spread.is_some() {
-                of.pods += on(host);
-            }
-            if seats.suits(host, need).is_ok() {
-                of.hosts.insert(seats.score(host, need));
-                all.domain_of.insert(host, domain);
+        seats.divide(spread);
+        let divided = spread.and_then(|key| seats.spreads.get(key));
+        let count = divided.map_or(1, |domains| domains.unlabelled.len());
+        let mut hosts: Vec<Vec<Reverse<Score>>> = vec![Vec::new(); count];
+        let domain_of =
+            |host: usize| divided.and_then(|domains| domains.of.get(host)).copied().unwrap_or(0);
+        for host in 0..seats.offers.len() {
+            if seats.suits(host, need).is_ok()
+                && let Some(domain) = hosts.get_mut(domain_of(host))
+            {
+                domain.push(Reverse(seats.score(host, need)));
             }
         }
+        let mut domains: Vec<Domain> = hosts
+            .into_iter()
+            .enumerate()
+            .map(|(number, hosts)| Domain {
+                unlabelled: divided.and_then(|d| d.unlabelled.get(number)).copied() == Some(true),
+                pods: 0,
+                hosts: hosts.into(),
+            })
+            .collect();
+        // Pods that are on a host of the domain count, whether or not that host suits.
+        for (host, pods) in seats.of.get(&need.workload).into_iter().flatten() {
+            if let (true, Some(domain)) = (spread.is_some(), domains.get_mut(domain_of(*host))) {
+                domain.pods += pods;
+            }
+        }
+        let mut all = Self { domains, order: BTreeSet::new() };
         for number in 0..all.domains.len() {
             all.order.extend(all.key(number));
         }
@@ -247,19 +262,19 @@ impl Candidates {
 
     fn key(&self, number: usize) -> Option<DomainKey> {
         let domain = self.domains.get(number)?;
-        let best = domain.hosts.first()?;
+        let Reverse(best) = domain.hosts.peek()?;
         Some((domain.unlabelled, domain.pods, *best, number))
     }
 
     fn next(&mut self, seats: &mut Seats<'_>, need: &Need<'_>) -> Option<usize> {
         while let Some((.., number)) = self.order.pop_first() {
             let domain = self.domains.get_mut(number)?;
-            let score = domain.hosts.pop_first()?;
+            let Reverse(score) = domain.hosts.pop()?;
             let host = score.6;
             let fits = seats.has_room(host, need).is_ok();
             if fits {
                 seats.take(host, need);
-                domain.hosts.insert(seats.score(host, need));
+                domain.hosts.push(Reverse(seats.score(host, need)));
                 if need.place.spread.is_some() {
                     domain.pods += 1;
                 }
@@ -271,5 +286,23 @@ impl Candidates {
             }
         }
         None
+    }
+}
+
+impl Seats<'_> {
+    /// Divides the hosts by a label, once.
+    fn divide(&mut self, spread: Option<&str>) {
+        let Some(key) = spread.filter(|key| !self.spreads.contains_key(*key)) else { return };
+        let mut numbers: BTreeMap<Option<&String>, usize> = BTreeMap::new();
+        let mut domains = Domains::default();
+        for offer in &self.offers {
+            let value = offer.labels.get(key);
+            let domain = *numbers.entry(value).or_insert_with(|| {
+                domains.unlabelled.push(value.is_none());
+                domains.unlabelled.len() - 1
+            });
+            domains.of.push(domain);
+        }
+        self.spreads.insert(key.to_owned(), domains);
     }
 }

@@ -16,6 +16,10 @@ use crate::standing::ReadyHost;
 impl Planner<'_> {
     /// Host ports of all planned pods.
     pub fn ports(&self, progress: &Progress<'_>, builder: &mut Builder) {
+        let mut by_host: BTreeMap<usize, Vec<&Planned<'_>>> = BTreeMap::new();
+        for planned in &progress.planned {
+            by_host.entry(planned.host).or_default().push(planned);
+        }
         for (number, host) in self.hosts.ready.iter().enumerate() {
             let mut holders: BTreeMap<u16, Vec<&ObservedContainer>> = BTreeMap::new();
             for container in &host.state.containers {
@@ -23,7 +27,7 @@ impl Planner<'_> {
                     holders.entry(port.host.port).or_default().push(container);
                 }
             }
-            for planned in progress.planned.iter().filter(|planned| planned.host == number) {
+            for planned in by_host.get(&number).into_iter().flatten() {
                 for desired in &planned.pod.containers {
                     for (name, port) in named_published(&desired.applied) {
                         let of = holders.get(&port.host.port).map(Vec::as_slice);

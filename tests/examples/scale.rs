@@ -1,0 +1,177 @@
+//! Measures the pure core at scale: placing pods, and planning a cluster with nothing to do.
+//!
+//! `scale place PODS HOSTS` and `scale reconcile PODS HOSTS`; one line with what it took.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "an example stops loudly"
+)]
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use tally_graph::Place;
+use tally_lang::MemoryLoader;
+use tally_reconcile::memory::Memory;
+use tally_reconcile::observed::{
+    ContainerDetails, ContainerState, Engine, Health, HostState, HostView, Observed,
+    ObservedContainer, ObservedNetwork,
+};
+use tally_reconcile::place::{Need, Offer, Seats};
+use tally_reconcile::plan::Action;
+use tally_reconcile::{Options, labels, reconcile};
+
+/// Pods of one controller.
+const REPLICAS: usize = 100;
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let number = |at: usize| args.get(at).and_then(|n| n.parse::<usize>().ok());
+    let (Some(what), Some(pods), Some(hosts)) = (args.get(1), number(2), number(3)) else {
+        println!("usage: scale place|reconcile PODS HOSTS");
+        return;
+    };
+    match what.as_str() {
+        "place" => place(pods, hosts),
+        _ => plan(pods, hosts),
+    }
+}
+
+/// Places pods that reserve something and spread over zones.
+fn place(pods: usize, hosts: usize) {
+    let labels: Vec<BTreeMap<String, String>> = (0..hosts)
+        .map(|host| {
+            BTreeMap::from([
+                ("host".to_owned(), format!("h{host}")),
+                ("zone".to_owned(), format!("z{}", host % 7)),
+            ])
+        })
+        .collect();
+    let names: Vec<String> = (0..hosts).map(|host| format!("h{host}")).collect();
+    let each = (pods / hosts + 2) as u64;
+    let offers = (0..hosts).map(|host| Offer {
+        name: &names[host],
+        labels: &labels[host],
+        cpu: each * 100,
+        memory: each << 20,
+        closed: None,
+    });
+    let mut seats = Seats::new(offers.collect());
+    let spread = Place { spread: Some("zone".to_owned()), ..Place::default() };
+    let begun = Instant::now();
+    let mut placed = 0;
+    for workload in 0..pods.div_ceil(REPLICAS) {
+        let need = Need {
+            workload,
+            cpu: 100,
+            memory: 1 << 20,
+            ports: Vec::new(),
+            place: &spread,
+            pinned: None,
+            avoid: [].into(),
+            near: [].into(),
+        };
+        let count = REPLICAS.min(pods - workload * REPLICAS);
+        placed += seats.give(&need, count).into_iter().flatten().count();
+    }
+    let took = begun.elapsed().as_secs_f64();
+    println!(
+        "placed {placed} of {pods} pods on {hosts} hosts in {took:.3} s: {:.0} pods/s",
+        pods as f64 / took
+    );
+    assert_eq!(placed, pods);
+}
+
+/// Plans a cluster that is as its spec says.
+fn plan(pods: usize, hosts: usize) {
+    let mut text = String::from("cluster big {\n");
+    for host in 0..hosts {
+        text.push_str(&format!("host h{host} \"sim:h{host}\"\n"));
+    }
+    text.push_str("}\n");
+    for workload in 0..pods.div_ceil(REPLICAS) {
+        let count = REPLICAS.min(pods - workload * REPLICAS);
+        text.push_str(&format!(
+            "controller w{workload} replicas={count} {{ container c image=\"tally.local/hello:1\" {{ env A=1 B=2; resources memory=\"8MiB\" }} }}\n"
+        ));
+    }
+    let compiled = tally_lang::compile("tally.kdl", &mut MemoryLoader::single("tally.kdl", &text));
+    let graph = compiled.graph.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics.first()));
+    let empty: BTreeMap<String, HostView> =
+        (0..hosts).map(|host| (format!("h{host}"), HostView::Ready(Box::new(bare())))).collect();
+    let mut observed = Observed { hosts: empty };
+    let memory = {
+        let mut memory = Memory::default();
+        memory.learn("big", &observed, 0);
+        memory
+    };
+    let options = Options { now_ms: 100_000, ..Options::default() };
+    let first = reconcile(&graph, &observed, &memory, &options);
+    make(&first, &mut observed);
+    let mut times = Vec::new();
+    for _ in 0..7 {
+        let begun = Instant::now();
+        let plan = reconcile(&graph, &observed, &memory, &options);
+        times.push(begun.elapsed().as_secs_f64() * 1_000.0);
+        assert!(plan.operations.is_empty() && plan.held.is_empty(), "{:?}", plan.changes.first());
+    }
+    times.sort_by(f64::total_cmp);
+    println!(
+        "planned {pods} pods on {hosts} hosts, nothing to do: {:.1} ms (median of 7, worst {:.1})",
+        times[3], times[6]
+    );
+}
+
+fn bare() -> HostState {
+    HostState {
+        engine: Engine { cpus: 64, memory: tally_graph::Bytes(1 << 40), ..Engine::default() },
+        ..HostState::default()
+    }
+}
+
+/// What the hosts show once a plan has been carried out.
+fn make(plan: &tally_reconcile::plan::Plan, observed: &mut Observed) {
+    for operation in &plan.operations {
+        let Some(HostView::Ready(state)) = observed.hosts.get_mut(&operation.host) else {
+            continue;
+        };
+        match &operation.action {
+            Action::CreateNetwork(network) => state.networks.push(ObservedNetwork {
+                id: operation.host.clone(),
+                name: network.name.clone(),
+                driver: "bridge".to_owned(),
+                labels: network.labels.clone(),
+            }),
+            Action::CreateContainer(request) => {
+                let mut all = request.labels.clone();
+                all.entry(labels::GENERATION.to_owned()).or_insert_with(|| "1".to_owned());
+                state.containers.push(ObservedContainer {
+                    id: format!("{:064x}", operation.id.0),
+                    name: request.name.clone(),
+                    labels: all,
+                    image: request.image.clone(),
+                    state: ContainerState::Running,
+                    published: Vec::new(),
+                    details: Some(ContainerDetails {
+                        image_id: "i".to_owned(),
+                        health: Health::None,
+                        exit_code: None,
+                        error: None,
+                        started_at_ms: Some(1),
+                        finished_at_ms: None,
+                        restart_count: 0,
+                        live: request.live.clone(),
+                        joined: None,
+                        files: None,
+                        addresses: BTreeMap::new(),
+                    }),
+                });
+            }
+            _ => {}
+        }
+    }
+}
