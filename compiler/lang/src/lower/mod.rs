@@ -85,6 +85,7 @@ pub(crate) fn lower<'a>(
         .collect();
 
     check::placement(&mut low.cx, &workloads, &cluster.hosts, incomplete);
+    check::pod_names(&mut low.cx, &workloads, &cluster.hosts);
     check::host_ports(&mut low.cx, &workloads, &services, cluster.hosts.len());
     check::dependencies(&mut low.cx, &names, &workloads, &services);
     check::volumes(&mut low.cx, &top.volumes, &low.used_volumes, incomplete);

@@ -1,0 +1,41 @@
+//! Names of pods: those of a controller with one pod on each host must not be another pod's, since
+//! Docker would see one container where two are asked for. Names with numbers are looked after
+//! where names are declared.
+
+use std::collections::BTreeMap;
+
+use tally_graph::{Host, Replicas, Workload, WorkloadKind};
+use tally_source::Diagnostic;
+
+use crate::codes;
+use crate::decode::Context;
+use crate::lower::Lowered;
+
+/// Reports pods of two workloads with one name.
+pub(crate) fn pod_names(cx: &mut Context<'_>, workloads: &[Lowered], hosts: &[Host]) {
+    let mut known: BTreeMap<String, &Workload> = BTreeMap::new();
+    let all = workloads.iter().map(|lowered| &lowered.workload);
+    for workload in all.filter(|workload| !workload.name.is_empty()) {
+        let names = match (workload.kind, workload.replicas) {
+            (WorkloadKind::Pod, _) => vec![workload.name.clone()],
+            (_, Replicas::PerHost) => {
+                hosts.iter().map(|host| workload.pod_on(&host.name)).collect()
+            }
+            _ => continue,
+        };
+        for name in names {
+            // Two that are declared with one name are told where names are.
+            match known.get(&name).filter(|other| other.name != workload.name) {
+                Some(other) => cx.report(
+                    Diagnostic::error(codes::SAME_NAME, format!("two pods are called `{name}`"))
+                        .label(workload.span, "this one")
+                        .label(other.span, "and one of this")
+                        .help("A controller with one pod on each host calls them by its own name and the host's. Give one of the two another name."),
+                ),
+                None => {
+                    known.insert(name, workload);
+                }
+            }
+        }
+    }
+}
