@@ -1,5 +1,6 @@
 //! What the tests that span crates share.
 
 pub mod conformance;
+pub mod keeper;
 pub mod lab;
 pub mod registry;

@@ -63,6 +63,18 @@ async fn the_real_engine_does_what_the_cases_say() {
     }
 }
 
+/// The engine that is to be tried beside Docker, by its socket in `TALLY_TEST_PODMAN`.
+#[tokio::test]
+async fn podman_does_what_the_cases_say() {
+    let Some(socket) = std::env::var_os("TALLY_TEST_PODMAN").filter(|path| !path.is_empty()) else {
+        eprintln!("SKIPPED: TALLY_TEST_PODMAN names no socket of Podman's");
+        return;
+    };
+    let socket = HostAddress::Unix(socket.to_string_lossy().into_owned());
+    let host = connect("podman", &socket, &ConnectOptions::default()).await.expect("it answers");
+    run_all(host, 2).await;
+}
+
 /// As process 1 it inherits what its pod leaves behind.
 #[tokio::test]
 async fn the_infra_program_reaps_what_it_inherits() {

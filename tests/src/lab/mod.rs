@@ -25,11 +25,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod away;
+mod engine;
 mod host;
 mod net;
 mod pki;
 mod run;
 
+pub use engine::Seen;
 pub use host::{LabHost, Way};
 pub use pki::{Authority, Purpose};
 pub use run::LabError;

@@ -1,0 +1,312 @@
+//! What goes wrong: a fault at random, and taking it back later.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tally_tests::keeper::{Dice, Keeper, Project};
+use tally_tests::lab::{Lab, LabHost, Seen};
+
+use crate::stage::{CLUSTER, LEAST_WEB, MOST_WEB, Version};
+use crate::watch::{Foreign, Shared};
+
+/// Kinds of fault, each as often as it stands here.
+const KINDS: [&str; 20] = [
+    "container killed",
+    "container killed",
+    "container removed",
+    "container removed",
+    "container stopped",
+    "container paused",
+    "container restarted",
+    "process killed",
+    "process killed",
+    "engine killed",
+    "host cut",
+    "host cut",
+    "engine frozen",
+    "engine frozen",
+    "name taken",
+    "labels copied",
+    "spec changed",
+    "spec changed",
+    "tally killed",
+    "tally killed",
+];
+
+/// At most so many hosts are away at a time: one more than half of five, at times.
+const MOST_AWAY: usize = 3;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Away {
+    Cut,
+    Frozen,
+    Dead,
+}
+
+pub struct Chaos<'a> {
+    pub lab: &'a Lab,
+    pub shared: Shared,
+    pub project: Project,
+    pub keeper: Keeper,
+    pub version: Version,
+    pub dice: Dice,
+    pub counts: BTreeMap<&'static str, usize>,
+    began: Instant,
+    away: BTreeMap<usize, (Away, Instant)>,
+    /// Foreign containers that go again.
+    guests: Vec<(Foreign, Instant)>,
+}
+
+impl<'a> Chaos<'a> {
+    pub fn new(lab: &'a Lab, shared: Shared, project: Project, keeper: Keeper, seed: u64) -> Self {
+        Self {
+            lab,
+            shared,
+            project,
+            keeper,
+            version: Version::FIRST,
+            dice: Dice::new(seed),
+            counts: BTreeMap::new(),
+            began: Instant::now(),
+            away: BTreeMap::new(),
+            guests: Vec::new(),
+        }
+    }
+
+    pub fn say(&self, what: &str) {
+        println!("{:8.1} s  {what}", self.began.elapsed().as_secs_f64());
+    }
+
+    fn host(&self, number: usize) -> &'a LabHost {
+        &self.lab.hosts()[number]
+    }
+
+    fn millis(&mut self, least: usize, most: usize) -> Duration {
+        let millis = least + self.dice.below(most - least);
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+
+    /// Makes something go wrong; nothing where the kind that was drawn does not fit now.
+    pub fn fault(&mut self) {
+        let kind = KINDS[self.dice.below(KINDS.len())];
+        let done = match kind {
+            "engine killed" => self.take_away(Away::Dead),
+            "host cut" => self.take_away(Away::Cut),
+            "engine frozen" => self.take_away(Away::Frozen),
+            "name taken" => self.take_a_name(),
+            "labels copied" => self.copy_labels(),
+            "spec changed" => self.change_the_spec(),
+            "tally killed" => self.kill_tally(),
+            _ => self.harm(kind),
+        };
+        if let Some(what) = done {
+            *self.counts.entry(kind).or_default() += 1;
+            self.say(&format!("{kind}: {what}"));
+        }
+    }
+
+    /// Hosts whose engine answers; a cut one does on its socket.
+    fn answering(&self) -> Vec<usize> {
+        let deaf = |number: &usize| {
+            matches!(self.away.get(number), Some((Away::Frozen | Away::Dead, _)))
+        };
+        (0..self.lab.hosts().len()).filter(|number| !deaf(number)).collect()
+    }
+
+    /// A container of ours on a host that answers.
+    fn victim(&mut self) -> Option<(usize, Seen)> {
+        let number = *self.dice.one_of(&self.answering())?;
+        let seen = self.host(number).seen().ok()?;
+        let foreign = self.shared.world().foreign.clone();
+        let ours: Vec<Seen> = seen
+            .into_iter()
+            .filter(|one| one.label("tally.cluster") == CLUSTER)
+            .filter(|one| !foreign.iter().any(|foreign| foreign.id == one.id))
+            .collect();
+        Some((number, self.dice.one_of(&ours)?.clone()))
+    }
+
+    fn harm(&mut self, kind: &str) -> Option<String> {
+        let (number, victim) = self.victim()?;
+        let (host, id) = (self.host(number), &victim.id);
+        let act = |method: &str, path: String| host.act(method, &path, None).ok();
+        match kind {
+            "container killed" => act("POST", format!("/containers/{id}/kill")),
+            "container removed" => act("DELETE", format!("/containers/{id}?force=1")),
+            "container stopped" => act("POST", format!("/containers/{id}/stop?t=1")),
+            "container paused" => act("POST", format!("/containers/{id}/pause")),
+            "container restarted" => act("POST", format!("/containers/{id}/restart?t=1")),
+            _ => {
+                let found = host.get(&format!("/containers/{id}/json")).ok()?;
+                let pid = found["State"]["Pid"].as_u64().filter(|pid| *pid > 1)?;
+                let args = ["-KILL".to_owned(), pid.to_string()];
+                std::process::Command::new("kill").args(args).status().ok().map(|_| 0)
+            }
+        }?;
+        Some(format!("{} on {}", victim.name, host.name()))
+    }
+
+    fn take_away(&mut self, how: Away) -> Option<String> {
+        if self.away.len() >= MOST_AWAY {
+            return None;
+        }
+        // The first host is reached by its socket, which no cable leads to.
+        let first = usize::from(how == Away::Cut);
+        let number = first + self.dice.below(self.lab.hosts().len() - first);
+        if self.away.contains_key(&number) {
+            return None;
+        }
+        let host = self.host(number);
+        match how {
+            Away::Cut => host.cut().ok()?,
+            Away::Frozen => host.freeze().ok()?,
+            Away::Dead => {
+                *self.shared.world().starts.entry(host.name().to_owned()).or_default() += 1;
+                host.kill().ok()?;
+            }
+        }
+        let pause = self.millis(1_000, 20_000);
+        self.away.insert(number, (how, Instant::now() + pause));
+        Some(format!("{} for {:.1} s", host.name(), pause.as_secs_f64()))
+    }
+
+    fn bring_back(&mut self, number: usize) {
+        let Some((how, _)) = self.away.remove(&number) else { return };
+        let host = self.host(number);
+        let done = match how {
+            Away::Cut => host.heal(),
+            Away::Frozen => host.thaw(),
+            Away::Dead => host.start(),
+        };
+        match done {
+            Ok(()) => self.say(&format!("{} is back", host.name())),
+            Err(error) => self.say(&format!("LAB: {error}")),
+        }
+    }
+
+    /// Somebody else's container under a name of ours.
+    fn take_a_name(&mut self) -> Option<String> {
+        let (number, victim) = self.victim()?;
+        let host = self.host(number);
+        host.act("DELETE", &format!("/containers/{}?force=1", victim.id), None).ok()?;
+        // The loop may be faster: then the name is taken, and there is no guest.
+        self.invite(number, &victim.name, &json!({}))
+    }
+
+    /// Somebody else's container with labels of ours, under a name that does not fit them.
+    fn copy_labels(&mut self) -> Option<String> {
+        let (number, victim) = self.victim()?;
+        let name = format!("visitor{}", self.dice.below(1 << 30));
+        self.invite(number, &name, &json!(victim.labels))
+    }
+
+    fn invite(&mut self, number: usize, name: &str, labels: &serde_json::Value) -> Option<String> {
+        let foreign = guest(self.host(number), name, labels, &self.shared)?;
+        let pause = self.millis(3_000, 15_000);
+        self.guests.push((foreign, Instant::now() + pause));
+        Some(format!("{name} on {}", self.host(number).name()))
+    }
+
+    fn send_away(&mut self, foreign: &Foreign) -> bool {
+        let Some(host) = self.lab.hosts().iter().find(|host| host.name() == foreign.host) else {
+            return true;
+        };
+        self.shared.world().foreign.retain(|one| one.id != foreign.id);
+        let path = format!("/containers/{}?force=1", foreign.id);
+        if host.act("DELETE", &path, None).is_ok_and(|status| status < 300) {
+            return true;
+        }
+        self.shared.world().foreign.push(foreign.clone());
+        false
+    }
+
+    fn change_the_spec(&mut self) -> Option<String> {
+        match self.dice.below(4) {
+            0 => {
+                let web = LEAST_WEB + self.dice.below(MOST_WEB - LEAST_WEB + 1);
+                self.version.web = web;
+            }
+            1 => self.version.image = 3 - self.version.image,
+            2 => self.version.number += 1,
+            _ => {
+                // Half a file, as an editor may leave it: the last good one is followed.
+                let text = self.version.text(self.lab);
+                let half = &text[..text.len() / 2];
+                self.project.write(half).ok()?;
+                return Some("broken".to_owned());
+            }
+        }
+        self.write();
+        Some(format!("{:?}", self.version))
+    }
+
+    pub fn write(&mut self) {
+        let version = self.version;
+        let mut world = self.shared.world();
+        world.most_web = world.most_web.max(version.web);
+        drop(world);
+        if let Err(error) = self.project.write(&version.text(self.lab)) {
+            self.say(&format!("LAB: {error}"));
+        }
+    }
+
+    fn kill_tally(&mut self) -> Option<String> {
+        self.keeper.kill();
+        let pause = self.millis(0, 3_000);
+        std::thread::sleep(pause);
+        self.keeper = self.project.keep().ok()?;
+        Some(format!("and started again after {:.1} s", pause.as_secs_f64()))
+    }
+
+    /// Takes back what is due, or all.
+    pub fn undo(&mut self, all: bool) {
+        let now = Instant::now();
+        let due: Vec<usize> = self
+            .away
+            .iter()
+            .filter(|(_, (_, at))| all || *at <= now)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in due {
+            self.bring_back(number);
+        }
+        let frozen = self.answering();
+        for (foreign, at) in std::mem::take(&mut self.guests) {
+            let answers = frozen.iter().any(|number| self.host(*number).name() == foreign.host);
+            if !(all || (at <= now && answers)) || !self.send_away(&foreign) {
+                self.guests.push((foreign, at));
+            }
+        }
+        if !self.keeper.lives() {
+            let what = "`tally run` ended by itself".to_owned();
+            self.shared.world().violated(what);
+            if let Ok(keeper) = self.project.keep() {
+                self.keeper = keeper;
+            }
+        }
+    }
+}
+
+/// Somebody else's container, running; `None` where the name is taken.
+pub fn guest(
+    host: &LabHost,
+    name: &str,
+    labels: &serde_json::Value,
+    shared: &Shared,
+) -> Option<Foreign> {
+    let body = json!({ "Image": "tally.local/hello:1", "Cmd": ["sleep", "100000"], "Labels": labels });
+    let path = format!("/containers/create?name={name}");
+    if host.act("POST", &path, Some(&body)).ok()? != 201 {
+        return None;
+    }
+    let found = host.get(&format!("/containers/{name}/json")).ok()?;
+    let id = found["Id"].as_str()?.to_owned();
+    host.act("POST", &format!("/containers/{id}/start"), None).ok()?;
+    let mut world = shared.world();
+    let starts = world.starts.get(host.name()).copied().unwrap_or(0);
+    let foreign =
+        Foreign { host: host.name().to_owned(), id, name: name.to_owned(), starts };
+    world.foreign.push(foreign.clone());
+    Some(foreign)
+}

@@ -1,0 +1,175 @@
+//! The built program at work in a folder of its own: `tally run` as a process that can be killed, and
+//! commands beside it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::lab::Lab;
+
+/// A folder with a spec, and the program that works in it.
+#[derive(Debug, Clone)]
+pub struct Project {
+    program: PathBuf,
+    folder: PathBuf,
+    ssh_config: PathBuf,
+}
+
+impl Project {
+    /// A folder in the lab's, gone with it. `certs` in it are the lab's certificates.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new(lab: &Lab, name: &str, program: &Path) -> io::Result<Self> {
+        let folder = lab.folder().join(name);
+        fs::create_dir_all(&folder)?;
+        let certs = folder.join("certs");
+        if !certs.exists() {
+            std::os::unix::fs::symlink(lab.folder().join("certs"), certs)?;
+        }
+        Ok(Self { program: program.to_owned(), folder, ssh_config: lab.ssh_config() })
+    }
+
+    /// The program of this build, for examples: `TALLY` names another one.
+    ///
+    /// # Errors
+    /// When it was not built.
+    pub fn built() -> io::Result<PathBuf> {
+        let named = std::env::var_os("TALLY").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let beside = || {
+            let own = std::env::current_exe().ok()?;
+            // target/debug/examples/chaos, target/debug/tally
+            Some(own.parent()?.parent()?.join("tally"))
+        };
+        let found = named.or_else(beside).filter(|path| path.is_file());
+        found.ok_or_else(|| io::Error::other("build the program first: cargo build -p tally-cli"))
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes the spec, whole or not at all.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write(&self, spec: &str) -> io::Result<()> {
+        let new = self.folder.join("tally.kdl.new");
+        fs::write(&new, spec)?;
+        fs::rename(new, self.folder.join("tally.kdl"))
+    }
+
+    /// A command of the program, not started yet.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(args).current_dir(&self.folder).stdin(Stdio::null()).env("NO_COLOR", "1");
+        command.env("TALLY_SSH_CONFIG", &self.ssh_config);
+        command
+    }
+
+    /// Runs a command to its end, which takes no longer than any command of Tally's may.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn tally(&self, args: &[&str]) -> io::Result<Output> {
+        self.command(args).output()
+    }
+
+    /// Starts `tally run`; what it tells goes to `run.log`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn keep(&self) -> io::Result<Keeper> {
+        let log = File::options().create(true).append(true).open(self.folder.join("run.log"))?;
+        let errors = log.try_clone()?;
+        let mut command = self.command(&["run", "--format", "json"]);
+        let child = command.stdout(log).stderr(errors).spawn()?;
+        Ok(Keeper { child })
+    }
+
+    /// What loops in this folder have told so far, a JSON object each; other lines are left out.
+    #[must_use]
+    pub fn told(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.join("run.log")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+}
+
+/// A `tally run` that is under way. Dropping it kills it.
+#[derive(Debug)]
+pub struct Keeper {
+    child: Child,
+}
+
+impl Keeper {
+    /// Whether it runs.
+    pub fn lives(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it (SIGKILL).
+    pub fn kill(&mut self) {
+        // It may have ended by itself; either way it is gone afterwards.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Tells it to end (SIGTERM) and waits; the exit code, or `None` when it does not end in time.
+    pub fn end(&mut self, limit: Duration) -> Option<i32> {
+        let _ = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        let until = Instant::now() + limit;
+        while Instant::now() < until {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Random numbers from a seed, the same everywhere (splitmix64).
+#[derive(Debug, Clone)]
+pub struct Dice(u64);
+
+impl Dice {
+    /// From a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next one, below `most`; 0 where `most` is 0.
+    pub fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let number = usize::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(0);
+        if most == 0 { 0 } else { number % most }
+    }
+
+    /// One of a list.
+    pub fn one_of<'a, T>(&mut self, list: &'a [T]) -> Option<&'a T> {
+        list.get(self.below(list.len()))
+    }
+}
