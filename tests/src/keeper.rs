@@ -69,9 +69,14 @@ impl Project {
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(args).current_dir(&self.folder).stdin(Stdio::null()).env("NO_COLOR", "1");
-        command.env("TALLY_SSH_CONFIG", &self.ssh_config);
+        command.args(args);
+        self.surround(&mut command);
         command
+    }
+
+    fn surround(&self, command: &mut Command) {
+        command.current_dir(&self.folder).stdin(Stdio::null()).env("NO_COLOR", "1");
+        command.env("TALLY_SSH_CONFIG", &self.ssh_config);
     }
 
     /// Runs a command to its end, which takes no longer than any command of Tally's may.
@@ -89,7 +94,11 @@ impl Project {
     pub fn keep(&self) -> io::Result<Keeper> {
         let log = File::options().create(true).append(true).open(self.folder.join("run.log"))?;
         let errors = log.try_clone()?;
-        let mut command = self.command(&["run", "--format", "json"]);
+        // One that outlived us would be a second engine beside the next.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(&self.program);
+        command.args(["run", "--format", "json"]);
+        self.surround(&mut command);
         let child = command.stdout(log).stderr(errors).spawn()?;
         Ok(Keeper { child })
     }

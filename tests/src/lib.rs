@@ -1,6 +1,7 @@
 //! What the tests that span crates share.
 
 pub mod conformance;
+pub mod crash;
 pub mod keeper;
 pub mod lab;
 pub mod registry;

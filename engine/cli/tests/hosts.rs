@@ -65,3 +65,49 @@ fn without_a_host_dockers_own_settings_hold() {
         assert!(err.contains(code), "{variables:?}: {err}");
     }
 }
+
+#[test]
+fn what_a_silent_host_had_is_unknown_and_not_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tally"));
+        command
+            .args(args)
+            .current_dir(folder.path())
+            .env("NO_COLOR", "1")
+            .env_remove("DOCKER_HOST");
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        text
+    };
+    let write = |other: &str, more: &str| {
+        let hosts = format!("host here \"sim:here\"\n host too \"{other}\"");
+        let spec = format!("cluster demo {{\n {hosts}\n}}\n{POD}{more}");
+        std::fs::write(folder.path().join("tally.kdl"), spec).unwrap();
+    };
+    write("sim:too", "");
+    run(&["apply", "--yes"]);
+    // The same host, which cannot be reached any more; and a pod that was never anywhere.
+    write("unix:///none/docker.sock", "pod new { container c image=\"tally.local/hello:1\"; }\n");
+    let status: serde_json::Value =
+        serde_json::from_str(&run(&["status", "--json"])).expect("it is JSON");
+    let pods: Vec<(&str, Option<&str>, &str)> = status["workloads"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|workload| workload["pods"].as_array().unwrap())
+        .map(|pod| {
+            let state = pod["containers"][0]["state"].as_str().unwrap();
+            (pod["name"].as_str().unwrap(), pod["host"].as_str(), state)
+        })
+        .collect();
+    let expected = [
+        ("a-here", Some("here"), "running"),
+        ("a-too", Some("too"), "unknown"),
+        ("new", None, "missing"),
+    ];
+    assert_eq!(pods, expected);
+    let text = run(&["status"]);
+    assert!(text.contains("a-too  on too") && text.contains("unknown"), "{text}");
+}

@@ -87,6 +87,8 @@ pub(crate) fn answer(call: Call<'_>, status: u16, message: &str) -> HostError {
     match status {
         // One that should be joined and is not there is answered with 400.
         400 if lower.starts_with("no such container") => HostError::NotFound(message),
+        // Podman answers what is not there and what does not fit with 500.
+        500 if says_there_is_none(&lower) => HostError::NotFound(message),
         404 => HostError::NotFound(message),
         409 => HostError::Conflict(message),
         _ if says_state_forbids(&lower) => HostError::Conflict(message),
@@ -127,9 +129,21 @@ fn says_command_cannot_run(lower: &str) -> bool {
     .any(|saying| lower.contains(saying))
 }
 
+fn says_there_is_none(lower: &str) -> bool {
+    lower.contains("no container with name or id")
+        || (lower.contains("unable to find network") && lower.contains("network not found"))
+}
+
 /// Engines answer some of these with 500 or 400.
 fn says_state_forbids(lower: &str) -> bool {
     [
+        // Podman's words.
+        "container state improper",
+        "is already in use by",
+        "network already exists",
+        "running or paused containers cannot be removed",
+        "some dependencies of container",
+        // Docker's.
         "is not running",
         "is not paused",
         "cannot join network of a non running container",

@@ -21,11 +21,10 @@ pub fn infra_program() -> &'static [u8] {
 /// Imports the image.
 pub(crate) async fn load(host: &DockerHost) -> Result<(), HostError> {
     let archive = root_archive(&host.arch)?;
-    let (repo, tag) = INFRA_IMAGE.rsplit_once(':').unwrap_or((INFRA_IMAGE, "latest"));
     let options = CreateImageOptions {
         from_src: Some("-".to_owned()),
-        repo: Some(repo.to_owned()),
-        tag: Some(tag.to_owned()),
+        // The tag within the name, as Docker allows: Podman overlooks one beside it.
+        repo: Some(INFRA_IMAGE.to_owned()),
         message: Some("Tally's infra container: it holds a pod's network and IPC".to_owned()),
         changes: vec!["ENTRYPOINT [\"/pause\"]".to_owned()],
         ..CreateImageOptions::default()

@@ -76,6 +76,17 @@ impl DockerHost {
     }
 }
 
+/// Podman lists a container that has ended a moment ago as `stopped`, which is no state of Docker's,
+/// and which the client library refuses together with the whole list. It passes once Podman has
+/// cleaned up after the container.
+fn is_passing_state(error: &HostError) -> bool {
+    matches!(error, HostError::Broken(what) if what.contains("unknown variant `stopped`"))
+}
+
+/// So often, and with such a pause, a list is asked for again because of [`is_passing_state`].
+const PASSING_TRIES: u32 = 20;
+const PASSING_PAUSE: Duration = Duration::from_millis(100);
+
 #[async_trait]
 impl HostRead for DockerHost {
     fn name(&self) -> &str {
@@ -97,10 +108,19 @@ impl HostRead for DockerHost {
     }
 
     async fn containers(&self) -> Result<Vec<ObservedContainer>, HostError> {
-        let options = ListContainersOptions { all: true, ..Default::default() };
-        let list = self.docker.list_containers(Some(options));
-        let list = self.call("list containers", self.options.read, list).await?;
-        Ok(list.into_iter().filter_map(convert::container).collect())
+        let mut tries = 0;
+        loop {
+            let options = ListContainersOptions { all: true, ..Default::default() };
+            let list = self.docker.list_containers(Some(options));
+            match self.call("list containers", self.options.read, list).await {
+                Ok(list) => return Ok(list.into_iter().filter_map(convert::container).collect()),
+                Err(error) if tries < PASSING_TRIES && is_passing_state(&error) => {
+                    tries += 1;
+                    tokio::time::sleep(PASSING_PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     async fn container(

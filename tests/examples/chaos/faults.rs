@@ -108,9 +108,8 @@ impl<'a> Chaos<'a> {
 
     /// Hosts whose engine answers; a cut one does on its socket.
     fn answering(&self) -> Vec<usize> {
-        let deaf = |number: &usize| {
-            matches!(self.away.get(number), Some((Away::Frozen | Away::Dead, _)))
-        };
+        let deaf =
+            |number: &usize| matches!(self.away.get(number), Some((Away::Frozen | Away::Dead, _)));
         (0..self.lab.hosts().len()).filter(|number| !deaf(number)).collect()
     }
 
@@ -295,7 +294,8 @@ pub fn guest(
     labels: &serde_json::Value,
     shared: &Shared,
 ) -> Option<Foreign> {
-    let body = json!({ "Image": "tally.local/hello:1", "Cmd": ["sleep", "100000"], "Labels": labels });
+    let body =
+        json!({ "Image": "tally.local/hello:1", "Cmd": ["sleep", "100000"], "Labels": labels });
     let path = format!("/containers/create?name={name}");
     if host.act("POST", &path, Some(&body)).ok()? != 201 {
         return None;
@@ -305,8 +305,7 @@ pub fn guest(
     host.act("POST", &format!("/containers/{id}/start"), None).ok()?;
     let mut world = shared.world();
     let starts = world.starts.get(host.name()).copied().unwrap_or(0);
-    let foreign =
-        Foreign { host: host.name().to_owned(), id, name: name.to_owned(), starts };
+    let foreign = Foreign { host: host.name().to_owned(), id, name: name.to_owned(), starts };
     world.foreign.push(foreign.clone());
     Some(foreign)
 }

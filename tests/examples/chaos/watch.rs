@@ -39,8 +39,26 @@ pub struct World {
     pub violations: BTreeMap<String, Instant>,
     /// The first line of the data, once there is one.
     data: Option<String>,
-    /// IDs that were ours when they were first seen.
-    ours: BTreeSet<String>,
+    /// When containers were surely alive, by full ID.
+    spans: BTreeMap<String, Span>,
+}
+
+/// A time in which a container was surely alive: from the end of the first look that showed it so to
+/// the start of the last one. Looks at two hosts are never at one instant, so only such times tell
+/// whether two containers lived at once.
+#[derive(Debug, Clone)]
+struct Span {
+    host: String,
+    name: String,
+    pod: String,
+    from: Instant,
+    to: Instant,
+}
+
+impl Span {
+    fn holds(&self, at: Instant) -> bool {
+        self.from <= at && at <= self.to
+    }
 }
 
 /// Shared with the threads that look.
@@ -77,6 +95,7 @@ impl Shared {
     pub fn look(&self, host: &LabHost) {
         // What was made or taken away while the engine answered is not judged by this look.
         let before = self.world().foreign.clone();
+        let began = Instant::now();
         let Ok(seen) = host.seen() else { return };
         let data = (host.name() == "beta").then(|| first_line(host)).flatten();
         let mut world = self.world();
@@ -86,6 +105,7 @@ impl Shared {
         }
         world.judge_foreign(host.name(), &before, &seen);
         world.judge_names(host.name(), &seen);
+        world.span(host.name(), &seen, began);
         world.views.insert(host.name().to_owned(), seen);
         world.judge_running();
     }
@@ -160,51 +180,66 @@ impl World {
                 "infra" => format!("{CLUSTER}.{pod}"),
                 _ => format!("{CLUSTER}.{pod}.{}", one.label("tally.name")),
             };
-            self.ours.insert(one.id.clone());
             if one.name != name {
                 self.violated(format!("S2: {} on {host} has the labels of {name}", one.name));
             }
         }
     }
 
-    /// The hosts on which each pod has containers that live, and how many of each.
-    fn running(&self) -> BTreeMap<(String, String), Vec<String>> {
-        let mut running: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-        for (host, seen) in &self.views {
-            for one in seen.iter().filter(|one| is_ours(one) && one.lives()) {
-                if !self.is_foreign(&one.id) && !one.name.starts_with("visitor") {
-                    let key = (one.label("tally.pod").to_owned(), one.name.clone());
-                    running.entry(key).or_default().push(host.clone());
+    /// Takes in which of our containers a look has shown alive.
+    fn span(&mut self, host: &str, seen: &[Seen], began: Instant) {
+        let now = Instant::now();
+        let ours = |one: &&Seen| {
+            is_ours(one) && !self.is_foreign(&one.id) && !one.name.starts_with("visitor")
+        };
+        let alive: Vec<&Seen> = seen.iter().filter(ours).filter(|one| one.lives()).collect();
+        let ids: BTreeSet<&str> = alive.iter().map(|one| one.id.as_str()).collect();
+        self.spans.retain(|id, span| span.host != host || ids.contains(id.as_str()));
+        for one in alive {
+            let fresh = || Span {
+                host: host.to_owned(),
+                name: one.name.clone(),
+                pod: one.label("tally.pod").to_owned(),
+                from: now,
+                to: began,
+            };
+            self.spans.entry(one.id.clone()).or_insert_with(fresh).to = began;
+        }
+    }
+
+    /// S3, S8: no container runs twice, wherever; no host is declared lost here, so a silent host's
+    /// pods run nowhere else. S4: no more pods than there may be.
+    fn judge_running(&mut self) {
+        let spans: Vec<Span> = self.spans.values().cloned().collect();
+        let mut most = BTreeSet::new();
+        for one in &spans {
+            let at_once: Vec<&Span> = spans.iter().filter(|other| other.holds(one.from)).collect();
+            if !one.holds(one.from) {
+                continue;
+            }
+            for other in at_once.iter().filter(|other| other.name == one.name) {
+                if other.host != one.host {
+                    let kind = if one.pod == STATEFUL { "S3 (with data)" } else { "S3, S8" };
+                    let what = format!("{} runs on {} and {}", one.name, one.host, other.host);
+                    self.violated(format!("{kind}: {what}"));
                 }
             }
-        }
-        running
-    }
-
-    /// S3, S8: no pod runs twice, wherever; no host is declared lost here, so a silent host's pods
-    /// run nowhere else. S4: no more pods than there may be.
-    fn judge_running(&mut self) {
-        let running = self.running();
-        let mut web: BTreeSet<String> = BTreeSet::new();
-        for ((pod, name), hosts) in running {
-            if hosts.len() > 1 {
-                let kind = if pod == STATEFUL { "S3 (with data)" } else { "S3, S8" };
-                self.violated(format!("{kind}: {name} runs on {}", hosts.join(" and ")));
-            }
-            if pod.starts_with("web-") {
-                web.insert(pod);
+            let web = at_once.iter().filter(|span| span.pod.starts_with("web-"));
+            let web: BTreeSet<String> = web.map(|span| span.pod.clone()).collect();
+            if web.len() > most.len() {
+                most = web;
             }
         }
-        let most = self.most_web + SURGE;
-        if self.most_web > 0 && web.len() > most {
-            self.violated(format!("S4: {} pods of web run, at most {most} may", web.len()));
+        let limit = self.most_web + SURGE;
+        if self.most_web > 0 && most.len() > limit {
+            self.violated(format!("S4: {} pods of web run, at most {limit} may", most.len()));
         }
     }
 
-    /// The pods of `web` that run.
+    /// The pods of `web` that run, as far as the last looks tell.
     pub fn web(&self) -> BTreeSet<String> {
-        let running = self.running().into_keys().map(|(pod, _)| pod);
-        running.filter(|pod| pod.starts_with("web-")).collect()
+        let pods = self.spans.values().map(|span| span.pod.clone());
+        pods.filter(|pod| pod.starts_with("web-")).collect()
     }
 
     /// Our containers by host and name, with their IDs and states.

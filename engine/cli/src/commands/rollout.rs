@@ -188,7 +188,7 @@ async fn status(
     let options = Options { now_ms, ..Options::default() };
     let plan = reconcile(graph, &observed, &remembered.memory, &options);
     let name = address.to_string();
-    let all = status::status(graph, &observed, now_ms);
+    let all = status::status(graph, &observed, &remembered.memory, now_ms);
     let Some(own) = all.workloads.iter().find(|workload| workload.address == name) else {
         return Err(CliError::Internal(format!("no status of {name}")));
     };

@@ -5,6 +5,7 @@ use tally_reconcile::observed::HostView;
 use crate::args;
 use crate::errors::{CliError, Exit};
 use crate::hosts;
+use crate::memory::Remembered;
 use crate::project::Project;
 use crate::show::status;
 use crate::show::terminal::{Terminal, out};
@@ -23,7 +24,8 @@ pub async fn run(args: &args::Status, terminal: &Terminal) -> Result<Exit, CliEr
             "Nothing is known of what runs there.".to_owned(),
         ));
     }
-    let status = status::status(&graph, &observed, now);
+    let remembered = Remembered::read(&graph, &project)?;
+    let status = status::status(&graph, &observed, &remembered.memory, now);
     out(&match args.json {
         true => format!("{}\n", serde_json::to_string_pretty(&status).unwrap_or_default()),
         false => status::people(&status, now, terminal),

@@ -6,6 +6,7 @@ use serde::Serialize;
 use tally_graph::{Graph, Replicas, Workload};
 use tally_reconcile::found::{Found, Inventory, inventory};
 use tally_reconcile::labels::Role;
+use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{ContainerState, Health, HostView, Observed};
 use tally_reconcile::plan::ReadyRule;
 use tally_reconcile::realise::{Surroundings, realise};
@@ -55,7 +56,7 @@ pub struct WorkloadStatus {
 pub struct PodStatus {
     /// Its name.
     pub name: String,
-    /// The host it is on; `None` when it is on none that answers.
+    /// The host it is on, or was last seen on where that does not answer; `None` when on none.
     pub host: Option<String>,
     /// Whether all its containers are ready.
     pub ready: bool,
@@ -74,7 +75,7 @@ pub struct ContainerStatus {
     pub role: Role,
     /// What it runs.
     pub image: String,
-    /// Docker's state; `missing` when there is none.
+    /// Docker's state; `missing` when there is none, `unknown` when its host does not answer.
     pub state: String,
     /// What its health check says.
     pub health: Option<Health>,
@@ -92,7 +93,7 @@ pub struct ContainerStatus {
 
 /// Brings spec and inventory together.
 #[must_use]
-pub fn status(graph: &Graph, observed: &Observed, now_ms: i64) -> Status {
+pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) -> Status {
     let cluster = graph.cluster().map(|c| c.name.clone()).unwrap_or_default();
     let around = Surroundings {
         cluster: &cluster,
@@ -118,6 +119,8 @@ pub fn status(graph: &Graph, observed: &Observed, now_ms: i64) -> Status {
             let pod = realise(workload, name, &around);
             let at = left.keys().find(|(of, _)| **of == pod.name).copied();
             let found = at.and_then(|at| left.remove(&at));
+            // What was there before its host fell silent may be there still: nobody knows.
+            let silent = if found.is_none() { last_on(&pod.name, observed, memory) } else { None };
             let containers: Vec<ContainerStatus> = pod
                 .containers
                 .iter()
@@ -125,14 +128,18 @@ pub fn status(graph: &Graph, observed: &Observed, now_ms: i64) -> Status {
                 .map(|desired| {
                     let key = (desired.role, desired.name.clone());
                     let found = found.and_then(|found| found.get(&key));
-                    container(
+                    let mut shown = container(
                         &desired.name,
                         desired.role,
                         &desired.request.image,
                         found,
                         &desired.ready,
                         now_ms,
-                    )
+                    );
+                    if silent.is_some() {
+                        shown.state = UNKNOWN.to_owned();
+                    }
+                    shown
                 })
                 .collect();
             let mains = containers.iter().filter(|c| c.role == Role::Container);
@@ -143,7 +150,7 @@ pub fn status(graph: &Graph, observed: &Observed, now_ms: i64) -> Status {
                 .flat_map(|desired| tally_reconcile::realise::published(&desired.applied))
                 .map(|port| format!("{}/{}", port.host, port.protocol))
                 .collect();
-            let host = at.map(|(_, host)| host.clone());
+            let host = at.map(|(_, host)| host).or(silent).cloned();
             pods.push(PodStatus { name: pod.name, host, ready, published, containers });
         }
         let ready = pods.iter().filter(|pod| pod.ready).count();
@@ -157,6 +164,19 @@ pub fn status(graph: &Graph, observed: &Observed, now_ms: i64) -> Status {
     }
     workloads.extend(unasked(&left, now_ms));
     Status { cluster, hosts: observed.hosts.iter().map(host_status).collect(), workloads }
+}
+
+/// The state of what was last seen on a host that does not answer now.
+const UNKNOWN: &str = "unknown";
+
+/// The silent host on which a pod was last seen, or was begun to be made.
+fn last_on<'o>(pod: &str, observed: &'o Observed, memory: &Memory) -> Option<&'o String> {
+    let silent = observed.hosts.iter().filter(|(_, view)| view.ready().is_none());
+    let was_on = |name: &String| {
+        let pods = memory.hosts.get(name).and_then(|host| host.pods.as_ref());
+        pods.is_some_and(|pods| pods.contains(pod))
+    };
+    silent.map(|(name, _)| name).find(|name| was_on(name))
 }
 
 /// The pods of a controller with one on each host: those that there are, or that the hosts which
