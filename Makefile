@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help tools build images demo demo-clean lint test fuzz pictures lab-up lab-down \
-	bench bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size
+	chaos bench-repair bench bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size
 
 # A toolchain that was installed a moment ago is not in this shell's PATH yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -50,6 +50,9 @@ lab-up: tools ## several real engines on this machine, by socket, TLS and ssh (r
 lab-down: ## take the lab away; nothing is left of it
 	@$(T)/lab.sh down
 
+chaos: tools ## harm a cluster of five real engines at random for MINUTES (60), from SEED; never part of CI
+	@$(T)/lab-runs.sh chaos "$(or $(MINUTES),60)" $(SEED)
+
 fuzz: tools ## random bytes for the compiler, for FUZZ_SECONDS (300); never part of CI
 	@$(T)/fuzz.sh
 
@@ -58,6 +61,9 @@ pictures: build ## make the README's pictures of a plan and of an error, from re
 
 # Long runs, never part of CI; their last results stand in docs/devel/benchmarks.md.
 bench: bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size ## all benchmarks
+
+bench-repair: tools ## from a fault to its repair, beside Swarm and restart policies (root; not in `bench`)
+	@$(T)/lab-runs.sh repair "$(or $(ROUNDS),10)"
 
 bench-noop: build ## no-op plan of 60 pods, against a minimal client and compose
 	@$(T)/bench.sh noop

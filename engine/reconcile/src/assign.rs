@@ -276,11 +276,7 @@ impl<'a> Assigner<'a> {
         if !slot.elsewhere.is_empty() {
             return None;
         }
-        let may_have = self.hosts.silent.iter().filter(|host| !host.lost).find(|host| {
-            let pods = host.memory.and_then(|memory| memory.pods.as_ref());
-            pods.is_none_or(|pods| pods.contains(&slot.name))
-        });
-        may_have.map(may_run)
+        self.hosts.may_have(&slot.name).map(may_run)
     }
 
     /// Why a pod with named volumes that no ready host has may not be placed: never a silent empty

@@ -300,6 +300,11 @@ impl<'a> Planner<'a> {
             let name = workload.pod_name(extra);
             // One that is there already stays where it is.
             let there = self.hosts.ready.iter().position(|h| h.inventory.pods.contains_key(&name));
+            // One that may run on a silent host is not made a second time.
+            if there.is_none() && self.hosts.may_have(&name).is_some() {
+                plans.push(PodPlan { absent: true, ..PodPlan::default() });
+                continue;
+            }
             if let Some(host) = there.or(seat)
                 && let Some(plan) = self.pod(workload, &name, host, objects, progress, builder)
             {

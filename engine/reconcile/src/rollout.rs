@@ -15,7 +15,7 @@ use crate::pods::PodPlan;
 /// ordinal first. With `m` allowed to be missing, and `s` that stand in, the pod at place `i` waits
 /// until all pods at places up to `i − m − s` are ready, and those that stand in: so at most `m`
 /// are missing at any time. One that cannot be seen or placed is missing and cannot be waited for:
-/// what would have to wait for it is held back.
+/// what would have to wait for it is held back. A stand-in that cannot be seen stands in for nobody.
 pub(crate) fn stagger(
     workload: &Workload,
     pods: &[PodPlan],
@@ -27,7 +27,8 @@ pub(crate) fn stagger(
     }
     let replicas = u32::try_from(pods.len()).unwrap_or(u32::MAX);
     let missing = workload.update.max_unavailable.of(replicas) as usize;
-    let together = (missing + surge.len()).max(1);
+    let unseen = surge.iter().filter(|pod| pod.absent).count();
+    let together = (missing + surge.len() - unseen).max(1);
     let stand_ins: Vec<OpId> = surge.iter().flat_map(|pod| pod.ready.iter().copied()).collect();
     let absent: Vec<&PodPlan> = pods.iter().filter(|pod| pod.absent).collect();
     let unready = pods.iter().filter(|pod| !pod.ready_now && !pod.absent);
@@ -37,6 +38,10 @@ pub(crate) fn stagger(
     row.extend(disrupted);
     for place in first.len()..row.len() {
         let Some(pod) = row.get(place) else { continue };
+        if unseen > 0 && missing == 0 {
+            builder.hold(&pod.gated, too_many_missing(workload, unseen));
+            continue;
+        }
         let before = (place + 1).saturating_sub(together).min(place);
         if before > 0 && !absent.is_empty() {
             builder.hold(&pod.gated, too_many_missing(workload, absent.len()));

@@ -121,6 +121,17 @@ fn ready<'a>(
     }
 }
 
+impl<'a> Hosts<'a> {
+    /// The silent host that may have a pod: it was seen there last, or nobody knows what is there.
+    /// A lost host has none.
+    pub fn may_have(&self, pod: &str) -> Option<&SilentHost<'a>> {
+        self.silent.iter().filter(|host| !host.lost).find(|host| {
+            let pods = host.memory.and_then(|memory| memory.pods.as_ref());
+            pods.is_none_or(|pods| pods.contains(pod))
+        })
+    }
+}
+
 impl Hosts<'_> {
     /// What is said about silent hosts: each one, or an error when most of them are silent, since
     /// then the fault is likely on this side and nothing at all is changed.

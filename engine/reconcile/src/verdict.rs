@@ -178,11 +178,29 @@ fn replace_all<'a>(
     pod.containers.iter().zip(verdicts).map(replace).collect()
 }
 
+/// The container that a verdict is about, where there is one.
+fn found_of<'v, 'a>(verdict: &'v Verdict<'a>) -> Option<&'v Found<'a>> {
+    match verdict {
+        Verdict::Replace(found, ..) | Verdict::Keep(found, ..) | Verdict::Stuck(found) => {
+            Some(found)
+        }
+        Verdict::Create | Verdict::Done => None,
+    }
+}
+
 /// Inits run when the pod is made, not when one of its containers is made again: the pod's volumes
 /// still hold what they did.
 fn settle_inits<'a>(pod: &DesiredPod<'a>, verdicts: Vec<Verdict<'a>>) -> Vec<Verdict<'a>> {
     let mut both = pod.containers.iter().zip(&verdicts);
-    let begun = both.any(|(d, v)| d.role == Role::Container && !matches!(v, Verdict::Create));
+    // Those that were made and never started wait for the inits still: whoever made them was
+    // interrupted.
+    let begun = both.any(|(desired, verdict)| {
+        desired.role == Role::Container
+            && found_of(verdict).is_some_and(|found| {
+                found.container.state != ContainerState::Created
+                    || found.details.started_at_ms.is_some()
+            })
+    });
     let settle = |(desired, verdict): (&DesiredContainer<'a>, Verdict<'a>)| match verdict {
         Verdict::Create if desired.role == Role::Init && begun => Verdict::Done,
         Verdict::Keep(found, differs, None) if desired.role == Role::Init && !begun => {

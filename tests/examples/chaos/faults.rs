@@ -53,6 +53,8 @@ pub struct Chaos<'a> {
     pub dice: Dice,
     pub counts: BTreeMap<&'static str, usize>,
     began: Instant,
+    /// Whether the spec's file is half a one: a loop that begins then has nothing to follow.
+    broken: bool,
     away: BTreeMap<usize, (Away, Instant)>,
     /// Foreign containers that go again.
     guests: Vec<(Foreign, Instant)>,
@@ -69,6 +71,7 @@ impl<'a> Chaos<'a> {
             dice: Dice::new(seed),
             counts: BTreeMap::new(),
             began: Instant::now(),
+            broken: false,
             away: BTreeMap::new(),
             guests: Vec::new(),
         }
@@ -233,6 +236,7 @@ impl<'a> Chaos<'a> {
                 let text = self.version.text(self.lab);
                 let half = &text[..text.len() / 2];
                 self.project.write(half).ok()?;
+                self.broken = true;
                 return Some("broken".to_owned());
             }
         }
@@ -241,6 +245,7 @@ impl<'a> Chaos<'a> {
     }
 
     pub fn write(&mut self) {
+        self.broken = false;
         let version = self.version;
         let mut world = self.shared.world();
         world.most_web = world.most_web.max(version.web);
@@ -278,8 +283,12 @@ impl<'a> Chaos<'a> {
             }
         }
         if !self.keeper.lives() {
-            let what = "`tally run` ended by itself".to_owned();
-            self.shared.world().violated(what);
+            match self.broken {
+                true => self.write(),
+                false => {
+                    self.shared.world().violated("`tally run` ended by itself".to_owned());
+                }
+            }
             if let Ok(keeper) = self.project.keep() {
                 self.keeper = keeper;
             }

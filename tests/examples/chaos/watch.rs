@@ -218,7 +218,7 @@ impl World {
                 continue;
             }
             for other in at_once.iter().filter(|other| other.name == one.name) {
-                if other.host != one.host {
+                if other.host > one.host {
                     let kind = if one.pod == STATEFUL { "S3 (with data)" } else { "S3, S8" };
                     let what = format!("{} runs on {} and {}", one.name, one.host, other.host);
                     self.violated(format!("{kind}: {what}"));

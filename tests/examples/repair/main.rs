@@ -87,14 +87,19 @@ fn one_container(lab: &Lab, peer: Peer, fault: &str, nth: usize) -> Result<Optio
     let running: Vec<&Kept> = before.iter().filter(|kept| kept.state == "running").collect();
     let victim = running[nth % running.len()];
     let host = &lab.hosts()[victim.host];
-    let (pid, started) = process(host, &victim.id).ok_or("the victim does not run")?;
+    let (pid, mut started) = process(host, &victim.id).ok_or("the victim does not run")?;
     let path = |what: &str| format!("/containers/{}{what}", victim.id);
+    let act = |method: &str, what: &str| host.act(method, &path(what), None).map(|_| ());
     match fault {
         "its process dies" => end_process(pid)?,
-        "`docker kill`" => drop(host.act("POST", &path("/kill"), None)?),
-        "`docker stop`" => drop(host.act("POST", &path("/stop?t=1"), None)?),
-        "`docker rm -f`" => drop(host.act("DELETE", &path("?force=1"), None)?),
-        _ => drop(host.act("POST", &path("/pause"), None)?),
+        "`docker kill`" => act("POST", "/kill")?,
+        "`docker stop`" => act("POST", "/stop?t=1")?,
+        "`docker rm -f`" => act("DELETE", "?force=1")?,
+        _ => {
+            act("POST", "/pause")?;
+            // It goes on where it was: that it runs again is all there is to see.
+            started.clear();
+        }
     }
     let began = Instant::now();
     let limit = if peer == Peer::Tally { LIMIT } else { SHORT };
@@ -136,10 +141,7 @@ fn is_repaired(lab: &Lab, peer: Peer, victim: &Kept, started: &str, count: usize
     match peer {
         Peer::Tally | Peer::Policy => {
             let now = kept_on(host, peer, &victim.name);
-            now.is_some_and(|(id, state)| {
-                let was_paused = id == victim.id && process(host, &id).is_some();
-                state == "running" && (id != victim.id || runs_anew(&id) || was_paused)
-            })
+            now.is_some_and(|(id, state)| state == "running" && (id != victim.id || runs_anew(&id)))
         }
         Peer::Swarm => {
             let now = kept(lab, peer);

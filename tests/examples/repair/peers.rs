@@ -64,7 +64,9 @@ pub fn kept(lab: &Lab, peer: Peer) -> Vec<Kept> {
 pub fn process(host: &LabHost, id: &str) -> Option<(u64, String)> {
     let found = host.get(&format!("/containers/{id}/json")).ok()?;
     let state = &found["State"];
-    let running = state["Running"].as_bool()? && !state["Paused"].as_bool()?;
+    let is = |what: &str| state[what].as_bool().unwrap_or(false);
+    // One that waits for its restart counts as running too.
+    let running = is("Running") && !is("Paused") && !is("Restarting");
     running.then_some((state["Pid"].as_u64()?, state["StartedAt"].as_str()?.to_owned()))
 }
 

@@ -10,7 +10,7 @@ use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::Observed;
 use tally_reconcile::plan::Plan;
 use tally_reconcile::{Options, reconcile};
-use tally_tests::lab::{LabOptions, Way};
+use tally_tests::lab::{Lab, LabOptions, Way};
 use tokio::sync::watch;
 
 use crate::{lab, options, run};
@@ -48,6 +48,32 @@ struct Cluster {
 }
 
 impl Cluster {
+    /// All hosts of a lab, each by its way; the fourth by TLS as the second.
+    async fn over(lab: &Lab, graph: Graph) -> Self {
+        let mut hosts = BTreeMap::new();
+        for (host, way) in lab.hosts().iter().zip(WAYS.into_iter().chain([Way::Tls])) {
+            let reached = connect(host.name(), &host.endpoint(way), &options()).await.unwrap();
+            hosts.insert(host.name().to_owned(), reached);
+        }
+        Self { graph, hosts }
+    }
+
+    /// Plans and applies until there is nothing to do, as the loop does where a step waits for the
+    /// one before; what there is then.
+    async fn settle(&self) -> Observed {
+        for _ in 0..20 {
+            let plan = self.plan(&self.look().await);
+            if plan.operations.is_empty() {
+                return self.look().await;
+            }
+            let (_never, cancel) = watch::channel(false);
+            let options = ExecuteOptions::default();
+            let report = execute(&plan, &self.graph, &self.hosts, &(), cancel, &options).await;
+            assert!(report.is_done(), "{:?}", report.outcomes);
+        }
+        panic!("it does not come to rest");
+    }
+
     async fn look(&self) -> Observed {
         let readers: Vec<Arc<dyn HostRead>> =
             self.hosts.values().map(|host| Arc::clone(host) as Arc<dyn HostRead>).collect();
@@ -77,12 +103,7 @@ fn three_hosts_are_one_cluster_and_a_silent_one_moves_nothing() {
     let lab = &borrowed.lab;
     lab.load(&["tally.local/hello:1", "tally.local/hello:2"]).expect("make images");
     run(async {
-        let mut hosts = BTreeMap::new();
-        for (host, way) in lab.hosts().iter().zip(WAYS) {
-            let reached = connect(host.name(), &host.endpoint(way), &options()).await.unwrap();
-            hosts.insert(host.name().to_owned(), reached);
-        }
-        let cluster = Cluster { graph: compiled(&spec()), hosts };
+        let cluster = Cluster::over(lab, compiled(&spec())).await;
         let plan = cluster.plan(&cluster.look().await);
         assert!(!plan.is_empty());
         let (_never, cancel) = watch::channel(false);
@@ -119,5 +140,77 @@ fn three_hosts_are_one_cluster_and_a_silent_one_moves_nothing() {
         }
         assert!(cluster.plan(&observed).operations.is_empty(), "it is back, and nothing to do");
         assert_eq!(ids(&observed), before, "no container was touched");
+    });
+}
+
+/// When each container was started, by name, on all hosts.
+fn started(observed: &Observed) -> BTreeMap<String, i64> {
+    let ready = observed.hosts.values().filter_map(|view| view.ready());
+    let containers = ready.flat_map(|state| &state.containers);
+    let time = |one: &tally_reconcile::observed::ObservedContainer| {
+        Some((one.name.clone(), one.details.as_ref()?.started_at_ms?))
+    };
+    containers.filter_map(time).collect()
+}
+
+#[test]
+fn a_host_is_added_and_drained_and_nothing_else_moves() {
+    let Some(borrowed) = lab(4) else { return };
+    let lab = &borrowed.lab;
+    lab.load(&["tally.local/hello:1", "tally.local/hello:2"]).expect("make images");
+    let three = spec();
+    let fourth = |more: &str| {
+        let line = lab.hosts()[3].line(Way::Tls);
+        let line = line.replace(" { tls", &format!(" {{ label zone=d; {more} tls"));
+        three.replacen("cluster three {", &format!("cluster three {{\n    {line}"), 1)
+    };
+    run(async {
+        let cluster = Cluster::over(lab, compiled(&three)).await;
+        let first = cluster.settle().await;
+        let before = ids(&first);
+        // Dependencies hold across hosts: `store` is on alpha, `web` everywhere, `front` waits for all.
+        let times = started(&first);
+        let of = |part: &str| times.iter().filter(move |(name, _)| name.contains(part));
+        let store = times["three.store-0.store"];
+        let front = times["three.front.front"];
+        assert!(of(".web-").all(|(_, at)| store < *at && *at < front), "{times:?}");
+        assert!(of(".watch-").all(|(_, at)| *at < front), "{times:?}");
+
+        let wider = Cluster { graph: compiled(&fourth("")), hosts: cluster.hosts };
+        let added = wider.settle().await;
+        let with_fourth = ids(&added);
+        assert!(before.iter().all(|(key, id)| with_fourth.get(key) == Some(id)), "nothing moves");
+        let new: Vec<&str> = with_fourth
+            .keys()
+            .filter(|key| !before.contains_key(*key))
+            .map(|(host, name)| {
+                assert_eq!(host, "delta");
+                name.as_str()
+            })
+            .collect();
+        let watch = ["three.watch-delta", "three.watch-delta.page", "three.watch-delta.writer"];
+        assert_eq!(new, watch, "one on every host, also on those that come later");
+
+        // More pods, of which the empty host takes some; then it gives all away.
+        let more = |text: String| text.replace("replicas=6", "replicas=8");
+        let grown = Cluster { graph: compiled(&more(fourth(""))), hosts: wider.hosts };
+        let with_more = ids(&grown.settle().await);
+        assert!(with_fourth.iter().all(|(key, id)| with_more.get(key) == Some(id)));
+        let on_delta = |all: &BTreeMap<(String, String), String>, part: &str| {
+            all.keys().filter(|(host, name)| host == "delta" && name.contains(part)).count()
+        };
+        assert_eq!(on_delta(&with_more, ".web-"), 2, "{with_more:?}");
+        let drained =
+            Cluster { graph: compiled(&more(fourth("drain #true;"))), hosts: grown.hosts };
+        let after = ids(&drained.settle().await);
+        assert_eq!(on_delta(&after, ""), 0, "{after:?}");
+        let elsewhere = |(host, _): &&(String, String)| host != "delta";
+        for key in with_more.keys().filter(elsewhere) {
+            assert_eq!(after.get(key), with_more.get(key), "{key:?} was touched");
+        }
+        let web = |all: &BTreeMap<(String, String), String>| {
+            all.keys().filter(|(_, name)| name.contains(".web-")).count()
+        };
+        assert_eq!(web(&after), 8, "its pods are elsewhere");
     });
 }
