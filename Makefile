@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help tools build images demo demo-clean lint test fuzz pictures lab-up lab-down \
-	chaos bench-repair bench bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size
+	conformance-podman chaos bench-repair bench bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size
 
 # A toolchain that was installed a moment ago is not in this shell's PATH yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -49,6 +49,9 @@ lab-up: tools ## several real engines on this machine, by socket, TLS and ssh (r
 
 lab-down: ## take the lab away; nothing is left of it
 	@$(T)/lab.sh down
+
+conformance-podman: tools ## the conformance suite on Debian's Podman (root)
+	@$(T)/podman.sh
 
 chaos: tools ## harm a cluster of five real engines at random for MINUTES (60), from SEED; never part of CI
 	@$(T)/lab-runs.sh chaos "$(or $(MINUTES),60)" $(SEED)

@@ -5,6 +5,7 @@
 #
 #   packages.sh build     a linker and what fetches a toolchain
 #   packages.sh test      the same, and the check of these shell scripts
+#   packages.sh podman    the same as for building, and Podman
 #   packages.sh lab       the same as for building, and what the lab's hosts are made of
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
@@ -24,6 +25,9 @@ have curl || need curl
 if [ "$purpose" = test ]; then
     have shellcheck || need shellcheck
 fi
+if [ "$purpose" = podman ]; then
+    have podman || need podman
+fi
 if [ "$purpose" = lab ]; then
     # Programs of the administrator, which are in few users' PATH.
     PATH=$PATH:/usr/sbin:/sbin
@@ -34,6 +38,7 @@ if [ "$purpose" = lab ]; then
     # On a machine with systemd this also starts an sshd for the machine itself.
     have sshd || need openssh-server
     have sysctl || need procps
+    have setpriv || need util-linux
 fi
 
 # shellcheck disable=SC2086  # a list of words, on purpose

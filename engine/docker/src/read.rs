@@ -76,16 +76,30 @@ impl DockerHost {
     }
 }
 
-/// Podman lists a container that has ended a moment ago as `stopped`, which is no state of Docker's,
-/// and which the client library refuses together with the whole list. It passes once Podman has
+/// Podman shows a container that has ended a moment ago as `stopped`, which is no state of Docker's,
+/// and which the client library refuses together with the whole answer. It passes once Podman has
 /// cleaned up after the container.
 fn is_passing_state(error: &HostError) -> bool {
     matches!(error, HostError::Broken(what) if what.contains("unknown variant `stopped`"))
 }
 
-/// So often, and with such a pause, a list is asked for again because of [`is_passing_state`].
+/// So often, and with such a pause, something is asked for again because of [`is_passing_state`].
 const PASSING_TRIES: u32 = 20;
 const PASSING_PAUSE: Duration = Duration::from_millis(100);
+
+/// Asks until no container is in a state that passes.
+async fn settled<T, F>(ask: impl Fn() -> F) -> Result<T, HostError>
+where
+    F: Future<Output = Result<T, HostError>>,
+{
+    for _ in 0..PASSING_TRIES {
+        match ask().await {
+            Err(error) if is_passing_state(&error) => tokio::time::sleep(PASSING_PAUSE).await,
+            other => return other,
+        }
+    }
+    ask().await
+}
 
 #[async_trait]
 impl HostRead for DockerHost {
@@ -108,19 +122,13 @@ impl HostRead for DockerHost {
     }
 
     async fn containers(&self) -> Result<Vec<ObservedContainer>, HostError> {
-        let mut tries = 0;
-        loop {
+        let ask = || async {
             let options = ListContainersOptions { all: true, ..Default::default() };
             let list = self.docker.list_containers(Some(options));
-            match self.call("list containers", self.options.read, list).await {
-                Ok(list) => return Ok(list.into_iter().filter_map(convert::container).collect()),
-                Err(error) if tries < PASSING_TRIES && is_passing_state(&error) => {
-                    tries += 1;
-                    tokio::time::sleep(PASSING_PAUSE).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+            self.call("list containers", self.options.read, list).await
+        };
+        let list = settled(ask).await?;
+        Ok(list.into_iter().filter_map(convert::container).collect())
     }
 
     async fn container(
@@ -128,8 +136,10 @@ impl HostRead for DockerHost {
         id: &str,
         with_files: bool,
     ) -> Result<Option<(ObservedContainer, ContainerDetails)>, HostError> {
-        let inspect = self.docker.inspect_container(id, None::<InspectContainerOptions>);
-        let inspect = self.call("inspect container", self.options.read, inspect);
+        let inspect = settled(|| async {
+            let inspect = self.docker.inspect_container(id, None::<InspectContainerOptions>);
+            self.call("inspect container", self.options.read, inspect).await
+        });
         let record = async { if with_files { self.record(id).await } else { Ok(None) } };
         let (inspected, record) = futures_util::join!(inspect, record);
         let inspected = match inspected {

@@ -138,7 +138,10 @@ fn three_hosts_are_one_cluster_and_a_silent_one_moves_nothing() {
             assert!(began.elapsed().as_secs() < 30, "gamma does not come back");
             observed = cluster.look().await;
         }
-        assert!(cluster.plan(&observed).operations.is_empty(), "it is back, and nothing to do");
+        // On a busy machine a probe may be late, and be waited for.
+        let plan = cluster.plan(&observed);
+        let changes: Vec<_> = plan.operations.iter().filter(|op| op.action.mutates()).collect();
+        assert!(changes.is_empty(), "it is back, and nothing to do: {changes:?}");
         assert_eq!(ids(&observed), before, "no container was touched");
     });
 }
@@ -170,7 +173,7 @@ fn a_host_is_added_and_drained_and_nothing_else_moves() {
         let before = ids(&first);
         // Dependencies hold across hosts: `store` is on alpha, `web` everywhere, `front` waits for all.
         let times = started(&first);
-        let of = |part: &str| times.iter().filter(move |(name, _)| name.contains(part));
+        let of = |part: &'static str| times.iter().filter(move |(name, _)| name.contains(part));
         let store = times["three.store-0.store"];
         let front = times["three.front.front"];
         assert!(of(".web-").all(|(_, at)| store < *at && *at < front), "{times:?}");
