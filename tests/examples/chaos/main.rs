@@ -112,7 +112,7 @@ fn report(chaos: &Chaos<'_>, peaces: &[Option<Duration>], took: Duration, seed: 
     );
     let world = chaos.shared.world();
     println!("{} looks at the engines, {} violations", world.looks, world.violations.len());
-    for what in world.violations.keys() {
+    for what in &world.violations {
         println!("  {what}");
     }
     world.violations.len()

@@ -185,3 +185,28 @@ fn what_waits_for_a_pod_out_of_sight_is_not_begun_and_not_touched() {
         assert!(held(&plan).contains(&why), "{:?}", held(&plan));
     });
 }
+
+#[test]
+fn a_stand_in_that_may_run_on_a_silent_host_is_not_made_twice() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let spec = |replicas: u32, update: &str, number: u32| {
+            format!(
+                "controller web replicas={replicas} {{ place {{ spread by=host; }}; update {update}; \
+                 container c image=\"tally.local/hello:1\" {{ env N={number}; }}; }}"
+            )
+        };
+        let before = many.plain(&spec(3, "max-surge=1", 1));
+        many.apply(&before).await;
+        let host = many.hosts_of("web-2.c").await.remove(0);
+        // Now it is beyond the number, as stand-ins are, and its host falls silent.
+        many.cut(&host);
+        for update in ["max-surge=1 max-unavailable=0", "max-surge=1 max-unavailable=1"] {
+            let after = many.plain(&spec(2, update, 2));
+            let plan = many.plan(&after).await;
+            let made = plan.operations.iter().filter(|op| op.subject.pod == "web-2");
+            assert_eq!(made.count(), 0, "{update}: it may run on `{host}`");
+            let may_be_missing = update.ends_with('1');
+            assert_eq!(!plan.is_empty(), may_be_missing, "{update}: {:?}", plan.changes);
+        }
+    });
+}
