@@ -5,3 +5,4 @@ pub mod crash;
 pub mod keeper;
 pub mod lab;
 pub mod registry;
+pub mod simulation;

@@ -18,6 +18,7 @@ use tally_reconcile::observed::{
     ObservedVolume,
 };
 use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
+use tokio::sync::watch;
 
 use crate::faults::Faults;
 use crate::file::SimFile;
@@ -81,6 +82,8 @@ impl Store {
 pub struct SimHost {
     name: String,
     store: Arc<Mutex<Store>>,
+    /// Goes up with every change that is made through this host.
+    changes: watch::Sender<u64>,
     clock: Arc<dyn Clock>,
     faults: Mutex<Faults>,
     deadline: Duration,
@@ -113,6 +116,7 @@ impl SimHost {
         Self {
             name: name.to_owned(),
             store: Arc::new(Mutex::new(store)),
+            changes: watch::Sender::new(0),
             clock: options.clock,
             faults: Mutex::new(Faults::new(options.faults)),
             deadline: options.deadline,
@@ -128,7 +132,25 @@ impl SimHost {
     /// When the state is in a file and that cannot be used.
     pub fn meddle<T>(&self, act: impl FnOnce(&mut Model, i64) -> T) -> Result<T, HostError> {
         let now_ms = self.clock.now_ms();
-        lock(&self.store).change(|model| act(model, now_ms))
+        let result = lock(&self.store).change(|model| act(model, now_ms));
+        self.changed();
+        result
+    }
+
+    /// Looks at the state from outside, up to date with its time.
+    ///
+    /// # Errors
+    /// When the state is in a file and that cannot be used.
+    pub fn look<T>(&self, look: impl FnOnce(&Model, i64) -> T) -> Result<T, HostError> {
+        let now_ms = self.clock.now_ms();
+        lock(&self.store).look(|model| {
+            model.advance(now_ms);
+            look(model, now_ms)
+        })
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Replaces what goes wrong from now on.
@@ -161,7 +183,12 @@ impl SimHost {
     ) -> Result<T, HostError> {
         let at_once = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
-        let result = self.calling(call, |store, now_ms| store.change(|it| act(it, now_ms))).await;
+        let changing = |store: &mut Store, now_ms| {
+            let result = store.change(|it| act(it, now_ms));
+            self.changed();
+            result
+        };
+        let result = self.calling(call, changing).await;
         self.running.fetch_sub(1, Ordering::SeqCst);
         result
     }
@@ -275,6 +302,7 @@ impl HostRead for SimHost {
         let first = self.looking("events", |model, _| Ok(states(model, cluster))).await?;
         let watcher = Watcher {
             store: Arc::clone(&self.store),
+            changes: self.changes.subscribe(),
             clock: Arc::clone(&self.clock),
             cluster: cluster.to_owned(),
             last: first,
@@ -306,30 +334,25 @@ impl HostRead for SimHost {
     }
 }
 
-/// How often a simulated host's state is compared for its events. Programs end by the clock alone,
-/// so somebody has to look.
+/// How often the state of a host in a file is compared for its events: other processes change it.
 const EVENTS_PAUSE: Duration = Duration::from_millis(50);
+/// What happens together is told together.
+const EVENTS_DELAY: Duration = Duration::from_millis(1);
 
 /// The state of each container of a cluster, by full ID.
-type States = BTreeMap<String, (ContainerState, Health, Option<i64>)>;
+type States = BTreeMap<String, (ContainerState, Option<Health>, Option<i64>)>;
 
 fn states(model: &Model, cluster: &str) -> States {
     let ours = model
-        .list()
-        .into_iter()
-        .filter(|container| container.labels.get(labels::CLUSTER).is_some_and(|of| of == cluster));
-    ours.map(|container| {
-        let details = model.inspect(&container.id, false, 0).map(|(_, details)| details);
-        let health = details.as_ref().map_or(Health::None, |details| details.health);
-        let started = details.and_then(|details| details.started_at_ms);
-        (container.id, (container.state, health, started))
-    })
-    .collect()
+        .each()
+        .filter(|it| it.request.labels.get(labels::CLUSTER).is_some_and(|of| of == cluster));
+    ours.map(|it| (it.id.to_owned(), (it.state, it.health, it.started_at_ms))).collect()
 }
 
 /// Tells what differs from the last time.
 struct Watcher {
     store: Arc<Mutex<Store>>,
+    changes: watch::Receiver<u64>,
     clock: Arc<dyn Clock>,
     cluster: String,
     last: States,
@@ -342,7 +365,9 @@ impl Watcher {
             if let Some(event) = self.ready.pop_front() {
                 return Some((Ok(event), self));
             }
-            tokio::time::sleep(EVENTS_PAUSE).await;
+            if !self.wait().await {
+                return None;
+            }
             let now_ms = self.clock.now_ms();
             let looked = lock(&self.store).look(|model| {
                 model.advance(now_ms);
@@ -367,6 +392,36 @@ impl Watcher {
                 self.ready.push_back(HostEvent { id: id.clone(), action: "destroy".to_owned() });
             }
             self.last = now;
+        }
+    }
+
+    /// Waits until something may have changed, by a call or by itself; `false` when nothing will.
+    async fn wait(&mut self) -> bool {
+        let next_ms = match &*lock(&self.store) {
+            Store::File(_) => None,
+            Store::Memory(model) => Some(model.next_ms()),
+        };
+        match next_ms {
+            None => {
+                tokio::time::sleep(EVENTS_PAUSE).await;
+                true
+            }
+            Some(next_ms) => {
+                let soon = next_ms.map(|at| u64::try_from(at - self.clock.now_ms()).unwrap_or(0));
+                let by_itself = async {
+                    match soon {
+                        Some(soon) => tokio::time::sleep(Duration::from_millis(soon)).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    changed = self.changes.changed() => if changed.is_err() { return false },
+                    () = by_itself => {}
+                }
+                tokio::time::sleep(EVENTS_DELAY).await;
+                true
+            }
         }
     }
 }

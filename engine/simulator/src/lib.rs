@@ -15,4 +15,4 @@ pub use clock::{Clock, ManualClock, tokio_clock, wall_clock};
 pub use faults::{Fault, FaultKind, FaultPlan, When};
 pub use file::open_file;
 pub use host::{SimHost, SimOptions};
-pub use model::{Image, Model, Record};
+pub use model::{Image, Model, Record, Shown};

@@ -115,6 +115,8 @@ pub async fn execute(
             break;
         }
         tokio::select! {
+            // In this order, so that a run comes out the same again.
+            biased;
             Some((operation, ending)) = running.next() => walk.settle(operation, ending),
             changed = heard.changed(), if can_cancel && !cancelled => {
                 can_cancel = changed.is_ok();

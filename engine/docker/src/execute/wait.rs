@@ -116,6 +116,7 @@ async fn look_until(
             _ => soon.map_or(pause, |soon| soon.min(pause)).saturating_mul(share),
         };
         tokio::select! {
+            biased;
             () = tokio::time::sleep(wait.min(deadline - now)) => {}
             true = is_cancelled(&mut cancel) => return Ok(Step::BrokenOff),
         }

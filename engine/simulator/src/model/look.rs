@@ -79,7 +79,9 @@ impl Model {
     /// Names of all images, with their IDs.
     #[must_use]
     pub fn list_images(&self) -> BTreeMap<String, String> {
-        self.images.iter().map(|(name, image)| (name.clone(), image.id.clone())).collect()
+        // One without a name is kept under its ID.
+        let named = self.images.iter().filter(|(name, image)| **name != image.id);
+        named.map(|(name, image)| (name.clone(), image.id.clone())).collect()
     }
 
     /// What a container has printed by now.

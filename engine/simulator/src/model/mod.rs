@@ -2,6 +2,7 @@
 //! and no randomness of its own: the time is handed in, and IDs come from a seeded counter, so the
 //! same calls at the same times give the same state.
 
+mod befall;
 mod look;
 mod objects;
 mod record;
@@ -16,6 +17,7 @@ use tally_graph::{Bytes, FileSpec};
 use tally_reconcile::observed::{ContainerState, Engine, Health};
 use tally_reconcile::request::ContainerRequest;
 
+pub use befall::Shown;
 pub use record::Record;
 
 /// The simulated engine.

@@ -62,7 +62,7 @@ impl Model {
         true
     }
 
-    fn run_again(&mut self, id: &str, at_ms: i64) {
+    pub(crate) fn run_again(&mut self, id: &str, at_ms: i64) {
         let begun = self.begin(id, at_ms);
         if let (Err(error), Some(container)) = (begun, self.containers.get_mut(id)) {
             // Docker gives up on one that it cannot start again.
@@ -83,7 +83,11 @@ impl Model {
                 let said = "cannot start a paused container, try unpause instead";
                 return Err(HostError::Conflict(said.to_owned()));
             }
-            _ => {}
+            ContainerState::Removing | ContainerState::Dead => {
+                let said = "container is marked for removal and cannot be started";
+                return Err(HostError::Conflict(said.to_owned()));
+            }
+            ContainerState::Created | ContainerState::Exited => {}
         }
         self.touch(id);
         let begun = self.begin(id, now_ms);
@@ -293,7 +297,10 @@ impl Model {
 
     /// What the container runs: its own words, else its image's.
     pub(crate) fn argv(&self, container: &Container) -> Vec<String> {
-        let image = self.images.get(&container.request.image).cloned().unwrap_or_default();
+        let named = self.images.get(&container.request.image);
+        let own = named.filter(|image| image.id == container.image_id);
+        let image = own.or_else(|| self.images.get(&container.image_id)).or(named);
+        let image = image.cloned().unwrap_or_default();
         let request = &container.request;
         // An entrypoint of its own drops the image's command, as Docker does.
         let (entrypoint, default) = match &request.entrypoint {
@@ -307,7 +314,7 @@ impl Model {
 
 impl Container {
     /// When the next thing happens to it by itself.
-    fn due_ms(&self) -> Option<i64> {
+    pub(crate) fn due_ms(&self) -> Option<i64> {
         match self.state {
             ContainerState::Running => self.ends.map(|(at, _)| at),
             ContainerState::Restarting => self.restarts_at_ms,
@@ -326,7 +333,7 @@ impl Container {
         self.log.drain(..surplus);
     }
 
-    fn end(&mut self, at_ms: i64, code: i64) {
+    pub(crate) fn end(&mut self, at_ms: i64, code: i64) {
         self.state = ContainerState::Exited;
         self.exit_code = code;
         self.finished_at_ms = Some(at_ms);

@@ -78,9 +78,11 @@ impl Model {
             let said = format!("You cannot remove a running container {id}");
             return Err(HostError::Conflict(said));
         }
-        self.names.remove(&container.request.name);
-        self.containers.remove(id);
-        self.touch(id);
+        if container.state == ContainerState::Removing {
+            let said = format!("removal of container {id} is already in progress");
+            return Err(HostError::Conflict(said));
+        }
+        self.drop_container(id);
         Ok(())
     }
 

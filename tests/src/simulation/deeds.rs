@@ -1,0 +1,683 @@
+//! What each fault and each deed does to a run, for how long, and how it is mended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tally_control::News;
+use tally_reconcile::memory::{Declared, Memory};
+use tally_reconcile::observed::Health;
+use tally_reconcile::request::ContainerRequest;
+use tally_simulator::Model;
+
+use super::engine::{Engine, apply_by_hand};
+use super::faults::Kind;
+use super::judge;
+use super::rng::Rng;
+use super::spec::{IMAGE, VERSIONS};
+use super::world::{Events, Station, Waiting, Way, World};
+
+/// A host that is back counts as given up for so much longer, in milliseconds: engines have yet to
+/// see it.
+const GIVEN_UP_MS: i64 = 75_000;
+
+/// What ends a fault.
+enum Mend {
+    Heal(String),
+    Events(String),
+    Disk(String),
+    Fast(String),
+    Inspect(String),
+    Image,
+    Loose(String, String),
+    Healthy(String, String),
+    CrashAgain(String, String, u32),
+    Begin(u32, Box<Memory>),
+    GoOn(u32),
+    SecondEnds,
+    Unfreeze,
+    SpecBack(usize),
+    Stranger(String, String),
+}
+
+/// Who does it all.
+pub struct Director {
+    /// The run.
+    pub world: Arc<World>,
+    /// Chance of what is done.
+    pub rng: Rng,
+    /// The engines by number.
+    pub engines: BTreeMap<u32, Engine>,
+    mends: BTreeMap<(i64, u64), Mend>,
+    counted: u64,
+    /// The spec was changed so often.
+    pub edits: u64,
+}
+
+impl Director {
+    /// Begins a run with one engine.
+    #[must_use]
+    pub fn new(world: Arc<World>, rng: Rng) -> Self {
+        let first = Engine::begin(&world, 1, Memory::default());
+        let engines = BTreeMap::from([(1, first)]);
+        Self { world, rng, engines, mends: BTreeMap::new(), counted: 0, edits: 0 }
+    }
+
+    /// When the next fault ends, by simulated time.
+    #[must_use]
+    pub fn next_mend_ms(&self) -> Option<i64> {
+        self.mends.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Ends what is to end by now.
+    pub fn mend_due(&mut self) {
+        let now = self.world.time_ms();
+        while let Some(entry) = self.mends.first_entry().filter(|entry| entry.key().0 <= now) {
+            let mend = entry.remove();
+            self.mend(mend);
+        }
+    }
+
+    /// Ends everything.
+    pub fn mend_all(&mut self) {
+        while let Some((_, mend)) = self.mends.pop_first() {
+            self.mend(mend);
+        }
+        for station in self.stations() {
+            let mut weather = station.weather();
+            weather.waiting.clear();
+            if weather.way != Way::Open && !weather.dead {
+                drop(weather);
+                self.heal(&station);
+            }
+        }
+        self.world.fire(Kind::SpecEdit, "the quiet begins");
+    }
+
+    fn after(&mut self, least: u64, most: u64, mend: Mend) {
+        self.counted += 1;
+        let after = i64::try_from(self.rng.range(least, most)).unwrap_or(0);
+        self.mends.insert((self.world.time_ms() + after, self.counted), mend);
+    }
+
+    fn stations(&self) -> Vec<Arc<Station>> {
+        self.world.stations.values().cloned().collect()
+    }
+
+    fn station(&mut self) -> Option<Arc<Station>> {
+        let all = self.stations();
+        self.rng.pick(&all).cloned()
+    }
+
+    fn named(&self, host: &str) -> Option<Arc<Station>> {
+        self.world.stations.get(host).cloned()
+    }
+
+    /// A container of ours: on which host, its full ID, its pod, whether it is of the kind `fits`.
+    fn container(
+        &mut self,
+        fits: impl Fn(&judge::Ours<'_>) -> bool,
+    ) -> Option<(Arc<Station>, String, String)> {
+        let mut all = Vec::new();
+        judge::each(&self.world, |station, _, found| {
+            if fits(found) {
+                all.push((station.name.clone(), found.shown.id.to_owned(), found.pod.to_owned()));
+            }
+        });
+        let (host, id, pod) = self.rng.pick(&all).cloned()?;
+        Some((self.named(&host)?, id, pod))
+    }
+
+    /// Tells all engines of what people changed.
+    fn tell(&self, news: impl Fn() -> News) {
+        for engine in self.engines.values() {
+            // One that was killed hears nothing.
+            let _ = engine.news.send(news());
+        }
+    }
+
+    /// Does something; nothing when there is nothing to do it to.
+    pub fn act(&mut self, kind: Kind) {
+        match kind {
+            Kind::LostRequest
+            | Kind::LostReply
+            | Kind::HangNotApplied
+            | Kind::HangApplied
+            | Kind::LateWrite
+            | Kind::Refused500
+            | Kind::Refused409
+            | Kind::Refused404
+            | Kind::Refused429
+            | Kind::CallUnreachable
+            | Kind::BrokenList => self.call_goes_wrong(kind),
+            Kind::InspectHangs
+            | Kind::Slow
+            | Kind::HostDropped
+            | Kind::DaemonDown
+            | Kind::DaemonRestart
+            | Kind::EventsSilent
+            | Kind::EventsEnd
+            | Kind::EventsThrice
+            | Kind::DiskFull
+            | Kind::ImageMissing
+            | Kind::HostClockJumps
+            | Kind::EngineClockJumps => self.host_goes_wrong(kind),
+            Kind::Stuck | Kind::Crash | Kind::CrashLoop | Kind::HealthFlaps => {
+                self.container_goes_wrong(kind)
+            }
+            Kind::HandStop | Kind::HandRemove | Kind::HandPause | Kind::HandRename => {
+                self.by_hand(kind)
+            }
+            Kind::Foreign | Kind::Forged => self.stranger(kind),
+            Kind::SpecEdit | Kind::SpecBroken | Kind::SpecEmptied => self.spec(kind),
+            Kind::Freeze | Kind::PauseRollout | Kind::DeclareLost | Kind::Fence => {
+                self.declare(kind)
+            }
+            Kind::EngineCrash
+            | Kind::MemoryLost
+            | Kind::EngineStalls
+            | Kind::SecondEngine
+            | Kind::HandApply => self.engine(kind),
+            Kind::DeadForGood => {}
+        }
+        judge::happened(&self.world);
+    }
+
+    /// The next fitting call goes wrong; it counts when it comes.
+    fn call_goes_wrong(&mut self, kind: Kind) {
+        let Some(station) = self.station() else { return };
+        let any = self.rng.percent(60);
+        let call = match kind {
+            Kind::Refused429 => Some("pull"),
+            Kind::BrokenList => Some(
+                ["containers", "volumes", "images", "networks"]
+                    [usize::try_from(self.rng.below(4)).unwrap_or(0)],
+            ),
+            _ if any => None,
+            _ => {
+                let calls = [
+                    "create_container",
+                    "start",
+                    "stop",
+                    "remove_container",
+                    "create_volume",
+                    "restart",
+                ];
+                self.rng.pick(&calls).copied()
+            }
+        };
+        let times = self.rng.range(1, 4);
+        let mut weather = station.weather();
+        for _ in 0..times {
+            weather.waiting.push_back(Waiting { call, kind });
+        }
+        drop(weather);
+        self.world.note("will", kind.word(), &station.name);
+        // The image is gone, so that there is a call to refuse.
+        if kind == Kind::Refused429 {
+            let _ = station.host.meddle(|model, _| model.remove_image(IMAGE));
+        }
+    }
+
+    fn host_goes_wrong(&mut self, kind: Kind) {
+        let Some(station) = self.station() else { return };
+        let name = station.name.clone();
+        if station.weather().way != Way::Open
+            && !matches!(kind, Kind::EngineClockJumps | Kind::HostClockJumps)
+        {
+            return;
+        }
+        match kind {
+            Kind::InspectHangs => {
+                let Some((station, id, _)) = self.container(|_| true) else { return };
+                station.weather().hangs = Some(id);
+                self.after(2_000, 60_000, Mend::Inspect(station.name.clone()));
+                return;
+            }
+            Kind::Slow => {
+                station.weather().slow_ms = self.rng.range(100, 3_000);
+                self.after(2_000, 60_000, Mend::Fast(name.clone()));
+            }
+            Kind::HostDropped => {
+                self.cut(&station, Way::Dropped);
+                self.after(500, 200_000, Mend::Heal(name.clone()));
+            }
+            Kind::DaemonDown => {
+                let _ = station.host.meddle(|model, now_ms| model.daemon_ends(now_ms));
+                self.cut(&station, Way::Refused);
+                self.after(2_000, 120_000, Mend::Heal(name.clone()));
+            }
+            Kind::DaemonRestart => {
+                let again = |model: &mut Model, now_ms| {
+                    model.daemon_ends(now_ms);
+                    model.daemon_begins(now_ms);
+                };
+                let _ = station.host.meddle(again);
+            }
+            Kind::EventsSilent | Kind::EventsEnd | Kind::EventsThrice => {
+                station.weather().events = match kind {
+                    Kind::EventsSilent => Events::Silent,
+                    Kind::EventsEnd => Events::End,
+                    _ => Events::Thrice,
+                };
+                self.after(5_000, 120_000, Mend::Events(name));
+                // It counts when an event comes.
+                return;
+            }
+            Kind::DiskFull => {
+                station.weather().full = true;
+                self.after(2_000, 120_000, Mend::Disk(name));
+                return;
+            }
+            Kind::ImageMissing => {
+                for station in self.stations() {
+                    let gone = |model: &mut Model, _| {
+                        model.remove_image(IMAGE);
+                        model.set_missing(IMAGE);
+                    };
+                    let _ = station.host.meddle(gone);
+                }
+                self.after(5_000, 120_000, Mend::Image);
+            }
+            Kind::HostClockJumps => {
+                let by = i64::try_from(self.rng.below(10_000)).unwrap_or(0) - 5_000;
+                station.clock.jump(by);
+            }
+            Kind::EngineClockJumps => {
+                let by = i64::try_from(self.rng.below(7_200_000)).unwrap_or(0) - 3_600_000;
+                self.world.clock.jump(by);
+            }
+            _ => {}
+        }
+        self.world.fire(kind, &name);
+    }
+
+    fn cut(&self, station: &Station, way: Way) {
+        let at = self.world.time_ms();
+        let mut weather = station.weather();
+        weather.way = way;
+        weather.cut_ms.get_or_insert(at);
+    }
+
+    fn container_goes_wrong(&mut self, kind: Kind) {
+        let running = |found: &judge::Ours<'_>| found.shown.runs() && found.role != "init";
+        let Some((station, id, pod)) = self.container(running) else { return };
+        let name = station.name.clone();
+        match kind {
+            Kind::Stuck => {
+                let _ = station.host.meddle(|model, now_ms| model.get_stuck(&id, now_ms));
+                self.repairs(&pod);
+                self.after(1_000, 90_000, Mend::Loose(name.clone(), id));
+            }
+            Kind::Crash => {
+                let code = self.rng.pick(&[0, 1, 137]).copied().unwrap_or(1);
+                let _ = station.host.meddle(|model, now_ms| model.crash(&id, code, now_ms));
+            }
+            Kind::CrashLoop => {
+                let _ = station.host.meddle(|model, now_ms| model.stop(&id, now_ms));
+                let times = u32::try_from(self.rng.range(2, 8)).unwrap_or(2);
+                self.after(500, 2_000, Mend::CrashAgain(name.clone(), id, times));
+            }
+            _ => {
+                let bad = Some(Health::Unhealthy);
+                let _ = station.host.meddle(|model, _| model.set_health(&id, bad));
+                self.after(1_000, 40_000, Mend::Healthy(name.clone(), id));
+            }
+        }
+        self.world.fire(kind, &format!("{pod} on {name}"));
+    }
+
+    /// A pod may have to be made anew.
+    fn repairs(&self, pod: &str) {
+        let versions = self.world.family.versions.iter();
+        let works = versions.flat_map(|version| &version.works);
+        let sizes = works.filter(|work| work.has(pod) || work.stands_in(pod)).map(|work| work.size);
+        self.world.state().repairs += sizes.max().unwrap_or(4) as u64;
+    }
+
+    fn by_hand(&mut self, kind: Kind) {
+        let versions = Arc::clone(&self.world.family);
+        let careful = kind == Kind::HandRename;
+        let fits = |found: &judge::Ours<'_>| {
+            let mut works = versions.versions.iter().flat_map(|version| &version.works);
+            // A renamed container goes on with its port and its data: that is what somebody asked
+            // for, and no engine could put it right.
+            let bound = works.any(|work| work.address == found.work && work.stateful)
+                || !found.shown.request.publish.is_empty()
+                || found.role != "container";
+            !(careful && bound) && (kind == Kind::HandRemove || found.shown.runs())
+        };
+        let Some((station, id, pod)) = self.container(fits) else { return };
+        let name = station.name.clone();
+        let deed = |model: &mut Model, now_ms| match kind {
+            Kind::HandStop => model.stop(&id, now_ms),
+            Kind::HandPause => model.pause(&id, now_ms),
+            Kind::HandRename => model.rename(&id, &format!("mine-{}", id.get(..6).unwrap_or(""))),
+            _ => model.stop(&id, now_ms).and_then(|()| model.remove(&id, now_ms)),
+        };
+        let _ = station.host.meddle(deed);
+        self.repairs(&pod);
+        if careful {
+            self.after(20_000, 200_000, Mend::Stranger(name.clone(), id));
+        }
+        self.world.fire(kind, &format!("{pod} on {name}"));
+    }
+
+    /// A container that is not ours, with a name or with labels of ours.
+    fn stranger(&mut self, kind: Kind) {
+        let Some((station, id, pod)) = self.container(|found| found.role == "container") else {
+            return;
+        };
+        let forge = |model: &mut Model, now_ms: i64| {
+            let found = model.each().find(|it| it.id == id)?;
+            let (name, labels) = (found.request.name.clone(), found.request.labels.clone());
+            let all = if kind == Kind::Forged {
+                labels
+            } else {
+                [("own".to_owned(), "yes".to_owned())].into()
+            };
+            let request = ContainerRequest {
+                name: if kind == Kind::Forged { format!("copy-of-{name}") } else { name },
+                image: IMAGE.to_owned(),
+                labels: all,
+                ..ContainerRequest::default()
+            };
+            if kind == Kind::Foreign {
+                model.stop(&id, now_ms).ok()?;
+                model.remove(&id, now_ms).ok()?;
+            }
+            let _ = model.pull(IMAGE);
+            let id = model.create(&request, now_ms).ok()?;
+            let _ = model.start(&id, now_ms);
+            Some(id)
+        };
+        let Ok(Some(id)) = station.host.meddle(forge) else { return };
+        self.repairs(&pod);
+        self.after(5_000, 120_000, Mend::Stranger(station.name.clone(), id));
+        self.world.fire(kind, &format!("{pod} on {}", station.name));
+    }
+
+    /// A version of the spec counts from now on.
+    fn follow(&mut self, version: usize) {
+        let at = self.world.time_ms();
+        {
+            let mut state = self.world.state();
+            state.before = state.version;
+            state.version = version;
+            state.edited_ms = at;
+        }
+        self.edits += 1;
+        self.world.note("spec", &format!("version {version}"), "");
+        let graph = Arc::clone(&self.world.family.versions[version].graph);
+        self.tell(|| News::Spec(Box::new(tally_graph::Graph::clone(&graph))));
+    }
+
+    fn spec(&mut self, kind: Kind) {
+        let now = self.world.state().version;
+        match kind {
+            Kind::SpecBroken => self.tell(|| News::Broken("a report".to_owned())),
+            Kind::SpecEmptied if now != VERSIONS => {
+                self.follow(VERSIONS);
+                self.after(2_000, 60_000, Mend::SpecBack(now));
+            }
+            Kind::SpecEdit if now != VERSIONS => {
+                let other = (now + 1 + usize::try_from(self.rng.below(2)).unwrap_or(0)) % VERSIONS;
+                let disturbed = self.world.state().disturbed_ms;
+                self.world.fire(kind, "");
+                // An edit is no fault: what is seen of the hosts is as true as before.
+                self.world.state().disturbed_ms = disturbed;
+                self.follow(other);
+                return;
+            }
+            _ => return,
+        }
+        self.world.fire(kind, "");
+    }
+
+    fn declare(&mut self, kind: Kind) {
+        match kind {
+            Kind::Freeze => {
+                self.world.state().declared.frozen = Some("sim".to_owned());
+                self.after(2_000, 60_000, Mend::Unfreeze);
+            }
+            Kind::PauseRollout => {
+                let works = &self.world.version().works;
+                let Some(work) = self.rng.pick(works) else { return };
+                let address = work.address.clone();
+                self.world.state().declared.paused.insert(address, "sim".to_owned());
+                self.after(2_000, 60_000, Mend::Unfreeze);
+            }
+            _ => {
+                let silent: Vec<Arc<Station>> = self
+                    .stations()
+                    .into_iter()
+                    .filter(|it| it.weather().way != Way::Open)
+                    .collect();
+                let Some(station) = self.rng.pick(&silent).cloned() else { return };
+                let name = station.name.clone();
+                let declared = match kind {
+                    Kind::DeclareLost => Declared::Lost,
+                    _ => Declared::Fenced,
+                };
+                let before = self.world.state().declared.hosts.insert(name.clone(), declared);
+                if before == Some(Declared::Fenced) {
+                    self.world.state().declared.hosts.insert(name, Declared::Fenced);
+                    return;
+                }
+                station.weather().given_up_ms = i64::MAX;
+                if declared == Declared::Fenced {
+                    // Who fences a host has switched it off.
+                    let _ = station.host.meddle(|model, now_ms| model.daemon_ends(now_ms));
+                    station.weather().way = Way::Refused;
+                }
+                let pods: Vec<String> = {
+                    let mut pods = Vec::new();
+                    judge::each(&self.world, |other, _, found| {
+                        if other.name == name {
+                            pods.push(found.pod.to_owned());
+                        }
+                    });
+                    pods
+                };
+                pods.iter().for_each(|pod| self.repairs(pod));
+            }
+        }
+        self.world.fire(kind, "");
+        self.declared();
+    }
+
+    fn declared(&self) {
+        let declared = self.world.state().declared.clone();
+        self.tell(|| News::Declared(declared.clone()));
+    }
+
+    /// All that people declared is taken back; a fence too, once nothing is left behind it.
+    pub fn declare_nothing(&self) {
+        self.world.state().declared = tally_reconcile::memory::Declarations::default();
+        let until = self.world.time_ms() + GIVEN_UP_MS;
+        for station in self.stations() {
+            let mut weather = station.weather();
+            weather.given_up_ms = weather.given_up_ms.min(until);
+        }
+        self.declared();
+    }
+
+    fn engine(&mut self, kind: Kind) {
+        match kind {
+            Kind::EngineCrash | Kind::MemoryLost => {
+                let Some(engine) = self.engines.remove(&1) else { return };
+                let kept = engine.kill(&self.world);
+                let kept = if kind == Kind::EngineCrash { kept } else { Memory::default() };
+                self.after(1, 20_000, Mend::Begin(1, Box::new(kept)));
+            }
+            Kind::EngineStalls => {
+                let Some(engine) = self.engines.get(&1) else { return };
+                engine.stall(true);
+                self.after(500, 90_000, Mend::GoOn(1));
+            }
+            Kind::SecondEngine => {
+                if self.engines.contains_key(&2) {
+                    return;
+                }
+                let second = Engine::begin(&self.world, 2, Memory::default());
+                self.engines.insert(2, second);
+                self.after(2_000, 90_000, Mend::SecondEnds);
+            }
+            _ => self.apply(),
+        }
+        self.world.fire(kind, "");
+    }
+
+    /// Somebody applies by hand.
+    pub fn apply(&mut self) {
+        let at = self.world.time_ms();
+        let world = Arc::clone(&self.world);
+        let memory = match self.engines.get(&1) {
+            Some(engine) => super::world::lock(&engine.kept).clone(),
+            None => Memory::default(),
+        };
+        {
+            let mut state = world.state();
+            state.confirmed_ms = at;
+            state.engines += 1;
+        }
+        tokio::spawn(async move {
+            apply_by_hand(Arc::clone(&world), memory).await;
+            let at = world.time_ms();
+            let mut state = world.state();
+            state.engines -= 1;
+            state.disturbed_ms = at;
+        });
+    }
+
+    /// A host never comes back.
+    pub fn kill_for_good(&mut self) {
+        let Some(station) = self.station() else { return };
+        if station.weather().way == Way::Open {
+            self.cut(&station, Way::Dropped);
+        }
+        station.weather().dead = true;
+        self.world.fire(Kind::DeadForGood, &station.name);
+    }
+
+    fn heal(&self, station: &Station) {
+        let back = station.weather().way == Way::Refused;
+        if back {
+            let _ = station.host.meddle(|model, now_ms| model.daemon_begins(now_ms));
+        }
+        let until = self.world.time_ms() + GIVEN_UP_MS;
+        let lost = {
+            let mut state = self.world.state();
+            let lost = state.declared.hosts.get(&station.name) == Some(&Declared::Lost);
+            if lost {
+                state.declared.hosts.remove(&station.name);
+            }
+            lost
+        };
+        let fenced = self.world.state().declared.hosts.contains_key(&station.name);
+        let mut weather = station.weather();
+        let grace =
+            self.world.family.versions.iter().filter_map(|version| version.lost_after_ms).min();
+        let over = weather
+            .cut_ms
+            .zip(grace)
+            .is_some_and(|(since, grace)| self.world.time_ms() - since >= grace);
+        weather.way = Way::Open;
+        weather.cut_ms = None;
+        weather.given_up_ms = match (fenced, lost || over) {
+            (true, _) => i64::MAX,
+            (false, true) => until,
+            (false, false) => weather.given_up_ms.min(until),
+        };
+        drop(weather);
+        if over {
+            let mut pods = Vec::new();
+            judge::each(&self.world, |other, _, found| {
+                if other.name == station.name {
+                    pods.push(found.pod.to_owned());
+                }
+            });
+            pods.iter().for_each(|pod| self.repairs(pod));
+        }
+        let at = self.world.time_ms();
+        self.world.state().disturbed_ms = at;
+        self.world.note("mended", "host", &station.name);
+        self.declared();
+    }
+
+    fn mend(&mut self, mend: Mend) {
+        let at = self.world.time_ms();
+        self.world.state().disturbed_ms = at;
+        match mend {
+            Mend::Heal(host) => {
+                if let Some(station) = self.named(&host).filter(|it| !it.weather().dead) {
+                    self.heal(&station);
+                }
+            }
+            Mend::Events(host) => self.on(&host, |station| station.weather().events = Events::Tell),
+            Mend::Disk(host) => self.on(&host, |station| station.weather().full = false),
+            Mend::Fast(host) => self.on(&host, |station| station.weather().slow_ms = 0),
+            Mend::Inspect(host) => self.on(&host, |station| station.weather().hangs = None),
+            Mend::Image => {
+                for station in self.stations() {
+                    let _ = station.host.meddle(|model, _| model.set_present(IMAGE));
+                }
+            }
+            Mend::Loose(host, id) => {
+                self.on(&host, |it| drop(it.host.meddle(|model, _| model.come_loose(&id))))
+            }
+            Mend::Healthy(host, id) => {
+                self.on(&host, |it| drop(it.host.meddle(|model, _| model.set_health(&id, None))));
+            }
+            Mend::CrashAgain(host, id, times) => self.crash_again(&host, id, times),
+            Mend::Begin(number, kept) => {
+                let engine = Engine::begin(&self.world, number, *kept);
+                self.engines.insert(number, engine);
+            }
+            Mend::GoOn(number) => {
+                if let Some(engine) = self.engines.get(&number) {
+                    engine.stall(false);
+                }
+            }
+            Mend::SecondEnds => {
+                if let Some(engine) = self.engines.remove(&2) {
+                    engine.kill(&self.world);
+                }
+            }
+            Mend::Unfreeze => {
+                let mut state = self.world.state();
+                state.declared.frozen = None;
+                state.declared.paused.clear();
+                drop(state);
+                self.declared();
+            }
+            Mend::SpecBack(version) => self.follow(version),
+            Mend::Stranger(host, id) => {
+                let away = |model: &mut Model, now_ms| {
+                    let _ = model.stop(&id, now_ms);
+                    model.remove(&id, now_ms)
+                };
+                self.on(&host, |it| drop(it.host.meddle(away)));
+            }
+        }
+        judge::happened(&self.world);
+    }
+
+    fn on(&self, host: &str, act: impl FnOnce(&Station)) {
+        if let Some(station) = self.world.stations.get(host) {
+            act(station);
+            self.world.note("mended", "", host);
+        }
+    }
+
+    fn crash_again(&mut self, host: &str, id: String, times: u32) {
+        let Some(station) = self.named(host) else { return };
+        let runs = station.host.look(|model, _| model.each().any(|it| it.id == id && it.runs()));
+        if runs == Ok(true) {
+            let _ = station.host.meddle(|model, now_ms| model.stop(&id, now_ms));
+            self.world.note("crashes", "again", host);
+        }
+        if times > 1 {
+            self.after(500, 4_000, Mend::CrashAgain(host.to_owned(), id, times - 1));
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! The way from one engine to one host: calls take time, get lost, come late, are refused; and each
+//! call that changes something is judged when it is sent and when it comes to pass.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use tally_docker::{
+    ExecRequest, ExecSession, FileToWrite, Host, HostError, HostEvent, HostRead, LogChunk,
+    LogRequest, PullProgress,
+};
+use tally_reconcile::observed::{
+    ContainerDetails, Engine, Live, ObservedContainer, ObservedNetwork, ObservedVolume,
+};
+use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
+use tally_simulator::Model;
+use tokio::sync::oneshot;
+
+use super::faults::Kind;
+use super::judge::{self, What};
+use super::world::{Events, Station, Waiting, Way, World};
+
+/// A call without an answer ends after so long.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+/// A look without an answer does.
+const LOOK_DEADLINE: Duration = Duration::from_secs(20);
+
+/// One engine's way to one host.
+pub struct Door {
+    world: Arc<World>,
+    station: Arc<Station>,
+    engine: u32,
+}
+
+impl Door {
+    /// The way of an engine, by its number, to a host.
+    #[must_use]
+    pub fn new(world: &Arc<World>, station: &Arc<Station>, engine: u32) -> Self {
+        Self { world: Arc::clone(world), station: Arc::clone(station), engine }
+    }
+
+    fn unreachable(&self) -> HostError {
+        let address = format!("sim:{}", self.station.name);
+        HostError::Unreachable { address, reason: "connection refused".to_owned() }
+    }
+
+    fn fire(&self, kind: Kind, call: &str) {
+        self.world.fire(kind, &format!("{call} on {}", self.station.name));
+    }
+
+    /// How long the next packet takes.
+    fn trip(&self) -> Duration {
+        let slow = self.station.weather().slow_ms;
+        let millis = self.world.state().rng.range(1, 8) + slow;
+        Duration::from_millis(millis)
+    }
+
+    /// What goes wrong with this call.
+    fn fault(&self, call: &'static str, changes: bool) -> Option<Kind> {
+        let mut weather = self.station.weather();
+        let first = weather.waiting.front()?;
+        let fits = match first.call {
+            Some(name) => name == call,
+            None => changes,
+        };
+        if !fits {
+            return None;
+        }
+        let Waiting { kind, .. } = weather.waiting.pop_front()?;
+        drop(weather);
+        self.fire(kind, call);
+        Some(kind)
+    }
+
+    /// Comes as far as the host, or not.
+    async fn reach(&self, call: &'static str, deadline: Duration) -> Result<(), HostError> {
+        tokio::time::sleep(self.trip()).await;
+        let way = self.station.weather().way;
+        match way {
+            Way::Open => Ok(()),
+            Way::Refused => Err(self.unreachable()),
+            Way::Dropped => {
+                tokio::time::sleep(deadline).await;
+                Err(HostError::Deadline { call, after: deadline })
+            }
+        }
+    }
+
+    async fn read<T>(
+        &self,
+        call: &'static str,
+        look: impl FnOnce(&Model, i64) -> T + Send,
+    ) -> Result<T, HostError> {
+        self.world.state().calls += 1;
+        self.reach(call, LOOK_DEADLINE).await?;
+        match self.fault(call, false) {
+            Some(Kind::InspectHangs) => {
+                tokio::time::sleep(LOOK_DEADLINE).await;
+                return Err(HostError::Deadline { call, after: LOOK_DEADLINE });
+            }
+            Some(kind) => return Err(refusal(kind, call).unwrap_or_else(|| lost(call))),
+            None => {}
+        }
+        self.station.host.look(look)
+    }
+
+    /// Sends a call that changes something. Once it is sent it goes its way, whatever becomes of
+    /// who sent it.
+    async fn change<T: Send + 'static>(
+        &self,
+        what: What,
+        act: impl FnOnce(&mut Model, i64) -> Result<T, HostError> + Send + 'static,
+    ) -> Result<T, HostError> {
+        let call = what.call;
+        judge::sent(&self.world, &self.station, self.engine, &what);
+        self.world.state().calls += 1;
+        let deadline = HostError::Deadline { call, after: DEADLINE };
+        let fault = self.fault(call, true);
+        let mut trip = self.trip();
+        match fault {
+            Some(Kind::LostRequest) => {
+                tokio::time::sleep(trip).await;
+                return Err(lost(call));
+            }
+            Some(Kind::HangNotApplied) => {
+                tokio::time::sleep(DEADLINE).await;
+                return Err(deadline);
+            }
+            Some(Kind::CallUnreachable) => return Err(self.unreachable()),
+            Some(Kind::LateWrite) => {
+                trip = DEADLINE + Duration::from_millis(self.world.state().rng.range(500, 40_000));
+            }
+            Some(Kind::LostReply | Kind::HangApplied) | None => {}
+            Some(kind) => {
+                tokio::time::sleep(trip).await;
+                return Err(refusal(kind, call).unwrap_or_else(|| lost(call)));
+            }
+        }
+        let (reply, answer) = oneshot::channel();
+        let packet = Packet {
+            world: Arc::clone(&self.world),
+            station: Arc::clone(&self.station),
+            engine: self.engine,
+            what,
+        };
+        let back = self.trip();
+        tokio::spawn(async move {
+            tokio::time::sleep(trip).await;
+            let result = packet.arrive(act);
+            tokio::time::sleep(back).await;
+            // Who asked may be gone.
+            let _ = reply.send(result);
+        });
+        match tokio::time::timeout(DEADLINE, answer).await {
+            Ok(Ok(Some(result))) => match fault {
+                Some(Kind::LostReply) => Err(lost(call)),
+                Some(Kind::HangApplied) => {
+                    tokio::time::sleep(DEADLINE).await;
+                    Err(deadline)
+                }
+                _ => result,
+            },
+            Ok(Ok(None)) => match self.station.weather().way {
+                Way::Refused => Err(self.unreachable()),
+                _ => Err(lost(call)),
+            },
+            Ok(Err(_)) => Err(lost(call)),
+            Err(_) => Err(deadline),
+        }
+    }
+}
+
+/// A call on its way.
+struct Packet {
+    world: Arc<World>,
+    station: Arc<Station>,
+    engine: u32,
+    what: What,
+}
+
+impl Packet {
+    /// It arrives at the host, and is done; `None` when nobody is there.
+    fn arrive<T>(
+        self,
+        act: impl FnOnce(&mut Model, i64) -> Result<T, HostError>,
+    ) -> Option<Result<T, HostError>> {
+        if self.station.weather().way != Way::Open {
+            self.world.note("vanished", self.what.call, &self.station.name);
+            return None;
+        }
+        if self.what.makes && self.station.weather().full {
+            self.world.fire(Kind::DiskFull, self.what.call);
+            let message = "write /var/lib/docker: no space left on device".to_owned();
+            return Some(Err(HostError::Refused { status: 500, message }));
+        }
+        judge::arrives(&self.world, &self.station, &self.what);
+        let result = match self.station.host.meddle(act) {
+            Ok(result) => result,
+            Err(error) => return Some(Err(error)),
+        };
+        judge::done(&self.world, &self.station, self.engine, &self.what, result.as_ref().err());
+        Some(result)
+    }
+}
+
+fn lost(call: &str) -> HostError {
+    HostError::Broken(format!("the reply to `{call}` broke off"))
+}
+
+fn refusal(kind: Kind, call: &str) -> Option<HostError> {
+    let message = format!("{call}: simulated");
+    match kind {
+        Kind::Refused500 => Some(HostError::Refused { status: 500, message }),
+        Kind::Refused409 => Some(HostError::Conflict(message)),
+        Kind::Refused404 => Some(HostError::NotFound(message)),
+        Kind::Refused429 => Some(HostError::Image {
+            image: super::spec::IMAGE.to_owned(),
+            missing: false,
+            message: "toomanyrequests".to_owned(),
+        }),
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl HostRead for Door {
+    fn name(&self) -> &str {
+        &self.station.name
+    }
+
+    async fn engine(&self) -> Result<Engine, HostError> {
+        self.read("engine", |model, _| model.engine()).await
+    }
+
+    async fn containers(&self) -> Result<Vec<ObservedContainer>, HostError> {
+        self.read("containers", |model, _| model.list()).await
+    }
+
+    async fn container(
+        &self,
+        id: &str,
+        with_files: bool,
+    ) -> Result<Option<(ObservedContainer, ContainerDetails)>, HostError> {
+        let hangs = self.station.weather().hangs.as_deref() == Some(id);
+        if hangs {
+            self.fire(Kind::InspectHangs, "container");
+            tokio::time::sleep(LOOK_DEADLINE).await;
+            return Err(HostError::Deadline { call: "container", after: LOOK_DEADLINE });
+        }
+        self.read("container", |model, now_ms| model.inspect(id, with_files, now_ms)).await
+    }
+
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>, HostError> {
+        self.read("volumes", |model, _| model.list_volumes()).await
+    }
+
+    async fn networks(&self) -> Result<Vec<ObservedNetwork>, HostError> {
+        self.read("networks", |model, _| model.list_networks()).await
+    }
+
+    async fn images(&self) -> Result<BTreeMap<String, String>, HostError> {
+        self.read("images", |model, _| model.list_images()).await
+    }
+
+    async fn events(
+        &self,
+        cluster: &str,
+    ) -> Result<BoxStream<'static, Result<HostEvent, HostError>>, HostError> {
+        self.reach("events", LOOK_DEADLINE).await?;
+        let told = self.station.host.events(cluster).await?;
+        let station = Arc::clone(&self.station);
+        let world = Arc::clone(&self.world);
+        let heard = told.flat_map(move |event| {
+            let (way, told) = {
+                let weather = station.weather();
+                (weather.way, weather.events)
+            };
+            let mode = match way {
+                Way::Open => told,
+                // A connection that was open when packets began to vanish stays silently open.
+                Way::Dropped => Events::Silent,
+                Way::Refused => Events::End,
+            };
+            let (name, one) = (station.name.as_str(), Some(event.clone()));
+            let all: Vec<Option<Result<HostEvent, HostError>>> = match mode {
+                Events::Tell => vec![one],
+                Events::Silent => {
+                    world.fire(Kind::EventsSilent, name);
+                    Vec::new()
+                }
+                Events::End => {
+                    world.fire(Kind::EventsEnd, name);
+                    vec![None]
+                }
+                Events::Thrice => {
+                    world.fire(Kind::EventsThrice, name);
+                    vec![one.clone(), one.clone(), one]
+                }
+            };
+            stream::iter(all)
+        });
+        let open = heard.take_while(|event| std::future::ready(event.is_some()));
+        Ok(open.filter_map(std::future::ready).boxed())
+    }
+
+    async fn logs(
+        &self,
+        _: &str,
+        _: LogRequest,
+    ) -> Result<BoxStream<'static, Result<LogChunk, HostError>>, HostError> {
+        self.reach("logs", LOOK_DEADLINE).await?;
+        Ok(stream::empty().boxed())
+    }
+}
+
+#[async_trait]
+impl Host for Door {
+    async fn pull(
+        &self,
+        image: &str,
+        _: &(dyn Fn(PullProgress) + Send + Sync),
+    ) -> Result<(), HostError> {
+        let name = image.to_owned();
+        self.change(What::makes("pull", image), move |model, _| model.pull(&name)).await
+    }
+
+    async fn load_infra_image(&self) -> Result<(), HostError> {
+        let load = |model: &mut Model, _| {
+            model.load_infra_image();
+            Ok(())
+        };
+        self.change(What::makes("load_infra_image", ""), load).await
+    }
+
+    async fn create_network(&self, request: &NetworkRequest) -> Result<String, HostError> {
+        let (what, request) = (What::makes("create_network", &request.name), request.clone());
+        self.change(what, move |model, _| model.create_network(&request)).await
+    }
+
+    async fn remove_network(&self, id: &str) -> Result<(), HostError> {
+        let target = id.to_owned();
+        let act = move |model: &mut Model, now_ms| model.remove_network(&target, now_ms);
+        self.change(What::object("remove_network", id), act).await
+    }
+
+    async fn create_volume(&self, request: &VolumeRequest) -> Result<(), HostError> {
+        let (what, request) = (What::makes("create_volume", &request.name), request.clone());
+        self.change(what, move |model, _| model.create_volume(&request)).await
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<(), HostError> {
+        let target = name.to_owned();
+        let act = move |model: &mut Model, _: i64| model.remove_volume(&target);
+        self.change(What::object("remove_volume", name), act).await
+    }
+
+    async fn create_container(&self, request: &ContainerRequest) -> Result<String, HostError> {
+        let (what, request) = (What::create(request), request.clone());
+        self.change(what, move |model, now_ms| model.create(&request, now_ms)).await
+    }
+
+    async fn write_files(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError> {
+        let (target, files) = (id.to_owned(), files.to_vec());
+        let act = move |model: &mut Model, now_ms| model.write(&target, &files, now_ms);
+        self.change(What::on("write_files", id), act).await
+    }
+
+    async fn start(&self, id: &str) -> Result<(), HostError> {
+        let target = id.to_owned();
+        let act = move |model: &mut Model, now_ms| model.start(&target, now_ms);
+        self.change(What::on("start", id), act).await
+    }
+
+    async fn stop(&self, id: &str, _: Option<Duration>) -> Result<(), HostError> {
+        let target = id.to_owned();
+        let act = move |model: &mut Model, now_ms| model.stop(&target, now_ms);
+        self.change(What::on("stop", id), act).await
+    }
+
+    async fn restart(&self, id: &str, _: Option<Duration>) -> Result<(), HostError> {
+        let target = id.to_owned();
+        let act = move |model: &mut Model, now_ms| model.restart(&target, now_ms);
+        self.change(What::on("restart", id), act).await
+    }
+
+    async fn unpause(&self, id: &str) -> Result<(), HostError> {
+        let target = id.to_owned();
+        let act = move |model: &mut Model, now_ms| model.unpause(&target, now_ms);
+        self.change(What::on("unpause", id), act).await
+    }
+
+    async fn signal(&self, id: &str, signal: &str) -> Result<(), HostError> {
+        let (target, signal) = (id.to_owned(), signal.to_owned());
+        let act = move |model: &mut Model, now_ms| model.signal(&target, &signal, now_ms);
+        self.change(What::on("signal", id), act).await
+    }
+
+    async fn update(&self, id: &str, live: &Live) -> Result<(), HostError> {
+        let (target, live) = (id.to_owned(), live.clone());
+        let act = move |model: &mut Model, now_ms| model.update(&target, &live, now_ms);
+        self.change(What::on("update", id), act).await
+    }
+
+    async fn remove_container(&self, id: &str) -> Result<(), HostError> {
+        let target = id.to_owned();
+        let act = move |model: &mut Model, now_ms| model.remove(&target, now_ms);
+        self.change(What::on("remove_container", id), act).await
+    }
+
+    async fn exec(&self, _: &str, _: &ExecRequest) -> Result<ExecSession, HostError> {
+        Err(self.unreachable())
+    }
+
+    async fn exec_exit_code(&self, _: &str) -> Result<Option<i64>, HostError> {
+        Err(self.unreachable())
+    }
+
+    async fn exec_resize(&self, _: &str, _: u16, _: u16) -> Result<(), HostError> {
+        Err(self.unreachable())
+    }
+}

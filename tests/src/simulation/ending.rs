@@ -1,0 +1,244 @@
+//! What must have come about in the end: L1 to L6, and that the plan is a pure function (S11).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tally_reconcile::labels;
+use tally_reconcile::memory::Memory;
+use tally_reconcile::observed::{ContainerState, HostState, HostView, Observed};
+use tally_reconcile::plan::Plan;
+use tally_reconcile::reconcile;
+use tally_simulator::Model;
+
+use super::judge::{self, Ours};
+use super::rng::Rng;
+use super::spec::{CLUSTER, Pods, Version, Work};
+use super::world::{Way, World};
+
+/// What really is on all hosts; one that cannot be reached is silent.
+#[must_use]
+pub fn truth(world: &World) -> Observed {
+    let view = |station: &Arc<super::world::Station>| {
+        let way = station.weather().way;
+        if way != Way::Open {
+            return HostView::Unknown { reason: "it is away".to_owned() };
+        }
+        match station.host.look(state) {
+            Ok(state) => HostView::Ready(Box::new(state)),
+            Err(error) => HostView::Unknown { reason: error.to_string() },
+        }
+    };
+    let all = world.stations.iter();
+    Observed { hosts: all.map(|(name, station)| (name.clone(), view(station))).collect() }
+}
+
+/// What one host would show.
+#[must_use]
+pub fn state(model: &Model, now_ms: i64) -> HostState {
+    let containers = model.list().into_iter().map(|listed| {
+        let ours = listed.labels.get(labels::CLUSTER).is_some_and(|of| of == CLUSTER);
+        match model.inspect(&listed.id, true, now_ms).filter(|_| ours) {
+            Some((seen, details)) => {
+                tally_reconcile::observed::ObservedContainer { details: Some(details), ..seen }
+            }
+            None => listed,
+        }
+    });
+    HostState {
+        engine: model.engine(),
+        containers: containers.collect(),
+        volumes: model.list_volumes(),
+        networks: model.list_networks(),
+        images: model.list_images(),
+    }
+}
+
+/// A container of ours as it is in the end.
+#[derive(Debug, Clone)]
+struct Seen {
+    host: String,
+    id: String,
+    name: String,
+    role: String,
+    state: ContainerState,
+    exit_code: i64,
+    value: String,
+    joined: Option<String>,
+    started_ms: i64,
+}
+
+/// All pods by name.
+fn pods(world: &World) -> BTreeMap<String, Vec<Seen>> {
+    let mut all: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
+    judge::each(world, |station, _, found: &Ours<'_>| {
+        let seen = Seen {
+            host: station.name.clone(),
+            id: found.shown.id.to_owned(),
+            name: found.name.to_owned(),
+            role: found.role.to_owned(),
+            state: found.shown.state,
+            exit_code: found.shown.exit_code,
+            value: found.shown.request.env.get("V").cloned().unwrap_or_default(),
+            joined: found.shown.joined.map(str::to_owned),
+            started_ms: found.shown.started_at_ms.unwrap_or(0),
+        };
+        all.entry(found.pod.to_owned()).or_default().push(seen);
+    });
+    all
+}
+
+/// What is not as the spec asks, by pod: read from the spec and the hosts, without the planner.
+/// What is on hosts that are away is not looked at.
+#[must_use]
+pub fn differs(world: &World) -> BTreeMap<String, String> {
+    let version = world.version();
+    let mut pods = pods(world);
+    let away: BTreeSet<String> = world
+        .stations
+        .values()
+        .filter(|station| station.weather().way != Way::Open)
+        .map(|station| station.name.clone())
+        .collect();
+    let mut all = BTreeMap::new();
+    for work in &version.works {
+        for (pod, host) in names(work) {
+            let found = pods.remove(pod).unwrap_or_default();
+            if host.is_some_and(|host| away.contains(host)) {
+                continue;
+            }
+            if let Some(why) = pod_differs(world, work, &found, host, &away, version) {
+                all.insert(pod.to_owned(), why);
+            }
+        }
+    }
+    for (pod, left) in pods {
+        if left.iter().any(|seen| !away.contains(&seen.host)) {
+            all.insert(pod, "the spec does not have it".to_owned());
+        }
+    }
+    all
+}
+
+/// The pods of a workload, with the host where that is asked for.
+fn names(work: &Work) -> Vec<(&str, Option<&str>)> {
+    match &work.pods {
+        Pods::Named(names) => names.iter().map(|name| (name.as_str(), None)).collect(),
+        Pods::PerHost(names) => {
+            names.iter().map(|(host, name)| (name.as_str(), Some(host.as_str()))).collect()
+        }
+    }
+}
+
+fn pod_differs(
+    world: &World,
+    work: &Work,
+    found: &[Seen],
+    host: Option<&str>,
+    away: &BTreeSet<String>,
+    version: &Version,
+) -> Option<String> {
+    let on: BTreeSet<&str> = found.iter().map(|seen| seen.host.as_str()).collect();
+    let near: Vec<&str> = on.iter().copied().filter(|host| !away.contains(*host)).collect();
+    let [home] = near.as_slice() else {
+        // Where it may be on a host that is away nothing can be said.
+        return match (near.len(), on.len()) {
+            (0, 1..) => Some("it is on a host that is away".to_owned()),
+            (0, 0) => Some("it is not there".to_owned()),
+            _ => Some(format!("it is on {near:?}")),
+        };
+    };
+    if host.is_some_and(|host| host != *home) {
+        return Some(format!("it is on {home}"));
+    }
+    let others = world.stations.keys().any(|name| {
+        !away.contains(name) && !version.drained.contains(name) && name.as_str() != *home
+    });
+    if version.drained.iter().any(|host| host == home)
+        && !work.stateful
+        && others
+        && away.is_empty()
+    {
+        return Some(format!("it is on {home}, which is drained"));
+    }
+    let here: Vec<&Seen> = found.iter().filter(|seen| seen.host == *home).collect();
+    let infra = here.iter().find(|seen| seen.role == "infra");
+    if work.joined != infra.is_some() {
+        return Some("its infra container is wrong".to_owned());
+    }
+    for (name, value) in &work.mains {
+        let main = here.iter().find(|seen| seen.role == "container" && seen.name == *name);
+        let Some(main) = main else { return Some(format!("{name} is not there")) };
+        let over = work.may_end && main.state == ContainerState::Exited;
+        if main.state != ContainerState::Running && !over {
+            return Some(format!("{name} is {:?}, exit code {}", main.state, main.exit_code));
+        }
+        if main.value != *value {
+            return Some(format!("{name} is of an older version"));
+        }
+        let fresh = infra.is_none_or(|infra| {
+            over || infra.state == ContainerState::Running
+                && main.joined.as_deref() == Some(infra.id.as_str())
+                && main.started_ms >= infra.started_ms
+        });
+        if !fresh {
+            return Some(format!("{name} has no network"));
+        }
+    }
+    let wanted = |seen: &&&Seen| {
+        seen.role != "container" || work.mains.iter().any(|(name, _)| *name == seen.name)
+    };
+    let extra = here.iter().filter(|seen| !wanted(seen)).count();
+    (extra > 0).then(|| "it has containers that the spec does not have".to_owned())
+}
+
+/// S11: the same plan, byte for byte, whatever order things are listed in.
+pub fn pure(world: &World, now_ms: i64, rng: &mut Rng) {
+    let observed = truth(world);
+    let graph = &world.version().graph;
+    let options = tally_reconcile::Options { now_ms, ..Default::default() };
+    let plan = |observed: &Observed| {
+        serde_json::to_string(&reconcile(graph, observed, &Memory::default(), &options))
+            .unwrap_or_default()
+    };
+    let first = plan(&observed);
+    let mut permuted = observed.clone();
+    for view in permuted.hosts.values_mut() {
+        let HostView::Ready(state) = view else { continue };
+        shuffle(&mut state.containers, rng);
+        shuffle(&mut state.volumes, rng);
+        shuffle(&mut state.networks, rng);
+    }
+    if plan(&permuted) != first {
+        world.violate("S11", "the plan hangs on the order of lists".to_owned());
+    }
+}
+
+fn shuffle<T>(all: &mut [T], rng: &mut Rng) {
+    for last in (1..all.len()).rev() {
+        let other = usize::try_from(rng.below(last as u64 + 1)).unwrap_or(0);
+        all.swap(last, other);
+    }
+}
+
+/// L6: what is not as the spec asks stands in the plan with a reason.
+#[must_use]
+pub fn without_reason(
+    differs: &BTreeMap<String, String>,
+    plan: &Plan,
+    version: &Version,
+) -> Vec<String> {
+    let said = |pod: &str| {
+        let work =
+            version.works.iter().find(|work| work.has(pod)).map(|work| work.address.as_str());
+        let about = |subject: &tally_reconcile::plan::Subject| {
+            subject.pod == pod
+                || (subject.pod.is_empty() && work == Some(subject.workload.as_str()))
+                || subject.workload.starts_with("cluster/")
+        };
+        plan.held.iter().any(|held| about(&held.subject) && !held.why.reason.is_empty())
+            || plan.diagnostics.iter().any(|found| found.severity == tally_source::Severity::Error)
+            || plan.diagnostics.iter().any(|found| found.headline.contains(&format!("`{pod}`")))
+            || plan.operations.iter().any(|op| op.subject.pod == pod)
+    };
+    differs.iter().filter(|(pod, _)| !said(pod)).map(|(pod, why)| format!("{pod}: {why}")).collect()
+}

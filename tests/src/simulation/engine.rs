@@ -1,0 +1,225 @@
+//! The engines under test: the real control loop and the real executor, that can be killed at any
+//! call, stopped for a while, and begun again with what they kept, or without.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tally_control::{Controller, Entry, Journal, News, Options, Reach, SpecSource};
+use tally_docker::{ExecuteOptions, Host, HostError, HostRead, execute, observe};
+use tally_graph::Graph;
+use tally_reconcile::memory::Memory;
+use tally_reconcile::plan::Plan;
+use tally_reconcile::reconcile;
+use tally_simulator::Clock as _;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::door::Door;
+use super::spec::CLUSTER;
+use super::world::{JumpClock, Way, World, lock};
+
+/// The number of who applies by hand.
+pub const HAND: u32 = 9;
+
+thread_local! {
+    static CLOCK: RefCell<Option<Arc<JumpClock>>> = const { RefCell::new(None) };
+}
+
+/// Sets the clock that engines of this thread go by.
+pub fn set_clock(clock: &Arc<JumpClock>) {
+    CLOCK.with(|slot| *slot.borrow_mut() = Some(Arc::clone(clock)));
+}
+
+fn now_ms() -> i64 {
+    CLOCK.with(|slot| slot.borrow().as_ref().map_or(0, |clock| clock.now_ms()))
+}
+
+/// An engine at work.
+pub struct Engine {
+    /// Its number.
+    pub number: u32,
+    /// Where people's changes reach it.
+    pub news: mpsc::UnboundedSender<News>,
+    /// What it keeps on disk.
+    pub kept: Arc<Mutex<Memory>>,
+    gate: Arc<Gate>,
+    task: JoinHandle<()>,
+    _stop: watch::Sender<bool>,
+}
+
+/// Whether it is stopped for a while.
+#[derive(Default)]
+struct Gate {
+    shut: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Engine {
+    /// Begins an engine on the version of the spec that counts, with what was kept.
+    #[must_use]
+    pub fn begin(world: &Arc<World>, number: u32, kept: Memory) -> Self {
+        let graph = Graph::clone(&world.version().graph);
+        let mut memory = kept.clone();
+        memory.declared = world.state().declared.clone();
+        let kept = Arc::new(Mutex::new(kept));
+        let doors = Doors { world: Arc::clone(world), engine: number, kept: Arc::clone(&kept) };
+        let options = Options {
+            resync: Duration::from_secs(30),
+            look_deadline: Duration::from_secs(10),
+            calls_per_host: 8,
+            once: false,
+            now_ms,
+        };
+        let journal = Arc::new(Told { world: Arc::clone(world), engine: number });
+        let mut controller = Controller::new(graph, memory, Arc::new(doors), journal, options);
+        let (news, letters) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let gate = Arc::new(Gate::default());
+        let shut = Arc::clone(&gate);
+        let task = tokio::spawn(async move {
+            let mut letters = Letters(letters);
+            let run = controller.run(&mut letters, stopped);
+            gated(shut, run).await;
+        });
+        world.note("engine", &format!("{number} begins"), "");
+        world.state().engines += 1;
+        Self { number, news, kept, gate, task, _stop: stop }
+    }
+
+    /// Kills it: between two calls, or while some are under way; gives what it had kept.
+    pub fn kill(self, world: &World) -> Memory {
+        self.task.abort();
+        world.note("engine", &format!("{} is killed", self.number), "");
+        world.state().engines -= 1;
+        lock(&self.kept).clone()
+    }
+
+    /// Stops it, or lets it go on, as SIGSTOP and SIGCONT do.
+    pub fn stall(&self, shut: bool) {
+        self.gate.shut.store(shut, Ordering::SeqCst);
+        if let Some(waker) = lock(&self.gate.waker).take() {
+            waker.wake();
+        }
+    }
+}
+
+/// Runs `work` while the gate is open.
+async fn gated<F: Future>(gate: Arc<Gate>, work: F) {
+    let mut work: Pin<Box<F>> = Box::pin(work);
+    std::future::poll_fn(move |context| {
+        if gate.shut.load(Ordering::SeqCst) {
+            *lock(&gate.waker) = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        work.as_mut().poll(context).map(|_| ())
+    })
+    .await;
+}
+
+/// Reaches the hosts of a run.
+struct Doors {
+    world: Arc<World>,
+    engine: u32,
+    kept: Arc<Mutex<Memory>>,
+}
+
+#[async_trait]
+impl Reach for Doors {
+    async fn reach(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
+        let unreachable = |reason: &str| HostError::Unreachable {
+            address: format!("sim:{host}"),
+            reason: reason.to_owned(),
+        };
+        let station = self.world.stations.get(host).ok_or_else(|| unreachable("unknown"))?;
+        let way = station.weather().way;
+        match way {
+            Way::Open => Ok(Arc::new(Door::new(&self.world, station, self.engine))),
+            Way::Refused => Err(unreachable("connection refused")),
+            Way::Dropped => {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                Err(unreachable("timed out"))
+            }
+        }
+    }
+
+    fn hosts(&self, graph: &Graph) -> Vec<String> {
+        graph.hosts().map(|host| host.name.clone()).collect()
+    }
+
+    fn remember(&self, memory: &Memory) {
+        *lock(&self.kept) = memory.clone();
+    }
+}
+
+/// Writes down what an engine says.
+struct Told {
+    world: Arc<World>,
+    engine: u32,
+}
+
+impl Journal for Told {
+    fn entry(&self, entry: &Entry) {
+        let about = format!("{} {} {} {}", self.engine, entry.kind.word(), entry.host, entry.pod);
+        self.world.note("says", &about, &entry.what);
+    }
+}
+
+struct Letters(mpsc::UnboundedReceiver<News>);
+
+#[async_trait]
+impl SpecSource for Letters {
+    async fn changed(&mut self) -> News {
+        match self.0.recv().await {
+            Some(news) => news,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// All hosts, reached by who applies by hand.
+#[must_use]
+pub fn doors(world: &Arc<World>, engine: u32) -> BTreeMap<String, Arc<dyn Host>> {
+    let door = |(name, station): (&String, &Arc<_>)| {
+        (name.clone(), Arc::new(Door::new(world, station, engine)) as Arc<dyn Host>)
+    };
+    world.stations.iter().map(door).collect()
+}
+
+/// One `tally apply`: looks, plans without the guard of the loop, and carries the plan out.
+pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
+    let doors = doors(&world, HAND);
+    let graph = Arc::clone(&world.version().graph);
+    let readers: Vec<Arc<dyn HostRead>> =
+        doors.values().map(|door| Arc::clone(door) as Arc<dyn HostRead>).collect();
+    let observed = observe(&readers, CLUSTER).await;
+    memory.declared = world.state().declared.clone();
+    memory.learn(CLUSTER, &observed, now_ms());
+    let options = tally_reconcile::Options { now_ms: now_ms(), ..Default::default() };
+    let plan = reconcile(&graph, &observed, &memory, &options);
+    let (_sender, cancel) = watch::channel(false);
+    execute(&plan, &graph, &doors, &(), cancel, &ExecuteOptions::default()).await;
+    plan
+}
+
+/// A plan of what really is on all hosts, as an engine would make it that knows `memory`. A host
+/// that will not come back is silent.
+#[must_use]
+pub fn plan_of_truth(world: &World, memory: &Memory, without_waits: bool) -> Plan {
+    let observed = super::ending::truth(world);
+    let mut memory = memory.clone();
+    memory.declared = world.state().declared.clone();
+    memory.learn(CLUSTER, &observed, now_ms());
+    let options = tally_reconcile::Options {
+        now_ms: now_ms(),
+        without_waits,
+        guard_removals: true,
+        ..Default::default()
+    };
+    reconcile(&world.version().graph, &observed, &memory, &options)
+}

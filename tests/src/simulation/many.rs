@@ -1,0 +1,103 @@
+//! Many runs, over several cores: how fast, what came to pass, and what must not have.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::faults::Kind;
+use super::run::{Settings, run};
+
+/// So many violations are kept in words.
+const MOST_TOLD: usize = 50;
+
+/// What came of many runs.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// How many.
+    pub seeds: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// How often each kind of fault came to pass.
+    pub fired: BTreeMap<Kind, u64>,
+    /// Seeds with what must not have happened.
+    pub bad: BTreeMap<u64, Vec<String>>,
+    /// How many seeds had any.
+    pub bad_seeds: u64,
+    /// Seeds whose second run was another.
+    pub unlike: Vec<u64>,
+    /// Calls that were made.
+    pub calls: u64,
+    /// Simulated time.
+    pub simulated: Duration,
+}
+
+/// Runs `count` seeds from `first` on so many threads; `twice` compares two runs of each.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "how long it took is what is asked")]
+pub fn many(first: u64, count: u64, threads: usize, settings: Settings, twice: bool) -> Tally {
+    let began = Instant::now();
+    let next = AtomicU64::new(first);
+    let mut all = Tally::default();
+    std::thread::scope(|scope| {
+        let work = || {
+            let mut tally = Tally::default();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= first + count {
+                    return tally;
+                }
+                tally.add(seed, settings, twice);
+            }
+        };
+        let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
+        for thread in threads {
+            if let Ok(tally) = thread.join() {
+                all.merge(tally);
+            } else {
+                all.bad_seeds += 1;
+                all.bad.insert(u64::MAX, vec!["a run panicked".to_owned()]);
+            }
+        }
+    });
+    all.took = began.elapsed();
+    all
+}
+
+impl Tally {
+    fn add(&mut self, seed: u64, settings: Settings, twice: bool) {
+        let outcome = run(seed, settings);
+        if twice && run(seed, settings).hash != outcome.hash {
+            self.unlike.push(seed);
+        }
+        self.seeds += 1;
+        self.calls += outcome.calls;
+        self.simulated += Duration::from_millis(u64::try_from(outcome.simulated_ms).unwrap_or(0));
+        for (kind, count) in outcome.fired {
+            *self.fired.entry(kind).or_default() += count;
+        }
+        if !outcome.violations.is_empty() {
+            self.bad_seeds += 1;
+            if self.bad.len() < MOST_TOLD {
+                self.bad.insert(seed, outcome.violations);
+            }
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.seeds += other.seeds;
+        self.calls += other.calls;
+        self.simulated += other.simulated;
+        self.bad_seeds += other.bad_seeds;
+        self.unlike.extend(other.unlike);
+        for (kind, count) in other.fired {
+            *self.fired.entry(kind).or_default() += count;
+        }
+        self.bad.extend(other.bad);
+    }
+
+    /// Kinds of faults that never came to pass.
+    #[must_use]
+    pub fn never(&self) -> Vec<Kind> {
+        Kind::ALL.iter().copied().filter(|kind| !self.fired.contains_key(kind)).collect()
+    }
+}

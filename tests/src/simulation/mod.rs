@@ -1,0 +1,29 @@
+//! Deterministic simulation: the real control loop and executor, simulated Docker hosts, their
+//! clocks, the network and people, all from one seed.
+//!
+//! | module | |
+//! |---|---|
+//! | `rng`, `spec` | chance; seeded specs and what they ask for |
+//! | `world` | hosts, clocks, the weather between, the trace |
+//! | `faults` | the kinds of faults and deeds |
+//! | `door` | the way of a call |
+//! | `engine` | engines that are killed, stalled, doubled |
+//! | `deeds` | what each fault and deed does, and how it is mended |
+//! | `run` | one run: a time of faults, then quiet |
+//! | `judge` | what must never happen (S1 to S6, S8) |
+//! | `ending` | what must have come about (L1 to L6), and S11 |
+//! | `many` | many runs over several cores |
+
+pub mod deeds;
+pub mod door;
+pub mod ending;
+pub mod engine;
+pub mod faults;
+pub mod judge;
+pub mod many;
+pub mod rng;
+pub mod run;
+pub mod spec;
+pub mod world;
+
+pub use run::{Outcome, Settings, run};

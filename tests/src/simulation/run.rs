@@ -1,0 +1,247 @@
+//! One run: a time of faults and deeds, then quiet, and what must have come about.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tally_reconcile::memory::Memory;
+use tally_simulator::Clock as _;
+
+use super::deeds::Director;
+use super::ending::{differs, pure, without_reason};
+use super::engine::{plan_of_truth, set_clock};
+use super::faults::Kind;
+use super::rng::Rng;
+use super::spec;
+use super::world::{World, lock};
+
+/// By then everything must be as the spec says, in simulated milliseconds since the quiet began:
+/// twice the longest pause of the backoff, with room for late writes.
+const PATIENCE_MS: i64 = 700_000;
+
+/// How a run goes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// Whether each line of the trace is kept.
+    pub verbose: bool,
+    /// Whether the end is watched for a hundred rounds instead of two.
+    pub deep: bool,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its seed.
+    pub seed: u64,
+    /// The hash of all that happened, and when.
+    pub hash: u64,
+    /// What must not have happened and did.
+    pub violations: Vec<String>,
+    /// How often each kind of fault came to pass.
+    pub fired: BTreeMap<Kind, u64>,
+    /// The trace, where it was asked for.
+    pub lines: Vec<String>,
+    /// How long it took in simulated milliseconds.
+    pub simulated_ms: i64,
+    /// Calls that were made.
+    pub calls: u64,
+}
+
+/// Runs a seed.
+///
+/// # Panics
+/// When no runtime can be had.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test that cannot go on should stop where it stands")]
+pub fn run(seed: u64, settings: Settings) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(one(seed, settings))
+}
+
+async fn one(seed: u64, settings: Settings) -> Outcome {
+    let world = World::new(seed, spec::family(seed), settings.verbose);
+    set_clock(&world.clock);
+    let mut rng = Rng::new(seed, 2);
+    if rng.percent(20) {
+        // Clocks are never quite alike.
+        for station in world.stations.values() {
+            station.clock.jump(i64::try_from(rng.below(2_000)).unwrap_or(0) - 1_000);
+        }
+    }
+    let events = rng.range(2, 14);
+    let mut director = Director::new(std::sync::Arc::clone(&world), rng);
+    for _ in 0..events {
+        let gap = match director.rng.below(10) {
+            0..5 => director.rng.range(1, 400),
+            5..8 => director.rng.range(400, 4_000),
+            _ => director.rng.range(4_000, 60_000),
+        };
+        pass(&mut director, gap).await;
+        let kind = director.rng.pick(Kind::ALL).copied().unwrap_or(Kind::Crash);
+        director.act(kind);
+    }
+    let gap = director.rng.range(1, 20_000);
+    pass(&mut director, gap).await;
+    if world.stations.len() > 1 && director.rng.percent(8) {
+        director.kill_for_good();
+    }
+    director.mend_all();
+    quiet(&mut director, settings).await;
+    finish(seed, &world)
+}
+
+/// Lets time pass, and ends what is to end meanwhile.
+async fn pass(director: &mut Director, millis: u64) {
+    let until = director.world.time_ms() + i64::try_from(millis).unwrap_or(0);
+    loop {
+        let now = director.world.time_ms();
+        let next = director.next_mend_ms().map_or(until, |at| at.min(until));
+        if now < next {
+            sleep(next - now).await;
+        }
+        director.mend_due();
+        if director.world.time_ms() >= until {
+            return;
+        }
+    }
+}
+
+async fn sleep(millis: i64) {
+    tokio::time::sleep(Duration::from_millis(u64::try_from(millis).unwrap_or(0))).await;
+}
+
+/// The quiet after the faults: it must end as the spec says, and stay so.
+async fn quiet(director: &mut Director, settings: Settings) {
+    let world = std::sync::Arc::clone(&director.world);
+    let dead = world.stations.values().any(|station| station.weather().dead);
+    let began = world.time_ms();
+    let mut asked = began + 40_000;
+    let mut stable = (world.state().changes, began);
+    loop {
+        let now = world.time_ms();
+        let changes = world.state().changes;
+        if changes != stable.0 {
+            stable = (changes, now);
+        }
+        let left = differs(&world);
+        // With a host dead for good not all can be as it should: then nothing more is done.
+        let over = match dead {
+            true => now - stable.1 > 120_000,
+            false => left.is_empty() && kept_plan(director).is_empty(),
+        };
+        if over {
+            break;
+        }
+        if now - began > PATIENCE_MS {
+            let plan = kept_plan(director);
+            let held: Vec<String> = plan
+                .held
+                .iter()
+                .map(|held| format!("{} {}: {}", held.subject.pod, held.host, held.why.reason))
+                .collect();
+            let changes = plan.changes.iter().map(|c| format!("{:?} {}", c.kind, c.subject.pod));
+            let changes: Vec<String> = changes.collect();
+            world.violate("L1", format!("still differs: {left:?}; held {held:?}; {changes:?}"));
+            return;
+        }
+        if now > asked {
+            asked = now + 60_000;
+            let plan = kept_plan(director);
+            if plan.held.iter().any(|held| held.why.reason.contains("must confirm")) {
+                // Somebody reads the plan, and means it.
+                world.note("hand", "confirms", "");
+                director.apply();
+            }
+        }
+        sleep(if now - began < 20_000 { 500 } else { 5_000 }).await;
+    }
+    ended(director, settings, dead).await;
+}
+
+fn kept_plan(director: &Director) -> tally_reconcile::plan::Plan {
+    let memory = director.engines.get(&1).map(|engine| lock(&engine.kept).clone());
+    plan_of_truth(&director.world, &memory.unwrap_or_default(), true)
+}
+
+async fn ended(director: &mut Director, settings: Settings, dead: bool) {
+    let world = std::sync::Arc::clone(&director.world);
+    world.note("quiet", "as the spec says", "");
+    // What is under way comes to its end: a look, a signal.
+    sleep(3_000).await;
+    stays(&world, settings).await;
+    if world.state().declared != Default::default() && !dead {
+        director.declare_nothing();
+        sleep(40_000).await;
+    }
+    let now_ms = world.clock.now_ms();
+    let left = differs(&world);
+    if dead {
+        let plan = kept_plan(director);
+        let silent = without_reason(&left, &plan, world.version());
+        if !silent.is_empty() {
+            world.violate("L6", format!("no reason for {silent:?}"));
+        }
+        if !plan.is_empty() {
+            world.violate("L3", format!("left undone: {:?}", first_changes(&plan)));
+        }
+    } else {
+        // L2: nothing is left to do, for who knows nothing either.
+        let plan = plan_of_truth(&world, &Memory::default(), false);
+        if !plan.is_empty() || !left.is_empty() {
+            world.violate("L2", format!("{left:?}, {:?}", first_changes(&plan)));
+        }
+        within_bounds(director);
+    }
+    pure(&world, now_ms, &mut director.rng);
+}
+
+/// L1: once all is as it should be, nothing is done any more.
+async fn stays(world: &World, settings: Settings) {
+    let before = world.state().changes;
+    // The longest time between two looks is 36 s.
+    sleep(if settings.deep { 3_600_000 } else { 80_000 }).await;
+    let after = world.state().changes;
+    if after != before {
+        world.violate("L1", format!("{} calls after all was as it should be", after - before));
+    }
+}
+
+fn first_changes(plan: &tally_reconcile::plan::Plan) -> Vec<String> {
+    let all = plan.changes.iter().take(4);
+    all.map(|c| format!("{:?} {} {} {:?}", c.kind, c.subject.pod, c.subject.container, c.note))
+        .collect()
+}
+
+/// L5: no more is made than the specs ask for, and what befell them.
+fn within_bounds(director: &Director) {
+    let world = &director.world;
+    let versions = &world.family.versions;
+    let size = |version: &spec::Version| -> usize {
+        version.works.iter().map(|work| (work.count() + work.surge) * work.size).sum()
+    };
+    let most = versions.iter().map(size).max().unwrap_or(0) as u64;
+    let state = world.state();
+    let bound = most * (director.edits + 1) + state.repairs * 2;
+    let made = state.made;
+    drop(state);
+    if made > bound {
+        world.violate("L5", format!("{made} containers made, {bound} at most were needed"));
+    }
+}
+
+fn finish(seed: u64, world: &World) -> Outcome {
+    let simulated_ms = world.time_ms();
+    let mut state = world.state();
+    Outcome {
+        seed,
+        hash: state.trace.hash(),
+        violations: std::mem::take(&mut state.violations),
+        fired: std::mem::take(&mut state.fired),
+        lines: state.trace.lines.take().unwrap_or_default(),
+        simulated_ms,
+        calls: state.calls,
+    }
+}

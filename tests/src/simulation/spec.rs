@@ -1,0 +1,338 @@
+//! Seeded specs: one to five hosts, one to three workloads, and a few versions of each, as people
+//! edit them. Compiling costs more than many a run, so specs are families that seeds share.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use tally_graph::{Graph, MountSource, Replicas, Strategy, Workload};
+use tally_lang::MemoryLoader;
+
+use super::rng::Rng;
+
+/// The name of the cluster of every run.
+pub const CLUSTER: &str = "sim";
+/// The image that containers are made from.
+pub const IMAGE: &str = "registry.example/app:1";
+/// So many families there are.
+pub const FAMILIES: u64 = 1_024;
+/// So many versions a family has; one more is a spec that has lost its workloads.
+pub const VERSIONS: usize = 3;
+
+/// A spec and its versions.
+pub struct Family {
+    /// Names of the hosts.
+    pub hosts: Vec<String>,
+    /// The versions; the last one has no workloads.
+    pub versions: Vec<Version>,
+}
+
+/// One version of a spec.
+pub struct Version {
+    /// Its text.
+    pub text: String,
+    /// The text, compiled.
+    pub graph: Arc<Graph>,
+    /// What it asks for, read from the graph without the planner.
+    pub works: Vec<Work>,
+    /// Hosts that give their pods away.
+    pub drained: Vec<String>,
+    /// After so many milliseconds of silence a host is lost, if the spec says so.
+    pub lost_after_ms: Option<i64>,
+}
+
+/// What a version asks for, of one workload.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// `controller/w0`.
+    pub address: String,
+    /// The names of its pods; for one pod on each host, by host.
+    pub pods: Pods,
+    /// So many may be missing in a rollout.
+    pub missing: usize,
+    /// So many may run beyond the number.
+    pub surge: usize,
+    /// Whether all are replaced at once.
+    pub recreate: bool,
+    /// Whether it has a named volume.
+    pub stateful: bool,
+    /// Whether a container that has ended with 0 has done its work.
+    pub may_end: bool,
+    /// Whether an infra container holds its network.
+    pub joined: bool,
+    /// Names of its containers, with the value of `env V` of each.
+    pub mains: Vec<(String, String)>,
+    /// How many containers one pod is made of.
+    pub size: usize,
+    /// The workloads that it waits for, in a row at most.
+    pub depth: usize,
+}
+
+/// The pods of a workload.
+#[derive(Debug, Clone)]
+pub enum Pods {
+    /// By ordinal.
+    Named(Vec<String>),
+    /// By host and name.
+    PerHost(BTreeMap<String, String>),
+}
+
+impl Work {
+    /// Whether `pod` is one of its pods.
+    #[must_use]
+    pub fn has(&self, pod: &str) -> bool {
+        match &self.pods {
+            Pods::Named(names) => names.iter().any(|name| name == pod),
+            Pods::PerHost(names) => names.values().any(|name| name == pod),
+        }
+    }
+
+    /// How many pods it has.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        match &self.pods {
+            Pods::Named(names) => names.len(),
+            Pods::PerHost(names) => names.len(),
+        }
+    }
+
+    /// Whether `pod` is beyond its number as a stand-in is.
+    #[must_use]
+    pub fn stands_in(&self, pod: &str) -> bool {
+        let name = self.address.rsplit('/').next().unwrap_or_default();
+        let mut extra = self.count()..self.count() + self.surge;
+        matches!(self.pods, Pods::Named(_)) && extra.any(|n| format!("{name}-{n}") == pod)
+    }
+}
+
+thread_local! {
+    static FAMILIES_MADE: RefCell<BTreeMap<u64, Arc<Family>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The family of a seed; made once a thread.
+///
+/// # Panics
+/// When a spec that is made here does not compile: that is a mistake of this module.
+#[must_use]
+pub fn family(seed: u64) -> Arc<Family> {
+    let number = Rng::new(seed, 7).below(FAMILIES);
+    FAMILIES_MADE.with(|made| {
+        Arc::clone(made.borrow_mut().entry(number).or_insert_with(|| Arc::new(make(number))))
+    })
+}
+
+#[expect(clippy::panic, reason = "a test that cannot go on should stop where it stands")]
+fn make(number: u64) -> Family {
+    let mut rng = Rng::new(number, 1);
+    let count = [1, 2, 2, 3, 3, 3, 4, 5][usize::try_from(rng.below(8)).unwrap_or(0)];
+    let hosts: Vec<String> =
+        ["a", "b", "c", "d", "e"][..count].iter().map(|h| (*h).to_owned()).collect();
+    let kinds: Vec<Kind> = (0..rng.range(1, 4)).map(|n| Kind::draw(&mut rng, n, count)).collect();
+    let lost_after_ms = rng.percent(20).then_some(60_000);
+    let mut versions = Vec::new();
+    for version in 0..=VERSIONS {
+        let empty = version == VERSIONS;
+        let drained = (count > 2 && version > 0 && !empty && rng.percent(12))
+            .then(|| hosts[usize::try_from(rng.below(count as u64)).unwrap_or(0)].clone());
+        let mut text = head(&hosts, drained.as_deref(), lost_after_ms);
+        if !empty {
+            body(&mut text, &kinds, version, &mut rng);
+        }
+        let compiled =
+            tally_lang::compile("tally.kdl", &mut MemoryLoader::single("tally.kdl", &text));
+        let Some(graph) = compiled.graph else {
+            let options = tally_source::RenderOptions::default();
+            let report =
+                tally_source::render_people(&compiled.diagnostics, &compiled.sources, options);
+            panic!("family {number}, version {version}:\n{text}\n{report}");
+        };
+        let drained: Vec<String> = drained.into_iter().collect();
+        let open: Vec<&String> = hosts.iter().filter(|host| !drained.contains(host)).collect();
+        let works = graph.workloads().map(|workload| work(workload, &graph, &open)).collect();
+        versions.push(Version { text, graph: Arc::new(graph), works, drained, lost_after_ms });
+    }
+    Family { hosts, versions }
+}
+
+fn head(hosts: &[String], drained: Option<&str>, lost_after_ms: Option<i64>) -> String {
+    let mut text = format!("cluster {CLUSTER} {{\n");
+    if let Some(after) = lost_after_ms {
+        let _ = writeln!(text, "    lost-after \"{}s\"", after / 1_000);
+    }
+    for host in hosts {
+        let drain = if drained == Some(host) { " { drain #true }" } else { "" };
+        let _ = writeln!(text, "    host {host} \"sim:{host}\"{drain}");
+    }
+    text.push_str("}\n");
+    text
+}
+
+/// What does not change from version to version of a workload.
+struct Kind {
+    name: String,
+    controller: bool,
+    per_host: bool,
+    stateful: bool,
+    port: Option<u64>,
+    most: u64,
+    update: &'static str,
+    sidecar: bool,
+    init: bool,
+    ready: bool,
+    own_volume: bool,
+    file: bool,
+    never: bool,
+    depends: bool,
+}
+
+impl Kind {
+    fn draw(rng: &mut Rng, number: u64, hosts: usize) -> Self {
+        let shape = rng.below(10);
+        let (controller, per_host) = (shape < 8, (6..8).contains(&shape));
+        let stateful = !per_host && rng.percent(25);
+        let port = (!per_host && !stateful && rng.percent(15)).then_some(8_000 + number);
+        let updates = [
+            "",
+            "update max-unavailable=1",
+            "update max-unavailable=2",
+            "update max-surge=1 max-unavailable=0",
+            "update max-surge=1",
+            "update strategy=recreate",
+        ];
+        let update = updates[usize::try_from(rng.below(6)).unwrap_or(0)];
+        Self {
+            name: format!("w{number}"),
+            controller,
+            per_host,
+            stateful,
+            port,
+            // A fixed host port binds one pod a host.
+            most: if port.is_some() { hosts.min(3) as u64 } else { 4 },
+            update: if controller { update } else { "" },
+            sidecar: rng.percent(25),
+            init: rng.percent(20),
+            ready: rng.percent(20),
+            own_volume: rng.percent(20),
+            file: rng.percent(20),
+            never: rng.percent(10),
+            depends: number > 0 && rng.percent(40),
+        }
+    }
+}
+
+fn body(text: &mut String, kinds: &[Kind], version: usize, rng: &mut Rng) {
+    let kept: Vec<&Kind> = kinds
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| *number == 0 || version == 0 || rng.percent(85))
+        .map(|(_, kind)| kind)
+        .collect();
+    if kept.iter().any(|kind| kind.stateful) {
+        text.push_str("volume data\n");
+    }
+    let mut before: Option<&Kind> = None;
+    for kind in kept {
+        let replicas = match (kind.controller, kind.per_host) {
+            (true, true) => " replicas=per-host".to_owned(),
+            (true, false) => format!(" replicas={}", rng.range(1, kind.most + 1)),
+            (false, _) => String::new(),
+        };
+        let word = if kind.controller { "controller" } else { "pod" };
+        let _ = writeln!(text, "{word} {}{replicas} {{", kind.name);
+        let restart = if kind.never { "restart on-failure" } else { "" };
+        for line in [kind.update, restart] {
+            if !line.is_empty() {
+                let _ = writeln!(text, "    {line}");
+            }
+        }
+        if let (true, Some(other)) = (kind.depends, before) {
+            let word = if other.controller { "controller" } else { "pod" };
+            let _ = writeln!(text, "    depends-on {word} {}", other.name);
+        }
+        containers(text, kind, rng.below(3));
+        text.push_str("}\n");
+        before = Some(kind);
+    }
+}
+
+fn containers(text: &mut String, kind: &Kind, value: u64) {
+    if kind.own_volume {
+        text.push_str("    volume own\n");
+    }
+    if kind.init {
+        let _ = writeln!(text, "    init i image=\"{IMAGE}\" {{ command \"true\" }}");
+    }
+    let _ = writeln!(text, "    container c image=\"{IMAGE}\" {{\n        env V={value}");
+    if kind.own_volume {
+        text.push_str("        mount own \"/own\"\n");
+    }
+    if kind.stateful {
+        text.push_str("        mount data \"/data\"\n");
+    }
+    if kind.ready {
+        text.push_str("        readiness every=\"1s\" { command \"true\" }\n");
+    }
+    if kind.file {
+        let _ = writeln!(text, "        file \"/etc/f\" text=\"{value}\" on-change=SIGHUP");
+    }
+    if let Some(port) = kind.port {
+        let _ = writeln!(text, "        port http 8080 publish={port}");
+    }
+    text.push_str("    }\n");
+    if kind.sidecar {
+        let _ = writeln!(text, "    container side image=\"{IMAGE}\" {{ env V={} }}", value / 2);
+    }
+}
+
+/// Reads from the graph what a workload asks for.
+fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work {
+    let pods = match workload.replicas {
+        Replicas::Count(count) => {
+            Pods::Named((0..count).map(|ordinal| workload.pod_name(ordinal)).collect())
+        }
+        Replicas::PerHost => Pods::PerHost(
+            open.iter().map(|host| ((*host).clone(), workload.pod_on(host))).collect(),
+        ),
+    };
+    let count = match &pods {
+        Pods::Named(names) => names.len(),
+        Pods::PerHost(names) => names.len(),
+    };
+    let replicas = u32::try_from(count).unwrap_or(u32::MAX);
+    let mains: Vec<(String, String)> = workload
+        .containers
+        .iter()
+        .map(|container| {
+            (container.name.clone(), container.env.get("V").cloned().unwrap_or_default())
+        })
+        .collect();
+    let stateful = workload
+        .containers
+        .iter()
+        .flat_map(|container| container.mount.values())
+        .any(|mount| mount.source == MountSource::Spec);
+    let bound = workload.containers.iter().any(|container| !container.ports.is_empty());
+    let joined = workload.containers.len() > 1 || !workload.inits.is_empty();
+    let surge = match workload.replicas {
+        Replicas::Count(_) => workload.update.surge(replicas) as usize,
+        Replicas::PerHost => 0,
+    };
+    Work {
+        address: workload.address().to_string(),
+        // Where no stand-in can be had, one pod stops first.
+        missing: match stateful || bound {
+            true => (workload.update.missing(replicas) as usize).max(1),
+            false => workload.update.missing(replicas) as usize,
+        },
+        surge: if stateful { 0 } else { surge },
+        recreate: workload.update.strategy == Strategy::Recreate,
+        stateful,
+        may_end: workload.restart != tally_graph::Restart::Always,
+        joined,
+        size: mains.len() + workload.inits.len() + usize::from(joined),
+        mains,
+        pods,
+        depth: graph.workloads().count(),
+    }
+}

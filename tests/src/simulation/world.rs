@@ -1,0 +1,311 @@
+//! What a run is made of: hosts with their own clocks, the weather between them and the engines,
+//! and the record of all that happened.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tally_reconcile::memory::Declarations;
+use tally_simulator::{Clock, SimHost, SimOptions};
+use tokio::time::Instant;
+
+use super::faults::Kind;
+use super::rng::Rng;
+use super::spec::{Family, Version};
+
+/// The beginning of simulated time, in milliseconds since 1970.
+const BEGINNING_MS: i64 = 1_800_000_000_000;
+
+/// What follows from a violation is no news.
+const MOST_VIOLATIONS: usize = 3;
+
+/// A clock that goes with the runtime's, and can jump.
+pub struct JumpClock {
+    begun: Instant,
+    jumped_ms: AtomicI64,
+}
+
+impl JumpClock {
+    fn new() -> Self {
+        Self { begun: now(), jumped_ms: AtomicI64::new(0) }
+    }
+
+    /// Lets it jump.
+    pub fn jump(&self, millis: i64) {
+        self.jumped_ms.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for JumpClock {
+    fn now_ms(&self) -> i64 {
+        BEGINNING_MS + millis(self.begun.elapsed()) + self.jumped_ms.load(Ordering::SeqCst)
+    }
+}
+
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+/// How a host can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// It answers.
+    Open,
+    /// Nothing listens: the daemon is down.
+    Refused,
+    /// Packets vanish: calls end at their deadlines.
+    Dropped,
+}
+
+/// What its stream of events does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Events {
+    /// It tells.
+    Tell,
+    /// It is open and tells nothing.
+    Silent,
+    /// It ends at once.
+    End,
+    /// It tells everything three times.
+    Thrice,
+}
+
+/// A fault that waits for its call.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// The call's name; any that changes something when `None`.
+    pub call: Option<&'static str>,
+    /// What goes wrong.
+    pub kind: Kind,
+}
+
+/// What lies between the engines and one host.
+pub struct Weather {
+    /// Whether it can be reached.
+    pub way: Way,
+    /// Since when not, by simulated time.
+    pub cut_ms: Option<i64>,
+    /// Until when its pods may be taken for lost, because somebody said so or the spec's grace was
+    /// over; for some time after it is back, since engines have yet to see that.
+    pub given_up_ms: i64,
+    /// Its stream of events.
+    pub events: Events,
+    /// Faults of the next calls.
+    pub waiting: VecDeque<Waiting>,
+    /// No space is left: nothing can be made.
+    pub full: bool,
+    /// Every call takes so much longer, in milliseconds.
+    pub slow_ms: u64,
+    /// One container whose inspection hangs.
+    pub hangs: Option<String>,
+    /// Nothing of it will be mended.
+    pub dead: bool,
+}
+
+/// A host.
+pub struct Station {
+    /// Its name.
+    pub name: String,
+    /// The simulated engine.
+    pub host: SimHost,
+    /// Its own clock.
+    pub clock: Arc<JumpClock>,
+    /// What lies between.
+    pub weather: Mutex<Weather>,
+}
+
+impl Station {
+    /// What lies between it and the engines.
+    pub fn weather(&self) -> MutexGuard<'_, Weather> {
+        lock(&self.weather)
+    }
+}
+
+/// All of a run.
+pub struct World {
+    /// The spec and its versions.
+    pub family: Arc<Family>,
+    /// The hosts by name.
+    pub stations: BTreeMap<String, Arc<Station>>,
+    /// The engines' clock.
+    pub clock: Arc<JumpClock>,
+    begun: Instant,
+    state: Mutex<State>,
+}
+
+/// What changes in a run.
+pub struct State {
+    /// Chance of the network.
+    pub rng: Rng,
+    /// What happened, as a hash and, where asked for, in words.
+    pub trace: Trace,
+    /// How often each kind of fault came to pass.
+    pub fired: BTreeMap<Kind, u64>,
+    /// What must not happen and did.
+    pub violations: Vec<String>,
+    /// The version of the spec that counts.
+    pub version: usize,
+    /// When that changed.
+    pub edited_ms: i64,
+    /// The version before it.
+    pub before: usize,
+    /// When something last went wrong.
+    pub disturbed_ms: i64,
+    /// What people declared.
+    pub declared: Declarations,
+    /// Removals of the last seconds: when, and whether of a pod that the spec does not have.
+    pub removed: VecDeque<(i64, bool)>,
+    /// Containers that engines have made.
+    pub made: u64,
+    /// Containers that engines may have to make anew because of what befell them.
+    pub repairs: u64,
+    /// When somebody last confirmed removals by applying by hand.
+    pub confirmed_ms: i64,
+    /// Calls that changed something.
+    pub changes: u64,
+    /// Calls that were answered.
+    pub calls: u64,
+    /// Full IDs of containers that are no longer to be judged: renamed or forged by hand.
+    pub strange: BTreeSet<String>,
+    /// More than one engine is at work.
+    pub engines: usize,
+}
+
+/// What happened in a run.
+#[derive(Default)]
+pub struct Trace {
+    hash: u64,
+    /// The lines, where they are kept.
+    pub lines: Option<Vec<String>>,
+}
+
+impl World {
+    /// A run of `seed`. Called inside the runtime whose time it shares.
+    #[must_use]
+    pub fn new(seed: u64, family: Arc<Family>, verbose: bool) -> Arc<Self> {
+        let station = |(number, name): (usize, &String)| {
+            let clock = Arc::new(JumpClock::new());
+            let shared: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
+            let options = SimOptions::new(seed.wrapping_mul(31) + number as u64 + 1, shared);
+            let weather = Weather {
+                way: Way::Open,
+                cut_ms: None,
+                given_up_ms: i64::MIN,
+                events: Events::Tell,
+                waiting: VecDeque::new(),
+                full: false,
+                slow_ms: 0,
+                hangs: None,
+                dead: false,
+            };
+            let host = SimHost::new(name, options);
+            let weather = Mutex::new(weather);
+            (name.clone(), Arc::new(Station { name: name.clone(), host, clock, weather }))
+        };
+        let state = State {
+            rng: Rng::new(seed, 3),
+            trace: Trace { hash: 0xcbf2_9ce4_8422_2325, lines: verbose.then(Vec::new) },
+            fired: BTreeMap::new(),
+            violations: Vec::new(),
+            version: 0,
+            edited_ms: 0,
+            before: 0,
+            disturbed_ms: -1_000_000,
+            declared: Declarations::default(),
+            removed: VecDeque::new(),
+            confirmed_ms: i64::MIN / 2,
+            made: 0,
+            repairs: 0,
+            changes: 0,
+            calls: 0,
+            strange: BTreeSet::new(),
+            engines: 0,
+        };
+        Arc::new(Self {
+            stations: family.hosts.iter().enumerate().map(station).collect(),
+            family,
+            clock: Arc::new(JumpClock::new()),
+            begun: now(),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Milliseconds since the beginning of the run, by no clock that jumps.
+    #[must_use]
+    pub fn time_ms(&self) -> i64 {
+        millis(self.begun.elapsed())
+    }
+
+    /// What changes.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// The version of the spec that counts.
+    #[must_use]
+    pub fn version(&self) -> &Version {
+        let number = self.state().version;
+        &self.family.versions[number]
+    }
+
+    /// Writes down that something happened.
+    pub fn note(&self, what: &str, about: &str, more: &str) {
+        let at = self.time_ms();
+        self.state().trace.note(at, what, about, more);
+    }
+
+    /// A fault came to pass.
+    pub fn fire(&self, kind: Kind, about: &str) {
+        let at = self.time_ms();
+        let mut state = self.state();
+        *state.fired.entry(kind).or_default() += 1;
+        state.disturbed_ms = at;
+        state.trace.note(at, "FAULT", kind.word(), about);
+    }
+
+    /// Something happened that must not.
+    pub fn violate(&self, invariant: &str, what: String) {
+        let at = self.time_ms();
+        let mut state = self.state();
+        state.trace.note(at, "VIOLATION", invariant, &what);
+        if state.violations.len() < MOST_VIOLATIONS {
+            state.violations.push(format!("{invariant} at {at} ms: {what}"));
+        }
+    }
+}
+
+impl Trace {
+    fn note(&mut self, at: i64, what: &str, about: &str, more: &str) {
+        for byte in at.to_le_bytes() {
+            self.mix(byte);
+        }
+        for text in [what, about, more] {
+            text.bytes().for_each(|byte| self.mix(byte));
+            self.mix(0xff);
+        }
+        if let Some(lines) = &mut self.lines {
+            let seconds = at / 1_000;
+            lines.push(format!("{seconds:>5}.{:03} {what:<9} {about} {more}", at % 1_000));
+        }
+    }
+
+    fn mix(&mut self, byte: u8) {
+        self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+
+    /// The hash of all that happened, and when.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+}
+
+/// A panic while a lock was held has ended the run anyhow.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
