@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help tools build images demo demo-clean lint test fuzz pictures lab-up lab-down \
-	conformance-podman chaos bench-repair bench bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size
+	conformance-podman chaos bench-repair bench bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size sim sim-many planted
 
 # A toolchain that was installed a moment ago is not in this shell's PATH yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -63,6 +63,15 @@ pictures: build ## make the README's pictures of a plan and of an error, from re
 	@$(T)/pictures.sh
 
 # Long runs, never part of CI; their last results stand in docs/devel/benchmarks.md.
+sim: tools ## replay one simulated seed with its trace: make sim SEED=1
+	cargo run --release $(LOCKED) -p tally-tests --example sim -- one $(or $(SEED),1)
+
+sim-many: tools ## many simulated seeds, on all cores (long): make sim-many SEEDS=100000
+	cargo run --release $(LOCKED) -p tally-tests --example sim -- many $(or $(SEEDS),100000) $(or $(FIRST),1)
+
+planted: tools ## the simulation against each planted bug (long)
+	@$(T)/planted.sh $(SEEDS)
+
 bench: bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size ## all benchmarks
 
 bench-repair: tools ## from a fault to its repair, beside Swarm and restart policies (root; not in `bench`)

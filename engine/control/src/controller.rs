@@ -95,6 +95,8 @@ type Future<T> = Pin<Box<dyn std::future::Future<Output = T> + Send>>;
 pub(crate) struct Looked {
     host: String,
     number: u64,
+    /// When it began, by the loop's time.
+    begun_ms: i64,
     found: Result<Found, String>,
 }
 
@@ -118,6 +120,8 @@ pub(crate) struct Kept {
     pub view: Option<HostView>,
     /// The number of its stream of events; `None` while there is none.
     pub stream: Option<u64>,
+    /// By how much its clock was seen to be ahead of ours, in milliseconds.
+    pub ahead_ms: i64,
 }
 
 /// The control loop of one cluster.
@@ -149,6 +153,8 @@ pub struct Controller {
     /// The spec that is followed once what is under way has ended.
     next: Option<Graph>,
     pub(crate) begun: Instant,
+    /// The wall clock when the loop was made, in milliseconds since 1970.
+    wall_ms: i64,
     /// Whether something was seen or has ended since the last plan.
     pub(crate) dirty: bool,
     /// When a plan is due although nothing happens, on the loop's own clock.
@@ -165,11 +171,13 @@ impl Controller {
     #[must_use]
     pub fn new(
         graph: Graph,
-        memory: Memory,
+        mut memory: Memory,
         reach: Arc<dyn Reach>,
         journal: Arc<dyn Journal>,
         options: Options,
     ) -> Self {
+        let wall_ms = (options.now_ms)();
+        crate::clocks::begin(&mut memory, wall_ms);
         let resync = u64::try_from(options.resync.as_millis()).unwrap_or(u64::MAX).max(1);
         let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
         let mut followed = graph.clone();
@@ -197,6 +205,7 @@ impl Controller {
             failing: BTreeSet::new(),
             next: None,
             begun: Instant::now(),
+            wall_ms,
             dirty: false,
             plan_at_ms: None,
             waiting_since_ms: None,
@@ -267,6 +276,12 @@ impl Controller {
         ended
     }
 
+    /// Milliseconds since 1970, by a clock that goes on evenly: what was decided by it holds when
+    /// the wall clock jumps.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.wall_ms.saturating_add(i64::try_from(self.clock_ms()).unwrap_or(i64::MAX))
+    }
+
     /// Milliseconds since the loop was made: timers do not follow the wall clock when it jumps.
     pub(crate) fn clock_ms(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
@@ -306,11 +321,13 @@ impl Controller {
     }
 
     fn start_looks(&mut self) {
+        let begun_ms = self.now_ms();
         for (name, number) in self.lookout.due(self.clock_ms()) {
             let kept = self.hosts.entry(name.clone()).or_default();
             let look = Look {
                 host: name,
                 number,
+                begun_ms,
                 door: kept.door.clone(),
                 wants_events: kept.stream.is_none(),
                 graph: Arc::clone(&self.graph),
@@ -324,13 +341,14 @@ impl Controller {
 
     /// A view has arrived.
     fn saw(&mut self, looked: Looked) {
-        let now_ms = self.clock_ms();
-        let Looked { host, number, found } = looked;
+        let (now_ms, our_ms) = (self.clock_ms(), self.now_ms());
+        let Looked { host, number, begun_ms, found } = looked;
         self.lookout.seen(&host, found.is_ok(), now_ms);
         let Some(kept) = self.hosts.get_mut(&host) else { return };
         let answered = matches!(kept.view, Some(HostView::Ready(_)));
         match found {
-            Ok(Found { door, state, events }) => {
+            Ok(Found { door, mut state, events }) => {
+                crate::clocks::set_right(&mut state, &mut kept.ahead_ms, our_ms);
                 kept.door = Some(door);
                 if let Some(events) = events {
                     self.streams += 1;
@@ -338,13 +356,7 @@ impl Controller {
                     self.events.push(numbered(host.clone(), self.streams, events));
                 }
                 self.liveness.seen(&self.graph, &self.cluster, &host, &state, now_ms);
-                crate::backoff::learn(
-                    &mut self.memory,
-                    &self.cluster,
-                    &host,
-                    &state,
-                    (self.options.now_ms)(),
-                );
+                crate::backoff::learn(&mut self.memory, &self.cluster, &host, &state, our_ms);
                 let version = state.engine.version.clone();
                 kept.view = Some(HostView::Ready(Box::new(state)));
                 self.busy.seen(&host, number);
@@ -356,6 +368,9 @@ impl Controller {
                 // The next look reaches it anew: its connection may be what is dead.
                 kept.door = None;
                 kept.stream = None;
+                kept.ahead_ms = 0;
+                let remembered = self.memory.hosts.entry(host.clone()).or_default();
+                remembered.silent_until_ms = Some(begun_ms);
                 let first = kept.view.is_none();
                 kept.view = Some(HostView::Unknown { reason: reason.clone() });
                 self.busy.silent(&host);
@@ -391,7 +406,7 @@ impl Controller {
         if !failed || self.busy.pods().contains(&ask.pod) || !self.failing.insert(ask.id.clone()) {
             return;
         }
-        let now_ms = (self.options.now_ms)();
+        let now_ms = self.now_ms();
         let times = crate::backoff::unwell(&mut self.memory, &ask.host, &ask.pod, now_ms);
         self.journal.entry(&Entry {
             at_ms: now_ms,
@@ -559,6 +574,7 @@ fn numbered(
 struct Look {
     host: String,
     number: u64,
+    begun_ms: i64,
     door: Option<Arc<dyn Host>>,
     wants_events: bool,
     graph: Arc<Graph>,
@@ -573,7 +589,7 @@ impl Look {
             Ok(found) => found.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {} s", self.deadline.as_secs())),
         };
-        Looked { host: self.host, number: self.number, found }
+        Looked { host: self.host, number: self.number, begun_ms: self.begun_ms, found }
     }
 
     async fn look(&self) -> Result<Found, HostError> {

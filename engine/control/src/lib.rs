@@ -7,6 +7,7 @@
 
 pub mod backoff;
 mod busy;
+mod clocks;
 mod controller;
 mod journal;
 mod liveness;

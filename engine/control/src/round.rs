@@ -24,7 +24,7 @@ impl Controller {
     /// Makes a plan and begins it.
     pub(crate) fn round(&mut self) {
         self.dirty = false;
-        let now_ms = (self.options.now_ms)();
+        let now_ms = self.now_ms();
         let unseen = HostView::Unknown { reason: "it was not looked at yet".to_owned() };
         let views = self.hosts.iter().map(|(name, kept)| {
             (name.clone(), kept.view.clone().unwrap_or_else(|| unseen.clone()))
@@ -167,7 +167,7 @@ impl Controller {
     /// Takes in what came of a plan.
     pub(crate) fn ran(&mut self, ran: &Ran) {
         let (plan, report) = (&ran.plan, &ran.report);
-        let now_ms = (self.options.now_ms)();
+        let now_ms = self.now_ms();
         for operation in &plan.operations {
             if let Some(Target::Id(id)) = operation.action.target() {
                 self.failing.remove(id);

@@ -35,6 +35,10 @@ pub struct Memory {
 pub struct HostMemory {
     /// Since when it does not answer, in milliseconds since 1970.
     pub silent_since_ms: Option<i64>,
+    /// Until when it surely did not: when the last look began that failed. A loop that was stopped
+    /// for a while has not looked meanwhile, and knows of no silence. `None`: until now.
+    #[serde(skip)]
+    pub silent_until_ms: Option<i64>,
     /// Pods of ours that were there when it last answered, or were begun to be made there since;
     /// `None` when it was never seen.
     pub pods: Option<BTreeSet<String>>,

@@ -75,9 +75,11 @@ pub(crate) fn hosts<'a>(
             }
             view => {
                 let since_ms = remembered.and_then(|memory| memory.silent_since_ms);
+                let until_ms = remembered.and_then(|memory| memory.silent_until_ms);
+                let until_ms = until_ms.unwrap_or(options.now_ms);
                 let grace_over = lost_after
                     .zip(since_ms)
-                    .is_some_and(|(grace, since)| options.now_ms.saturating_sub(since) >= grace);
+                    .is_some_and(|(grace, since)| until_ms.saturating_sub(since) >= grace);
                 let reason = match view {
                     Some(HostView::Unknown { reason }) => reason.clone(),
                     Some(HostView::Ready(_)) => "supposed to be lost".to_owned(),

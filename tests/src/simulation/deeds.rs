@@ -520,6 +520,10 @@ impl Director {
                 }
                 let second = Engine::begin(&self.world, 2, Memory::default());
                 self.engines.insert(2, second);
+                // Two that see the hosts differently may place a pod without data twice.
+                let version = self.world.version();
+                let all: usize = version.works.iter().map(|work| work.count() * work.size).sum();
+                self.world.state().repairs += all as u64;
                 self.after(2_000, 90_000, Mend::SecondEnds);
             }
             _ => self.apply(),
@@ -539,6 +543,7 @@ impl Director {
             let mut state = world.state();
             state.confirmed_ms = at;
             state.engines += 1;
+            state.repairs += 4;
         }
         tokio::spawn(async move {
             apply_by_hand(Arc::clone(&world), memory).await;

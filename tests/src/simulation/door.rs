@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 use super::faults::Kind;
 use super::judge::{self, What};
-use super::world::{Events, Station, Waiting, Way, World};
+use super::world::{Death, Events, Station, Waiting, Way, World};
 
 /// A call without an answer ends after so long.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -89,6 +89,12 @@ impl Door {
         }
     }
 
+    /// The engine dies here.
+    async fn die<T>(&self) -> T {
+        self.world.died.notify_one();
+        std::future::pending().await
+    }
+
     async fn read<T>(
         &self,
         call: &'static str,
@@ -116,7 +122,15 @@ impl Door {
     ) -> Result<T, HostError> {
         let call = what.call;
         judge::sent(&self.world, &self.station, self.engine, &what);
-        self.world.state().calls += 1;
+        let death = {
+            let mut state = self.world.state();
+            state.calls += 1;
+            let number = state.changes;
+            state.dies.filter(|(at, _)| *at == number).map(|(_, how)| how)
+        };
+        if death == Some(Death::Before) {
+            return self.die().await;
+        }
         let deadline = HostError::Deadline { call, after: DEADLINE };
         let fault = self.fault(call, true);
         let mut trip = self.trip();
@@ -154,6 +168,15 @@ impl Door {
             // Who asked may be gone.
             let _ = reply.send(result);
         });
+        match death {
+            Some(Death::Unacknowledged) => return self.die().await,
+            Some(Death::Acknowledged) => {
+                // It dies whatever the answer is.
+                let _ = answer.await;
+                return self.die().await;
+            }
+            Some(Death::Before) | None => {}
+        }
         match tokio::time::timeout(DEADLINE, answer).await {
             Ok(Ok(Some(result))) => match fault {
                 Some(Kind::LostReply) => Err(lost(call)),

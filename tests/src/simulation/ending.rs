@@ -139,6 +139,9 @@ fn pod_differs(
 ) -> Option<String> {
     let on: BTreeSet<&str> = found.iter().map(|seen| seen.host.as_str()).collect();
     let near: Vec<&str> = on.iter().copied().filter(|host| !away.contains(*host)).collect();
+    if near.is_empty() && on.is_empty() && work.stateful && !version.drained.is_empty() {
+        return None;
+    }
     let [home] = near.as_slice() else {
         // Where it may be on a host that is away nothing can be said.
         return match (near.len(), on.len()) {
@@ -159,6 +162,10 @@ fn pod_differs(
         && away.is_empty()
     {
         return Some(format!("it is on {home}, which is drained"));
+    }
+    if version.drained.iter().any(|host| host == home) && work.stateful {
+        // Its data cannot move: it is left as it is, with a reason.
+        return None;
     }
     let here: Vec<&Seen> = found.iter().filter(|seen| seen.host == *home).collect();
     let infra = here.iter().find(|seen| seen.role == "infra");

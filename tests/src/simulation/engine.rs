@@ -152,6 +152,8 @@ impl Reach for Doors {
         graph.hosts().map(|host| host.name.clone()).collect()
     }
 
+    fn tallies(&self, _: &Graph) {}
+
     fn remember(&self, memory: &Memory) {
         *lock(&self.kept) = memory.clone();
     }

@@ -18,6 +18,11 @@ use super::world::{World, lock};
 /// twice the longest pause of the backoff, with room for late writes.
 const PATIENCE_MS: i64 = 700_000;
 
+/// So long nothing was begun, so nothing is on its way any more, in simulated milliseconds.
+const SETTLED_MS: i64 = 75_000;
+/// After so long somebody takes back what was declared of hosts that are there again.
+const FENCE_MS: i64 = 100_000;
+
 /// How a run goes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Settings {
@@ -130,7 +135,10 @@ async fn quiet(director: &mut Director, settings: Settings) {
         // With a host dead for good not all can be as it should: then nothing more is done.
         let over = match dead {
             true => now - stable.1 > 120_000,
-            false => left.is_empty() && kept_plan(director).is_empty(),
+            // A call may be on its way for as long as the latest write takes.
+            false => {
+                left.is_empty() && now - stable.1 > SETTLED_MS && kept_plan(director).is_empty()
+            }
         };
         if over {
             break;
@@ -149,6 +157,9 @@ async fn quiet(director: &mut Director, settings: Settings) {
         }
         if now > asked {
             asked = now + 60_000;
+            if now - began > FENCE_MS && !dead && !world.state().declared.hosts.is_empty() {
+                director.declare_nothing();
+            }
             let plan = kept_plan(director);
             if plan.held.iter().any(|held| held.why.reason.contains("must confirm")) {
                 // Somebody reads the plan, and means it.
@@ -156,7 +167,7 @@ async fn quiet(director: &mut Director, settings: Settings) {
                 director.apply();
             }
         }
-        sleep(if now - began < 20_000 { 500 } else { 5_000 }).await;
+        sleep(5_000).await;
     }
     ended(director, settings, dead).await;
 }

@@ -182,7 +182,6 @@ struct Kind {
     ready: bool,
     own_volume: bool,
     file: bool,
-    never: bool,
     depends: bool,
 }
 
@@ -215,7 +214,6 @@ impl Kind {
             ready: rng.percent(20),
             own_volume: rng.percent(20),
             file: rng.percent(20),
-            never: rng.percent(10),
             depends: number > 0 && rng.percent(40),
         }
     }
@@ -240,11 +238,8 @@ fn body(text: &mut String, kinds: &[Kind], version: usize, rng: &mut Rng) {
         };
         let word = if kind.controller { "controller" } else { "pod" };
         let _ = writeln!(text, "{word} {}{replicas} {{", kind.name);
-        let restart = if kind.never { "restart on-failure" } else { "" };
-        for line in [kind.update, restart] {
-            if !line.is_empty() {
-                let _ = writeln!(text, "    {line}");
-            }
+        if !kind.update.is_empty() {
+            let _ = writeln!(text, "    {}", kind.update);
         }
         if let (true, Some(other)) = (kind.depends, before) {
             let word = if other.controller { "controller" } else { "pod" };
@@ -312,7 +307,7 @@ fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work {
         .iter()
         .flat_map(|container| container.mount.values())
         .any(|mount| mount.source == MountSource::Spec);
-    let bound = workload.containers.iter().any(|container| !container.ports.is_empty());
+    let bound = workload.containers.iter().any(|container| !container.port.is_empty());
     let joined = workload.containers.len() > 1 || !workload.inits.is_empty();
     let surge = match workload.replicas {
         Replicas::Count(_) => workload.update.surge(replicas) as usize,
@@ -321,7 +316,7 @@ fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work {
     Work {
         address: workload.address().to_string(),
         // Where no stand-in can be had, one pod stops first.
-        missing: match stateful || bound {
+        missing: match stateful || bound || surge == 0 {
             true => (workload.update.missing(replicas) as usize).max(1),
             false => workload.update.missing(replicas) as usize,
         },

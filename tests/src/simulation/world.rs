@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tally_reconcile::memory::Declarations;
 use tally_simulator::{Clock, SimHost, SimOptions};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::faults::Kind;
@@ -126,6 +127,17 @@ impl Station {
     }
 }
 
+/// Where in a call an engine dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// Before it is sent.
+    Before,
+    /// After it was sent; it is done, and nobody hears of it.
+    Unacknowledged,
+    /// After its answer has come.
+    Acknowledged,
+}
+
 /// All of a run.
 pub struct World {
     /// The spec and its versions.
@@ -134,6 +146,8 @@ pub struct World {
     pub stations: BTreeMap<String, Arc<Station>>,
     /// The engines' clock.
     pub clock: Arc<JumpClock>,
+    /// Tells that an engine has come to the call at which it dies.
+    pub died: Notify,
     begun: Instant,
     state: Mutex<State>,
 }
@@ -172,6 +186,8 @@ pub struct State {
     pub calls: u64,
     /// Full IDs of containers that are no longer to be judged: renamed or forged by hand.
     pub strange: BTreeSet<String>,
+    /// The number of the call at which the engine dies, and where in it.
+    pub dies: Option<(u64, Death)>,
     /// More than one engine is at work.
     pub engines: usize,
 }
@@ -224,12 +240,14 @@ impl World {
             changes: 0,
             calls: 0,
             strange: BTreeSet::new(),
+            dies: None,
             engines: 0,
         };
         Arc::new(Self {
             stations: family.hosts.iter().enumerate().map(station).collect(),
             family,
             clock: Arc::new(JumpClock::new()),
+            died: Notify::new(),
             begun: now(),
             state: Mutex::new(state),
         })

@@ -1,0 +1,115 @@
+//! An apply that is killed at any of its calls: before the call is sent, after it was done and
+//! before its answer came, and after the answer. The next apply ends where one that was never
+//! killed ends, with nothing twice and nothing left behind.
+
+use std::sync::Arc;
+
+use tally_reconcile::memory::Memory;
+use tally_tests::simulation::ending::differs;
+use tally_tests::simulation::engine::{apply_by_hand, plan_of_truth, set_clock};
+use tally_tests::simulation::spec::{self, Family};
+use tally_tests::simulation::world::{Death, World};
+
+/// So many scenarios: a first apply, and one of a changed spec over it.
+const SCENARIOS: usize = 24;
+/// Larger ones say nothing new.
+const MOST_CALLS: u64 = 36;
+/// So many applies at most until nothing is left to do.
+const MOST_APPLIES: usize = 4;
+
+fn paused<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(work)
+}
+
+/// Applies until nothing is left to do; whether that came about.
+async fn converges(world: &Arc<World>) -> bool {
+    for _ in 0..MOST_APPLIES {
+        if apply_by_hand(Arc::clone(world), Memory::default()).await.is_empty() {
+            return true;
+        }
+    }
+    false
+}
+
+/// Everything there is, by name.
+fn names(world: &World) -> Vec<String> {
+    let mut all = Vec::new();
+    for station in world.stations.values() {
+        let listed = station.host.look(|model, _| {
+            let containers = model.list().into_iter().map(|it| it.name);
+            let volumes = model.list_volumes().into_iter().map(|it| format!("volume {}", it.name));
+            containers.chain(volumes).collect::<Vec<_>>()
+        });
+        all.extend(listed.unwrap());
+    }
+    all.sort();
+    all
+}
+
+/// Runs version 0, then version 1, and is killed in the second apply at call `death`; gives the
+/// calls of that apply and what there is in the end.
+fn killed(family: &Arc<Family>, first: bool, death: Option<(u64, Death)>) -> (u64, Vec<String>) {
+    paused(async {
+        let world = World::new(1, Arc::clone(family), false);
+        set_clock(&world.clock);
+        if !first {
+            assert!(converges(&world).await);
+            world.state().version = 1;
+        }
+        let before = world.state().changes;
+        let at = death.map(|(call, how)| (before + call, how));
+        world.state().dies = at;
+        let work = apply_by_hand(Arc::clone(&world), Memory::default());
+        tokio::select! {
+            biased;
+            () = world.died.notified() => {}
+            _ = work => {}
+        }
+        let calls = world.state().changes - before;
+        world.state().dies = None;
+        // What was sent before the death goes its way meanwhile, or after.
+        let converged = converges(&world).await;
+        let left = differs(&world);
+        let plan = plan_of_truth(&world, &Memory::default(), false);
+        let violations = world.state().violations.clone();
+        assert!(
+            converged && left.is_empty() && plan.is_empty() && violations.is_empty(),
+            "killed {death:?}: {left:?} {violations:?}\n{}\n{}",
+            family.versions[0].text,
+            family.versions[1].text
+        );
+        (calls, names(&world))
+    })
+}
+
+#[test]
+fn an_apply_that_is_killed_at_any_call_is_made_good_by_the_next_one() {
+    let (mut scenarios, mut points) = (0, 0);
+    for seed in 1.. {
+        if scenarios >= SCENARIOS {
+            break;
+        }
+        let family = spec::family(seed);
+        for first in [true, false] {
+            let (calls, expected) = killed(&family, first, None);
+            if calls == 0 || calls > MOST_CALLS {
+                continue;
+            }
+            scenarios += 1;
+            for call in 1..=calls {
+                for how in [Death::Before, Death::Unacknowledged, Death::Acknowledged] {
+                    let (_, names) = killed(&family, first, Some((call, how)));
+                    assert_eq!(names, expected, "seed {seed}, call {call}, {how:?}");
+                    points += 1;
+                }
+            }
+        }
+    }
+    println!("{scenarios} scenarios, {points} crash points");
+    assert!(scenarios >= 20);
+}

@@ -1,0 +1,31 @@
+//! Some hundred seeds of the simulation, each run twice. More of them: `make sim-many`.
+
+use tally_tests::simulation::faults::Kind;
+use tally_tests::simulation::many::many;
+use tally_tests::simulation::{Settings, run};
+
+/// So many seeds; a debug build runs them within a minute on one core.
+const SEEDS: u64 = 200;
+
+#[test]
+fn no_fault_makes_the_engine_lose_or_double_anything() {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let tally = many(1, SEEDS, threads, Settings::default(), true);
+    assert_eq!(tally.unlike, Vec::<u64>::new(), "seeds whose second run was another");
+    assert_eq!(tally.seeds, SEEDS);
+    assert!(
+        tally.bad.is_empty(),
+        "replay with `make sim SEED=…`: {:#?}",
+        tally.bad.iter().collect::<Vec<_>>()
+    );
+    assert_eq!(tally.never(), Vec::<Kind>::new(), "faults that never came to pass");
+    assert!(Kind::ALL.len() >= 24);
+}
+
+#[test]
+fn once_all_is_as_it_should_be_a_hundred_rounds_change_nothing() {
+    for seed in 1..=12 {
+        let outcome = run(seed, Settings { deep: true, ..Settings::default() });
+        assert!(outcome.violations.is_empty(), "seed {seed}: {:?}", outcome.violations);
+    }
+}
