@@ -17,6 +17,7 @@ const MOST_CALLS: u64 = 36;
 /// So many applies at most until nothing is left to do.
 const MOST_APPLIES: usize = 4;
 
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 fn paused<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -45,7 +46,7 @@ fn names(world: &World) -> Vec<String> {
             let volumes = model.list_volumes().into_iter().map(|it| format!("volume {}", it.name));
             containers.chain(volumes).collect::<Vec<_>>()
         });
-        all.extend(listed.unwrap());
+        all.extend(listed.into_iter().flatten());
     }
     all.sort();
     all
@@ -56,6 +57,8 @@ fn names(world: &World) -> Vec<String> {
 fn killed(family: &Arc<Family>, first: bool, death: Option<(u64, Death)>) -> (u64, Vec<String>) {
     paused(async {
         let world = World::new(1, Arc::clone(family), false);
+        // Who applies by hand has read the plan, removals too.
+        world.state().confirmed_ms = i64::MAX / 2;
         set_clock(&world.clock);
         if !first {
             assert!(converges(&world).await);
@@ -110,6 +113,5 @@ fn an_apply_that_is_killed_at_any_call_is_made_good_by_the_next_one() {
             }
         }
     }
-    println!("{scenarios} scenarios, {points} crash points");
-    assert!(scenarios >= 20);
+    assert!(scenarios >= 20 && points >= 500, "{scenarios} scenarios, {points} crash points");
 }

@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn a_pause_of_a_clock_that_was_ahead_is_no_longer_than_the_longest() {
         let mut memory = Memory::default();
-        let backoff = Backoff { until_ms: 9_000_000, crashes: 3, last_end_ms: 0 };
+        let backoff = Backoff { until_ms: 9_000_000, ..Backoff::default() };
         memory.backoff.entry("a".to_owned()).or_default().insert("web-0".to_owned(), backoff);
         let silent = HostMemory { silent_since_ms: Some(5), ..HostMemory::default() };
         memory.hosts.insert("b".to_owned(), silent);

@@ -33,7 +33,6 @@ pub struct Tally {
 
 /// Runs `count` seeds from `first` on so many threads; `twice` compares two runs of each.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "how long it took is what is asked")]
 pub fn many(first: u64, count: u64, threads: usize, settings: Settings, twice: bool) -> Tally {
     let began = Instant::now();
     let next = AtomicU64::new(first);
