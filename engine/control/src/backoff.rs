@@ -45,7 +45,8 @@ pub fn learn(memory: &mut Memory, cluster: &str, host: &str, state: &HostState, 
                 let Some(ended) = details.finished_at_ms else { continue };
                 let entry = known.entry(pod.to_owned()).or_default();
                 // The containers of a pod end together: that is one end.
-                if ended <= entry.last_end_ms.saturating_add(TOGETHER_MS) {
+                let known = entry.last_end_ms > 0;
+                if known && ended <= entry.last_end_ms.saturating_add(TOGETHER_MS) {
                     continue;
                 }
                 entry.last_end_ms = ended;
