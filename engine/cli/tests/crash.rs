@@ -145,7 +145,7 @@ fn an_apply_that_is_killed_at_any_call_is_finished_by_the_next() {
     // A sample over all of them in a hurry, every one where somebody asks for it.
     let step = match std::env::var("TALLY_TEST_CRASHES").as_deref() {
         Ok("all") => 1,
-        _ => calls.div_ceil(3),
+        _ => calls.div_ceil(2),
     };
     let points = (1..=calls).step_by(step).flat_map(|at| [(at, When::Before), (at, When::After)]);
     let mut ends = 0;
