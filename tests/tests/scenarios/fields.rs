@@ -15,7 +15,9 @@ fn after_each_field_the_second_plan_is_empty() {
         .filter(|example| !example.before.contains("tcp://"))
         .collect();
     assert!(cases.len() > 40, "the table has shrunk to {}", cases.len());
-    let threads = 6;
+    // With more clusters that stop at once, Docker 20.10 was seen to leave an endpoint of a removed
+    // container on its network for ever.
+    let threads = 4;
     // Host ports are the machine's: cases that publish take turns.
     let lane = |number: usize, text: &str| match text.contains("publish") {
         true => 0,
