@@ -18,11 +18,14 @@ pub struct Found<'a> {
     pub details: &'a ContainerDetails,
 }
 
+/// The containers of one pod, by role and name.
+pub type Containers<'a> = BTreeMap<(Role, String), Found<'a>>;
+
 /// Our containers of one host by pod, then by role and name; the others by name.
 #[derive(Debug, Default)]
 pub struct Inventory<'a> {
     /// Ours.
-    pub pods: BTreeMap<String, BTreeMap<(Role, String), Found<'a>>>,
+    pub pods: BTreeMap<String, Containers<'a>>,
     /// Not ours, or not surely ours, by name, with the reason for the latter.
     pub others: BTreeMap<&'a str, (&'a ObservedContainer, Option<&'static str>)>,
 }

@@ -6,7 +6,7 @@ use tally_graph::Replicas;
 
 use crate::builder::{About, Builder};
 use crate::classify::owns;
-use crate::found::Found;
+use crate::found::Containers;
 use crate::labels::{self, Role};
 use crate::plan::{Action, Cause, ChangeKind, Held, OpId, Precondition, Subject, Why};
 use crate::planner::{Planner, Progress, UNDER_WAY, removes};
@@ -16,7 +16,16 @@ use crate::pods::{gone, remove_container};
 pub(crate) struct Removed {
     host: usize,
     pod: String,
+    /// All that takes it down.
     operations: Vec<OpId>,
+}
+
+/// Why a pod is taken down, and what must be done before.
+pub(crate) struct Leaving {
+    pub cause: Cause,
+    /// One line for people.
+    pub note: Option<String>,
+    pub after: Vec<OpId>,
 }
 
 impl Planner<'_> {
@@ -24,13 +33,13 @@ impl Planner<'_> {
     /// beyond a controller's number go once the others are ready: they stood in for them.
     pub fn remove_gone(&self, progress: &mut Progress<'_>, builder: &mut Builder) -> Vec<Removed> {
         let target = self.options.target.as_ref().map(ToString::to_string);
-        let mut pods: Vec<(usize, &String, Vec<&Found<'_>>)> = Vec::new();
+        let mut pods: Vec<(usize, &String, &Containers<'_>)> = Vec::new();
         for (number, host) in self.hosts.ready.iter().enumerate() {
             for (name, found) in &host.inventory.pods {
                 let workload = found.values().next().map(|found| &found.identity.workload);
                 let wanted = progress.settled.contains(&(number, name.clone()));
                 if !wanted && (target.is_none() || target.as_ref() == workload) {
-                    pods.push((number, name, found.values().collect()));
+                    pods.push((number, name, found));
                 }
             }
         }
@@ -38,39 +47,19 @@ impl Planner<'_> {
         let mut removed = Vec::new();
         for (number, name, containers) in pods {
             let Some(host) = self.hosts.ready.get(number) else { continue };
-            let (mut operations, mut stops) = (Vec::new(), Vec::<OpId>::new());
-            // Joiners before the infra container: roles sort that way.
-            for found in containers {
-                let about = gone(found, host.name, None);
-                let mut after: Vec<OpId> = match found.identity.role {
-                    Role::Infra => stops.clone(),
-                    _ => Vec::new(),
-                };
-                if self.stood_in(found) {
-                    let others = progress.after.get(&found.identity.workload);
-                    after.extend(others.into_iter().flatten());
+            let after = match self.is_stand_in(containers) {
+                true => {
+                    let workload = containers.values().next().map(|f| &f.identity.workload);
+                    workload.and_then(|workload| progress.after.get(workload)).cloned()
                 }
-                let cluster = &self.cluster.name;
-                let (stop, remove) =
-                    remove_container(found, &about, cluster, None, &after, builder);
-                if let Some(stop) = stop {
-                    progress.stops.insert((number, found.container.id.clone()), stop);
-                    stops.push(stop);
-                }
-                operations.push(remove);
-                let done = stop.into_iter().chain([remove]).collect();
-                builder.change(&about, ChangeKind::Remove, Vec::new(), None, done);
-            }
+                false => None,
+            };
+            let why = Leaving { cause: Cause::Gone, note: None, after: after.unwrap_or_default() };
+            let operations = self.take_down(number, containers, &why, progress, builder);
             if self.memory.busy.contains(name) {
                 let why = Why { reason: UNDER_WAY.to_owned(), help: None };
-                let subject = Subject {
-                    workload: String::new(),
-                    pod: name.clone(),
-                    container: String::new(),
-                };
-                let all = all_of(&operations, builder);
-                let host = host.name.to_owned();
-                builder.hold(&all, Held { subject, host, why, origin: None });
+                let (subject, host) = (Subject::pod("", name), host.name.to_owned());
+                builder.hold(&operations, Held { subject, host, why, origin: None });
             }
             removed.push(Removed { host: number, pod: name.clone(), operations });
         }
@@ -79,8 +68,42 @@ impl Planner<'_> {
         removed
     }
 
+    /// Stops and removes all containers of a pod on one host, joiners before the infra container.
+    /// Gives all operations: unpausing, stopping, removing.
+    pub fn take_down(
+        &self,
+        host: usize,
+        containers: &Containers<'_>,
+        why: &Leaving,
+        progress: &mut Progress<'_>,
+        builder: &mut Builder,
+    ) -> Vec<OpId> {
+        let name = self.hosts.ready.get(host).map_or("", |host| host.name);
+        let first = builder.plan.operations.len();
+        let mut stops: Vec<OpId> = Vec::new();
+        // Joiners before the infra container: roles sort that way.
+        for found in containers.values() {
+            let about = About { cause: why.cause, ..gone(found, name, None) };
+            let mut after = why.after.clone();
+            if found.identity.role == Role::Infra {
+                after.extend(&stops);
+            }
+            let cluster = &self.cluster.name;
+            let (stop, remove) = remove_container(found, &about, cluster, None, &after, builder);
+            if let Some(stop) = stop {
+                progress.stops.insert((host, found.container.id.clone()), stop);
+                stops.push(stop);
+            }
+            let done = stop.into_iter().chain([remove]).collect();
+            builder.change(&about, ChangeKind::Remove, Vec::new(), why.note.clone(), done);
+        }
+        let made = builder.plan.operations.iter().skip(first);
+        made.map(|operation| operation.id).collect()
+    }
+
     /// Whether a pod has an ordinal just beyond its controller's number, as stand-ins have.
-    fn stood_in(&self, found: &Found<'_>) -> bool {
+    fn is_stand_in(&self, containers: &Containers<'_>) -> bool {
+        let Some(found) = containers.values().next() else { return false };
         let identity = &found.identity;
         self.graph.workloads().any(|workload| {
             let Replicas::Count(count) = workload.replicas else { return false };
@@ -95,42 +118,27 @@ impl Planner<'_> {
         if !self.options.guard_removals {
             return;
         }
-        let of = |found: &BTreeMap<_, _>| found.len();
-        let all: usize =
-            self.hosts.ready.iter().flat_map(|h| h.inventory.pods.values()).map(of).sum();
-        let going: usize = removed
+        let of = |host: usize, pod: &str| self.hosts.ready.get(host)?.inventory.pods.get(pod);
+        let asked: Vec<(&Removed, &Containers<'_>)> = removed
             .iter()
-            .filter(|removed| !self.is_stand_in(removed))
-            .map(|removed| removed.operations.len())
-            .sum();
+            .filter_map(|removed| Some((removed, of(removed.host, &removed.pod)?)))
+            .filter(|(_, containers)| !self.is_stand_in(containers))
+            .collect();
+        let pods = self.hosts.ready.iter().flat_map(|host| host.inventory.pods.values());
+        let all: usize = pods.map(BTreeMap::len).sum();
+        let going: usize = asked.iter().map(|(_, containers)| containers.len()).sum();
         if going <= (all / 5).max(1) {
             return;
         }
-        for removed in removed.iter().filter(|removed| !self.is_stand_in(removed)) {
-            let held = Held {
-                subject: Subject {
-                    workload: format!("cluster/{}", self.cluster.name),
-                    pod: String::new(),
-                    container: String::new(),
-                },
-                host: String::new(),
-                why: Why {
-                    reason: format!(
-                        "{going} of {all} containers would be removed at once, which a person must confirm"
-                    ),
-                    help: Some("Read `tally plan`, then `tally apply` removes them.".to_owned()),
-                },
-                origin: Some(self.cluster.span),
+        for (removed, _) in asked {
+            let why = Why {
+                reason: format!(
+                    "{going} of {all} containers would be removed at once, which a person must confirm"
+                ),
+                help: Some("Read `tally plan`, then `tally apply` removes them.".to_owned()),
             };
-            let all = all_of(&removed.operations, builder);
-            builder.hold(&all, held);
+            builder.hold(&removed.operations, self.held_cluster(why));
         }
-    }
-
-    fn is_stand_in(&self, removed: &Removed) -> bool {
-        let host = self.hosts.ready.get(removed.host);
-        let found = host.and_then(|host| host.inventory.pods.get(&removed.pod));
-        found.is_some_and(|found| found.values().any(|found| self.stood_in(found)))
     }
 
     /// `destroy` cannot take away what is on a silent host.
@@ -140,11 +148,7 @@ impl Planner<'_> {
         }
         for host in self.hosts.silent.iter().filter(|host| !host.fenced) {
             builder.plan.held.push(Held {
-                subject: Subject {
-                    workload: format!("host/{}", host.name),
-                    pod: String::new(),
-                    container: String::new(),
-                },
+                subject: Subject::pod(format!("host/{}", host.name), ""),
                 host: host.name.to_owned(),
                 why: Why {
                     reason: "it does not answer: what is there stays".to_owned(),
@@ -205,11 +209,7 @@ impl Planner<'_> {
                 }
                 let action = Action::RemoveVolume { name: volume.name.clone() };
                 let label = |key| volume.labels.get(key).cloned().unwrap_or_default();
-                let subject = Subject {
-                    workload: label(labels::WORKLOAD),
-                    pod: label(labels::POD),
-                    container: String::new(),
-                };
+                let subject = Subject::pod(label(labels::WORKLOAD), label(labels::POD));
                 let name = volume.labels.get(labels::NAME).unwrap_or(&volume.name);
                 let note = format!("volume {name}");
                 self.remove_object(host.name, subject, action, note, after, builder);
@@ -227,11 +227,7 @@ impl Planner<'_> {
         });
         for network in ours {
             let action = Action::RemoveNetwork { id: network.id.clone() };
-            let subject = Subject {
-                workload: format!("cluster/{cluster}"),
-                pod: String::new(),
-                container: String::new(),
-            };
+            let subject = Subject::cluster(cluster);
             let note = format!("network {cluster}");
             self.remove_object(host.name, subject, action, note, after, builder);
         }
@@ -257,25 +253,6 @@ impl Planner<'_> {
         let id = builder.op(&about, action, precondition, after);
         builder.change(&about, ChangeKind::Remove, Vec::new(), Some(note), vec![id]);
     }
-}
-
-/// Removals, with what stops and unpauses before them.
-fn all_of(removals: &[OpId], builder: &Builder) -> Vec<OpId> {
-    let mut all = removals.to_vec();
-    let mut open = removals.to_vec();
-    while let Some(id) = open.pop() {
-        let Some(operation) = builder.plan.operation(id) else { continue };
-        for before in &operation.after {
-            let takes_down = builder.plan.operation(*before).is_some_and(|op| {
-                matches!(op.action, Action::Stop { .. } | Action::Unpause { .. })
-            });
-            if takes_down && !all.contains(before) {
-                all.push(*before);
-                open.push(*before);
-            }
-        }
-    }
-    all
 }
 
 /// `web-10` behind `web-9`.

@@ -65,7 +65,7 @@ impl<'a> Objects<'a> {
         cause: Cause,
         origin: Option<Span>,
     ) -> About {
-        let subject = Subject { workload, pod, container: String::new() };
+        let subject = Subject::pod(workload, pod);
         About { host: self.host.to_owned(), subject, cause, origin }
     }
 

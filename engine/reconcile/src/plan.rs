@@ -131,6 +131,25 @@ pub enum Action {
     },
 }
 
+/// The target of an action, borrowed as the action is.
+macro_rules! target_of {
+    ($action:expr) => {
+        match $action {
+            Action::WriteFiles { target, .. }
+            | Action::Start { target }
+            | Action::Stop { target, .. }
+            | Action::Restart { target, .. }
+            | Action::Unpause { target }
+            | Action::Signal { target, .. }
+            | Action::Update { target, .. }
+            | Action::RemoveContainer { target }
+            | Action::AwaitReady { target, .. }
+            | Action::AwaitExit { target, .. } => Some(target),
+            _ => None,
+        }
+    };
+}
+
 impl Action {
     /// Whether it changes anything; waits do not.
     #[must_use]
@@ -141,35 +160,12 @@ impl Action {
     /// The container it is about, if it is about one that exists by then.
     #[must_use]
     pub fn target(&self) -> Option<&Target> {
-        match self {
-            Action::WriteFiles { target, .. }
-            | Action::Start { target }
-            | Action::Stop { target, .. }
-            | Action::Restart { target, .. }
-            | Action::Unpause { target }
-            | Action::Signal { target, .. }
-            | Action::Update { target, .. }
-            | Action::RemoveContainer { target }
-            | Action::AwaitReady { target, .. }
-            | Action::AwaitExit { target, .. } => Some(target),
-            _ => None,
-        }
+        target_of!(self)
     }
+
     /// The same, to be changed.
     pub(crate) fn target_mut(&mut self) -> Option<&mut Target> {
-        match self {
-            Action::WriteFiles { target, .. }
-            | Action::Start { target }
-            | Action::Stop { target, .. }
-            | Action::Restart { target, .. }
-            | Action::Unpause { target }
-            | Action::Signal { target, .. }
-            | Action::Update { target, .. }
-            | Action::RemoveContainer { target }
-            | Action::AwaitReady { target, .. }
-            | Action::AwaitExit { target, .. } => Some(target),
-            _ => None,
-        }
+        target_of!(self)
     }
 }
 
@@ -198,6 +194,20 @@ pub struct Subject {
     pub pod: String,
     /// `web`; empty for what is no container.
     pub container: String,
+}
+
+impl Subject {
+    /// A pod, whatever its containers; with an empty name what belongs to no pod.
+    #[must_use]
+    pub fn pod(workload: impl Into<String>, pod: impl Into<String>) -> Self {
+        Self { workload: workload.into(), pod: pod.into(), container: String::new() }
+    }
+
+    /// The cluster.
+    #[must_use]
+    pub fn cluster(name: &str) -> Self {
+        Self::pod(format!("cluster/{name}"), "")
+    }
 }
 
 /// What must still be true right before the call; checked by the executor, decided here.

@@ -7,10 +7,13 @@ use tally_source::{Code, Diagnostic};
 
 use crate::assign::{Assignment, Slot, assign, named_volumes};
 use crate::builder::Builder;
+use crate::found::Containers;
+use crate::gone::Leaving;
+use crate::labels::Role;
 use crate::memory::Memory;
 use crate::objects::Objects;
-use crate::plan::{Action, Held, OpId, Subject, Why};
-use crate::pods::{Context, PodPlan, gone, plan_pod, remove_container};
+use crate::plan::{Action, Cause, Held, OpId, Subject, Why};
+use crate::pods::{Context, PodPlan, plan_pod};
 use crate::realise::{DesiredPod, Surroundings, realise};
 use crate::reconcile::Options;
 use crate::rollout::{gates, stagger};
@@ -23,7 +26,12 @@ pub(crate) struct Planner<'a> {
     pub hosts: &'a Hosts<'a>,
     pub memory: &'a Memory,
     pub options: &'a Options,
+    /// What realising a pod needs to know beside it.
+    pub around: Surroundings<'a>,
 }
+
+/// For each workload, by name, those that it waits for.
+type Needs<'a> = BTreeMap<&'a str, Vec<(&'a str, Until)>>;
 
 /// A pod with the operations that others may have to wait for.
 pub(crate) struct Planned<'a> {
@@ -50,7 +58,8 @@ pub(crate) struct Progress<'a> {
 impl<'a> Planner<'a> {
     pub fn run(&self, builder: &mut Builder) {
         self.report_quarantined(builder);
-        let wanted = self.wanted();
+        let needs = self.needs();
+        let wanted = self.wanted(&needs);
         if !self.options.destroy {
             for found in unsupported(self.graph, &wanted) {
                 builder.report(found);
@@ -68,7 +77,6 @@ impl<'a> Planner<'a> {
             ready.map(|host| Objects::new(name, host.name, host.state, span)).collect();
         let mut progress = Progress::default();
         let mut assignment = assign(self.graph, name, self.hosts);
-        let needs = self.needs();
         for workload in &wanted {
             let on = needs.get(workload.name.as_str()).map(Vec::as_slice).unwrap_or_default();
             self.workload(workload, on, &mut assignment, &mut objects, &mut progress, builder);
@@ -130,24 +138,19 @@ impl<'a> Planner<'a> {
                 plan
             }
             Err(why) => {
-                let ready = self.stay(slot, progress);
+                // Where it is already it is left.
+                for host in &slot.elsewhere {
+                    progress.settled.insert((*host, slot.name.clone()));
+                }
                 builder.plan.held.push(Held {
                     subject: subject(workload, &slot.name),
                     host: String::new(),
                     why: why.clone(),
                     origin: Some(workload.span),
                 });
-                PodPlan { absent: true, ready_now: ready, ..PodPlan::default() }
+                PodPlan { absent: true, ..PodPlan::default() }
             }
         }
-    }
-
-    /// A pod that cannot be placed elsewhere is left where it is.
-    fn stay(&self, slot: &Slot, progress: &mut Progress<'a>) -> bool {
-        for host in &slot.elsewhere {
-            progress.settled.insert((*host, slot.name.clone()));
-        }
-        false
     }
 
     fn pod(
@@ -159,10 +162,6 @@ impl<'a> Planner<'a> {
         progress: &mut Progress<'a>,
         builder: &mut Builder,
     ) -> Option<PodPlan> {
-        let around = Surroundings {
-            cluster: &self.cluster.name,
-            volumes: self.graph.volumes().map(|v| (v.name.as_str(), v)).collect(),
-        };
         let ready = self.hosts.ready.get(host)?;
         let context = Context {
             graph: self.graph,
@@ -173,7 +172,7 @@ impl<'a> Planner<'a> {
             restarts: self.memory.declared.restarts.get(&workload.address().to_string()),
             now_ms: self.options.now_ms,
         };
-        let pod = realise(workload, name.to_owned(), &around);
+        let pod = realise(workload, name.to_owned(), &self.around);
         let plan = plan_pod(&pod, &context, objects.get_mut(host)?, builder);
         let stops = plan.stops.iter().map(|(id, stop)| ((host, id.clone()), *stop));
         progress.stops.extend(stops);
@@ -197,13 +196,17 @@ impl<'a> Planner<'a> {
         let to = self.hosts.ready.get(seat).map_or("", |host| host.name);
         for host in &slot.elsewhere {
             progress.settled.insert((*host, slot.name.clone()));
-            let Some(from) = self.hosts.ready.get(*host) else { continue };
+            let from = self.hosts.ready.get(*host);
+            let Some(found) = from.and_then(|from| from.inventory.pods.get(&slot.name)) else {
+                continue;
+            };
             let note = match is_second {
                 true => format!("also runs on {to}, which keeps it"),
                 false => format!("moves to {to}"),
             };
-            let was_ready = self.is_ready(workload, &slot.name, *host);
-            let downs = self.take_down(&slot.name, *host, from.name, &note, progress, builder);
+            let was_ready = self.is_ready(workload, &slot.name, found);
+            let why = Leaving { cause: Cause::Needed, note: Some(note), after: Vec::new() };
+            let downs = self.take_down(*host, found, &why, progress, builder);
             if is_second {
                 match named_volumes(self.graph, workload).is_empty() {
                     // A second copy serves until the one that stays is ready.
@@ -221,52 +224,10 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Stops and removes all containers of a pod on one host.
-    fn take_down(
-        &self,
-        pod: &str,
-        host: usize,
-        name: &str,
-        note: &str,
-        progress: &mut Progress<'a>,
-        builder: &mut Builder,
-    ) -> Vec<OpId> {
-        let Some(found) = self.hosts.ready.get(host).and_then(|h| h.inventory.pods.get(pod)) else {
-            return Vec::new();
-        };
-        let (mut all, mut stopped) = (Vec::new(), Vec::new());
-        // Joiners before the infra container: roles sort that way.
-        for container in found.values() {
-            let about = gone(container, name, None);
-            let about = crate::builder::About { cause: crate::plan::Cause::Needed, ..about };
-            let (stop, remove) = remove_container(
-                container,
-                &about,
-                &self.cluster.name,
-                None,
-                &stopped.clone(),
-                builder,
-            );
-            if let Some(stop) = stop {
-                progress.stops.insert((host, container.container.id.clone()), stop);
-                stopped.push(stop);
-            }
-            let done: Vec<OpId> = stop.into_iter().chain([remove]).collect();
-            all.extend(&done);
-            let kind = crate::plan::ChangeKind::Remove;
-            builder.change(&about, kind, Vec::new(), Some(note.to_owned()), done);
-        }
-        all
-    }
-
-    fn is_ready(&self, workload: &Workload, pod: &str, host: usize) -> bool {
-        let Some(found) = self.hosts.ready.get(host).and_then(|h| h.inventory.pods.get(pod)) else {
-            return false;
-        };
-        let around = Surroundings { cluster: &self.cluster.name, volumes: BTreeMap::new() };
-        let desired = realise(workload, pod.to_owned(), &around);
-        let mains = desired.containers.iter().filter(|c| c.role == crate::labels::Role::Container);
-        mains.into_iter().all(|container| {
+    fn is_ready(&self, workload: &Workload, pod: &str, found: &Containers<'_>) -> bool {
+        let desired = realise(workload, pod.to_owned(), &self.around);
+        let mut mains = desired.containers.iter().filter(|c| c.role == Role::Container);
+        mains.all(|container| {
             found
                 .get(&(container.role, container.name.clone()))
                 .is_some_and(|found| found.is_ready(&container.ready, self.options.now_ms))
@@ -367,14 +328,13 @@ impl<'a> Planner<'a> {
     }
 
     /// The workloads that are planned, those that others wait for first.
-    fn wanted(&self) -> Vec<&'a Workload> {
+    fn wanted(&self, needs: &Needs<'a>) -> Vec<&'a Workload> {
         if self.options.destroy {
             return Vec::new();
         }
         let all: Vec<&Workload> = self.graph.workloads().collect();
         let by_name: BTreeMap<&str, &Workload> =
             all.iter().map(|workload| (workload.name.as_str(), *workload)).collect();
-        let needs = self.needs();
         let mut ordered = Vec::new();
         let mut seen = BTreeSet::new();
         let roots: Vec<&str> = match &self.options.target {
@@ -396,13 +356,13 @@ impl<'a> Planner<'a> {
     }
 
     /// For each workload, the workloads it waits for: directly, or as pods of a service.
-    fn needs(&self) -> BTreeMap<&'a str, Vec<(&'a str, Until)>> {
+    fn needs(&self) -> Needs<'a> {
         let net = &self.graph.net;
         let workload = |index| match net.node_weight(index) {
             Some(Node::Workload(workload)) => Some(workload.name.as_str()),
             _ => None,
         };
-        let mut needs: BTreeMap<&str, Vec<(&str, Until)>> = BTreeMap::new();
+        let mut needs = Needs::new();
         for edge in net.edge_indices() {
             let Some((from, to)) = net.edge_endpoints(edge) else {
                 continue;
@@ -515,20 +475,21 @@ impl<'a> Planner<'a> {
             .filter(|operation| operation.action.mutates())
             .map(|operation| operation.id)
             .collect();
-        let held = Held {
-            subject: Subject {
-                workload: format!("cluster/{}", self.cluster.name),
-                pod: String::new(),
-                container: String::new(),
-            },
-            host: String::new(),
-            why: Why {
-                reason: format!("the cluster is frozen: {why}"),
-                help: Some("`tally unfreeze` lets changes through again.".to_owned()),
-            },
-            origin: Some(self.cluster.span),
+        let why = Why {
+            reason: format!("the cluster is frozen: {why}"),
+            help: Some("`tally unfreeze` lets changes through again.".to_owned()),
         };
-        builder.hold(&mutating, held);
+        builder.hold(&mutating, self.held_cluster(why));
+    }
+
+    /// Something that is held back for the whole cluster.
+    pub fn held_cluster(&self, why: Why) -> Held {
+        Held {
+            subject: Subject::cluster(&self.cluster.name),
+            host: String::new(),
+            why,
+            origin: Some(self.cluster.span),
+        }
     }
 
     fn report_quarantined(&self, builder: &mut Builder) {
@@ -573,11 +534,7 @@ pub const UNDER_WAY: &str = "something is being done to it";
 
 /// A pod of a workload, as a subject.
 pub(crate) fn subject(workload: &Workload, pod: &str) -> Subject {
-    Subject {
-        workload: workload.address().to_string(),
-        pod: pod.to_owned(),
-        container: String::new(),
-    }
+    Subject::pod(workload.address().to_string(), pod)
 }
 
 /// Whether an operation removes a container.

@@ -10,6 +10,7 @@ use crate::memory::Memory;
 use crate::observed::Observed;
 use crate::plan::Plan;
 use crate::planner::Planner;
+use crate::realise::Surroundings;
 use crate::standing;
 
 /// The host of a cluster that names none: the local Docker engine.
@@ -46,7 +47,9 @@ pub fn reconcile(graph: &Graph, observed: &Observed, memory: &Memory, options: &
             builder.report(report);
         }
         if !has_errors(&builder.plan) {
-            Planner { graph, cluster, hosts: &hosts, memory, options }.run(&mut builder);
+            let volumes = graph.volumes().map(|volume| (volume.name.as_str(), volume)).collect();
+            let around = Surroundings { cluster: &cluster.name, volumes };
+            Planner { graph, cluster, hosts: &hosts, memory, options, around }.run(&mut builder);
         }
     }
     finish(builder)

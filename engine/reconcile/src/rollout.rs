@@ -65,11 +65,7 @@ fn all_at_once(pods: &[PodPlan], builder: &mut Builder) {
 
 fn too_many_missing(workload: &Workload, absent: usize) -> Held {
     Held {
-        subject: Subject {
-            workload: workload.address().to_string(),
-            pod: String::new(),
-            container: String::new(),
-        },
+        subject: Subject::pod(workload.address().to_string(), ""),
         host: String::new(),
         why: Why {
             reason: format!(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tally_graph::{Graph, Replicas, Workload};
-use tally_reconcile::found::{Found, Inventory, inventory};
+use tally_reconcile::found::{Containers, Found, Inventory, inventory};
 use tally_reconcile::labels::Role;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{ContainerState, Health, HostView, Observed};
@@ -203,9 +203,6 @@ fn host_status((name, view): (&String, &HostView)) -> HostStatus {
     };
     HostStatus { name: name.clone(), engine, simulated, silent }
 }
-
-/// The containers of a pod by role and name.
-type Containers<'a> = BTreeMap<(Role, String), Found<'a>>;
 
 /// Pods that run and that the spec does not ask for.
 fn unasked(
