@@ -51,6 +51,11 @@ impl Busy {
         self.pods.retain(|_, state| state.open > 0 || !state.unseen.is_empty());
     }
 
+    /// Whether a pod is to be left alone.
+    pub fn has(&self, pod: &str) -> bool {
+        self.pods.contains_key(pod)
+    }
+
     /// The pods that are to be left alone.
     pub fn pods(&self) -> BTreeSet<String> {
         self.pods.keys().cloned().collect()

@@ -8,10 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::{BoxStream, FuturesUnordered, SelectAll};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
-use tally_docker::{ExecRequest, Host, HostError, HostEvent, Report, observe_host};
+use tally_docker::{Host, HostError, HostEvent, Report};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Memory};
-use tally_reconcile::observed::{HostState, HostView};
+use tally_reconcile::observed::{HostView, Observed};
 use tally_reconcile::plan::{OpId, Plan};
 use tally_reconcile::undo::undo;
 use tokio::sync::{Notify, watch};
@@ -20,7 +20,9 @@ use tokio::time::Instant;
 use crate::busy::Busy;
 use crate::journal::{Entry, EntryKind, Journal};
 use crate::liveness::{Ask, Liveness};
+use crate::look::{Found, Look, Looked};
 use crate::lookout::Lookout;
+use crate::probe::probe;
 
 /// Reaches the hosts of a spec.
 #[async_trait]
@@ -91,22 +93,6 @@ pub(crate) type EndedOps = Arc<Mutex<Vec<(Arc<Plan>, OpId)>>>;
 type Events = BoxStream<'static, (String, u64, Option<HostEvent>)>;
 type Future<T> = Pin<Box<dyn std::future::Future<Output = T> + Send>>;
 
-/// What a look at a host gave.
-pub(crate) struct Looked {
-    host: String,
-    number: u64,
-    /// When it began, by the loop's time.
-    begun_ms: i64,
-    found: Result<Found, String>,
-}
-
-pub(crate) struct Found {
-    door: Arc<dyn Host>,
-    state: HostState,
-    /// A new stream of events, where there was none.
-    events: Option<BoxStream<'static, Result<HostEvent, HostError>>>,
-}
-
 /// A plan that was carried out.
 pub(crate) struct Ran {
     pub plan: Arc<Plan>,
@@ -117,7 +103,6 @@ pub(crate) struct Ran {
 #[derive(Default)]
 pub(crate) struct Kept {
     pub door: Option<Arc<dyn Host>>,
-    pub view: Option<HostView>,
     /// The number of its stream of events; `None` while there is none.
     pub stream: Option<u64>,
     /// By how much its clock was seen to be ahead of ours, in milliseconds.
@@ -136,6 +121,8 @@ pub struct Controller {
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) hosts: BTreeMap<String, Kept>,
+    /// The latest view of every host that was looked at.
+    pub(crate) observed: Observed,
     pub(crate) lookout: Lookout,
     pub(crate) busy: Busy,
     pub(crate) running: FuturesUnordered<Future<Ran>>,
@@ -148,8 +135,6 @@ pub struct Controller {
     asking: FuturesUnordered<Future<(Ask, Result<(), String>)>>,
     events: SelectAll<Events>,
     streams: u64,
-    /// Containers whose liveness has failed, by full ID, until they are restarted.
-    pub(crate) failing: BTreeSet<String>,
     /// The spec that is followed once what is under way has ended.
     next: Option<Graph>,
     pub(crate) begun: Instant,
@@ -191,6 +176,7 @@ impl Controller {
             reach,
             journal,
             hosts: BTreeMap::new(),
+            observed: Observed::default(),
             lookout: Lookout::new(resync),
             busy: Busy::default(),
             running: FuturesUnordered::new(),
@@ -202,7 +188,6 @@ impl Controller {
             asking: FuturesUnordered::new(),
             events: SelectAll::new(),
             streams: 0,
-            failing: BTreeSet::new(),
             next: None,
             begun: Instant::now(),
             wall_ms,
@@ -318,6 +303,7 @@ impl Controller {
             let kept = before.remove(&name).unwrap_or_default();
             self.hosts.insert(name, kept);
         }
+        self.observed.hosts.retain(|name, _| self.hosts.contains_key(name));
     }
 
     fn start_looks(&mut self) {
@@ -345,7 +331,9 @@ impl Controller {
         let Looked { host, number, begun_ms, found } = looked;
         self.lookout.seen(&host, found.is_ok(), now_ms);
         let Some(kept) = self.hosts.get_mut(&host) else { return };
-        let answered = matches!(kept.view, Some(HostView::Ready(_)));
+        let before = self.observed.hosts.get(&host);
+        let answered = matches!(before, Some(HostView::Ready(_)));
+        let first = before.is_none();
         match found {
             Ok(Found { door, mut state, events }) => {
                 crate::clocks::set_right(&mut state, &mut kept.ahead_ms, our_ms);
@@ -358,7 +346,7 @@ impl Controller {
                 self.liveness.seen(&self.graph, &self.cluster, &host, &state, now_ms);
                 crate::backoff::learn(&mut self.memory, &self.cluster, &host, &state, our_ms);
                 let version = state.engine.version.clone();
-                kept.view = Some(HostView::Ready(Box::new(state)));
+                self.observed.hosts.insert(host.clone(), HostView::Ready(Box::new(state)));
                 self.busy.seen(&host, number);
                 if !answered {
                     self.tell(EntryKind::HostReady, &host, format!("answers (Docker {version})"));
@@ -371,8 +359,8 @@ impl Controller {
                 kept.ahead_ms = 0;
                 let remembered = self.memory.hosts.entry(host.clone()).or_default();
                 remembered.silent_until_ms = Some(begun_ms);
-                let first = kept.view.is_none();
-                kept.view = Some(HostView::Unknown { reason: reason.clone() });
+                let view = HostView::Unknown { reason: reason.clone() };
+                self.observed.hosts.insert(host.clone(), view);
                 self.busy.silent(&host);
                 if answered || first {
                     self.tell(EntryKind::HostSilent, &host, format!("does not answer: {reason}"));
@@ -403,23 +391,18 @@ impl Controller {
         let now_ms = self.clock_ms();
         let failed = self.liveness.answered(&ask.id, answer.is_ok(), now_ms);
         let Err(why) = answer else { return };
-        if !failed || self.busy.pods().contains(&ask.pod) || !self.failing.insert(ask.id.clone()) {
+        if !failed || self.busy.has(&ask.pod) || !self.memory.failing.insert(ask.id.clone()) {
             return;
         }
         let now_ms = self.now_ms();
         let times = crate::backoff::unwell(&mut self.memory, &ask.host, &ask.pod, now_ms);
+        let what =
+            format!("the liveness of {} failed: {why} (time {times} in a row)", ask.container);
         self.journal.entry(&Entry {
-            at_ms: now_ms,
-            kind: EntryKind::Unwell,
             host: ask.host.clone(),
             workload: ask.workload.clone(),
             pod: ask.pod.clone(),
-            what: format!(
-                "the liveness of {} failed: {why} (time {times} in a row)",
-                ask.container
-            ),
-            cause: None,
-            place: None,
+            ..Entry::new(now_ms, EntryKind::Unwell, what)
         });
         self.dirty = true;
     }
@@ -501,16 +484,8 @@ impl Controller {
     }
 
     pub(crate) fn tell(&self, kind: EntryKind, host: &str, what: String) {
-        self.journal.entry(&Entry {
-            at_ms: (self.options.now_ms)(),
-            kind,
-            host: host.to_owned(),
-            workload: String::new(),
-            pod: String::new(),
-            what,
-            cause: None,
-            place: None,
-        });
+        let entry = Entry::new((self.options.now_ms)(), kind, what);
+        self.journal.entry(&Entry { host: host.to_owned(), ..entry });
     }
 }
 
@@ -518,39 +493,6 @@ impl Controller {
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-/// Asks a container whether it is well: the command must end with exit code 0 in time.
-async fn probe(door: &dyn Host, ask: &Ask) -> Result<(), String> {
-    let request =
-        ExecRequest { command: ask.command.clone(), tty: false, stdin: false, size: None };
-    let asked = async {
-        // A host that does not answer says nothing of the container.
-        let Ok(mut session) = door.exec(&ask.id, &request).await else { return Ok(()) };
-        let mut last = Vec::new();
-        while let Some(chunk) = session.output.next().await {
-            match chunk {
-                Ok(chunk) => last = chunk.bytes,
-                Err(_) => return Ok(()),
-            }
-        }
-        match door.exec_exit_code(&session.id).await {
-            Ok(Some(code)) if code != 0 => {
-                let text = String::from_utf8_lossy(&last);
-                let line: String =
-                    text.lines().last().unwrap_or_default().chars().take(200).collect();
-                match line.is_empty() {
-                    true => Err(format!("exit code {code}")),
-                    false => Err(format!("exit code {code}: {line}")),
-                }
-            }
-            _ => Ok(()),
-        }
-    };
-    match tokio::time::timeout(Duration::from_millis(ask.timeout_ms), asked).await {
-        Ok(answer) => answer,
-        Err(_) => Err(format!("no answer within {} ms", ask.timeout_ms)),
     }
 }
 
@@ -568,41 +510,4 @@ fn numbered(
     let end = futures_util::stream::once(std::future::ready((host, number, None)));
     let all: Pin<Box<dyn Stream<Item = _> + Send>> = Box::pin(told.chain(end));
     all
-}
-
-/// One look at a host: reached where it is not, its events opened where they are not.
-struct Look {
-    host: String,
-    number: u64,
-    begun_ms: i64,
-    door: Option<Arc<dyn Host>>,
-    wants_events: bool,
-    graph: Arc<Graph>,
-    cluster: String,
-    reach: Arc<dyn Reach>,
-    deadline: Duration,
-}
-
-impl Look {
-    async fn run(self) -> Looked {
-        let found = match tokio::time::timeout(self.deadline, self.look()).await {
-            Ok(found) => found.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("no answer within {} s", self.deadline.as_secs())),
-        };
-        Looked { host: self.host, number: self.number, begun_ms: self.begun_ms, found }
-    }
-
-    async fn look(&self) -> Result<Found, HostError> {
-        let door = match &self.door {
-            Some(door) => Arc::clone(door),
-            None => self.reach.reach(&self.graph, &self.host).await?,
-        };
-        // Events first: what happens between the two is seen twice, and never missed.
-        let events = match self.wants_events || self.door.is_none() {
-            true => Some(door.events(&self.cluster).await?),
-            false => None,
-        };
-        let state = observe_host(door.as_ref(), &self.cluster).await?;
-        Ok(Found { door, state, events })
-    }
 }

@@ -72,6 +72,24 @@ pub struct Entry {
     pub place: Option<String>,
 }
 
+impl Entry {
+    /// An entry about nothing in particular.
+    #[must_use]
+    pub fn new(at_ms: i64, kind: EntryKind, what: String) -> Self {
+        let nothing = String::new;
+        Self {
+            at_ms,
+            kind,
+            host: nothing(),
+            workload: nothing(),
+            pod: nothing(),
+            what,
+            cause: None,
+            place: None,
+        }
+    }
+}
+
 /// Hears what happens.
 pub trait Journal: Send + Sync {
     /// Something happened. It is called from within the loop, so it must not block for long.

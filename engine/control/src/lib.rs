@@ -11,7 +11,9 @@ mod clocks;
 mod controller;
 mod journal;
 mod liveness;
+mod look;
 mod lookout;
+mod probe;
 mod round;
 
 pub use controller::{Controller, Ended, News, Options, Reach, SpecSource};

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use tally_docker::{Event, ExecuteOptions, Host, Outcome, Progress, execute};
-use tally_reconcile::observed::{HostView, Observed};
-use tally_reconcile::plan::{Cause, Change, ChangeKind, Held, OpId, Plan, Target};
-use tally_reconcile::{UNDER_WAY, reconcile};
+use tally_reconcile::plan::{Awaits, Cause, Change, ChangeKind, OpId, Plan, Target};
+use tally_reconcile::reconcile;
 use tally_source::Severity;
 use tokio::sync::Notify;
 
@@ -17,29 +16,20 @@ use crate::journal::{Entry, EntryKind};
 /// The first and the longest pause between two looks at what is waited for, in milliseconds.
 const WAIT_PAUSES_MS: (u64, u64) = (150, 2_000);
 
-/// Reasons that pass by themselves, and that nobody needs to be told of.
-const PASSING: [&str; 3] = [UNDER_WAY, "it is not ready yet", "it has not ended yet"];
-
 impl Controller {
     /// Makes a plan and begins it.
     pub(crate) fn round(&mut self) {
         self.dirty = false;
         let now_ms = self.now_ms();
-        let unseen = HostView::Unknown { reason: "it was not looked at yet".to_owned() };
-        let views = self.hosts.iter().map(|(name, kept)| {
-            (name.clone(), kept.view.clone().unwrap_or_else(|| unseen.clone()))
-        });
-        let observed = Observed { hosts: views.collect() };
-        self.memory.learn(&self.cluster, &observed, now_ms);
+        self.memory.learn(&self.cluster, &self.observed, now_ms);
         self.memory.busy = self.busy.pods();
-        self.memory.failing.clone_from(&self.failing);
         let options = tally_reconcile::Options {
             now_ms,
             without_waits: true,
             guard_removals: true,
             ..tally_reconcile::Options::default()
         };
-        let plan = reconcile(&self.graph, &observed, &self.memory, &options);
+        let plan = reconcile(&self.graph, &self.observed, &self.memory, &options);
         self.report(&plan);
         self.schedule(&plan, now_ms);
         self.last = Some(match plan.held.is_empty() && !self.is_broken(&plan) {
@@ -52,7 +42,7 @@ impl Controller {
                 self.tell(EntryKind::Tallies, "", format!("{} tallies", self.cluster));
                 self.reach.tallies(&self.graph);
             }
-            if !done && plan.held.iter().any(is_passing) {
+            if !done && plan.held.iter().any(|held| held.why.is_passing()) {
                 self.last = None;
             }
             return;
@@ -75,10 +65,7 @@ impl Controller {
         let waits: BTreeSet<&str> = plan
             .held
             .iter()
-            .filter(|held| {
-                held.why.reason.contains("not ready yet")
-                    || held.why.reason.contains("not ended yet")
-            })
+            .filter(|held| held.why.awaits == Awaits::Readiness)
             .map(|held| held.host.as_str())
             .collect();
         if waits.is_empty() {
@@ -114,19 +101,17 @@ impl Controller {
             }
             now.insert(key);
         }
-        for held in plan.held.iter().filter(|held| !is_passing(held)) {
+        for held in plan.held.iter().filter(|held| !held.why.is_passing()) {
             let key =
                 format!("{}/{}: {}", held.subject.workload, held.subject.pod, held.why.reason);
             if !self.told.contains(&key) {
+                let at_ms = (self.options.now_ms)();
                 self.journal.entry(&Entry {
-                    at_ms: (self.options.now_ms)(),
-                    kind: EntryKind::Held,
                     host: held.host.clone(),
                     workload: held.subject.workload.clone(),
                     pod: held.subject.pod.clone(),
-                    what: held.why.reason.clone(),
-                    cause: None,
                     place: held.origin.map(|span| self.graph.sources.line_place(span)),
+                    ..Entry::new(at_ms, EntryKind::Held, held.why.reason.clone())
                 });
             }
             now.insert(key);
@@ -170,7 +155,7 @@ impl Controller {
         let now_ms = self.now_ms();
         for operation in &plan.operations {
             if let Some(Target::Id(id)) = operation.action.target() {
-                self.failing.remove(id);
+                self.memory.failing.remove(id);
             }
         }
         // What was not begun has not been told as ended.
@@ -217,20 +202,14 @@ impl Controller {
     fn entry(&self, kind: EntryKind, plan: &Plan, id: OpId, what: String, cause: Cause) {
         let Some(operation) = plan.operation(id) else { return };
         self.journal.entry(&Entry {
-            at_ms: (self.options.now_ms)(),
-            kind,
             host: operation.host.clone(),
             workload: operation.subject.workload.clone(),
             pod: operation.subject.pod.clone(),
-            what,
             cause: Some(cause),
             place: operation.origin.map(|span| self.graph.sources.line_place(span)),
+            ..Entry::new((self.options.now_ms)(), kind, what)
         });
     }
-}
-
-fn is_passing(held: &Held) -> bool {
-    PASSING.iter().any(|passing| held.why.reason.contains(passing))
 }
 
 /// A change in one line: `replaced web (image, env.A)`.

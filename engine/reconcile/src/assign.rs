@@ -264,7 +264,7 @@ impl<'a> Assigner<'a> {
 
     fn nowhere(&self, need: &Need<'_>) -> Why {
         let (lacks, way_out) = self.seats.why_not(need);
-        Why { reason: format!("no host can take it: {lacks}"), help: way_out }
+        Why { reason: format!("no host can take it: {lacks}"), help: way_out, ..Why::default() }
     }
 
     /// Why a pod that is on no ready host, or must leave, may not be placed.
@@ -294,6 +294,7 @@ impl<'a> Assigner<'a> {
                             name(second)
                         ),
                         help: Some("Say which one counts: `place { require host=… }`.".to_owned()),
+                        ..Why::default()
                     });
                 }
                 _ => {
@@ -308,6 +309,7 @@ impl<'a> Assigner<'a> {
                                  host fence {}`.",
                                 host.name
                             )),
+                            ..Why::default()
                         });
                     }
                 }
@@ -318,6 +320,7 @@ impl<'a> Assigner<'a> {
         (on.len() > 1).then(|| Why {
             reason: "its volumes are on different hosts".to_owned(),
             help: Some("A pod runs on one host: copy one of the volumes over.".to_owned()),
+            ..Why::default()
         })
     }
 
@@ -363,6 +366,7 @@ fn may_run(host: &SilentHost<'_>) -> Why {
             false => format!("it may be on `{name}`, which does not answer"),
         },
         help: Some(format!("If `{name}` will not come back: `tally host lost {name}`.")),
+        ..Why::default()
     }
 }
 

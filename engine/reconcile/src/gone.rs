@@ -9,7 +9,7 @@ use crate::classify::owns;
 use crate::found::Containers;
 use crate::labels::{self, Role};
 use crate::plan::{Action, Cause, ChangeKind, Held, OpId, Precondition, Subject, Why};
-use crate::planner::{Planner, Progress, UNDER_WAY, removes};
+use crate::planner::{Planner, Progress, removes};
 use crate::pods::{gone, remove_container};
 
 /// A pod that goes.
@@ -57,7 +57,7 @@ impl Planner<'_> {
             let why = Leaving { cause: Cause::Gone, note: None, after: after.unwrap_or_default() };
             let operations = self.take_down(number, containers, &why, progress, builder);
             if self.memory.busy.contains(name) {
-                let why = Why { reason: UNDER_WAY.to_owned(), help: None };
+                let why = Why::under_way();
                 let (subject, host) = (Subject::pod("", name), host.name.to_owned());
                 builder.hold(&operations, Held { subject, host, why, origin: None });
             }
@@ -136,6 +136,7 @@ impl Planner<'_> {
                     "{going} of {all} containers would be removed at once, which a person must confirm"
                 ),
                 help: Some("Read `tally plan`, then `tally apply` removes them.".to_owned()),
+                ..Why::default()
             };
             builder.hold(&removed.operations, self.held_cluster(why));
         }
@@ -153,6 +154,7 @@ impl Planner<'_> {
                 why: Why {
                     reason: "it does not answer: what is there stays".to_owned(),
                     help: Some("`tally destroy` again when it answers.".to_owned()),
+                    ..Why::default()
                 },
                 origin: host.span,
             });

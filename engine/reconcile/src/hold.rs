@@ -72,6 +72,7 @@ fn say(plan: &mut Plan, holds: &[Hold], out: &BTreeMap<OpId, usize>) {
             false => Why {
                 reason: format!("it waits for {}: {}", hold.held.subject.pod, hold.held.why.reason),
                 help: hold.held.why.help.clone(),
+                awaits: hold.held.why.awaits,
             },
         };
         let subject = Subject { container: String::new(), ..change.subject.clone() };

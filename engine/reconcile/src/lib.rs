@@ -29,5 +29,4 @@ pub mod undo;
 mod unsupported;
 mod verdict;
 
-pub use planner::UNDER_WAY;
 pub use reconcile::{LOCAL_HOST, Options, reconcile};

@@ -312,6 +312,37 @@ pub struct Why {
     pub reason: String,
     /// A way out.
     pub help: Option<String>,
+    /// What has to come about before it goes on.
+    #[serde(default)]
+    pub awaits: Awaits,
+}
+
+impl Why {
+    /// Something is being done to it.
+    #[must_use]
+    pub fn under_way() -> Self {
+        let reason = "something is being done to it".to_owned();
+        Self { reason, help: None, awaits: Awaits::Work }
+    }
+
+    /// Whether it goes on by itself when all is well, so that nobody needs to be told.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.awaits != Awaits::Change
+    }
+}
+
+/// What has to come about before something goes on that is held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Awaits {
+    /// The spec, the hosts or people must change something, or a pause must be over.
+    #[default]
+    Change,
+    /// What is under way must end.
+    Work,
+    /// Something must get ready, or end well.
+    Readiness,
 }
 
 /// Something that the spec asks for and that this plan holds back.

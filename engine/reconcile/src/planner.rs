@@ -12,7 +12,7 @@ use crate::gone::Leaving;
 use crate::labels::Role;
 use crate::memory::Memory;
 use crate::objects::Objects;
-use crate::plan::{Action, Cause, Held, OpId, Subject, Why};
+use crate::plan::{Action, Awaits, Cause, Held, OpId, Subject, Why};
 use crate::pods::{Context, PodPlan, plan_pod};
 use crate::realise::{DesiredPod, Surroundings, realise};
 use crate::reconcile::Options;
@@ -310,6 +310,7 @@ impl<'a> Planner<'a> {
                 let why = Why {
                     reason: format!("it waits for `{name}`, which cannot be seen or placed"),
                     help: None,
+                    ..Why::default()
                 };
                 for plan in pods.clone().filter(|plan| plan.fresh) {
                     let held = Held {
@@ -403,6 +404,7 @@ impl<'a> Planner<'a> {
             let why = Why {
                 reason: format!("its rollout is paused: {why}"),
                 help: Some(format!("`tally rollout resume {}` goes on.", workload.address())),
+                ..Why::default()
             };
             let subject = subject(workload, "");
             let held = Held { subject, host: String::new(), why, origin: Some(workload.span) };
@@ -427,7 +429,7 @@ impl<'a> Planner<'a> {
             builder.hold(&operations, Held { subject, host, why, origin: Some(workload.span) });
         };
         if self.memory.busy.contains(pod) {
-            hold(Why { reason: UNDER_WAY.to_owned(), help: None });
+            hold(Why::under_way());
         }
         let remembered = self.memory.backoff.get(host).and_then(|pods| pods.get(pod));
         if remembered.is_some_and(|backoff| backoff.until_ms > self.options.now_ms) {
@@ -435,6 +437,7 @@ impl<'a> Planner<'a> {
                 reason: "it ends again and again, or cannot be made: it is left alone for a while"
                     .to_owned(),
                 help: Some(format!("See why: `tally events`, `tally logs {pod}`.")),
+                ..Why::default()
             });
         }
     }
@@ -455,7 +458,7 @@ impl<'a> Planner<'a> {
                     Action::AwaitExit { .. } => "it has not ended yet",
                     _ => "it is not ready yet",
                 };
-                let why = Why { reason: reason.to_owned(), help: None };
+                let why = Why { reason: reason.to_owned(), help: None, awaits: Awaits::Readiness };
                 let (host, origin) = (operation.host.clone(), operation.origin);
                 (operation.id, Held { subject, host, why, origin })
             })
@@ -478,6 +481,7 @@ impl<'a> Planner<'a> {
         let why = Why {
             reason: format!("the cluster is frozen: {why}"),
             help: Some("`tally unfreeze` lets changes through again.".to_owned()),
+            ..Why::default()
         };
         builder.hold(&mutating, self.held_cluster(why));
     }
@@ -528,9 +532,6 @@ impl<'a> Planner<'a> {
         )
     }
 }
-
-/// Why a pod is held that something is being done to.
-pub const UNDER_WAY: &str = "something is being done to it";
 
 /// A pod of a workload, as a subject.
 pub(crate) fn subject(workload: &Workload, pod: &str) -> Subject {

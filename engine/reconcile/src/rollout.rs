@@ -72,6 +72,7 @@ fn too_many_missing(workload: &Workload, absent: usize) -> Held {
                 "no more of its pods may be missing: {absent} cannot be seen or placed"
             ),
             help: Some("It goes on when they are ready again.".to_owned()),
+            ..Why::default()
         },
         origin: Some(workload.span),
     }

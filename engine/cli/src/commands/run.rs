@@ -154,16 +154,7 @@ impl Reach for Doors {
 impl Doors {
     /// Something beside the spec could not be kept; the loop goes on without it.
     fn failed(&self, what: String) {
-        self.events.entry(&Entry {
-            at_ms: hosts::now_ms(),
-            kind: EntryKind::Failed,
-            host: String::new(),
-            workload: String::new(),
-            pod: String::new(),
-            what,
-            cause: None,
-            place: None,
-        });
+        self.events.entry(&Entry::new(hosts::now_ms(), EntryKind::Failed, what));
     }
 }
 
