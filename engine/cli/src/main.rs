@@ -10,6 +10,7 @@ mod memory;
 mod project;
 mod saved;
 mod show;
+mod signals;
 
 use std::process::ExitCode;
 

@@ -85,11 +85,7 @@ impl Project {
     /// # Errors
     /// The reports.
     pub fn graph(&self) -> Result<(Graph, Vec<Diagnostic>), CliError> {
-        let compiled = self.compile();
-        match compiled.graph {
-            Some(graph) => Ok((graph, compiled.diagnostics)),
-            None => Err(CliError::Reports(compiled.diagnostics, Box::new(compiled.sources))),
-        }
+        graph_of(self.compile())
     }
 
     /// The folder of things kept beside the spec: simulated hosts.
@@ -107,6 +103,17 @@ impl Project {
             false => shown.strip_prefix(&prefix).unwrap_or(shown),
         };
         self.folder.join(name)
+    }
+}
+
+/// The graph that was compiled, or the reports of what is wrong; warnings are handed on.
+///
+/// # Errors
+/// The reports.
+pub fn graph_of(compiled: Compiled) -> Result<(Graph, Vec<Diagnostic>), CliError> {
+    match compiled.graph {
+        Some(graph) => Ok((graph, compiled.diagnostics)),
+        None => Err(CliError::Reports(compiled.diagnostics, Box::new(compiled.sources))),
     }
 }
 

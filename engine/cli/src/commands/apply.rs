@@ -11,7 +11,6 @@ use tally_graph::Graph;
 use tally_reconcile::plan::{ChangeKind, OpId, Plan};
 use tally_reconcile::{Options, reconcile};
 use tally_source::{Code, Diagnostic};
-use tokio::sync::watch;
 
 use crate::args;
 use crate::commands::plan::{stop_on_errors, target};
@@ -26,6 +25,7 @@ use crate::show::progress::Shown;
 use crate::show::terminal::{Style, Terminal, err, out};
 use crate::show::values::count;
 use crate::show::{plan as shown, report};
+use crate::signals;
 
 /// One round does it unless somebody else changes the cluster meanwhile.
 const MOST_ROUNDS: usize = 3;
@@ -50,13 +50,14 @@ pub async fn run(args: args::Apply, terminal: &Terminal) -> Result<Exit, CliErro
     }
     let project = Project::find(&args.spec)?;
     let (mut graph, warnings) = project.graph()?;
-    Remembered::read(&graph, &project)?.undo(&mut graph);
+    let remembered = Remembered::read(&graph, &project)?;
+    remembered.undo(&mut graph);
     err(&report::people(&warnings, &graph.sources, terminal));
     let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
     let options = Options { target, ..Options::default() };
     let work =
         Work { project: &project, graph: &graph, options, parallel: args.parallel, saved: None };
-    carry_out(work, args.yes, terminal).await
+    carry_out(work, remembered, args.yes, terminal).await
 }
 
 async fn run_saved(
@@ -82,7 +83,7 @@ async fn run_saved(
     let work =
         Work { project: &project, graph, options, parallel: args.parallel, saved: Some(saved) };
     // Whoever saved the plan has read it.
-    carry_out(work, true, terminal).await
+    carry_out(work, Remembered::read(graph, &project)?, true, terminal).await
 }
 
 /// Plans, asks, carries out, until nothing differs.
@@ -91,6 +92,7 @@ async fn run_saved(
 /// What stops it before anything was changed; what happens later is shown.
 pub async fn carry_out(
     mut work: Work<'_>,
+    mut remembered: Remembered,
     yes: bool,
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
@@ -98,7 +100,6 @@ pub async fn carry_out(
     let readers = hosts::reading(&hosts);
     let observed = hosts::look(work.graph, &readers).await;
     work.options.now_ms = hosts::now_ms();
-    let mut remembered = Remembered::read(work.graph, work.project)?;
     remembered.learn(&observed, work.options.now_ms);
     let plan = reconcile(work.graph, &observed, &remembered.memory, &work.options);
     stop_on_errors(&plan, work.graph)?;
@@ -132,7 +133,10 @@ async fn rounds(
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
     let begun = Instant::now();
-    let cancel = cancel_on_interrupt(terminal);
+    let newline = if terminal.stderr { "\n" } else { "" };
+    let cancel = signals::stop(move || {
+        err(&format!("{newline}stopping: calls in flight finish, no new one begins\n"));
+    })?;
     let mut plan = first.clone();
     for _ in 0..MOST_ROUNDS {
         // Before the first call: a create whose reply is lost may have been done.
@@ -196,7 +200,7 @@ fn conclude(work: &Work<'_>, first: &Plan, last: &Plan, took: Duration, terminal
     for reachable in &last.reachable {
         out(&format!("  {:width$}  {}\n", reachable.pod, shown::address(reachable, work.graph)));
     }
-    out(&shown::held(last, work.graph, terminal));
+    out(&shown::held(&last.held, work.graph, terminal));
 }
 
 /// Says what failed and what was not done.
@@ -258,25 +262,4 @@ fn ask(plan: &Plan, destroy: bool) -> Result<(), CliError> {
         (Ok(_), "y" | "yes") => Ok(()),
         _ => Err(CliError::Usage("not applied".to_owned(), "Nothing was changed.".to_owned())),
     }
-}
-
-/// Turns true at the first Ctrl-C or SIGTERM: calls in flight finish, no new one begins.
-fn cancel_on_interrupt(terminal: &Terminal) -> watch::Receiver<bool> {
-    let (sender, receiver) = watch::channel(false);
-    let newline = if terminal.stderr { "\n" } else { "" };
-    tokio::spawn(async move {
-        let term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-        let Ok(mut term) = term else { return };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = term.recv() => {}
-        }
-        err(&format!("{newline}stopping: calls in flight finish, no new one begins\n"));
-        // The receiver is gone when the work is done already.
-        let _ = sender.send(true);
-        // A second one ends it at once; Docker finishes what it was asked all the same.
-        let _ = tokio::signal::ctrl_c().await;
-        std::process::exit(130);
-    });
-    receiver
 }

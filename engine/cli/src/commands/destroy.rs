@@ -5,6 +5,7 @@ use tally_reconcile::Options;
 use crate::args;
 use crate::commands::apply::{Work, carry_out};
 use crate::errors::{CliError, Exit};
+use crate::memory::Remembered;
 use crate::project::Project;
 use crate::show::terminal::Terminal;
 
@@ -13,5 +14,5 @@ pub async fn run(args: args::Destroy, terminal: &Terminal) -> Result<Exit, CliEr
     let (graph, _) = project.graph()?;
     let options = Options { destroy: true, remove_volumes: args.volumes, ..Options::default() };
     let work = Work { project: &project, graph: &graph, options, parallel: 8, saved: None };
-    carry_out(work, args.yes, terminal).await
+    carry_out(work, Remembered::read(&graph, &project)?, args.yes, terminal).await
 }

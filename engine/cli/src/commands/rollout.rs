@@ -197,8 +197,8 @@ async fn status(
         of.map(|change| change.subject.pod.as_str()).collect::<std::collections::BTreeSet<_>>()
     };
     let old = pods(|kind| matches!(kind, ChangeKind::Replace | ChangeKind::Update));
-    let held = plan.held.iter().filter(|held| held.subject.workload == name).count();
-    let left = old.len() + held;
+    let held = plan.held.iter().filter(|held| held.subject.workload == name);
+    let left = old.len() + held.clone().count();
     let wanted = own.wanted as usize;
     out(&format!(
         "{name}: {} of {} as the spec says, {} ready\n",
@@ -212,11 +212,7 @@ async fn status(
     if undone.contains(&name) {
         out("  its last change is undone, until the spec asks for something new\n");
     }
-    let of = tally_reconcile::plan::Plan {
-        held: plan.held.iter().filter(|held| held.subject.workload == name).cloned().collect(),
-        ..tally_reconcile::plan::Plan::default()
-    };
-    out(&crate::show::plan::held(&of, graph, terminal));
+    out(&crate::show::plan::held(held, graph, terminal));
     let done = left == 0 && own.ready == own.wanted;
     Ok(if done { Exit::Done } else { Exit::Differs })
 }

@@ -12,7 +12,6 @@ use tally_control::{
 use tally_docker::{Host, HostError};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Memory};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::args;
@@ -21,9 +20,10 @@ use crate::events::{Events, path};
 use crate::history::History;
 use crate::hosts;
 use crate::memory::{Remembered, read};
-use crate::project::Project;
+use crate::project::{Project, graph_of};
 use crate::show::report;
 use crate::show::terminal::{Terminal, err};
+use crate::signals;
 
 /// How often the files of the spec are looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -32,8 +32,8 @@ const LOOK_DEADLINE: Duration = Duration::from_secs(10);
 
 pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
-    let watched = Watched::new(project.clone());
-    let (graph, warnings) = project.graph()?;
+    let mut watched = Watched { project: project.clone(), files: Vec::new() };
+    let (graph, warnings) = graph_of(watched.compile())?;
     err(&report::people(&warnings, &graph.sources, terminal));
     let remembered = Remembered::read(&graph, &project)?;
     let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
@@ -61,7 +61,7 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
         terminal: *terminal,
     };
     let mut controller = Controller::new(graph, memory, Arc::new(reach), events, options);
-    let ended = controller.run(&mut source, stop()?).await;
+    let ended = controller.run(&mut source, signals::stop(|| {})?).await;
     Ok(match ended {
         Ended::Tallies | Ended::Stopped => Exit::Done,
         Ended::Differs => Exit::Failed,
@@ -88,25 +88,6 @@ fn lock(project: &Project, cluster: &str) -> Result<fs::File, CliError> {
         )),
         Err(fs::TryLockError::Error(error)) => Err(failed(error)),
     }
-}
-
-/// Turns true at the first Ctrl-C or SIGTERM.
-fn stop() -> Result<watch::Receiver<bool>, CliError> {
-    let (sender, receiver) = watch::channel(false);
-    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .map_err(|error| CliError::Internal(format!("no signals: {error}")))?;
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = term.recv() => {}
-        }
-        // The receiver is gone when the loop has ended by itself.
-        let _ = sender.send(true);
-        // A second one ends it at once; Docker finishes what it was asked all the same.
-        let _ = tokio::signal::ctrl_c().await;
-        std::process::exit(130);
-    });
-    Ok(receiver)
 }
 
 /// The hosts of the spec.
@@ -190,12 +171,6 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(project: Project) -> Self {
-        let mut watched = Self { project, files: Vec::new() };
-        watched.compile();
-        watched
-    }
-
     fn compile(&mut self) -> tally_lang::Compiled {
         let (compiled, files) = self.project.compile_and_watch();
         self.files = files.into_iter().map(File::new).collect();

@@ -43,7 +43,7 @@ pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> 
         out.push('\n');
     }
     shown.reachable(&plan.reachable, &mut out);
-    out.push_str(&held(plan, graph, terminal));
+    out.push_str(&held(&plan.held, graph, terminal));
     out.push('\n');
     out.push_str(&summary(plan, graph, terminal));
     out
@@ -51,12 +51,13 @@ pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> 
 
 /// What the spec asks for and the plan holds back, with the reasons; pods with one reason together.
 #[must_use]
-pub fn held(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
-    if plan.held.is_empty() {
-        return String::new();
-    }
+pub fn held<'h>(
+    all: impl IntoIterator<Item = &'h Held>,
+    graph: &Graph,
+    terminal: &Terminal,
+) -> String {
     let mut groups: Vec<(&Held, Vec<&str>)> = Vec::new();
-    for held in &plan.held {
+    for held in all {
         let alike = |other: &&mut (&Held, Vec<&str>)| {
             other.0.subject.workload == held.subject.workload && other.0.why == held.why
         };
@@ -64,6 +65,9 @@ pub fn held(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
             Some((_, pods)) => pods.push(&held.subject.pod),
             None => groups.push((held, vec![&held.subject.pod])),
         }
+    }
+    if groups.is_empty() {
+        return String::new();
     }
     let mut out = format!("\n{}\n", terminal.paint(Style::Bold, "Held back"));
     for (held, pods) in groups {
