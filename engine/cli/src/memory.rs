@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tally_graph::Graph;
-use tally_reconcile::memory::{Declarations, Memory};
+use tally_reconcile::memory::{Declarations, Declared, Memory};
 use tally_reconcile::observed::Observed;
 use tally_reconcile::undo::undo;
 
@@ -77,17 +77,23 @@ impl Remembered {
         self.memory.learn(&self.cluster, observed, now_ms);
     }
 
-    /// Writes down what was learned, whole or not at all; and, where it has changed, what is
-    /// declared.
+    /// Writes down what was learned, whole or not at all. Of what people declared only this can be
+    /// learned: that a lost host answers. It is taken out of what stands in the file now, since
+    /// they may have declared more meanwhile.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn write(&mut self) -> Result<(), CliError> {
         write(&self.folder.join(format!("{}.json", self.cluster)), &self.memory)?;
-        if self.memory.declared != self.declared {
-            write(&self.declarations(), &self.memory.declared)?;
-            self.declared = self.memory.declared.clone();
+        let answers = |name: &String| {
+            self.declared.hosts.contains_key(name) && !self.memory.declared.hosts.contains_key(name)
+        };
+        if self.declared.hosts.keys().any(answers) {
+            let mut now: Declarations = read(&self.declarations())?;
+            now.hosts.retain(|name, declared| *declared != Declared::Lost || !answers(name));
+            write(&self.declarations(), &now)?;
         }
+        self.declared = self.memory.declared.clone();
         Ok(())
     }
 }
@@ -136,4 +142,33 @@ pub fn write(path: &Path, value: &impl Serialize) -> Result<(), CliError> {
         file.sync_all()
     });
     written.and_then(|()| fs::rename(&new, path)).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_declare_while_a_loop_runs_is_not_lost_when_a_lost_host_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let lost = |name: &str| (name.to_owned(), Declared::Lost);
+        let known = Declarations { hosts: [lost("beta")].into(), ..Declarations::default() };
+        let mut remembered = Remembered {
+            memory: Memory { declared: known.clone(), ..Memory::default() },
+            cluster: "shop".to_owned(),
+            folder: folder.path().to_owned(),
+            declared: known.clone(),
+        };
+        let path = remembered.declarations();
+        // Somebody declares more, of which the loop has not heard yet.
+        let frozen = Some("release freeze".to_owned());
+        let hosts = [lost("beta"), lost("gamma"), ("delta".to_owned(), Declared::Fenced)].into();
+        write(&path, &Declarations { hosts, frozen: frozen.clone(), ..known }).unwrap();
+        // And beta answers.
+        remembered.memory.declared.hosts.clear();
+        remembered.write().unwrap();
+        let now: Declarations = read(&path).unwrap();
+        assert_eq!(now.frozen, frozen);
+        assert_eq!(now.hosts, [lost("gamma"), ("delta".to_owned(), Declared::Fenced)].into());
+    }
 }
