@@ -55,7 +55,7 @@ pub fn learn(memory: &mut Memory, cluster: &str, host: &str, state: &HostState, 
                 entry.until_ms = now_ms.saturating_add(pause_ms(entry.crashes));
             }
             ContainerState::Running => {
-                let ran = now_ms.saturating_sub(started);
+                let ran = state.its_now_ms(now_ms).saturating_sub(started);
                 let least = seen.entry(pod).or_insert(ran);
                 *least = ran.min(*least);
             }

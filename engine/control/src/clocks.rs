@@ -1,5 +1,5 @@
 //! Clocks that differ or jump. The loop's own time goes on evenly from its beginning, whatever the
-//! wall clock does; a host's time is set right as far as it shows that it is ahead. Pure.
+//! wall clock does; a host is asked by its own clock as far as it shows that it is ahead. Pure.
 
 use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::HostState;
@@ -18,23 +18,15 @@ pub(crate) fn begin(memory: &mut Memory, now_ms: i64) {
     }
 }
 
-/// Sets a host's times right. What it says has happened and lies in our future shows by how much
-/// its clock is ahead of ours, at least; `ahead_ms` is the most that was seen. Without this, a
-/// container would not count as ready until our clock had caught up.
-pub(crate) fn set_right(state: &mut HostState, ahead_ms: &mut i64, now_ms: i64) {
+/// Notes in a host's view by how much its clock is ahead of ours, at least: what it says has happened
+/// and lies in our future shows it. `ahead_ms` is the most that was seen. Without this, a container
+/// would not count as ready until our clock had caught up. Its times stay as it tells them: they
+/// are compared with each other, too.
+pub(crate) fn compare(state: &mut HostState, ahead_ms: &mut i64, now_ms: i64) {
     let details = state.containers.iter().filter_map(|container| container.details.as_ref());
     let last = details.flat_map(|it| [it.started_at_ms, it.finished_at_ms]).flatten().max();
     *ahead_ms = last.map_or(*ahead_ms, |last| (*ahead_ms).max(last.saturating_sub(now_ms)));
-    if *ahead_ms == 0 {
-        return;
-    }
-    for container in &mut state.containers {
-        if let Some(details) = &mut container.details {
-            for time in [&mut details.started_at_ms, &mut details.finished_at_ms] {
-                *time = time.map(|at| at.saturating_sub(*ahead_ms));
-            }
-        }
-    }
+    state.ahead_ms = *ahead_ms;
 }
 
 #[cfg(test)]
@@ -52,5 +44,39 @@ mod tests {
         begin(&mut memory, 1_000);
         assert_eq!(memory.backoff["a"]["web-0"].until_ms, 1_000 + LONGEST_MS);
         assert_eq!(memory.hosts["b"].silent_since_ms, Some(1_000));
+    }
+
+    #[test]
+    fn a_host_that_is_ahead_is_asked_by_its_own_clock_and_its_times_stay() {
+        let mut observed = tally_reconcile::observed::ObservedContainer {
+            id: "1".to_owned(),
+            name: "c".to_owned(),
+            labels: [].into(),
+            image: "i".to_owned(),
+            state: tally_reconcile::observed::ContainerState::Running,
+            published: Vec::new(),
+            details: None,
+        };
+        observed.details = Some(tally_reconcile::observed::ContainerDetails {
+            image_id: "i".to_owned(),
+            health: tally_reconcile::observed::Health::None,
+            exit_code: None,
+            error: None,
+            started_at_ms: Some(61_000),
+            finished_at_ms: None,
+            restart_count: 0,
+            live: tally_reconcile::observed::Live::default(),
+            joined: None,
+            files: None,
+            addresses: [].into(),
+        });
+        let mut state = HostState { containers: vec![observed], ..HostState::default() };
+        let mut ahead_ms = 0;
+        compare(&mut state, &mut ahead_ms, 1_000);
+        assert_eq!((ahead_ms, state.its_now_ms(1_500)), (60_000, 61_500));
+        compare(&mut state, &mut ahead_ms, 90_000);
+        assert_eq!(ahead_ms, 60_000, "the most that was seen");
+        let started = state.containers[0].details.as_ref().and_then(|it| it.started_at_ms);
+        assert_eq!(started, Some(61_000));
     }
 }

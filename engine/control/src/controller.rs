@@ -336,7 +336,7 @@ impl Controller {
         let first = before.is_none();
         match found {
             Ok(Found { door, mut state, events }) => {
-                crate::clocks::set_right(&mut state, &mut kept.ahead_ms, our_ms);
+                crate::clocks::compare(&mut state, &mut kept.ahead_ms, our_ms);
                 kept.door = Some(door);
                 if let Some(events) = events {
                     self.streams += 1;

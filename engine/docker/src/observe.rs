@@ -40,7 +40,7 @@ pub async fn observe_host(host: &dyn HostRead, cluster: &str) -> Result<HostStat
         host.networks(),
         host.images(),
     )?;
-    Ok(HostState { engine, containers, volumes, networks, images })
+    Ok(HostState { engine, ahead_ms: 0, containers, volumes, networks, images })
 }
 
 async fn inspect_ours(

@@ -42,6 +42,9 @@ impl HostView {
 pub struct HostState {
     /// The engine.
     pub engine: Engine,
+    /// By how much its clock was seen to be ahead of ours, at least, in milliseconds.
+    #[serde(default)]
+    pub ahead_ms: i64,
     /// All containers, foreign ones too.
     pub containers: Vec<ObservedContainer>,
     /// All volumes, foreign ones too.
@@ -51,6 +54,15 @@ pub struct HostState {
     /// Names (tags and digests, in the form of [`tally_graph::ImageRef`]) of the images it has,
     /// with their IDs.
     pub images: BTreeMap<String, String>,
+}
+
+impl HostState {
+    /// What its clock says, as far as it was seen to be ahead, when ours says `now_ms`: the time to
+    /// compare its own times with.
+    #[must_use]
+    pub fn its_now_ms(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_add(self.ahead_ms)
+    }
 }
 
 /// A Docker engine.

@@ -170,7 +170,7 @@ impl<'a> Planner<'a> {
             inventory: &ready.inventory,
             failing: &self.memory.failing,
             restarts: self.memory.declared.restarts.get(&workload.address().to_string()),
-            now_ms: self.options.now_ms,
+            now_ms: ready.state.its_now_ms(self.options.now_ms),
         };
         let pod = realise(workload, name.to_owned(), &self.around);
         let plan = plan_pod(&pod, &context, objects.get_mut(host)?, builder);
@@ -204,7 +204,8 @@ impl<'a> Planner<'a> {
                 true => format!("also runs on {to}, which keeps it"),
                 false => format!("moves to {to}"),
             };
-            let was_ready = self.is_ready(workload, &slot.name, found);
+            let now_ms = from.map_or(0, |from| from.state.its_now_ms(self.options.now_ms));
+            let was_ready = self.is_ready(workload, &slot.name, found, now_ms);
             let why = Leaving { cause: Cause::Needed, note: Some(note), after: Vec::new() };
             let downs = self.take_down(*host, found, &why, progress, builder);
             if is_second {
@@ -224,13 +225,19 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn is_ready(&self, workload: &Workload, pod: &str, found: &Containers<'_>) -> bool {
+    fn is_ready(
+        &self,
+        workload: &Workload,
+        pod: &str,
+        found: &Containers<'_>,
+        now_ms: i64,
+    ) -> bool {
         let desired = realise(workload, pod.to_owned(), &self.around);
         let mut mains = desired.containers.iter().filter(|c| c.role == Role::Container);
         mains.all(|container| {
             found
                 .get(&(container.role, container.name.clone()))
-                .is_some_and(|found| found.is_ready(&container.ready, self.options.now_ms))
+                .is_some_and(|found| found.is_ready(&container.ready, now_ms))
         })
     }
 

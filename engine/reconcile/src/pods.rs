@@ -28,6 +28,7 @@ pub(crate) struct Context<'a> {
     pub failing: &'a BTreeSet<String>,
     /// Containers that are to be restarted, with the start that is to be their last.
     pub restarts: Option<&'a std::collections::BTreeMap<String, i64>>,
+    /// By the host's clock.
     pub now_ms: i64,
 }
 

@@ -45,6 +45,7 @@ pub fn state(model: &Model, now_ms: i64) -> HostState {
         }
     });
     HostState {
+        ahead_ms: 0,
         engine: model.engine(),
         containers: containers.collect(),
         volumes: model.list_volumes(),
