@@ -1,4 +1,4 @@
-//! Some hundred seeds of the simulation. More of them: `make sim-many`.
+//! Some hundred seeds of the simulation, each run twice. More of them: `make sim-many`.
 
 use tally_tests::simulation::faults::Kind;
 use tally_tests::simulation::many::many;
@@ -10,7 +10,8 @@ const SEEDS: u64 = 120;
 #[test]
 fn no_fault_makes_the_engine_lose_or_double_anything() {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let tally = many(1, SEEDS, threads, Settings::default(), false);
+    let tally = many(1, SEEDS, threads, Settings::default(), true);
+    assert_eq!(tally.unlike, Vec::<u64>::new(), "seeds whose second run was another");
     assert_eq!(tally.seeds, SEEDS);
     assert!(
         tally.bad.is_empty(),

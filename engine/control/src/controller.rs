@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::stream::{BoxStream, FuturesUnordered, SelectAll};
-use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use futures_util::stream::{
+    AbortHandle, Abortable, BoxStream, FuturesUnordered, SelectAll, abortable,
+};
+use futures_util::{FutureExt as _, StreamExt as _};
 use tally_docker::{Host, HostError, HostEvent, Report};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Memory};
@@ -103,10 +105,23 @@ pub(crate) struct Ran {
 #[derive(Default)]
 pub(crate) struct Kept {
     pub door: Option<Arc<dyn Host>>,
-    /// The number of its stream of events; `None` while there is none.
-    pub stream: Option<u64>,
+    /// Its stream of events; `None` while there is none.
+    pub stream: Option<Stream>,
     /// By how much its clock was seen to be ahead of ours, in milliseconds.
     pub ahead_ms: i64,
+}
+
+/// A stream of events that is heard until this is dropped: one of a connection that is given up might
+/// never end.
+pub(crate) struct Stream {
+    number: u64,
+    ending: AbortHandle,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.ending.abort();
+    }
 }
 
 /// The control loop of one cluster.
@@ -340,7 +355,8 @@ impl Controller {
                 kept.door = Some(door);
                 if let Some(events) = events {
                     self.streams += 1;
-                    kept.stream = Some(self.streams);
+                    let (events, ending) = abortable(events);
+                    kept.stream = Some(Stream { number: self.streams, ending });
                     self.events.push(numbered(host.clone(), self.streams, events));
                 }
                 self.liveness.seen(&self.graph, &self.cluster, &host, &state, now_ms);
@@ -410,7 +426,11 @@ impl Controller {
     /// Something happened on a host, or its stream has ended.
     fn heard(&mut self, host: &str, stream: u64, event: Option<&HostEvent>) {
         let now_ms = self.clock_ms();
-        let Some(kept) = self.hosts.get_mut(host).filter(|kept| kept.stream == Some(stream)) else {
+        let Some(kept) = self
+            .hosts
+            .get_mut(host)
+            .filter(|kept| kept.stream.as_ref().is_some_and(|current| current.number == stream))
+        else {
             return;
         };
         match event {
@@ -500,7 +520,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 fn numbered(
     host: String,
     number: u64,
-    events: BoxStream<'static, Result<HostEvent, HostError>>,
+    events: Abortable<BoxStream<'static, Result<HostEvent, HostError>>>,
 ) -> Events {
     let of = host.clone();
     let told = events
@@ -508,6 +528,5 @@ fn numbered(
         .filter_map(|event| std::future::ready(event.ok()))
         .map(move |event| (of.clone(), number, Some(event)));
     let end = futures_util::stream::once(std::future::ready((host, number, None)));
-    let all: Pin<Box<dyn Stream<Item = _> + Send>> = Box::pin(told.chain(end));
-    all
+    told.chain(end).boxed()
 }
