@@ -1,7 +1,7 @@
 //! The trait, over the model: time, faults and latency come in here, the model stays pure.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tally_reconcile::observed::{
     ObservedVolume,
 };
 use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::faults::Faults;
 use crate::file::SimFile;
@@ -83,7 +83,7 @@ pub struct SimHost {
     name: String,
     store: Arc<Mutex<Store>>,
     /// Goes up with every change that is made through this host.
-    changes: watch::Sender<u64>,
+    changes: Arc<Changes>,
     clock: Arc<dyn Clock>,
     faults: Mutex<Faults>,
     deadline: Duration,
@@ -116,7 +116,7 @@ impl SimHost {
         Self {
             name: name.to_owned(),
             store: Arc::new(Mutex::new(store)),
-            changes: watch::Sender::new(0),
+            changes: Arc::default(),
             clock: options.clock,
             faults: Mutex::new(Faults::new(options.faults)),
             deadline: options.deadline,
@@ -150,7 +150,7 @@ impl SimHost {
     }
 
     fn changed(&self) {
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.changes.one_more();
     }
 
     /// Replaces what goes wrong from now on.
@@ -302,7 +302,8 @@ impl HostRead for SimHost {
         let first = self.looking("events", |model, _| Ok(states(model, cluster))).await?;
         let watcher = Watcher {
             store: Arc::clone(&self.store),
-            changes: self.changes.subscribe(),
+            seen: self.changes.count(),
+            changes: Arc::clone(&self.changes),
             clock: Arc::clone(&self.clock),
             cluster: cluster.to_owned(),
             last: first,
@@ -349,10 +350,44 @@ fn states(model: &Model, cluster: &str) -> States {
     ours.map(|it| (it.id.to_owned(), (it.state, it.health, it.started_at_ms))).collect()
 }
 
+/// Counts the calls that changed something, and tells those who wait in the order in which they came:
+/// `watch` throws a die for it, and runs of one seed would differ.
+#[derive(Default)]
+struct Changes {
+    count: AtomicU64,
+    told: Notify,
+}
+
+impl Changes {
+    fn count(&self) -> u64 {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    fn one_more(&self) {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        self.told.notify_waiters();
+    }
+
+    /// Waits until there are others than `seen`, and gives how many.
+    async fn after(&self, seen: u64) -> u64 {
+        loop {
+            // Before looking: what changes in between is told to it.
+            let told = self.told.notified();
+            let count = self.count();
+            if count != seen {
+                return count;
+            }
+            told.await;
+        }
+    }
+}
+
 /// Tells what differs from the last time.
 struct Watcher {
     store: Arc<Mutex<Store>>,
-    changes: watch::Receiver<u64>,
+    changes: Arc<Changes>,
+    /// The number of changes that were taken in.
+    seen: u64,
     clock: Arc<dyn Clock>,
     cluster: String,
     last: States,
@@ -365,9 +400,7 @@ impl Watcher {
             if let Some(event) = self.ready.pop_front() {
                 return Some((Ok(event), self));
             }
-            if !self.wait().await {
-                return None;
-            }
+            self.wait().await;
             let now_ms = self.clock.now_ms();
             let looked = lock(&self.store).look(|model| {
                 model.advance(now_ms);
@@ -395,34 +428,28 @@ impl Watcher {
         }
     }
 
-    /// Waits until something may have changed, by a call or by itself; `false` when nothing will.
-    async fn wait(&mut self) -> bool {
+    /// Waits until something may have changed, by a call or by itself.
+    async fn wait(&mut self) {
         let next_ms = match &*lock(&self.store) {
             Store::File(_) => None,
             Store::Memory(model) => Some(model.next_ms()),
         };
-        match next_ms {
-            None => {
-                tokio::time::sleep(EVENTS_PAUSE).await;
-                true
+        let Some(next_ms) = next_ms else {
+            return tokio::time::sleep(EVENTS_PAUSE).await;
+        };
+        let soon = next_ms.map(|at| u64::try_from(at - self.clock.now_ms()).unwrap_or(0));
+        let by_itself = async {
+            match soon {
+                Some(soon) => tokio::time::sleep(Duration::from_millis(soon)).await,
+                None => std::future::pending().await,
             }
-            Some(next_ms) => {
-                let soon = next_ms.map(|at| u64::try_from(at - self.clock.now_ms()).unwrap_or(0));
-                let by_itself = async {
-                    match soon {
-                        Some(soon) => tokio::time::sleep(Duration::from_millis(soon)).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    biased;
-                    changed = self.changes.changed() => if changed.is_err() { return false },
-                    () = by_itself => {}
-                }
-                tokio::time::sleep(EVENTS_DELAY).await;
-                true
-            }
+        };
+        tokio::select! {
+            biased;
+            seen = self.changes.after(self.seen) => self.seen = seen,
+            () = by_itself => {}
         }
+        tokio::time::sleep(EVENTS_DELAY).await;
     }
 }
 
