@@ -4,5 +4,6 @@ pub mod conformance;
 pub mod crash;
 pub mod keeper;
 pub mod lab;
+pub mod letters;
 pub mod registry;
 pub mod simulation;

@@ -32,30 +32,17 @@ impl Authority {
         })?;
         let authority = Self::at(folder);
         let (ca, key) = (authority.path("ca.pem"), authority.path("ca-key.pem"));
-        run(
-            "openssl",
-            &[
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-keyout",
-                &key,
-                "-out",
-                &ca,
-                "-days",
-                "30",
-                "-subj",
-                &format!("/CN={name}"),
-                "-addext",
-                "basicConstraints=critical,CA:TRUE",
-                "-addext",
-                "keyUsage=critical,keyCertSign,cRLSign",
-            ],
-        )?;
+        let subject = format!("/CN={name}");
+        let own = [
+            "-x509",
+            "-days",
+            "30",
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+        ];
+        new_key(&key, &ca, &subject, &own)?;
         Ok(authority)
     }
 
@@ -87,23 +74,7 @@ impl Authority {
     ) -> Result<(PathBuf, PathBuf), LabError> {
         let (cert, key) = (format!("{cert}.pem"), format!("{key}.pem"));
         let (request, extensions) = (self.path("request.csr"), self.path("extensions"));
-        run(
-            "openssl",
-            &[
-                "req",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-keyout",
-                &self.path(&key),
-                "-out",
-                &request,
-                "-subj",
-                "/CN=tally lab member",
-            ],
-        )?;
+        new_key(&self.path(&key), &request, "/CN=tally lab member", &[])?;
         let usage = match purpose {
             Purpose::Server => "serverAuth",
             Purpose::Client => "clientAuth",
@@ -142,6 +113,13 @@ impl Authority {
     fn path(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
+}
+
+/// Makes a key on a curve, and a request for it, or with `-x509` among `more` a certificate.
+fn new_key(key: &str, out: &str, subject: &str, more: &[&str]) -> Result<(), LabError> {
+    let curve = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let files = ["-keyout", key, "-out", out, "-subj", subject];
+    run("openssl", &[curve.as_slice(), &files, more].concat()).map(drop)
 }
 
 /// No two certificates of one authority have one number.

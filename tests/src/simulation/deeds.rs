@@ -1,4 +1,6 @@
-//! What each fault and each deed does to a run, for how long, and how it is mended.
+//! What each fault and each deed does to a run, and for how long.
+
+mod mend;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +10,8 @@ use tally_reconcile::memory::{Declared, Memory};
 use tally_reconcile::observed::Health;
 use tally_reconcile::request::ContainerRequest;
 use tally_simulator::Model;
+
+use mend::Mend;
 
 use super::engine::{Engine, apply_by_hand};
 use super::faults::Kind;
@@ -19,25 +23,6 @@ use super::world::{Events, Station, Waiting, Way, World};
 /// A host that is back counts as given up for so much longer, in milliseconds: engines have yet to
 /// see it.
 const GIVEN_UP_MS: i64 = 75_000;
-
-/// What ends a fault.
-enum Mend {
-    Heal(String),
-    Events(String),
-    Disk(String),
-    Fast(String),
-    Inspect(String),
-    Image,
-    Loose(String, String),
-    Healthy(String, String),
-    CrashAgain(String, String, u32),
-    Begin(u32, Box<Memory>),
-    GoOn(u32),
-    SecondEnds,
-    Unfreeze,
-    SpecBack(usize),
-    Stranger(String, String),
-}
 
 /// Who does it all.
 pub struct Director {
@@ -334,6 +319,17 @@ impl Director {
         self.world.state().repairs += sizes.max().unwrap_or(4) as u64;
     }
 
+    /// All pods of a host may be repaired.
+    fn repairs_all_of(&self, host: &str) {
+        let mut pods = Vec::new();
+        judge::each(&self.world, |other, _, found| {
+            if other.name == host {
+                pods.push(found.pod.to_owned());
+            }
+        });
+        pods.iter().for_each(|pod| self.repairs(pod));
+    }
+
     fn by_hand(&mut self, kind: Kind) {
         let versions = Arc::clone(&self.world.family);
         let careful = kind == Kind::HandRename;
@@ -469,16 +465,7 @@ impl Director {
                     let _ = station.host.meddle(|model, now_ms| model.daemon_ends(now_ms));
                     station.weather().way = Way::Refused;
                 }
-                let pods: Vec<String> = {
-                    let mut pods = Vec::new();
-                    judge::each(&self.world, |other, _, found| {
-                        if other.name == name {
-                            pods.push(found.pod.to_owned());
-                        }
-                    });
-                    pods
-                };
-                pods.iter().for_each(|pod| self.repairs(pod));
+                self.repairs_all_of(&name);
             }
         }
         self.world.fire(kind, "");
@@ -562,127 +549,5 @@ impl Director {
         }
         station.weather().dead = true;
         self.world.fire(Kind::DeadForGood, &station.name);
-    }
-
-    fn heal(&self, station: &Station) {
-        let back = station.weather().way == Way::Refused;
-        if back {
-            let _ = station.host.meddle(|model, now_ms| model.daemon_begins(now_ms));
-        }
-        let until = self.world.time_ms() + GIVEN_UP_MS;
-        let lost = {
-            let mut state = self.world.state();
-            let lost = state.declared.hosts.get(&station.name) == Some(&Declared::Lost);
-            if lost {
-                state.declared.hosts.remove(&station.name);
-            }
-            lost
-        };
-        let fenced = self.world.state().declared.hosts.contains_key(&station.name);
-        let mut weather = station.weather();
-        let grace =
-            self.world.family.versions.iter().filter_map(|version| version.lost_after_ms).min();
-        let over = weather
-            .cut_ms
-            .zip(grace)
-            .is_some_and(|(since, grace)| self.world.time_ms() - since >= grace);
-        weather.way = Way::Open;
-        weather.cut_ms = None;
-        weather.given_up_ms = match (fenced, lost || over) {
-            (true, _) => i64::MAX,
-            (false, true) => until,
-            (false, false) => weather.given_up_ms.min(until),
-        };
-        drop(weather);
-        if over {
-            let mut pods = Vec::new();
-            judge::each(&self.world, |other, _, found| {
-                if other.name == station.name {
-                    pods.push(found.pod.to_owned());
-                }
-            });
-            pods.iter().for_each(|pod| self.repairs(pod));
-        }
-        let at = self.world.time_ms();
-        self.world.state().disturbed_ms = at;
-        self.world.note("mended", "host", &station.name);
-        self.declared();
-    }
-
-    fn mend(&mut self, mend: Mend) {
-        let at = self.world.time_ms();
-        self.world.state().disturbed_ms = at;
-        match mend {
-            Mend::Heal(host) => {
-                if let Some(station) = self.named(&host).filter(|it| !it.weather().dead) {
-                    self.heal(&station);
-                }
-            }
-            Mend::Events(host) => self.on(&host, |station| station.weather().events = Events::Tell),
-            Mend::Disk(host) => self.on(&host, |station| station.weather().full = false),
-            Mend::Fast(host) => self.on(&host, |station| station.weather().slow_ms = 0),
-            Mend::Inspect(host) => self.on(&host, |station| station.weather().hangs = None),
-            Mend::Image => {
-                for station in self.stations() {
-                    let _ = station.host.meddle(|model, _| model.set_present(IMAGE));
-                }
-            }
-            Mend::Loose(host, id) => {
-                self.on(&host, |it| drop(it.host.meddle(|model, _| model.come_loose(&id))))
-            }
-            Mend::Healthy(host, id) => {
-                self.on(&host, |it| drop(it.host.meddle(|model, _| model.set_health(&id, None))));
-            }
-            Mend::CrashAgain(host, id, times) => self.crash_again(&host, id, times),
-            Mend::Begin(number, kept) => {
-                let engine = Engine::begin(&self.world, number, *kept);
-                self.engines.insert(number, engine);
-            }
-            Mend::GoOn(number) => {
-                if let Some(engine) = self.engines.get(&number) {
-                    engine.stall(false);
-                }
-            }
-            Mend::SecondEnds => {
-                if let Some(engine) = self.engines.remove(&2) {
-                    engine.kill(&self.world);
-                }
-            }
-            Mend::Unfreeze => {
-                let mut state = self.world.state();
-                state.declared.frozen = None;
-                state.declared.paused.clear();
-                drop(state);
-                self.declared();
-            }
-            Mend::SpecBack(version) => self.follow(version),
-            Mend::Stranger(host, id) => {
-                let away = |model: &mut Model, now_ms| {
-                    let _ = model.stop(&id, now_ms);
-                    model.remove(&id, now_ms)
-                };
-                self.on(&host, |it| drop(it.host.meddle(away)));
-            }
-        }
-        judge::happened(&self.world);
-    }
-
-    fn on(&self, host: &str, act: impl FnOnce(&Station)) {
-        if let Some(station) = self.world.stations.get(host) {
-            act(station);
-            self.world.note("mended", "", host);
-        }
-    }
-
-    fn crash_again(&mut self, host: &str, id: String, times: u32) {
-        let Some(station) = self.named(host) else { return };
-        let runs = station.host.look(|model, _| model.each().any(|it| it.id == id && it.runs()));
-        if runs == Ok(true) {
-            let _ = station.host.meddle(|model, now_ms| model.stop(&id, now_ms));
-            self.world.note("crashes", "again", host);
-        }
-        if times > 1 {
-            self.after(500, 4_000, Mend::CrashAgain(host.to_owned(), id, times - 1));
-        }
     }
 }

@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tally_control::{Controller, Entry, Journal, News, Options, Reach, SpecSource};
+use tally_control::{Controller, Entry, Journal, News, Options, Reach};
 use tally_docker::{ExecuteOptions, Host, HostError, HostRead, execute, observe};
 use tally_graph::Graph;
 use tally_reconcile::memory::Memory;
@@ -19,6 +19,8 @@ use tally_reconcile::reconcile;
 use tally_simulator::Clock as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+
+use crate::letters::Letters;
 
 use super::door::Door;
 use super::spec::CLUSTER;
@@ -169,18 +171,6 @@ impl Journal for Told {
     fn entry(&self, entry: &Entry) {
         let about = format!("{} {} {} {}", self.engine, entry.kind.word(), entry.host, entry.pod);
         self.world.note("says", &about, &entry.what);
-    }
-}
-
-struct Letters(mpsc::UnboundedReceiver<News>);
-
-#[async_trait]
-impl SpecSource for Letters {
-    async fn changed(&mut self) -> News {
-        match self.0.recv().await {
-            Some(news) => news,
-            None => std::future::pending().await,
-        }
     }
 }
 

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tally_control::{
-    Controller, Ended, Entry, EntryKind, Journal, News, Options, Reach, SpecSource,
-};
+use tally_control::{Controller, Ended, Entry, EntryKind, Journal, News, Options, Reach};
 use tally_docker::{Host, HostError};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Declared, Memory};
 use tally_simulator::{Fault, FaultKind, FaultPlan, Model, SimHost, When};
 use tokio::sync::{mpsc, watch};
+
+use tally_tests::letters::Letters;
 
 use crate::many::Many;
 
@@ -42,23 +42,11 @@ impl Journal for Told {
     }
 }
 
-struct Letters(mpsc::Receiver<News>);
-
-#[async_trait]
-impl SpecSource for Letters {
-    async fn changed(&mut self) -> News {
-        match self.0.recv().await {
-            Some(news) => news,
-            None => std::future::pending().await,
-        }
-    }
-}
-
 /// A loop that runs beside the test.
 struct Kept {
     many: Many,
     told: Arc<Told>,
-    news: mpsc::Sender<News>,
+    news: mpsc::UnboundedSender<News>,
     stop: watch::Sender<bool>,
     ended: tokio::task::JoinHandle<Ended>,
 }
@@ -66,7 +54,7 @@ struct Kept {
 impl Kept {
     fn begin(many: Many, graph: Graph) -> Self {
         let told = Arc::new(Told::default());
-        let (news, letters) = mpsc::channel(4);
+        let (news, letters) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let doors = Arc::new(Doors(many.hosts.clone()));
         let options = Options {
@@ -274,7 +262,7 @@ fn a_lost_host_is_replaced_when_somebody_says_so_and_doubles_go_when_it_returns(
             hosts: [(lost.clone(), Declared::Lost)].into(),
             ..Declarations::default()
         };
-        kept.news.send(News::Declared(declared)).await.unwrap();
+        kept.news.send(News::Declared(declared)).unwrap();
         kept.until("it is replaced", async |many| many.hosts_of("web-1.c").await.len() == 2).await;
         kept.many.heal(&lost);
         kept.until("one is left", async |many| many.hosts_of("web-1.c").await.len() == 1).await;
@@ -287,12 +275,12 @@ fn a_changed_spec_is_rolled_out_and_a_broken_one_changes_nothing() {
     keep(&["a", "b", "c"], WEB, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         let before = kept.many.running().await;
-        kept.news.send(News::Broken("a report".to_owned())).await.unwrap();
+        kept.news.send(News::Broken("a report".to_owned())).unwrap();
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(kept.many.running().await, before);
         assert_eq!(kept.kinds(EntryKind::BrokenSpec).len(), 1);
         let changed = WEB.replace("hello:1\"", "hello:1\" { env A=2 }");
-        kept.news.send(News::Spec(Box::new(kept.many.plain(&changed)))).await.unwrap();
+        kept.news.send(News::Spec(Box::new(kept.many.plain(&changed)))).unwrap();
         kept.until("all are new", async |many| {
             let now = many.running().await;
             now.len() == 3 && now.iter().all(|(name, id)| before.get(name) != Some(id))
@@ -308,7 +296,7 @@ fn a_rollout_whose_version_crashes_leaves_the_others_serving() {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
         let bad = WEB.replace("hello:1\"", "hello:1\" { command sh \"-c\" \"exit 3\" }");
-        kept.news.send(News::Spec(Box::new(kept.many.plain(&bad)))).await.unwrap();
+        kept.news.send(News::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
         for _ in 0..600 {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let serving = kept.many.running().await;

@@ -1,4 +1,5 @@
-//! The table, continued: pods, controllers and what is in them.
+//! The table, continued: pods, controllers and what is in them. One file, since it is one table: a row
+//! is found by its kind, and nothing in it is called.
 
 use super::rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass, ValueType};
 
