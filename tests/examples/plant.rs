@@ -27,39 +27,19 @@ pub fn planted(number: u32) -> bool {
 fn main() {
     let copy = std::env::args().nth(1).expect("the folder of the copy");
     let copy = Path::new(&copy);
-    let folder = copy.join("tests/planted");
-    let mut files: Vec<_> = std::fs::read_dir(&folder)
-        .expect("the bugs")
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "bug"))
-        .collect();
-    files.sort();
+    let bugs = tally_tests::planted::all(copy).expect("the bugs");
     let mut names = String::from("[");
-    for (number, path) in (1_u32..).zip(&files) {
-        let name = path.file_stem().expect("a name").to_string_lossy();
-        let bug = std::fs::read_to_string(path).expect("a bug");
-        plant(copy, &name, &bug, number);
-        let _ = write!(names, "({number}, \"{name}\"),");
+    for (number, bug) in (1_u32..).zip(&bugs) {
+        let text = bug.plant(copy, &format!("tally_graph::planted({number})")).expect("a bug");
+        std::fs::write(copy.join(&bug.file), text).expect("the file");
+        let _ = write!(names, "({number}, \"{}\"),", bug.name);
     }
     names.push(']');
     let lib = copy.join("compiler/graph/src/lib.rs");
     let text = std::fs::read_to_string(&lib).expect("a crate") + SWITCH;
     std::fs::write(&lib, text).expect("the switch");
-    let runner = std::fs::read_to_string(folder.join("runner.rs")).expect("the runner");
+    let runner = std::fs::read_to_string(copy.join("tests/planted/runner.rs")).expect("the runner");
     let runner = runner.replace("include!(\"names.rs\")", &names);
     std::fs::write(copy.join("tests/examples/planted.rs"), runner).expect("the runner");
-    println!("{} bugs planted", files.len());
-}
-
-/// A bug is a file, the text that stands there, and the text with the bug.
-fn plant(copy: &Path, name: &str, bug: &str, number: u32) {
-    let (file, rest) = bug.split_once("\n<<<<\n").expect("the text that stands there");
-    let (old, rest) = rest.split_once("\n====\n").expect("the text with the bug");
-    let (new, _) = rest.split_once("\n>>>>\n").expect("its end");
-    let path = copy.join(file.trim_start_matches("file "));
-    let text = std::fs::read_to_string(&path).expect("the file");
-    let count = text.matches(old).count();
-    assert!(count == 1, "{name}: its text stands {count} times in {file}");
-    let new = new.replace("PLANTED", &format!("tally_graph::planted({number})"));
-    std::fs::write(&path, text.replacen(old, &new, 1)).expect("the file");
+    println!("{} bugs planted", bugs.len());
 }

@@ -5,5 +5,6 @@ pub mod crash;
 pub mod keeper;
 pub mod lab;
 pub mod letters;
+pub mod planted;
 pub mod registry;
 pub mod simulation;

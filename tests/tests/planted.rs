@@ -1,0 +1,15 @@
+//! The planted bugs keep step with the sources. That each is caught is `make planted`'s to show.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests stop loudly")]
+
+use std::path::Path;
+
+#[test]
+fn every_planted_bug_still_fits_its_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let bugs = tally_tests::planted::all(root).unwrap();
+    assert!(bugs.len() >= 30, "{} bugs", bugs.len());
+    let misfits: Vec<String> =
+        bugs.iter().filter_map(|bug| bug.plant(root, "true").err()).collect();
+    assert_eq!(misfits, Vec::<String>::new());
+}
