@@ -6,6 +6,7 @@
 mod address;
 mod container;
 mod field_path;
+mod hash;
 mod image;
 mod model;
 pub mod schema;
@@ -19,6 +20,7 @@ pub use container::{
     Resources, Stop, Ulimit,
 };
 pub use field_path::{FieldPath, Provenance, flatten};
+pub use hash::sha256;
 pub use image::{ImageError, ImageRef};
 pub use model::{
     Capacity, Cluster, Dependency, Host, HostAddress, OnFailure, Place, PodVolume, PodVolumeSource,

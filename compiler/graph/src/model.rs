@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tally_source::Span;
 
-use crate::{Address, Amount, Bytes, Container, Cpu, Kind, Millis, Provenance, Publish, Selector};
+use crate::{
+    Address, Amount, Bytes, Container, Cpu, Kind, Millis, Provenance, Publish, Selector, sha256,
+};
 
 /// The cluster: what a plan is for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -388,7 +389,7 @@ impl Workload {
             volume.span = nowhere;
         }
         let text = serde_json::to_vec(&bare).unwrap_or_default();
-        Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(&text)
     }
 
     /// The same as `other` asks for, written where this one is.

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest, Sha256};
 use tally_source::{OriginArena, OriginId, SourceMap, Span};
 
-use crate::{Address, Cluster, Host, Kind, Provenance, Service, Until, Volume, Workload};
+use crate::{Address, Cluster, Host, Kind, Provenance, Service, Until, Volume, Workload, sha256};
 
 /// A node of the graph.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -86,7 +85,7 @@ impl FileContent {
     /// SHA-256 of the bytes, 64 hex digits.
     #[must_use]
     pub fn hash(&self) -> String {
-        Sha256::digest(&self.0).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(&self.0)
     }
 }
 

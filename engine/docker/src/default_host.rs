@@ -7,8 +7,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
-use tally_graph::HostAddress;
+use tally_graph::{HostAddress, sha256};
 
 use crate::connect::{Endpoint, TlsPaths, TransportError};
 
@@ -91,8 +90,7 @@ fn current_context(folder: &Path) -> Result<Option<String>, TransportError> {
 /// A context's endpoint, where `docker context create` keeps it: in folders named after the hash of
 /// its name.
 fn context(folder: &Path, name: &str) -> Result<Endpoint, TransportError> {
-    let hash: String =
-        Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = sha256(name.as_bytes());
     let contexts = folder.join("contexts");
     let path = contexts.join("meta").join(&hash).join("meta.json");
     let Some(text) = read(&path)? else {
@@ -176,6 +174,7 @@ fn fault(what: &str, help: &str) -> TransportError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::{Digest as _, Sha256};
 
     /// What `docker context create prod --docker host=…` writes, for any name.
     fn write_context(folder: &Path, name: &str, meta: &str) -> PathBuf {

@@ -114,7 +114,7 @@ fn layer(name: &str, bytes: usize) -> Vec<u8> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = tally_graph::sha256(bytes);
     format!("sha256:{hex}")
 }
 
