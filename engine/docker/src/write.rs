@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use bollard::body_full;
 use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{
-    CreateContainerOptions, KillContainerOptions, RemoveContainerOptions, RemoveVolumeOptions,
-    RestartContainerOptions, StartContainerOptions, StopContainerOptions, UploadToContainerOptions,
+    CreateContainerOptions, InspectNetworkOptions, KillContainerOptions, RemoveContainerOptions,
+    RemoveVolumeOptions, RestartContainerOptions, StartContainerOptions, StopContainerOptions,
+    UploadToContainerOptions,
 };
 use tally_reconcile::labels;
 use tally_reconcile::observed::Live;
@@ -37,6 +38,19 @@ impl DockerHost {
         Ok(has_one.is_none_or(|signal| signal.is_empty()).then(|| "SIGTERM".to_owned()))
     }
 
+    /// What the engine said when it would not remove a network, and what holds it.
+    async fn why_kept(&self, id: &str, said: String) -> String {
+        let inspect = self.docker.inspect_network(id, None::<InspectNetworkOptions>);
+        match self.call("inspect network", self.options.read, inspect).await {
+            Ok(network) => {
+                let on_it = network.containers.unwrap_or_default().into_values();
+                let names = on_it.filter_map(|container| container.name).collect::<Vec<_>>();
+                format!("{said}; {}", held_by(&names))
+            }
+            Err(_) => said,
+        }
+    }
+
     async fn names(&self, id: &str, files: &[FileToWrite]) -> Result<files::Names, HostError> {
         if !files::needs_names(files) {
             return Ok(files::Names::default());
@@ -54,6 +68,18 @@ impl DockerHost {
 /// Only what has files of ours is ever sent a signal that is not for ending it.
 fn may_be_signalled(request: &ContainerRequest) -> bool {
     request.labels.get(labels::FILES).is_some_and(|files| files == "1")
+}
+
+/// What holds a network that the engine will not remove, in a sentence behind what it said.
+fn held_by(containers: &[String]) -> String {
+    match containers {
+        // moby/moby 17217 and 23302: a record of a container that is gone; only a start of the
+        // daemon reads the records anew.
+        [] => "no container is on it: the engine has kept a record of one that is gone, and lets \
+               go of it when its daemon is restarted; apply again after that"
+            .to_owned(),
+        names => format!("these containers are on it: {}", names.join(", ")),
+    }
 }
 
 /// 404 where being gone is what was wanted.
@@ -95,7 +121,12 @@ impl Host for DockerHost {
 
     async fn remove_network(&self, id: &str) -> Result<(), HostError> {
         let remove = self.docker.remove_network(id);
-        gone_is_fine(self.call("remove network", self.options.mutate, remove).await)
+        match gone_is_fine(self.call("remove network", self.options.mutate, remove).await) {
+            Err(HostError::Conflict(said)) => {
+                Err(HostError::Conflict(self.why_kept(id, said).await))
+            }
+            other => other,
+        }
     }
 
     async fn create_volume(&self, request: &VolumeRequest) -> Result<(), HostError> {

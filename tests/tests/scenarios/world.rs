@@ -111,7 +111,10 @@ fn connected(name: &str, socket: String) -> World {
     let options = tally_docker::ConnectOptions::default();
     let address = HostAddress::Unix(socket);
     let host = runtime().block_on(tally_docker::connect(LOCAL_HOST, &address, &options)).unwrap();
-    World { cluster: format!("t-{name}"), host, real: true, clock: None }
+    // A name of this run: what an engine keeps of a former one (Docker 20.10 was seen to keep a
+    // network for ever that it thought in use) is not this run's failure.
+    let cluster = format!("t-{name}-{:x}", std::process::id());
+    World { cluster, host, real: true, clock: None }
 }
 
 impl World {
