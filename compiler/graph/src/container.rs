@@ -113,6 +113,14 @@ pub struct FileSpec {
     pub on_change: Option<String>,
 }
 
+impl FileSpec {
+    /// Whether both are the same in the container; what a change of one does is no part of it.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        (&self.content, self.mode, &self.owner) == (&other.content, other.mode, &other.owner)
+    }
+}
+
 /// The protocol of a port.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,

@@ -58,7 +58,7 @@ pub(crate) fn assign<'a>(graph: &'a Graph, cluster: &str, hosts: &'a Hosts<'a>) 
         seats: Seats::new(offers.collect()),
         volumes: volumes(cluster, hosts),
         selectable: graph.workloads().map(|w| w.selectable_labels(cluster)).collect(),
-        found: found(hosts),
+        found: Where::of(hosts),
     };
     assigner.foreign_ports();
     let mut all: Vec<(&Workload, Need<'a>, Vec<Slot>)> = Vec::new();
@@ -98,15 +98,25 @@ fn volumes(cluster: &str, hosts: &Hosts<'_>) -> BTreeMap<String, Vec<usize>> {
     all
 }
 
-/// The ready hosts that have each pod.
-fn found<'a>(hosts: &'a Hosts<'_>) -> BTreeMap<&'a str, Vec<usize>> {
-    let mut all: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (number, host) in hosts.ready.iter().enumerate() {
-        for pod in host.inventory.pods.keys() {
-            all.entry(pod).or_default().push(number);
-        }
+/// The ready hosts that have each pod, sorted by pod: a map of all pods would take longer to build
+/// than everything that is asked of it.
+struct Where<'a>(Vec<(&'a str, usize)>);
+
+impl<'a> Where<'a> {
+    fn of(hosts: &'a Hosts<'_>) -> Self {
+        let ready = hosts.ready.iter().enumerate();
+        let pods = ready
+            .flat_map(|(number, host)| host.inventory.pods.keys().map(move |pod| (*pod, number)));
+        let mut all: Vec<(&str, usize)> = pods.collect();
+        all.sort_unstable();
+        Self(all)
     }
-    all
+
+    fn hosts(&self, pod: &str) -> Vec<usize> {
+        let from = self.0.partition_point(|(name, _)| *name < pod);
+        let own = self.0.get(from..).unwrap_or_default();
+        own.iter().take_while(|(name, _)| *name == pod).map(|(_, host)| *host).collect()
+    }
 }
 
 struct Assigner<'a> {
@@ -118,7 +128,7 @@ struct Assigner<'a> {
     /// The labels of each workload that selectors see, by its number.
     selectable: Vec<BTreeMap<String, String>>,
     /// The ready hosts that have each pod.
-    found: BTreeMap<&'a str, Vec<usize>>,
+    found: Where<'a>,
 }
 
 impl<'a> Assigner<'a> {
@@ -170,7 +180,7 @@ impl<'a> Assigner<'a> {
             Replicas::PerHost => self.per_host(workload),
         };
         let slot = |(name, seat): (String, Result<usize, Why>)| {
-            let elsewhere = self.found.get(name.as_str()).cloned().unwrap_or_default();
+            let elsewhere = self.found.hosts(&name);
             Slot { name, seat, elsewhere }
         };
         names.into_iter().map(slot).collect()
@@ -215,7 +225,11 @@ impl<'a> Assigner<'a> {
     /// Of the hosts that have a pod, the one that keeps it: where it may stay, a healthy one first,
     /// then by name.
     fn keeper(&self, need: &Need<'_>, slot: &Slot) -> Option<usize> {
-        let fitting = slot.elsewhere.iter().filter(|host| self.seats.fits(**host, need).is_ok());
+        let mut fitting =
+            slot.elsewhere.iter().filter(|host| self.seats.fits(**host, need).is_ok());
+        if slot.elsewhere.len() == 1 {
+            return fitting.next().copied();
+        }
         let health = |number: &usize| {
             let host = self.hosts.ready.get(*number)?;
             Some(health(host, &slot.name))

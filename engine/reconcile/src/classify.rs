@@ -5,93 +5,116 @@
 use std::collections::BTreeMap;
 
 use crate::applied::Applied;
-use crate::labels::{self, Role};
+use crate::labels::{self, OurLabels, Role};
 use crate::observed::ObservedContainer;
+use crate::quiet::Patterns;
 
 /// What a container is to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Class {
+pub(crate) enum Class<'a> {
     /// Not ours: never touched.
     Foreign,
     /// It claims to be ours and is not, or is damaged: never touched, and said.
     Quarantined(&'static str),
     /// Ours.
-    Ours(Box<Identity>),
+    Ours(Identity<'a>),
 }
 
 /// Who a container of ours is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct Identity<'a> {
     /// Its part in the pod.
     pub role: Role,
     /// `controller/frontend`.
-    pub workload: String,
+    pub workload: &'a str,
     /// The pod's name.
-    pub pod: String,
+    pub pod: &'a str,
     /// Its name in the pod.
-    pub name: String,
+    pub name: &'a str,
     /// How often it was made.
     pub generation: u64,
-    /// What Docker was told.
-    pub applied: Applied,
+    /// What Docker was told, as its label has it.
+    spec: &'a str,
+    /// Whether that is word by word what the spec asks for now.
+    pub(crate) wished: bool,
 }
 
-type Rule = fn(&str, &ObservedContainer) -> Option<Class>;
+impl Identity<'_> {
+    /// What Docker was told.
+    #[must_use]
+    pub fn applied(&self) -> Applied {
+        // It was read when the container was classified, or is the text that we would write.
+        Applied::from_label(self.spec).unwrap_or_default()
+    }
+}
+
+/// A container with what the rules look at.
+struct Seen<'c, 'a> {
+    cluster: &'c str,
+    container: &'a ObservedContainer,
+    labels: OurLabels<'a>,
+    role: Option<Role>,
+    wished: bool,
+}
+
+type Rule = fn(&Seen<'_, '_>) -> Option<Class<'static>>;
 
 /// The rules, in order.
 const RULES: &[Rule] = &[
     // Nothing says that it is ours, or it is another cluster's.
-    |cluster, container| {
-        let claimed = container.labels.get(labels::CLUSTER).map(String::as_str);
-        (claimed != Some(cluster)).then_some(Class::Foreign)
-    },
+    |seen| (seen.labels.cluster != Some(seen.cluster)).then_some(Class::Foreign),
     // It says so, but a label that every container of ours has is missing or unknown: copied
     // labels, or a newer Tally's.
-    |_, container| match role(container) {
+    |seen| match seen.role {
         Some(Role::Container | Role::Init | Role::Infra) => None,
         Some(_) => Some(Class::Quarantined("its role is not a container's")),
         None => Some(Class::Quarantined("its role is not known to this version")),
     },
-    |_, container| {
-        let all = [labels::WORKLOAD, labels::POD, labels::NAME, labels::SPEC];
-        let missing = all.iter().any(|key| !container.labels.contains_key(*key));
+    |seen| {
+        let OurLabels { workload, pod, name, spec, .. } = seen.labels;
+        let missing = [workload, pod, name, spec].contains(&None);
         missing.then_some(Class::Quarantined("labels of ours are missing"))
     },
     // Labels can be copied (`docker commit`, a shell's history); the name cannot be had twice.
-    |cluster, container| {
-        let label = |key: &str| container.labels.get(key).map(String::as_str).unwrap_or_default();
-        let expected = match role(container) {
-            Some(Role::Infra) => labels::infra_name(cluster, label(labels::POD)),
-            _ => labels::container_name(cluster, label(labels::POD), label(labels::NAME)),
+    |seen| {
+        let (pod, name) = (seen.labels.pod.unwrap_or(""), seen.labels.name.unwrap_or(""));
+        let agrees = match seen.role {
+            Some(Role::Infra) => labels::is_joined_of(&seen.container.name, &[seen.cluster, pod]),
+            _ => labels::is_joined_of(&seen.container.name, &[seen.cluster, pod, name]),
         };
-        (container.name != expected)
-            .then_some(Class::Quarantined("its name does not agree with its labels"))
+        (!agrees).then_some(Class::Quarantined("its name does not agree with its labels"))
     },
-    |_, container| {
-        let spec = container.labels.get(labels::SPEC).and_then(|text| Applied::from_label(text));
-        spec.is_none().then_some(Class::Quarantined("its applied spec cannot be read"))
+    |seen| {
+        let readable = seen.wished || seen.labels.spec.and_then(Applied::from_label).is_some();
+        (!readable).then_some(Class::Quarantined("its applied spec cannot be read"))
     },
 ];
 
-/// What a container is to the cluster.
-#[must_use]
-pub fn classify(cluster: &str, container: &ObservedContainer) -> Class {
-    if let Some(class) = RULES.iter().find_map(|rule| rule(cluster, container)) {
+/// What a container is to the cluster, whose workloads look as `patterns` say.
+pub(crate) fn classify<'a>(
+    cluster: &str,
+    container: &'a ObservedContainer,
+    patterns: &Patterns<'_>,
+) -> Class<'a> {
+    let labels = OurLabels::of(&container.labels);
+    let role = labels.role.and_then(Role::parse);
+    let text = |label: Option<&'a str>| label.unwrap_or_default();
+    let (workload, pod, name) = (text(labels.workload), text(labels.pod), text(labels.name));
+    let spec = text(labels.spec);
+    let wished = role.is_some_and(|role| patterns.wished(workload, pod, (role, name), spec));
+    let seen = Seen { cluster, container, labels, role, wished };
+    if let Some(class) = RULES.iter().find_map(|rule| rule(&seen)) {
         return class;
     }
-    let label = |key: &str| container.labels.get(key).cloned().unwrap_or_default();
-    Class::Ours(Box::new(Identity {
-        role: role(container).unwrap_or(Role::Container),
-        workload: label(labels::WORKLOAD),
-        pod: label(labels::POD),
-        name: label(labels::NAME),
-        generation: label(labels::GENERATION).parse().unwrap_or(1),
-        applied: Applied::from_label(&label(labels::SPEC)).unwrap_or_default(),
-    }))
-}
-
-fn role(container: &ObservedContainer) -> Option<Role> {
-    container.labels.get(labels::ROLE).and_then(|word| Role::parse(word))
+    Class::Ours(Identity {
+        role: role.unwrap_or(Role::Container),
+        workload,
+        pod,
+        name,
+        generation: text(labels.generation).parse().unwrap_or(1),
+        spec,
+        wished,
+    })
 }
 
 /// Whether a volume or network is ours: label and role agree with what the name is for.

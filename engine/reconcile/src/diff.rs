@@ -76,7 +76,7 @@ pub fn difference(
     seen: &Found<'_>,
     places: &Places<'_>,
 ) -> Difference {
-    let applied = &seen.identity.applied;
+    let applied = &seen.identity.applied();
     let mut found = Difference::default();
     immutable(desired, applied, places, &mut found);
     live(desired, applied, &seen.details.live, places, &mut found);
@@ -228,10 +228,7 @@ fn files(
     let readable = seen.container.labels.contains_key(labels::FILES);
     for (path, file) in wanted {
         let old = recorded.get(path);
-        let same = old.is_some_and(|old| {
-            (&old.content, old.mode, &old.owner) == (&file.content, file.mode, &file.owner)
-        });
-        if same {
+        if old.is_some_and(|old| old.is_same_as(file)) {
             continue;
         }
         let class = match file.on_change {

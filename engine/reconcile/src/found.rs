@@ -6,12 +6,13 @@ use crate::classify::{Class, Identity, classify};
 use crate::labels::Role;
 use crate::observed::{ContainerDetails, ContainerState, Health, HostState, ObservedContainer};
 use crate::plan::ReadyRule;
+use crate::quiet::Patterns;
 
 /// A container of ours.
 #[derive(Debug, Clone)]
 pub struct Found<'a> {
-    /// Who it is; boxed, since a map of a pod's containers has room for eleven and mostly holds one.
-    pub identity: Box<Identity>,
+    /// Who it is.
+    pub identity: Identity<'a>,
     /// What was listed.
     pub container: &'a ObservedContainer,
     /// What inspecting showed.
@@ -19,13 +20,60 @@ pub struct Found<'a> {
 }
 
 /// The containers of one pod, by role and name.
-pub type Containers<'a> = BTreeMap<(Role, String), Found<'a>>;
+#[derive(Debug, Clone, Default)]
+pub struct Containers<'a>(Vec<Found<'a>>);
 
-/// Our containers of one host by pod, then by role and name; the others by name.
+impl<'a> Containers<'a> {
+    /// Puts one in its place; Docker has no two of one name.
+    fn insert(&mut self, found: Found<'a>) {
+        let key = |found: &Found<'a>| (found.identity.role, found.identity.name);
+        match self.0.binary_search_by_key(&key(&found), key) {
+            Ok(at) => self.0.splice(at..=at, [found]).for_each(drop),
+            Err(at) => self.0.insert(at, found),
+        }
+    }
+
+    /// The container of that role and name.
+    #[must_use]
+    pub fn get(&self, role: Role, name: &str) -> Option<&Found<'a>> {
+        self.0.iter().find(|found| (found.identity.role, found.identity.name) == (role, name))
+    }
+
+    /// All of them, in order.
+    pub fn values(&self) -> std::slice::Iter<'_, Found<'a>> {
+        self.0.iter()
+    }
+
+    /// Whether it has one of that role.
+    #[must_use]
+    pub fn has(&self, role: Role) -> bool {
+        self.0.iter().any(|found| found.identity.role == role)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The workload that they say they are of.
+    #[must_use]
+    pub fn workload(&self) -> Option<&'a str> {
+        self.0.first().map(|found| found.identity.workload)
+    }
+}
+
+/// Our containers of one host by pod; the others by name.
 #[derive(Debug, Default)]
 pub struct Inventory<'a> {
     /// Ours.
-    pub pods: BTreeMap<String, Containers<'a>>,
+    pub pods: BTreeMap<&'a str, Containers<'a>>,
     /// Not ours, or not surely ours, by name, with the reason for the latter.
     pub others: BTreeMap<&'a str, (&'a ObservedContainer, Option<&'static str>)>,
 }
@@ -34,13 +82,21 @@ pub struct Inventory<'a> {
 /// list and the inspection; it is left out, and the next observation will tell.
 #[must_use]
 pub fn inventory<'a>(cluster: &str, host: &'a HostState) -> Inventory<'a> {
+    inventory_beside(cluster, host, &Patterns::default())
+}
+
+/// [`inventory`], beside what the spec asks for.
+pub(crate) fn inventory_beside<'a>(
+    cluster: &str,
+    host: &'a HostState,
+    patterns: &Patterns<'_>,
+) -> Inventory<'a> {
     let mut all = Inventory::default();
     for container in &host.containers {
-        match (classify(cluster, container), &container.details) {
+        match (classify(cluster, container, patterns), &container.details) {
             (Class::Ours(identity), Some(details)) => {
-                let key = (identity.role, identity.name.clone());
-                let pod = all.pods.entry(identity.pod.clone()).or_default();
-                pod.insert(key, Found { identity, container, details });
+                let pod = all.pods.entry(identity.pod).or_default();
+                pod.insert(Found { identity, container, details });
             }
             (Class::Ours(_), None) => {}
             (Class::Foreign, _) => {

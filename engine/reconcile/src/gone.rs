@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tally_graph::Replicas;
+use tally_graph::{PodVolumeSource, Replicas, Workload};
 
 use crate::builder::{About, Builder};
 use crate::classify::owns;
@@ -33,12 +33,11 @@ impl Planner<'_> {
     /// beyond a controller's number go once the others are ready: they stood in for them.
     pub fn remove_gone(&self, progress: &mut Progress<'_>, builder: &mut Builder) -> Vec<Removed> {
         let target = self.options.target.as_ref().map(ToString::to_string);
-        let mut pods: Vec<(usize, &String, &Containers<'_>)> = Vec::new();
+        let mut pods: Vec<(usize, &str, &Containers<'_>)> = Vec::new();
         for (number, host) in self.hosts.ready.iter().enumerate() {
             for (name, found) in &host.inventory.pods {
-                let workload = found.values().next().map(|found| &found.identity.workload);
-                let wanted = progress.settled.contains(&(number, name.clone()));
-                if !wanted && (target.is_none() || target.as_ref() == workload) {
+                let wanted = progress.settled.has(number, name);
+                if !wanted && (target.is_none() || target.as_deref() == found.workload()) {
                     pods.push((number, name, found));
                 }
             }
@@ -48,10 +47,7 @@ impl Planner<'_> {
         for (number, name, containers) in pods {
             let Some(host) = self.hosts.ready.get(number) else { continue };
             let after = match self.is_stand_in(containers) {
-                true => {
-                    let workload = containers.values().next().map(|f| &f.identity.workload);
-                    workload.and_then(|workload| progress.after.get(workload)).cloned()
-                }
+                true => containers.workload().and_then(|w| progress.after.get(w)).cloned(),
                 false => None,
             };
             let why = Leaving { cause: Cause::Gone, note: None, after: after.unwrap_or_default() };
@@ -61,7 +57,7 @@ impl Planner<'_> {
                 let (subject, host) = (Subject::pod("", name), host.name.to_owned());
                 builder.hold(&operations, Held { subject, host, why, origin: None });
             }
-            removed.push(Removed { host: number, pod: name.clone(), operations });
+            removed.push(Removed { host: number, pod: name.to_owned(), operations });
         }
         self.guard(&removed, builder);
         self.unseen(builder);
@@ -125,7 +121,7 @@ impl Planner<'_> {
             .filter(|(_, containers)| !self.is_stand_in(containers))
             .collect();
         let pods = self.hosts.ready.iter().flat_map(|host| host.inventory.pods.values());
-        let all: usize = pods.map(BTreeMap::len).sum();
+        let all: usize = pods.map(Containers::len).sum();
         let going: usize = asked.iter().map(|(_, containers)| containers.len()).sum();
         if going <= (all / 5).max(1) {
             return;
@@ -174,11 +170,13 @@ impl Planner<'_> {
             let key = (operation.host.clone(), operation.subject.pod.clone());
             by_pod.entry(key).or_default().push(operation.id);
         }
-        let mut by_host: BTreeMap<usize, BTreeMap<&str, &BTreeMap<String, String>>> =
-            BTreeMap::new();
+        let mut by_host: BTreeMap<usize, BTreeMap<&str, &Workload>> = BTreeMap::new();
         for planned in &progress.planned {
-            let pods = by_host.entry(planned.host).or_default();
-            pods.insert(&planned.pod.name, &planned.pod.volumes);
+            let Some(host) = self.hosts.ready.get(planned.host) else { continue };
+            if !host.state.volumes.is_empty() {
+                let pods = by_host.entry(planned.host).or_default();
+                pods.insert(&planned.name, planned.workload);
+            }
         }
         for (number, host) in self.hosts.ready.iter().enumerate() {
             let own = removed.iter().filter(|removed| removed.host == number);
@@ -194,9 +192,10 @@ impl Planner<'_> {
                     // `cluster.pod.volume`
                     let pod = volume.name.split('.').nth(1).unwrap_or_default();
                     let wanted = match planned.get(pod) {
-                        Some(volumes) => volumes.values().any(|name| *name == volume.name),
+                        Some(workload) => own_volumes(workload)
+                            .any(|own| labels::is_joined_of(&volume.name, &[cluster, pod, own])),
                         // One that cannot be placed elsewhere stays as it is.
-                        None => progress.settled.contains(&(number, pod.to_owned())),
+                        None => progress.settled.has(number, pod),
                     };
                     let orphan = self.options.target.is_none() && !wanted;
                     // Docker keeps a volume while a container has it.
@@ -255,6 +254,12 @@ impl Planner<'_> {
         let id = builder.op(&about, action, precondition, after);
         builder.change(&about, ChangeKind::Remove, Vec::new(), Some(note), vec![id]);
     }
+}
+
+/// Names of the pods' own volumes, in the spec.
+fn own_volumes(workload: &Workload) -> impl Iterator<Item = &str> {
+    let own = workload.volumes.iter().filter(|volume| volume.source == PodVolumeSource::Empty);
+    own.map(|volume| volume.name.as_str())
 }
 
 /// `web-10` behind `web-9`.

@@ -12,6 +12,7 @@
 //! compare-and-swap: of two engines that create one, exactly one succeeds.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,51 @@ impl Role {
     }
 }
 
+/// The labels of ours on a thing, read in one go: they are looked at for every container of every
+/// host, each time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OurLabels<'a> {
+    pub cluster: Option<&'a str>,
+    pub role: Option<&'a str>,
+    pub workload: Option<&'a str>,
+    pub pod: Option<&'a str>,
+    pub name: Option<&'a str>,
+    pub generation: Option<&'a str>,
+    pub spec: Option<&'a str>,
+}
+
+impl<'a> OurLabels<'a> {
+    pub fn of(all: &'a BTreeMap<String, String>) -> Self {
+        let mut ours = Self::default();
+        let from = (Bound::Included("tally."), Bound::Unbounded);
+        let own = all.range::<str, _>(from).take_while(|(key, _)| key.starts_with("tally."));
+        for (key, value) in own {
+            let place = match key.as_str() {
+                CLUSTER => &mut ours.cluster,
+                ROLE => &mut ours.role,
+                WORKLOAD => &mut ours.workload,
+                POD => &mut ours.pod,
+                NAME => &mut ours.name,
+                GENERATION => &mut ours.generation,
+                SPEC => &mut ours.spec,
+                _ => continue,
+            };
+            *place = Some(value);
+        }
+        ours
+    }
+}
+
+/// Whether `text` is the parts with dots between them, without making that text.
+pub(crate) fn is_joined_of(text: &str, parts: &[&str]) -> bool {
+    let mut rest = Some(text);
+    for (number, part) in parts.iter().enumerate() {
+        let dot = if number == 0 { "" } else { "." };
+        rest = rest.and_then(|rest| rest.strip_prefix(dot)?.strip_prefix(part));
+    }
+    rest == Some("")
+}
+
 /// The name of a pod's container.
 #[must_use]
 pub fn container_name(cluster: &str, pod: &str, container: &str) -> String {
@@ -110,4 +156,18 @@ pub fn owner_labels(cluster: &str, role: Role) -> BTreeMap<String, String> {
         (CLUSTER.to_owned(), cluster.to_owned()),
         (ROLE.to_owned(), role.word().to_owned()),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_it_is_made() {
+        assert!(is_joined_of(&container_name("shop", "web-0", "app"), &["shop", "web-0", "app"]));
+        assert!(is_joined_of(&infra_name("shop", "web-0"), &["shop", "web-0"]));
+        for wrong in ["shop.web-0", "shop.web-0.app.more", "shop.web-0.ap", "shopweb-0app", ""] {
+            assert!(!is_joined_of(wrong, &["shop", "web-0", "app"]), "{wrong}");
+        }
+    }
 }

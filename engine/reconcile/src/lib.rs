@@ -20,6 +20,7 @@ pub mod plan;
 mod planner;
 mod pods;
 mod ports;
+mod quiet;
 pub mod realise;
 mod reconcile;
 pub mod request;

@@ -14,7 +14,8 @@ use crate::memory::Memory;
 use crate::objects::Objects;
 use crate::plan::{Action, Awaits, Cause, Held, OpId, Subject, Why};
 use crate::pods::{Context, PodPlan, plan_pod};
-use crate::realise::{DesiredPod, Surroundings, realise};
+use crate::quiet::Patterns;
+use crate::realise::{Surroundings, realise};
 use crate::reconcile::Options;
 use crate::rollout::{gates, stagger};
 use crate::standing::Hosts;
@@ -28,26 +29,43 @@ pub(crate) struct Planner<'a> {
     pub options: &'a Options,
     /// What realising a pod needs to know beside it.
     pub around: Surroundings<'a>,
+    /// What pods look like that are as they shall be.
+    pub patterns: Patterns<'a>,
+    pub needs: &'a Needs<'a>,
 }
 
 /// For each workload, by name, those that it waits for.
-type Needs<'a> = BTreeMap<&'a str, Vec<(&'a str, Until)>>;
+pub(crate) type Needs<'a> = BTreeMap<&'a str, Vec<(&'a str, Until)>>;
 
-/// A pod with the operations that others may have to wait for.
+/// A pod that is or will be on a host.
 pub(crate) struct Planned<'a> {
-    pub pod: DesiredPod<'a>,
+    pub workload: &'a Workload,
+    pub name: String,
     /// The ready host it is on.
     pub host: usize,
     /// The start of the container that holds its ports.
     pub start: Option<OpId>,
 }
 
+/// Pods that are dealt with, by host.
+#[derive(Default)]
+pub(crate) struct Settled(BTreeMap<usize, BTreeSet<String>>);
+
+impl Settled {
+    pub fn insert(&mut self, host: usize, pod: &str) {
+        self.0.entry(host).or_default().insert(pod.to_owned());
+    }
+
+    pub fn has(&self, host: usize, pod: &str) -> bool {
+        self.0.get(&host).is_some_and(|pods| pods.contains(pod))
+    }
+}
+
 /// What has been planned so far, beside the operations.
 #[derive(Default)]
 pub(crate) struct Progress<'a> {
     pub planned: Vec<Planned<'a>>,
-    /// Pods that are dealt with, by host.
-    pub settled: BTreeSet<(usize, String)>,
+    pub settled: Settled,
     /// What stops each container, by host and full ID.
     pub stops: BTreeMap<(usize, String), OpId>,
     /// Pods beyond the number of a workload that go once these are ready.
@@ -58,8 +76,8 @@ pub(crate) struct Progress<'a> {
 impl<'a> Planner<'a> {
     pub fn run(&self, builder: &mut Builder) {
         self.report_quarantined(builder);
-        let needs = self.needs();
-        let wanted = self.wanted(&needs);
+        let needs = self.needs;
+        let wanted = self.wanted(needs);
         if !self.options.destroy {
             for found in unsupported(self.graph, &wanted) {
                 builder.report(found);
@@ -140,7 +158,7 @@ impl<'a> Planner<'a> {
             Err(why) => {
                 // Where it is already it is left.
                 for host in &slot.elsewhere {
-                    progress.settled.insert((*host, slot.name.clone()));
+                    progress.settled.insert(*host, &slot.name);
                 }
                 builder.plan.held.push(Held {
                     subject: subject(workload, &slot.name),
@@ -172,13 +190,26 @@ impl<'a> Planner<'a> {
             restarts: self.memory.declared.restarts.get(&workload.address().to_string()),
             now_ms: ready.state.its_now_ms(self.options.now_ms),
         };
-        let pod = realise(workload, name.to_owned(), &self.around);
-        let plan = plan_pod(&pod, &context, objects.get_mut(host)?, builder);
+        let plan = match self.is_quiet(workload, name, &context) {
+            true => PodPlan { ready_now: true, ..PodPlan::default() },
+            false => {
+                let pod = realise(workload, name.to_owned(), &self.around);
+                plan_pod(&pod, &context, objects.get_mut(host)?, builder)
+            }
+        };
         let stops = plan.stops.iter().map(|(id, stop)| ((host, id.clone()), *stop));
         progress.stops.extend(stops);
-        progress.settled.insert((host, name.to_owned()));
-        progress.planned.push(Planned { pod, host, start: plan.holder_start });
+        progress.settled.insert(host, name);
+        let (name, start) = (name.to_owned(), plan.holder_start);
+        progress.planned.push(Planned { workload, name, host, start });
         Some(plan)
+    }
+
+    /// Whether nothing is to be done for a pod that is there.
+    fn is_quiet(&self, workload: &Workload, name: &str, context: &Context<'_>) -> bool {
+        let pattern = self.patterns.get(&workload.address().to_string());
+        let found = context.inventory.pods.get(name);
+        pattern.zip(found).is_some_and(|(pattern, found)| pattern.is_quiet(found, context))
     }
 
     /// Takes a pod away from hosts where it is no longer, or is a second time. What it needs on the
@@ -195,9 +226,10 @@ impl<'a> Planner<'a> {
         let is_second = !plan.fresh;
         let to = self.hosts.ready.get(seat).map_or("", |host| host.name);
         for host in &slot.elsewhere {
-            progress.settled.insert((*host, slot.name.clone()));
+            progress.settled.insert(*host, &slot.name);
             let from = self.hosts.ready.get(*host);
-            let Some(found) = from.and_then(|from| from.inventory.pods.get(&slot.name)) else {
+            let Some(found) = from.and_then(|from| from.inventory.pods.get(slot.name.as_str()))
+            else {
                 continue;
             };
             let note = match is_second {
@@ -236,7 +268,7 @@ impl<'a> Planner<'a> {
         let mut mains = desired.containers.iter().filter(|c| c.role == Role::Container);
         mains.all(|container| {
             found
-                .get(&(container.role, container.name.clone()))
+                .get(container.role, &container.name)
                 .is_some_and(|found| found.is_ready(&container.ready, now_ms))
         })
     }
@@ -267,7 +299,8 @@ impl<'a> Planner<'a> {
         for (extra, seat) in (replicas..).zip(seats) {
             let name = workload.pod_name(extra);
             // One that is there already stays where it is.
-            let there = self.hosts.ready.iter().position(|h| h.inventory.pods.contains_key(&name));
+            let there =
+                self.hosts.ready.iter().position(|h| h.inventory.pods.contains_key(name.as_str()));
             // One that may run on a silent host is not made a second time.
             if there.is_none() && self.hosts.may_have(&name).is_some() {
                 plans.push(PodPlan { absent: true, ..PodPlan::default() });
@@ -361,39 +394,6 @@ impl<'a> Planner<'a> {
             }
         }
         ordered
-    }
-
-    /// For each workload, the workloads it waits for: directly, or as pods of a service.
-    fn needs(&self) -> Needs<'a> {
-        let net = &self.graph.net;
-        let workload = |index| match net.node_weight(index) {
-            Some(Node::Workload(workload)) => Some(workload.name.as_str()),
-            _ => None,
-        };
-        let mut needs = Needs::new();
-        for edge in net.edge_indices() {
-            let Some((from, to)) = net.edge_endpoints(edge) else {
-                continue;
-            };
-            let (Some(Edge::DependsOn(until)), Some(from)) =
-                (net.edge_weight(edge), workload(from))
-            else {
-                continue;
-            };
-            let on = needs.entry(from).or_default();
-            match workload(to) {
-                Some(name) => on.push((name, *until)),
-                // A service is ready when the pods it selects are.
-                None => {
-                    on.extend(net.neighbors(to).filter_map(workload).map(|name| (name, *until)))
-                }
-            }
-        }
-        for on in needs.values_mut() {
-            on.sort_unstable();
-            on.dedup();
-        }
-        needs
     }
 
     /// A rollout that somebody paused goes no further; what is missing is made all the same.
@@ -526,8 +526,8 @@ impl<'a> Planner<'a> {
     }
 
     fn empty_spec(&self) -> Diagnostic {
-        let pods: BTreeSet<&String> =
-            self.hosts.ready.iter().flat_map(|host| host.inventory.pods.keys()).collect();
+        let pods: BTreeSet<&str> =
+            self.hosts.ready.iter().flat_map(|host| host.inventory.pods.keys().copied()).collect();
         Diagnostic::error(
             Code(1105),
             format!("this spec has no pods, and `{}` runs {}", self.cluster.name, pods.len()),
@@ -538,6 +538,36 @@ impl<'a> Planner<'a> {
              `tally destroy`.",
         )
     }
+}
+
+/// For each workload, the workloads it waits for: directly, or as pods of a service.
+pub(crate) fn needs(graph: &Graph) -> Needs<'_> {
+    let net = &graph.net;
+    let workload = |index| match net.node_weight(index) {
+        Some(Node::Workload(workload)) => Some(workload.name.as_str()),
+        _ => None,
+    };
+    let mut needs = Needs::new();
+    for edge in net.edge_indices() {
+        let Some((from, to)) = net.edge_endpoints(edge) else {
+            continue;
+        };
+        let (Some(Edge::DependsOn(until)), Some(from)) = (net.edge_weight(edge), workload(from))
+        else {
+            continue;
+        };
+        let on = needs.entry(from).or_default();
+        match workload(to) {
+            Some(name) => on.push((name, *until)),
+            // A service is ready when the pods it selects are.
+            None => on.extend(net.neighbors(to).filter_map(workload).map(|name| (name, *until))),
+        }
+    }
+    for on in needs.values_mut() {
+        on.sort_unstable();
+        on.dedup();
+    }
+    needs
 }
 
 /// A pod of a workload, as a subject.

@@ -118,7 +118,7 @@ pub(crate) fn plan_pod(
             find(pod, desired, context)
                 .is_some_and(|found| found.is_ready(&desired.ready, context.now_ms))
         });
-    let fresh = !context.inventory.pods.contains_key(&pod.name);
+    let fresh = !context.inventory.pods.contains_key(pod.name.as_str());
     let plan = PodPlan { ready_now, fresh, ..PodPlan::default() };
     let mut planner =
         PodPlanner { pod, context, objects, builder, plan, infra: None, begun: Vec::new() };
@@ -226,7 +226,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
     }
 
     fn exists(&self) -> bool {
-        self.context.inventory.pods.contains_key(&self.pod.name)
+        self.context.inventory.pods.contains_key(self.pod.name.as_str())
     }
 
     fn about(&self, desired: &DesiredContainer<'_>, cause: Cause) -> About {
@@ -305,15 +305,17 @@ impl<'a> PodPlanner<'a, '_, '_> {
 
     /// Containers of this pod that the spec no longer has.
     fn remove_extra(&mut self, needs: &[OpId]) -> Vec<OpId> {
-        let Some(existing) = self.context.inventory.pods.get(&self.pod.name) else {
+        let Some(existing) = self.context.inventory.pods.get(self.pod.name.as_str()) else {
             return Vec::new();
         };
         let wanted: BTreeSet<(Role, &str)> =
             self.pod.containers.iter().map(|c| (c.role, c.name.as_str())).collect();
-        let extra = existing.iter().filter(|((role, name), _)| !wanted.contains(&(*role, name)));
+        let extra = existing
+            .values()
+            .filter(|found| !wanted.contains(&(found.identity.role, found.identity.name)));
         let mut removed = Vec::new();
         // Infra last: its role sorts behind the others, and joiners stop before what they joined.
-        for (_, found) in extra {
+        for found in extra {
             let about = gone(found, self.context.host, Some(self.pod.workload.span));
             let after = [needs, removed.as_slice()].concat();
             let (stop, remove) =
@@ -479,9 +481,9 @@ pub(crate) fn gone(found: &Found<'_>, host: &str, origin: Option<tally_source::S
     let identity = &found.identity;
     let container = match identity.role {
         Role::Infra => "(infra)".to_owned(),
-        _ => identity.name.clone(),
+        _ => identity.name.to_owned(),
     };
-    let (workload, pod) = (identity.workload.clone(), identity.pod.clone());
+    let (workload, pod) = (identity.workload.to_owned(), identity.pod.to_owned());
     About {
         host: host.to_owned(),
         subject: Subject { workload, pod, container },

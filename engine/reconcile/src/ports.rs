@@ -10,7 +10,7 @@ use crate::builder::Builder;
 use crate::observed::{ObservedContainer, PublishedPort};
 use crate::plan::{Change, ChangeKind, Reachable};
 use crate::planner::{Planned, Planner, Progress};
-use crate::realise::{DesiredPod, named_published};
+use crate::realise::{named_published, realise, workload_ports};
 use crate::standing::ReadyHost;
 
 impl Planner<'_> {
@@ -28,7 +28,11 @@ impl Planner<'_> {
                 }
             }
             for planned in by_host.get(&number).into_iter().flatten() {
-                for desired in &planned.pod.containers {
+                if workload_ports(planned.workload).next().is_none() {
+                    continue;
+                }
+                let pod = realise(planned.workload, planned.name.clone(), &self.around);
+                for desired in &pod.containers {
                     for (name, port) in named_published(&desired.applied) {
                         let of = holders.get(&port.host.port).map(Vec::as_slice);
                         let wanted = Wanted { host, name, span: desired.span, port };
@@ -47,11 +51,11 @@ impl Planner<'_> {
         progress: &Progress<'_>,
         builder: &mut Builder,
     ) {
-        let (pod, port, host) = (&planned.pod, &wanted.port, wanted.host);
+        let (pod, port, host) = (planned.name.as_str(), &wanted.port, wanted.host);
         let own: BTreeSet<&str> = host
             .inventory
             .pods
-            .get(&pod.name)
+            .get(pod)
             .map(|own| own.values().map(|found| found.container.id.as_str()).collect())
             .unwrap_or_default();
         let is_own = |holder: &ObservedContainer| own.contains(holder.id.as_str());
@@ -59,7 +63,7 @@ impl Planner<'_> {
             host: host.name.to_owned(),
             publish: port.host.clone(),
             protocol: port.protocol,
-            pod: pod.name.clone(),
+            pod: pod.to_owned(),
             port: wanted.name.to_owned(),
             already: holders.iter().any(|h| is_own(h) && h.published.contains(port)),
         });
@@ -73,7 +77,7 @@ impl Planner<'_> {
                 Some(stop) if !builder.waits_for(*stop, start) => builder.gate(&[start], &[*stop]),
                 Some(_) => {}
                 None if is_own(holder) => {}
-                None => builder.report(port_taken(self.graph, pod, wanted, holder)),
+                None => builder.report(port_taken(self.graph, planned.workload, wanted, holder)),
             }
         }
     }
@@ -90,10 +94,10 @@ impl Planner<'_> {
         let mut powers: Vec<String> = Vec::new();
         for planned in &progress.planned {
             let host = self.hosts.ready.get(planned.host).map_or("", |host| host.name);
-            if !changed.contains(&(planned.pod.name.as_str(), host)) {
+            if !changed.contains(&(planned.name.as_str(), host)) {
                 continue;
             }
-            let workload = planned.pod.workload;
+            let workload = planned.workload;
             for path in host_paths(self.graph, workload) {
                 let power = match path.ends_with("docker.sock") {
                     true => format!(
@@ -146,15 +150,15 @@ fn host_paths<'g>(graph: &'g Graph, workload: &'g Workload) -> BTreeSet<&'g str>
 
 fn port_taken(
     graph: &Graph,
-    pod: &DesiredPod<'_>,
+    workload: &Workload,
     wanted: &Wanted<'_>,
     holder: &ObservedContainer,
 ) -> Diagnostic {
     let (host, port, span) = (wanted.host.name, &wanted.port, wanted.span);
-    let written = pod.workload.containers.iter().find_map(|container| {
+    let written = workload.containers.iter().find_map(|container| {
         let of = |p: &tally_graph::Port| p.publish.as_ref() == Some(&port.host);
         let (name, _) = container.port.iter().find(|(_, p)| of(p))?;
-        let provenance = pod.workload.container_provenance.get(&container.name)?;
+        let provenance = workload.container_provenance.get(&container.name)?;
         let path = tally_graph::FieldPath::new(["port", name.as_str(), "publish"]);
         graph.written_at(provenance.of(&path)?)
     });

@@ -9,7 +9,8 @@ use crate::builder::Builder;
 use crate::memory::Memory;
 use crate::observed::Observed;
 use crate::plan::Plan;
-use crate::planner::Planner;
+use crate::planner::{Planner, needs};
+use crate::quiet::Patterns;
 use crate::realise::Surroundings;
 use crate::standing;
 
@@ -34,6 +35,9 @@ pub struct Options {
     pub without_waits: bool,
     /// Whether removing more than a fifth of what runs is held back until a person confirms it.
     pub guard_removals: bool,
+    /// Whether every pod is compared field by field, also those that are as they shall be at a
+    /// glance. The plan is the same, and takes many times as long: for tests of that.
+    pub thorough: bool,
 }
 
 /// The plan that brings what was seen to what the graph asks for.
@@ -42,14 +46,21 @@ pub fn reconcile(graph: &Graph, observed: &Observed, memory: &Memory, options: &
     let mut builder = Builder::default();
     if let Some(cluster) = graph.cluster() {
         builder.plan.cluster.clone_from(&cluster.name);
-        let hosts = standing::hosts(graph, observed, memory, options);
+        let volumes = graph.volumes().map(|volume| (volume.name.as_str(), volume)).collect();
+        let around = Surroundings { cluster: &cluster.name, volumes };
+        let needs = needs(graph);
+        let patterns = match options.thorough {
+            true => Patterns::default(),
+            false => Patterns::of(graph, &needs, &around),
+        };
+        let hosts = standing::hosts(graph, observed, memory, options, &patterns);
         for report in hosts.reports(options.now_ms) {
             builder.report(report);
         }
         if !has_errors(&builder.plan) {
-            let volumes = graph.volumes().map(|volume| (volume.name.as_str(), volume)).collect();
-            let around = Surroundings { cluster: &cluster.name, volumes };
-            Planner { graph, cluster, hosts: &hosts, memory, options, around }.run(&mut builder);
+            let (hosts, needs) = (&hosts, &needs);
+            Planner { graph, cluster, hosts, memory, options, around, patterns, needs }
+                .run(&mut builder);
         }
     }
     finish(builder)

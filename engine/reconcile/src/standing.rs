@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use tally_graph::{Graph, Host};
 use tally_source::{Code, Diagnostic, Span};
 
-use crate::found::{Inventory, inventory};
+use crate::found::{Inventory, inventory_beside};
 use crate::memory::{Declared, HostMemory, Memory};
 use crate::observed::{HostState, HostView, Observed};
+use crate::quiet::Patterns;
 use crate::reconcile::{LOCAL_HOST, Options};
 
 /// A host that answered.
@@ -55,6 +56,7 @@ pub(crate) fn hosts<'a>(
     observed: &'a Observed,
     memory: &'a Memory,
     options: &Options,
+    patterns: &Patterns<'_>,
 ) -> Hosts<'a> {
     let mut all = Hosts { ready: Vec::new(), silent: Vec::new() };
     let Some(cluster) = graph.cluster() else { return all };
@@ -71,7 +73,8 @@ pub(crate) fn hosts<'a>(
         let supposed = options.without.contains(name);
         match observed.hosts.get(name) {
             Some(HostView::Ready(state)) if !supposed => {
-                all.ready.push(ready(&cluster.name, name, host, state, fenced));
+                let inventory = inventory_beside(&cluster.name, state, patterns);
+                all.ready.push(ready(name, host, state, fenced, inventory));
             }
             view => {
                 let since_ms = remembered.and_then(|memory| memory.silent_since_ms);
@@ -95,11 +98,11 @@ pub(crate) fn hosts<'a>(
 }
 
 fn ready<'a>(
-    cluster: &str,
     name: &'a str,
     host: Option<&Host>,
     state: &'a HostState,
     fenced: bool,
+    inventory: Inventory<'a>,
 ) -> ReadyHost<'a> {
     let mut labels = host.map(|host| host.labels.clone()).unwrap_or_default();
     labels.insert("host".to_owned(), name.to_owned());
@@ -119,7 +122,7 @@ fn ready<'a>(
         },
         fenced,
         state,
-        inventory: inventory(cluster, state),
+        inventory,
     }
 }
 

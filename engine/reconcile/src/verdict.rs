@@ -37,7 +37,7 @@ pub(crate) fn find<'a>(
     desired: &DesiredContainer<'_>,
     context: &Context<'a>,
 ) -> Option<&'a Found<'a>> {
-    context.inventory.pods.get(&pod.name)?.get(&(desired.role, desired.name.clone()))
+    context.inventory.pods.get(pod.name.as_str())?.get(desired.role, &desired.name)
 }
 
 /// Decides per container, then for the pod as a whole.
@@ -89,7 +89,7 @@ fn verdict<'a>(
 }
 
 pub(crate) fn infra_of<'a>(pod: &DesiredPod<'_>, context: &Context<'a>) -> Option<&'a Found<'a>> {
-    context.inventory.pods.get(&pod.name)?.get(&(Role::Infra, String::new()))
+    context.inventory.pods.get(pod.name.as_str())?.get(Role::Infra, "")
 }
 
 /// What a container that stays needs to work again.
@@ -131,14 +131,14 @@ fn whole_pod_reason(
     verdicts: &[Verdict<'_>],
     context: &Context<'_>,
 ) -> Option<String> {
-    let existing = context.inventory.pods.get(&pod.name)?;
+    let existing = context.inventory.pods.get(pod.name.as_str())?;
     let joined = pod.containers.first().is_some_and(|first| first.role == Role::Infra);
-    let mains = existing.keys().any(|(role, _)| *role == Role::Container);
-    let has_infra = existing.keys().any(|(role, _)| *role == Role::Infra);
-    if mains && joined && !has_infra {
+    let has_infra = existing.has(Role::Infra);
+    if existing.has(Role::Container) && joined && !has_infra {
         let had_one = existing.values().any(|found| {
-            let network = found.identity.applied.network.as_deref().unwrap_or_default();
-            found.identity.role == Role::Container && network.starts_with("container:")
+            let joins = |network: String| network.starts_with("container:");
+            found.identity.role == Role::Container
+                && found.identity.applied().network.is_some_and(joins)
         });
         return Some(match had_one {
             true => "its infra container is gone, and with it the network".to_owned(),

@@ -15,11 +15,11 @@ use tally_docker::{ExecuteOptions, Host, HostError, HostRead, execute, observe};
 use tally_graph::Graph;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::plan::Plan;
-use tally_reconcile::reconcile;
 use tally_simulator::Clock as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::closely;
 use crate::letters::Letters;
 
 use super::door::Door;
@@ -193,7 +193,7 @@ pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
     memory.declared = world.state().declared.clone();
     memory.learn(CLUSTER, &observed, now_ms());
     let options = tally_reconcile::Options { now_ms: now_ms(), ..Default::default() };
-    let plan = reconcile(&graph, &observed, &memory, &options);
+    let plan = closely::plan(&graph, &observed, &memory, &options);
     let (_sender, cancel) = watch::channel(false);
     execute(&plan, &graph, &doors, &(), cancel, &ExecuteOptions::default()).await;
     plan
@@ -213,5 +213,5 @@ pub fn plan_of_truth(world: &World, memory: &Memory, without_waits: bool) -> Pla
         guard_removals: true,
         ..Default::default()
     };
-    reconcile(&world.version().graph, &observed, &memory, &options)
+    closely::plan(&world.version().graph, &observed, &memory, &options)
 }

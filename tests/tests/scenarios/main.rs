@@ -18,6 +18,7 @@ mod dependencies;
 mod failures;
 mod fields;
 mod foreign;
+mod glance;
 mod keeping;
 mod many;
 mod placement;

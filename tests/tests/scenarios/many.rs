@@ -8,11 +8,12 @@ use std::time::Duration;
 use tally_docker::{ExecuteOptions, Host, HostRead, Report, execute, observe};
 use tally_graph::Graph;
 use tally_lang::MemoryLoader;
+use tally_reconcile::Options;
 use tally_reconcile::memory::{Declared, Memory};
 use tally_reconcile::observed::{ContainerState, HostState, Observed};
 use tally_reconcile::plan::Plan;
-use tally_reconcile::{Options, reconcile};
 use tally_simulator::{Clock, Fault, FaultKind, FaultPlan, SimHost, SimOptions, When};
+use tally_tests::closely;
 use tokio::sync::watch;
 
 use crate::world::plan_errors;
@@ -92,7 +93,7 @@ impl Many {
         let observed = self.observe().await;
         let now_ms = self.now_ms();
         self.memory.learn("many", &observed, now_ms);
-        reconcile(graph, &observed, &self.memory, &Options { now_ms, ..options })
+        closely::plan(graph, &observed, &self.memory, &Options { now_ms, ..options })
     }
 
     pub async fn execute(&self, graph: &Graph, plan: &Plan) -> Report {

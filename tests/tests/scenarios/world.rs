@@ -10,8 +10,9 @@ use tally_lang::MemoryLoader;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{HostState, Observed};
 use tally_reconcile::plan::{Action, Plan};
-use tally_reconcile::{LOCAL_HOST, Options, reconcile};
+use tally_reconcile::{LOCAL_HOST, Options};
 use tally_simulator::Clock;
+use tally_tests::closely;
 use tokio::sync::watch;
 
 /// The image that every scenario uses.
@@ -169,7 +170,8 @@ impl World {
 
     pub async fn plan_with(&self, graph: &Graph, options: Options) -> Plan {
         let now_ms = self.now_ms();
-        reconcile(graph, &self.observe().await, &Memory::default(), &Options { now_ms, ..options })
+        let options = Options { now_ms, ..options };
+        closely::plan(graph, &self.observe().await, &Memory::default(), &options)
     }
 
     pub fn now_ms(&self) -> i64 {

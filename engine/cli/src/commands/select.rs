@@ -43,27 +43,27 @@ pub fn select(
         };
         let inventory = inventory(cluster, state);
         for (pod, containers) in &inventory.pods {
-            for ((role, name), found) in containers {
-                if *role == Role::Infra {
+            for found in containers.values() {
+                if found.identity.role == Role::Infra {
                     continue;
                 }
-                let workload = &found.identity.workload;
+                let (workload, name) = (found.identity.workload, found.identity.name);
                 let all = [
-                    workload.clone(),
+                    workload.to_owned(),
                     format!("{workload}/{name}"),
                     format!("pod/{pod}"),
                     format!("pod/{pod}/{name}"),
-                    pod.clone(),
+                    (*pod).to_owned(),
                     format!("{pod}/{name}"),
                 ];
                 // Inits are meant only when they are named.
                 let meant = all.iter().position(|known| known == address);
-                if meant.is_some_and(|at| *role == Role::Container || at % 2 == 1) {
+                if meant.is_some_and(|at| found.identity.role == Role::Container || at % 2 == 1) {
                     selected.push(Selected {
                         host: host.clone(),
                         id: found.container.id.clone(),
-                        pod: pod.clone(),
-                        container: name.clone(),
+                        pod: (*pod).to_owned(),
+                        container: name.to_owned(),
                     });
                 }
                 known.extend(all);

@@ -102,9 +102,9 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
     let ready = observed.hosts.iter().filter_map(|(name, view)| Some((name, view.ready()?)));
     let inventories: Vec<(&String, Inventory<'_>)> =
         ready.map(|(name, state)| (name, inventory(&cluster, state))).collect();
-    let mut left: BTreeMap<(&String, &String), _> = inventories
+    let mut left: BTreeMap<(&str, &String), _> = inventories
         .iter()
-        .flat_map(|(host, all)| all.pods.iter().map(move |(pod, found)| ((pod, *host), found)))
+        .flat_map(|(host, all)| all.pods.iter().map(move |(pod, found)| ((*pod, *host), found)))
         .collect();
     let hosts: Vec<&str> = observed.hosts.keys().map(String::as_str).collect();
     let mut workloads = Vec::new();
@@ -117,7 +117,7 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
         let mut pods = Vec::new();
         for name in names {
             let pod = realise(workload, name, &around);
-            let at = left.keys().find(|(of, _)| **of == pod.name).copied();
+            let at = left.keys().find(|(of, _)| *of == pod.name).copied();
             let found = at.and_then(|at| left.remove(&at));
             // What was there before its host fell silent may be there still: nobody knows.
             let silent = if found.is_none() { last_on(&pod.name, observed, memory) } else { None };
@@ -126,8 +126,7 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
                 .iter()
                 .filter(|desired| desired.role != Role::Infra)
                 .map(|desired| {
-                    let key = (desired.role, desired.name.clone());
-                    let found = found.and_then(|found| found.get(&key));
+                    let found = found.and_then(|found| found.get(desired.role, &desired.name));
                     let mut shown = container(
                         &desired.name,
                         desired.role,
@@ -184,7 +183,7 @@ fn last_on<'o>(pod: &str, observed: &'o Observed, memory: &Memory) -> Option<&'o
 fn hosts_of<T>(
     workload: &Workload,
     hosts: &[&str],
-    left: &BTreeMap<(&String, &String), T>,
+    left: &BTreeMap<(&str, &String), T>,
 ) -> Vec<String> {
     let names = hosts.iter().map(|host| workload.pod_on(host));
     if workload.place.require.is_none() {
@@ -205,30 +204,27 @@ fn host_status((name, view): (&String, &HostView)) -> HostStatus {
 }
 
 /// Pods that run and that the spec does not ask for.
-fn unasked(
-    left: &BTreeMap<(&String, &String), &Containers<'_>>,
-    now_ms: i64,
-) -> Vec<WorkloadStatus> {
+fn unasked(left: &BTreeMap<(&str, &String), &Containers<'_>>, now_ms: i64) -> Vec<WorkloadStatus> {
     let rule = ReadyRule { healthy: false, running_ms: 0, may_end: true, deadline_ms: 0 };
     let mut workloads: BTreeMap<String, Vec<PodStatus>> = BTreeMap::new();
     for ((name, host), found) in left {
-        let address = found.values().next().map(|f| f.identity.workload.clone());
+        let address = found.workload().unwrap_or_default().to_owned();
         let containers: Vec<ContainerStatus> = found
             .values()
             .filter(|found| found.identity.role != Role::Infra)
             .map(|f| {
-                let image = &f.identity.applied.image;
-                container(&f.identity.name, f.identity.role, image, Some(f), &rule, now_ms)
+                let image = f.identity.applied().image;
+                container(f.identity.name, f.identity.role, &image, Some(f), &rule, now_ms)
             })
             .collect();
         let pod = PodStatus {
-            name: (*name).clone(),
+            name: (*name).to_owned(),
             host: Some((*host).clone()),
             ready: containers.iter().all(|c| c.ready),
             published: Vec::new(),
             containers,
         };
-        workloads.entry(address.unwrap_or_default()).or_default().push(pod);
+        workloads.entry(address).or_default().push(pod);
     }
     workloads
         .into_iter()

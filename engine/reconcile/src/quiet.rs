@@ -1,0 +1,201 @@
+//! What the pods of a workload look like when nothing is to be done for them, so that the many that
+//! are as they shall be are known at a glance, and only the others are compared field by field.
+//!
+//! Pods of one workload differ in their names only. So a workload is realised once, for a name that
+//! no pod can have, and its labels are cut where that name stands; a pod's label is as wished when
+//! the pieces stand in it with the pod's own name between them. Nothing here decides anything: what
+//! does not match goes the long way, and what matches would come out of it with nothing to do.
+//! [`crate::Options::thorough`] takes the long way for all, which tests compare.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tally_graph::{FileSpec, Graph, Until, Workload};
+
+use crate::found::{Containers, Found};
+use crate::labels::{self, Role};
+use crate::observed::{ContainerState, Live};
+use crate::plan::ReadyRule;
+use crate::planner::Needs;
+use crate::pods::Context;
+use crate::realise::{DesiredContainer, Surroundings, realise};
+
+/// Names that no pod has, and that no text of a spec is likely to hold. Two, since a text that
+/// holds one of them would be cut there too: it shows when the pieces of both are compared.
+const MARKS: [&str; 2] = ["\u{e000}tally\u{e000}", "\u{e001}tally\u{e001}"];
+
+/// The patterns of all workloads, by address.
+#[derive(Default)]
+pub(crate) struct Patterns<'a> {
+    all: BTreeMap<String, Pattern<'a>>,
+}
+
+/// What the pods of one workload look like.
+pub(crate) struct Pattern<'a> {
+    /// By role and name, as [`Containers`] are.
+    containers: Vec<ContainerPattern<'a>>,
+    joined: bool,
+}
+
+struct ContainerPattern<'a> {
+    role: Role,
+    name: String,
+    spec: Vec<String>,
+    live: Live,
+    ready: ReadyRule,
+    files: Option<&'a BTreeMap<String, FileSpec>>,
+}
+
+impl<'a> Patterns<'a> {
+    /// The patterns of a graph's workloads. Where somebody waits for the end of one, its pods are
+    /// planned all the same, since that wait is an operation on them.
+    pub fn of(graph: &'a Graph, needs: &Needs<'_>, around: &Surroundings<'_>) -> Self {
+        let completed = needs.values().flatten().filter(|(_, until)| *until == Until::Completed);
+        let awaited: BTreeSet<&str> = completed.map(|(name, _)| *name).collect();
+        let workloads = graph.workloads().filter(|w| !awaited.contains(w.name.as_str()));
+        let patterns = workloads.filter_map(|workload| {
+            Some((workload.address().to_string(), pattern(workload, around)?))
+        });
+        Self { all: patterns.collect() }
+    }
+
+    pub fn get(&self, workload: &str) -> Option<&Pattern<'a>> {
+        self.all.get(workload)
+    }
+
+    /// Whether a container's applied spec is just what its workload asks for.
+    pub fn wished(
+        &self,
+        workload: &str,
+        pod: &str,
+        (role, name): (Role, &str),
+        spec: &str,
+    ) -> bool {
+        let container = self.all.get(workload).and_then(|pattern| {
+            pattern.containers.iter().find(|c| c.role == role && c.name == name)
+        });
+        container.is_some_and(|container| stands_in(&container.spec, pod, spec))
+    }
+}
+
+fn pattern<'a>(workload: &'a Workload, around: &Surroundings<'_>) -> Option<Pattern<'a>> {
+    let [first, second] = MARKS.map(|mark| realise(workload, mark.to_owned(), around));
+    let joined = first.containers.first().is_some_and(|first| first.role == Role::Infra);
+    let pairs = first.containers.into_iter().zip(&second.containers);
+    let containers = pairs.map(|(first, second)| container(first, second));
+    let mut containers = containers.collect::<Option<Vec<_>>>()?;
+    containers.sort_by(|a, b| (a.role, &a.name).cmp(&(b.role, &b.name)));
+    Some(Pattern { containers, joined })
+}
+
+fn container<'a>(
+    desired: DesiredContainer<'a>,
+    other: &DesiredContainer<'_>,
+) -> Option<ContainerPattern<'a>> {
+    let cut = |desired: &DesiredContainer<'_>, mark: &str| -> Option<Vec<String>> {
+        let spec = desired.request.labels.get(labels::SPEC)?;
+        Some(spec.split(mark).map(str::to_owned).collect())
+    };
+    let [first, second] = MARKS;
+    let spec = cut(&desired, first)?;
+    if cut(other, second)? != spec {
+        return None;
+    }
+    Some(ContainerPattern {
+        role: desired.role,
+        spec,
+        files: desired.source.map(|source| &source.file).filter(|files| !files.is_empty()),
+        name: desired.name,
+        live: desired.request.live,
+        ready: desired.ready,
+    })
+}
+
+/// Whether `text` is the pieces with `name` between them.
+fn stands_in(pieces: &[String], name: &str, text: &str) -> bool {
+    let mut rest = text;
+    for (number, piece) in pieces.iter().enumerate() {
+        let between = if number == 0 { "" } else { name };
+        let Some(after) = rest.strip_prefix(between).and_then(|rest| rest.strip_prefix(&**piece))
+        else {
+            return false;
+        };
+        rest = after;
+    }
+    rest.is_empty()
+}
+
+impl Pattern<'_> {
+    /// Whether a pod is as it shall be, and ready.
+    pub fn is_quiet(&self, found: &Containers<'_>, context: &Context<'_>) -> bool {
+        let infra = found.get(Role::Infra, "");
+        found.len() == self.containers.len()
+            && self.joined == infra.is_some()
+            && self.containers.iter().zip(found.values()).all(|(wished, found)| {
+                wished.role == found.identity.role
+                    && wished.name == found.identity.name
+                    && wished.is_quiet(found, infra, context)
+            })
+    }
+}
+
+impl ContainerPattern<'_> {
+    fn is_quiet(
+        &self,
+        found: &Found<'_>,
+        infra: Option<&Found<'_>>,
+        context: &Context<'_>,
+    ) -> bool {
+        let details = found.details;
+        let as_told = found.identity.wished && details.live == self.live && self.has_files(found);
+        let joined = details.joined.as_ref().zip(infra);
+        let as_told = as_told && joined.is_none_or(|(joined, infra)| *joined == infra.container.id);
+        if self.role == Role::Init {
+            return as_told && found.has_ended_well();
+        }
+        let starts_behind = infra.is_none_or(|infra| {
+            infra.container.state == ContainerState::Running
+                && infra.details.started_at_ms <= details.started_at_ms
+        });
+        as_told
+            && found.container.state == ContainerState::Running
+            && starts_behind
+            && !context.must_restart(found)
+            && (self.role == Role::Infra || found.is_ready(&self.ready, context.now_ms))
+    }
+
+    fn has_files(&self, found: &Found<'_>) -> bool {
+        let recorded = found.details.files.as_ref().filter(|files| !files.is_empty());
+        match (self.files, recorded) {
+            (None, None) => true,
+            (Some(wished), Some(recorded)) => {
+                let same = |(path, file): (&String, &FileSpec)| {
+                    recorded.get(path).is_some_and(|old| old.is_same_as(file))
+                };
+                wished.len() == recorded.len() && wished.iter().all(same)
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_its_pieces_with_the_name_between_them() {
+        let pieces = |text: &str| text.split('*').map(str::to_owned).collect::<Vec<_>>();
+        for (pattern, text, expected) in [
+            ("a*b", "a-web-0-b", false),
+            ("a*b", "aweb-0b", true),
+            ("a*b", "aweb-0", false),
+            ("a*b", "aweb-0bc", false),
+            ("a*b*", "aweb-0bweb-0", true),
+            ("a*b*", "aweb-0bweb-1", false),
+            ("ab", "ab", true),
+            ("", "", true),
+        ] {
+            assert_eq!(stands_in(&pieces(pattern), "web-0", text), expected, "{pattern} {text}");
+        }
+    }
+}
