@@ -196,6 +196,9 @@ pub struct Run {
     /// Look at each host at least so often, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3600))]
     pub resync: u16,
+    /// Serve metrics for Prometheus there: `127.0.0.1:9464` or `unix:///run/tally.sock`
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<crate::metrics::Address>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -7,6 +7,7 @@ mod events;
 mod history;
 mod hosts;
 mod memory;
+mod metrics;
 mod project;
 mod saved;
 mod show;

@@ -24,6 +24,7 @@ use crate::journal::{Entry, EntryKind, Journal};
 use crate::liveness::{Ask, Liveness};
 use crate::look::{Found, Look, Looked};
 use crate::lookout::Lookout;
+use crate::metrics::{Board, is_lost};
 use crate::probe::probe;
 
 /// Reaches the hosts of a spec.
@@ -109,6 +110,8 @@ pub(crate) struct Kept {
     pub stream: Option<Stream>,
     /// By how much its clock was seen to be ahead of ours, in milliseconds.
     pub ahead_ms: i64,
+    /// Whether it had a stream of events before.
+    pub heard: bool,
 }
 
 /// A stream of events that is heard until this is dropped: one of a connection that is given up might
@@ -164,6 +167,7 @@ pub struct Controller {
     /// What was held back at the last plan, so that each reason is told once.
     pub(crate) told: BTreeSet<String>,
     pub(crate) last: Option<Ended>,
+    pub(crate) board: Board,
 }
 
 impl Controller {
@@ -211,7 +215,13 @@ impl Controller {
             waiting_since_ms: None,
             told: BTreeSet::new(),
             last: None,
+            board: Board::default(),
         };
+        new.board.change(|metrics| {
+            metrics.cluster.clone_from(&new.cluster);
+            metrics.began_at_ms = wall_ms;
+            metrics.spec_is_good = true;
+        });
         new.set_hosts();
         new
     }
@@ -220,6 +230,12 @@ impl Controller {
     #[must_use]
     pub fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// What it counts, while it goes on.
+    #[must_use]
+    pub fn board(&self) -> Board {
+        self.board.clone()
     }
 
     /// Goes on until `stop` turns true; then it finishes the calls in flight and begins no other.
@@ -319,6 +335,7 @@ impl Controller {
             self.hosts.insert(name, kept);
         }
         self.observed.hosts.retain(|name, _| self.hosts.contains_key(name));
+        self.board.change(|metrics| metrics.set_hosts(self.hosts.keys()));
     }
 
     fn start_looks(&mut self) {
@@ -355,6 +372,9 @@ impl Controller {
                 kept.door = Some(door);
                 if let Some(events) = events {
                     self.streams += 1;
+                    if std::mem::replace(&mut kept.heard, true) {
+                        self.board.change(|metrics| metrics.reconnected(&host));
+                    }
                     let (events, ending) = abortable(events);
                     kept.stream = Some(Stream { number: self.streams, ending });
                     self.events.push(numbered(host.clone(), self.streams, events));
@@ -382,6 +402,10 @@ impl Controller {
                     self.tell(EntryKind::HostSilent, &host, format!("does not answer: {reason}"));
                 }
             }
+        }
+        if let Some(view) = self.observed.hosts.get(&host) {
+            let lost = is_lost(&host, &self.memory, &self.graph, our_ms);
+            self.board.change(|metrics| metrics.looked(&host, view, lost, our_ms));
         }
         self.dirty = true;
     }
@@ -411,6 +435,7 @@ impl Controller {
             return;
         }
         let now_ms = self.now_ms();
+        self.board.change(|metrics| metrics.unwell += 1);
         let times = crate::backoff::unwell(&mut self.memory, &ask.host, &ask.pod, now_ms);
         let what =
             format!("the liveness of {} failed: {why} (time {times} in a row)", ask.container);
@@ -475,6 +500,7 @@ impl Controller {
             News::Broken(report) => {
                 let what =
                     format!("the changed spec is broken, the last good one is kept\n{report}");
+                self.board.change(|metrics| metrics.spec_is_good = false);
                 self.tell(EntryKind::BrokenSpec, "", what);
             }
         }
@@ -491,6 +517,7 @@ impl Controller {
         let undone = undo(&mut followed, &self.memory.declared.undone);
         self.spec = graph;
         self.graph = Arc::new(followed);
+        self.board.change(|metrics| metrics.spec_is_good = true);
         // What could not be made by the old spec may be made by the new one.
         self.memory.backoff.clear();
         self.told.clear();

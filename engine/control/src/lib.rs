@@ -13,8 +13,10 @@ mod journal;
 mod liveness;
 mod look;
 mod lookout;
+mod metrics;
 mod probe;
 mod round;
 
 pub use controller::{Controller, Ended, News, Options, Reach, SpecSource};
 pub use journal::{Entry, EntryKind, Journal};
+pub use metrics::{Board, HostMetrics, HostState, Metrics, ROUND_BUCKETS_S, Rounds};

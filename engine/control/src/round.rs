@@ -8,6 +8,7 @@ use tally_reconcile::plan::{Awaits, Cause, Change, ChangeKind, OpId, Plan, Targe
 use tally_reconcile::reconcile;
 use tally_source::Severity;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::backoff;
 use crate::controller::{Controller, Ended, EndedOps, Ran};
@@ -20,7 +21,7 @@ impl Controller {
     /// Makes a plan and begins it.
     pub(crate) fn round(&mut self) {
         self.dirty = false;
-        let now_ms = self.now_ms();
+        let (begun, now_ms) = (Instant::now(), self.now_ms());
         self.memory.learn(&self.cluster, &self.observed, now_ms);
         self.memory.busy = self.busy.pods();
         let options = tally_reconcile::Options {
@@ -36,6 +37,7 @@ impl Controller {
             true => Ended::Tallies,
             false => Ended::Differs,
         });
+        self.count(&plan, begun.elapsed(), now_ms);
         if plan.is_empty() {
             let done = self.busy.is_empty() && self.last == Some(Ended::Tallies);
             if done && self.told.insert("tallies".to_owned()) {
@@ -52,6 +54,15 @@ impl Controller {
         self.memory.intend(&plan);
         self.reach.remember(&self.memory);
         self.begin(plan);
+    }
+
+    /// Counts a plan that was made.
+    fn count(&self, plan: &Plan, took: std::time::Duration, now_ms: i64) {
+        let tallies = plan.is_empty() && self.busy.is_empty() && self.last == Some(Ended::Tallies);
+        self.board.change(|metrics| {
+            metrics.planned(plan, tallies, took);
+            metrics.remembered(&self.memory, &self.observed, &self.graph, now_ms);
+        });
     }
 
     fn is_broken(&self, plan: &Plan) -> bool {
@@ -152,6 +163,7 @@ impl Controller {
     /// Takes in what came of a plan.
     pub(crate) fn ran(&mut self, ran: &Ran) {
         let (plan, report) = (&ran.plan, &ran.report);
+        self.board.change(|metrics| metrics.ran(plan, report));
         let now_ms = self.now_ms();
         for operation in &plan.operations {
             if let Some(Target::Id(id)) = operation.action.target() {

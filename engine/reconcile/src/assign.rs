@@ -11,7 +11,7 @@ use crate::found::Found;
 use crate::labels::{self, Role};
 use crate::observed::PublishedPort;
 use crate::place::{Need, Offer, Seats};
-use crate::plan::Why;
+use crate::plan::{HeldBy, Why};
 use crate::realise::workload_ports;
 use crate::standing::{Hosts, ReadyHost, SilentHost};
 
@@ -278,7 +278,8 @@ impl<'a> Assigner<'a> {
 
     fn nowhere(&self, need: &Need<'_>) -> Why {
         let (lacks, way_out) = self.seats.why_not(need);
-        Why { reason: format!("no host can take it: {lacks}"), help: way_out, ..Why::default() }
+        let reason = format!("no host can take it: {lacks}");
+        Why { reason, help: way_out, by: HeldBy::NoRoom, ..Why::default() }
     }
 
     /// Why a pod that is on no ready host, or must leave, may not be placed.
@@ -308,6 +309,7 @@ impl<'a> Assigner<'a> {
                             name(second)
                         ),
                         help: Some("Say which one counts: `place { require host=… }`.".to_owned()),
+                        by: HeldBy::Volume,
                         ..Why::default()
                     });
                 }
@@ -323,6 +325,7 @@ impl<'a> Assigner<'a> {
                                  host fence {}`.",
                                 host.name
                             )),
+                            by: HeldBy::Silent,
                             ..Why::default()
                         });
                     }
@@ -334,6 +337,7 @@ impl<'a> Assigner<'a> {
         (on.len() > 1).then(|| Why {
             reason: "its volumes are on different hosts".to_owned(),
             help: Some("A pod runs on one host: copy one of the volumes over.".to_owned()),
+            by: HeldBy::Volume,
             ..Why::default()
         })
     }
@@ -380,6 +384,7 @@ fn may_run(host: &SilentHost<'_>) -> Why {
             false => format!("it may be on `{name}`, which does not answer"),
         },
         help: Some(format!("If `{name}` will not come back: `tally host lost {name}`.")),
+        by: HeldBy::Silent,
         ..Why::default()
     }
 }

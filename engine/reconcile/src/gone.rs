@@ -8,7 +8,7 @@ use crate::builder::{About, Builder};
 use crate::classify::owns;
 use crate::found::Containers;
 use crate::labels::{self, Role};
-use crate::plan::{Action, Cause, ChangeKind, Held, OpId, Precondition, Subject, Why};
+use crate::plan::{Action, Cause, ChangeKind, Held, HeldBy, OpId, Precondition, Subject, Why};
 use crate::planner::{Planner, Progress, removes};
 use crate::pods::{gone, remove_container};
 
@@ -132,6 +132,7 @@ impl Planner<'_> {
                     "{going} of {all} containers would be removed at once, which a person must confirm"
                 ),
                 help: Some("Read `tally plan`, then `tally apply` removes them.".to_owned()),
+                by: HeldBy::Removals,
                 ..Why::default()
             };
             builder.hold(&removed.operations, self.held_cluster(why));
@@ -150,6 +151,7 @@ impl Planner<'_> {
                 why: Why {
                     reason: "it does not answer: what is there stays".to_owned(),
                     help: Some("`tally destroy` again when it answers.".to_owned()),
+                    by: HeldBy::Silent,
                     ..Why::default()
                 },
                 origin: host.span,

@@ -73,6 +73,7 @@ fn say(plan: &mut Plan, holds: &[Hold], out: &BTreeMap<OpId, usize>) {
                 reason: format!("it waits for {}: {}", hold.held.subject.pod, hold.held.why.reason),
                 help: hold.held.why.help.clone(),
                 awaits: hold.held.why.awaits,
+                by: hold.held.why.by,
             },
         };
         let subject = Subject { container: String::new(), ..change.subject.clone() };

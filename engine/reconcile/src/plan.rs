@@ -2,6 +2,8 @@
 //! wait), with its cause, the place in the spec it comes from, the fields that differ, and what
 //! must still be true when it is made. The plan decides; the executor obeys.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tally_graph::FieldPath;
 use tally_graph::schema::UpdateClass;
@@ -155,6 +157,30 @@ impl Action {
     #[must_use]
     pub fn mutates(&self) -> bool {
         !matches!(self, Action::AwaitReady { .. } | Action::AwaitExit { .. })
+    }
+
+    /// What kind of operation it is, in a word for machines.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Action::PullImage { .. } => "pull-image",
+            Action::LoadInfraImage => "load-infra-image",
+            Action::CreateNetwork(_) => "create-network",
+            Action::RemoveNetwork { .. } => "remove-network",
+            Action::CreateVolume(_) => "create-volume",
+            Action::RemoveVolume { .. } => "remove-volume",
+            Action::CreateContainer(_) => "create-container",
+            Action::WriteFiles { .. } => "write-files",
+            Action::Start { .. } => "start",
+            Action::Stop { .. } => "stop",
+            Action::Restart { .. } => "restart",
+            Action::Unpause { .. } => "unpause",
+            Action::Signal { .. } => "signal",
+            Action::Update { .. } => "update",
+            Action::RemoveContainer { .. } => "remove-container",
+            Action::AwaitReady { .. } => "await-ready",
+            Action::AwaitExit { .. } => "await-exit",
+        }
     }
 
     /// The container it is about, if it is about one that exists by then.
@@ -315,6 +341,9 @@ pub struct Why {
     /// What has to come about before it goes on.
     #[serde(default)]
     pub awaits: Awaits,
+    /// What kind of thing holds it back.
+    #[serde(default)]
+    pub by: HeldBy,
 }
 
 impl Why {
@@ -322,7 +351,7 @@ impl Why {
     #[must_use]
     pub fn under_way() -> Self {
         let reason = "something is being done to it".to_owned();
-        Self { reason, help: None, awaits: Awaits::Work }
+        Self { reason, help: None, awaits: Awaits::Work, by: HeldBy::Busy }
     }
 
     /// Whether it goes on by itself when all is well, so that nobody needs to be told.
@@ -343,6 +372,74 @@ pub enum Awaits {
     Work,
     /// Something must get ready, or end well.
     Readiness,
+}
+
+/// What holds something back: as few kinds as people watch, while the reason itself is free text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldBy {
+    /// Something is being done to it.
+    Busy,
+    /// It, or what it waits for, is not ready yet.
+    NotReady,
+    /// It ends again and again, or could not be made.
+    Backoff,
+    /// No host can take it.
+    NoRoom,
+    /// A host that does not answer may have it.
+    Silent,
+    /// Its data is in more places than one.
+    Volume,
+    /// What it depends on cannot be seen or placed.
+    Dependency,
+    /// As many pods are missing as may be.
+    Budget,
+    /// A person must confirm what would be removed.
+    Removals,
+    /// Its rollout is paused.
+    Paused,
+    /// The cluster is frozen.
+    Frozen,
+    /// Something else.
+    #[default]
+    Other,
+}
+
+impl HeldBy {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Busy,
+        Self::NotReady,
+        Self::Backoff,
+        Self::NoRoom,
+        Self::Silent,
+        Self::Volume,
+        Self::Dependency,
+        Self::Budget,
+        Self::Removals,
+        Self::Paused,
+        Self::Frozen,
+        Self::Other,
+    ];
+
+    /// The word for people and machines.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::NotReady => "not-ready",
+            Self::Backoff => "backoff",
+            Self::NoRoom => "no-room",
+            Self::Silent => "silent",
+            Self::Volume => "volume",
+            Self::Dependency => "dependency",
+            Self::Budget => "budget",
+            Self::Removals => "removals",
+            Self::Paused => "paused",
+            Self::Frozen => "frozen",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// Something that the spec asks for and that this plan holds back.
@@ -375,6 +472,17 @@ pub struct Reachable {
     pub already: bool,
 }
 
+/// How many pods of a workload there are, at the time the plan is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Pods {
+    /// Asked for.
+    pub desired: usize,
+    /// There, on a host that answers.
+    pub placed: usize,
+    /// Ready.
+    pub ready: usize,
+}
+
 /// A plan.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Plan {
@@ -391,6 +499,9 @@ pub struct Plan {
     /// What the spec asks for and this plan holds back, with the reasons.
     #[serde(default)]
     pub held: Vec<Held>,
+    /// How many pods each workload has, by address.
+    #[serde(default)]
+    pub pods: BTreeMap<String, Pods>,
     /// Why things that should change cannot, and what is not acted on yet. Errors stop the plan.
     pub diagnostics: Vec<Diagnostic>,
 }

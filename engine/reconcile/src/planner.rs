@@ -12,7 +12,7 @@ use crate::gone::Leaving;
 use crate::labels::Role;
 use crate::memory::Memory;
 use crate::objects::Objects;
-use crate::plan::{Action, Awaits, Cause, Held, OpId, Subject, Why};
+use crate::plan::{Action, Awaits, Cause, Held, HeldBy, OpId, Pods, Subject, Why};
 use crate::pods::{Context, PodPlan, plan_pod};
 use crate::quiet::Patterns;
 use crate::realise::{Surroundings, realise};
@@ -128,7 +128,9 @@ impl<'a> Planner<'a> {
             false => Vec::new(),
         };
         let waits: Vec<OpId> = own.iter().flat_map(|pod| pod.ready.iter().copied()).collect();
-        progress.after.insert(workload.address().to_string(), waits);
+        let address = workload.address().to_string();
+        builder.plan.pods.insert(address.clone(), counted(&own));
+        progress.after.insert(address, waits);
         stagger(workload, &own, &surge, builder);
         self.depend(workload, on, own.iter().chain(&surge), progress, builder);
         self.hold_paused(workload, &own, &surge, builder);
@@ -350,6 +352,7 @@ impl<'a> Planner<'a> {
                 let why = Why {
                     reason: format!("it waits for `{name}`, which cannot be seen or placed"),
                     help: None,
+                    by: HeldBy::Dependency,
                     ..Why::default()
                 };
                 for plan in pods.clone().filter(|plan| plan.fresh) {
@@ -411,6 +414,7 @@ impl<'a> Planner<'a> {
             let why = Why {
                 reason: format!("its rollout is paused: {why}"),
                 help: Some(format!("`tally rollout resume {}` goes on.", workload.address())),
+                by: HeldBy::Paused,
                 ..Why::default()
             };
             let subject = subject(workload, "");
@@ -444,6 +448,7 @@ impl<'a> Planner<'a> {
                 reason: "it ends again and again, or cannot be made: it is left alone for a while"
                     .to_owned(),
                 help: Some(format!("See why: `tally events`, `tally logs {pod}`.")),
+                by: HeldBy::Backoff,
                 ..Why::default()
             });
         }
@@ -465,7 +470,12 @@ impl<'a> Planner<'a> {
                     Action::AwaitExit { .. } => "it has not ended yet",
                     _ => "it is not ready yet",
                 };
-                let why = Why { reason: reason.to_owned(), help: None, awaits: Awaits::Readiness };
+                let why = Why {
+                    reason: reason.to_owned(),
+                    help: None,
+                    awaits: Awaits::Readiness,
+                    by: HeldBy::NotReady,
+                };
                 let (host, origin) = (operation.host.clone(), operation.origin);
                 (operation.id, Held { subject, host, why, origin })
             })
@@ -488,6 +498,7 @@ impl<'a> Planner<'a> {
         let why = Why {
             reason: format!("the cluster is frozen: {why}"),
             help: Some("`tally unfreeze` lets changes through again.".to_owned()),
+            by: HeldBy::Frozen,
             ..Why::default()
         };
         builder.hold(&mutating, self.held_cluster(why));
@@ -578,4 +589,14 @@ pub(crate) fn subject(workload: &Workload, pod: &str) -> Subject {
 /// Whether an operation removes a container.
 pub(crate) fn removes(action: &Action) -> bool {
     matches!(action, Action::RemoveContainer { .. })
+}
+
+/// How many of a workload's pods there are.
+fn counted(own: &[PodPlan]) -> Pods {
+    let number = |of: fn(&PodPlan) -> bool| own.iter().filter(|pod| of(pod)).count();
+    Pods {
+        desired: own.len(),
+        placed: number(|pod| !pod.absent && (!pod.fresh || pod.ready_now)),
+        ready: number(|pod| pod.ready_now),
+    }
 }

@@ -3,7 +3,7 @@
 use tally_graph::{Strategy, Until, Workload};
 
 use crate::builder::Builder;
-use crate::plan::{Held, OpId, Subject, Why};
+use crate::plan::{Held, HeldBy, OpId, Subject, Why};
 use crate::pods::PodPlan;
 
 /// Makes disruptive changes go a few at a time, never below replicas − max-unavailable, and stop at
@@ -72,6 +72,7 @@ fn too_many_missing(workload: &Workload, absent: usize) -> Held {
                 "no more of its pods may be missing: {absent} cannot be seen or placed"
             ),
             help: Some("It goes on when they are ready again.".to_owned()),
+            by: HeldBy::Budget,
             ..Why::default()
         },
         origin: Some(workload.span),

@@ -20,6 +20,7 @@ use crate::events::{Events, path};
 use crate::history::History;
 use crate::hosts;
 use crate::memory::{Remembered, read};
+use crate::metrics::Server;
 use crate::project::{Project, graph_of};
 use crate::show::report;
 use crate::show::terminal::{Terminal, err};
@@ -60,7 +61,19 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
         next: Instant::now() + LOOK,
         terminal: *terminal,
     };
+    // Before the first change: an address that cannot be had is a mistake at the command line.
+    let mut server = match &args.metrics {
+        Some(address) => Some(Server::bind(address).await?),
+        None => None,
+    };
     let mut controller = Controller::new(graph, memory, Arc::new(reach), events, options);
+    if let Some(server) = &mut server {
+        server.serve(controller.board());
+        err(&format!("metrics: {}\n", server.shown));
+        if server.is_open {
+            err("metrics: other machines can read them, without a password\n");
+        }
+    }
     let ended = controller.run(&mut source, signals::stop(|| {})?).await;
     Ok(match ended {
         Ended::Tallies | Ended::Stopped => Exit::Done,

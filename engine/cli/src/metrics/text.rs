@@ -1,0 +1,268 @@
+//! The text that Prometheus reads (format 0.0.4). What there is stands in one table, of which
+//! `docs/user/metrics.md` is made.
+
+use std::collections::BTreeMap;
+
+use tally_control::{HostState, Metrics, ROUND_BUCKETS_S};
+use tally_reconcile::plan::{HeldBy, Pods};
+
+/// So many hosts, and so many workloads, have a line of their own; the others share one.
+const MOST_LINES: usize = 1_000;
+/// The name of those that share a line.
+const OTHERS: &str = "(others)";
+
+/// One line: what comes behind the name, the labels, and the value.
+struct Sample {
+    suffix: &'static str,
+    labels: Vec<(&'static str, String)>,
+    value: f64,
+}
+
+/// A metric.
+struct Row {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+    /// Its labels, for the page.
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "the page of metrics is made of it by a test")
+    )]
+    labels: &'static str,
+    samples: fn(&Metrics) -> Vec<Sample>,
+}
+
+/// All of them, in the order in which they are shown.
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    Row { name: "tally_build_info", kind: "gauge", labels: "version, cluster",
+        help: "1; the version of Tally and the cluster that it keeps.", samples: build },
+    Row { name: "process_start_time_seconds", kind: "gauge", labels: "",
+        help: "When the loop began, in seconds since 1970.", samples: |m| one(seconds(m.began_at_ms)) },
+    Row { name: "tally_cluster_tallies", kind: "gauge", labels: "",
+        help: "1 while nothing differs from the spec; who is ready stands apart.", samples: |m| one(flag(m.tallies)) },
+    Row { name: "tally_spec_valid", kind: "gauge", labels: "",
+        help: "1 while the files of the spec compile; else the last good one is followed.", samples: |m| one(flag(m.spec_is_good)) },
+    Row { name: "tally_frozen", kind: "gauge", labels: "",
+        help: "1 while somebody has frozen the cluster.", samples: |m| one(flag(m.frozen)) },
+    Row { name: "tally_rollouts_paused", kind: "gauge", labels: "",
+        help: "Rollouts that somebody has paused.", samples: |m| one(number(m.paused.len())) },
+    Row { name: "tally_hosts", kind: "gauge", labels: "state: ready, unknown, lost",
+        help: "Hosts by how they stand.", samples: hosts },
+    Row { name: "tally_host_last_look_timestamp_seconds", kind: "gauge", labels: "host",
+        help: "When everything on a host was seen last, in seconds since 1970.", samples: last_looks },
+    Row { name: "tally_host_event_stream_reconnects_total", kind: "counter", labels: "host",
+        help: "How often a host's stream of events was opened again.", samples: reconnects },
+    Row { name: "tally_pods_desired", kind: "gauge", labels: "workload",
+        help: "Pods that the spec asks for.", samples: |m| pods(m, |p| p.desired) },
+    Row { name: "tally_pods_placed", kind: "gauge", labels: "workload",
+        help: "Pods that are there, on a host that answers.", samples: |m| pods(m, |p| p.placed) },
+    Row { name: "tally_pods_ready", kind: "gauge", labels: "workload",
+        help: "Pods that are ready.", samples: |m| pods(m, |p| p.ready) },
+    Row { name: "tally_pods_backed_off", kind: "gauge", labels: "",
+        help: "Pods that are left alone for a while, since they end again and again or could not be made.", samples: |m| one(number(m.backed_off)) },
+    Row { name: "tally_held_changes", kind: "gauge", labels: "reason",
+        help: "What the last plan held back, by what holds it.", samples: held },
+    Row { name: "tally_round_duration_seconds", kind: "histogram", labels: "le",
+        help: "How long it took to make a plan.", samples: rounds },
+    Row { name: "tally_operations_total", kind: "counter", labels: "kind, outcome: done, failed, skipped, not-started",
+        help: "Operations that have ended, by kind and outcome.", samples: operations },
+    Row { name: "tally_operation_failures_total", kind: "counter", labels: "reason",
+        help: "Operations that failed, by why.", samples: failures },
+    Row { name: "tally_liveness_failures_total", kind: "counter", labels: "",
+        help: "Restarts that a container's liveness asked for.", samples: |m| one(float(m.unwell)) },
+];
+
+/// The whole text.
+pub fn text(metrics: &Metrics) -> String {
+    let mut text = String::new();
+    for row in ROWS {
+        text.push_str(&format!("# HELP {} {}\n", row.name, row.help));
+        text.push_str(&format!("# TYPE {} {}\n", row.name, row.kind));
+        for sample in (row.samples)(metrics) {
+            let labels: Vec<String> = sample
+                .labels
+                .iter()
+                .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+                .collect();
+            text.push_str(row.name);
+            text.push_str(sample.suffix);
+            if !labels.is_empty() {
+                text.push_str(&format!("{{{}}}", labels.join(",")));
+            }
+            text.push_str(&format!(" {}\n", sample.value));
+        }
+    }
+    text
+}
+
+/// A label's value, as the format wants it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[allow(clippy::cast_precision_loss, reason = "the format has floats only")]
+fn float(value: u64) -> f64 {
+    value as f64
+}
+
+fn number(value: usize) -> f64 {
+    float(u64::try_from(value).unwrap_or(u64::MAX))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit for ages")]
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+fn flag(is: bool) -> f64 {
+    if is { 1.0 } else { 0.0 }
+}
+
+fn one(value: f64) -> Vec<Sample> {
+    vec![Sample { suffix: "", labels: Vec::new(), value }]
+}
+
+fn labelled(labels: Vec<(&'static str, String)>, value: f64) -> Sample {
+    Sample { suffix: "", labels, value }
+}
+
+/// A line each, up to a bound; the sum of the others, or nothing where a sum says nothing.
+fn each<'m, T: 'm>(
+    label: &'static str,
+    all: &'m BTreeMap<String, T>,
+    value: impl Fn(&'m T) -> Option<f64>,
+    summed: bool,
+) -> Vec<Sample> {
+    let mut samples: Vec<Sample> = Vec::new();
+    let mut rest: Option<f64> = None;
+    for (place, (name, of)) in all.iter().enumerate() {
+        let Some(value) = value(of) else { continue };
+        match place < MOST_LINES {
+            true => samples.push(labelled(vec![(label, name.clone())], value)),
+            false => rest = Some(rest.unwrap_or(0.0) + value),
+        }
+    }
+    if let (Some(rest), true) = (rest, summed) {
+        samples.push(labelled(vec![(label, OTHERS.to_owned())], rest));
+    }
+    samples
+}
+
+fn build(metrics: &Metrics) -> Vec<Sample> {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    vec![labelled(vec![("version", version), ("cluster", metrics.cluster.clone())], 1.0)]
+}
+
+fn hosts(metrics: &Metrics) -> Vec<Sample> {
+    let states =
+        [(HostState::Ready, "ready"), (HostState::Unknown, "unknown"), (HostState::Lost, "lost")];
+    let sample = |(state, word): (HostState, &str)| {
+        let count = metrics.hosts.values().filter(|host| host.state == state).count();
+        labelled(vec![("state", word.to_owned())], number(count))
+    };
+    states.into_iter().map(sample).collect()
+}
+
+fn last_looks(metrics: &Metrics) -> Vec<Sample> {
+    each("host", &metrics.hosts, |host| host.looked_at_ms.map(seconds), false)
+}
+
+fn reconnects(metrics: &Metrics) -> Vec<Sample> {
+    each("host", &metrics.hosts, |host| Some(float(host.reconnects)), true)
+}
+
+fn pods(metrics: &Metrics, of: fn(&Pods) -> usize) -> Vec<Sample> {
+    each("workload", &metrics.pods, |pods| Some(number(of(pods))), true)
+}
+
+fn held(metrics: &Metrics) -> Vec<Sample> {
+    let sample = |by: HeldBy| {
+        let count = metrics.held.get(&by).copied().unwrap_or(0);
+        labelled(vec![("reason", by.word().to_owned())], float(count))
+    };
+    HeldBy::ALL.into_iter().map(sample).collect()
+}
+
+fn rounds(metrics: &Metrics) -> Vec<Sample> {
+    let rounds = &metrics.rounds;
+    let mut below = 0;
+    let bucket = |le: String, count: u64| Sample {
+        suffix: "_bucket",
+        labels: vec![("le", le)],
+        value: float(count),
+    };
+    let mut samples = Vec::new();
+    for (bound, count) in ROUND_BUCKETS_S.iter().zip(rounds.buckets) {
+        below += count;
+        samples.push(bucket(bound.to_string(), below));
+    }
+    samples.push(bucket("+Inf".to_owned(), rounds.count));
+    let whole = |suffix, value| Sample { suffix, labels: Vec::new(), value };
+    samples.push(whole("_sum", rounds.took.as_secs_f64()));
+    samples.push(whole("_count", float(rounds.count)));
+    samples
+}
+
+fn operations(metrics: &Metrics) -> Vec<Sample> {
+    let sample = |((kind, outcome), count): (&(&str, &str), &u64)| {
+        let labels = vec![("kind", (*kind).to_owned()), ("outcome", (*outcome).to_owned())];
+        labelled(labels, float(*count))
+    };
+    metrics.operations.iter().map(sample).collect()
+}
+
+fn failures(metrics: &Metrics) -> Vec<Sample> {
+    let sample =
+        |(why, count): (&&str, &u64)| labelled(vec![("reason", (*why).to_owned())], float(*count));
+    metrics.failures.iter().map(sample).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_of_metrics_has_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/user/metrics.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (begin, end) = ("<!-- table -->\n", "<!-- end -->");
+        let (before, rest) = page.split_once(begin).unwrap();
+        let (_, after) = rest.split_once(end).unwrap();
+        let mut table = String::from("| metric | type | labels | |\n|---|---|---|---|\n");
+        for row in ROWS {
+            let (name, kind, labels, help) = (row.name, row.kind, row.labels, row.help);
+            table.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+        }
+        let now = format!("{before}{begin}{table}{end}{after}");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &now).unwrap();
+        }
+        let again = "make it anew: UPDATE=1 cargo test -p tally-cli the_page_of_metrics";
+        assert!(std::fs::read_to_string(path).unwrap() == now, "the page has drifted; {again}");
+    }
+
+    #[test]
+    fn names_keep_to_what_prometheus_asks_for() {
+        for row in ROWS {
+            assert_eq!(row.kind == "counter", row.name.ends_with("_total"), "{}", row.name);
+            assert!(row.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn a_great_many_workloads_share_a_line() {
+        let one = Pods { desired: 2, placed: 1, ready: 1 };
+        let pods = (0..1_500).map(|n| (format!("controller/w{n:04}"), one)).collect();
+        let text = text(&Metrics { pods, ..Metrics::default() });
+        let lines: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("tally_pods_desired{")).collect();
+        assert_eq!(lines.len(), MOST_LINES + 1);
+        assert_eq!(lines.last(), Some(&"tally_pods_desired{workload=\"(others)\"} 1000"));
+    }
+
+    #[test]
+    fn values_of_labels_cannot_break_a_line() {
+        assert_eq!(escaped("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+    }
+}
