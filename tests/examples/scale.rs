@@ -168,6 +168,7 @@ fn make(plan: &tally_reconcile::plan::Plan, observed: &mut Observed) {
                         live: request.live.clone(),
                         joined: None,
                         files: None,
+                        secrets: None,
                         addresses: BTreeMap::new(),
                     }),
                 });

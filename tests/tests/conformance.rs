@@ -132,7 +132,8 @@ async fn reaps(world: &World) -> Result<(), Box<dyn std::error::Error>> {
     let id = world.host.create_container(&request).await?;
     let content = infra_program().to_vec();
     let owner = "0".to_owned();
-    let program = FileToWrite { path: "/pause".to_owned(), content, mode: 0o755, owner };
+    let program =
+        FileToWrite { path: "/pause".to_owned(), content, mode: 0o755, owner, keyed: None };
     world.host.write_files(&id, &[program]).await?;
     world.host.start(&id).await?;
     let script = "for i in 1 2 3 4 5; do (sleep 0.1 &) ; done; sleep 1; ps -o pid,stat,comm";

@@ -20,6 +20,8 @@ pub enum Kind {
     Controller,
     /// One stable name for the pods a selector matches.
     Service,
+    /// What is read when applying.
+    Secret,
 }
 
 impl Kind {
@@ -33,15 +35,24 @@ impl Kind {
             Kind::Pod => "pod",
             Kind::Controller => "controller",
             Kind::Service => "service",
+            Kind::Secret => "secret",
         }
     }
 
     /// The kind of that word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Kind::Cluster, Kind::Host, Kind::Volume, Kind::Pod, Kind::Controller, Kind::Service]
-            .into_iter()
-            .find(|kind| kind.word() == word)
+        [
+            Kind::Cluster,
+            Kind::Host,
+            Kind::Volume,
+            Kind::Pod,
+            Kind::Controller,
+            Kind::Service,
+            Kind::Secret,
+        ]
+        .into_iter()
+        .find(|kind| kind.word() == word)
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Cpu, ImageRef, Millis};
+use crate::{Bytes, Cpu, ImageRef, Millis, Template};
 
 /// When an image is fetched before a container is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct Container {
     /// Environment variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Environment variables that hold secrets; none of them stands in `env` too.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_env: BTreeMap<String, Template>,
     /// Ports it serves on, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub port: BTreeMap<String, Port>,
@@ -87,6 +90,7 @@ impl Container {
             workdir: None,
             user: None,
             env: BTreeMap::new(),
+            secret_env: BTreeMap::new(),
             port: BTreeMap::new(),
             mount: BTreeMap::new(),
             resources: Resources::default(),
@@ -102,7 +106,9 @@ impl Container {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct FileSpec {
-    /// SHA-256 of the content, 64 hex digits: the key in [`Graph::contents`](crate::Graph).
+    /// SHA-256 of the content, 64 hex digits: the key in [`Graph::contents`](crate::Graph). Of one that
+    /// holds secrets it is empty, and in a plan and in records [`FileSpec::KEYED`] and what tells its
+    /// content from another.
     pub content: String,
     /// Octal permission bits such as `0644`.
     pub mode: u32,
@@ -111,6 +117,20 @@ pub struct FileSpec {
     /// The signal sent when the content changes; without one the container is restarted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_change: Option<String>,
+    /// The content of one that holds secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Template>,
+}
+
+impl FileSpec {
+    /// What the content of a file that holds secrets begins with where it is known.
+    pub const KEYED: &str = "keyed:";
+
+    /// Whether it lies in memory, since it holds secrets.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.secret.is_some() || self.content.starts_with(Self::KEYED)
+    }
 }
 
 impl FileSpec {

@@ -10,6 +10,7 @@ mod hash;
 mod image;
 mod model;
 pub mod schema;
+mod secret;
 mod selector;
 mod spec_graph;
 mod units;
@@ -27,6 +28,7 @@ pub use model::{
     Replicas, Restart, Service, ServicePort, Strategy, TlsFiles, Until, Update, Volume, Workload,
     WorkloadKind,
 };
+pub use secret::{Part, Secret, SecretSource, Template};
 pub use selector::Selector;
 pub use spec_graph::{Edge, FileContent, Graph, Node};
 pub use units::{Amount, Bytes, Cpu, Millis, UnitError};

@@ -7,7 +7,9 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tally_source::{OriginArena, OriginId, SourceMap, Span};
 
-use crate::{Address, Cluster, Host, Kind, Provenance, Service, Until, Volume, Workload, sha256};
+use crate::{
+    Address, Cluster, Host, Kind, Provenance, Secret, Service, Until, Volume, Workload, sha256,
+};
 
 /// A node of the graph.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,6 +25,8 @@ pub enum Node {
     Workload(Box<Workload>),
     /// A service.
     Service(Service),
+    /// A secret, without what it holds.
+    Secret(Secret),
 }
 
 impl Node {
@@ -35,6 +39,7 @@ impl Node {
             Node::Volume(volume) => Address::new(Kind::Volume, &volume.name),
             Node::Workload(workload) => workload.address(),
             Node::Service(service) => Address::new(Kind::Service, &service.name),
+            Node::Secret(secret) => Address::new(Kind::Secret, &secret.name),
         }
     }
 
@@ -47,6 +52,7 @@ impl Node {
             Node::Volume(volume) => volume.span,
             Node::Workload(workload) => workload.span,
             Node::Service(service) => service.span,
+            Node::Secret(secret) => secret.span,
         }
     }
 
@@ -59,6 +65,7 @@ impl Node {
             Node::Volume(volume) => Some(&volume.provenance),
             Node::Workload(workload) => Some(&workload.provenance),
             Node::Service(service) => Some(&service.provenance),
+            Node::Secret(secret) => Some(&secret.provenance),
         }
     }
 }
@@ -69,6 +76,8 @@ impl Node {
 pub enum Edge {
     /// A workload mounts a named volume.
     UsesVolume,
+    /// A workload uses a secret.
+    UsesSecret,
     /// A service selects a workload.
     Selects,
     /// A workload waits for another, or for a service.
@@ -167,6 +176,14 @@ impl Graph {
     pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.net.node_weights().filter_map(|node| match node {
             Node::Service(service) => Some(service),
+            _ => None,
+        })
+    }
+
+    /// Its secrets, in written order.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.net.node_weights().filter_map(|node| match node {
+            Node::Secret(secret) => Some(secret),
             _ => None,
         })
     }

@@ -70,6 +70,8 @@ pub(crate) const CONTRADICTION: Code = Code(510);
 pub(crate) const BARE_TCP: Code = Code(511);
 pub(crate) const CONTENTS: Code = Code(512);
 pub(crate) const BUDGET: Code = Code(513);
+pub(crate) const SECRET_PLACE: Code = Code(514);
+pub(crate) const UNUSED_SECRET: Code = Code(515);
 
 pub(crate) const OTHER_TOOL: Code = Code(601);
 pub(crate) const OTHER_NAME: Code = Code(602);

@@ -35,6 +35,7 @@ pub fn compile(entry: &str, loader: &mut dyn Loader) -> Compiled {
         content_bytes: 0,
         read: BTreeMap::new(),
         used_volumes: BTreeSet::new(),
+        used_secrets: BTreeSet::new(),
     };
     let top = top(&mut low.cx, &files.asts);
     let parts = lower::lower(&mut low, &top, files.incomplete, &sources);
@@ -86,11 +87,12 @@ fn top<'a>(cx: &mut Context<'_>, asts: &'a [Ast]) -> Top<'a> {
             "volume" => top.volumes.push(object),
             "pod" | "controller" => top.workloads.push(object),
             "service" => top.services.push(object),
+            "secret" => top.secrets.push(object),
             _ => {}
         }
     }
     // A thing whose name is missing may be the one that another names.
-    let all = top.volumes.iter().chain(&top.workloads).chain(&top.services);
+    let all = top.volumes.iter().chain(&top.workloads).chain(&top.services).chain(&top.secrets);
     top.bad |= all.into_iter().any(|object| object.name.is_empty());
     top
 }

@@ -41,7 +41,7 @@ fn the_small_system_of_the_language_page_compiles() {
 
 #[test]
 fn the_worked_specs_compile() {
-    for name in ["hello", "sidecar", "web-and-redis"] {
+    for name in ["hello", "sidecar", "web-and-redis", "with-a-password"] {
         let folder = format!("{}/../../specs/{name}", env!("CARGO_MANIFEST_DIR"));
         check(&mut FolderLoader(folder.into()));
     }

@@ -10,6 +10,7 @@ mod memory;
 mod metrics;
 mod project;
 mod saved;
+mod secrets;
 mod show;
 mod signals;
 

@@ -68,6 +68,7 @@ mod tests {
             live: tally_reconcile::observed::Live::default(),
             joined: None,
             files: None,
+            secrets: None,
             addresses: [].into(),
         });
         let mut state = HostState { containers: vec![observed], ..HostState::default() };

@@ -10,7 +10,7 @@ use futures_util::stream::{
     AbortHandle, Abortable, BoxStream, FuturesUnordered, SelectAll, abortable,
 };
 use futures_util::{FutureExt as _, StreamExt as _};
-use tally_docker::{Host, HostError, HostEvent, Report};
+use tally_docker::{Host, HostError, HostEvent, Report, Secrets};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::observed::{HostView, Observed};
@@ -56,6 +56,12 @@ pub enum News {
     Broken(String),
     /// Something was declared, or is no longer.
     Declared(Declarations),
+    /// There is a new spec, and what its secrets hold.
+    SpecWith(Box<Graph>, Secrets),
+    /// Secrets of the spec that is followed were read again.
+    Secrets(Secrets),
+    /// A secret cannot be read any more: the report.
+    Unread(String),
 }
 
 /// How the loop goes.
@@ -135,6 +141,8 @@ pub struct Controller {
     pub(crate) graph: Arc<Graph>,
     pub(crate) cluster: String,
     pub(crate) memory: Memory,
+    /// What the secrets hold.
+    pub(crate) secrets: Secrets,
     pub(crate) options: Options,
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) journal: Arc<dyn Journal>,
@@ -155,6 +163,8 @@ pub struct Controller {
     streams: u64,
     /// The spec that is followed once what is under way has ended.
     next: Option<Graph>,
+    /// What the secrets hold of the spec that comes next.
+    next_secrets: Option<Secrets>,
     pub(crate) begun: Instant,
     /// The wall clock when the loop was made, in milliseconds since 1970.
     wall_ms: i64,
@@ -191,6 +201,7 @@ impl Controller {
             graph: Arc::new(followed),
             cluster,
             memory,
+            secrets: Secrets::default(),
             options,
             reach,
             journal,
@@ -208,6 +219,7 @@ impl Controller {
             events: SelectAll::new(),
             streams: 0,
             next: None,
+            next_secrets: None,
             begun: Instant::now(),
             wall_ms,
             dirty: false,
@@ -224,6 +236,12 @@ impl Controller {
         });
         new.set_hosts();
         new
+    }
+
+    /// The same with what the secrets of the spec hold.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
     }
 
     /// What is remembered.
@@ -439,6 +457,8 @@ impl Controller {
         let times = crate::backoff::unwell(&mut self.memory, &ask.host, &ask.pod, now_ms);
         let what =
             format!("the liveness of {} failed: {why} (time {times} in a row)", ask.container);
+        // A probe may print what it was told.
+        let what = self.secrets.redact(&what);
         self.journal.entry(&Entry {
             host: ask.host.clone(),
             workload: ask.workload.clone(),
@@ -497,6 +517,19 @@ impl Controller {
                     let _ = self.cancel.send(true);
                 }
             }
+            News::SpecWith(graph, secrets) => {
+                self.next_secrets = Some(secrets);
+                self.heed(News::Spec(graph));
+            }
+            News::Secrets(secrets) => {
+                self.secrets = secrets;
+                self.told.clear();
+                self.dirty = true;
+            }
+            News::Unread(report) => {
+                let what = format!("what was read last is kept\n{report}");
+                self.tell(EntryKind::Failed, "", what);
+            }
             News::Broken(report) => {
                 let what =
                     format!("the changed spec is broken, the last good one is kept\n{report}");
@@ -512,6 +545,9 @@ impl Controller {
             return;
         }
         let Some(graph) = self.next.take() else { return };
+        if let Some(secrets) = self.next_secrets.take() {
+            self.secrets = secrets;
+        }
         self.cancel = watch::channel(false).0;
         let mut followed = graph.clone();
         let undone = undo(&mut followed, &self.memory.declared.undone);

@@ -28,6 +28,7 @@ impl Controller {
             now_ms,
             without_waits: true,
             guard_removals: true,
+            secrets: self.secrets.hashes().clone(),
             ..tally_reconcile::Options::default()
         };
         let plan = reconcile(&self.graph, &self.observed, &self.memory, &options);
@@ -152,6 +153,7 @@ impl Controller {
         let (graph, cancel) = (Arc::clone(&self.graph), self.cancel.subscribe());
         let options = ExecuteOptions {
             calls_per_host: self.options.calls_per_host,
+            secrets: self.secrets.clone(),
             ..ExecuteOptions::default()
         };
         self.running.push(Box::pin(async move {

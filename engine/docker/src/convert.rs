@@ -60,6 +60,7 @@ pub(crate) fn inspected(
         live: live(&host, size),
         joined: joined(&host),
         files: None,
+        secrets: None,
         addresses: addresses(network),
     };
     Some((container, details))

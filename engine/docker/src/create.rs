@@ -21,7 +21,7 @@ pub(crate) fn body(request: &ContainerRequest) -> ContainerCreateBody {
     ContainerCreateBody {
         hostname: request.hostname.clone(),
         user: request.user.clone(),
-        env: Some(request.env.iter().map(|(key, value)| format!("{key}={value}")).collect()),
+        env: Some(environment(request)),
         cmd: request.command.clone(),
         entrypoint: request.entrypoint.clone(),
         image: Some(request.image.clone()),
@@ -35,6 +35,13 @@ pub(crate) fn body(request: &ContainerRequest) -> ContainerCreateBody {
         networking_config: networking(&request.network),
         ..ContainerCreateBody::default()
     }
+}
+
+/// The environment, with what holds secrets.
+fn environment(request: &ContainerRequest) -> Vec<String> {
+    let plain = request.env.iter().map(|(key, value)| (key, value.as_str()));
+    let secret = request.joined_env.iter().map(|(key, value)| (key, value.reveal()));
+    plain.chain(secret).map(|(key, value)| format!("{key}={value}")).collect()
 }
 
 fn host_config(request: &ContainerRequest) -> HostConfig {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use tally_graph::{FileContent, FileSpec};
-use tally_reconcile::labels::FILES_RECORD;
+use tally_reconcile::labels::{FILES_RECORD, SECRETS_FILES};
 
 use crate::{FileToWrite, HostError};
 
@@ -17,10 +17,14 @@ pub(crate) const READ_CAP_BYTES: usize = 4 << 20;
 #[must_use]
 pub fn record(files: &[FileToWrite]) -> BTreeMap<String, FileSpec> {
     let spec = |file: &FileToWrite| FileSpec {
-        content: FileContent(file.content.clone()).hash(),
+        content: match &file.keyed {
+            Some(keyed) => keyed.clone(),
+            None => FileContent(file.content.clone()).hash(),
+        },
         mode: file.mode,
         owner: file.owner.clone(),
         on_change: None,
+        secret: None,
     };
     files.iter().map(|file| (file.path.clone(), spec(file))).collect()
 }
@@ -96,11 +100,40 @@ pub(crate) fn archive(files: &[FileToWrite], names: &Names) -> Result<Vec<u8>, H
     let mut builder = tar::Builder::new(Vec::new());
     for file in files {
         let (uid, gid) = names.resolve(&file.owner)?;
-        append(&mut builder, &file.path, &file.content, file.mode, (uid, gid))?;
+        match file.keyed {
+            Some(_) => link(&mut builder, &file.path)?,
+            None => append(&mut builder, &file.path, &file.content, file.mode, (uid, gid))?,
+        }
     }
     let record = serde_json::to_vec(&record(files)).map_err(|error| broken(&error))?;
     append(&mut builder, FILES_RECORD, &record, 0o444, (0, 0))?;
     builder.into_inner().map_err(|error| broken(&error))
+}
+
+/// The archive that writes files which hold secrets, for the folder in memory.
+pub(crate) fn secrets_archive(files: &[FileToWrite], names: &Names) -> Result<Vec<u8>, HostError> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for file in files {
+        let owner = names.resolve(&file.owner)?;
+        append(&mut builder, &format!("files{}", file.path), &file.content, file.mode, owner)?;
+    }
+    let record = serde_json::to_vec(&record(files)).map_err(|error| broken(&error))?;
+    append(&mut builder, "record.json", &record, 0o444, (0, 0))?;
+    builder.into_inner().map_err(|error| broken(&error))
+}
+
+/// A link from a path of the container to the file in memory.
+fn link(builder: &mut tar::Builder<Vec<u8>>, path: &str) -> Result<(), HostError> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Symlink);
+    header.set_mode(0o777);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_size(0);
+    let to = format!("{SECRETS_FILES}{path}");
+    builder
+        .append_link(&mut header, path.trim_start_matches('/'), to)
+        .map_err(|error| broken(&error))
 }
 
 fn append(
@@ -144,7 +177,13 @@ mod tests {
     use super::*;
 
     fn file(path: &str, owner: &str) -> FileToWrite {
-        FileToWrite { path: path.into(), content: b"hi".to_vec(), mode: 0o640, owner: owner.into() }
+        FileToWrite {
+            path: path.into(),
+            content: b"hi".to_vec(),
+            mode: 0o640,
+            owner: owner.into(),
+            keyed: None,
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
 use crate::HostError;
 
 /// A file to write into a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct FileToWrite {
     /// Absolute path.
     pub path: String,
@@ -26,6 +26,17 @@ pub struct FileToWrite {
     pub mode: u32,
     /// `uid`, `uid:gid`, or names of the container's own user database.
     pub owner: String,
+    /// Of one that holds secrets: what tells its content from another. It lies in memory, and in the
+    /// container stands a link to it.
+    pub keyed: Option<String>,
+}
+
+impl std::fmt::Debug for FileToWrite {
+    /// Without its content.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (path, mode, owner) = (&self.path, self.mode, &self.owner);
+        write!(f, "FileToWrite({path} {mode:04o} {owner})")
+    }
 }
 
 /// Progress of a pull.
@@ -152,6 +163,9 @@ pub trait Host: HostRead {
     async fn create_container(&self, request: &ContainerRequest) -> Result<String, HostError>;
     /// Writes files and the record of them into a container, in one call.
     async fn write_files(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError>;
+    /// Writes files that hold secrets, and the record of them, into the memory that a container shares
+    /// with its infra container, in one call. The infra container must run.
+    async fn write_secrets(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError>;
     /// Starts a container; one that runs already is fine.
     async fn start(&self, id: &str) -> Result<(), HostError>;
     /// Stops a container; one that is stopped already is fine.

@@ -16,6 +16,7 @@ mod observe;
 mod pull;
 mod read;
 mod registries;
+mod secrets;
 mod silent;
 mod stream;
 mod time;
@@ -34,4 +35,5 @@ pub use host::{
 };
 pub use infra::infra_program;
 pub use observe::{observe, observe_host};
+pub use secrets::Secrets;
 pub use silent::{SilentHost, silent};

@@ -13,7 +13,7 @@ use bollard::query_parameters::{
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use tally_graph::{Bytes, FileSpec};
-use tally_reconcile::labels::FILES_RECORD;
+use tally_reconcile::labels::{self, FILES_RECORD, SECRETS_RECORD};
 use tally_reconcile::observed::{
     ContainerDetails, Engine, ObservedContainer, ObservedNetwork, ObservedVolume,
 };
@@ -70,8 +70,12 @@ impl DockerHost {
         }
     }
 
-    async fn record(&self, id: &str) -> Result<Option<BTreeMap<String, FileSpec>>, HostError> {
-        let bytes = self.read_file(id, FILES_RECORD).await?;
+    async fn record(
+        &self,
+        id: &str,
+        path: &str,
+    ) -> Result<Option<BTreeMap<String, FileSpec>>, HostError> {
+        let bytes = self.read_file(id, path).await?;
         Ok(bytes.and_then(|bytes| files::parse_record(&bytes)))
     }
 }
@@ -140,7 +144,8 @@ impl HostRead for DockerHost {
             let inspect = self.docker.inspect_container(id, None::<InspectContainerOptions>);
             self.call("inspect container", self.options.read, inspect).await
         });
-        let record = async { if with_files { self.record(id).await } else { Ok(None) } };
+        let record =
+            async { if with_files { self.record(id, FILES_RECORD).await } else { Ok(None) } };
         let (inspected, record) = futures_util::join!(inspect, record);
         let inspected = match inspected {
             Ok(inspected) => inspected,
@@ -149,10 +154,14 @@ impl HostRead for DockerHost {
         };
         let record = record?;
         let size = self.facts().await?.size;
-        Ok(convert::inspected(inspected, size).map(|(container, mut details)| {
-            details.files = record;
-            (container, details)
-        }))
+        let Some((container, mut details)) = convert::inspected(inspected, size) else {
+            return Ok(None);
+        };
+        details.files = record;
+        if with_files && container.labels.contains_key(labels::SECRETS) {
+            details.secrets = self.record(id, SECRETS_RECORD).await?;
+        }
+        Ok(Some((container, details)))
     }
 
     async fn volumes(&self) -> Result<Vec<ObservedVolume>, HostError> {

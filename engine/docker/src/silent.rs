@@ -125,6 +125,10 @@ impl Host for SilentHost {
         self.fail()
     }
 
+    async fn write_secrets(&self, _: &str, _: &[FileToWrite]) -> Result<(), HostError> {
+        self.fail()
+    }
+
     async fn start(&self, _: &str) -> Result<(), HostError> {
         self.fail()
     }

@@ -10,8 +10,8 @@ use bollard::query_parameters::{
     RemoveVolumeOptions, RestartContainerOptions, StartContainerOptions, StopContainerOptions,
     UploadToContainerOptions,
 };
-use tally_reconcile::labels;
-use tally_reconcile::observed::Live;
+use tally_reconcile::labels::{self, Role};
+use tally_reconcile::observed::{ContainerState, Live, ObservedContainer};
 use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
 
 use crate::connect::DockerHost;
@@ -82,6 +82,16 @@ fn held_by(containers: &[String]) -> String {
     }
 }
 
+fn gone(id: &str) -> HostError {
+    HostError::NotFound(format!("No such container: {id}"))
+}
+
+/// A volume in memory. Only what is written takes any, and no more than the files of a spec may.
+fn in_memory() -> std::collections::HashMap<String, String> {
+    let options = [("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=64m,mode=0755")];
+    options.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+}
+
 /// 404 where being gone is what was wanted.
 fn gone_is_fine(result: Result<(), HostError>) -> Result<(), HostError> {
     match result {
@@ -133,6 +143,8 @@ impl Host for DockerHost {
         let body = VolumeCreateRequest {
             name: Some(request.name.clone()),
             labels: Some(request.labels.clone().into_iter().collect()),
+            driver: request.in_memory.then(|| "local".to_owned()),
+            driver_opts: request.in_memory.then(in_memory),
             ..VolumeCreateRequest::default()
         };
         let create = self.docker.create_volume(body);
@@ -140,11 +152,13 @@ impl Host for DockerHost {
         // Docker answers with the volume that is there already, whoever made it.
         let same = made.labels.len() == request.labels.len()
             && request.labels.iter().all(|(key, value)| made.labels.get(key) == Some(value));
-        if same {
+        // One that is not in memory would put secrets on the disk.
+        let lies_there = made.options.get("type").is_some_and(|kind| kind == "tmpfs");
+        if same && lies_there == request.in_memory {
             return Ok(());
         }
         Err(HostError::Conflict(format!(
-            "a volume named {} is there already, and its labels are not ours",
+            "a volume named {} is there already, and is not as ours would be",
             request.name
         )))
     }
@@ -172,6 +186,27 @@ impl Host for DockerHost {
         let options = UploadToContainerOptions { path: "/".to_owned(), ..Default::default() };
         let upload = self.docker.upload_to_container(id, Some(options), body_full(archive.into()));
         self.call("write files", self.options.mutate, upload).await
+    }
+
+    async fn write_secrets(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError> {
+        let (container, details) = self.container(id, false).await?.ok_or_else(|| gone(id))?;
+        let holder = details.joined.unwrap_or_default();
+        let (infra, _) = self.container(&holder, false).await?.ok_or_else(|| gone(&holder))?;
+        let label = |of: &ObservedContainer, key: &str| of.labels.get(key).cloned();
+        let ours = label(&infra, labels::ROLE).as_deref() == Some(Role::Infra.word())
+            && label(&infra, labels::CLUSTER) == label(&container, labels::CLUSTER);
+        // What does not run would take them and forget them.
+        if !ours || !matches!(infra.state, ContainerState::Running | ContainerState::Paused) {
+            let said = format!("{} does not hold the memory of {}", infra.name, container.name);
+            return Err(HostError::Conflict(said));
+        }
+        let name = label(&container, labels::NAME).unwrap_or_default();
+        let archive = files::secrets_archive(files, &self.names(id, files).await?)?;
+        let path = format!("{}/{name}", labels::SECRETS_FOLDER);
+        let options = UploadToContainerOptions { path, ..Default::default() };
+        let upload =
+            self.docker.upload_to_container(&holder, Some(options), body_full(archive.into()));
+        self.call("write secrets", self.options.mutate, upload).await
     }
 
     async fn start(&self, id: &str) -> Result<(), HostError> {

@@ -30,6 +30,9 @@ pub struct Applied {
     /// Environment variables.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Environment variables that hold secrets: never what they hold.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_env: BTreeMap<String, AppliedSecret>,
     /// Published ports, by name; others never reach Docker.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub port: BTreeMap<String, Port>,
@@ -64,6 +67,16 @@ pub struct Applied {
     /// As created; what holds now is read from Docker.
     #[serde(skip_serializing_if = "is_default")]
     pub restart: Restart,
+}
+
+/// A text with secrets as Docker was told.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct AppliedSecret {
+    /// As it is written, with the names of its secrets.
+    pub text: String,
+    /// What tells its content from another, without telling it; empty where a secret is not known.
+    pub keyed: String,
 }
 
 /// A mount as Docker was told.

@@ -8,9 +8,9 @@ use tally_graph::schema::{UpdateClass, update_class};
 use tally_graph::{FieldPath, FileSpec, Graph, Provenance, Workload, flatten};
 use tally_source::Span;
 
-use crate::applied::Applied;
+use crate::applied::{Applied, AppliedSecret};
 use crate::found::Found;
-use crate::labels;
+use crate::labels::{self, Role};
 use crate::observed::Live;
 use crate::plan::FieldChange;
 use crate::realise::DesiredContainer;
@@ -95,13 +95,27 @@ fn immutable(
     if *applied == desired.applied {
         return;
     }
-    let fields = |applied: &Applied| {
-        let value = serde_json::to_value(applied).unwrap_or(Value::Null);
+    let fields = |of: &Applied| {
+        let value = serde_json::to_value(of).unwrap_or(Value::Null);
         let mut fields = flatten(&value);
-        fields.retain(|path, _| !matches!(path.first(), "resources" | "restart"));
+        fields.retain(|path, _| !matches!(path.first(), "resources" | "restart" | "secret-env"));
+        for (key, secret) in &of.secret_env {
+            let known = applied.secret_env.get(key);
+            fields.insert(FieldPath::new(["env", key.as_str()]), secret_words(secret, known));
+        }
         fields
     };
     found.spec.extend(compare(&fields(applied), &fields(&desired.applied), places));
+}
+
+/// A text with secrets, and the beginning of what tells its content from another. What was not read
+/// counts as unchanged.
+fn secret_words(secret: &AppliedSecret, applied: Option<&AppliedSecret>) -> Value {
+    let keyed = match (secret.keyed.is_empty(), applied) {
+        (true, Some(applied)) => &applied.keyed,
+        _ => &secret.keyed,
+    };
+    json!(format!("{} (keyed {})", secret.text, keyed.get(..12).unwrap_or(keyed)))
 }
 
 /// The fields of two sorted maps that differ, without those that do nothing.
@@ -228,7 +242,7 @@ fn files(
     let readable = seen.container.labels.contains_key(labels::FILES);
     for (path, file) in wanted {
         let old = recorded.get(path);
-        if old.is_some_and(|old| old.is_same_as(file)) {
+        if old.is_some_and(|old| is_same(old, file)) {
             continue;
         }
         let class = match file.on_change {
@@ -258,7 +272,52 @@ fn files(
     }
 }
 
+/// Whether a file is as it shall be. A secret that was not read counts as unchanged.
+fn is_same(old: &FileSpec, file: &FileSpec) -> bool {
+    let unread = file.content == FileSpec::KEYED && old.is_secret();
+    old.is_same_as(file) || unread && (old.mode, &old.owner) == (file.mode, &file.owner)
+}
+
+/// Files that hold secrets and are not in memory as they were written there, as after all of the pod
+/// was down. A container that runs without them has begun without them.
+#[must_use]
+pub fn lost_secrets(
+    desired: &DesiredContainer<'_>,
+    seen: &Found<'_>,
+    places: &Places<'_>,
+) -> Vec<FieldChange> {
+    let none = BTreeMap::new();
+    let recorded = seen.details.files.as_ref().unwrap_or(&none);
+    let in_memory = seen.details.secrets.as_ref();
+    let class = match in_memory.is_none() && desired.role == Role::Container {
+        true => UpdateClass::Restart,
+        false => UpdateClass::Reload,
+    };
+    let wanted = desired.files().into_iter().flatten().filter(|(_, file)| file.is_secret());
+    let lost = wanted.filter_map(|(path, file)| {
+        // What the spec has changed is written anyway.
+        let written = recorded.get(path).filter(|written| is_same(written, file))?;
+        let now = in_memory.and_then(|files| files.get(path));
+        if now.is_some_and(|now| is_same(now, written)) {
+            return None;
+        }
+        let field = FieldPath::new(["file", path.as_str()]);
+        Some(FieldChange {
+            old: now.map(file_words),
+            new: Some(file_words(written)),
+            class,
+            origin: Some(places.of(&field)),
+            path: field,
+        })
+    });
+    lost.collect()
+}
+
 fn file_words(file: &FileSpec) -> Value {
-    let short = file.content.get(..12).unwrap_or(&file.content);
-    json!(format!("sha256:{short} {:04o} {}", file.mode, file.owner))
+    let (kind, hash) = match file.content.strip_prefix(FileSpec::KEYED) {
+        Some(keyed) => ("keyed", keyed),
+        None => ("sha256", file.content.as_str()),
+    };
+    let short = hash.get(..12).unwrap_or(hash);
+    json!(format!("{kind}:{short} {:04o} {}", file.mode, file.owner))
 }

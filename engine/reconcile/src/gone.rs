@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tally_graph::{PodVolumeSource, Replicas, Workload};
+use tally_graph::{Replicas, Workload};
 
 use crate::builder::{About, Builder};
 use crate::classify::owns;
@@ -11,6 +11,7 @@ use crate::labels::{self, Role};
 use crate::plan::{Action, Cause, ChangeKind, Held, HeldBy, OpId, Precondition, Subject, Why};
 use crate::planner::{Planner, Progress, removes};
 use crate::pods::{gone, remove_container};
+use crate::realise::own_volumes;
 
 /// A pod that goes.
 pub(crate) struct Removed {
@@ -195,7 +196,7 @@ impl Planner<'_> {
                     let pod = volume.name.split('.').nth(1).unwrap_or_default();
                     let wanted = match planned.get(pod) {
                         Some(workload) => own_volumes(workload)
-                            .any(|own| labels::is_joined_of(&volume.name, &[cluster, pod, own])),
+                            .any(|own| labels::is_joined_of(&volume.name, &[cluster, pod, &own])),
                         // One that cannot be placed elsewhere stays as it is.
                         None => progress.settled.has(number, pod),
                     };
@@ -256,12 +257,6 @@ impl Planner<'_> {
         let id = builder.op(&about, action, precondition, after);
         builder.change(&about, ChangeKind::Remove, Vec::new(), Some(note), vec![id]);
     }
-}
-
-/// Names of the pods' own volumes, in the spec.
-fn own_volumes(workload: &Workload) -> impl Iterator<Item = &str> {
-    let own = workload.volumes.iter().filter(|volume| volume.source == PodVolumeSource::Empty);
-    own.map(|volume| volume.name.as_str())
 }
 
 /// `web-10` behind `web-9`.

@@ -5,6 +5,7 @@
 //! | container of a pod | `cluster.pod.container` | `container` or `init` |
 //! | a pod's infra container | `cluster.pod` | `infra` |
 //! | a pod's own volume | `cluster.pod.volume` | `pod-volume` |
+//! | the memory that holds the secrets of a container | `cluster.pod.container.secrets` | `pod-volume` |
 //! | a named volume | `cluster.volume` | `volume` |
 //! | the cluster's network | `cluster` | `network` |
 //!
@@ -32,6 +33,16 @@ pub const GENERATION: &str = "tally.generation";
 pub const SPEC: &str = "tally.spec";
 /// `1` when files were written into the container, so that the record is worth reading.
 pub const FILES: &str = "tally.files";
+
+/// `1` when files of a container lie in memory, so that the record there is worth reading.
+pub const SECRETS: &str = "tally.secrets";
+
+/// Where the files of a container that hold secrets lie: in memory.
+pub const SECRETS_FOLDER: &str = "/.tally/secrets";
+/// The path of the record of what lies there.
+pub const SECRETS_RECORD: &str = "/.tally/secrets/record.json";
+/// What a path of a file in memory begins with; the container's own path is a link to it.
+pub const SECRETS_FILES: &str = "/.tally/secrets/files";
 
 /// The path of the record of written files in a container.
 pub const FILES_RECORD: &str = "/.tally/files.json";
@@ -141,6 +152,12 @@ pub fn infra_name(cluster: &str, pod: &str) -> String {
 #[must_use]
 pub fn pod_volume_name(cluster: &str, pod: &str, volume: &str) -> String {
     format!("{cluster}.{pod}.{volume}")
+}
+
+/// The name, in its pod, of the volume in memory that holds a container's secrets.
+#[must_use]
+pub fn secrets_volume(container: &str) -> String {
+    format!("{container}.secrets")
 }
 
 /// The name of a named volume.

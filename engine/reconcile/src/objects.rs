@@ -28,6 +28,8 @@ pub(crate) struct WantedVolume<'a> {
     pub pod: &'a str,
     /// What the spec calls it.
     pub name: &'a str,
+    /// Whether it lies in memory.
+    pub in_memory: bool,
     /// Its node.
     pub origin: Span,
 }
@@ -155,7 +157,7 @@ impl<'a> Objects<'a> {
 
     /// A Docker volume.
     pub fn volume(&mut self, wanted: &WantedVolume<'_>, builder: &mut Builder) -> Provided {
-        let WantedVolume { docker_name, role, workload, pod, name, origin } = *wanted;
+        let WantedVolume { docker_name, role, workload, pod, name, in_memory, origin } = *wanted;
         if let Some(known) = self.volumes.get(docker_name) {
             return *known;
         }
@@ -185,7 +187,8 @@ impl<'a> Objects<'a> {
                     all.insert(labels::POD.to_owned(), pod.clone());
                 }
                 let about = self.about_pod(workload, pod, Cause::New, Some(origin));
-                let request = VolumeRequest { name: docker_name.to_owned(), labels: all };
+                let request =
+                    VolumeRequest { name: docker_name.to_owned(), labels: all, in_memory };
                 let action = Action::CreateVolume(request);
                 let id = builder.op(&about, action, Precondition::None, &[]);
                 let note = Some(format!("volume {name}"));

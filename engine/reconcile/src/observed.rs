@@ -174,6 +174,10 @@ pub struct ContainerDetails {
     /// The files written into it, by path, from the record kept beside them; `None` when the
     /// record is missing or was not asked for.
     pub files: Option<BTreeMap<String, FileSpec>>,
+    /// Those of them that lie in memory, from the record kept beside them there; `None` when that
+    /// is gone, as it is once no container of the pod has run, or was not asked for.
+    #[serde(default)]
+    pub secrets: Option<BTreeMap<String, FileSpec>>,
     /// Its addresses, by network name.
     pub addresses: BTreeMap<String, String>,
 }

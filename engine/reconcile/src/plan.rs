@@ -74,6 +74,14 @@ pub enum Action {
         /// What.
         files: FilesRequest,
     },
+    /// Writes the files that hold secrets into the memory that a container shares with its infra
+    /// container, with the record beside them.
+    WriteSecrets {
+        /// Whose.
+        target: Target,
+        /// What; each of them holds secrets.
+        files: FilesRequest,
+    },
     /// Starts a container.
     Start {
         /// Which.
@@ -138,6 +146,7 @@ macro_rules! target_of {
     ($action:expr) => {
         match $action {
             Action::WriteFiles { target, .. }
+            | Action::WriteSecrets { target, .. }
             | Action::Start { target }
             | Action::Stop { target, .. }
             | Action::Restart { target, .. }
@@ -171,6 +180,7 @@ impl Action {
             Action::RemoveVolume { .. } => "remove-volume",
             Action::CreateContainer(_) => "create-container",
             Action::WriteFiles { .. } => "write-files",
+            Action::WriteSecrets { .. } => "write-secrets",
             Action::Start { .. } => "start",
             Action::Stop { .. } => "stop",
             Action::Restart { .. } => "restart",

@@ -259,6 +259,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
             let image = desired.request.image.as_str();
             needs.extend(self.objects.image(image, desired.pull, origin, self.builder));
             needs.extend(self.objects.network(self.builder));
+            needs.extend(self.memory(desired));
             let Some(source) = desired.source else {
                 continue;
             };
@@ -267,6 +268,31 @@ impl<'a> PodPlanner<'a, '_, '_> {
             }
         }
         needs.into_iter().collect()
+    }
+
+    /// The volumes in memory that a container has or holds.
+    fn memory(&mut self, desired: &DesiredContainer<'_>) -> Vec<OpId> {
+        let mounts = desired.applied.mount.iter();
+        let secrets = mounts.filter(|(path, _)| path.starts_with(labels::SECRETS_FOLDER));
+        let wanted = secrets.filter_map(|(_, mount)| mount.volume.as_deref());
+        let named = |docker_name: &str| {
+            self.pod.volumes.iter().find(|(_, known)| known.as_str() == docker_name)
+        };
+        let all: Vec<_> = wanted.filter_map(named).collect();
+        all.into_iter()
+            .filter_map(|(name, docker_name)| {
+                let wanted = WantedVolume {
+                    docker_name,
+                    role: Role::PodVolume,
+                    workload: &self.pod.workload.address().to_string(),
+                    pod: &self.pod.name,
+                    name,
+                    in_memory: true,
+                    origin: desired.span,
+                };
+                self.objects.volume(&wanted, self.builder)
+            })
+            .collect()
     }
 
     fn volume(&mut self, source: MountSource, name: &str) -> Option<OpId> {
@@ -281,6 +307,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
                     workload: &self.pod.workload.address().to_string(),
                     pod: &self.pod.name,
                     name,
+                    in_memory: false,
                     origin: own.span,
                 };
                 self.objects.volume(&wanted, self.builder)
@@ -296,6 +323,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
                     workload: &format!("volume/{name}"),
                     pod: "",
                     name,
+                    in_memory: false,
                     origin: volume.span,
                 };
                 self.objects.volume(&wanted, self.builder)
@@ -415,6 +443,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
             let action = Action::WriteFiles { target: target.clone(), files };
             done.push(self.builder.op(about, action, Precondition::None, &[create]));
         }
+        done.extend(self.write_secrets(desired, about, &target, Precondition::None, &[create]));
         let mut after = done.clone();
         after.extend(self.infra.map(|(_, start)| start));
         after.extend(&self.begun);
@@ -428,6 +457,24 @@ impl<'a> PodPlanner<'a, '_, '_> {
         }
         done.extend(self.settle(desired, about, target, Precondition::None, start));
         done
+    }
+
+    /// Puts the files that hold secrets into memory, where a container has such: the infra container
+    /// must run by then.
+    fn write_secrets(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        about: &About,
+        target: &Target,
+        precondition: Precondition,
+        after: &[OpId],
+    ) -> Option<OpId> {
+        let files = desired.keyed_files.as_ref()?.iter().filter(|(_, file)| file.is_secret());
+        let files = files.map(|(path, file)| (path.clone(), file.clone())).collect();
+        let action = Action::WriteSecrets { target: target.clone(), files: FilesRequest { files } };
+        let mut after = after.to_vec();
+        after.extend(self.infra.map(|(_, start)| start));
+        Some(self.builder.op(about, action, precondition, &after))
     }
 
     /// What follows a start: an init must end, another container get ready.

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use tally_graph::{
     Container, FileSpec, Mount, MountSource, PodVolume, PodVolumeSource, Port, Probe, ProbeAction,
-    Pull, Resources, Restart, Volume, Workload,
+    Pull, Resources, Restart, Template, Volume, Workload,
 };
 use tally_source::Span;
 
-use crate::applied::{Applied, AppliedMount, AppliedProbe, AppliedStop};
+use crate::applied::{Applied, AppliedMount, AppliedProbe, AppliedSecret, AppliedStop};
 use crate::labels::{self, Role};
 use crate::observed::{Live, PublishedPort};
 use crate::plan::ReadyRule;
@@ -60,12 +60,17 @@ pub struct DesiredContainer<'a> {
     pub grace_s: Option<u64>,
     /// When it is ready.
     pub ready: ReadyRule,
+    /// Its files where some hold secrets, with what tells their content from another.
+    pub keyed_files: Option<BTreeMap<String, FileSpec>>,
 }
 
 impl DesiredContainer<'_> {
     /// The files it shall hold.
     #[must_use]
     pub fn files(&self) -> Option<&BTreeMap<String, FileSpec>> {
+        if self.keyed_files.is_some() {
+            return self.keyed_files.as_ref();
+        }
         self.source.map(|source| &source.file).filter(|files| !files.is_empty())
     }
 }
@@ -84,6 +89,8 @@ pub struct Surroundings<'a> {
     pub cluster: &'a str,
     /// Named volumes of the spec.
     pub volumes: BTreeMap<&'a str, &'a Volume>,
+    /// Keyed hashes of what the secrets hold, by name.
+    pub secrets: &'a BTreeMap<String, String>,
 }
 
 /// The containers of the pod of that name.
@@ -94,7 +101,11 @@ pub fn realise<'a>(
     around: &Surroundings<'_>,
 ) -> DesiredPod<'a> {
     let pod = Pod { workload, name: &name, around };
-    let joined = workload.containers.len() > 1 || !workload.inits.is_empty();
+    // Secrets in memory are lost when nobody holds them: a program that starts again would not find
+    // its own.
+    let joined = workload.containers.len() > 1
+        || !workload.inits.is_empty()
+        || workload.containers.iter().any(Container::has_secret_files);
     let mut containers = Vec::new();
     if joined {
         containers.push(pod.infra());
@@ -103,11 +114,22 @@ pub fn realise<'a>(
     containers.extend(inits);
     let mains = workload.containers.iter().map(|c| pod.container(c, Role::Container, joined));
     containers.extend(mains);
-    let own = workload.volumes.iter().filter(|v| v.source == PodVolumeSource::Empty);
-    let volumes = own
-        .map(|v| (v.name.clone(), labels::pod_volume_name(around.cluster, &name, &v.name)))
-        .collect();
+    let own = own_volumes(workload).map(|volume| {
+        let docker_name = labels::pod_volume_name(around.cluster, &name, &volume);
+        (volume, docker_name)
+    });
+    let volumes = own.collect();
     DesiredPod { workload, name, containers, volumes }
+}
+
+/// Names of the volumes that go with each pod of a workload: those that stand in it, and the memory that
+/// holds the secrets of its containers.
+pub(crate) fn own_volumes(workload: &Workload) -> impl Iterator<Item = String> {
+    let own = workload.volumes.iter().filter(|volume| volume.source == PodVolumeSource::Empty);
+    let held = workload.inits.iter().chain(&workload.containers);
+    let held = held.filter(|container| container.has_secret_files());
+    let held = held.map(|container| labels::secrets_volume(&container.name));
+    own.map(|volume| volume.name.clone()).chain(held)
 }
 
 struct Pod<'a, 'b> {
@@ -122,6 +144,11 @@ impl<'a> Pod<'a, '_> {
         let all = self.workload.containers.iter().flat_map(|container| &container.port);
         self.hold(&mut applied, all);
         applied.init = self.workload.inits.iter().map(|init| init.name.clone()).collect();
+        let held = self.workload.inits.iter().chain(&self.workload.containers);
+        for container in held.filter(|container| container.has_secret_files()) {
+            let path = format!("{}/{}", labels::SECRETS_FOLDER, container.name);
+            applied.mount.insert(path, self.secrets_mount(container, false));
+        }
         let mut request = self.request(&applied, Role::Infra, "");
         request.name = labels::infra_name(self.around.cluster, self.name);
         request.shareable_ipc = true;
@@ -142,6 +169,7 @@ impl<'a> Pod<'a, '_> {
                 may_end: false,
                 deadline_ms: READY_DEADLINE_MS,
             },
+            keyed_files: None,
         }
     }
 
@@ -162,6 +190,11 @@ impl<'a> Pod<'a, '_> {
         if !source.file.is_empty() {
             request.labels.insert(labels::FILES.to_owned(), "1".to_owned());
         }
+        request.secret_env.clone_from(&source.secret_env);
+        let keyed_files = source.has_secret_files().then(|| self.keyed_files(source));
+        if keyed_files.is_some() {
+            request.labels.insert(labels::SECRETS.to_owned(), "1".to_owned());
+        }
         let span = self.workload.container_spans.get(&source.name);
         DesiredContainer {
             role,
@@ -173,7 +206,27 @@ impl<'a> Pod<'a, '_> {
             pull: source.pull,
             grace_s: source.stop.grace.map(|grace| grace.0.div_ceil(1000)),
             ready: self.ready_rule(source),
+            keyed_files,
         }
+    }
+
+    /// The memory that a container's secrets lie in. The infra container has it too, so that it
+    /// stays while the container starts again; only there it is written to.
+    fn secrets_mount(&self, container: &Container, read_only: bool) -> AppliedMount {
+        let volume = labels::secrets_volume(&container.name);
+        let volume = labels::pod_volume_name(self.around.cluster, self.name, &volume);
+        AppliedMount { volume: Some(volume), host_path: None, read_only }
+    }
+
+    /// Files with what tells their content from another, where they hold secrets.
+    fn keyed_files(&self, source: &Container) -> BTreeMap<String, FileSpec> {
+        let keyed = |file: &FileSpec| {
+            let keyed = file.secret.as_ref()?.keyed(self.around.secrets).unwrap_or_default();
+            let content = format!("{}{keyed}", FileSpec::KEYED);
+            Some(FileSpec { content, ..file.clone() })
+        };
+        let files = source.file.iter();
+        files.map(|(path, file)| (path.clone(), keyed(file).unwrap_or(file.clone()))).collect()
     }
 
     /// The probe's rule, within the time that a change of the controller may take.
@@ -205,6 +258,15 @@ impl<'a> Pod<'a, '_> {
 
     fn applied(&self, source: &Container, role: Role) -> Applied {
         let init = role == Role::Init;
+        let mut mounts: BTreeMap<String, AppliedMount> =
+            source.mount.iter().map(|(path, m)| (path.clone(), self.mount(m))).collect();
+        if source.has_secret_files() {
+            mounts.insert(labels::SECRETS_FOLDER.to_owned(), self.secrets_mount(source, true));
+        }
+        let secret = |(key, template): (&String, &Template)| {
+            let keyed = template.keyed(self.around.secrets).unwrap_or_default();
+            (key.clone(), AppliedSecret { text: template.to_string(), keyed })
+        };
         Applied {
             image: source.image.to_string(),
             entrypoint: source.entrypoint.clone(),
@@ -212,8 +274,9 @@ impl<'a> Pod<'a, '_> {
             workdir: source.workdir.clone(),
             user: source.user.clone(),
             env: source.env.clone(),
+            secret_env: source.secret_env.iter().map(secret).collect(),
             port: BTreeMap::new(),
-            mount: source.mount.iter().map(|(path, m)| (path.clone(), self.mount(m))).collect(),
+            mount: mounts,
             ulimit: source.ulimit.clone(),
             readiness: source.readiness.as_ref().and_then(applied_probe),
             stop: AppliedStop { signal: source.stop.signal.clone() },
@@ -266,6 +329,8 @@ impl<'a> Pod<'a, '_> {
             workdir: applied.workdir.clone(),
             user: applied.user.clone(),
             env: applied.env.clone(),
+            secret_env: BTreeMap::new(),
+            joined_env: BTreeMap::new(),
             mounts: applied.mount.iter().map(|(p, m)| (p.clone(), mount_request(m))).collect(),
             ulimits: applied
                 .ulimit

@@ -1,6 +1,6 @@
 //! The one door: graph, observation and memory to plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{Address, Graph};
 use tally_source::{Diagnostic, Severity};
@@ -35,6 +35,9 @@ pub struct Options {
     pub without_waits: bool,
     /// Whether removing more than a fifth of what runs is held back until a person confirms it.
     pub guard_removals: bool,
+    /// Keyed hashes of what the secrets hold, by name: what is there is compared with them. A secret
+    /// that is not among them was not read, and counts as unchanged.
+    pub secrets: BTreeMap<String, String>,
     /// Whether every pod is compared field by field, also those that are as they shall be at a
     /// glance. The plan is the same, and takes many times as long: for tests of that.
     pub thorough: bool,
@@ -47,7 +50,8 @@ pub fn reconcile(graph: &Graph, observed: &Observed, memory: &Memory, options: &
     if let Some(cluster) = graph.cluster() {
         builder.plan.cluster.clone_from(&cluster.name);
         let volumes = graph.volumes().map(|volume| (volume.name.as_str(), volume)).collect();
-        let around = Surroundings { cluster: &cluster.name, volumes };
+        let secrets = &options.secrets;
+        let around = Surroundings { cluster: &cluster.name, volumes, secrets };
         let needs = needs(graph);
         let patterns = match options.thorough {
             true => Patterns::default(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tally_graph::FileSpec;
+use tally_graph::{FileSpec, Template};
 
 use crate::observed::{Live, PublishedPort};
 
@@ -28,6 +28,12 @@ pub struct ContainerRequest {
     pub user: Option<String>,
     /// Added to the image's.
     pub env: BTreeMap<String, String>,
+    /// Added too, once what the secrets in them hold has been put in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_env: BTreeMap<String, Template>,
+    /// The same, put together: there for the call alone, and never written down.
+    #[serde(skip)]
+    pub joined_env: BTreeMap<String, Hidden>,
     /// By path in the container.
     pub mounts: BTreeMap<String, MountRequest>,
     /// Soft and hard limit by name; -1 is unlimited.
@@ -46,6 +52,30 @@ pub struct ContainerRequest {
     pub shareable_ipc: bool,
     /// Host ports.
     pub publish: Vec<PublishedPort>,
+}
+
+/// A text that is shown to nobody: it cannot be written down, and tells nothing when it is printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// Hides a text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for the call that needs it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hidden")
+    }
 }
 
 /// The network a container is on.
@@ -116,6 +146,9 @@ pub struct VolumeRequest {
     pub name: String,
     /// Our labels.
     pub labels: BTreeMap<String, String>,
+    /// Whether it lies in memory, and is empty once no container that runs has it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_memory: bool,
 }
 
 /// Files to write into a container, with the record kept beside them, in one call.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tally_graph::{FileContent, Graph, Workload};
+use tally_graph::{FileContent, Graph, Node, Secret, Workload};
 
 /// A workload as it was, in the place of what the spec says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub struct Undone {
     pub workload: Workload,
     /// Contents of its files, by SHA-256.
     pub contents: BTreeMap<String, FileContent>,
+    /// Where the secrets are read from that it uses.
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
 }
 
 impl PartialEq for Undone {
@@ -45,7 +48,10 @@ impl Undone {
                 Some((file.content.clone(), content.clone()))
             })
             .collect();
-        Some(Self { of, workload: old, contents })
+        let used = old.secrets();
+        let secrets =
+            before.secrets().filter(|s| used.contains(s.name.as_str())).cloned().collect();
+        Some(Self { of, workload: old, contents, secrets })
     }
 }
 
@@ -58,8 +64,21 @@ pub fn undo(graph: &mut Graph, undone: &BTreeMap<String, Undone>) -> Vec<String>
         let as_before = now.as_before(&undone.workload);
         if graph.replace_workload(as_before) {
             graph.contents.extend(undone.contents.clone());
+            add_secrets(graph, &undone.secrets);
             followed.push(address.clone());
         }
     }
     followed
+}
+
+/// Adds secrets that the spec no longer has. Those that it has are read as it says now: how one is read
+/// is no part of what a workload was.
+fn add_secrets(graph: &mut Graph, secrets: &[Secret]) {
+    for secret in secrets {
+        if !graph.secrets().any(|known| known.name == secret.name) {
+            // Where it stood is not in this text.
+            let span = graph.cluster().map_or(secret.span, |cluster| cluster.span);
+            graph.net.add_node(Node::Secret(Secret { span, ..secret.clone() }));
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use tally_graph::Restart;
 use tally_graph::schema::UpdateClass;
 
-use crate::diff::{Difference, Places, difference};
+use crate::diff::{Difference, Places, difference, lost_secrets};
 use crate::found::Found;
 use crate::labels::Role;
 use crate::observed::ContainerState;
@@ -69,10 +69,15 @@ fn verdict<'a>(
             change.class = UpdateClass::RecreatePod;
         }
     }
+    let infra = infra_of(pod, context);
+    // An init that has done its work needs its secrets no more.
+    let done = desired.role == Role::Init && found.has_ended_well();
+    if desired.keyed_files.is_some() && !done && holds(pod, infra) {
+        differs.drift.extend(lost_secrets(desired, found, &places));
+    }
     if differs.class() >= UpdateClass::RecreateContainer {
         return Verdict::Replace(found, differs, None);
     }
-    let infra = infra_of(pod, context);
     if desired.role != Role::Infra
         && let (Some(infra), Some(joined)) = (infra, &found.details.joined)
         && *joined != infra.container.id
@@ -90,6 +95,15 @@ fn verdict<'a>(
 
 pub(crate) fn infra_of<'a>(pod: &DesiredPod<'_>, context: &Context<'a>) -> Option<&'a Found<'a>> {
     context.inventory.pods.get(pod.name.as_str())?.get(Role::Infra, "")
+}
+
+/// Whether the infra container holds what is written into memory: it runs, or is started first.
+fn holds(pod: &DesiredPod<'_>, infra: Option<&Found<'_>>) -> bool {
+    infra.is_some_and(|infra| match infra.container.state {
+        ContainerState::Running | ContainerState::Paused | ContainerState::Created => true,
+        ContainerState::Exited => pod.workload.restart == Restart::Always,
+        _ => false,
+    })
 }
 
 /// What a container that stays needs to work again.

@@ -545,6 +545,10 @@ impl Host for SimHost {
         self.changing("write_files", |model, now_ms| model.write(id, files, now_ms)).await
     }
 
+    async fn write_secrets(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError> {
+        self.changing("write_secrets", |model, now_ms| model.write_secrets(id, files, now_ms)).await
+    }
+
     async fn start(&self, id: &str) -> Result<(), HostError> {
         self.changing("start", |model, now_ms| model.start(id, now_ms)).await
     }

@@ -166,7 +166,11 @@ async fn a_lost_reply_to_a_create_is_resolved_by_looking() {
                 "create_network" => {
                     Action::CreateNetwork(NetworkRequest { name: CLUSTER.into(), labels })
                 }
-                _ => Action::CreateVolume(VolumeRequest { name: "shop.v".into(), labels }),
+                _ => Action::CreateVolume(VolumeRequest {
+                    name: "shop.v".into(),
+                    labels,
+                    in_memory: false,
+                }),
             };
             host.set_faults(one_fault(call, kind.clone()));
             let report = run(&host, &plan(vec![free(action, &[])])).await;
@@ -257,7 +261,7 @@ async fn what_is_gone_already_is_removed_and_cannot_be_started() {
 async fn a_volume_or_network_of_anothers_is_never_removed() {
     let host = host();
     let name = "shop.v".to_owned();
-    let foreign = VolumeRequest { name: name.clone(), labels: BTreeMap::new() };
+    let foreign = VolumeRequest { name: name.clone(), labels: BTreeMap::new(), in_memory: false };
     host.create_volume(&foreign).await.unwrap();
     let foreign = NetworkRequest { name: CLUSTER.to_owned(), labels: BTreeMap::new() };
     let network = host.create_network(&foreign).await.unwrap();

@@ -132,7 +132,9 @@ async fn call(world: &World, step: &Step) -> Result<Result<(), HostError>, Strin
         "volume" => {
             let mut labels = world.labels(labels::Role::Volume);
             add_labels(&mut labels, rest);
-            host.create_volume(&VolumeRequest { name: world.name(subject), labels }).await
+            let in_memory = rest.iter().any(|word| word == "in-memory");
+            let name = world.name(subject);
+            host.create_volume(&VolumeRequest { name, labels, in_memory }).await
         }
         "remove-volume" => host.remove_volume(&world.name(subject)).await,
         "network" => {
@@ -152,6 +154,13 @@ async fn call(world: &World, step: &Step) -> Result<Result<(), HostError>, Strin
         "write" => {
             let files = files(rest)?;
             host.write_files(&world.id(subject).await?, &files).await
+        }
+        "write-secrets" => {
+            let mut files = files(rest)?;
+            for file in &mut files {
+                file.keyed = Some(format!("keyed:{}", file.content.len()));
+            }
+            host.write_secrets(&world.id(subject).await?, &files).await
         }
         "start" => host.start(&world.id(subject).await?).await,
         "stop" => host.stop(&world.id(subject).await?, grace()?).await,
@@ -345,6 +354,7 @@ fn files(rest: &[String]) -> Result<Vec<FileToWrite>, String> {
             content: content.as_bytes().to_vec(),
             mode: 0o640,
             owner: owner.to_owned(),
+            keyed: None,
         })
     };
     rest.iter().map(file).collect()
@@ -467,15 +477,20 @@ fn field(
         "ports" => ports(world, &container.published),
         "joins" => if details.joined.is_some() { "some" } else { "none" }.to_owned(),
         "addresses" => details.addresses.len().to_string(),
-        "files" => match &details.files {
-            None => "none".to_owned(),
-            Some(files) => files.keys().cloned().collect::<Vec<_>>().join(","),
-        },
+        "files" => paths(details.files.as_ref()),
+        "secrets" => paths(details.secrets.as_ref()),
         _ => match key.strip_prefix("label.") {
             Some(label) => container.labels.get(label).cloned().unwrap_or_default(),
             None => return Err(format!("unknown field {key}")),
         },
     })
+}
+
+fn paths(files: Option<&BTreeMap<String, tally_graph::FileSpec>>) -> String {
+    match files {
+        None => "none".to_owned(),
+        Some(files) => files.keys().cloned().collect::<Vec<_>>().join(","),
+    }
 }
 
 /// Ports in the words of a case: `#1:80`.

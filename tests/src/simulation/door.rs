@@ -391,6 +391,12 @@ impl Host for Door {
         self.change(What::on("write_files", id), act).await
     }
 
+    async fn write_secrets(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError> {
+        let (target, files) = (id.to_owned(), files.to_vec());
+        let act = move |model: &mut Model, now_ms| model.write_secrets(&target, &files, now_ms);
+        self.change(What::on("write_secrets", id), act).await
+    }
+
     async fn start(&self, id: &str) -> Result<(), HostError> {
         let target = id.to_owned();
         let act = move |model: &mut Model, now_ms| model.start(&target, now_ms);

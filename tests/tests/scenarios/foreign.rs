@@ -79,8 +79,11 @@ fn a_foreign_container_with_our_name_is_an_error_and_survives() {
 #[test]
 fn foreign_volumes_and_networks_with_our_names_are_errors_and_survive() {
     both("objects", |world: World| async move {
-        let volume =
-            VolumeRequest { name: format!("{}.data", world.cluster), labels: marked(&world, &[]) };
+        let volume = VolumeRequest {
+            name: format!("{}.data", world.cluster),
+            labels: marked(&world, &[]),
+            in_memory: false,
+        };
         world.host.create_volume(&volume).await.unwrap();
         let network = NetworkRequest { name: world.cluster.clone(), labels: marked(&world, &[]) };
         let network = world.host.create_network(&network).await.unwrap();

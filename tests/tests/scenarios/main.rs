@@ -26,6 +26,7 @@ mod pods;
 mod purity;
 mod registry;
 mod rollouts;
+mod secrets;
 mod silent;
 mod upgrade;
 mod world;

@@ -14,7 +14,9 @@ fn labels_of(spec: &Path) -> BTreeMap<String, BTreeMap<String, String>> {
     let text = std::fs::read_to_string(spec).unwrap();
     let compiled = tally_lang::compile("tally.kdl", &mut MemoryLoader::single("tally.kdl", &text));
     let graph = compiled.graph.unwrap_or_else(|| panic!("{:#?}", compiled.diagnostics));
+    let secrets = BTreeMap::new();
     let around = Surroundings {
+        secrets: &secrets,
         cluster: &graph.cluster().unwrap().name,
         volumes: graph.volumes().map(|volume| (volume.name.as_str(), volume)).collect(),
     };

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use tally_docker::{ExecuteOptions, Host, HostRead, Report, execute, observe};
+use tally_docker::{ExecuteOptions, Host, HostRead, Report, Secrets, execute, observe};
 use tally_graph::{Address, Graph, HostAddress};
 use tally_lang::MemoryLoader;
 use tally_reconcile::memory::Memory;
@@ -24,6 +24,8 @@ pub struct World {
     pub real: bool,
     /// The simulator's time, which waits take forward at once; the real engine has the machine's.
     clock: Option<Arc<dyn Clock>>,
+    /// What secrets hold, where a test says so; else `value of NAME`.
+    secrets: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 /// Runs a scenario on the simulator and, where there is one, on the real engine.
@@ -80,6 +82,7 @@ fn run<F: Future<Output = ()>>(
         host: world.host.clone(),
         real: world.real,
         clock: world.clock.clone(),
+        secrets: Arc::default(),
     };
     runtime.block_on(again.clear());
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -115,7 +118,7 @@ fn connected(name: &str, socket: String) -> World {
     // A name of this run: what an engine keeps of a former one (Docker 20.10 was seen to keep a
     // network for ever that it thought in use) is not this run's failure.
     let cluster = format!("t-{name}-{:x}", std::process::id());
-    World { cluster, host, real: true, clock: None }
+    World { cluster, host, real: true, clock: None, secrets: Arc::default() }
 }
 
 impl World {
@@ -124,7 +127,13 @@ impl World {
         let clock = tally_simulator::tokio_clock();
         let options = tally_simulator::SimOptions::new(seed, Arc::clone(&clock));
         let host = Arc::new(tally_simulator::SimHost::new(LOCAL_HOST, options));
-        Self { cluster: format!("t-{name}"), host, real: false, clock: Some(clock) }
+        Self {
+            cluster: format!("t-{name}"),
+            host,
+            real: false,
+            clock: Some(clock),
+            secrets: Arc::default(),
+        }
     }
 
     /// Compiles a spec whose cluster line is added; other files are empty unless given.
@@ -170,8 +179,26 @@ impl World {
 
     pub async fn plan_with(&self, graph: &Graph, options: Options) -> Plan {
         let now_ms = self.now_ms();
-        let options = Options { now_ms, ..options };
+        let secrets = self.secrets(graph).hashes().clone();
+        let options = Options { now_ms, secrets, ..options };
         closely::plan(graph, &self.observe().await, &Memory::default(), &options)
+    }
+
+    /// Says what a secret holds from now on.
+    pub fn set_secret(&self, name: &str, value: &str) {
+        self.secrets.lock().unwrap().insert(name.to_owned(), value.to_owned());
+    }
+
+    /// What the secrets of a spec hold.
+    fn secrets(&self, graph: &Graph) -> Secrets {
+        let known = self.secrets.lock().unwrap();
+        Secrets::new(graph.secrets().map(|secret| {
+            let value = known.get(&secret.name).cloned();
+            let value = value.unwrap_or_else(|| format!("value of {}", secret.name));
+            // Tests have no key to keep.
+            let hash = tally_graph::sha256(value.as_bytes());
+            (secret.name.clone(), value.into_bytes(), hash)
+        }))
     }
 
     pub fn now_ms(&self) -> i64 {
@@ -185,7 +212,9 @@ impl World {
     pub async fn execute(&self, graph: &Graph, plan: &Plan) -> Report {
         let hosts = BTreeMap::from([(LOCAL_HOST.to_owned(), Arc::clone(&self.host))]);
         let (_sender, cancel) = watch::channel(false);
-        execute(plan, graph, &hosts, &(), cancel, &ExecuteOptions::default()).await
+        let secrets = self.secrets(graph);
+        let options = ExecuteOptions { secrets, ..ExecuteOptions::default() };
+        execute(plan, graph, &hosts, &(), cancel, &options).await
     }
 
     /// Plans and carries out; gives the plan.
@@ -309,6 +338,7 @@ pub fn calls(plan: &Plan) -> Vec<String> {
                 Action::RemoveVolume { .. } => "remove-volume",
                 Action::CreateContainer(_) => "create",
                 Action::WriteFiles { .. } => "write-files",
+                Action::WriteSecrets { .. } => "write-secrets",
                 Action::Start { .. } => "start",
                 Action::Stop { .. } => "stop",
                 Action::Restart { .. } => "restart",

@@ -63,6 +63,11 @@ fn spec(owner: &KindRow, field: &FieldRow, line: &str) -> String {
     if uses_shared {
         out.push_str("volume shared\n");
     }
+    for name in ["pass", "other-pass"] {
+        if text.contains(&format!("secret {name}")) {
+            out.push_str(&format!("secret {name} env=PATH\n"));
+        }
+    }
     let named = ["pod example", "controller example"];
     if !named.iter().any(|name| text.contains(name)) {
         out.push_str(&workload("pod example", "label app=example"));

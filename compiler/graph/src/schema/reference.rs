@@ -142,6 +142,9 @@ fn form(row: &FieldRow) -> &'static str {
 fn value(row: &FieldRow) -> String {
     match row.form {
         Form::Block(_) | Form::Child(_) | Form::Selector => String::new(),
+        _ if row.at_apply => {
+            format!("{}; may hold `${{secret.NAME}}`", row.value.phrase().replace('|', "\\|"))
+        }
         _ => row.value.phrase().replace('|', "\\|"),
     }
 }

@@ -93,6 +93,12 @@ pub enum ValueType {
     Path,
     /// A path inside the spec's folder.
     SpecPath,
+    /// A path inside the spec's folder, or an absolute one.
+    SecretPath,
+    /// The name of an environment variable.
+    Variable,
+    /// The name of a secret.
+    Secret,
     /// A word such as `SIGTERM`.
     Signal,
     /// Octal permission bits such as `"0644"`.
@@ -139,6 +145,11 @@ impl ValueType {
             ValueType::Image => "the name of an image: `\"nginx:1.27\"`".into(),
             ValueType::Path => "an absolute path".into(),
             ValueType::SpecPath => "a path inside the folder of the first file".into(),
+            ValueType::SecretPath => {
+                "a path inside the folder of the first file, or an absolute one".into()
+            }
+            ValueType::Variable => "the name of an environment variable".into(),
+            ValueType::Secret => "the name of a secret".into(),
             ValueType::Signal => "a signal: `SIGTERM`".into(),
             ValueType::Mode => "octal permission bits: `\"0644\"`".into(),
             ValueType::Owner => "`app`, `\"1000\"`, `\"app:app\"` or `\"1000:1000\"`".into(),
@@ -189,6 +200,9 @@ pub struct FieldRow {
     pub required: bool,
     /// What a change of it does.
     pub class: UpdateClass,
+    /// Whether it may hold `${secret.NAME}`, which is known at apply only. All other fields are known
+    /// when compiling: what they hold reaches names, labels, plans and logs.
+    pub at_apply: bool,
     /// Since which version.
     pub step: Step,
     /// What it says, in one line.
@@ -258,6 +272,7 @@ impl FieldRow {
             default: None,
             required: false,
             class,
+            at_apply: false,
             step: Step::Now,
             doc,
             example: "",
@@ -271,6 +286,11 @@ impl FieldRow {
 
     pub(super) const fn required(self) -> Self {
         Self { required: true, ..self }
+    }
+
+    /// It may hold secrets.
+    pub(super) const fn at_apply(self) -> Self {
+        Self { at_apply: true, ..self }
     }
 
     pub(super) const fn later(self, sentence: &'static str) -> Self {

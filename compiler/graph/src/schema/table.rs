@@ -14,6 +14,7 @@ pub(super) static KINDS: &[&KindRow] = &[
     &CAPACITY,
     &TLS,
     &VOLUME,
+    &SECRET,
     &workloads::POD,
     &workloads::CONTROLLER,
     &workloads::UPDATE,
@@ -71,6 +72,13 @@ static SPEC: KindRow = KindRow {
             "A named volume, which outlives the pods that use it.",
         )
         .shown("volume extra", "volume other"),
+        nothing(
+            "secret",
+            Form::Child("secret"),
+            ValueType::Name,
+            "A secret, read when applying, never when compiling.",
+        )
+        .shown("secret extra env=PATH", "secret other env=PATH"),
         nothing("pod", Form::Child("pod"), ValueType::Name, "One pod.").shown(
             "pod extra { container c image=\"tally.local/hello:1\" }",
             "pod other { container c image=\"tally.local/hello:1\" }",
@@ -97,7 +105,6 @@ static SPEC: KindRow = KindRow {
             "service other { select pod=example; port http }",
         ),
         FieldRow::language("job", "Pods that end, once or by a schedule."),
-        FieldRow::language("secret", "A secret, read when applying."),
         FieldRow::language("let", "A named value."),
         FieldRow::language("component", "A part of a spec with parameters."),
         FieldRow::language("for-each", "The same for each of several."),
@@ -259,6 +266,25 @@ static VOLUME: KindRow = KindRow {
         FieldRow::language("external", "A volume that Tally did not make."),
         FieldRow::language("driver", "Docker's volume driver."),
         FieldRow::language("option", "Options of the driver."),
+    ],
+};
+
+static SECRET: KindRow = KindRow {
+    key: "secret",
+    word: "secret",
+    article: "a secret",
+    naming: Naming::Name,
+    step: Step::Now,
+    doc: "A secret, read when applying, never when compiling: from a file, an environment variable or a command, exactly one of the three. `${secret.NAME}` puts it into a value of `env` or into the `text` of a `file`, and `file … secret=NAME` makes a file of it. It stands in no plan, label or log.",
+    head: "secret extra",
+    within: "spec",
+    fields: &[
+        nothing("file", Form::Scalar, ValueType::SecretPath, "A file of the machine that applies.")
+            .shown("file \"a.conf\"", "file \"b.conf\""),
+        nothing("env", Form::Scalar, ValueType::Variable, "An environment variable of the process that applies.")
+            .shown("env PATH", "env HOME"),
+        nothing("command", Form::List, ValueType::Word, "A command, run without a shell in the folder of the first file; what it prints is the secret.")
+            .shown("command echo \"a\"", "command echo \"b\""),
     ],
 };
 

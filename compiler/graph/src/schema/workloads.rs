@@ -249,6 +249,7 @@ macro_rules! container_fields {
             row("user", Form::Scalar, ValueType::Owner, UpdateClass::RecreateContainer, "The user it runs as.")
                 .shown("user \"1000\"", "user \"1000:1000\""),
             row("env", Form::Map, ValueType::Text, UpdateClass::RecreateContainer, "Environment variables.")
+                .at_apply()
                 .shown("env LOG_LEVEL=info", "env LOG_LEVEL=debug"),
             row("mount", Form::Child("mount"), ValueType::Volume, UpdateClass::RecreateContainer, "A volume of the pod or of the spec, at a path.")
                 .shown("mount data \"/more\"", "mount data \"/other\""),
@@ -352,7 +353,10 @@ pub(super) static FILE: KindRow = KindRow {
         row("from", Form::Scalar, ValueType::SpecPath, UpdateClass::Restart, "A file of the spec's folder that holds the content.")
             .shown("from \"a.conf\"", "from \"b.conf\""),
         row("text", Form::Scalar, ValueType::Word, UpdateClass::Restart, "The content itself.")
+            .at_apply()
             .shown("text \"a\"", "text \"b\""),
+        row("secret", Form::Scalar, ValueType::Secret, UpdateClass::Restart, "A secret that is the content, byte for byte. The file lies in memory, and its path is a link to it.")
+            .shown("secret pass", "secret other-pass"),
         row("mode", Form::Scalar, ValueType::Mode, UpdateClass::Restart, "Permission bits.")
             .default("0644")
             .shown("text \"a\"; mode \"0644\"", "text \"a\"; mode \"0600\""),

@@ -1,12 +1,15 @@
 //! Maps: keys of the user's own, as properties, as children, or both.
 
+use std::borrow::Cow;
+
 use tally_graph::schema::FieldRow;
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
 use super::object::shown;
-use super::{Context, Pair, unknown, values};
+use super::secrets::{self, Holder};
+use super::{Context, Draft, Pair, unknown, values};
 use crate::codes;
-use crate::syntax::{Node, Quotes};
+use crate::syntax::{Node, Quotes, Value};
 use crate::write;
 
 /// The pairs of one map node. Keys that stand in several nodes meet in `lower`.
@@ -22,9 +25,8 @@ pub(super) fn map<'a>(
             continue;
         };
         let key_ok = check_key(cx, row, &key.text, key.span);
-        let text = values::text(cx, row, &entry.value).filter(|_| key_ok);
-        let text = text.filter(|text| check_text(cx, row, text, entry.value.span));
-        pairs.push(Pair { key: &key.text, key_span: key.span, span: entry.span, text });
+        let (text, secret) = value(cx, row, &entry.value, key_ok);
+        pairs.push(Pair { key: &key.text, key_span: key.span, span: entry.span, text, secret });
     }
     for child in node.children() {
         if let Some(pair) = child_pair(cx, row, child) {
@@ -75,10 +77,12 @@ fn child_pair<'a>(
     let key_ok = check_key(cx, row, &key.text, key.span);
     let mut entries = child.entries.iter();
     let (first, second) = (entries.next(), entries.next());
+    let mut secret = None;
     let text = match (first, second, &child.block) {
         (Some(entry), None, None) if entry.key.is_none() => {
-            let text = values::text(cx, row, &entry.value).filter(|_| key_ok);
-            text.filter(|text| check_text(cx, row, text, entry.value.span))
+            let (text, held) = value(cx, row, &entry.value, key_ok);
+            secret = held;
+            text
         }
         (None, _, None) => {
             if key_ok {
@@ -116,7 +120,21 @@ fn child_pair<'a>(
             None
         }
     };
-    Some(Pair { key: &key.text, key_span: key.span, span: child.head, text })
+    Some(Pair { key: &key.text, key_span: key.span, span: child.head, text, secret })
+}
+
+/// A value: a text, or a text that holds secrets.
+fn value<'a>(
+    cx: &mut Context<'_>,
+    row: &'static FieldRow,
+    value: &'a Value,
+    key_ok: bool,
+) -> (Option<Cow<'a, str>>, Option<Draft>) {
+    if let Some(draft) = secrets::draft(cx, row, value) {
+        return (None, Some(draft));
+    }
+    let text = values::text(cx, row, value).filter(|_| key_ok);
+    (text.filter(|text| check_text(cx, row, text, value.span)), None)
 }
 
 /// `env "A=1"`, `env FOO`: a value without a key.
@@ -201,7 +219,7 @@ fn check_key(cx: &mut Context<'_>, row: &FieldRow, key: &str, span: Span) -> boo
                 );
             }
             if !wrong && key.contains("${") {
-                values::interpolation(cx, key, span, false);
+                values::interpolation(cx, key, span, Holder::Key, false);
                 return false;
             }
             !wrong

@@ -6,6 +6,7 @@ mod foreign;
 mod maps;
 mod numbers;
 mod object;
+mod secrets;
 mod selector;
 mod texts;
 mod unknown;
@@ -19,6 +20,7 @@ use tally_source::{Diagnostic, SourceMap, Span};
 
 use crate::syntax::Node;
 pub(crate) use object::object;
+pub(crate) use secrets::{Draft, DraftPart};
 pub(crate) use selector::SelectorDraft;
 pub(crate) use unknown::unknown_child;
 
@@ -104,6 +106,8 @@ pub(crate) struct Pair<'a> {
     pub span: Span,
     /// `None` when it is wrong, and reported.
     pub text: Option<Cow<'a, str>>,
+    /// What stands in its place when that holds secrets.
+    pub secret: Option<Draft>,
 }
 
 /// A value of the type its row says.
@@ -124,6 +128,7 @@ pub(crate) enum Typed<'a> {
     Limit(Option<u64>),
     Address(HostAddress),
     Mode(u32),
+    Secret(Draft),
 }
 
 /// A port of the same container, by name or number.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tally_graph::schema::{self, FieldRow, Form, KindRow, Naming, ValueType};
 use tally_source::{Diagnostic, Span};
 
+use super::secrets::Holder;
 use super::{Context, Data, Field, Object, fields, unknown, values};
 use crate::codes;
 use crate::syntax::{Entry, Node, ValueKind};
@@ -87,7 +88,7 @@ fn name<'a>(cx: &mut Context<'_>, object: &mut Object<'a>, entry: &'a Entry) {
 /// Whether a text may be a name; reports it when not.
 pub(crate) fn check_name(cx: &mut Context<'_>, text: &str, span: Span) -> bool {
     if text.contains("${") {
-        values::interpolation(cx, text, span, false);
+        values::interpolation(cx, text, span, Holder::Name, false);
         return false;
     }
     let ok = text.starts_with(|c: char| c.is_ascii_lowercase())

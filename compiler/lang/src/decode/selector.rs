@@ -83,7 +83,13 @@ fn pairs<'a>(cx: &mut Context<'_>, row: &'static FieldRow, node: &'a Node) -> Ve
         match &entry.key {
             Some(key) => {
                 let text = values::text(cx, row, &entry.value);
-                pairs.push(Pair { key: &key.text, key_span: key.span, span: entry.span, text });
+                pairs.push(Pair {
+                    key: &key.text,
+                    key_span: key.span,
+                    span: entry.span,
+                    text,
+                    secret: None,
+                });
             }
             None => surplus.push(entry),
         }

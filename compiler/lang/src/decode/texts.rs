@@ -36,6 +36,23 @@ pub(super) fn typed<'a>(
                 false
             }
         }
+        ValueType::SecretPath => {
+            !text.is_empty() && !text.contains('\\') && !text.starts_with('~') || {
+                wrong_text(cx, row, text, span);
+                false
+            }
+        }
+        ValueType::Variable => {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+            text.bytes().all(plain)
+                && !text.is_empty()
+                && !text.starts_with(|c: char| c.is_ascii_digit())
+                || {
+                    wrong_text(cx, row, text, span);
+                    false
+                }
+        }
+        ValueType::Secret => object::check_name(cx, text, span),
         ValueType::Name => object::check_name(cx, text, span),
         ValueType::Owner => {
             owner(text) || {

@@ -94,7 +94,6 @@ fn common(cx: &mut Context<'_>, kind: &'static KindRow, word: &str, span: Span) 
 fn later_help(kind: &KindRow, row: &FieldRow) -> String {
     match (kind.key, row.word) {
         ("spec", "job") => "Until then a pod with `restart never` runs once.".to_owned(),
-        ("spec", "secret") => "Until then a file of the host comes in by a pod's `volume NAME host-path=\"…\"`.".to_owned(),
         ("spec", "let") => "Write the value where it is used.".to_owned(),
         ("container", "env-file") => "Write the variables into `env`.".to_owned(),
         ("container", "depends-on") => "A pod waits by its own `depends-on`; inside a pod, an `init` runs before the containers.".to_owned(),

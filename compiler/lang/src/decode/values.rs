@@ -6,6 +6,7 @@ use tally_graph::schema::{FieldRow, ValueType};
 use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
 
 use super::object::shown;
+use super::secrets::{self, Holder};
 use super::{Context, Typed, numbers, texts};
 use crate::codes;
 use crate::syntax::{Value, ValueKind};
@@ -27,6 +28,9 @@ pub(super) fn typed<'a>(
             return None;
         }
         ValueKind::Text(text, _) if text.contains("${") => {
+            if let Some(draft) = secrets::draft(cx, row, value) {
+                return Some(Typed::Secret(draft));
+            }
             let text = unescaped(cx, row, text, value.span)?;
             return match row.value {
                 ValueType::Text | ValueType::Word => Some(Typed::Text(text)),
@@ -134,14 +138,20 @@ fn unescaped<'a>(
 ) -> Option<Cow<'a, str>> {
     if text.replace("$${", "").contains("${") {
         let kept = matches!(row.value, ValueType::Text | ValueType::Word);
-        interpolation(cx, text, span, kept);
+        interpolation(cx, text, span, Holder::Field(row), kept);
         return None;
     }
     Some(Cow::Owned(text.replace("$${", "${")))
 }
 
 /// Reports `${…}` in a text. `kept` says whether the characters as they are could be meant.
-pub(super) fn interpolation(cx: &mut Context<'_>, text: &str, span: Span, kept: bool) {
+pub(super) fn interpolation(
+    cx: &mut Context<'_>,
+    text: &str,
+    span: Span,
+    holder: Holder<'_>,
+    kept: bool,
+) {
     let raw = cx.raw(span);
     let mut places = Vec::new();
     let mut from = 0;
@@ -152,6 +162,10 @@ pub(super) fn interpolation(cx: &mut Context<'_>, text: &str, span: Span, kept: 
             false => places.push(place),
         }
         from = place + 2;
+    }
+    // Where secrets may be it is something else that may not.
+    if matches!(holder, Holder::Field(row) if row.at_apply) {
+        places.retain(|at| raw.get(*at..).and_then(secrets::secret_name).is_none());
     }
     let first = places.first().copied().unwrap_or(0);
     let body = raw.get(first..).unwrap_or(text);
@@ -168,6 +182,10 @@ pub(super) fn interpolation(cx: &mut Context<'_>, text: &str, span: Span, kept: 
         false => format!("`{}` is not in this version yet", shown(expression)),
     };
     let start = span.start as usize + first;
+    if let Some(name) = secrets::secret_name(expression) {
+        let at = Span::new(span.file, start, start + expression.len());
+        return secrets::misplaced(cx, holder, name, at);
+    }
     let label = match places.is_empty() {
         true => span,
         false => Span::new(span.file, start, start + end),
@@ -182,13 +200,21 @@ pub(super) fn interpolation(cx: &mut Context<'_>, text: &str, span: Span, kept: 
             let at = span.start as usize + place;
             TextChange { span: Span::new(span.file, at, at), text: "$".into() }
         });
-        let title = format!(
-            "write `{}` to hand it on as it is",
-            shown(&raw.replace("$${", "${").replace("${", "$${"))
-        );
+        let title = format!("write `{}` to hand it on as it is", shown(&escaped(raw, &places)));
         found = found.edit(Edit { title, certain: false, changes: changes.collect() });
     }
     cx.report(found);
+}
+
+/// A text with a `$` put before each of the places.
+fn escaped(raw: &str, places: &[usize]) -> String {
+    let mut text = raw.to_owned();
+    for place in places.iter().rev() {
+        if text.is_char_boundary(*place) {
+            text.insert(*place, '$');
+        }
+    }
+    text
 }
 
 fn boolean<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {

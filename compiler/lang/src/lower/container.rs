@@ -11,7 +11,7 @@ use tally_source::{Diagnostic, Span};
 
 use super::origins::Notes;
 use super::workload::PortFact;
-use super::{Lowering, cluster, files, probe};
+use super::{Lowering, cluster, files, probe, secrets};
 use crate::codes;
 use crate::decode::{Context, Data, Object, Typed};
 use crate::resolve::{Names, clash, not_found};
@@ -52,7 +52,7 @@ pub(super) fn container(
     container.command = list(object, "command");
     container.workdir = object.text("workdir").map(str::to_owned);
     container.user = object.text("user").map(str::to_owned);
-    container.env = env(&mut low.cx, object);
+    env(low, names, object, &mut container);
     let mut lowered = Lowered {
         container,
         provenance: Provenance::default(),
@@ -62,7 +62,7 @@ pub(super) fn container(
         spec_volumes: Vec::new(),
     };
     let mut paths: BTreeMap<String, Span> = BTreeMap::new();
-    lowered.container.file = files::files(low, object, &mut paths);
+    lowered.container.file = files::files(low, names, object, &mut paths);
     mounts(&mut low.cx, names, own, object, &mut lowered, &mut paths);
     ports(&mut low.cx, object, &mut lowered);
     lowered.container.resources =
@@ -89,20 +89,26 @@ fn list(object: &Object<'_>, word: &str) -> Option<Vec<String>> {
     }
 }
 
-fn env(cx: &mut Context<'_>, object: &Object<'_>) -> BTreeMap<String, String> {
-    let mut env = BTreeMap::new();
+fn env(
+    low: &mut Lowering<'_, '_>,
+    names: &Names<'_>,
+    object: &Object<'_>,
+    container: &mut Container,
+) {
     let mut spans: BTreeMap<&str, Span> = BTreeMap::new();
     for pair in cluster::pairs(object, "env") {
         if let Some(first) = spans.get(pair.key) {
-            cx.report(cluster::set_twice(pair.key, "env", pair.span, *first));
+            low.cx.report(cluster::set_twice(pair.key, "env", pair.span, *first));
             continue;
         }
         spans.insert(pair.key, pair.span);
-        if let Some(text) = &pair.text {
-            env.insert(pair.key.to_owned(), text.to_string());
+        if let Some(draft) = &pair.secret {
+            let template = secrets::template(low, names, draft);
+            container.secret_env.insert(pair.key.to_owned(), template);
+        } else if let Some(text) = &pair.text {
+            container.env.insert(pair.key.to_owned(), text.to_string());
         }
     }
-    env
 }
 
 fn mounts(
@@ -336,7 +342,7 @@ fn notes(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Provenance {
     for file in object.objects("file") {
         let path = trimmed(file.text("path").unwrap_or_default());
         notes.written(&["file", &path], file.node.head);
-        let content = if file.has("from") { "from" } else { "text" };
+        let content = ["from", "secret"].into_iter().find(|word| file.has(word)).unwrap_or("text");
         notes.field(&["file", &path, "content"], file, content);
         for word in ["mode", "owner", "on-change"] {
             notes.field(&["file", &path, word], file, word);

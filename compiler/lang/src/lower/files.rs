@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use tally_graph::{FileContent, FileSpec, schema};
+use tally_graph::{FileContent, FileSpec, Template, schema};
 use tally_source::{Diagnostic, Span};
 
-use super::Lowering;
 use super::container::{once, trimmed};
+use super::{Lowering, secrets};
 use crate::codes;
-use crate::decode::{Object, Typed};
+use crate::decode::{Field, Object, Typed};
 use crate::loader::LoadError;
-use crate::resolve::resolve_path;
+use crate::resolve::{Names, resolve_path};
 
 /// One file is at most this large: it is sent whole, and kept in the graph.
 const MOST_BYTES: usize = 1 << 20;
@@ -20,12 +20,13 @@ const MOST_BYTES_TOGETHER: usize = 64 << 20;
 /// The files of a container, by path.
 pub(super) fn files(
     low: &mut Lowering<'_, '_>,
+    names: &Names<'_>,
     object: &Object<'_>,
     paths: &mut BTreeMap<String, Span>,
 ) -> BTreeMap<String, FileSpec> {
     let mut files = BTreeMap::new();
     for file in object.objects("file") {
-        let content = content(low, file).unwrap_or_default();
+        let content = content(low, names, file).unwrap_or_default();
         let Some(path) = file.text("path") else { continue };
         let path = trimmed(path);
         let span = file.get("path").map_or(file.title_span, |field| field.value_span);
@@ -43,57 +44,87 @@ pub(super) fn files(
             .unwrap_or_default()
             .to_owned();
         let on_change = file.text("on-change").map(str::to_owned);
-        files.insert(path, FileSpec { content, mode, owner, on_change });
+        let (content, secret) = match content {
+            Content::Plain(hash) => (hash, None),
+            Content::Secret(template) => (String::new(), Some(template)),
+        };
+        files.insert(path, FileSpec { content, mode, owner, on_change, secret });
     }
     files
 }
 
-/// Keeps a file's content; gives its hash.
-fn content(low: &mut Lowering<'_, '_>, file: &Object<'_>) -> Option<String> {
-    match (file.get("from"), file.get("text")) {
-        (Some(from), Some(text)) => {
-            low.cx.report(
-                Diagnostic::error(
-                    codes::CONTRADICTION,
-                    "a file's content is `from` a file or `text`, not both",
-                )
-                .label(text.span, "this is one")
-                .label(from.span, "and this is another"),
-            );
-            None
-        }
-        (None, None) => {
+/// What a file holds.
+enum Content {
+    /// Bytes that are known, by their hash.
+    Plain(String),
+    /// What is put together when applying.
+    Secret(Template),
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Content::Plain(String::new())
+    }
+}
+
+/// Finds a file's content, and keeps it where it is known.
+fn content(low: &mut Lowering<'_, '_>, names: &Names<'_>, file: &Object<'_>) -> Option<Content> {
+    let mut written: Vec<&Field<'_>> =
+        ["from", "text", "secret"].iter().filter_map(|word| file.get(word)).collect();
+    written.sort_by_key(|field| field.span.start);
+    match written.as_slice() {
+        [] => {
             if !file.bad {
                 low.cx.report(
                     Diagnostic::error(codes::MISSING_FIELD, "this file has no content")
-                        .label(file.node.head, "`from` or `text` is missing")
+                        .label(file.node.head, "`from`, `text` or `secret` is missing")
                         .help("For example: `file \"/etc/app.conf\" from=\"app.conf\"`; an empty file has `text=\"\"`."),
                 );
             }
             None
         }
-        (None, Some(_)) => {
-            let text = file.text("text")?;
-            keep(low, text.as_bytes().to_vec(), file.get("text")?.value_span)
-        }
-        (Some(field), None) => {
-            let text = file.text("from")?.to_owned();
-            let span = field.value_span;
-            let path = resolve_path(low.cx.sources, &text, span, &mut low.cx.out)?;
-            if let Some(known) = low.read.get(&path).filter(|known| known.is_some()) {
-                return known.clone();
+        [field] => match (field.row.word, file.value(field.row.word)?) {
+            ("from", Typed::Text(path)) => from(low, path, field.value_span).map(Content::Plain),
+            ("secret", Typed::Text(name)) => {
+                Some(Content::Secret(secrets::whole(low, names, name, field.value_span)))
             }
-            let hash = match low.loader.read(&path) {
-                Ok(bytes) => keep(low, bytes, span),
-                Err(error) => {
-                    unreadable(low, &error, &path, &text, span);
-                    None
-                }
-            };
-            low.read.insert(path, hash.clone());
-            hash
+            (_, Typed::Secret(draft)) => {
+                Some(Content::Secret(secrets::template(low, names, draft)))
+            }
+            (_, Typed::Text(text)) => {
+                keep(low, text.as_bytes().to_vec(), field.value_span).map(Content::Plain)
+            }
+            _ => None,
+        },
+        [first, .., second] => {
+            low.cx.report(
+                Diagnostic::error(
+                    codes::CONTRADICTION,
+                    "a file's content is `from` a file, `text` or a `secret`, and one of them",
+                )
+                .label(second.span, "this is another")
+                .label(first.span, "this is one"),
+            );
+            None
         }
     }
+}
+
+/// The content of a file of the spec's folder.
+fn from(low: &mut Lowering<'_, '_>, text: &str, span: Span) -> Option<String> {
+    let path = resolve_path(low.cx.sources, text, span, &mut low.cx.out)?;
+    if let Some(known) = low.read.get(&path).filter(|known| known.is_some()) {
+        return known.clone();
+    }
+    let hash = match low.loader.read(&path) {
+        Ok(bytes) => keep(low, bytes, span),
+        Err(error) => {
+            unreadable(low, &error, &path, text, span);
+            None
+        }
+    };
+    low.read.insert(path, hash.clone());
+    hash
 }
 
 fn unreadable(

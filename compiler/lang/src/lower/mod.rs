@@ -5,6 +5,7 @@ mod container;
 mod files;
 mod origins;
 mod probe;
+mod secrets;
 mod selectors;
 mod services;
 mod workload;
@@ -33,6 +34,8 @@ pub(crate) struct Lowering<'l, 's> {
     pub read: BTreeMap<String, Option<String>>,
     /// Named volumes that something mounts.
     pub used_volumes: BTreeSet<String>,
+    /// Secrets that something uses.
+    pub used_secrets: BTreeSet<String>,
 }
 
 /// The top of a spec, by kind.
@@ -42,6 +45,7 @@ pub(crate) struct Top<'a> {
     pub volumes: Vec<Object<'a>>,
     pub workloads: Vec<Object<'a>>,
     pub services: Vec<Object<'a>>,
+    pub secrets: Vec<Object<'a>>,
     /// Something at the top could not be read as what it was meant.
     pub bad: bool,
 }
@@ -56,6 +60,7 @@ pub(crate) struct Lowered {
 pub(crate) struct Parts {
     cluster: cluster::Lowered,
     volumes: Vec<tally_graph::Volume>,
+    secrets: Vec<tally_graph::Secret>,
     workloads: Vec<Lowered>,
     services: Vec<services::Lowered>,
 }
@@ -69,10 +74,11 @@ pub(crate) fn lower<'a>(
 ) -> Parts {
     let incomplete = incomplete || top.bad;
     let cluster = cluster::cluster(low, &top.clusters, incomplete, sources);
-    let names =
-        Names::collect(&mut low.cx, &top.volumes, &top.workloads, &top.services, incomplete);
+    let names = Names::collect(&mut low.cx, top, incomplete);
     let volumes: Vec<tally_graph::Volume> =
         top.volumes.iter().map(|object| cluster::volume(low, object)).collect();
+    let secrets: Vec<tally_graph::Secret> =
+        top.secrets.iter().filter_map(|object| secrets::secret(low, object)).collect();
     let workloads: Vec<Lowered> =
         top.workloads.iter().map(|object| workload::workload(low, &names, object)).collect();
     let services_there = !top.services.is_empty();
@@ -89,13 +95,14 @@ pub(crate) fn lower<'a>(
     check::host_ports(&mut low.cx, &workloads, &services, cluster.hosts.len());
     check::dependencies(&mut low.cx, &names, &workloads, &services);
     check::volumes(&mut low.cx, &top.volumes, &low.used_volumes, incomplete);
+    check::secrets(&mut low.cx, &top.secrets, &low.used_secrets, incomplete);
     check::volumes_on_hosts(&mut low.cx, &names, &workloads);
-    Parts { cluster, volumes, workloads, services }
+    Parts { cluster, volumes, secrets, workloads, services }
 }
 
 /// Joins the nodes to a graph. It is of use only when nothing was reported as an error.
 pub(crate) fn join(parts: Parts) -> Graph {
-    let Parts { cluster, volumes, workloads, services } = parts;
+    let Parts { cluster, volumes, secrets, workloads, services } = parts;
     let mut graph = Graph::default();
     let mut places: BTreeMap<Address, petgraph::graph::NodeIndex> = BTreeMap::new();
     let mut add = |graph: &mut Graph, node: GraphNode| {
@@ -112,10 +119,15 @@ pub(crate) fn join(parts: Parts) -> Graph {
     for volume in volumes {
         add(&mut graph, GraphNode::Volume(volume));
     }
+    for secret in secrets {
+        add(&mut graph, GraphNode::Secret(secret));
+    }
     let mut indices = Vec::with_capacity(workloads.len());
     let mut waits = Vec::with_capacity(workloads.len());
     for lowered in workloads {
-        waits.push((lowered.workload.depends_on.clone(), lowered.facts.volumes));
+        let secrets: Vec<String> =
+            lowered.workload.secrets().into_iter().map(str::to_owned).collect();
+        waits.push((lowered.workload.depends_on.clone(), lowered.facts.volumes, secrets));
         let index = add(&mut graph, GraphNode::Workload(Box::new(lowered.workload)));
         graph.net.add_edge(index, root, Edge::RunsIn);
         indices.push(index);
@@ -127,16 +139,18 @@ pub(crate) fn join(parts: Parts) -> Graph {
             graph.net.add_edge(index, *target, Edge::Selects);
         }
     }
-    for (index, (depends_on, volumes)) in indices.iter().zip(waits) {
+    for (index, (depends_on, volumes, secrets)) in indices.iter().zip(waits) {
         let targets = depends_on.iter().map(|on| (&on.on, Edge::DependsOn(on.until)));
         for (target, edge) in targets {
             if let Some(target) = places.get(target) {
                 graph.net.add_edge(*index, *target, edge);
             }
         }
-        for volume in volumes {
-            if let Some(target) = places.get(&Address::new(Kind::Volume, volume)) {
-                graph.net.add_edge(*index, *target, Edge::UsesVolume);
+        let volumes = volumes.into_iter().map(|name| (Kind::Volume, name, Edge::UsesVolume));
+        let secrets = secrets.into_iter().map(|name| (Kind::Secret, name, Edge::UsesSecret));
+        for (kind, name, edge) in volumes.chain(secrets) {
+            if let Some(target) = places.get(&Address::new(kind, name)) {
+                graph.net.add_edge(*index, *target, edge);
             }
         }
     }

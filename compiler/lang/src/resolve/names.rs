@@ -6,6 +6,7 @@ use tally_source::{Diagnostic, Span, nearest};
 
 use crate::codes;
 use crate::decode::{Context, Object};
+use crate::lower::Top;
 use crate::write;
 
 /// What a spec declares at its top, by name. Pods and controllers share one namespace.
@@ -14,27 +15,23 @@ pub(crate) struct Names<'o> {
     pub volumes: BTreeMap<&'o str, &'o Object<'o>>,
     pub workloads: BTreeMap<&'o str, &'o Object<'o>>,
     pub services: BTreeMap<&'o str, &'o Object<'o>>,
+    pub secrets: BTreeMap<&'o str, &'o Object<'o>>,
     /// Something may be missing, so nothing is reported as not there.
     pub incomplete: bool,
 }
 
 impl<'o> Names<'o> {
     /// Collects names and reports those that stand twice.
-    pub fn collect(
-        cx: &mut Context<'_>,
-        volumes: &'o [Object<'o>],
-        workloads: &'o [Object<'o>],
-        services: &'o [Object<'o>],
-        incomplete: bool,
-    ) -> Self {
+    pub fn collect(cx: &mut Context<'_>, top: &'o Top<'o>, incomplete: bool) -> Self {
         Names {
-            volumes: by_name(cx, volumes),
+            volumes: by_name(cx, &top.volumes),
             workloads: {
-                let workloads = by_name(cx, workloads);
+                let workloads = by_name(cx, &top.workloads);
                 replica_names(cx, &workloads);
                 workloads
             },
-            services: by_name(cx, services),
+            services: by_name(cx, &top.services),
+            secrets: by_name(cx, &top.secrets),
             incomplete,
         }
     }

@@ -70,6 +70,8 @@ pub(super) static CODES: &[CodeInfo] = &[
     code(511, "an unprotected Docker port"),
     code(512, "files too large for a spec"),
     code(513, "services that select too much"),
+    code(514, "a secret where none may be"),
+    code(515, "a secret that nothing uses"),
     code(601, "a word of another tool"),
     code(602, "a field under another name"),
     code(603, "something that Tally does not do"),

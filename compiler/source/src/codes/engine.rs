@@ -32,4 +32,5 @@ pub(super) static CODES: &[CodeInfo] = &[
     code(1207, "an object changed while the plan was applied"),
     code(1301, "most hosts do not answer"),
     code(1302, "no host has room for a stand-in"),
+    code(1401, "a secret cannot be read"),
 ];

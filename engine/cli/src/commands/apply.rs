@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tally_docker::{ExecuteOptions, Failure, FailureKind, Host, Outcome, Report, execute};
+use tally_docker::{ExecuteOptions, Failure, FailureKind, Host, Outcome, Report, Secrets, execute};
 use tally_graph::Graph;
 use tally_reconcile::plan::{ChangeKind, OpId, Plan};
 use tally_reconcile::{Options, reconcile};
@@ -20,6 +20,7 @@ use crate::hosts;
 use crate::memory::Remembered;
 use crate::project::Project;
 use crate::saved::Saved;
+use crate::secrets;
 use crate::show::failure::failure_reports;
 use crate::show::progress::Shown;
 use crate::show::terminal::{Style, Terminal, err, out};
@@ -42,6 +43,8 @@ pub struct Work<'a> {
     pub parallel: u16,
     /// The plan that was agreed to before.
     pub saved: Option<&'a Saved>,
+    /// What the secrets hold that it uses.
+    pub secrets: Secrets,
 }
 
 pub async fn run(args: args::Apply, terminal: &Terminal) -> Result<Exit, CliError> {
@@ -55,8 +58,14 @@ pub async fn run(args: args::Apply, terminal: &Terminal) -> Result<Exit, CliErro
     err(&report::people(&warnings, &graph.sources, terminal));
     let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
     let options = Options { target, ..Options::default() };
-    let work =
-        Work { project: &project, graph: &graph, options, parallel: args.parallel, saved: None };
+    let work = Work {
+        project: &project,
+        graph: &graph,
+        options,
+        parallel: args.parallel,
+        saved: None,
+        secrets: secrets::read(&graph, &project).await?,
+    };
     carry_out(work, remembered, args.yes, terminal).await
 }
 
@@ -80,8 +89,18 @@ async fn run_saved(
     let target = saved.target.as_deref().map(|text| target(graph, text)).transpose()?;
     let (destroy, remove_volumes) = (saved.destroy, saved.remove_volumes);
     let options = Options { target, destroy, remove_volumes, ..Options::default() };
-    let work =
-        Work { project: &project, graph, options, parallel: args.parallel, saved: Some(saved) };
+    let secrets = match destroy {
+        true => Secrets::default(),
+        false => secrets::read(graph, &project).await?,
+    };
+    let work = Work {
+        project: &project,
+        graph,
+        options,
+        parallel: args.parallel,
+        saved: Some(saved),
+        secrets,
+    };
     // Whoever saved the plan has read it.
     carry_out(work, Remembered::read(graph, &project)?, true, terminal).await
 }
@@ -100,6 +119,7 @@ pub async fn carry_out(
     let readers = hosts::reading(&hosts);
     let observed = hosts::look(work.graph, &readers).await;
     work.options.now_ms = hosts::now_ms();
+    work.options.secrets.clone_from(work.secrets.hashes());
     remembered.learn(&observed, work.options.now_ms);
     let plan = reconcile(work.graph, &observed, &remembered.memory, &work.options);
     stop_on_errors(&plan, work.graph)?;
@@ -146,6 +166,7 @@ async fn rounds(
         let progress = Shown::new(&plan, terminal);
         let options = ExecuteOptions {
             calls_per_host: usize::from(work.parallel),
+            secrets: work.secrets.clone(),
             ..ExecuteOptions::default()
         };
         let done = execute(&plan, work.graph, hosts, &progress, cancel.clone(), &options).await;

@@ -13,6 +13,14 @@ pub async fn run(args: args::Destroy, terminal: &Terminal) -> Result<Exit, CliEr
     let project = Project::find(&args.spec.spec)?;
     let (graph, _) = project.graph()?;
     let options = Options { destroy: true, remove_volumes: args.volumes, ..Options::default() };
-    let work = Work { project: &project, graph: &graph, options, parallel: 8, saved: None };
+    let work = Work {
+        project: &project,
+        graph: &graph,
+        options,
+        parallel: 8,
+        saved: None,
+        // What goes needs none.
+        secrets: tally_docker::Secrets::default(),
+    };
     carry_out(work, Remembered::read(&graph, &project)?, args.yes, terminal).await
 }

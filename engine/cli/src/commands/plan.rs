@@ -1,5 +1,6 @@
 //! `tally plan`: the first half of the way. It is handed hosts that cannot be changed.
 
+use tally_docker::Secrets;
 use tally_graph::{Address, Graph};
 use tally_reconcile::plan::Plan;
 use tally_reconcile::{Options, reconcile};
@@ -11,6 +12,7 @@ use crate::hosts;
 use crate::memory::Remembered;
 use crate::project::{Project, has_errors};
 use crate::saved::Saved;
+use crate::secrets;
 use crate::show::terminal::{Terminal, err, out};
 use crate::show::{plan as shown, plan_json, report};
 
@@ -20,6 +22,10 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
     let mut remembered = Remembered::read(&graph, &project)?;
     remembered.undo(&mut graph);
     let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
+    let secrets = match args.destroy {
+        true => Secrets::default(),
+        false => secrets::read(&graph, &project).await?,
+    };
     let readers = hosts::readers(&graph, &project).await?;
     let observed = hosts::look(&graph, &readers).await;
     let without =
@@ -31,6 +37,7 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
         destroy: args.destroy,
         remove_volumes: args.volumes,
         without,
+        secrets: secrets.hashes().clone(),
         ..Options::default()
     };
     remembered.learn(&observed, now_ms);

@@ -9,9 +9,11 @@ use async_trait::async_trait;
 use tally_control::{
     Controller, Ended, Entry, EntryKind, Journal, News, Options, Reach, SpecSource,
 };
-use tally_docker::{Host, HostError};
+use tally_docker::{Host, HostError, Secrets};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Memory};
+use tally_reconcile::undo::undo;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::args;
@@ -22,6 +24,7 @@ use crate::hosts;
 use crate::memory::{Remembered, read};
 use crate::metrics::Server;
 use crate::project::{Project, graph_of};
+use crate::secrets;
 use crate::show::report;
 use crate::show::terminal::{Terminal, err};
 use crate::signals;
@@ -39,6 +42,9 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
     let remembered = Remembered::read(&graph, &project)?;
     let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
     let _lock = lock(&project, &cluster)?;
+    let mut followed = graph.clone();
+    remembered.undo(&mut followed);
+    let secrets = secrets::read(&followed, &project).await?;
     let declarations = remembered.declarations();
     let memory = remembered.memory.clone();
     let events = Arc::new(Events::new(path(&project.kept(), &cluster), args.format, *terminal));
@@ -60,13 +66,18 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
         declarations: File::new(declarations),
         next: Instant::now() + LOOK,
         terminal: *terminal,
+        kept: KeptSecrets::new(&graph, &project, secrets.clone(), options.resync),
+        spec: graph.clone(),
+        new: None,
+        reading: None,
     };
     // Before the first change: an address that cannot be had is a mistake at the command line.
     let mut server = match &args.metrics {
         Some(address) => Some(Server::bind(address).await?),
         None => None,
     };
-    let mut controller = Controller::new(graph, memory, Arc::new(reach), events, options);
+    let mut controller =
+        Controller::new(graph, memory, Arc::new(reach), events, options).with_secrets(secrets);
     if let Some(server) = &mut server {
         server.serve(controller.board());
         err(&format!("metrics: {}\n", server.shown));
@@ -198,18 +209,131 @@ struct Source {
     declarations: File,
     next: Instant,
     terminal: Terminal,
+    /// The spec that was told last.
+    spec: Graph,
+    kept: KeptSecrets,
+    /// A changed spec, whose secrets are being read.
+    new: Option<Graph>,
+    /// Secrets are being read. A task of its own, since waiting for it is broken off again and again.
+    reading: Option<JoinHandle<Result<Secrets, CliError>>>,
+}
+
+/// The secrets that were read last, and when to read them again.
+struct KeptSecrets {
+    secrets: Secrets,
+    files: Vec<File>,
+    /// Whether some come from commands, so that a change can only be seen by reading.
+    elsewhere: bool,
+    every: Duration,
+    due: Instant,
+    /// What was told of those that could not be read.
+    told: Option<String>,
+}
+
+impl KeptSecrets {
+    fn new(graph: &Graph, project: &Project, secrets: Secrets, every: Duration) -> Self {
+        let (files, elsewhere) = secrets::watched(graph, project);
+        let files = files.into_iter().map(File::new).collect();
+        Self { secrets, files, elsewhere, every, due: Instant::now() + every, told: None }
+    }
+
+    /// Whether they are to be read now.
+    fn is_due(&mut self) -> bool {
+        // All of them: each one's stamp is taken.
+        let changed = self.files.iter_mut().filter_map(|f| f.has_changed().then_some(())).count();
+        let elsewhere = self.elsewhere && self.due <= Instant::now();
+        if elsewhere {
+            self.due = Instant::now() + self.every;
+        }
+        changed > 0 || elsewhere
+    }
+}
+
+impl Source {
+    /// Begins to read the secrets of a spec, as it is followed.
+    fn read_secrets(&mut self) {
+        let mut graph = self.new.as_ref().unwrap_or(&self.spec).clone();
+        undo(&mut graph, &self.declared.undone);
+        let project = self.files.project.clone();
+        if let Some(older) = self.reading.take() {
+            older.abort();
+        }
+        self.reading = Some(tokio::spawn(async move { secrets::read(&graph, &project).await }));
+    }
+
+    /// Takes in what was read.
+    fn has_read(&mut self, read: Result<Secrets, CliError>) -> Option<News> {
+        match (read, self.new.take()) {
+            (Ok(secrets), Some(graph)) => {
+                let every = self.kept.every;
+                let project = &self.files.project;
+                self.kept = KeptSecrets::new(&graph, project, secrets.clone(), every);
+                self.spec = graph.clone();
+                Some(News::SpecWith(Box::new(graph), secrets))
+            }
+            (Ok(secrets), None) => {
+                self.kept.told = None;
+                if secrets == self.kept.secrets {
+                    return None;
+                }
+                self.kept.secrets = secrets.clone();
+                Some(News::Secrets(secrets))
+            }
+            (Err(error), Some(graph)) => {
+                // Whoever puts the secret right is noticed, and the spec is followed then.
+                let (files, elsewhere) = secrets::watched(&graph, &self.files.project);
+                self.kept.files = files.into_iter().map(File::new).collect();
+                self.kept.elsewhere |= elsewhere;
+                self.new = Some(graph);
+                self.once(&error).map(News::Broken)
+            }
+            (Err(error), None) => self.once(&error).map(News::Unread),
+        }
+    }
+
+    /// What is to be told of an error, if it was not told before.
+    fn once(&mut self, error: &CliError) -> Option<String> {
+        let words = self.words(error);
+        let news = self.kept.told.as_ref() != Some(&words);
+        self.kept.told = Some(words.clone());
+        news.then_some(words)
+    }
+
+    fn words(&self, error: &CliError) -> String {
+        match error {
+            CliError::Reports(reports, sources) => {
+                let plain = Terminal { colour: false, ..self.terminal };
+                report::people(reports, sources, &plain)
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 #[async_trait]
 impl SpecSource for Source {
     async fn changed(&mut self) -> News {
         loop {
+            if let Some(reading) = &mut self.reading {
+                // Nothing else is told meanwhile: a spec follows the one before it.
+                let read = reading.await;
+                self.reading = None;
+                let failed = |error: tokio::task::JoinError| CliError::Internal(error.to_string());
+                match self.has_read(read.unwrap_or_else(|error| Err(failed(error)))) {
+                    Some(news) => return news,
+                    None => continue,
+                }
+            }
             tokio::time::sleep_until(self.next).await;
             self.next = Instant::now() + LOOK;
             if self.declarations.has_changed() {
                 match read::<Declarations>(&self.declarations.path) {
                     Ok(declared) if declared != self.declared => {
+                        let undone = self.declared.undone != declared.undone;
                         self.declared = declared.clone();
+                        if undone {
+                            self.read_secrets();
+                        }
                         return News::Declared(declared);
                     }
                     Ok(_) => {}
@@ -219,16 +343,19 @@ impl SpecSource for Source {
             // All of them: each one's stamp is taken.
             let changed = self.files.files.iter_mut().filter_map(|f| f.has_changed().then_some(()));
             if changed.count() == 0 {
+                if self.kept.is_due() {
+                    self.read_secrets();
+                }
                 continue;
             }
             let compiled = self.files.compile();
-            return match compiled.graph {
-                Some(graph) => News::Spec(Box::new(graph)),
-                None => {
-                    let plain = Terminal { colour: false, ..self.terminal };
-                    News::Broken(report::people(&compiled.diagnostics, &compiled.sources, &plain))
-                }
+            let Some(graph) = compiled.graph else {
+                let plain = Terminal { colour: false, ..self.terminal };
+                let report = report::people(&compiled.diagnostics, &compiled.sources, &plain);
+                return News::Broken(report);
             };
+            self.new = Some(graph);
+            self.read_secrets();
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::show::values::count;
 /// What an edge says.
 fn edge_words(edge: &Edge) -> String {
     match edge {
-        Edge::UsesVolume => "uses".to_owned(),
+        Edge::UsesVolume | Edge::UsesSecret => "uses".to_owned(),
         Edge::Selects => "selects".to_owned(),
         Edge::DependsOn(until) => format!("waits until {}", until.word()),
         Edge::RunsIn => "runs in".to_owned(),
@@ -52,6 +52,7 @@ fn details(node: &Node) -> Vec<String> {
             (None, true) => vec!["one on each host".to_owned()],
             (None, false) => Vec::new(),
         },
+        Node::Secret(secret) => vec![format!("read from {}", secret.source)],
         Node::Service(service) => {
             let mut lines = vec![format!("select {}", service.select)];
             lines.extend(service.ports.iter().map(|(name, port)| {

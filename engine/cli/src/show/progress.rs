@@ -172,6 +172,7 @@ impl<'a> Shown<'a> {
             Some(Action::CreateContainer(_) | Action::CreateNetwork(_)) => "creating",
             Some(Action::CreateVolume(_)) => "creating",
             Some(Action::WriteFiles { .. }) => "writing files",
+            Some(Action::WriteSecrets { .. }) => "writing secrets into memory",
             Some(Action::Start { .. } | Action::Unpause { .. }) => "starting",
             Some(Action::Stop { .. }) => "stopping",
             Some(Action::Restart { .. }) => "restarting",

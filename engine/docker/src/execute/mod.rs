@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 pub use report::{Failure, FailureKind, Outcome, Report};
 
-use crate::{Host, PullProgress};
+use crate::{Host, PullProgress, Secrets};
 use operation::{Context, Ending};
 
 /// How a plan is carried out.
@@ -38,6 +38,8 @@ pub struct ExecuteOptions {
     pub slowest_look: Duration,
     /// So many lines of a failed container's output are kept.
     pub last_lines: u32,
+    /// What the secrets hold that the plan speaks of.
+    pub secrets: Secrets,
 }
 
 impl Default for ExecuteOptions {
@@ -49,6 +51,7 @@ impl Default for ExecuteOptions {
             first_look: Duration::from_millis(50),
             slowest_look: Duration::from_millis(250),
             last_lines: 10,
+            secrets: Secrets::default(),
         }
     }
 }

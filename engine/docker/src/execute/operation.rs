@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tally_graph::Graph;
+use tally_graph::{FileSpec, Graph};
 use tally_reconcile::labels;
 use tally_reconcile::observed::ContainerState;
 use tally_reconcile::plan::{Action, Operation, Precondition};
@@ -77,7 +77,9 @@ impl<'a> Context<'a> {
             Ok(Step::BrokenOff) => Ending::BrokenOff,
             Err(kind) => {
                 let lines = self.last_lines_of(host, operation, &target).await;
-                failed(kind, lines)
+                let secrets = &self.options.secrets;
+                let lines = lines.iter().map(|line| secrets.redact(line)).collect();
+                failed(self.redacted(kind), lines)
             }
         }
     }
@@ -96,7 +98,8 @@ impl<'a> Context<'a> {
                 wait::exit(self, host, id, target, *deadline_ms).await
             }
             Action::CreateContainer(request) => {
-                Ok(Step::Done(Some(create::container(host, request).await?)))
+                let joined = self.options.secrets.joined(request).map_err(unread)?;
+                Ok(Step::Done(Some(create::container(host, &joined).await?)))
             }
             Action::CreateNetwork(request) => {
                 Ok(Step::Done(Some(create::network(host, request).await?)))
@@ -112,6 +115,10 @@ impl<'a> Context<'a> {
             Action::WriteFiles { files, .. } => {
                 let files = self.contents(files)?;
                 done(twice(|| host.write_files(target, &files)).await)
+            }
+            Action::WriteSecrets { files, .. } => {
+                let files = self.secret_contents(files)?;
+                done(twice(|| host.write_secrets(target, &files)).await)
             }
             Action::Update { live, .. } => done(twice(|| host.update(target, live)).await),
             Action::Start { .. } => done(
@@ -140,18 +147,35 @@ impl<'a> Context<'a> {
     }
 
     fn contents(&self, request: &FilesRequest) -> Result<Vec<FileToWrite>, FailureKind> {
-        let file = |(path, spec): (&String, &tally_graph::FileSpec)| {
+        let file = |(path, spec): (&String, &FileSpec)| {
+            if spec.is_secret() {
+                return Ok(to_write(path, spec, Vec::new()));
+            }
             let content = self.graph.contents.get(&spec.content).ok_or_else(|| {
                 FailureKind::PreconditionFailed(format!("the content of {path} is not in the plan"))
             })?;
-            Ok(FileToWrite {
-                path: path.clone(),
-                content: content.0.clone(),
-                mode: spec.mode,
-                owner: spec.owner.clone(),
-            })
+            Ok(to_write(path, spec, content.0.clone()))
         };
         request.files.iter().map(file).collect()
+    }
+
+    fn secret_contents(&self, request: &FilesRequest) -> Result<Vec<FileToWrite>, FailureKind> {
+        let file = |(path, spec): (&String, &FileSpec)| {
+            let template = spec.secret.clone().unwrap_or_default();
+            let content = self.options.secrets.join(&template).map_err(unread)?;
+            Ok(to_write(path, spec, content))
+        };
+        request.files.iter().map(file).collect()
+    }
+
+    /// What failed, without what the secrets hold: a daemon may quote what it was sent.
+    fn redacted(&self, kind: FailureKind) -> FailureKind {
+        let text = kind.to_string();
+        let shown = self.options.secrets.redact(&text);
+        match shown == text {
+            true => kind,
+            false => FailureKind::Host(HostError::Refused { status: 0, message: shown }),
+        }
     }
 
     /// The last lines of a container that did not start or stay as it should.
@@ -187,6 +211,20 @@ impl<'a> Context<'a> {
         let bytes = tokio::time::timeout(LAST_LINES_DEADLINE, read).await.ok().flatten();
         clean::last_lines(&bytes.unwrap_or_default(), self.options.last_lines as usize)
     }
+}
+
+fn to_write(path: &str, spec: &FileSpec, content: Vec<u8>) -> FileToWrite {
+    FileToWrite {
+        path: path.to_owned(),
+        content,
+        mode: spec.mode,
+        owner: spec.owner.clone(),
+        keyed: spec.is_secret().then(|| spec.content.clone()),
+    }
+}
+
+fn unread(name: String) -> FailureKind {
+    FailureKind::PreconditionFailed(format!("the secret `{name}` was not read"))
 }
 
 /// How a step of an operation ended well.

@@ -251,6 +251,7 @@ mod tests {
             live: Live::default(),
             joined: None,
             files: None,
+            secrets: None,
             addresses: BTreeMap::new(),
         }
     }

@@ -28,7 +28,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let precondition = owned(self.context.cluster, found.container);
         let target = Target::Id(found.container.id.clone());
         let class = differs.class();
-        self.plan.rolls |= class >= UpdateClass::Restart;
+        self.plan.rolls |= differs.spec.iter().any(|it| it.class >= UpdateClass::Restart);
         let restart_by_file =
             class == UpdateClass::Restart && matches!(nudge, Some(Nudge::Restart | Nudge::Unpause));
         let mut done = Vec::new();
@@ -143,12 +143,16 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let Some(files) = desired.files().filter(|_| !changed.is_empty()) else {
             return done;
         };
-        let action = Action::WriteFiles {
-            target: target.clone(),
-            files: FilesRequest { files: files.clone() },
-        };
-        let write = self.builder.op(about, action, precondition.clone(), &[]);
-        done.push(write);
+        // The record of files says what was applied: it comes last, so that whoever is interrupted
+        // begins again.
+        let secrets = self.write_secrets(desired, about, &target, precondition.clone(), &[]);
+        let mut written: Vec<OpId> = secrets.into_iter().collect();
+        if differs.spec.iter().any(|change| change.path.first() == "file") {
+            let files = FilesRequest { files: files.clone() };
+            let action = Action::WriteFiles { target: target.clone(), files };
+            written.push(self.builder.op(about, action, precondition.clone(), &written));
+        }
+        done.extend(&written);
         let reload = differs.class() == UpdateClass::Reload
             && found.container.state == ContainerState::Running;
         if reload {
@@ -159,7 +163,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
                 .collect();
             for signal in signals {
                 let action = Action::Signal { target: target.clone(), signal: signal.clone() };
-                done.push(self.builder.op(about, action, precondition.clone(), &[write]));
+                done.push(self.builder.op(about, action, precondition.clone(), &written));
             }
         }
         done
@@ -179,19 +183,23 @@ impl<'a> PodPlanner<'a, '_, '_> {
             let fields = differs.spec.clone();
             self.builder.change(&about, ChangeKind::Update, fields, None, done.clone());
         }
+        let lost = differs.drift.iter().any(|change| change.path.first() == "file");
         let by_spec = differs.class() == UpdateClass::Restart && nudge == Some(Nudge::Restart);
-        let note = nudge.filter(|_| !by_spec).map(|nudge| {
-            match nudge == Nudge::Restart && self.context.was_asked_to_restart(found) {
-                true => "its restart was asked for".to_owned(),
-                false => {
-                    drift_note(found, nudge, self.context.failing.contains(&found.container.id))
+        let note = lost.then(|| "its secrets are not in memory; they are written again".to_owned());
+        let note = note.or_else(|| {
+            nudge.filter(|_| !by_spec).map(|nudge| {
+                match nudge == Nudge::Restart && self.context.was_asked_to_restart(found) {
+                    true => "its restart was asked for".to_owned(),
+                    false => {
+                        drift_note(found, nudge, self.context.failing.contains(&found.container.id))
+                    }
                 }
-            }
+            })
         });
         if !differs.drift.is_empty() || note.is_some() {
             // What was never started is left from an apply that did not finish; nobody changed it.
-            let unfinished =
-                found.container.state == ContainerState::Created && differs.drift.is_empty();
+            let unfinished = found.container.state == ContainerState::Created
+                && differs.drift.iter().all(|change| change.path.first() == "file");
             let asked = nudge == Some(Nudge::Restart) && self.context.was_asked_to_restart(found);
             let cause = if unfinished || asked { Cause::Needed } else { Cause::Drift };
             let about = self.about(desired, cause);

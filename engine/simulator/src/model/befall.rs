@@ -93,6 +93,7 @@ impl Model {
                 _ => continue,
             }
             self.touch(&id);
+            self.forget(&id);
         }
     }
 
@@ -156,6 +157,14 @@ impl Model {
         if let Some(container) = self.containers.remove(id) {
             self.names.remove(&container.request.name);
             self.touch(id);
+            // Its joiners are left with what they hold themselves.
+            if container.request.shareable_ipc {
+                let joined = self.containers.values_mut();
+                let alone = joined.filter(|it| it.joined.as_deref() == Some(id));
+                for left in alone.filter(|it| !it.holds_ports()) {
+                    left.secrets = None;
+                }
+            }
         }
     }
 }

@@ -49,6 +49,7 @@ impl Model {
             live,
             joined: container.joined.clone(),
             files: container.files.clone().filter(|_| with_files),
+            secrets: container.secrets.clone().filter(|_| with_files),
             addresses: addresses(container),
         };
         Some((shown(container), details))

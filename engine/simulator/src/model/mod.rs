@@ -92,6 +92,9 @@ pub(crate) struct Container {
     /// The full ID of the container whose network it joins.
     pub joined: Option<String>,
     pub files: Option<BTreeMap<String, FileSpec>>,
+    /// What lies in the memory that it shares with its infra container.
+    #[serde(default)]
+    pub secrets: Option<BTreeMap<String, FileSpec>>,
     /// What it printed, or will have printed by that time.
     pub log: Vec<(i64, String)>,
     /// When its program ends by itself, and how.

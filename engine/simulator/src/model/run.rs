@@ -58,6 +58,7 @@ impl Model {
         } else if let Some((_, code)) = container.ends.take() {
             container.end(at, code);
             container.follow_policy(at);
+            self.forget(id);
         }
         true
     }
@@ -223,6 +224,7 @@ impl Model {
             _ => return Ok(()),
         }
         self.touch(id);
+        self.forget(id);
         Ok(())
     }
 
@@ -257,6 +259,7 @@ impl Model {
         if let Some(code) = program::read(&argv).on_signal(&name) {
             container.end(now_ms, code);
             self.touch(id);
+            self.forget(id);
         }
         Ok(())
     }

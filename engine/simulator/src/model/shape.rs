@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tally_docker::{FileToWrite, HostError, record};
+use tally_reconcile::labels::{self, Role, SECRETS_FOLDER};
 use tally_reconcile::observed::{ContainerState, Live};
 use tally_reconcile::request::{ContainerRequest, MountFrom, NetworkRef};
 
@@ -104,6 +105,64 @@ impl Model {
         Ok(())
     }
 
+    /// Writes files that hold secrets, and the record of them, into memory. Of what they hold nothing is
+    /// kept: the state of a simulated host may lie in a file.
+    ///
+    /// # Errors
+    /// When the container is not there or has no such memory, or nobody holds it.
+    pub fn write_secrets(
+        &mut self,
+        id: &str,
+        files: &[FileToWrite],
+        now_ms: i64,
+    ) -> Result<(), HostError> {
+        self.advance(now_ms);
+        let container = self.get(id)?;
+        if let Some(file) = files.iter().find(|file| is_none_such(&file.owner)) {
+            let message = format!("the container's image knows no user `{}`", file.owner);
+            return Err(HostError::Refused { status: 0, message });
+        }
+        let holder = container.joined.as_ref().and_then(|id| self.containers.get(id));
+        let holds = holder.is_some_and(|holder| {
+            let folder = format!("{SECRETS_FOLDER}/");
+            let has = holder.request.mounts.keys().any(|path| path.starts_with(&folder));
+            let label = |of: &Container, key: &str| of.request.labels.get(key).cloned();
+            let ours = label(holder, labels::ROLE).as_deref() == Some(Role::Infra.word())
+                && label(holder, labels::CLUSTER) == label(container, labels::CLUSTER);
+            holder.holds_ports() && has && ours
+        });
+        if !holds || !container.request.mounts.contains_key(SECRETS_FOLDER) {
+            let said = format!("nobody holds the memory of {}", container.request.name);
+            return Err(HostError::Conflict(said));
+        }
+        if let Some(container) = self.containers.get_mut(id) {
+            container.secrets = Some(record(files));
+            self.touch(id);
+        }
+        Ok(())
+    }
+
+    /// A container has ended: memory that nobody holds any more is empty.
+    pub(crate) fn forget(&mut self, id: &str) {
+        let Some(ended) = self.containers.get(id) else { return };
+        let mut of: Vec<String> = Vec::new();
+        if ended.request.shareable_ipc {
+            let joined = self.containers.values().filter(|it| it.joined.as_deref() == Some(id));
+            of.extend(joined.filter(|it| it.secrets.is_some()).map(|it| it.id.clone()));
+        } else if ended.secrets.is_some() {
+            of.push(id.to_owned());
+        }
+        for id in of {
+            let Some(container) = self.containers.get(&id) else { continue };
+            let holder = container.joined.as_ref().and_then(|id| self.containers.get(id));
+            let held = container.holds_ports() || holder.is_some_and(Container::holds_ports);
+            if !held && let Some(container) = self.containers.get_mut(&id) {
+                container.secrets = None;
+                self.touch(&id);
+            }
+        }
+    }
+
     /// Changes what can be changed while it runs.
     ///
     /// # Errors
@@ -186,6 +245,7 @@ fn new_container(
         restart_count: 0,
         joined,
         files: None,
+        secrets: None,
         log: Vec::new(),
         ends: None,
         restarts_at_ms: None,

@@ -275,8 +275,8 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "secrets",
         Says(
             OTHER_TOOL,
-            "secrets are not in this version yet",
-            "Until then a file of the host comes in by a pod's `volume NAME host-path=\"…\"`.",
+            "a secret is put where it is used",
+            "Declare it at the top, `secret NAME file=\"…\"`, and write `file \"/run/secrets/NAME\" secret=NAME` or `env KEY=\"${secret.NAME}\"` in the container.",
         ),
     ),
     (

@@ -185,8 +185,8 @@ pub(super) static TOP: &[(&str, Answer)] = &[
         "secrets",
         Says(
             OTHER_TOOL,
-            "secrets will be declared one by one by `secret`, which is not in this version yet",
-            "Until then a file of the host comes in by a pod's `volume NAME host-path=\"…\"`.",
+            "secrets are declared one by one",
+            "For example: `secret NAME file=\"secrets/NAME\"`, and in the container `file \"/run/secrets/NAME\" secret=NAME`.",
         ),
     ),
     (

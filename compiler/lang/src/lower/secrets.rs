@@ -1,0 +1,142 @@
+//! Secrets: where each is read from, and texts that hold them. None is read here.
+
+use tally_graph::{Part, Secret, SecretSource, Template};
+use tally_source::{Diagnostic, Span};
+
+use super::Lowering;
+use super::origins::Notes;
+use crate::codes;
+use crate::decode::{Data, DraftPart, Field, Object};
+use crate::resolve::{Names, not_found, resolve_path};
+
+const SOURCES: [&str; 3] = ["file", "env", "command"];
+
+/// A secret; `None` when it says wrongly where it is read from.
+pub(super) fn secret(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Option<Secret> {
+    let mut written: Vec<&Field<'_>> = SOURCES.iter().filter_map(|word| object.get(word)).collect();
+    written.sort_by_key(|field| field.span.start);
+    let source = match written.as_slice() {
+        [] => {
+            if !object.bad {
+                low.cx.report(
+                    Diagnostic::error(
+                        codes::MISSING_FIELD,
+                        format!("`{}` does not say where it is read from", object.name),
+                    )
+                    .label(object.title_span, "`file`, `env` or `command` is missing")
+                    .help(format!(
+                        "For example: `secret {} file=\"secrets/{}\"`.",
+                        object.name, object.name
+                    )),
+                );
+            }
+            None
+        }
+        [field] => source(low, field),
+        [first, .., second] => {
+            low.cx.report(
+                Diagnostic::error(codes::CONTRADICTION, "a secret is read from one place")
+                    .label(second.span, "this is another")
+                    .label(first.span, "this is one")
+                    .help("Leave all but one out."),
+            );
+            None
+        }
+    }?;
+    let mut notes = Notes::new(&mut low.origins);
+    for word in SOURCES {
+        notes.field(&[word], object, word);
+    }
+    Some(Secret {
+        name: object.name.to_owned(),
+        source,
+        span: object.title_span,
+        provenance: notes.provenance,
+    })
+}
+
+fn source(low: &mut Lowering<'_, '_>, field: &Field<'_>) -> Option<SecretSource> {
+    let text = match &field.data {
+        Data::List(words) => {
+            return Some(SecretSource::Command(
+                words.iter().map(|word| word.to_string()).collect(),
+            ));
+        }
+        Data::Value(crate::decode::Typed::Text(text)) => text,
+        _ => return None,
+    };
+    if field.row.word == "env" {
+        return Some(SecretSource::Env(text.to_string()));
+    }
+    // Secrets lie outside of what is kept in a repository more often than not.
+    if text.starts_with('/') {
+        return Some(SecretSource::File(text.to_string()));
+    }
+    let before = low.cx.out.len();
+    let path = resolve_path(low.cx.sources, text, field.value_span, &mut low.cx.out);
+    if let Some(found) = low.cx.out.get_mut(before..).and_then(<[Diagnostic]>::first_mut) {
+        let help = "A relative path stays in the folder of the spec. A secret that lies elsewhere is named by an absolute path: `file=\"/run/secrets/db\"`.";
+        found.help = Some(help.to_owned());
+    }
+    path.map(SecretSource::File)
+}
+
+/// A text that holds secrets, with their names looked up.
+pub(super) fn template(
+    low: &mut Lowering<'_, '_>,
+    names: &Names<'_>,
+    draft: &[DraftPart],
+) -> Template {
+    let mut parts = Vec::new();
+    for part in draft {
+        parts.push(match part {
+            DraftPart::Text(text) => Part::Text(text.clone()),
+            DraftPart::Secret(name, span) => {
+                used(low, names, name, *span, Form::Interpolated);
+                Part::Secret(name.clone())
+            }
+        });
+    }
+    Template(parts)
+}
+
+/// A file that is a secret.
+pub(super) fn whole(
+    low: &mut Lowering<'_, '_>,
+    names: &Names<'_>,
+    name: &str,
+    span: Span,
+) -> Template {
+    used(low, names, name, span, Form::Bare);
+    Template::whole(name)
+}
+
+/// How a secret is named.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    /// `${secret.db}`
+    Interpolated,
+    /// `secret=db`
+    Bare,
+}
+
+fn used(low: &mut Lowering<'_, '_>, names: &Names<'_>, name: &str, span: Span, form: Form) {
+    low.used_secrets.insert(name.to_owned());
+    if names.secrets.contains_key(name) || names.incomplete || low.cx.is_full() {
+        return;
+    }
+    let name_span = match form {
+        Form::Interpolated if low.cx.raw(span).starts_with("${secret.") => {
+            let start = span.start as usize + "${secret.".len();
+            Span::new(span.file, start, start + name.len())
+        }
+        _ => span,
+    };
+    let found = not_found(&low.cx, "secret", name, name_span, names.secrets.keys().copied());
+    low.cx.report(match names.secrets.is_empty() {
+        true => found.help(format!(
+            "Declare it at the top of the spec: `secret {name} file=\"secrets/{name}\"`."
+        )),
+        false => found,
+    });
+}

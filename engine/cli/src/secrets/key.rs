@@ -1,0 +1,131 @@
+//! The key that hashes of secrets are made with: `.tally/secret.key`. Without it nobody can tell by a label
+//! whether a guess is right.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use crate::errors::CliError;
+use crate::project::Project;
+
+const BYTES: usize = 32;
+
+/// The key of one folder.
+pub(super) struct Key([u8; BYTES]);
+
+impl Key {
+    /// The keyed hash of a secret: HMAC-SHA256, 64 hex digits. Another secret with the same content has
+    /// another.
+    pub(super) fn hash(&self, cluster: &str, name: &str, value: &[u8]) -> String {
+        // A key of any length is taken.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
+        // Neither holds a character 0.
+        for part in [cluster.as_bytes(), b"\0", name.as_bytes(), b"\0", value] {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The key of a spec's folder, which is made when it is first needed.
+///
+/// # Errors
+/// When it cannot be made, or what stands there is none.
+pub(super) fn key(project: &Project) -> Result<Key, CliError> {
+    let path = project.kept().join("secret.key");
+    match read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            make(&path).map_err(|error| failed(&path, &error))?;
+            read(&path).map_err(|error| failed(&path, &error))
+        }
+        other => other.map_err(|error| failed(&path, &error)),
+    }
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> CliError {
+    CliError::Usage(
+        format!("`{}` cannot be used: {error}", path.display()),
+        "It is the key by which Tally tells whether a secret has changed. Put it right; or remove it, and \
+         each secret counts as changed once."
+            .to_owned(),
+    )
+}
+
+fn read(path: &Path) -> std::io::Result<Key> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(4096).read_to_string(&mut text)?;
+    let wrong = || std::io::Error::other("it does not hold 64 hex digits");
+    let text = text.trim();
+    let mut key = [0; BYTES];
+    if text.len() != 2 * BYTES {
+        return Err(wrong());
+    }
+    for (byte, at) in key.iter_mut().zip((0..).step_by(2)) {
+        let digits = text.get(at..at + 2).ok_or_else(wrong)?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+    }
+    Ok(Key(key))
+}
+
+/// Makes a key, whole or not at all; one that another process has made meanwhile stays.
+fn make(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder)?;
+    // A key that is committed with the spec is none.
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        fs::write(ignore, "*\n")?;
+    }
+    let mut bytes = [0_u8; BYTES];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let new = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    let linked = fs::hard_link(&new, path);
+    fs::remove_file(&new)?;
+    match linked {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_its_owner_alone_reads_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let project = Project {
+            folder: folder.path().to_owned(),
+            entry: String::new(),
+            shown: String::new(),
+        };
+        let first = key(&project).ok().unwrap().hash("shop", "db", b"x");
+        assert_eq!(key(&project).ok().unwrap().hash("shop", "db", b"x"), first);
+        assert_ne!(key(&project).ok().unwrap().hash("shop", "db", b"y"), first);
+        assert_ne!(key(&project).ok().unwrap().hash("shop", "other", b"x"), first);
+        let mode =
+            fs::metadata(folder.path().join(".tally/secret.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let ignored = fs::read_to_string(folder.path().join(".tally/.gitignore")).unwrap();
+        assert_eq!(ignored, "*\n", "it is not committed by accident");
+        fs::write(folder.path().join(".tally/secret.key"), "zz").unwrap();
+        assert!(key(&project).is_err(), "a damaged key is never replaced unasked");
+    }
+
+    #[test]
+    fn the_hash_is_hmac_sha256() {
+        // By `printf 'c\\0n\\0v' | openssl dgst -sha256 -mac HMAC -macopt hexkey:00…00`.
+        let hash = Key([0; BYTES]).hash("c", "n", b"v");
+        assert_eq!(hash, "47ce16bc117dd6718b9ea3177bed2f281b130330997bb688c620075eed31050b");
+    }
+}

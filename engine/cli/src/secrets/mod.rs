@@ -1,0 +1,116 @@
+//! Secrets, read when applying: from files, the environment and commands of this machine.
+//!
+//! What they hold stays in memory, in [`Secrets`], which cannot be printed or written down. Planning is
+//! given keyed hashes of them and nothing else.
+
+mod key;
+mod source;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use futures_util::{StreamExt as _, stream};
+use tally_docker::Secrets;
+use tally_graph::{Graph, Secret, SecretSource, Template};
+use tally_source::{Code, Diagnostic};
+
+use crate::errors::CliError;
+use crate::project::Project;
+
+/// So many are read at once: each may be a command.
+const AT_ONCE: usize = 8;
+
+/// Why a secret cannot be read: what it is, and a way out.
+struct Unread {
+    what: String,
+    help: String,
+}
+
+/// Reads the secrets that something in the graph uses.
+///
+/// # Errors
+/// The reports of those that cannot be read, each at its node.
+pub async fn read(graph: &Graph, project: &Project) -> Result<Secrets, CliError> {
+    let used: BTreeSet<&str> = graph.workloads().flat_map(|workload| workload.secrets()).collect();
+    let wanted: Vec<&Secret> =
+        graph.secrets().filter(|secret| used.contains(secret.name.as_str())).collect();
+    if wanted.is_empty() {
+        return Ok(Secrets::default());
+    }
+    let as_env = in_environment(graph);
+    let key = key::key(project)?;
+    let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
+    let mut reads = Vec::new();
+    for secret in &wanted {
+        let (source, folder) = (secret.source.clone(), project.folder.clone());
+        reads.push(async move { source::read(&source, &folder).await });
+    }
+    let all: Vec<Result<Vec<u8>, Unread>> = stream::iter(reads).buffered(AT_ONCE).collect().await;
+    let mut reports = Vec::new();
+    let mut secrets = Vec::new();
+    for (secret, value) in wanted.iter().zip(all) {
+        match value.and_then(|value| fit(secret, value, &as_env)) {
+            Ok(value) => {
+                let hash = key.hash(&cluster, &secret.name, &value);
+                secrets.push((secret.name.clone(), value, hash));
+            }
+            Err(unread) => reports.push(report(secret, unread)),
+        }
+    }
+    match reports.is_empty() {
+        true => Ok(Secrets::new(secrets)),
+        false => Err(CliError::Reports(reports, Box::new(graph.sources.clone()))),
+    }
+}
+
+/// The files that secrets are read from, and whether one comes from elsewhere, where a change can only
+/// be seen by reading it again.
+#[must_use]
+pub fn watched(graph: &Graph, project: &Project) -> (Vec<PathBuf>, bool) {
+    let mut elsewhere = false;
+    let mut files = Vec::new();
+    for secret in graph.secrets() {
+        match &secret.source {
+            SecretSource::File(path) => files.push(project.folder.join(path)),
+            SecretSource::Command(_) => elsewhere = true,
+            // The environment of a process is its own.
+            SecretSource::Env(_) => {}
+        }
+    }
+    (files, elsewhere)
+}
+
+fn in_environment(graph: &Graph) -> BTreeSet<&str> {
+    let workloads = graph.workloads();
+    let containers =
+        workloads.flat_map(|workload| workload.inits.iter().chain(&workload.containers));
+    containers
+        .flat_map(|container| container.secret_env.values())
+        .flat_map(Template::secrets)
+        .collect()
+}
+
+/// Whether a secret can be what it is used for.
+fn fit(secret: &Secret, value: Vec<u8>, as_env: &BTreeSet<&str>) -> Result<Vec<u8>, Unread> {
+    let unread = |what: &str, help: &str| Unread { what: what.to_owned(), help: help.to_owned() };
+    if value.iter().all(u8::is_ascii_whitespace) {
+        return Err(unread(
+            "it is empty",
+            "A program that is handed nothing would fail later, or let everybody in.",
+        ));
+    }
+    if as_env.contains(secret.name.as_str())
+        && (value.contains(&0) || std::str::from_utf8(&value).is_err())
+    {
+        return Err(unread(
+            "it is no text, and a value of `env` is",
+            "Make a file of it: `file \"/run/secrets/NAME\" secret=NAME`.",
+        ));
+    }
+    Ok(value)
+}
+
+fn report(secret: &Secret, unread: Unread) -> Diagnostic {
+    let headline = format!("the secret `{}` cannot be read: {}", secret.name, unread.what);
+    Diagnostic::error(Code(1401), headline).label(secret.span, "declared here").help(unread.help)
+}
