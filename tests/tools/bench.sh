@@ -67,8 +67,8 @@ specs() {
 }
 
 examples() {
-    cargo build -q --release -p tally-tests --example raw_client --example measure
-    cargo build -q --release -p tally-cli
+    # In one build: in two, each would build again what the other has built with other features.
+    cargo build -q --release -p tally-tests -p tally-cli --bin tally --example raw_client --example measure
 }
 
 measure() {

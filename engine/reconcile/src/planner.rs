@@ -47,13 +47,17 @@ pub(crate) struct Planned<'a> {
     pub start: Option<OpId>,
 }
 
-/// Pods that are dealt with, by host.
+/// Pods that are there and are dealt with, by host.
 #[derive(Default)]
-pub(crate) struct Settled(BTreeMap<usize, BTreeSet<String>>);
+pub(crate) struct Settled<'a>(BTreeMap<usize, BTreeSet<&'a str>>);
 
-impl Settled {
-    pub fn insert(&mut self, host: usize, pod: &str) {
-        self.0.entry(host).or_default().insert(pod.to_owned());
+impl<'a> Settled<'a> {
+    /// Settles a pod, if the host has it.
+    fn insert(&mut self, hosts: &'a Hosts<'a>, host: usize, pod: &str) {
+        let found = hosts.ready.get(host).and_then(|h| h.inventory.pods.get_key_value(pod));
+        if let Some((name, _)) = found {
+            self.0.entry(host).or_default().insert(name);
+        }
     }
 
     pub fn has(&self, host: usize, pod: &str) -> bool {
@@ -65,7 +69,7 @@ impl Settled {
 #[derive(Default)]
 pub(crate) struct Progress<'a> {
     pub planned: Vec<Planned<'a>>,
-    pub settled: Settled,
+    pub settled: Settled<'a>,
     /// What stops each container, by host and full ID.
     pub stops: BTreeMap<(usize, String), OpId>,
     /// Pods beyond the number of a workload that go once these are ready.
@@ -160,7 +164,7 @@ impl<'a> Planner<'a> {
             Err(why) => {
                 // Where it is already it is left.
                 for host in &slot.elsewhere {
-                    progress.settled.insert(*host, &slot.name);
+                    progress.settled.insert(self.hosts, *host, &slot.name);
                 }
                 builder.plan.held.push(Held {
                     subject: subject(workload, &slot.name),
@@ -189,7 +193,10 @@ impl<'a> Planner<'a> {
             host: ready.name,
             inventory: &ready.inventory,
             failing: &self.memory.failing,
-            restarts: self.memory.declared.restarts.get(&workload.address().to_string()),
+            restarts: match self.memory.declared.restarts.is_empty() {
+                true => None,
+                false => self.memory.declared.restarts.get(&workload.address().to_string()),
+            },
             now_ms: ready.state.its_now_ms(self.options.now_ms),
         };
         let plan = match self.is_quiet(workload, name, &context) {
@@ -201,7 +208,7 @@ impl<'a> Planner<'a> {
         };
         let stops = plan.stops.iter().map(|(id, stop)| ((host, id.clone()), *stop));
         progress.stops.extend(stops);
-        progress.settled.insert(host, name);
+        progress.settled.insert(self.hosts, host, name);
         let (name, start) = (name.to_owned(), plan.holder_start);
         progress.planned.push(Planned { workload, name, host, start });
         Some(plan)
@@ -209,7 +216,7 @@ impl<'a> Planner<'a> {
 
     /// Whether nothing is to be done for a pod that is there.
     fn is_quiet(&self, workload: &Workload, name: &str, context: &Context<'_>) -> bool {
-        let pattern = self.patterns.get(&workload.address().to_string());
+        let pattern = self.patterns.get(workload);
         let found = context.inventory.pods.get(name);
         pattern.zip(found).is_some_and(|(pattern, found)| pattern.is_quiet(found, context))
     }
@@ -228,7 +235,7 @@ impl<'a> Planner<'a> {
         let is_second = !plan.fresh;
         let to = self.hosts.ready.get(seat).map_or("", |host| host.name);
         for host in &slot.elsewhere {
-            progress.settled.insert(*host, &slot.name);
+            progress.settled.insert(self.hosts, *host, &slot.name);
             let from = self.hosts.ready.get(*host);
             let Some(found) = from.and_then(|from| from.inventory.pods.get(slot.name.as_str()))
             else {

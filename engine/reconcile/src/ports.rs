@@ -91,6 +91,9 @@ impl Planner<'_> {
             .filter(|change| makes(change))
             .map(|change| (change.subject.pod.as_str(), change.host.as_str()))
             .collect();
+        if changed.is_empty() {
+            return;
+        }
         let mut powers: Vec<String> = Vec::new();
         for planned in &progress.planned {
             let host = self.hosts.ready.get(planned.host).map_or("", |host| host.name);

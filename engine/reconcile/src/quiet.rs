@@ -23,10 +23,10 @@ use crate::realise::{DesiredContainer, Surroundings, realise};
 /// holds one of them would be cut there too: it shows when the pieces of both are compared.
 const MARKS: [&str; 2] = ["\u{e000}tally\u{e000}", "\u{e001}tally\u{e001}"];
 
-/// The patterns of all workloads, by address.
+/// The patterns of all workloads, by name.
 #[derive(Default)]
 pub(crate) struct Patterns<'a> {
-    all: BTreeMap<String, Pattern<'a>>,
+    all: BTreeMap<&'a str, Pattern<'a>>,
 }
 
 /// What the pods of one workload look like.
@@ -34,6 +34,8 @@ pub(crate) struct Pattern<'a> {
     /// By role and name, as [`Containers`] are.
     containers: Vec<ContainerPattern<'a>>,
     joined: bool,
+    /// `controller`, `pod`.
+    kind: String,
 }
 
 struct ContainerPattern<'a> {
@@ -53,13 +55,13 @@ impl<'a> Patterns<'a> {
         let awaited: BTreeSet<&str> = completed.map(|(name, _)| *name).collect();
         let workloads = graph.workloads().filter(|w| !awaited.contains(w.name.as_str()));
         let patterns = workloads.filter_map(|workload| {
-            Some((workload.address().to_string(), pattern(workload, around)?))
+            Some((workload.name.as_str(), pattern(workload, around)?))
         });
         Self { all: patterns.collect() }
     }
 
-    pub fn get(&self, workload: &str) -> Option<&Pattern<'a>> {
-        self.all.get(workload)
+    pub fn get(&self, workload: &Workload) -> Option<&Pattern<'a>> {
+        self.all.get(workload.name.as_str())
     }
 
     /// Whether a container's applied spec is just what its workload asks for.
@@ -70,7 +72,10 @@ impl<'a> Patterns<'a> {
         (role, name): (Role, &str),
         spec: &str,
     ) -> bool {
-        let container = self.all.get(workload).and_then(|pattern| {
+        let named = workload.split_once('/').and_then(|(kind, name)| {
+            self.all.get(name).filter(|pattern| pattern.kind == kind)
+        });
+        let container = named.and_then(|pattern| {
             pattern.containers.iter().find(|c| c.role == role && c.name == name)
         });
         container.is_some_and(|container| stands_in(&container.spec, pod, spec))
@@ -84,7 +89,9 @@ fn pattern<'a>(workload: &'a Workload, around: &Surroundings<'_>) -> Option<Patt
     let containers = pairs.map(|(first, second)| container(first, second));
     let mut containers = containers.collect::<Option<Vec<_>>>()?;
     containers.sort_by(|a, b| (a.role, &a.name).cmp(&(b.role, &b.name)));
-    Some(Pattern { containers, joined })
+    let address = workload.address().to_string();
+    let kind = address.split_once('/').map_or("", |(kind, _)| kind).to_owned();
+    Some(Pattern { containers, joined, kind })
 }
 
 fn container<'a>(
