@@ -54,9 +54,8 @@ impl<'a> Patterns<'a> {
         let completed = needs.values().flatten().filter(|(_, until)| *until == Until::Completed);
         let awaited: BTreeSet<&str> = completed.map(|(name, _)| *name).collect();
         let workloads = graph.workloads().filter(|w| !awaited.contains(w.name.as_str()));
-        let patterns = workloads.filter_map(|workload| {
-            Some((workload.name.as_str(), pattern(workload, around)?))
-        });
+        let patterns = workloads
+            .filter_map(|workload| Some((workload.name.as_str(), pattern(workload, around)?)));
         Self { all: patterns.collect() }
     }
 
@@ -72,9 +71,9 @@ impl<'a> Patterns<'a> {
         (role, name): (Role, &str),
         spec: &str,
     ) -> bool {
-        let named = workload.split_once('/').and_then(|(kind, name)| {
-            self.all.get(name).filter(|pattern| pattern.kind == kind)
-        });
+        let named = workload
+            .split_once('/')
+            .and_then(|(kind, name)| self.all.get(name).filter(|pattern| pattern.kind == kind));
         let container = named.and_then(|pattern| {
             pattern.containers.iter().find(|c| c.role == role && c.name == name)
         });
