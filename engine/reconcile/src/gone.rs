@@ -53,11 +53,7 @@ impl Planner<'_> {
             };
             let why = Leaving { cause: Cause::Gone, note: None, after: after.unwrap_or_default() };
             let operations = self.take_down(number, containers, &why, progress, builder);
-            if self.memory.busy.contains(name) {
-                let why = Why::under_way();
-                let (subject, host) = (Subject::pod("", name), host.name.to_owned());
-                builder.hold(&operations, Held { subject, host, why, origin: None });
-            }
+            self.hold_busy(name, host.name, &operations, builder);
             removed.push(Removed { host: number, pod: name.to_owned(), operations });
         }
         self.guard(&removed, builder);
@@ -96,6 +92,16 @@ impl Planner<'_> {
         }
         let made = builder.plan.operations.iter().skip(first);
         made.map(|operation| operation.id).collect()
+    }
+
+    /// What is done to a pod shows only once its host has been looked at again; until then it would
+    /// be done a second time.
+    fn hold_busy(&self, pod: &str, host: &str, operations: &[OpId], builder: &mut Builder) {
+        if self.memory.busy.contains(pod) {
+            let (subject, host) = (Subject::pod("", pod), host.to_owned());
+            let why = Why::under_way();
+            builder.hold(operations, Held { subject, host, why, origin: None });
+        }
     }
 
     /// Whether a pod has an ordinal just beyond its controller's number, as stand-ins have.
@@ -213,10 +219,12 @@ impl Planner<'_> {
                 }
                 let action = Action::RemoveVolume { name: volume.name.clone() };
                 let label = |key| volume.labels.get(key).cloned().unwrap_or_default();
-                let subject = Subject::pod(label(labels::WORKLOAD), label(labels::POD));
+                let pod = label(labels::POD);
+                let subject = Subject::pod(label(labels::WORKLOAD), &pod);
                 let name = volume.labels.get(labels::NAME).unwrap_or(&volume.name);
                 let note = format!("volume {name}");
-                self.remove_object(host.name, subject, action, note, after, builder);
+                let removal = self.remove_object(host.name, subject, action, note, after, builder);
+                self.hold_busy(&pod, host.name, &removal, builder);
             }
             self.remove_network(number, &all, builder);
         }
@@ -245,17 +253,18 @@ impl Planner<'_> {
         note: String,
         after: &[OpId],
         builder: &mut Builder,
-    ) {
+    ) -> Vec<OpId> {
         let about = About { host: host.to_owned(), subject, cause: Cause::Gone, origin: None };
         let cluster = self.cluster.name.clone();
         let key = match &action {
             Action::RemoveVolume { name } => name.clone(),
             Action::RemoveNetwork { id } => id.clone(),
-            _ => return,
+            _ => return Vec::new(),
         };
         let precondition = Precondition::OwnedObject { key, cluster };
         let id = builder.op(&about, action, precondition, after);
         builder.change(&about, ChangeKind::Remove, Vec::new(), Some(note), vec![id]);
+        vec![id]
     }
 }
 

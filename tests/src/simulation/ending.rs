@@ -130,6 +130,17 @@ fn names(work: &Work) -> Vec<(&str, Option<&str>)> {
     }
 }
 
+/// Whether a named volume is on several hosts.
+fn is_torn(world: &World) -> bool {
+    let observed = truth(world);
+    let states = observed.hosts.values().filter_map(HostView::ready);
+    let mut seen = BTreeSet::new();
+    let named = states
+        .flat_map(|state| &state.volumes)
+        .filter(|volume| volume.labels.get(labels::ROLE).is_some_and(|role| role == "volume"));
+    named.into_iter().any(|volume| !seen.insert(volume.name.clone()))
+}
+
 fn pod_differs(
     world: &World,
     work: &Work,
@@ -141,6 +152,11 @@ fn pod_differs(
     let on: BTreeSet<&str> = found.iter().map(|seen| seen.host.as_str()).collect();
     let near: Vec<&str> = on.iter().copied().filter(|host| !away.contains(*host)).collect();
     if near.is_empty() && on.is_empty() && work.stateful && !version.drained.is_empty() {
+        return None;
+    }
+    // A volume that was one for each host, and by a newer spec is one for all: nobody but a person
+    // can say which of them counts, and the plan asks.
+    if near.is_empty() && on.is_empty() && work.stateful && is_torn(world) {
         return None;
     }
     let [home] = near.as_slice() else {

@@ -234,8 +234,11 @@ fn within_bounds(director: &Director) {
         version.works.iter().map(|work| (work.count() + work.surge) * work.size).sum()
     };
     let most = versions.iter().map(size).max().unwrap_or(0) as u64;
+    // A repair may make a pod anew, and the stand-in of its rollout.
+    let works = versions.iter().flat_map(|version| &version.works);
+    let pod = works.map(|work| work.size).max().unwrap_or(1) as u64;
     let state = world.state();
-    let bound = most * (director.edits + 1) + state.repairs * 2;
+    let bound = most * (director.edits + 1) + state.repairs * 2 * pod;
     let made = state.made;
     drop(state);
     if made > bound {
