@@ -1,0 +1,62 @@
+#!/bin/sh
+# Runs a command with a Docker engine of its own at the usual socket, in a mount namespace of its
+# own: for tests on a machine whose engine answers and starts nothing any more (Docker 20.10 was
+# seen to lock itself up that way), and is not ours to restart.
+#
+#   own-engine.sh COMMAND [ARGUMENT...]     ends as the command does; 3 where no engine can be started
+set -eu
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=tests/tools/lib.sh
+. "$ROOT/tests/tools/lib.sh"
+
+socket=/var/run/docker.sock
+if [ -z "${TALLY_OWN_ENGINE:-}" ]; then
+    [ "$(id -u)" -eq 0 ] || { say "no engine of our own: it needs root"; exit 3; }
+    TALLY_OWN_ENGINE=$(mktemp -d)
+    export TALLY_OWN_ENGINE
+    status=0
+    unshare --mount "$0" "$@" || status=$?
+    rm -rf "$TALLY_OWN_ENGINE"
+    exit "$status"
+fi
+
+folder=$TALLY_OWN_ENGINE
+bridge=tally-own
+# shellcheck disable=SC2317 # called by the trap
+stop() {
+    [ ! -f "$folder/pid" ] || kill "$(cat "$folder/pid")" 2>/dev/null || true
+    waited=0
+    while [ -f "$folder/pid" ] && [ "$waited" -lt 150 ]; do
+        sleep 0.2
+        waited=$((waited + 1))
+    done
+    grep -o " $folder/[^ ]*" /proc/mounts | sort -r | while read -r mount; do
+        umount -l "$mount" 2>/dev/null || true
+    done
+    ip link del "$bridge" 2>/dev/null || true
+}
+trap stop EXIT
+have ip || apt_install "an engine of our own" iproute2
+ip link del "$bridge" 2>/dev/null || true
+ip link add "$bridge" type bridge
+ip addr add 172.29.250.1/24 dev "$bridge"
+ip link set "$bridge" up
+# The machine's own settings name folders that its engine uses.
+echo '{}' >"$folder/daemon.json"
+setsid dockerd --config-file "$folder/daemon.json" --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/pid" \
+    --bridge "$bridge" -H "unix://$folder/sock" >"$folder/log" 2>&1 </dev/null &
+waited=0
+until DOCKER_HOST=unix://$folder/sock timeout 5 docker version >/dev/null 2>&1; do
+    if [ "$waited" -ge 300 ]; then
+        tail -n 5 "$folder/log" >&2
+        say "no engine of our own: it did not answer"
+        exit 3
+    fi
+    sleep 0.2
+    waited=$((waited + 1))
+done
+mount --bind "$folder/sock" "$socket"
+status=0
+"$@" || status=$?
+umount "$socket"
+exit "$status"
