@@ -67,3 +67,25 @@ loudly() {
         printf '========================\n\n'
     } >&2
 }
+
+# await_engine WHAT FOLDER: waits until the engine at FOLDER/sock answers; shows the end of FOLDER/log
+# and ends the script with 3 when it does not.
+await_engine() {
+    waited=0
+    until DOCKER_HOST=unix://$2/sock timeout 5 docker version >/dev/null 2>&1; do
+        if [ "$waited" -ge 300 ]; then
+            tail -n 5 "$2/log" >&2
+            say "no $1: it did not answer"
+            exit 3
+        fi
+        sleep 0.2
+        waited=$((waited + 1))
+    done
+}
+
+# unmount_below FOLDER: what an engine leaves mounted there.
+unmount_below() {
+    grep -o " $1/[^ ]*" /proc/mounts 2>/dev/null | sort -r | while read -r mount; do
+        umount -l "$mount" 2>/dev/null || true
+    done
+}

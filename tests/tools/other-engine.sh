@@ -26,9 +26,7 @@ stop() {
             waited=$((waited + 1))
         done
     fi
-    grep -o " $folder/[^ ]*" /proc/mounts 2>/dev/null | sort -r | while read -r mount; do
-        umount -l "$mount" 2>/dev/null || true
-    done
+    unmount_below "$folder"
     ip netns del "$netns" 2>/dev/null || true
     rm -rf "$folder"
 }
@@ -58,16 +56,7 @@ END
         --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/pid" \
         -H "unix://$folder/sock" --config-file "$folder/daemon.json" \
         >"$folder/log" 2>&1 </dev/null &
-    waited=0
-    until DOCKER_HOST=unix://$folder/sock timeout 5 docker version >/dev/null 2>&1; do
-        if [ "$waited" -ge 300 ]; then
-            tail -n 5 "$folder/log" >&2
-            say "no second engine: it did not answer"
-            exit 3
-        fi
-        sleep 0.2
-        waited=$((waited + 1))
-    done
+    await_engine "second engine" "$folder"
     docker save tally.local/hello:1 tally.local/hello:2 |
         DOCKER_HOST=unix://$folder/sock timeout 60 docker load >/dev/null
     printf '%s\n' "$folder/sock"

@@ -30,9 +30,7 @@ stop() {
         sleep 0.2
         waited=$((waited + 1))
     done
-    grep -o " $folder/[^ ]*" /proc/mounts | sort -r | while read -r mount; do
-        umount -l "$mount" 2>/dev/null || true
-    done
+    unmount_below "$folder"
     ip link del "$bridge" 2>/dev/null || true
 }
 trap stop EXIT
@@ -45,16 +43,7 @@ ip link set "$bridge" up
 echo '{}' >"$folder/daemon.json"
 setsid dockerd --config-file "$folder/daemon.json" --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/pid" \
     --bridge "$bridge" -H "unix://$folder/sock" >"$folder/log" 2>&1 </dev/null &
-waited=0
-until DOCKER_HOST=unix://$folder/sock timeout 5 docker version >/dev/null 2>&1; do
-    if [ "$waited" -ge 300 ]; then
-        tail -n 5 "$folder/log" >&2
-        say "no engine of our own: it did not answer"
-        exit 3
-    fi
-    sleep 0.2
-    waited=$((waited + 1))
-done
+await_engine "engine of our own" "$folder"
 mount --bind "$folder/sock" "$socket"
 status=0
 "$@" || status=$?

@@ -131,9 +131,7 @@ impl FileSpec {
     pub fn is_secret(&self) -> bool {
         self.secret.is_some() || self.content.starts_with(Self::KEYED)
     }
-}
 
-impl FileSpec {
     /// Whether both are the same in the container; what a change of one does is no part of it.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {

@@ -11,7 +11,7 @@ use futures_util::stream::{
 };
 use futures_util::{FutureExt as _, StreamExt as _};
 use tally_docker::{Host, HostError, HostEvent, Report, Secrets};
-use tally_graph::Graph;
+use tally_graph::{Graph, Millis};
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::observed::{HostView, Observed};
 use tally_reconcile::plan::{OpId, Plan};
@@ -24,7 +24,7 @@ use crate::journal::{Entry, EntryKind, Journal};
 use crate::liveness::{Ask, Liveness};
 use crate::look::{Found, Look, Looked};
 use crate::lookout::Lookout;
-use crate::metrics::{Board, is_lost};
+use crate::metrics::Board;
 use crate::probe::probe;
 
 /// Reaches the hosts of a spec.
@@ -422,7 +422,7 @@ impl Controller {
             }
         }
         if let Some(view) = self.observed.hosts.get(&host) {
-            let lost = is_lost(&host, &self.memory, &self.graph, our_ms);
+            let lost = self.memory.is_lost(&host, self.lost_after(), our_ms);
             self.board.change(|metrics| metrics.looked(&host, view, lost, our_ms));
         }
         self.dirty = true;
@@ -564,6 +564,11 @@ impl Controller {
             false => format!("following the spec, with {} as before", undone.join(", ")),
         };
         self.tell(EntryKind::Spec, "", what);
+    }
+
+    /// How long a host may be silent until it counts as lost.
+    pub(crate) fn lost_after(&self) -> Option<Millis> {
+        self.graph.cluster().and_then(|cluster| cluster.lost_after)
     }
 
     pub(crate) fn tell(&self, kind: EntryKind, host: &str, what: String) {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tally_docker::{FailureKind, HostError, Outcome, Report};
-use tally_graph::Graph;
-use tally_reconcile::memory::{Declared, Memory};
+use tally_graph::Millis;
+use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{HostView, Observed};
 use tally_reconcile::plan::{HeldBy, Plan, Pods};
 
@@ -160,7 +160,7 @@ impl Metrics {
         &mut self,
         memory: &Memory,
         observed: &Observed,
-        graph: &Graph,
+        lost_after: Option<Millis>,
         now_ms: i64,
     ) {
         self.frozen = memory.declared.frozen.is_some();
@@ -168,7 +168,7 @@ impl Metrics {
         let pods = memory.backoff.values().flat_map(BTreeMap::values);
         self.backed_off = pods.filter(|backoff| backoff.until_ms > now_ms).count();
         for (name, view) in &observed.hosts {
-            let lost = is_lost(name, memory, graph, now_ms);
+            let lost = memory.is_lost(name, lost_after, now_ms);
             if let (HostView::Unknown { .. }, true) = (view, lost) {
                 self.host(name).state = HostState::Lost;
             }
@@ -190,19 +190,6 @@ impl Metrics {
             *self.operations.entry((operation.action.word(), outcome)).or_default() += 1;
         }
     }
-}
-
-/// Whether the pods without data of a host that does not answer count as gone.
-pub(crate) fn is_lost(name: &str, memory: &Memory, graph: &Graph, now_ms: i64) -> bool {
-    let declared = memory.declared.hosts.get(name);
-    let grace = graph.cluster().and_then(|cluster| cluster.lost_after);
-    let known = memory.hosts.get(name);
-    let since = known.and_then(|host| host.silent_since_ms);
-    let until = known.and_then(|host| host.silent_until_ms).unwrap_or(now_ms);
-    let over = grace.zip(since).is_some_and(|(grace, since)| {
-        until.saturating_sub(since) >= i64::try_from(grace.0).unwrap_or(i64::MAX)
-    });
-    matches!(declared, Some(Declared::Lost | Declared::Fenced)) || over
 }
 
 /// Why an operation failed, in a word.

@@ -60,9 +60,10 @@ impl Controller {
     /// Counts a plan that was made.
     fn count(&self, plan: &Plan, took: std::time::Duration, now_ms: i64) {
         let tallies = plan.is_empty() && self.busy.is_empty() && self.last == Some(Ended::Tallies);
+        let lost_after = self.lost_after();
         self.board.change(|metrics| {
             metrics.planned(plan, tallies, took);
-            metrics.remembered(&self.memory, &self.observed, &self.graph, now_ms);
+            metrics.remembered(&self.memory, &self.observed, lost_after, now_ms);
         });
     }
 

@@ -10,8 +10,8 @@ use bollard::query_parameters::{
     RemoveVolumeOptions, RestartContainerOptions, StartContainerOptions, StopContainerOptions,
     UploadToContainerOptions,
 };
-use tally_reconcile::labels::{self, Role};
-use tally_reconcile::observed::{ContainerState, Live, ObservedContainer};
+use tally_reconcile::labels;
+use tally_reconcile::observed::{ContainerState, Live};
 use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
 
 use crate::connect::DockerHost;
@@ -192,15 +192,13 @@ impl Host for DockerHost {
         let (container, details) = self.container(id, false).await?.ok_or_else(|| gone(id))?;
         let holder = details.joined.unwrap_or_default();
         let (infra, _) = self.container(&holder, false).await?.ok_or_else(|| gone(&holder))?;
-        let label = |of: &ObservedContainer, key: &str| of.labels.get(key).cloned();
-        let ours = label(&infra, labels::ROLE).as_deref() == Some(Role::Infra.word())
-            && label(&infra, labels::CLUSTER) == label(&container, labels::CLUSTER);
+        let ours = labels::is_infra_of(&infra.labels, &container.labels);
         // What does not run would take them and forget them.
         if !ours || !matches!(infra.state, ContainerState::Running | ContainerState::Paused) {
             let said = format!("{} does not hold the memory of {}", infra.name, container.name);
             return Err(HostError::Conflict(said));
         }
-        let name = label(&container, labels::NAME).unwrap_or_default();
+        let name = container.labels.get(labels::NAME).map(String::as_str).unwrap_or_default();
         let archive = files::secrets_archive(files, &self.names(id, files).await?)?;
         let path = format!("{}/{name}", labels::SECRETS_FOLDER);
         let options = UploadToContainerOptions { path, ..Default::default() };

@@ -126,6 +126,13 @@ impl<'a> OurLabels<'a> {
     }
 }
 
+/// Whether a thing with these labels is an infra container of the same cluster as the other.
+#[must_use]
+pub fn is_infra_of(infra: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {
+    infra.get(ROLE).is_some_and(|role| role == Role::Infra.word())
+        && infra.get(CLUSTER) == other.get(CLUSTER)
+}
+
 /// Whether `text` is the parts with dots between them, without making that text.
 pub(crate) fn is_joined_of(text: &str, parts: &[&str]) -> bool {
     let mut rest = Some(text);

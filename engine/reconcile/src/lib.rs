@@ -13,6 +13,7 @@ mod gone;
 mod hold;
 pub mod labels;
 pub mod memory;
+mod needs;
 mod objects;
 pub mod observed;
 pub mod place;

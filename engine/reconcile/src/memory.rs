@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use tally_graph::Millis;
 
 use crate::labels;
 use crate::observed::{HostView, Observed};
@@ -27,6 +28,21 @@ pub struct Memory {
     /// Containers whose liveness has failed, by full ID.
     #[serde(skip)]
     pub failing: BTreeSet<String>,
+}
+
+impl Memory {
+    /// Whether the pods without data of a host that does not answer count as gone: somebody declared
+    /// it, or it has been silent for as long as the spec grants.
+    #[must_use]
+    pub fn is_lost(&self, host: &str, lost_after: Option<Millis>, now_ms: i64) -> bool {
+        let known = self.hosts.get(host);
+        let since = known.and_then(|host| host.silent_since_ms);
+        let until = known.and_then(|host| host.silent_until_ms).unwrap_or(now_ms);
+        let over = lost_after.zip(since).is_some_and(|(grace, since)| {
+            until.saturating_sub(since) >= i64::try_from(grace.0).unwrap_or(i64::MAX)
+        });
+        self.declared.hosts.contains_key(host) || over
+    }
 }
 
 /// What is remembered of one host.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tally_graph::{Cluster, Edge, Graph, Node, Until, Workload};
+use tally_graph::{Cluster, Graph, Until, Workload};
 use tally_source::{Code, Diagnostic};
 
 use crate::assign::{Assignment, Slot, assign, named_volumes};
@@ -11,6 +11,7 @@ use crate::found::Containers;
 use crate::gone::Leaving;
 use crate::labels::Role;
 use crate::memory::Memory;
+use crate::needs::Needs;
 use crate::objects::Objects;
 use crate::plan::{Action, Awaits, Cause, Held, HeldBy, OpId, Pods, Subject, Why};
 use crate::pods::{Context, PodPlan, plan_pod};
@@ -33,9 +34,6 @@ pub(crate) struct Planner<'a> {
     pub patterns: Patterns<'a>,
     pub needs: &'a Needs<'a>,
 }
-
-/// For each workload, by name, those that it waits for.
-pub(crate) type Needs<'a> = BTreeMap<&'a str, Vec<(&'a str, Until)>>;
 
 /// A pod that is or will be on a host.
 pub(crate) struct Planned<'a> {
@@ -556,36 +554,6 @@ impl<'a> Planner<'a> {
              `tally destroy`.",
         )
     }
-}
-
-/// For each workload, the workloads it waits for: directly, or as pods of a service.
-pub(crate) fn needs(graph: &Graph) -> Needs<'_> {
-    let net = &graph.net;
-    let workload = |index| match net.node_weight(index) {
-        Some(Node::Workload(workload)) => Some(workload.name.as_str()),
-        _ => None,
-    };
-    let mut needs = Needs::new();
-    for edge in net.edge_indices() {
-        let Some((from, to)) = net.edge_endpoints(edge) else {
-            continue;
-        };
-        let (Some(Edge::DependsOn(until)), Some(from)) = (net.edge_weight(edge), workload(from))
-        else {
-            continue;
-        };
-        let on = needs.entry(from).or_default();
-        match workload(to) {
-            Some(name) => on.push((name, *until)),
-            // A service is ready when the pods it selects are.
-            None => on.extend(net.neighbors(to).filter_map(workload).map(|name| (name, *until))),
-        }
-    }
-    for on in needs.values_mut() {
-        on.sort_unstable();
-        on.dedup();
-    }
-    needs
 }
 
 /// A pod of a workload, as a subject.

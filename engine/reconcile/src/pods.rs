@@ -5,7 +5,7 @@ mod keep;
 use std::collections::BTreeSet;
 
 use tally_graph::{Graph, MountSource};
-use tally_source::{Code, Diagnostic};
+use tally_source::{Code, Diagnostic, Span};
 
 use crate::builder::{About, Builder, owned};
 use crate::diff::Difference;
@@ -281,18 +281,29 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let all: Vec<_> = wanted.filter_map(named).collect();
         all.into_iter()
             .filter_map(|(name, docker_name)| {
-                let wanted = WantedVolume {
-                    docker_name,
-                    role: Role::PodVolume,
-                    workload: &self.pod.workload.address().to_string(),
-                    pod: &self.pod.name,
-                    name,
-                    in_memory: true,
-                    origin: desired.span,
-                };
-                self.objects.volume(&wanted, self.builder)
+                self.pod_volume(name, docker_name, true, desired.span)
             })
             .collect()
+    }
+
+    /// A volume that goes with the pod.
+    fn pod_volume(
+        &mut self,
+        name: &str,
+        docker_name: &str,
+        in_memory: bool,
+        origin: Span,
+    ) -> Option<OpId> {
+        let wanted = WantedVolume {
+            docker_name,
+            role: Role::PodVolume,
+            workload: &self.pod.workload.address().to_string(),
+            pod: &self.pod.name,
+            name,
+            in_memory,
+            origin,
+        };
+        self.objects.volume(&wanted, self.builder)
     }
 
     fn volume(&mut self, source: MountSource, name: &str) -> Option<OpId> {
@@ -301,16 +312,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
             MountSource::Pod => {
                 let docker_name = self.pod.volumes.get(name)?;
                 let own = self.pod.workload.volumes.iter().find(|volume| volume.name == name)?;
-                let wanted = WantedVolume {
-                    docker_name,
-                    role: Role::PodVolume,
-                    workload: &self.pod.workload.address().to_string(),
-                    pod: &self.pod.name,
-                    name,
-                    in_memory: false,
-                    origin: own.span,
-                };
-                self.objects.volume(&wanted, self.builder)
+                self.pod_volume(name, docker_name, false, own.span)
             }
             MountSource::Spec => {
                 let volume = self.context.graph.volumes().find(|volume| volume.name == name)?;

@@ -10,7 +10,7 @@ use crate::builder::Builder;
 use crate::observed::{ObservedContainer, PublishedPort};
 use crate::plan::{Change, ChangeKind, Reachable};
 use crate::planner::{Planned, Planner, Progress};
-use crate::realise::{named_published, realise, workload_ports};
+use crate::realise::{named_published, realise};
 use crate::standing::ReadyHost;
 
 impl Planner<'_> {
@@ -20,6 +20,7 @@ impl Planner<'_> {
         for planned in &progress.planned {
             by_host.entry(planned.host).or_default().push(planned);
         }
+        let mut asked: BTreeMap<&str, Vec<Asked>> = BTreeMap::new();
         for (number, host) in self.hosts.ready.iter().enumerate() {
             let mut holders: BTreeMap<u16, Vec<&ObservedContainer>> = BTreeMap::new();
             for container in &host.state.containers {
@@ -28,19 +29,27 @@ impl Planner<'_> {
                 }
             }
             for planned in by_host.get(&number).into_iter().flatten() {
-                if workload_ports(planned.workload).next().is_none() {
-                    continue;
-                }
-                let pod = realise(planned.workload, planned.name.clone(), &self.around);
-                for desired in &pod.containers {
-                    for (name, port) in named_published(&desired.applied) {
-                        let of = holders.get(&port.host.port).map(Vec::as_slice);
-                        let wanted = Wanted { host, name, span: desired.span, port };
-                        self.port(planned, &wanted, of.unwrap_or_default(), progress, builder);
-                    }
+                let workload = planned.workload.name.as_str();
+                for asked in asked.entry(workload).or_insert_with(|| self.asked_ports(planned)) {
+                    let of = holders.get(&asked.port.host.port).map(Vec::as_slice);
+                    let wanted = Wanted { host, asked };
+                    self.port(planned, &wanted, of.unwrap_or_default(), progress, builder);
                 }
             }
         }
+    }
+
+    /// The host ports of a pod, which are those of all pods of its workload.
+    fn asked_ports(&self, planned: &Planned<'_>) -> Vec<Asked> {
+        let pod = realise(planned.workload, planned.name.clone(), &self.around);
+        let ports = pod.containers.iter().flat_map(|desired| {
+            named_published(&desired.applied).map(|(name, port)| Asked {
+                name: name.to_owned(),
+                span: desired.span,
+                port,
+            })
+        });
+        ports.collect()
     }
 
     fn port(
@@ -51,7 +60,7 @@ impl Planner<'_> {
         progress: &Progress<'_>,
         builder: &mut Builder,
     ) {
-        let (pod, port, host) = (planned.name.as_str(), &wanted.port, wanted.host);
+        let (pod, port, host) = (planned.name.as_str(), &wanted.asked.port, wanted.host);
         let own: BTreeSet<&str> = host
             .inventory
             .pods
@@ -64,7 +73,7 @@ impl Planner<'_> {
             publish: port.host.clone(),
             protocol: port.protocol,
             pod: pod.to_owned(),
-            port: wanted.name.to_owned(),
+            port: wanted.asked.name.clone(),
             already: holders.iter().any(|h| is_own(h) && h.published.contains(port)),
         });
         let Some(start) = planned.start else { return };
@@ -118,14 +127,19 @@ impl Planner<'_> {
     }
 }
 
-/// A host port that a pod wants.
-struct Wanted<'a> {
-    host: &'a ReadyHost<'a>,
+/// A host port that a workload asks for.
+struct Asked {
     /// The port's name.
-    name: &'a str,
+    name: String,
     /// The container that has it.
     span: Span,
     port: PublishedPort,
+}
+
+/// A host port that a pod wants on a host.
+struct Wanted<'a> {
+    host: &'a ReadyHost<'a>,
+    asked: &'a Asked,
 }
 
 fn makes(change: &Change) -> bool {
@@ -157,7 +171,7 @@ fn port_taken(
     wanted: &Wanted<'_>,
     holder: &ObservedContainer,
 ) -> Diagnostic {
-    let (host, port, span) = (wanted.host.name, &wanted.port, wanted.span);
+    let (host, port, span) = (wanted.host.name, &wanted.asked.port, wanted.asked.span);
     let written = workload.containers.iter().find_map(|container| {
         let of = |p: &tally_graph::Port| p.publish.as_ref() == Some(&port.host);
         let (name, _) = container.port.iter().find(|(_, p)| of(p))?;

@@ -13,9 +13,9 @@ use tally_graph::{FileSpec, Graph, Until, Workload};
 
 use crate::found::{Containers, Found};
 use crate::labels::{self, Role};
+use crate::needs::Needs;
 use crate::observed::{ContainerState, Live};
 use crate::plan::ReadyRule;
-use crate::planner::Needs;
 use crate::pods::Context;
 use crate::realise::{DesiredContainer, Surroundings, realise};
 
@@ -35,7 +35,7 @@ pub(crate) struct Pattern<'a> {
     containers: Vec<ContainerPattern<'a>>,
     joined: bool,
     /// `controller`, `pod`.
-    kind: String,
+    kind: &'static str,
 }
 
 struct ContainerPattern<'a> {
@@ -88,9 +88,7 @@ fn pattern<'a>(workload: &'a Workload, around: &Surroundings<'_>) -> Option<Patt
     let containers = pairs.map(|(first, second)| container(first, second));
     let mut containers = containers.collect::<Option<Vec<_>>>()?;
     containers.sort_by(|a, b| (a.role, &a.name).cmp(&(b.role, &b.name)));
-    let address = workload.address().to_string();
-    let kind = address.split_once('/').map_or("", |(kind, _)| kind).to_owned();
-    Some(Pattern { containers, joined, kind })
+    Some(Pattern { containers, joined, kind: workload.address().kind.word() })
 }
 
 fn container<'a>(

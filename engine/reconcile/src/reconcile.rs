@@ -7,9 +7,10 @@ use tally_source::{Diagnostic, Severity};
 
 use crate::builder::Builder;
 use crate::memory::Memory;
+use crate::needs::needs;
 use crate::observed::Observed;
 use crate::plan::Plan;
-use crate::planner::{Planner, needs};
+use crate::planner::Planner;
 use crate::quiet::Patterns;
 use crate::realise::Surroundings;
 use crate::standing;

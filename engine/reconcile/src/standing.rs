@@ -64,7 +64,6 @@ pub(crate) fn hosts<'a>(
         Some(_) => graph.hosts().map(|host| (host.name.as_str(), Some(host))).collect(),
         None => vec![(LOCAL_HOST, None)],
     };
-    let lost_after = cluster.lost_after.map(|after| i64::try_from(after.0).unwrap_or(i64::MAX));
     for (name, host) in named {
         let span = host.map(|host| host.span);
         let remembered = memory.hosts.get(name);
@@ -78,17 +77,12 @@ pub(crate) fn hosts<'a>(
             }
             view => {
                 let since_ms = remembered.and_then(|memory| memory.silent_since_ms);
-                let until_ms = remembered.and_then(|memory| memory.silent_until_ms);
-                let until_ms = until_ms.unwrap_or(options.now_ms);
-                let grace_over = lost_after
-                    .zip(since_ms)
-                    .is_some_and(|(grace, since)| until_ms.saturating_sub(since) >= grace);
                 let reason = match view {
                     Some(HostView::Unknown { reason }) => reason.clone(),
                     Some(HostView::Ready(_)) => "supposed to be lost".to_owned(),
                     None => "it was not observed".to_owned(),
                 };
-                let lost = supposed || grace_over || declared.is_some();
+                let lost = supposed || memory.is_lost(name, cluster.lost_after, options.now_ms);
                 let memory = remembered;
                 all.silent.push(SilentHost { name, span, reason, since_ms, lost, fenced, memory });
             }

@@ -1,7 +1,7 @@
 //! The trait, over the model: time, faults and latency come in here, the model stays pure.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,16 +12,15 @@ use tally_docker::{
     ExecRequest, ExecSession, FileToWrite, Host, HostError, HostEvent, HostRead, LogChunk,
     LogRequest, PullProgress,
 };
-use tally_reconcile::labels;
 use tally_reconcile::observed::{
-    ContainerDetails, ContainerState, Engine, Health, Live, ObservedContainer, ObservedNetwork,
+    ContainerDetails, ContainerState, Engine, Live, ObservedContainer, ObservedNetwork,
     ObservedVolume,
 };
 use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
-use tokio::sync::Notify;
 
 use crate::faults::Faults;
 use crate::file::SimFile;
+use crate::watch::{Changes, Watcher, states};
 use crate::{Clock, FaultKind, FaultPlan, Model, wall_clock};
 
 /// How often a log that is followed is looked at.
@@ -70,7 +69,7 @@ impl Store {
         }
     }
 
-    fn look<T>(&mut self, look: impl FnOnce(&mut Model) -> T) -> Result<T, HostError> {
+    pub fn look<T>(&mut self, look: impl FnOnce(&mut Model) -> T) -> Result<T, HostError> {
         match self {
             Store::Memory(model) => Ok(look(model)),
             Store::File(file) => file.read_only(look),
@@ -257,7 +256,7 @@ fn lost(call: &str) -> HostError {
 }
 
 /// A panic while the lock was held is a test's; the state is whole all the same.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -332,124 +331,6 @@ impl HostRead for SimHost {
             async move { follower?.next(&store, clock.as_ref()).await }
         });
         Ok(chunks.boxed())
-    }
-}
-
-/// How often the state of a host in a file is compared for its events: other processes change it.
-const EVENTS_PAUSE: Duration = Duration::from_millis(50);
-/// What happens together is told together.
-const EVENTS_DELAY: Duration = Duration::from_millis(1);
-
-/// The state of each container of a cluster, by full ID.
-type States = BTreeMap<String, (ContainerState, Option<Health>, Option<i64>)>;
-
-fn states(model: &Model, cluster: &str) -> States {
-    let ours = model
-        .each()
-        .filter(|it| it.request.labels.get(labels::CLUSTER).is_some_and(|of| of == cluster));
-    ours.map(|it| (it.id.to_owned(), (it.state, it.health, it.started_at_ms))).collect()
-}
-
-/// Counts the calls that changed something, and tells those who wait in the order in which they came:
-/// `watch` throws a die for it, and runs of one seed would differ.
-#[derive(Default)]
-struct Changes {
-    count: AtomicU64,
-    told: Notify,
-}
-
-impl Changes {
-    fn count(&self) -> u64 {
-        self.count.load(Ordering::SeqCst)
-    }
-
-    fn one_more(&self) {
-        self.count.fetch_add(1, Ordering::SeqCst);
-        self.told.notify_waiters();
-    }
-
-    /// Waits until there are others than `seen`, and gives how many.
-    async fn after(&self, seen: u64) -> u64 {
-        loop {
-            // Before looking: what changes in between is told to it.
-            let told = self.told.notified();
-            let count = self.count();
-            if count != seen {
-                return count;
-            }
-            told.await;
-        }
-    }
-}
-
-/// Tells what differs from the last time.
-struct Watcher {
-    store: Arc<Mutex<Store>>,
-    changes: Arc<Changes>,
-    /// The number of changes that were taken in.
-    seen: u64,
-    clock: Arc<dyn Clock>,
-    cluster: String,
-    last: States,
-    ready: VecDeque<HostEvent>,
-}
-
-impl Watcher {
-    async fn next(mut self) -> Option<(Result<HostEvent, HostError>, Self)> {
-        loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some((Ok(event), self));
-            }
-            self.wait().await;
-            let now_ms = self.clock.now_ms();
-            let looked = lock(&self.store).look(|model| {
-                model.advance(now_ms);
-                states(model, &self.cluster)
-            });
-            let now = match looked {
-                Ok(now) => now,
-                Err(error) => return Some((Err(error), self)),
-            };
-            for (id, state) in &now {
-                if self.last.get(id) != Some(state) {
-                    let action = match state.0 {
-                        ContainerState::Running => "start",
-                        ContainerState::Created => "create",
-                        ContainerState::Paused => "pause",
-                        _ => "die",
-                    };
-                    self.ready.push_back(HostEvent { id: id.clone(), action: action.to_owned() });
-                }
-            }
-            for id in self.last.keys().filter(|id| !now.contains_key(*id)) {
-                self.ready.push_back(HostEvent { id: id.clone(), action: "destroy".to_owned() });
-            }
-            self.last = now;
-        }
-    }
-
-    /// Waits until something may have changed, by a call or by itself.
-    async fn wait(&mut self) {
-        let next_ms = match &*lock(&self.store) {
-            Store::File(_) => None,
-            Store::Memory(model) => Some(model.next_ms()),
-        };
-        let Some(next_ms) = next_ms else {
-            return tokio::time::sleep(EVENTS_PAUSE).await;
-        };
-        let soon = next_ms.map(|at| u64::try_from(at - self.clock.now_ms()).unwrap_or(0));
-        let by_itself = async {
-            match soon {
-                Some(soon) => tokio::time::sleep(Duration::from_millis(soon)).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            seen = self.changes.after(self.seen) => self.seen = seen,
-            () = by_itself => {}
-        }
-        tokio::time::sleep(EVENTS_DELAY).await;
     }
 }
 

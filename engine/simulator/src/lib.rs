@@ -10,6 +10,7 @@ mod file;
 mod host;
 mod model;
 mod program;
+mod watch;
 
 pub use clock::{Clock, ManualClock, tokio_clock, wall_clock};
 pub use faults::{Fault, FaultKind, FaultPlan, When};

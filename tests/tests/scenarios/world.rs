@@ -9,7 +9,7 @@ use tally_graph::{Address, Graph, HostAddress};
 use tally_lang::MemoryLoader;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{HostState, Observed};
-use tally_reconcile::plan::{Action, Plan};
+use tally_reconcile::plan::Plan;
 use tally_reconcile::{LOCAL_HOST, Options};
 use tally_simulator::Clock;
 use tally_tests::closely;
@@ -329,25 +329,9 @@ pub fn calls(plan: &Plan) -> Vec<String> {
         .iter()
         .filter(|operation| operation.action.mutates())
         .map(|operation| {
-            let word = match &operation.action {
-                Action::PullImage { .. } => "pull",
-                Action::LoadInfraImage => "load-infra",
-                Action::CreateNetwork(_) => "create-network",
-                Action::RemoveNetwork { .. } => "remove-network",
-                Action::CreateVolume(_) => "create-volume",
-                Action::RemoveVolume { .. } => "remove-volume",
-                Action::CreateContainer(_) => "create",
-                Action::WriteFiles { .. } => "write-files",
-                Action::WriteSecrets { .. } => "write-secrets",
-                Action::Start { .. } => "start",
-                Action::Stop { .. } => "stop",
-                Action::Restart { .. } => "restart",
-                Action::Unpause { .. } => "unpause",
-                Action::Signal { .. } => "signal",
-                Action::Update { .. } => "update",
-                Action::RemoveContainer { .. } => "remove",
-                Action::AwaitReady { .. } | Action::AwaitExit { .. } => "wait",
-            };
+            // What is pulled and made needs no saying.
+            let word = operation.action.word();
+            let word = word.trim_end_matches("-image").trim_end_matches("-container");
             let subject = &operation.subject;
             match subject.pod.is_empty() {
                 true => word.to_owned(),

@@ -149,6 +149,13 @@ impl<'a> Object<'a> {
         self.fields.iter().find(|field| field.row.word == word)
     }
 
+    /// The fields of those words that are there, in written order.
+    pub fn written(&self, words: &[&str]) -> Vec<&Field<'a>> {
+        let mut written: Vec<&Field<'a>> = words.iter().filter_map(|word| self.get(word)).collect();
+        written.sort_by_key(|field| field.span.start);
+        written
+    }
+
     /// The objects in it of that word.
     pub fn objects(&self, word: &'static str) -> impl Iterator<Item = &Object<'a>> {
         self.all(word).filter_map(|field| match &field.data {

@@ -8,7 +8,7 @@ use tally_source::{Diagnostic, Span};
 use super::container::{once, trimmed};
 use super::{Lowering, secrets};
 use crate::codes;
-use crate::decode::{Field, Object, Typed};
+use crate::decode::{Object, Typed};
 use crate::loader::LoadError;
 use crate::resolve::{Names, resolve_path};
 
@@ -69,10 +69,7 @@ impl Default for Content {
 
 /// Finds a file's content, and keeps it where it is known.
 fn content(low: &mut Lowering<'_, '_>, names: &Names<'_>, file: &Object<'_>) -> Option<Content> {
-    let mut written: Vec<&Field<'_>> =
-        ["from", "text", "secret"].iter().filter_map(|word| file.get(word)).collect();
-    written.sort_by_key(|field| field.span.start);
-    match written.as_slice() {
+    match file.written(&["from", "text", "secret"]).as_slice() {
         [] => {
             if !file.bad {
                 low.cx.report(

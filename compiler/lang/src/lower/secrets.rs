@@ -13,9 +13,7 @@ const SOURCES: [&str; 3] = ["file", "env", "command"];
 
 /// A secret; `None` when it says wrongly where it is read from.
 pub(super) fn secret(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Option<Secret> {
-    let mut written: Vec<&Field<'_>> = SOURCES.iter().filter_map(|word| object.get(word)).collect();
-    written.sort_by_key(|field| field.span.start);
-    let source = match written.as_slice() {
+    let source = match object.written(&SOURCES).as_slice() {
         [] => {
             if !object.bad {
                 low.cx.report(

@@ -183,6 +183,12 @@ impl File {
     }
 }
 
+/// Whether one of them has changed. All are looked at: each one's stamp is taken.
+fn have_changed(files: &mut [File]) -> bool {
+    let changed: Vec<bool> = files.iter_mut().map(File::has_changed).collect();
+    changed.contains(&true)
+}
+
 fn stamp(path: &PathBuf) -> Option<(SystemTime, u64)> {
     let file = fs::metadata(path).ok()?;
     Some((file.modified().ok()?, file.len()))
@@ -239,13 +245,12 @@ impl KeptSecrets {
 
     /// Whether they are to be read now.
     fn is_due(&mut self) -> bool {
-        // All of them: each one's stamp is taken.
-        let changed = self.files.iter_mut().filter_map(|f| f.has_changed().then_some(())).count();
+        let changed = have_changed(&mut self.files);
         let elsewhere = self.elsewhere && self.due <= Instant::now();
         if elsewhere {
             self.due = Instant::now() + self.every;
         }
-        changed > 0 || elsewhere
+        changed || elsewhere
     }
 }
 
@@ -340,9 +345,7 @@ impl SpecSource for Source {
                     Err(error) => return News::Broken(error.to_string()),
                 }
             }
-            // All of them: each one's stamp is taken.
-            let changed = self.files.files.iter_mut().filter_map(|f| f.has_changed().then_some(()));
-            if changed.count() == 0 {
+            if !have_changed(&mut self.files.files) {
                 if self.kept.is_due() {
                     self.read_secrets();
                 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tally_docker::{FileToWrite, HostError, record};
-use tally_reconcile::labels::{self, Role, SECRETS_FOLDER};
+use tally_reconcile::labels::{self, SECRETS_FOLDER};
 use tally_reconcile::observed::{ContainerState, Live};
 use tally_reconcile::request::{ContainerRequest, MountFrom, NetworkRef};
 
@@ -126,9 +126,7 @@ impl Model {
         let holds = holder.is_some_and(|holder| {
             let folder = format!("{SECRETS_FOLDER}/");
             let has = holder.request.mounts.keys().any(|path| path.starts_with(&folder));
-            let label = |of: &Container, key: &str| of.request.labels.get(key).cloned();
-            let ours = label(holder, labels::ROLE).as_deref() == Some(Role::Infra.word())
-                && label(holder, labels::CLUSTER) == label(container, labels::CLUSTER);
+            let ours = labels::is_infra_of(&holder.request.labels, &container.request.labels);
             holder.holds_ports() && has && ours
         });
         if !holds || !container.request.mounts.contains_key(SECRETS_FOLDER) {

@@ -1,0 +1,132 @@
+//! The stream of events of a simulated host: what differs from the last time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tally_docker::{HostError, HostEvent};
+use tally_reconcile::labels;
+use tally_reconcile::observed::{ContainerState, Health};
+use tokio::sync::Notify;
+
+use crate::host::{Store, lock};
+use crate::{Clock, Model};
+
+/// How often the state of a host in a file is compared for its events: other processes change it.
+const EVENTS_PAUSE: Duration = Duration::from_millis(50);
+/// What happens together is told together.
+const EVENTS_DELAY: Duration = Duration::from_millis(1);
+
+/// The state of each container of a cluster, by full ID.
+pub(crate) type States = BTreeMap<String, (ContainerState, Option<Health>, Option<i64>)>;
+
+pub(crate) fn states(model: &Model, cluster: &str) -> States {
+    let ours = model
+        .each()
+        .filter(|it| it.request.labels.get(labels::CLUSTER).is_some_and(|of| of == cluster));
+    ours.map(|it| (it.id.to_owned(), (it.state, it.health, it.started_at_ms))).collect()
+}
+
+/// Counts the calls that changed something, and tells those who wait in the order in which they came:
+/// `watch` throws a die for it, and runs of one seed would differ.
+#[derive(Default)]
+pub(crate) struct Changes {
+    count: AtomicU64,
+    told: Notify,
+}
+
+impl Changes {
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    pub fn one_more(&self) {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        self.told.notify_waiters();
+    }
+
+    /// Waits until there are others than `seen`, and gives how many.
+    async fn after(&self, seen: u64) -> u64 {
+        loop {
+            // Before looking: what changes in between is told to it.
+            let told = self.told.notified();
+            let count = self.count();
+            if count != seen {
+                return count;
+            }
+            told.await;
+        }
+    }
+}
+
+/// Tells what differs from the last time.
+pub(crate) struct Watcher {
+    pub store: Arc<Mutex<Store>>,
+    pub changes: Arc<Changes>,
+    /// The number of changes that were taken in.
+    pub seen: u64,
+    pub clock: Arc<dyn Clock>,
+    pub cluster: String,
+    pub last: States,
+    pub ready: VecDeque<HostEvent>,
+}
+
+impl Watcher {
+    pub async fn next(mut self) -> Option<(Result<HostEvent, HostError>, Self)> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some((Ok(event), self));
+            }
+            self.wait().await;
+            let now_ms = self.clock.now_ms();
+            let looked = lock(&self.store).look(|model| {
+                model.advance(now_ms);
+                states(model, &self.cluster)
+            });
+            let now = match looked {
+                Ok(now) => now,
+                Err(error) => return Some((Err(error), self)),
+            };
+            for (id, state) in &now {
+                if self.last.get(id) != Some(state) {
+                    let action = match state.0 {
+                        ContainerState::Running => "start",
+                        ContainerState::Created => "create",
+                        ContainerState::Paused => "pause",
+                        _ => "die",
+                    };
+                    self.ready.push_back(HostEvent { id: id.clone(), action: action.to_owned() });
+                }
+            }
+            for id in self.last.keys().filter(|id| !now.contains_key(*id)) {
+                self.ready.push_back(HostEvent { id: id.clone(), action: "destroy".to_owned() });
+            }
+            self.last = now;
+        }
+    }
+
+    /// Waits until something may have changed, by a call or by itself.
+    async fn wait(&mut self) {
+        let next_ms = match &*lock(&self.store) {
+            Store::File(_) => None,
+            Store::Memory(model) => Some(model.next_ms()),
+        };
+        let Some(next_ms) = next_ms else {
+            return tokio::time::sleep(EVENTS_PAUSE).await;
+        };
+        let soon = next_ms.map(|at| u64::try_from(at - self.clock.now_ms()).unwrap_or(0));
+        let by_itself = async {
+            match soon {
+                Some(soon) => tokio::time::sleep(Duration::from_millis(soon)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            seen = self.changes.after(self.seen) => self.seen = seen,
+            () = by_itself => {}
+        }
+        tokio::time::sleep(EVENTS_DELAY).await;
+    }
+}
