@@ -29,11 +29,16 @@ pub(crate) struct Slot {
 /// The pods of all workloads, by the workload's name.
 pub(crate) struct Assignment<'a> {
     pub slots: BTreeMap<&'a str, Vec<Slot>>,
-    seats: Seats<'a>,
+    pub seats: Seats<'a>,
     needs: BTreeMap<&'a str, Need<'a>>,
 }
 
-impl Assignment<'_> {
+impl<'a> Assignment<'a> {
+    /// What each pod of a workload needs.
+    pub fn need(&self, workload: &str) -> Option<&Need<'a>> {
+        self.needs.get(workload)
+    }
+
     /// Hosts for pods beyond the number of a workload; `None` for each that no host can take.
     pub fn surge(&mut self, workload: &str, count: usize) -> Vec<Option<usize>> {
         match self.needs.get(workload) {

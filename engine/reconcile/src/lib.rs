@@ -5,6 +5,7 @@
 
 pub mod applied;
 mod assign;
+pub mod balance;
 mod builder;
 pub mod classify;
 pub mod diff;
@@ -23,6 +24,7 @@ mod pods;
 mod ports;
 mod quiet;
 pub mod realise;
+mod rebalance;
 mod reconcile;
 pub mod request;
 mod rollout;

@@ -2,6 +2,8 @@
 //! Docker, and costs a pod the logarithm of the number of hosts: the hosts of a workload stand in
 //! an ordered set, and taking a pod moves one of them in it.
 
+mod even;
+mod gains;
 mod reasons;
 
 use std::cmp::Reverse;
@@ -10,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use tally_graph::{Place, Publish};
 
 use crate::observed::PublishedPort;
+
+pub use even::Step;
+pub use gains::{Level, Part};
 
 /// What a host offers.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ use tally_graph::FieldPath;
 use tally_graph::schema::UpdateClass;
 use tally_source::{Diagnostic, Span};
 
+use crate::balance::Balance;
 use crate::observed::Live;
 use crate::request::{ContainerRequest, FilesRequest, NetworkRequest, VolumeRequest};
 
@@ -512,6 +513,9 @@ pub struct Plan {
     /// How many pods each workload has, by address.
     #[serde(default)]
     pub pods: BTreeMap<String, Pods>,
+    /// What evening out comes to, where somebody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<Balance>,
     /// Why things that should change cannot, and what is not acted on yet. Errors stop the plan.
     pub diagnostics: Vec<Diagnostic>,
 }

@@ -72,7 +72,16 @@ pub(crate) struct Progress<'a> {
     pub stops: BTreeMap<(usize, String), OpId>,
     /// Pods beyond the number of a workload that go once these are ready.
     pub after: BTreeMap<String, Vec<OpId>>,
+    /// Workloads for whose pods nothing can stand in, and none of which may be missing.
+    pub unaided: BTreeSet<&'a str>,
     plans: BTreeMap<&'a str, Vec<PodPlan>>,
+}
+
+impl Progress<'_> {
+    /// What was planned for a pod of a workload, by its place there.
+    pub fn plan(&self, workload: &str, slot: usize) -> Option<&PodPlan> {
+        self.plans.get(workload)?.get(slot)
+    }
 }
 
 impl<'a> Planner<'a> {
@@ -97,10 +106,17 @@ impl<'a> Planner<'a> {
             ready.map(|host| Objects::new(name, host.name, host.state, span)).collect();
         let mut progress = Progress::default();
         let mut assignment = assign(self.graph, name, self.hosts);
+        let mut moved = Vec::new();
+        if self.options.rebalance && !self.options.destroy {
+            let (balance, moves) = self.rebalance(&mut assignment);
+            builder.plan.balance = Some(balance);
+            moved = moves;
+        }
         for workload in &wanted {
             let on = needs.get(workload.name.as_str()).map(Vec::as_slice).unwrap_or_default();
             self.workload(workload, on, &mut assignment, &mut objects, &mut progress, builder);
         }
+        self.make_room(&moved, &progress, builder);
         let removed = self.remove_gone(&mut progress, builder);
         self.ports(&progress, builder);
         self.remove_objects(&removed, &progress, builder);
@@ -114,7 +130,7 @@ impl<'a> Planner<'a> {
         &self,
         workload: &'a Workload,
         on: &[(&str, Until)],
-        assignment: &mut Assignment<'_>,
+        assignment: &mut Assignment<'a>,
         objects: &mut [Objects<'_>],
         progress: &mut Progress<'a>,
         builder: &mut Builder,
@@ -285,7 +301,7 @@ impl<'a> Planner<'a> {
         &self,
         workload: &'a Workload,
         count: usize,
-        assignment: &mut Assignment<'_>,
+        assignment: &mut Assignment<'a>,
         objects: &mut [Objects<'_>],
         progress: &mut Progress<'a>,
         builder: &mut Builder,
@@ -321,6 +337,7 @@ impl<'a> Planner<'a> {
             }
         }
         if nowhere && plans.is_empty() && workload.update.max_unavailable.of(replicas) == 0 {
+            progress.unaided.insert(&workload.name);
             builder.report(
                 Diagnostic::warning(
                     Code(1302),

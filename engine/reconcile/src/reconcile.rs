@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tally_graph::{Address, Graph};
 use tally_source::{Diagnostic, Severity};
 
+use crate::balance;
 use crate::builder::Builder;
 use crate::memory::Memory;
 use crate::needs::needs;
@@ -32,6 +33,8 @@ pub struct Options {
     pub remove_volumes: bool,
     /// Hosts that are supposed to be lost: what if?
     pub without: BTreeSet<String>,
+    /// Whether pods are moved only to even out, what placement never does by itself.
+    pub rebalance: bool,
     /// Whether nothing is waited for: what has to wait is held back, for a later plan to do.
     pub without_waits: bool,
     /// Whether removing more than a fifth of what runs is held back until a person confirms it.
@@ -91,6 +94,8 @@ fn finish(mut builder: Builder) -> Plan {
         plan.reachable.clear();
         plan.powers.clear();
         plan.held.clear();
+        plan.balance = None;
     }
+    balance::settle(&mut plan);
     plan
 }

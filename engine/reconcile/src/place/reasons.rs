@@ -2,7 +2,8 @@
 
 use tally_graph::{Bytes, Cpu, Selector};
 
-use super::{Lack, Need, Seats};
+use super::gains::View;
+use super::{Lack, Level, Need, Part, Seats, Step};
 
 /// So many hosts are named; the others are counted.
 const NAMED: usize = 4;
@@ -73,6 +74,64 @@ impl Seats<'_> {
             }
         }
         None
+    }
+}
+
+impl<'a> Seats<'a> {
+    /// What a move gains, in one line: what was `before`, and what is after all moves.
+    #[must_use]
+    pub fn says_gain(&self, before: &Self, parts: &[Part<'a>], level: Level, step: Step) -> String {
+        let Step { part, from, to } = step;
+        let (then, now) = (View::new(before.clone(), parts), View::new(self.clone(), parts));
+        let (old, new) = (self.name(from), self.name(to));
+        let spread = parts.get(part).and_then(|part| part.need.place.spread.as_deref());
+        let label = |host: usize| {
+            let labels = self.offers.get(host).map(|offer| offer.labels);
+            labels.zip(spread).and_then(|(labels, key)| labels.get(key)).map_or("", String::as_str)
+        };
+        let pods = |view: &View<'_, '_>, host| i64::from(view.in_domain(part, host));
+        let percent = |view: &View<'_, '_>, host| view.full(host, None, None) / 10;
+        match level {
+            Level::Labelled => {
+                format!("{new} has the label {}, {old} has not", spread.unwrap_or_default())
+            }
+            Level::Domains => format!(
+                "spread by {}: {} {} to {}, {} {} to {}",
+                spread.unwrap_or_default(),
+                label(from),
+                pods(&then, from),
+                pods(&now, from),
+                label(to),
+                pods(&then, to),
+                pods(&now, to)
+            ),
+            Level::Avoid => format!("on {old} are pods that it avoids, or that avoid it"),
+            Level::Near => {
+                format!("on {new} are pods that it is to be near, or that are to be near it")
+            }
+            Level::Prefer => format!("{new} is as it prefers, {old} is not"),
+            Level::Apart => format!(
+                "its pods on {old}: {} to {}, on {new}: {} to {}",
+                then.on(part, from),
+                now.on(part, from),
+                then.on(part, to),
+                now.on(part, to)
+            ),
+            Level::Full => format!(
+                "{old} is {} % full and will be {} %, {new} {} % and {} %",
+                percent(&then, from),
+                percent(&now, from),
+                percent(&then, to),
+                percent(&now, to)
+            ),
+            Level::Count => format!(
+                "{old} has {} pods and will have {}, {new} {} and {}",
+                then.pods(from),
+                now.pods(from),
+                then.pods(to),
+                now.pods(to)
+            ),
+        }
     }
 }
 

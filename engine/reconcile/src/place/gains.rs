@@ -1,0 +1,218 @@
+//! What a move of one pod gains or costs, in the order in which placement scores hosts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Need, Seats};
+
+/// A workload, as far as its pods may move.
+#[derive(Debug, Clone)]
+pub struct Part<'a> {
+    /// What each of its pods needs.
+    pub need: Need<'a>,
+    /// How many of its pods may leave each host, by number; empty when none may.
+    pub free: BTreeMap<usize, u32>,
+    /// Whether a move interrupts what it serves.
+    pub interrupts: bool,
+    /// Whether one more pod must run while one moves, so that there must be room for it.
+    pub stand_in: bool,
+    /// Hosts that would have to pull an image for it.
+    pub lacking: BTreeSet<usize>,
+    /// Hosts that it must not go to.
+    pub barred: BTreeSet<usize>,
+}
+
+/// What is to be gained, the most important first: the order in which placement scores hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Hosts that have the label that its pods are spread over.
+    Labelled,
+    /// Its pods are spread over the values of that label.
+    Domains,
+    /// Pods keep away from those that they avoid.
+    Avoid,
+    /// Pods are near those that they like to be near.
+    Near,
+    /// Hosts whose labels are preferred.
+    Prefer,
+    /// Pods of one workload are on different hosts.
+    Apart,
+    /// Hosts are equally full.
+    Full,
+    /// Hosts have equally many pods.
+    Count,
+}
+
+/// Those that count pods and wishes; the other two weigh hosts against each other.
+pub(super) const WISHES: [Level; 6] =
+    [Level::Labelled, Level::Domains, Level::Avoid, Level::Near, Level::Prefer, Level::Apart];
+
+/// What all moves are judged by.
+#[derive(Debug, Clone)]
+pub(super) struct View<'a, 'p> {
+    pub seats: Seats<'a>,
+    pub parts: &'p [Part<'a>],
+    /// For each workload that is spread over a label: how many of its pods are in each domain.
+    domains: Vec<Vec<u32>>,
+    /// For each workload, those that avoid its pods, and those that like to be near them.
+    avoided_by: Vec<Vec<usize>>,
+    liked_by: Vec<Vec<usize>>,
+}
+
+impl<'a, 'p> View<'a, 'p> {
+    /// `parts` stand by the numbers of their workloads.
+    pub fn new(mut seats: Seats<'a>, parts: &'p [Part<'a>]) -> Self {
+        let mut avoided_by = vec![Vec::new(); parts.len()];
+        let mut liked_by = vec![Vec::new(); parts.len()];
+        let mut domains = Vec::new();
+        for (number, part) in parts.iter().enumerate() {
+            let spread = part.need.place.spread.as_deref();
+            seats.divide(spread);
+            let all = spread.and_then(|key| seats.spreads.get(key));
+            let mut pods = vec![0; all.map_or(0, |all| all.unlabelled.len())];
+            for (host, count) in seats.of.get(&number).into_iter().flatten() {
+                let domain = all.and_then(|all| all.of.get(*host)).copied();
+                if let Some(known) = domain.and_then(|domain| pods.get_mut(domain)) {
+                    *known += count;
+                }
+            }
+            domains.push(pods);
+            for (of, by) in [(&part.need.avoid, &mut avoided_by), (&part.need.near, &mut liked_by)]
+            {
+                for other in of {
+                    by.get_mut(*other).into_iter().for_each(|all: &mut Vec<_>| all.push(number));
+                }
+            }
+        }
+        Self { seats, parts, domains, avoided_by, liked_by }
+    }
+
+    /// Moves one pod.
+    pub fn shift(&mut self, part: usize, from: usize, to: usize) {
+        let Some(of) = self.parts.get(part) else { return };
+        self.seats.give_back(from, &of.need);
+        self.seats.take(to, &of.need);
+        for (host, more) in [(from, false), (to, true)] {
+            let domain = self.domain(&of.need, host).map(|(domain, _)| domain);
+            let pods = domain.zip(self.domains.get_mut(part));
+            if let Some(pods) = pods.and_then(|(domain, pods)| pods.get_mut(domain)) {
+                *pods = if more { *pods + 1 } else { pods.saturating_sub(1) };
+            }
+        }
+    }
+
+    /// The domain of a host, and whether it is that of the hosts without the label.
+    fn domain(&self, need: &Need<'_>, host: usize) -> Option<(usize, bool)> {
+        let all = self.seats.spreads.get(need.place.spread.as_deref()?)?;
+        let domain = *all.of.get(host)?;
+        Some((domain, all.unlabelled.get(domain).copied() == Some(true)))
+    }
+
+    /// How many pods of a workload are in the domain of a host.
+    pub fn in_domain(&self, part: usize, host: usize) -> u32 {
+        let need = self.parts.get(part).map(|part| &part.need);
+        let domain = need.and_then(|need| self.domain(need, host));
+        let pods = domain.zip(self.domains.get(part));
+        pods.and_then(|((domain, _), pods)| pods.get(domain).copied()).unwrap_or(0)
+    }
+
+    /// How many pods of a workload a host has.
+    pub fn on(&self, part: usize, host: usize) -> i64 {
+        let on = self.seats.of.get(&part).and_then(|of| of.get(&host));
+        on.copied().map_or(0, i64::from)
+    }
+
+    /// Whether its pods are only to be kept apart: no wish of it or of others looks at them.
+    pub fn is_plain(&self, part: usize) -> bool {
+        let Some(of) = self.parts.get(part) else { return true };
+        let none = |by: &[Vec<usize>]| by.get(part).is_none_or(Vec::is_empty);
+        of.need.place.spread.is_none()
+            && of.need.place.prefer.is_none()
+            && of.need.avoid.is_empty()
+            && of.need.near.is_empty()
+            && none(&self.avoided_by)
+            && none(&self.liked_by)
+    }
+
+    /// By how much the cluster gets worse by a move in one of [`WISHES`]; below 0 it gets better.
+    pub fn change(&self, level: Level, part: usize, from: usize, to: usize) -> i64 {
+        let Some(need) = self.parts.get(part).map(|part| &part.need) else { return 0 };
+        let differ = |of: &dyn Fn(usize) -> bool| i64::from(of(to)) - i64::from(of(from));
+        match level {
+            Level::Labelled => {
+                differ(&|host| self.domain(need, host).is_some_and(|(_, unlabelled)| unlabelled))
+            }
+            Level::Domains => {
+                let domain = |host| self.domain(need, host).map(|(domain, _)| domain);
+                let pods = |host| i64::from(self.in_domain(part, host));
+                if domain(from) == domain(to) { 0 } else { squares(pods(from), pods(to)) }
+            }
+            Level::Avoid => {
+                let by = self.avoided_by.get(part).map(Vec::as_slice).unwrap_or_default();
+                let pairs = |other: usize| {
+                    self.on(other, to) - self.on(other, from) + i64::from(other == part)
+                };
+                need.avoid.iter().chain(by).map(|other| pairs(*other)).sum()
+            }
+            Level::Near => self.lonely(part, from, to),
+            Level::Prefer => {
+                let unlike = |host: usize| {
+                    let labels = self.seats.offers.get(host).map(|offer| offer.labels);
+                    let prefer = need.place.prefer.as_ref();
+                    prefer.zip(labels).is_some_and(|(prefer, labels)| !prefer.matches(labels))
+                };
+                differ(&unlike)
+            }
+            _ => squares(self.on(part, from), self.on(part, to)),
+        }
+    }
+
+    /// How many more pods have none of those near that they like to be near.
+    fn lonely(&self, part: usize, from: usize, to: usize) -> i64 {
+        // What a pod of `of` sees on a host where it is itself.
+        let seen = |of: usize, host: usize| -> i64 {
+            let near = self.parts.get(of).map(|part| &part.need.near);
+            let all: i64 = near.into_iter().flatten().map(|other| self.on(*other, host)).sum();
+            all - i64::from(near.is_some_and(|near| near.contains(&of)))
+        };
+        let mut more = 0;
+        if self.parts.get(part).is_some_and(|part| !part.need.near.is_empty()) {
+            let itself = self.parts.get(part).is_some_and(|p| p.need.near.contains(&part));
+            let there = seen(part, to) + i64::from(itself);
+            more += i64::from(there == 0) - i64::from(seen(part, from) == 0);
+        }
+        for other in self.liked_by.get(part).into_iter().flatten() {
+            let own = i64::from(*other == part);
+            if seen(*other, from) == 1 {
+                more += self.on(*other, from) - own;
+            }
+            if seen(*other, to) == 0 {
+                more -= self.on(*other, to);
+            }
+        }
+        more
+    }
+
+    /// How full a host is, in thousandths, with so much less and so much more.
+    pub fn full(&self, host: usize, less: Option<&Need<'_>>, more: Option<&Need<'_>>) -> u64 {
+        let (Some(offer), Some(load)) = (self.seats.offers.get(host), self.seats.loads.get(host))
+        else {
+            return 0;
+        };
+        let part = |used: u64, all: u64, of: fn(&Need<'_>) -> u64| {
+            let used = (used + more.map_or(0, of)).saturating_sub(less.map_or(0, of));
+            used.saturating_mul(1000) / all.max(1)
+        };
+        part(load.cpu, offer.cpu, |need| need.cpu)
+            .max(part(load.memory, offer.memory, |need| need.memory))
+    }
+
+    /// How many pods a host has.
+    pub fn pods(&self, host: usize) -> i64 {
+        self.seats.loads.get(host).map_or(0, |load| i64::from(load.pods))
+    }
+}
+
+/// By how much the sum of squares grows when one goes from `from` to `to`.
+fn squares(from: i64, to: i64) -> i64 {
+    2 * (to - from + 1)
+}

@@ -1,0 +1,378 @@
+//! Evening out, on placements drawn at random: what it never does, and that it ends.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests stop loudly"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use tally_graph::{Place, Protocol, Publish, Selector};
+use tally_reconcile::observed::PublishedPort;
+use tally_reconcile::place::{Need, Offer, Part, Seats, Step};
+
+const DISK: &str = "disk";
+const ZONE: &str = "zone";
+
+#[derive(Debug, Clone)]
+struct Host {
+    name: String,
+    labels: BTreeMap<String, String>,
+    cpu: u64,
+    memory: u64,
+    closed: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Work {
+    cpu: u64,
+    memory: u64,
+    pods: usize,
+    place: Place,
+    avoid: BTreeSet<usize>,
+    near: BTreeSet<usize>,
+    port: bool,
+    movable: bool,
+    interrupts: bool,
+    stand_in: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    hosts: Vec<Host>,
+    work: Vec<Work>,
+    /// Where each pod begins to look for a host.
+    starts: Vec<usize>,
+}
+
+fn disk(value: &str) -> Selector {
+    Selector { all: [(DISK.to_owned(), value.to_owned())].into(), ..Selector::default() }
+}
+
+fn host() -> impl Strategy<Value = (u64, u64, Option<u8>, bool, bool)> {
+    (1..17u64, 1..17u64, proptest::option::of(0..3u8), any::<bool>(), prop::bool::weighted(0.15))
+}
+
+fn work() -> impl Strategy<Value = Work> {
+    let size = (0..4u64, 0..4u64, 1..9usize);
+    let place = (0..4u8, 0..5u8, 0..3u8);
+    let wishes = (
+        prop::collection::btree_set(0..5usize, 0..2),
+        prop::collection::btree_set(0..5usize, 0..2),
+    );
+    let flags = (
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.8),
+        any::<bool>(),
+        prop::bool::weighted(0.2),
+    );
+    (size, place, wishes, any::<[bool; 2]>(), flags).prop_map(
+        |((cpu, memory, pods), (require, prefer, spread), (avoid, near), wish, flags)| Work {
+            cpu: cpu * 500,
+            memory: memory * 500,
+            pods,
+            place: Place {
+                require: (require == 0).then(|| disk("ssd")),
+                prefer: (prefer == 0).then(|| disk("ssd")),
+                spread: (spread == 0).then(|| ZONE.to_owned()),
+                ..Place::default()
+            },
+            avoid: if wish[0] { avoid } else { BTreeSet::new() },
+            near: if wish[1] { near } else { BTreeSet::new() },
+            port: flags.0,
+            movable: flags.1,
+            interrupts: flags.2,
+            stand_in: flags.3,
+        },
+    )
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let hosts = prop::collection::vec(host(), 2..7);
+    let work = prop::collection::vec(work(), 1..6);
+    (hosts, work, prop::collection::vec(0..100usize, 40)).prop_map(|(hosts, work, starts)| {
+        let hosts =
+            hosts.into_iter().enumerate().map(|(number, (cpu, memory, zone, ssd, closed))| {
+                let mut labels = BTreeMap::new();
+                labels.extend(zone.map(|zone| (ZONE.to_owned(), format!("z{zone}"))));
+                labels.extend(ssd.then(|| (DISK.to_owned(), "ssd".to_owned())));
+                let name = format!("h{number}");
+                Host { name, labels, cpu: cpu * 1000, memory: memory * 1000, closed }
+            });
+        Case { hosts: hosts.collect(), work, starts }
+    })
+}
+
+/// A placement: the host of each pod, by workload.
+type Pods = Vec<Vec<usize>>;
+
+impl Case {
+    fn seats(&self) -> Seats<'_> {
+        Seats::new(
+            self.hosts
+                .iter()
+                .map(|host| Offer {
+                    name: &host.name,
+                    labels: &host.labels,
+                    cpu: host.cpu,
+                    memory: host.memory,
+                    closed: host.closed.then_some("is drained"),
+                })
+                .collect(),
+        )
+    }
+
+    fn need(&self, workload: usize) -> Need<'_> {
+        let work = &self.work[workload];
+        let known =
+            |of: &BTreeSet<usize>| of.iter().copied().filter(|n| *n < self.work.len()).collect();
+        let port = PublishedPort {
+            host: Publish { ip: None, port: 8080 },
+            container: 80,
+            protocol: Protocol::Tcp,
+        };
+        Need {
+            workload,
+            cpu: work.cpu,
+            memory: work.memory,
+            ports: if work.port { vec![port] } else { Vec::new() },
+            place: &work.place,
+            pinned: None,
+            avoid: known(&work.avoid),
+            near: known(&work.near),
+        }
+    }
+
+    /// Every pod on the first host from its start on that can take it; the others are nowhere.
+    fn begin(&self) -> (Seats<'_>, Pods) {
+        let (mut seats, mut pods) = (self.seats(), Vec::new());
+        let mut starts = self.starts.iter().cycle();
+        for workload in 0..self.work.len() {
+            let need = self.need(workload);
+            let mut own = Vec::new();
+            for _ in 0..self.work[workload].pods {
+                let start = *starts.next().unwrap();
+                // Every other pod likes the first hosts, so that there is something to even out.
+                let start = if start % 2 == 0 { 0 } else { start };
+                let count = self.hosts.len();
+                let found = (0..count)
+                    .map(|at| (start + at) % count)
+                    .find(|at| seats.fits(*at, &need).is_ok());
+                if let Some(host) = found {
+                    seats.take(host, &need);
+                    own.push(host);
+                }
+            }
+            pods.push(own);
+        }
+        (seats, pods)
+    }
+
+    fn parts(&self, pods: &Pods) -> Vec<Part<'_>> {
+        let part = |workload: usize| {
+            let work = &self.work[workload];
+            let mut free = BTreeMap::new();
+            for host in pods[workload].iter().filter(|_| work.movable) {
+                *free.entry(*host).or_default() += 1;
+            }
+            Part {
+                need: self.need(workload),
+                free,
+                interrupts: work.interrupts,
+                stand_in: work.stand_in,
+                lacking: BTreeSet::new(),
+                barred: BTreeSet::new(),
+            }
+        };
+        (0..self.work.len()).map(part).collect()
+    }
+
+    fn fullness(&self, pods: &Pods) -> Vec<u64> {
+        let used = |host: usize, of: fn(&Work) -> u64| -> u64 {
+            let on =
+                |workload: usize| pods[workload].iter().filter(|at| **at == host).count() as u64;
+            (0..self.work.len()).map(|w| on(w) * of(&self.work[w])).sum()
+        };
+        let full = |(at, host): (usize, &Host)| {
+            let cpu = used(at, |work| work.cpu) * 1000 / host.cpu;
+            cpu.max(used(at, |work| work.memory) * 1000 / host.memory)
+        };
+        self.hosts.iter().enumerate().map(full).collect()
+    }
+
+    /// How bad a placement is, written down from the rules and without the search: the smaller the
+    /// better, the first number that differs decides.
+    fn badness(&self, pods: &Pods) -> Vec<u64> {
+        let mut bad = [0u64; 6];
+        let on = |workload: usize, host: usize| {
+            pods[workload].iter().filter(|at| **at == host).count() as u64
+        };
+        let squares = |counts: BTreeMap<usize, u64>| counts.values().map(|n| n * n).sum::<u64>();
+        for (workload, own) in pods.iter().enumerate() {
+            let need = self.need(workload);
+            let (mut zones, mut hosts) = (BTreeMap::new(), BTreeMap::<usize, u64>::new());
+            for host in own {
+                let labels = &self.hosts[*host].labels;
+                if need.place.spread.is_some() {
+                    bad[0] += u64::from(!labels.contains_key(ZONE));
+                    let zone = labels.get(ZONE).cloned();
+                    *zones.entry(zone).or_insert(0u64) += 1;
+                }
+                let others = |of: &BTreeSet<usize>| -> u64 {
+                    of.iter().map(|other| on(*other, *host) - u64::from(*other == workload)).sum()
+                };
+                bad[2] += others(&need.avoid);
+                bad[3] += u64::from(!need.near.is_empty() && others(&need.near) == 0);
+                bad[4] +=
+                    u64::from(need.place.prefer.as_ref().is_some_and(|like| !like.matches(labels)));
+                *hosts.entry(*host).or_default() += 1;
+            }
+            bad[1] += zones.values().map(|n| n * n).sum::<u64>();
+            bad[5] += squares(hosts);
+        }
+        let mut fullness = self.fullness(pods);
+        fullness.sort_unstable_by(|a, b| b.cmp(a));
+        let count = |host: usize| (0..pods.len()).map(|w| on(w, host)).sum::<u64>();
+        let counts: u64 = (0..self.hosts.len()).map(|host| count(host) * count(host)).sum();
+        bad.into_iter().chain(fullness).chain([counts]).collect()
+    }
+}
+
+fn shift(pods: &mut Pods, step: Step) {
+    let own = &mut pods[step.part];
+    let at = own.iter().position(|host| *host == step.from).expect("a pod is there");
+    own[at] = step.to;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_move_has_its_room_makes_it_better_and_the_second_run_moves_nothing(case in case()) {
+        let (begun, mut pods) = case.begin();
+        let parts = case.parts(&pods);
+        let mut seats = begun.clone();
+        let steps = seats.even_out(&parts);
+        prop_assert_eq!(&steps, &begun.clone().even_out(&parts), "deterministic");
+        let movable: usize = (0..pods.len()).filter(|w| case.work[*w].movable).map(|w| pods[w].len()).sum();
+        let mut replayed = begun.clone();
+        for step in &steps {
+            let part = &parts[step.part];
+            prop_assert!(case.work[step.part].movable);
+            prop_assert_eq!(replayed.fits(step.to, &part.need), Ok(()), "{:?}", step);
+            let before = case.badness(&pods);
+            replayed.give_back(step.from, &part.need);
+            replayed.take(step.to, &part.need);
+            shift(&mut pods, *step);
+            if part.stand_in {
+                let mut with_it = replayed.clone();
+                with_it.take(step.from, &part.need);
+                let fits = (0..case.hosts.len()).any(|host| with_it.fits(host, &part.need).is_ok());
+                prop_assert!(fits, "room for a stand-in");
+            }
+            prop_assert!(case.badness(&pods) < before, "{:?}: {:?} to {:?}", step, before, case.badness(&pods));
+        }
+        // Where everything is in the end is where the moves lead, and each pod moves once at most.
+        let mut moves = 0;
+        for workload in 0..pods.len() {
+            let flow = seats.flow(&begun, workload);
+            let mut own = BTreeMap::new();
+            let (_, old) = case.begin();
+            for (now, then) in pods[workload].iter().zip(&old[workload]) {
+                *own.entry(*now).or_insert(0i64) += 1;
+                *own.entry(*then).or_default() -= 1;
+            }
+            own.retain(|_, more| *more != 0);
+            prop_assert_eq!(&flow, &own);
+            moves += flow.values().filter(|more| **more > 0).sum::<i64>();
+        }
+        prop_assert!(usize::try_from(moves).unwrap() <= movable);
+        let again = seats.clone().even_out(&case.parts(&pods));
+        prop_assert_eq!(again, Vec::<Step>::new(), "the second run");
+    }
+}
+
+fn even(hosts: &[(u64, u64)], work: &[(u64, usize, &[usize])]) -> (Vec<Step>, Vec<u64>) {
+    let hosts = hosts.iter().enumerate().map(|(number, (cpu, memory))| Host {
+        name: format!("h{number}"),
+        labels: BTreeMap::new(),
+        cpu: *cpu,
+        memory: *memory,
+        closed: false,
+    });
+    let plain = |(cpu, pods, _): &(u64, usize, &[usize])| Work {
+        cpu: *cpu,
+        memory: 0,
+        pods: *pods,
+        place: Place::default(),
+        avoid: BTreeSet::new(),
+        near: BTreeSet::new(),
+        port: false,
+        movable: true,
+        interrupts: false,
+        stand_in: false,
+    };
+    let pods: Pods = work.iter().map(|(_, _, on)| on.to_vec()).collect();
+    let case =
+        Case { hosts: hosts.collect(), work: work.iter().map(plain).collect(), starts: vec![0] };
+    let mut seats = case.seats();
+    for (workload, own) in pods.iter().enumerate() {
+        own.iter().for_each(|host| seats.take(*host, &case.need(workload)));
+    }
+    let steps = seats.even_out(&case.parts(&pods));
+    let mut pods = pods.clone();
+    steps.iter().for_each(|step| shift(&mut pods, *step));
+    (steps, case.fullness(&pods))
+}
+
+#[test]
+fn a_new_host_takes_as_few_pods_as_make_it_even() {
+    let (steps, _) =
+        even(&[(8000, 1), (8000, 1), (8000, 1), (8000, 1)], &[(0, 6, &[0, 0, 1, 1, 2, 2])]);
+    assert_eq!(steps.len(), 1, "two on each of three hosts: {steps:?}");
+    let (steps, _) = even(&[(8000, 1); 4], &[(0, 12, &[0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2])]);
+    assert_eq!(steps.len(), 3, "{steps:?}");
+}
+
+#[test]
+fn what_differs_by_less_than_a_fifth_stays_and_what_differs_by_more_is_levelled_to_a_tenth() {
+    let one: &[usize] = &[0];
+    // 54 % and 36 %: 18 points.
+    let apart: Vec<(u64, usize, &[usize])> = (0..3)
+        .map(|_| (180, 1, one))
+        .chain((0..2).map(|_| (180, 1, &[1usize] as &[usize])))
+        .collect();
+    assert_eq!(even(&[(1000, 1), (1000, 1)], &apart).0, []);
+    // 80 % and 20 %, in pods of 2 %: once it is worth it, until less than 10 points are left.
+    let small: Vec<(u64, usize, &[usize])> = (0..40)
+        .map(|_| (20, 1, one))
+        .chain((0..10).map(|_| (20, 1, &[1usize] as &[usize])))
+        .collect();
+    let (steps, full) = even(&[(1000, 1), (1000, 1)], &small);
+    assert_eq!((steps.len(), full), (13, vec![540, 460]));
+}
+
+#[test]
+fn a_pod_that_would_only_swap_who_is_full_stays() {
+    // 50 % and 0 %: the one pod would fill the other host just the same.
+    assert_eq!(even(&[(1000, 1), (1000, 1)], &[(500, 1, &[0])]).0, []);
+    // 60 % and 20 %, pods of 30 %: 30 % and 50 % is hardly better.
+    let pods: [(u64, usize, &[usize]); 3] = [(300, 1, &[0]), (300, 1, &[0]), (200, 1, &[1])];
+    assert_eq!(even(&[(1000, 1), (1000, 1)], &pods).0, []);
+}
+
+#[test]
+fn pods_that_reserve_nothing_are_counted() {
+    let ten: Vec<(u64, usize, &[usize])> = (0..10).map(|_| (0, 1, &[0usize] as &[usize])).collect();
+    let (steps, _) = even(&[(1000, 1), (1000, 1)], &ten);
+    assert_eq!(steps.len(), 5);
+    // Not to a host that is fuller: 0 % and 30 %.
+    let mut full = ten;
+    full.push((300, 1, &[1]));
+    assert_eq!(even(&[(1000, 1), (1000, 1)], &full).0, []);
+}
