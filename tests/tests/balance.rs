@@ -158,7 +158,7 @@ impl Case {
             for _ in 0..self.work[workload].pods {
                 let start = *starts.next().unwrap();
                 // Every other pod likes the first hosts, so that there is something to even out.
-                let start = if start % 2 == 0 { 0 } else { start };
+                let start = if start.is_multiple_of(2) { 0 } else { start };
                 let count = self.hosts.len();
                 let found = (0..count)
                     .map(|at| (start + at) % count)

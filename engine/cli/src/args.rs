@@ -144,6 +144,9 @@ pub struct Plan {
     /// What if this host were lost? May be given several times
     #[arg(long, value_name = "HOST", conflicts_with = "out")]
     pub without: Vec<String>,
+    /// Move pods to even out how full hosts are, what never happens unasked
+    #[arg(long, conflicts_with = "destroy")]
+    pub rebalance: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -157,6 +160,9 @@ pub struct Apply {
     /// Only this pod or controller, and what it needs (`controller/web`)
     #[arg(long, value_name = "ADDRESS")]
     pub target: Option<String>,
+    /// Move pods to even out how full hosts are, what never happens unasked
+    #[arg(long)]
+    pub rebalance: bool,
     /// So many Docker calls at once on a host
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub parallel: u16,

@@ -31,6 +31,9 @@ pub struct Saved {
     /// Whether it takes named volumes away too. Plans that were saved before it was there never did.
     #[serde(default)]
     pub remove_volumes: bool,
+    /// Whether it moves pods only to even out.
+    #[serde(default)]
+    pub rebalance: bool,
     /// The graph.
     pub graph: Graph,
     /// The plan.
@@ -55,6 +58,7 @@ impl Saved {
             target,
             destroy: options.destroy,
             remove_volumes: options.remove_volumes,
+            rebalance: options.rebalance,
             graph,
             plan,
         }

@@ -172,6 +172,55 @@ fn a_saved_plan_is_carried_out_and_refused_when_the_cluster_has_moved_on() {
     assert!(plan.out.contains("web-2"), "{plan:?}");
 }
 
+const UNEVEN: &str = "cluster demo {\n    host a \"sim:a\"\n    host b \"sim:b\"\n}\nvolume data\n\
+    controller web replicas=4 {\n    container nginx image=\"nginx:1\" { resources memory=\"1GiB\"; }\n}\n\
+    pod db {\n    container pg image=\"pg:1\" { mount data \"/d\"; }\n}\n";
+
+const MOVES: &str = "cluster demo on a (SIMULATED), b (SIMULATED)
+
+  + network demo on b                                                                    tally.kdl:1
+
+Moves, to even out
+  > controller/web  1 of 4 at a time, never below 3 ready  tally.kdl:6
+      web-2  a -> b  its pods on a: 4 to 2, on b: 0 to 2
+             reserves 1GiB; b pulls nginx:1
+      web-3  a -> b  its pods on a: 4 to 2, on b: 0 to 2
+             reserves 1GiB; b pulls nginx:1
+
+  host   pods     cores   memory
+  a      5 -> 3   0 %     50 % -> 25 %
+  b      0 -> 2   0 %     0 % -> 25 %
+  controller/db stays: its volume `data` is where it is  tally.kdl:9
+
+Plan: 1 to add, 2 to move
+";
+
+#[test]
+fn moves_are_made_when_they_are_asked_for_and_only_then() {
+    let alone = UNEVEN.replace("    host b \"sim:b\"\n", "");
+    let folder = Folder::new("rebalance", &alone);
+    folder.tally(&["apply", "--yes"]).ends(0);
+    folder.write("tally.kdl", UNEVEN);
+    folder.tally(&["plan", "--detailed-exitcode"]).ends(0);
+    let plan = folder.tally(&["plan", "--rebalance", "--detailed-exitcode"]).ends(2);
+    assert_eq!(plan.out, MOVES.replace("controller/db", "pod/db"));
+    let json = folder.tally(&["plan", "--rebalance", "--json"]).ends(0).out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let first = &json["balance"]["moves"][0];
+    assert_eq!((first["from"].as_str(), first["pulls"][0].as_str()), (Some("a"), Some("nginx:1")));
+    assert_eq!(first["disruption"]["ready"], 3);
+    folder.tally(&["plan", "--rebalance", "--destroy"]).ends(1);
+    folder.tally(&["run", "--once"]).ends(0);
+    folder.tally(&["plan", "--rebalance", "--out", "moves.plan"]).ends(0);
+    let refused = folder.tally(&["apply", "--rebalance", "moves.plan"]).ends(1);
+    assert!(refused.err.contains("has its moves already"), "{refused:?}");
+    let done = folder.tally(&["apply", "moves.plan"]).ends(0);
+    assert!(done.out.contains("2 moved"), "{done:?}");
+    let again = folder.tally(&["apply", "--rebalance"]).ends(0);
+    assert!(again.out.contains("Nothing to even out"), "{again:?}");
+    folder.tally(&["plan", "--detailed-exitcode"]).ends(0);
+}
+
 #[test]
 fn check_reports_for_people_and_machines_and_mends_what_is_certain() {
     let wrong = SPEC.replace("container nginx", "contianer nginx");

@@ -9,7 +9,7 @@ use crate::plan::{Action, Plan, Subject};
 /// Moves of pods that only even out, and what they come to.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Balance {
-    /// The hosts that answer, by name.
+    /// The hosts that answer, in the spec's order.
     pub hosts: Vec<HostLoad>,
     /// The moves, by workload and pod.
     pub moves: Vec<Move>,

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tally_graph::{Amount, MountSource, PodVolumeSource, Pull, Replicas, Strategy, Workload};
+use tally_graph::{MountSource, PodVolumeSource, Pull, Replicas, Strategy, Workload};
 
 use crate::assign::{Assignment, Slot, named_volumes};
 use crate::balance::{Balance, Disruption, Fixed, HostLoad, Move, Share};
@@ -42,17 +42,24 @@ impl<'a> Planner<'a> {
         }
         let before = assignment.seats.clone();
         let mut hosts = self.loads(assignment, &parts);
-        assignment.seats.even_out(&parts);
+        let crowd = loop {
+            assignment.seats = before.clone();
+            assignment.seats.even_out(&parts);
+            let crowd = crowd(&before, &assignment.seats, &parts);
+            let Some(unaided) = unaided(crowd.clone(), &before, &assignment.seats, &parts) else {
+                break crowd;
+            };
+            let workload = self.graph.workloads().nth(unaided).map(|w| w.address().to_string());
+            let reason = "no host has room for a stand-in now".to_owned();
+            fixed.extend(workload.map(|workload| (workload, reason)));
+            parts.get_mut(unaided).into_iter().for_each(|part| part.free.clear());
+        };
         let moved = self.choose(assignment, &before, &parts);
         let moves = moved.iter().map(|moved| self.told(moved, &before, assignment, &parts));
         let moves = moves.collect();
         self.loads_after(assignment, &parts, &mut hosts);
         // Until it has left, a pod still takes its old place: stand-ins must not count on it.
-        for moved in &moved {
-            if let Some(need) = assignment.need(&moved.workload.name).cloned() {
-                assignment.seats.take(moved.from, &need);
-            }
-        }
+        assignment.seats = crowd;
         let origin = |name: &str| {
             self.graph.workloads().find(|w| w.address().to_string() == name).map(|w| w.span)
         };
@@ -68,7 +75,9 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// Why not; empty where nobody would expect it.
     fn may_move(&self, workload: &Workload, slots: &[Slot]) -> Result<(), String> {
-        let Replicas::Count(replicas) = workload.replicas else { return Err(String::new()) };
+        if workload.replicas == Replicas::PerHost {
+            return Err(String::new());
+        }
         if self.options.target.as_ref().is_some_and(|target| target.name != workload.name) {
             return Err(String::new());
         }
@@ -89,11 +98,6 @@ impl<'a> Planner<'a> {
         }
         if self.memory.declared.paused.contains_key(&workload.address().to_string()) {
             return Err("its rollout is paused".to_owned());
-        }
-        let update = &workload.update;
-        // A percent is at least one pod.
-        if update.max_unavailable == Amount::Count(0) && update.surge(replicas) == 0 {
-            return Err("`update` lets none of its pods be missing".to_owned());
         }
         Ok(())
     }
@@ -140,7 +144,7 @@ impl<'a> Planner<'a> {
         let there = self.is_there(host, &slot.name);
         let name = self.hosts.ready.get(host).map_or("", |host| host.name);
         let backoff = self.memory.backoff.get(name).and_then(|pods| pods.get(&slot.name));
-        !(there && !slot.elsewhere.is_empty())
+        (!there || slot.elsewhere.is_empty())
             && !self.memory.busy.contains(&slot.name)
             && backoff.is_none_or(|backoff| backoff.until_ms <= self.options.now_ms)
     }
@@ -188,6 +192,7 @@ impl<'a> Planner<'a> {
             let Some(part) = parts.get(number) else { continue };
             let flow = assignment.seats.flow(before, number);
             let Some(slots) = assignment.slots.get_mut(workload.name.as_str()) else { continue };
+            let first = moved.len();
             let mut to = flow.iter().flat_map(|(host, more)| {
                 std::iter::repeat_n(*host, usize::try_from(*more).unwrap_or(0))
             });
@@ -214,6 +219,9 @@ impl<'a> Planner<'a> {
                         moved.push(Moved { workload, slot: at, from: *from, to, crowded });
                     }
                 }
+            }
+            if let Some(own) = moved.get_mut(first..) {
+                own.sort_by_key(|moved: &Moved<'_>| moved.slot);
             }
         }
         moved
@@ -320,13 +328,38 @@ impl<'a> Planner<'a> {
             let leaving = moved.iter().filter(|other| other.from == it.to).filter_map(plan);
             let downs: Vec<OpId> = leaving.flat_map(|plan| plan.downs.iter().copied()).collect();
             let circle =
-                downs.iter().any(|down| own.ups.iter().any(|up| builder.waits_for(*down, *up)));
+                downs.iter().any(|down| own.gated.iter().any(|it| builder.waits_for(*down, *it)));
             match circle {
                 true => hold(it, own, "it would wait for room that waits for it", builder),
-                false => builder.gate(&own.ups, &downs),
+                // It stays where it is until then.
+                false => builder.gate(&own.gated, &downs),
             }
         }
     }
+}
+
+/// All that was there and all that comes, while nothing has left yet.
+fn crowd<'a>(before: &Seats<'a>, after: &Seats<'a>, parts: &[Part<'a>]) -> Seats<'a> {
+    let mut crowd = before.clone();
+    for (number, part) in parts.iter().enumerate() {
+        for (host, more) in after.flow(before, number) {
+            (0..more).for_each(|_| crowd.take(host, &part.need));
+        }
+    }
+    crowd
+}
+
+/// A workload whose pods would move, for which another one must stand in meanwhile, and no host has
+/// room for that one.
+fn unaided<'a>(
+    mut crowd: Seats<'a>,
+    before: &Seats<'a>,
+    after: &Seats<'a>,
+    parts: &[Part<'a>],
+) -> Option<usize> {
+    let moves = |number: usize| !after.flow(before, number).is_empty();
+    let mut aided = parts.iter().enumerate().filter(|(number, it)| it.stand_in && moves(*number));
+    aided.find_map(|(number, part)| crowd.give(&part.need, 1).contains(&None).then_some(number))
 }
 
 /// What the moves of a workload's pods come to, by its `update`.

@@ -24,6 +24,7 @@ mod many;
 mod placement;
 mod pods;
 mod purity;
+mod rebalance;
 mod registry;
 mod rollouts;
 mod secrets;

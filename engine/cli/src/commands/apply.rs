@@ -25,7 +25,7 @@ use crate::show::failure::failure_reports;
 use crate::show::progress::Shown;
 use crate::show::terminal::{Style, Terminal, err, out};
 use crate::show::values::count;
-use crate::show::{plan as shown, report};
+use crate::show::{balance, plan as shown, report};
 use crate::signals;
 
 /// One round does it unless somebody else changes the cluster meanwhile.
@@ -57,7 +57,7 @@ pub async fn run(args: args::Apply, terminal: &Terminal) -> Result<Exit, CliErro
     remembered.undo(&mut graph);
     err(&report::people(&warnings, &graph.sources, terminal));
     let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
-    let options = Options { target, ..Options::default() };
+    let options = Options { target, rebalance: args.rebalance, ..Options::default() };
     let work = Work {
         project: &project,
         graph: &graph,
@@ -80,6 +80,13 @@ async fn run_saved(
             "Leave `--target` out, or plan again with it.".to_owned(),
         ));
     }
+    if args.rebalance {
+        return Err(CliError::Usage(
+            "a saved plan has its moves already".to_owned(),
+            "Leave `--rebalance` out, or save a plan with it: `tally plan --rebalance --out FILE`."
+                .to_owned(),
+        ));
+    }
     let project = Project {
         folder: PathBuf::from(&saved.folder),
         entry: String::new(),
@@ -87,8 +94,14 @@ async fn run_saved(
     };
     let graph = &saved.graph;
     let target = saved.target.as_deref().map(|text| target(graph, text)).transpose()?;
-    let (destroy, remove_volumes) = (saved.destroy, saved.remove_volumes);
-    let options = Options { target, destroy, remove_volumes, ..Options::default() };
+    let destroy = saved.destroy;
+    let options = Options {
+        target,
+        destroy,
+        remove_volumes: saved.remove_volumes,
+        rebalance: saved.rebalance,
+        ..Options::default()
+    };
     let secrets = match destroy {
         true => Secrets::default(),
         false => secrets::read(graph, &project).await?,
@@ -175,7 +188,9 @@ async fn rounds(
             return Ok(unfinished(work.graph, &plan, &done, terminal));
         }
         let observed = hosts::look(work.graph, &hosts::reading(hosts)).await;
-        let options = Options { now_ms: hosts::now_ms(), ..work.options.clone() };
+        // What was agreed to is moved, and no more than that.
+        let now_ms = hosts::now_ms();
+        let options = Options { now_ms, rebalance: false, ..work.options.clone() };
         remembered.learn(&observed, options.now_ms);
         plan = reconcile(work.graph, &observed, &remembered.memory, &options);
         stop_on_errors(&plan, work.graph)?;
@@ -197,12 +212,15 @@ async fn rounds(
 
 /// The summary, which ends with the published addresses.
 fn conclude(work: &Work<'_>, first: &Plan, last: &Plan, took: Duration, terminal: &Terminal) {
-    let of = |kind: ChangeKind| first.changes.iter().filter(|c| c.kind == kind).count();
+    let halves = balance::halves(first);
+    let listed = first.changes.iter().filter(|change| !balance::is_half(change, &halves));
+    let of = |kind: ChangeKind| listed.clone().filter(|c| c.kind == kind).count();
     let parts = [
         (of(ChangeKind::Create), "added"),
         (of(ChangeKind::Update), "changed"),
         (of(ChangeKind::Replace), "replaced"),
         (of(ChangeKind::Remove), "removed"),
+        (halves.len() / 2, "moved"),
     ];
     let parts: Vec<String> =
         parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();

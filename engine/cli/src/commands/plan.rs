@@ -37,6 +37,7 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
         destroy: args.destroy,
         remove_volumes: args.volumes,
         without,
+        rebalance: args.rebalance,
         secrets: secrets.hashes().clone(),
         ..Options::default()
     };

@@ -1,5 +1,6 @@
 //! What people see.
 
+pub mod balance;
 pub mod failure;
 pub mod graph;
 pub mod plan;

@@ -8,6 +8,7 @@ use tally_reconcile::plan::{
     Action, Cause, Change, ChangeKind, FieldChange, Held, Plan, Reachable,
 };
 
+use crate::show::balance;
 use crate::show::terminal::{Style, Terminal, clean};
 use crate::show::values::{count, value};
 
@@ -19,12 +20,15 @@ const LONGEST_VALUE: usize = 60;
 pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> String {
     let mut out = format!("{header}\n");
     let destroy = plan.changes.iter().all(|change| change.kind == ChangeKind::Remove)
-        && plan.reachable.is_empty();
+        && plan.reachable.is_empty()
+        && plan.balance.is_none();
     let workloads = graph.workloads().map(|w| (w.address().to_string(), w)).collect();
     let several_hosts = graph.hosts().nth(1).is_some();
     let shown = Shown { graph, terminal, workloads, destroy, several_hosts };
+    let halves = balance::halves(plan);
+    let listed = plan.changes.iter().filter(|change| !balance::is_half(change, &halves));
     let (drift, spec): (Vec<&Change>, Vec<&Change>) =
-        plan.changes.iter().partition(|change| change.cause == Cause::Drift);
+        listed.partition(|change| change.cause == Cause::Drift);
     for (title, changes) in [("", spec), ("Changed outside the spec", drift)] {
         if changes.is_empty() {
             continue;
@@ -43,6 +47,9 @@ pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> 
         out.push('\n');
     }
     shown.reachable(&plan.reachable, &mut out);
+    if let Some(found) = &plan.balance {
+        out.push_str(&balance::people(found, graph, terminal));
+    }
     out.push_str(&held(&plan.held, graph, terminal));
     out.push('\n');
     out.push_str(&summary(plan, graph, terminal));
@@ -106,14 +113,14 @@ pub fn summary(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
         }
         return text;
     }
+    let halves = balance::halves(plan);
+    let listed: Vec<&Change> =
+        plan.changes.iter().filter(|change| !balance::is_half(change, &halves)).collect();
     let of = |kind: ChangeKind| {
         let things: BTreeSet<_> =
-            plan.changes.iter().filter(|c| c.kind == kind).map(|c| &c.subject).collect();
-        let volumes_and_networks = plan
-            .changes
-            .iter()
-            .filter(|c| c.kind == kind && c.subject.container.is_empty())
-            .count();
+            listed.iter().filter(|c| c.kind == kind).map(|c| &c.subject).collect();
+        let volumes_and_networks =
+            listed.iter().filter(|c| c.kind == kind && c.subject.container.is_empty()).count();
         let named: BTreeSet<_> = things.iter().filter(|s| !s.container.is_empty()).collect();
         named.len() + volumes_and_networks
     };
@@ -122,6 +129,7 @@ pub fn summary(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
         (of(ChangeKind::Update), "to change", Style::Change),
         (of(ChangeKind::Replace), "to replace", Style::Change),
         (of(ChangeKind::Remove), "to remove", Style::Remove),
+        (halves.len() / 2, "to move", Style::Change),
     ];
     let parts: Vec<String> = parts
         .iter()

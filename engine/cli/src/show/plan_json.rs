@@ -3,8 +3,9 @@
 
 use serde::Serialize;
 use tally_graph::Graph;
+use tally_reconcile::balance::{Balance, Disruption, HostLoad};
 use tally_reconcile::plan::{Action, Cause, Change, ChangeKind, Plan, Reachable, Subject};
-use tally_source::{Diagnostic, JsonDiagnostic};
+use tally_source::{Diagnostic, JsonDiagnostic, Span};
 
 /// The version of the form.
 const FORMAT: u32 = 1;
@@ -19,6 +20,8 @@ struct JsonPlan<'a> {
     reachable: &'a [Reachable],
     powers: &'a [String],
     held: Vec<JsonHeld<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    balance: Option<JsonBalance<'a>>,
     diagnostics: Vec<JsonDiagnostic>,
 }
 
@@ -28,6 +31,33 @@ struct JsonHeld<'a> {
     host: &'a str,
     reason: &'a str,
     help: Option<&'a str>,
+    place: Option<String>,
+}
+
+#[derive(Serialize)]
+struct JsonBalance<'a> {
+    hosts: &'a [HostLoad],
+    moves: Vec<JsonMove<'a>>,
+    fixed: Vec<JsonFixed<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonMove<'a> {
+    subject: &'a Subject,
+    from: &'a str,
+    to: &'a str,
+    reason: &'a str,
+    cpu: u64,
+    memory: u64,
+    pulls: &'a [String],
+    disruption: Disruption,
+    place: Option<String>,
+}
+
+#[derive(Serialize)]
+struct JsonFixed<'a> {
+    workload: &'a str,
+    reason: &'a str,
     place: Option<String>,
 }
 
@@ -66,7 +96,7 @@ struct JsonOperation<'a> {
 /// The plan as one JSON document, with the compiler's warnings.
 #[must_use]
 pub fn json(plan: &Plan, graph: &Graph, warnings: &[Diagnostic]) -> String {
-    let place = |span: Option<tally_source::Span>| span.map(|span| graph.sources.place(span));
+    let place = |span: Option<Span>| span.map(|span| graph.sources.place(span));
     let change =
         |change: &'_ Change| -> Vec<u32> { change.operations.iter().map(|id| id.0).collect() };
     let document = JsonPlan {
@@ -123,6 +153,7 @@ pub fn json(plan: &Plan, graph: &Graph, warnings: &[Diagnostic]) -> String {
                 place: place(held.origin),
             })
             .collect(),
+        balance: plan.balance.as_ref().map(|found| balance(found, graph)),
         diagnostics: warnings
             .iter()
             .chain(&plan.diagnostics)
@@ -132,4 +163,35 @@ pub fn json(plan: &Plan, graph: &Graph, warnings: &[Diagnostic]) -> String {
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
+}
+
+fn balance<'a>(found: &'a Balance, graph: &Graph) -> JsonBalance<'a> {
+    let place = |span: Option<Span>| span.map(|span| graph.sources.place(span));
+    JsonBalance {
+        hosts: &found.hosts,
+        moves: found
+            .moves
+            .iter()
+            .map(|it| JsonMove {
+                subject: &it.subject,
+                from: &it.from,
+                to: &it.to,
+                reason: &it.reason,
+                cpu: it.cpu,
+                memory: it.memory,
+                pulls: &it.pulls,
+                disruption: it.disruption,
+                place: place(it.origin),
+            })
+            .collect(),
+        fixed: found
+            .fixed
+            .iter()
+            .map(|it| JsonFixed {
+                workload: &it.workload,
+                reason: &it.reason,
+                place: place(it.origin),
+            })
+            .collect(),
+    }
 }
