@@ -404,6 +404,20 @@ impl Workload {
         }
     }
 
+    /// Whether the pods of both are the same, however many there are and wherever they run: then a
+    /// change from one to the other rolls nothing out.
+    #[must_use]
+    pub fn has_pods_of(&self, other: &Self) -> bool {
+        let alike = Self {
+            replicas: other.replicas,
+            update: other.update,
+            place: other.place.clone(),
+            depends_on: other.depends_on.clone(),
+            ..self.clone()
+        };
+        alike.fingerprint() == other.fingerprint()
+    }
+
     /// The labels selectors see: its own and those nobody writes.
     #[must_use]
     pub fn selectable_labels(&self, cluster: &str) -> BTreeMap<String, String> {

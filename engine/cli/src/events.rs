@@ -107,7 +107,10 @@ pub fn read_from(path: &Path, from: u64) -> std::io::Result<(Vec<Entry>, u64)> {
 pub fn people(entry: &Entry, terminal: &Terminal) -> String {
     let style = match entry.kind {
         EntryKind::Done | EntryKind::Tallies | EntryKind::HostReady => Style::Add,
-        EntryKind::Failed | EntryKind::HostSilent | EntryKind::BrokenSpec => Style::Remove,
+        EntryKind::Failed
+        | EntryKind::RolledBack
+        | EntryKind::HostSilent
+        | EntryKind::BrokenSpec => Style::Remove,
         EntryKind::Held | EntryKind::Unwell => Style::Change,
         EntryKind::Began | EntryKind::Ended | EntryKind::Spec => Style::Dim,
     };

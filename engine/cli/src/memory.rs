@@ -10,9 +10,10 @@ use serde::de::DeserializeOwned;
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Declared, Memory};
 use tally_reconcile::observed::Observed;
-use tally_reconcile::undo::undo;
+use tally_reconcile::undo::{Undone, undo};
 
 use crate::errors::CliError;
+use crate::history::History;
 use crate::project::Project;
 use crate::show::terminal::err;
 
@@ -41,6 +42,7 @@ impl Remembered {
         let mut memory: Memory = read(&folder.join(format!("{cluster}.json")))?;
         let declared: Declarations = read(&folder.join(format!("{cluster}.declared.json")))?;
         memory.declared = declared.clone();
+        memory.former = History::of(graph, project).formers(graph);
         Ok(Self { memory, cluster, folder, declared })
     }
 
@@ -62,14 +64,45 @@ impl Remembered {
         Ok(())
     }
 
-    /// Puts what was undone into a graph, and says so.
+    /// Puts what was undone into a graph, and says so, but of what failed and went back: a plan says
+    /// that itself.
     pub fn undo(&self, graph: &mut Graph) {
-        for address in undo(graph, &self.memory.declared.undone) {
-            err(&format!(
-                "{address} follows what it was before its last change, which was undone; a newer \
-                 spec ends that\n"
-            ));
+        let undone = &self.memory.declared.undone;
+        for address in undo(graph, undone) {
+            if undone.get(&address).is_some_and(|undone| undone.failed.is_none()) {
+                err(&format!(
+                    "{address} follows what it was before its last change, which was undone; a \
+                     newer spec ends that\n"
+                ));
+            }
         }
+    }
+
+    /// Forgets what was undone and a newer spec has come for.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn end_undone(&mut self, ended: &[String]) -> Result<(), CliError> {
+        match ended.is_empty() {
+            true => Ok(()),
+            false => self.declare(|all| all.undone.retain(|address, _| !ended.contains(address))),
+        }
+    }
+
+    /// Puts into the file that a workload goes back to what it was, or no longer does, beside what
+    /// people may have declared meanwhile.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub fn set_undone(&mut self, address: &str, undone: Option<&Undone>) -> Result<(), CliError> {
+        let mut now: Declarations = read(&self.declarations())?;
+        for declared in [&mut now, &mut self.memory.declared, &mut self.declared] {
+            match undone {
+                Some(undone) => declared.undone.insert(address.to_owned(), undone.clone()),
+                None => declared.undone.remove(address),
+            };
+        }
+        write(&self.declarations(), &now)
     }
 
     /// Takes in what was seen.

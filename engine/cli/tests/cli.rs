@@ -222,6 +222,56 @@ fn moves_are_made_when_they_are_asked_for_and_only_then() {
 }
 
 #[test]
+fn a_rollout_that_fails_goes_back_and_every_command_says_so() {
+    let spec = |tag: u32, command: &str| {
+        format!(
+            "cluster demo {{\n    host laptop \"sim:laptop\"\n}}\n\
+             controller web replicas=2 {{\n    update progress-deadline=\"1s\" on-failure=rollback\n\
+                 container c image=\"app:{tag}\" {{\n        readiness every=\"1s\" {{ command \
+             \"{command}\" }}\n    }}\n}}\n"
+        )
+    };
+    let folder = Folder::new("rollback", &spec(1, "true"));
+    folder.tally(&["apply", "--yes"]).ends(0);
+    folder.write("tally.kdl", &spec(2, "false"));
+    let plan = folder.tally(&["plan"]).ends(0);
+    assert!(
+        plan.out.contains("controller/web goes back to entry 1 of the history, app:1"),
+        "{plan:#?}"
+    );
+    let saved = folder.tally(&["plan", "--out", "saved"]).ends(0);
+    let failed = folder.tally(&["apply", "--yes"]).ends(1);
+    assert!(failed.out.contains("controller/web was rolled back to entry 1 of the history"));
+    assert!(failed.err.contains("E1205") && failed.err.contains("tally.kdl:7:9"), "{failed:#?}");
+    // What was agreed to before it failed is not done after all.
+    assert!(folder.tally(&["apply", "saved"]).ends(1).err.contains("E1104"), "{saved:#?}");
+
+    let words = "rolled back to entry 1 of the history: web-1/c: not ready after";
+    let again = folder.tally(&["apply", "--yes"]).ends(1);
+    assert!(again.out.contains(words) && again.err.contains("E1303"), "{again:#?}");
+    assert!(folder.tally(&["plan"]).ends(0).out.contains(words));
+    let status = folder.tally(&["status"]).ends(0).out;
+    assert!(status.contains(words) && status.contains("2/2 ready"), "{status}");
+    let rollout = folder.tally(&["rollout", "status", "web"]).ends(2).out;
+    assert!(rollout.contains(words) && rollout.contains("0 of 2 pods"), "{rollout}");
+    assert!(folder.tally(&["rollout", "history", "web"]).ends(0).out.contains(words));
+    let json = folder.tally(&["plan", "--json", "--detailed-exitcode"]).ends(2).out;
+    assert!(json.contains(words), "{json}");
+
+    // A loop keeps to it, and tries again when it is told to.
+    folder.tally(&["run", "--once"]).ends(1);
+    folder.tally(&["rollout", "resume", "web"]).ends(0);
+    let tried = folder.tally(&["run", "--once"]).ends(1).out;
+    assert_eq!(tried.matches("rolled-back ").count(), 1, "{tried}");
+    folder.write("tally.kdl", &spec(3, "true"));
+    assert!(folder.tally(&["apply", "--yes"]).ends(0).out.contains("demo tallies"));
+    // Whoever asks for what failed once more, after something else, means it.
+    folder.write("tally.kdl", &spec(2, "false"));
+    let plan = folder.tally(&["plan"]).ends(0).out;
+    assert!(plan.contains("goes back to entry 2 of the history, app:3"), "{plan}");
+}
+
+#[test]
 fn check_reports_for_people_and_machines_and_mends_what_is_certain() {
     let wrong = SPEC.replace("container nginx", "contianer nginx");
     let folder = Folder::new("check", &wrong);

@@ -15,7 +15,8 @@ use tally_graph::{Graph, Millis};
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::observed::{HostView, Observed};
 use tally_reconcile::plan::{OpId, Plan};
-use tally_reconcile::undo::undo;
+use tally_reconcile::rollback::{Failed, Former};
+use tally_reconcile::undo::{Undone, ended, undo};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -26,6 +27,7 @@ use crate::look::{Found, Look, Looked};
 use crate::lookout::Lookout;
 use crate::metrics::Board;
 use crate::probe::probe;
+use crate::rollouts::Rollouts;
 
 /// Reaches the hosts of a spec.
 #[async_trait]
@@ -36,8 +38,15 @@ pub trait Reach: Send + Sync {
     fn hosts(&self, graph: &Graph) -> Vec<String>;
     /// Keeps what is remembered, so that it outlives this process.
     fn remember(&self, memory: &Memory);
-    /// All is as this spec says: it is worth being gone back to.
-    fn tallies(&self, graph: &Graph);
+    /// These workloads are as this spec says: it is worth being gone back to.
+    fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>);
+    /// What workloads were before, of those that go back when their rollout fails. Without a history
+    /// nothing goes back.
+    fn formers(&self, _: &Graph) -> BTreeMap<String, Former> {
+        BTreeMap::new()
+    }
+    /// A workload goes back to what it was, or no longer does: kept, so that it outlives this process.
+    fn undone(&self, _address: &str, _undone: Option<&Undone>) {}
 }
 
 /// Where new specs come from.
@@ -100,7 +109,7 @@ const REOPEN_MS: u64 = 1_000;
 /// Operations that have ended, with their plans.
 pub(crate) type EndedOps = Arc<Mutex<Vec<(Arc<Plan>, OpId)>>>;
 type Events = BoxStream<'static, (String, u64, Option<HostEvent>)>;
-type Future<T> = Pin<Box<dyn std::future::Future<Output = T> + Send>>;
+pub(crate) type Future<T> = Pin<Box<dyn std::future::Future<Output = T> + Send>>;
 
 /// A plan that was carried out.
 pub(crate) struct Ran {
@@ -136,7 +145,7 @@ impl Drop for Stream {
 /// The control loop of one cluster.
 pub struct Controller {
     /// The spec as it is written.
-    spec: Graph,
+    pub(crate) spec: Graph,
     /// What is followed: the spec, with what was undone.
     pub(crate) graph: Arc<Graph>,
     pub(crate) cluster: String,
@@ -159,12 +168,17 @@ pub struct Controller {
     looking: FuturesUnordered<Future<Looked>>,
     liveness: Liveness,
     asking: FuturesUnordered<Future<(Ask, Result<(), String>)>>,
+    pub(crate) rollouts: Rollouts,
+    /// Workloads that were told to have settled, of what is followed.
+    pub(crate) settled: BTreeSet<String>,
+    /// Rollouts that have failed, whose last words are being read: workload, what it asks for, what failed.
+    pub(crate) failing: FuturesUnordered<Future<(String, String, Failed)>>,
     events: SelectAll<Events>,
     streams: u64,
     /// The spec that is followed once what is under way has ended.
-    next: Option<Graph>,
+    pub(crate) next: Option<Graph>,
     /// What the secrets hold of the spec that comes next.
-    next_secrets: Option<Secrets>,
+    pub(crate) next_secrets: Option<Secrets>,
     pub(crate) begun: Instant,
     /// The wall clock when the loop was made, in milliseconds since 1970.
     wall_ms: i64,
@@ -194,6 +208,11 @@ impl Controller {
         crate::clocks::begin(&mut memory, wall_ms);
         let resync = u64::try_from(options.resync.as_millis()).unwrap_or(u64::MAX).max(1);
         let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
+        for address in ended(&graph, &memory.declared.undone) {
+            memory.declared.undone.remove(&address);
+            reach.undone(&address, None);
+        }
+        memory.former = reach.formers(&graph);
         let mut followed = graph.clone();
         undo(&mut followed, &memory.declared.undone);
         let mut new = Self {
@@ -216,6 +235,9 @@ impl Controller {
             looking: FuturesUnordered::new(),
             liveness: Liveness::default(),
             asking: FuturesUnordered::new(),
+            rollouts: Rollouts::default(),
+            settled: BTreeSet::new(),
+            failing: FuturesUnordered::new(),
             events: SelectAll::new(),
             streams: 0,
             next: None,
@@ -276,6 +298,9 @@ impl Controller {
                 Some((ask, answer)) = self.asking.next(), if !self.asking.is_empty() => {
                     self.answered(&ask, answer);
                 }
+                Some((workload, of, failed)) = self.failing.next(), if !self.failing.is_empty() => {
+                    self.rollout_failed(&workload, &of, failed);
+                }
                 Some((host, stream, event)) = self.events.next(), if !self.events.is_empty() => {
                     self.heard(&host, stream, event.as_ref());
                 }
@@ -294,6 +319,8 @@ impl Controller {
             if self.options.once
                 && self.running.is_empty()
                 && self.busy.is_empty()
+                && self.failing.is_empty()
+                && self.next.is_none()
                 && !self.dirty
                 && let Some(last) = self.last
             {
@@ -343,7 +370,7 @@ impl Controller {
             && self.running.len() < MOST_RUNNING
     }
 
-    fn set_hosts(&mut self) {
+    pub(crate) fn set_hosts(&mut self) {
         let names = self.reach.hosts(&self.graph);
         let now_ms = self.clock_ms();
         self.lookout.set_hosts(names.iter().map(String::as_str), now_ms);
@@ -498,72 +525,6 @@ impl Controller {
                 self.lookout.event(&operation.host, now_ms);
             }
         }
-    }
-
-    fn heed(&mut self, news: News) {
-        match news {
-            News::Spec(graph) => {
-                self.next = Some(*graph);
-                // Calls in flight finish; nothing of the old spec begins.
-                let _ = self.cancel.send(true);
-            }
-            News::Declared(declared) => {
-                let undone = self.memory.declared.undone != declared.undone;
-                self.memory.declared = declared;
-                self.told.clear();
-                self.dirty = true;
-                if undone {
-                    self.next.get_or_insert_with(|| self.spec.clone());
-                    let _ = self.cancel.send(true);
-                }
-            }
-            News::SpecWith(graph, secrets) => {
-                self.next_secrets = Some(secrets);
-                self.heed(News::Spec(graph));
-            }
-            News::Secrets(secrets) => {
-                self.secrets = secrets;
-                self.told.clear();
-                self.dirty = true;
-            }
-            News::Unread(report) => {
-                let what = format!("what was read last is kept\n{report}");
-                self.tell(EntryKind::Failed, "", what);
-            }
-            News::Broken(report) => {
-                let what =
-                    format!("the changed spec is broken, the last good one is kept\n{report}");
-                self.board.change(|metrics| metrics.spec_is_good = false);
-                self.tell(EntryKind::BrokenSpec, "", what);
-            }
-        }
-    }
-
-    /// Follows a new spec, once what is under way for the old one has ended.
-    fn follow(&mut self) {
-        if !self.running.is_empty() {
-            return;
-        }
-        let Some(graph) = self.next.take() else { return };
-        if let Some(secrets) = self.next_secrets.take() {
-            self.secrets = secrets;
-        }
-        self.cancel = watch::channel(false).0;
-        let mut followed = graph.clone();
-        let undone = undo(&mut followed, &self.memory.declared.undone);
-        self.spec = graph;
-        self.graph = Arc::new(followed);
-        self.board.change(|metrics| metrics.spec_is_good = true);
-        // What could not be made by the old spec may be made by the new one.
-        self.memory.backoff.clear();
-        self.told.clear();
-        self.set_hosts();
-        self.dirty = true;
-        let what = match undone.is_empty() {
-            true => "following the changed spec".to_owned(),
-            false => format!("following the spec, with {} as before", undone.join(", ")),
-        };
-        self.tell(EntryKind::Spec, "", what);
     }
 
     /// How long a host may be silent until it counts as lost.

@@ -25,6 +25,8 @@ pub enum EntryKind {
     Failed,
     /// A container's liveness has failed.
     Unwell,
+    /// A rollout failed, and its workload goes back to what it was.
+    RolledBack,
     /// Something is held back.
     Held,
     /// All is as the spec says.
@@ -45,6 +47,7 @@ impl EntryKind {
             EntryKind::Done => "done",
             EntryKind::Failed => "failed",
             EntryKind::Unwell => "unwell",
+            EntryKind::RolledBack => "rolled-back",
             EntryKind::Held => "held",
             EntryKind::Tallies => "tallies",
         }

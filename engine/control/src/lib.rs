@@ -9,12 +9,15 @@ pub mod backoff;
 mod busy;
 mod clocks;
 mod controller;
+mod going_back;
 mod journal;
 mod liveness;
 mod look;
 mod lookout;
 mod metrics;
+mod news;
 mod probe;
+mod rollouts;
 mod round;
 
 pub use controller::{Controller, Ended, News, Options, Reach, SpecSource};

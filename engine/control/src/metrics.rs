@@ -76,6 +76,8 @@ pub struct Metrics {
     pub failures: BTreeMap<&'static str, u64>,
     /// Failed liveness that led to a restart.
     pub unwell: u64,
+    /// Rollouts that failed and went back.
+    pub rollbacks: u64,
     /// Pods that are left alone for a while now.
     pub backed_off: usize,
     /// What is held back now, by what holds it.

@@ -24,6 +24,7 @@ impl Controller {
         let (begun, now_ms) = (Instant::now(), self.now_ms());
         self.memory.learn(&self.cluster, &self.observed, now_ms);
         self.memory.busy = self.busy.pods();
+        self.watch_rollouts();
         let options = tally_reconcile::Options {
             now_ms,
             without_waits: true,
@@ -39,11 +40,11 @@ impl Controller {
             false => Ended::Differs,
         });
         self.count(&plan, begun.elapsed(), now_ms);
+        self.note_settled(&plan);
         if plan.is_empty() {
             let done = self.busy.is_empty() && self.last == Some(Ended::Tallies);
             if done && self.told.insert("tallies".to_owned()) {
                 self.tell(EntryKind::Tallies, "", format!("{} tallies", self.cluster));
-                self.reach.tallies(&self.graph);
             }
             if !done && plan.held.iter().any(|held| held.why.is_passing()) {
                 self.last = None;
@@ -75,12 +76,15 @@ impl Controller {
     /// longer it takes, and when a pause is over.
     fn schedule(&mut self, plan: &Plan, now_ms: i64) {
         let clock_ms = self.clock_ms();
-        let waits: BTreeSet<&str> = plan
+        let mut waits: BTreeSet<&str> = plan
             .held
             .iter()
             .filter(|held| held.why.awaits == Awaits::Readiness)
             .map(|held| held.host.as_str())
             .collect();
+        if self.awaits_rollouts(plan) {
+            waits.insert("");
+        }
         if waits.is_empty() {
             self.waiting_since_ms = None;
         } else {
@@ -199,6 +203,7 @@ impl Controller {
         for (host, pod) in failed.into_iter().filter(|(_, pod)| !pod.is_empty()) {
             backoff::failed(&mut self.memory, host, pod, now_ms);
         }
+        self.judge_report(plan, report);
         for change in &plan.changes {
             let done = |id: &OpId| matches!(report.outcome(*id), Some(Outcome::Done { .. }));
             if change.operations.iter().all(done)

@@ -27,6 +27,7 @@ pub use default_host::default_host;
 pub use error::HostError;
 pub use execute::{
     Event, ExecuteOptions, Failure, FailureKind, Outcome, Progress, Report, execute,
+    failed_versions, last_lines,
 };
 pub use files::record;
 pub use host::{

@@ -117,6 +117,18 @@ impl Found<'_> {
         self.container.state == ContainerState::Exited && self.details.exit_code == Some(0)
     }
 
+    /// Whether it serves, whatever version it is of: as [`Found::is_ready`] by the rule of what is asked
+    /// for now, but whether its health counts is its own version's word. One that was made without a
+    /// health check can never become healthy, and serves all the same.
+    #[must_use]
+    pub fn serves(&self, rule: &ReadyRule, now_ms: i64) -> bool {
+        if self.identity.wished {
+            return self.is_ready(rule, now_ms);
+        }
+        let healthy = self.identity.applied().readiness.is_some();
+        self.is_ready(&ReadyRule { healthy, ..rule.clone() }, now_ms)
+    }
+
     /// Whether it is ready by the rule, as far as a snapshot taken at `now_ms` can tell.
     #[must_use]
     pub fn is_ready(&self, rule: &ReadyRule, now_ms: i64) -> bool {

@@ -27,6 +27,7 @@ pub mod realise;
 mod rebalance;
 mod reconcile;
 pub mod request;
+pub mod rollback;
 mod rollout;
 mod standing;
 pub mod undo;

@@ -9,6 +9,7 @@ use tally_graph::Millis;
 use crate::labels;
 use crate::observed::{HostView, Observed};
 use crate::plan::{Action, Plan};
+use crate::rollback::Former;
 use crate::undo::Undone;
 
 /// Everything that is remembered between two observations.
@@ -28,6 +29,10 @@ pub struct Memory {
     /// Containers whose liveness has failed, by full ID.
     #[serde(skip)]
     pub failing: BTreeSet<String>,
+    /// What workloads were before that are being rolled out and go back when that fails, as the
+    /// history tells; by address.
+    #[serde(skip)]
+    pub former: BTreeMap<String, Former>,
 }
 
 impl Memory {
@@ -71,7 +76,7 @@ pub struct Declarations {
     pub paused: BTreeMap<String, String>,
     /// Why nothing may be changed at all.
     pub frozen: Option<String>,
-    /// Workloads whose last change was undone.
+    /// Workloads whose last change was undone, by people or because it failed.
     pub undone: BTreeMap<String, Undone>,
     /// Containers that are to be restarted: full IDs with the start that is to be their last, by
     /// workload. Starts are compared for equality only, so clocks may differ.

@@ -2,7 +2,7 @@
 //! wait), with its cause, the place in the spec it comes from, the fields that differ, and what
 //! must still be true when it is made. The plan decides; the executor obeys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tally_graph::FieldPath;
@@ -409,6 +409,8 @@ pub enum HeldBy {
     Removals,
     /// Its rollout is paused.
     Paused,
+    /// Its rollout failed, and what was there before came back.
+    RolledBack,
     /// The cluster is frozen.
     Frozen,
     /// Something else.
@@ -418,7 +420,7 @@ pub enum HeldBy {
 
 impl HeldBy {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Busy,
         Self::NotReady,
         Self::Backoff,
@@ -429,6 +431,7 @@ impl HeldBy {
         Self::Budget,
         Self::Removals,
         Self::Paused,
+        Self::RolledBack,
         Self::Frozen,
         Self::Other,
     ];
@@ -447,6 +450,7 @@ impl HeldBy {
             Self::Budget => "budget",
             Self::Removals => "removals",
             Self::Paused => "paused",
+            Self::RolledBack => "rolled-back",
             Self::Frozen => "frozen",
             Self::Other => "other",
         }
@@ -483,6 +487,18 @@ pub struct Reachable {
     pub already: bool,
 }
 
+/// A rollout of this plan that goes back by itself when it fails.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fallback {
+    /// `controller/web`.
+    pub workload: String,
+    /// The entry of the history that it goes back to; `None` when there is none that it can go
+    /// back to: then it stops where it is.
+    pub entry: Option<u64>,
+    /// What its containers run there, or why there is none.
+    pub what: String,
+}
+
 /// How many pods of a workload there are, at the time the plan is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Pods {
@@ -510,6 +526,9 @@ pub struct Plan {
     /// What the spec asks for and this plan holds back, with the reasons.
     #[serde(default)]
     pub held: Vec<Held>,
+    /// Rollouts that go back by themselves when they fail.
+    #[serde(default)]
+    pub fallbacks: Vec<Fallback>,
     /// How many pods each workload has, by address.
     #[serde(default)]
     pub pods: BTreeMap<String, Pods>,
@@ -525,6 +544,20 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.operations.iter().any(|operation| operation.action.mutates())
+    }
+
+    /// The workloads that are as they shall be, ready, with nothing to do and nothing held back. What
+    /// went back is as it shall be.
+    #[must_use]
+    pub fn settled(&self) -> BTreeSet<String> {
+        let changing = self.operations.iter().filter(|operation| operation.action.mutates());
+        let mut open: BTreeSet<&str> =
+            changing.map(|operation| operation.subject.workload.as_str()).collect();
+        let held = self.held.iter().filter(|held| held.why.by != HeldBy::RolledBack);
+        open.extend(held.map(|held| held.subject.workload.as_str()));
+        let ready = self.pods.iter().filter(|(_, pods)| pods.ready == pods.desired);
+        let settled = ready.filter(|(address, _)| !open.contains(address.as_str()));
+        settled.map(|(address, _)| address.clone()).collect()
     }
 
     /// The operation with that number.

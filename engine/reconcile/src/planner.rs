@@ -89,6 +89,7 @@ impl<'a> Planner<'a> {
         self.report_quarantined(builder);
         let needs = self.needs;
         let wanted = self.wanted(needs);
+        self.report_rolled_back(&wanted, builder);
         if !self.options.destroy {
             for found in unsupported(self.graph, &wanted) {
                 builder.report(found);
@@ -149,6 +150,7 @@ impl<'a> Planner<'a> {
         let address = workload.address().to_string();
         builder.plan.pods.insert(address.clone(), counted(&own));
         progress.after.insert(address, waits);
+        self.fallback(workload, &own, builder);
         stagger(workload, &own, &surge, builder);
         self.depend(workload, on, own.iter().chain(&surge), progress, builder);
         self.hold_paused(workload, &own, &surge, builder);
@@ -292,7 +294,7 @@ impl<'a> Planner<'a> {
         mains.all(|container| {
             found
                 .get(container.role, &container.name)
-                .is_some_and(|found| found.is_ready(&container.ready, now_ms))
+                .is_some_and(|found| found.serves(&container.ready, now_ms))
         })
     }
 

@@ -116,7 +116,7 @@ pub(crate) fn plan_pod(
     let ready_now =
         pod.containers.iter().filter(|desired| desired.role == Role::Container).all(|desired| {
             find(pod, desired, context)
-                .is_some_and(|found| found.is_ready(&desired.ready, context.now_ms))
+                .is_some_and(|found| found.serves(&desired.ready, context.now_ms))
         });
     let fresh = !context.inventory.pods.contains_key(pod.name.as_str());
     let plan = PodPlan { ready_now, fresh, ..PodPlan::default() };

@@ -23,6 +23,10 @@ pub const RUNNING_MS: u64 = 500;
 const READY_DEADLINE_MS: u64 = 120_000;
 /// The time an init is given to end.
 pub const INIT_DEADLINE_MS: u64 = 600_000;
+/// A container that Docker's own policy has started again so often before it was ready crashes in a
+/// loop: going on waiting would only hide its exit code. Two restarts can be a slow dependency;
+/// Docker waits 0.1, 0.2 and 0.4 s before the first three, so a loop is known after a second.
+pub const CRASH_LOOP_RESTARTS: u32 = 3;
 /// Infra containers obey SIGTERM at once.
 const INFRA_GRACE_S: u64 = 2;
 

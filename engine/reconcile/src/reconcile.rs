@@ -86,6 +86,7 @@ fn finish(mut builder: Builder) -> Plan {
     plan.diagnostics.sort_by_key(Diagnostic::sort_key);
     plan.diagnostics.dedup();
     plan.reachable.sort();
+    plan.fallbacks.sort();
     plan.held.sort();
     plan.held.dedup();
     if has_errors(&plan) {
@@ -93,6 +94,7 @@ fn finish(mut builder: Builder) -> Plan {
         plan.changes.clear();
         plan.reachable.clear();
         plan.powers.clear();
+        plan.fallbacks.clear();
         plan.held.clear();
         plan.balance = None;
     }

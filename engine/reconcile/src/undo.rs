@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tally_graph::{FileContent, Graph, Node, Secret, Workload};
 
+use crate::rollback::Failed;
+
 /// A workload as it was, in the place of what the spec says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Undone {
@@ -17,6 +19,9 @@ pub struct Undone {
     /// Where the secrets are read from that it uses.
     #[serde(default)]
     pub secrets: Vec<Secret>,
+    /// What failed, where nobody asked for this: the spec says `on-failure=rollback`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Failed>,
 }
 
 impl PartialEq for Undone {
@@ -51,7 +56,7 @@ impl Undone {
         let used = old.secrets();
         let secrets =
             before.secrets().filter(|s| used.contains(s.name.as_str())).cloned().collect();
-        Some(Self { of, workload: old, contents, secrets })
+        Some(Self { of, workload: old, contents, secrets, failed: None })
     }
 }
 
@@ -69,6 +74,17 @@ pub fn undo(graph: &mut Graph, undone: &BTreeMap<String, Undone>) -> Vec<String>
         }
     }
     followed
+}
+
+/// The addresses for which a newer spec has come: what was undone is asked for no more, and whoever
+/// asks for it again means it.
+#[must_use]
+pub fn ended(spec: &Graph, undone: &BTreeMap<String, Undone>) -> Vec<String> {
+    let asks_for_more = |(address, undone): &(&String, &Undone)| {
+        let now = spec.workloads().find(|workload| workload.address().to_string() == **address);
+        now.is_some_and(|now| now.fingerprint() != undone.of)
+    };
+    undone.iter().filter(asks_for_more).map(|(address, _)| address.clone()).collect()
 }
 
 /// Adds secrets that the spec no longer has. Those that it has are read as it says now: how one is read

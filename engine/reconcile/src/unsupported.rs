@@ -1,7 +1,7 @@
 //! What compiles and is not acted on yet. A plan that needs it is refused in one sentence; what can
 //! be left out without doing anything wrong is said and left out.
 
-use tally_graph::{Graph, OnFailure, ProbeAction, Workload};
+use tally_graph::{Graph, ProbeAction, Workload};
 use tally_source::{Code, Diagnostic, Span};
 
 const CODE: Code = Code(1102);
@@ -10,14 +10,6 @@ const CODE: Code = Code(1102);
 pub(crate) fn unsupported(graph: &Graph, workloads: &[&Workload]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for workload in workloads {
-        if workload.update.on_failure == OnFailure::Rollback {
-            found.push(note(
-                format!("`on-failure=rollback` of `{}` is not acted on yet", workload.name),
-                workload.span,
-                "a change that fails stops where it is",
-                "`tally rollout undo` goes back to what was there before.",
-            ));
-        }
         for container in &workload.containers {
             let span = workload.container_spans.get(&container.name);
             let span = span.copied().unwrap_or(workload.span);

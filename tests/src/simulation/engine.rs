@@ -2,7 +2,7 @@
 //! call, stopped for a while, and begun again with what they kept, or without.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -154,7 +154,7 @@ impl Reach for Doors {
         graph.hosts().map(|host| host.name.clone()).collect()
     }
 
-    fn tallies(&self, _: &Graph) {}
+    fn settled(&self, _: &Graph, _: &BTreeSet<String>) {}
 
     fn remember(&self, memory: &Memory) {
         *lock(&self.kept) = memory.clone();

@@ -1,6 +1,6 @@
 //! The control loop over simulated hosts, in simulated time: what goes wrong is put right, once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,6 +10,8 @@ use tally_control::{Controller, Ended, Entry, EntryKind, Journal, News, Options,
 use tally_docker::{Host, HostError};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Declared, Memory};
+use tally_reconcile::rollback::{Former, formers};
+use tally_reconcile::undo::Undone;
 use tally_simulator::{Fault, FaultKind, FaultPlan, Model, SimHost, When};
 use tokio::sync::{mpsc, watch};
 
@@ -19,22 +21,49 @@ use crate::many::Many;
 
 const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
 
-struct Doors(BTreeMap<String, Arc<SimHost>>);
+/// The hosts, and what is kept beside the spec.
+pub struct Doors {
+    hosts: BTreeMap<String, Arc<SimHost>>,
+    pub kept: Arc<Beside>,
+}
+
+/// What outlives a loop: the history, newest last, and what was undone.
+#[derive(Default)]
+pub struct Beside {
+    pub history: Mutex<Vec<tally_reconcile::rollback::Entry>>,
+    pub undone: Mutex<BTreeMap<String, Undone>>,
+}
 
 #[async_trait]
 impl Reach for Doors {
     async fn reach(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
-        Ok(Arc::clone(&self.0[host]) as Arc<dyn Host>)
+        Ok(Arc::clone(&self.hosts[host]) as Arc<dyn Host>)
     }
     fn hosts(&self, graph: &Graph) -> Vec<String> {
         graph.hosts().map(|host| host.name.clone()).collect()
     }
     fn remember(&self, _: &Memory) {}
-    fn tallies(&self, _: &Graph) {}
+    fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>) {
+        let all = graph.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
+        let settled = all.filter(|(address, _)| workloads.contains(address)).collect();
+        let mut history = self.kept.history.lock().unwrap();
+        let number = history.len() as u64 + 1;
+        history.push(tally_reconcile::rollback::Entry { number, settled, graph: graph.clone() });
+    }
+    fn formers(&self, spec: &Graph) -> BTreeMap<String, Former> {
+        formers(spec, self.kept.history.lock().unwrap().iter().rev().cloned())
+    }
+    fn undone(&self, address: &str, undone: Option<&Undone>) {
+        let mut all = self.kept.undone.lock().unwrap();
+        match undone {
+            Some(undone) => all.insert(address.to_owned(), undone.clone()),
+            None => all.remove(address),
+        };
+    }
 }
 
 #[derive(Default)]
-struct Told(Mutex<Vec<Entry>>);
+pub struct Told(Mutex<Vec<Entry>>);
 
 impl Journal for Told {
     fn entry(&self, entry: &Entry) {
@@ -43,20 +72,27 @@ impl Journal for Told {
 }
 
 /// A loop that runs beside the test.
-struct Kept {
-    many: Many,
+pub struct Kept {
+    pub many: Many,
     told: Arc<Told>,
-    news: mpsc::UnboundedSender<News>,
+    pub news: mpsc::UnboundedSender<News>,
+    pub beside: Arc<Beside>,
     stop: watch::Sender<bool>,
     ended: tokio::task::JoinHandle<Ended>,
 }
 
 impl Kept {
-    fn begin(many: Many, graph: Graph) -> Self {
+    pub fn begin(many: Many, graph: Graph) -> Self {
+        Self::begin_beside(many, graph, Arc::default())
+    }
+
+    /// With what an earlier loop has left.
+    pub fn begin_beside(mut many: Many, graph: Graph, beside: Arc<Beside>) -> Self {
+        many.memory.declared.undone.clone_from(&beside.undone.lock().unwrap());
         let told = Arc::new(Told::default());
         let (news, letters) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let doors = Arc::new(Doors(many.hosts.clone()));
+        let doors = Arc::new(Doors { hosts: many.hosts.clone(), kept: Arc::clone(&beside) });
         let options = Options {
             resync: Duration::from_secs(30),
             look_deadline: Duration::from_secs(10),
@@ -70,16 +106,22 @@ impl Kept {
         let ended = tokio::task::spawn_local(async move {
             controller.run(&mut Letters(letters), stopped).await
         });
-        Self { many, told, news, stop, ended }
+        Self { many, told, news, beside, stop, ended }
     }
 
-    fn kinds(&self, kind: EntryKind) -> Vec<String> {
+    /// Kills it, as SIGKILL does.
+    pub fn kill(self) -> (Many, Arc<Beside>) {
+        self.ended.abort();
+        (self.many, self.beside)
+    }
+
+    pub fn kinds(&self, kind: EntryKind) -> Vec<String> {
         let told = self.told.0.lock().unwrap();
         told.iter().filter(|e| e.kind == kind).map(|e| format!("{} {}", e.pod, e.what)).collect()
     }
 
     /// Waits until `so`, at most five simulated minutes.
-    async fn until(&self, what: &str, so: impl AsyncFn(&Many) -> bool) {
+    pub async fn until(&self, what: &str, so: impl AsyncFn(&Many) -> bool) {
         for _ in 0..3_000 {
             if so(&self.many).await {
                 return;
@@ -89,7 +131,7 @@ impl Kept {
         panic!("never: {what}; told: {:#?}", self.told.0.lock().unwrap());
     }
 
-    async fn end(self) -> Ended {
+    pub async fn end(self) -> Ended {
         self.stop.send(true).unwrap();
         self.ended.await.unwrap()
     }
@@ -104,7 +146,7 @@ fn simulated_now() -> i64 {
     START.with(|start| start.borrow().as_ref().map_or(0, |clock| clock.now_ms()))
 }
 
-fn keep<F: Future<Output = ()>>(hosts: &[&str], body: &str, test: impl FnOnce(Kept) -> F) {
+pub fn keep<F: Future<Output = ()>>(hosts: &[&str], body: &str, test: impl FnOnce(Kept) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)

@@ -26,6 +26,7 @@ mod pods;
 mod purity;
 mod rebalance;
 mod registry;
+mod rollback;
 mod rollouts;
 mod secrets;
 mod silent;

@@ -75,6 +75,26 @@ fn never_more_than_max_unavailable_are_missing() {
     );
 }
 
+#[test]
+fn pods_that_get_a_readiness_or_lose_it_serve_until_it_is_their_turn() {
+    run(&["a"], |mut many: Many| async move {
+        let spec = |readiness: &str| {
+            format!(
+                "controller web replicas=3 {{ {HELLO} {{ env A={}; {readiness} }} }}",
+                readiness.len()
+            )
+        };
+        let with = "readiness every=\"1s\" { command \"true\" }";
+        many.apply(&many.plain(&spec(""))).await;
+        for readiness in [with, ""] {
+            let graph = many.plain(&spec(readiness));
+            let plan = many.plan(&graph).await;
+            assert_eq!(many.watched(&graph, &plan, "web").await, (2, 3), "{readiness}");
+            many.apply(&graph).await;
+        }
+    });
+}
+
 const HELLO: &str = "container c image=\"tally.local/hello:1\"";
 
 #[test]

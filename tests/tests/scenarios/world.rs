@@ -178,10 +178,14 @@ impl World {
     }
 
     pub async fn plan_with(&self, graph: &Graph, options: Options) -> Plan {
+        self.plan_remembering(graph, &Memory::default(), options).await
+    }
+
+    pub async fn plan_remembering(&self, graph: &Graph, memory: &Memory, options: Options) -> Plan {
         let now_ms = self.now_ms();
         let secrets = self.secrets(graph).hashes().clone();
         let options = Options { now_ms, secrets, ..options };
-        closely::plan(graph, &self.observe().await, &Memory::default(), &options)
+        closely::plan(graph, &self.observe().await, memory, &options)
     }
 
     /// Says what a secret holds from now on.

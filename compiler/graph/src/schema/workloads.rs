@@ -108,7 +108,7 @@ pub(super) static UPDATE: KindRow = KindRow {
             .shown("max-surge 0", "max-surge 1"),
         row("progress-deadline", Form::Scalar, ValueType::Duration, UpdateClass::Nothing, "A pod must get ready within so long; where nothing is said, its probe says how long.")
             .shown("progress-deadline \"2m\"", "progress-deadline \"5m\""),
-        row("on-failure", Form::Scalar, ValueType::Enum(&["pause", "rollback"]), UpdateClass::Nothing, "What happens when a pod does not get ready: the change stops where it is, or what was there before comes back.")
+        row("on-failure", Form::Scalar, ValueType::Enum(&["pause", "rollback"]), UpdateClass::Nothing, "What happens when a pod does not get ready: the change stops where it is, or what was there before comes back by itself.")
             .default("pause")
             .shown("on-failure pause", "on-failure rollback"),
     ],

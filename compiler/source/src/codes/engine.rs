@@ -32,5 +32,7 @@ pub(super) static CODES: &[CodeInfo] = &[
     code(1207, "an object changed while the plan was applied"),
     code(1301, "most hosts do not answer"),
     code(1302, "no host has room for a stand-in"),
+    code(1303, "a rollout was rolled back"),
+    code(1304, "a rollout failed and cannot go back"),
     code(1401, "a secret cannot be read"),
 ];

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use tally_docker::{ExecuteOptions, Failure, FailureKind, Host, Outcome, Report, Secrets, execute};
 use tally_graph::Graph;
 use tally_reconcile::plan::{ChangeKind, OpId, Plan};
+use tally_reconcile::undo::{ended, undo};
 use tally_reconcile::{Options, reconcile};
 use tally_source::{Code, Diagnostic};
 
 use crate::args;
+use crate::commands::going_back::take_back;
 use crate::commands::plan::{stop_on_errors, target};
 use crate::errors::{CliError, Exit};
 use crate::history::History;
@@ -29,7 +31,7 @@ use crate::show::{balance, plan as shown, report};
 use crate::signals;
 
 /// One round does it unless somebody else changes the cluster meanwhile.
-const MOST_ROUNDS: usize = 3;
+pub const MOST_ROUNDS: usize = 3;
 
 /// What is to be carried out.
 pub struct Work<'a> {
@@ -45,6 +47,8 @@ pub struct Work<'a> {
     pub saved: Option<&'a Saved>,
     /// What the secrets hold that it uses.
     pub secrets: Secrets,
+    /// Workloads that were undone until a newer spec comes, and it has come.
+    pub ended: Vec<String>,
 }
 
 pub async fn run(args: args::Apply, terminal: &Terminal) -> Result<Exit, CliError> {
@@ -54,6 +58,11 @@ pub async fn run(args: args::Apply, terminal: &Terminal) -> Result<Exit, CliErro
     let project = Project::find(&args.spec)?;
     let (mut graph, warnings) = project.graph()?;
     let remembered = Remembered::read(&graph, &project)?;
+    // With `--target` another workload's newer spec is not followed yet.
+    let ended = match args.target {
+        None => ended(&graph, &remembered.memory.declared.undone),
+        Some(_) => Vec::new(),
+    };
     remembered.undo(&mut graph);
     err(&report::people(&warnings, &graph.sources, terminal));
     let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
@@ -65,6 +74,7 @@ pub async fn run(args: args::Apply, terminal: &Terminal) -> Result<Exit, CliErro
         parallel: args.parallel,
         saved: None,
         secrets: secrets::read(&graph, &project).await?,
+        ended,
     };
     carry_out(work, remembered, args.yes, terminal).await
 }
@@ -93,6 +103,11 @@ async fn run_saved(
         shown: String::new(),
     };
     let graph = &saved.graph;
+    let remembered = Remembered::read(graph, &project)?;
+    // What failed or was undone since it was saved is not done all the same.
+    if !undo(&mut graph.clone(), &remembered.memory.declared.undone).is_empty() {
+        return Err(moved_on(graph));
+    }
     let target = saved.target.as_deref().map(|text| target(graph, text)).transpose()?;
     let destroy = saved.destroy;
     let options = Options {
@@ -113,9 +128,10 @@ async fn run_saved(
         parallel: args.parallel,
         saved: Some(saved),
         secrets,
+        ended: Vec::new(),
     };
     // Whoever saved the plan has read it.
-    carry_out(work, Remembered::read(graph, &project)?, true, terminal).await
+    carry_out(work, remembered, true, terminal).await
 }
 
 /// Plans, asks, carries out, until nothing differs.
@@ -170,6 +186,7 @@ async fn rounds(
     let cancel = signals::stop(move || {
         err(&format!("{newline}stopping: calls in flight finish, no new one begins\n"));
     })?;
+    remembered.end_undone(&work.ended)?;
     let mut plan = first.clone();
     for _ in 0..MOST_ROUNDS {
         // Before the first call: a create whose reply is lost may have been done.
@@ -185,7 +202,15 @@ async fn rounds(
         let done = execute(&plan, work.graph, hosts, &progress, cancel.clone(), &options).await;
         progress.finish();
         if !done.is_done() {
-            return Ok(unfinished(work.graph, &plan, &done, terminal));
+            let exit = show_failures(work.graph, &plan, &done, terminal);
+            let (what, kept) = ((&plan, &done), &mut remembered);
+            return Ok(match take_back(work, what, hosts, kept, &cancel, terminal).await? {
+                true => Exit::Failed,
+                false => {
+                    err("Nothing is lost: `tally apply` goes on from here.\n");
+                    exit
+                }
+            });
         }
         let observed = hosts::look(work.graph, &hosts::reading(hosts)).await;
         // What was agreed to is moved, and no more than that.
@@ -196,9 +221,9 @@ async fn rounds(
         stop_on_errors(&plan, work.graph)?;
         if plan.is_empty() {
             remembered.write()?;
-            if plan.held.is_empty() && !work.options.destroy && work.options.target.is_none() {
+            if !work.options.destroy && work.options.target.is_none() {
                 let history = History::of(work.graph, work.project);
-                history.keep(work.graph, "apply", options.now_ms)?;
+                history.keep(work.graph, &plan.settled(), "apply", options.now_ms)?;
             }
             conclude(work, &first, &plan, begun.elapsed(), terminal);
             return Ok(if plan.held.is_empty() { Exit::Done } else { Exit::Failed });
@@ -243,7 +268,7 @@ fn conclude(work: &Work<'_>, first: &Plan, last: &Plan, took: Duration, terminal
 }
 
 /// Says what failed and what was not done.
-fn unfinished(graph: &Graph, plan: &Plan, done: &Report, terminal: &Terminal) -> Exit {
+pub fn show_failures(graph: &Graph, plan: &Plan, done: &Report, terminal: &Terminal) -> Exit {
     let failures: Vec<(OpId, &Failure)> = done.failures().collect();
     let failed: Vec<_> = failures
         .iter()
@@ -264,7 +289,7 @@ fn unfinished(graph: &Graph, plan: &Plan, done: &Report, terminal: &Terminal) ->
             text.push_str(&format!(", {number} {words}"));
         }
     }
-    err(&format!("{text}. Nothing is lost: `tally apply` goes on from here.\n"));
+    err(&format!("{text}.\n"));
     let only_unready =
         failures.iter().all(|(_, failure)| matches!(failure.kind, FailureKind::NotReady { .. }));
     match only_unready && left == 0 && !failures.is_empty() {

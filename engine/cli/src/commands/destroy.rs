@@ -21,6 +21,7 @@ pub async fn run(args: args::Destroy, terminal: &Terminal) -> Result<Exit, CliEr
         saved: None,
         // What goes needs none.
         secrets: tally_docker::Secrets::default(),
+        ended: Vec::new(),
     };
     carry_out(work, Remembered::read(&graph, &project)?, args.yes, terminal).await
 }

@@ -8,6 +8,7 @@ mod events;
 mod exec;
 mod explain;
 mod freeze;
+mod going_back;
 mod graph;
 mod host;
 mod init;

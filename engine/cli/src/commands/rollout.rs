@@ -9,12 +9,12 @@ use tally_reconcile::{Options, reconcile};
 use crate::args::{Rollout, RolloutCommand};
 use crate::commands::plan::target;
 use crate::errors::{CliError, Exit};
-use crate::history::History;
+use crate::history::{History, Rollback};
 use crate::hosts;
 use crate::memory::Remembered;
 use crate::project::Project;
 use crate::show::status;
-use crate::show::terminal::{Style, Terminal, out};
+use crate::show::terminal::{Style, Terminal, clean, out};
 use crate::show::values::count;
 
 pub async fn run(args: Rollout, terminal: &Terminal) -> Result<Exit, CliError> {
@@ -42,13 +42,7 @@ pub async fn run(args: Rollout, terminal: &Terminal) -> Result<Exit, CliError> {
             ));
             Ok(Exit::Done)
         }
-        RolloutCommand::Resume(_) => {
-            remembered.declare(|all| {
-                all.paused.remove(&address.to_string());
-            })?;
-            out(&format!("{address} goes on.\n"));
-            Ok(Exit::Done)
-        }
+        RolloutCommand::Resume(_) => resume(&address, &mut remembered),
         RolloutCommand::History(_) => history(&History::of(&graph, &project), &address, terminal),
         RolloutCommand::Undo(undo) => {
             let number = undo.to;
@@ -57,6 +51,27 @@ pub async fn run(args: Rollout, terminal: &Terminal) -> Result<Exit, CliError> {
         RolloutCommand::Restart(_) => restart(&graph, &project, &address, &mut remembered).await,
         RolloutCommand::Status(_) => status(&graph, &project, &address, remembered, terminal).await,
     }
+}
+
+/// Lifts a pause; where there is none, tries once more what failed and was rolled back.
+fn resume(address: &Address, remembered: &mut Remembered) -> Result<Exit, CliError> {
+    let name = address.to_string();
+    let declared = &remembered.memory.declared;
+    let failed = declared.undone.get(&name).is_some_and(|undone| undone.failed.is_some());
+    let again = failed && !declared.paused.contains_key(&name);
+    remembered.declare(|all| {
+        if all.paused.remove(&name).is_none() && again {
+            all.undone.remove(&name);
+        }
+    })?;
+    out(&match again {
+        true => format!(
+            "{address} follows the spec again, which failed and was rolled back.\n`tally apply` \
+             tries it once more; `tally run` does it now.\n"
+        ),
+        false => format!("{address} goes on.\n"),
+    });
+    Ok(Exit::Done)
 }
 
 fn controller(graph: &Graph, name: &str) -> Result<Address, CliError> {
@@ -71,8 +86,18 @@ fn history(history: &History, address: &Address, terminal: &Terminal) -> Result<
     let name = address.to_string();
     let mut before: Option<String> = None;
     let mut shown = 0;
+    let rollbacks = history.rollbacks().into_iter().filter(|it| it.workload == name);
+    let mut rollbacks = rollbacks.peekable();
+    let went_back = |rollback: &Rollback| {
+        let words = terminal.paint(Style::Remove, &clean(&rollback.failed.words(&name)));
+        let time = crate::events::time(rollback.failed.at_ms);
+        out(&format!("   -  {time}  {:6}  {words}\n", rollback.failed.by));
+    };
     for number in history.numbers() {
         let entry = history.entry(number)?;
+        while let Some(rollback) = rollbacks.next_if(|it| it.failed.at_ms <= entry.at_ms) {
+            went_back(&rollback);
+        }
         let Some(fingerprint) = entry.workloads.get(&name) else { continue };
         // Other workloads changed then.
         if before.as_ref() == Some(fingerprint) {
@@ -94,6 +119,10 @@ fn history(history: &History, address: &Address, terminal: &Terminal) -> Result<
             entry.who,
             terminal.paint(Style::Dim, &images.join(", "))
         ));
+    }
+    for rollback in rollbacks {
+        went_back(&rollback);
+        shown += 1;
     }
     if shown == 0 {
         out(&format!("nothing of {name} was applied from this folder yet\n"));
@@ -198,8 +227,12 @@ async fn status(
     };
     let old = pods(|kind| matches!(kind, ChangeKind::Replace | ChangeKind::Update));
     let held = plan.held.iter().filter(|held| held.subject.workload == name);
-    let left = old.len() + held.clone().count();
     let wanted = own.wanted as usize;
+    let left = match own.rolled_back {
+        // None of them is.
+        Some(_) => wanted,
+        None => old.len() + held.clone().count(),
+    };
     out(&format!(
         "{name}: {} of {} as the spec says, {} ready\n",
         wanted.saturating_sub(left),
@@ -209,7 +242,7 @@ async fn status(
     if let Some(why) = remembered.memory.declared.paused.get(&name) {
         out(&format!("  paused: {why}\n"));
     }
-    if undone.contains(&name) {
+    if undone.contains(&name) && own.rolled_back.is_none() {
         out("  its last change is undone, until the spec asks for something new\n");
     }
     out(&crate::show::plan::held(held, graph, terminal));

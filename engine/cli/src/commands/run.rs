@@ -1,5 +1,6 @@
 //! `tally run`: the control loop, until it is told to stop.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use tally_control::{
 use tally_docker::{Host, HostError, Secrets};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Memory};
-use tally_reconcile::undo::undo;
+use tally_reconcile::rollback::Former;
+use tally_reconcile::undo::{Undone, undo};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -52,6 +54,7 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
         project: project.clone(),
         remembered: std::sync::Mutex::new(remembered),
         events: Arc::clone(&events),
+        history: History::of(&graph, &project),
     };
     let options = Options {
         resync: Duration::from_secs(u64::from(args.resync)),
@@ -119,6 +122,7 @@ struct Doors {
     project: Project,
     remembered: std::sync::Mutex<Remembered>,
     events: Arc<Events>,
+    history: History,
 }
 
 #[async_trait]
@@ -139,10 +143,21 @@ impl Reach for Doors {
         places.into_iter().map(|place| place.name).collect()
     }
 
-    fn tallies(&self, graph: &Graph) {
-        let kept = History::of(graph, &self.project).keep(graph, "run", hosts::now_ms());
-        if let Err(error) = kept {
-            self.failed(error.to_string());
+    fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>) {
+        let history = History::of(graph, &self.project);
+        self.kept(history.keep(graph, workloads, "run", hosts::now_ms()));
+    }
+
+    fn formers(&self, graph: &Graph) -> BTreeMap<String, Former> {
+        History::of(graph, &self.project).formers(graph)
+    }
+
+    fn undone(&self, address: &str, undone: Option<&Undone>) {
+        let mut remembered =
+            self.remembered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.kept(remembered.set_undone(address, undone));
+        if let Some(undone) = undone {
+            self.kept(self.history.keep_rollback(address, undone));
         }
     }
 
@@ -150,16 +165,16 @@ impl Reach for Doors {
         let mut remembered =
             self.remembered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         remembered.memory = memory.clone();
-        if let Err(error) = remembered.write() {
-            self.failed(error.to_string());
-        }
+        self.kept(remembered.write());
     }
 }
 
 impl Doors {
-    /// Something beside the spec could not be kept; the loop goes on without it.
-    fn failed(&self, what: String) {
-        self.events.entry(&Entry::new(hosts::now_ms(), EntryKind::Failed, what));
+    /// Where something beside the spec could not be kept the loop goes on without it, and says so.
+    fn kept(&self, kept: Result<(), CliError>) {
+        if let Err(error) = kept {
+            self.events.entry(&Entry::new(hosts::now_ms(), EntryKind::Failed, error.to_string()));
+        }
     }
 }
 

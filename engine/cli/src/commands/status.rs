@@ -12,7 +12,7 @@ use crate::show::terminal::{Terminal, out};
 
 pub async fn run(args: &args::Status, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
-    let (graph, _) = project.graph()?;
+    let (mut graph, _) = project.graph()?;
     let readers = hosts::readers(&graph, &project).await?;
     let observed = hosts::look(&graph, &readers).await;
     let now = hosts::now_ms();
@@ -25,6 +25,7 @@ pub async fn run(args: &args::Status, terminal: &Terminal) -> Result<Exit, CliEr
         ));
     }
     let remembered = Remembered::read(&graph, &project)?;
+    tally_reconcile::undo::undo(&mut graph, &remembered.memory.declared.undone);
     let status = status::status(&graph, &observed, &remembered.memory, now);
     out(&match args.json {
         true => format!("{}\n", serde_json::to_string_pretty(&status).unwrap_or_default()),

@@ -71,6 +71,8 @@ const ROWS: &[Row] = &[
         help: "Operations that failed, by why.", samples: failures },
     Row { name: "tally_liveness_failures_total", kind: "counter", labels: "",
         help: "Restarts that a container's liveness asked for.", samples: |m| one(float(m.unwell)) },
+    Row { name: "tally_rollbacks_total", kind: "counter", labels: "",
+        help: "Rollouts that failed and went back to what was there before.", samples: |m| one(float(m.rollbacks)) },
 ];
 
 /// The whole text.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tally_graph::schema::UpdateClass;
 use tally_graph::{Graph, HostAddress, Protocol, Replicas, Strategy, Workload};
 use tally_reconcile::plan::{
-    Action, Cause, Change, ChangeKind, FieldChange, Held, Plan, Reachable,
+    Action, Cause, Change, ChangeKind, Fallback, FieldChange, Held, Plan, Reachable,
 };
 
 use crate::show::balance;
@@ -46,6 +46,7 @@ pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> 
     if !plan.powers.is_empty() {
         out.push('\n');
     }
+    shown.fallbacks(&plan.fallbacks, &mut out);
     shown.reachable(&plan.reachable, &mut out);
     if let Some(found) = &plan.balance {
         out.push_str(&balance::people(found, graph, terminal));
@@ -311,6 +312,23 @@ impl Shown<'_> {
             ChangeKind::Remove => (Style::Remove, "  -"),
         };
         self.terminal.paint(style, glyph)
+    }
+
+    fn fallbacks(&self, all: &[Fallback], out: &mut String) {
+        if all.is_empty() {
+            return;
+        }
+        let title = self.terminal.paint(Style::Bold, "If its rollout fails");
+        out.push_str(&format!("\n{title}\n"));
+        for Fallback { workload, entry, what } in all {
+            let becomes = match entry {
+                Some(entry) => {
+                    format!("goes back to entry {entry} of the history, {}", clean(what))
+                }
+                None => format!("stays where it is: {}", clean(what)),
+            };
+            out.push_str(&format!("      {workload} {becomes}\n"));
+        }
     }
 
     fn reachable(&self, all: &[Reachable], out: &mut String) {

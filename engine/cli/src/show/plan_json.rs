@@ -4,7 +4,9 @@
 use serde::Serialize;
 use tally_graph::Graph;
 use tally_reconcile::balance::{Balance, Disruption, HostLoad};
-use tally_reconcile::plan::{Action, Cause, Change, ChangeKind, Plan, Reachable, Subject};
+use tally_reconcile::plan::{
+    Action, Cause, Change, ChangeKind, Fallback, Plan, Reachable, Subject,
+};
 use tally_source::{Diagnostic, JsonDiagnostic, Span};
 
 /// The version of the form.
@@ -19,6 +21,7 @@ struct JsonPlan<'a> {
     operations: Vec<JsonOperation<'a>>,
     reachable: &'a [Reachable],
     powers: &'a [String],
+    fallbacks: &'a [Fallback],
     held: Vec<JsonHeld<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     balance: Option<JsonBalance<'a>>,
@@ -142,6 +145,7 @@ pub fn json(plan: &Plan, graph: &Graph, warnings: &[Diagnostic]) -> String {
             .collect(),
         reachable: &plan.reachable,
         powers: &plan.powers,
+        fallbacks: &plan.fallbacks,
         held: plan
             .held
             .iter()

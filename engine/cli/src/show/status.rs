@@ -10,8 +10,9 @@ use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{ContainerState, Health, HostView, Observed};
 use tally_reconcile::plan::ReadyRule;
 use tally_reconcile::realise::{Surroundings, realise};
+use tally_reconcile::rollback::rolled_back;
 
-use crate::show::terminal::{Style, Terminal};
+use crate::show::terminal::{Style, Terminal, clean};
 use crate::show::values::count;
 
 /// The state of a cluster.
@@ -47,6 +48,9 @@ pub struct WorkloadStatus {
     pub wanted: u32,
     /// How many are ready.
     pub ready: u32,
+    /// That its last change failed and was rolled back, with what failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<String>,
     /// Its pods.
     pub pods: Vec<PodStatus>,
 }
@@ -91,7 +95,7 @@ pub struct ContainerStatus {
     pub since_ms: Option<i64>,
 }
 
-/// Brings spec and inventory together.
+/// Brings spec and inventory together; the spec as it is followed.
 #[must_use]
 pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) -> Status {
     let cluster = graph.cluster().map(|c| c.name.clone()).unwrap_or_default();
@@ -109,6 +113,7 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
         .flat_map(|(host, all)| all.pods.iter().map(move |(pod, found)| ((*pod, *host), found)))
         .collect();
     let hosts: Vec<&str> = observed.hosts.keys().map(String::as_str).collect();
+    let failed = rolled_back(graph, memory);
     let mut workloads = Vec::new();
     for workload in graph.workloads() {
         let names = match workload.replicas {
@@ -156,8 +161,10 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
         }
         let ready = pods.iter().filter(|pod| pod.ready).count();
         let ready = u32::try_from(ready).unwrap_or(u32::MAX);
+        let address = workload.address().to_string();
         workloads.push(WorkloadStatus {
-            address: workload.address().to_string(),
+            rolled_back: failed.get(&address).map(|failed| failed.words(&address)),
+            address,
             wanted,
             ready,
             pods,
@@ -230,7 +237,13 @@ fn unasked(left: &BTreeMap<(&str, &String), &Containers<'_>>, now_ms: i64) -> Ve
     }
     workloads
         .into_iter()
-        .map(|(address, pods)| WorkloadStatus { address, wanted: 0, ready: 0, pods })
+        .map(|(address, pods)| WorkloadStatus {
+            address,
+            wanted: 0,
+            ready: 0,
+            rolled_back: None,
+            pods,
+        })
         .collect()
 }
 
@@ -250,7 +263,7 @@ fn container(
         health: found.map(|f| f.details.health).filter(|health| *health != Health::None),
         ready: found.is_some_and(|f| match role {
             Role::Init => f.has_ended_well(),
-            _ => f.is_ready(rule, now_ms),
+            _ => f.serves(rule, now_ms),
         }),
         exit_code: found
             .filter(|f| f.container.state == ContainerState::Exited)
@@ -291,6 +304,9 @@ pub fn people(status: &Status, now_ms: i64, terminal: &Terminal) -> String {
         };
         let name = terminal.paint(Style::Bold, &workload.address);
         out.push_str(&format!("\n{name}  {}\n", terminal.paint(style, &words)));
+        if let Some(rolled_back) = &workload.rolled_back {
+            out.push_str(&format!("{}\n", terminal.paint(Style::Change, &clean(rolled_back))));
+        }
         for (i, pod) in workload.pods.iter().enumerate() {
             let last = i + 1 == workload.pods.len();
             pod_lines(pod, (last, several), now_ms, terminal, &mut out);

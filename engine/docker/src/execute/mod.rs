@@ -1,6 +1,7 @@
 //! Carrying a plan out: its graph is walked in parallel under a bound, each call made once its
 //! precondition still holds. Nothing is decided here; a plan is never resumed, only made anew.
 
+mod blame;
 mod create;
 mod operation;
 mod report;
@@ -16,6 +17,8 @@ use tally_graph::Graph;
 use tally_reconcile::plan::{Action, OpId, Operation, Plan, Target};
 use tokio::sync::watch;
 
+pub use blame::failed_versions;
+pub use operation::last_lines;
 pub use report::{Failure, FailureKind, Outcome, Report};
 
 use crate::{Host, PullProgress, Secrets};

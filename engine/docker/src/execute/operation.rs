@@ -195,22 +195,27 @@ impl<'a> Context<'a> {
         if !ran || self.options.last_lines == 0 {
             return Vec::new();
         }
-        let tail = Some(self.options.last_lines);
-        let request = LogRequest { tail, follow: false, timestamps: false };
-        let read = async {
-            let mut bytes = Vec::new();
-            let mut stream = host.logs(target, request).await.ok()?;
-            while let Some(Ok(chunk)) = stream.next().await {
-                bytes.extend_from_slice(&chunk.bytes);
-                if bytes.len() > LAST_LINES_BYTES {
-                    break;
-                }
-            }
-            Some(bytes)
-        };
-        let bytes = tokio::time::timeout(LAST_LINES_DEADLINE, read).await.ok().flatten();
-        clean::last_lines(&bytes.unwrap_or_default(), self.options.last_lines as usize)
+        last_lines(host, target, self.options.last_lines).await
     }
+}
+
+/// The last lines that a container printed, cleaned; none where they cannot be had soon. They may hold
+/// what its secrets hold.
+pub async fn last_lines(host: &dyn Host, id: &str, most: u32) -> Vec<String> {
+    let request = LogRequest { tail: Some(most), follow: false, timestamps: false };
+    let read = async {
+        let mut bytes = Vec::new();
+        let mut stream = host.logs(id, request).await.ok()?;
+        while let Some(Ok(chunk)) = stream.next().await {
+            bytes.extend_from_slice(&chunk.bytes);
+            if bytes.len() > LAST_LINES_BYTES {
+                break;
+            }
+        }
+        Some(bytes)
+    };
+    let bytes = tokio::time::timeout(LAST_LINES_DEADLINE, read).await.ok().flatten();
+    clean::last_lines(&bytes.unwrap_or_default(), most as usize)
 }
 
 fn to_write(path: &str, spec: &FileSpec, content: Vec<u8>) -> FileToWrite {

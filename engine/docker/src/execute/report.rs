@@ -1,6 +1,7 @@
 //! What came of a plan.
 
 use tally_reconcile::plan::OpId;
+use tally_reconcile::rollback::ended_words;
 
 use crate::HostError;
 
@@ -76,7 +77,7 @@ pub enum FailureKind {
         reason: String,
     },
     /// It ended where it should have run, or with another exit code than 0.
-    #[error("{}", ended(*.exit_code, .error.as_deref(), *.restarts))]
+    #[error("{}", ended_words(*.exit_code, .error.as_deref(), *.restarts))]
     Ended {
         /// Its last exit code, when Docker knows it.
         exit_code: Option<i64>,
@@ -88,18 +89,4 @@ pub enum FailureKind {
     /// What must be true before the call was not: the plan is stale.
     #[error("{0}")]
     PreconditionFailed(String),
-}
-
-fn ended(exit_code: Option<i64>, error: Option<&str>, restarts: u32) -> String {
-    let mut text = match exit_code {
-        Some(code) => format!("it ended with exit code {code}"),
-        None => "it ended".to_owned(),
-    };
-    if restarts > 0 {
-        text.push_str(&format!(", and again after each of {restarts} restarts"));
-    }
-    if let Some(error) = error {
-        text.push_str(&format!(": {error}"));
-    }
-    text
 }

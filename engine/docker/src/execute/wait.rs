@@ -5,16 +5,12 @@ use std::time::Duration;
 
 use tally_reconcile::observed::{ContainerDetails, ContainerState, Health, ObservedContainer};
 use tally_reconcile::plan::{OpId, ReadyRule};
+use tally_reconcile::realise::CRASH_LOOP_RESTARTS;
 use tokio::time::Instant;
 
 use super::operation::{Context, Step, Waiting};
 use super::{Event, FailureKind};
 use crate::{Host, HostError};
-
-/// A container that Docker's own policy has started again so often within one wait crashes in a
-/// loop: going on waiting would only hide its exit code. Two restarts can be a slow dependency;
-/// Docker waits 0.1, 0.2 and 0.4 s before the first three, so a loop is known after a second.
-const CRASH_LOOP_RESTARTS: u32 = 3;
 
 /// So many waits look at the full rate; more of them share that rate.
 const FULL_RATE_WAITS: usize = 32;

@@ -1,0 +1,340 @@
+//! Rollouts that fail and go back by themselves: `update on-failure=rollback`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tally_control::{EntryKind, News};
+use tally_docker::{Report, failed_versions};
+use tally_graph::Graph;
+use tally_reconcile::Options;
+use tally_reconcile::memory::Memory;
+use tally_reconcile::plan::{HeldBy, Plan};
+use tally_reconcile::rollback::{Decision, Entry, Failed, decide, formers};
+use tally_reconcile::undo::{ended, undo};
+
+use crate::keeping::{Kept, keep};
+use crate::many::{Many, run};
+use crate::world::{World, both, only_simulated};
+
+const WEB: &str = "controller/web";
+
+/// A version of `web`: what its `update` says besides, and its container.
+fn web(update: &str, rest: &str) -> String {
+    format!(
+        "controller web replicas=4 {{ update on-failure=rollback {update}\n\
+         container c image=\"tally.local/hello:1\" {{ stop signal=SIGKILL; {rest} }} }}"
+    )
+}
+
+/// An entry of the history in which all workloads had come to be.
+fn entry(number: u64, graph: &Graph) -> Entry {
+    let settled = graph.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
+    Entry { number, settled: settled.collect(), graph: graph.clone() }
+}
+
+/// What is remembered while `now` is rolled out after `before`, oldest first.
+fn remembered(now: &Graph, before: &[&Graph]) -> Memory {
+    let entries: Vec<Entry> =
+        (1..).zip(before).map(|(number, graph)| entry(number, graph)).collect();
+    let former = formers(now, entries.into_iter().rev());
+    Memory { former, ..Memory::default() }
+}
+
+/// What failed first of `web` when a plan was carried out.
+fn failed(plan: &Plan, report: &Report) -> Option<Failed> {
+    failed_versions(plan, report, "test", 7).remove(WEB)
+}
+
+/// The decision about `web`, once it failed somehow.
+async fn decided(world: &World, graph: &Graph, memory: &Memory) -> Option<Decision> {
+    let failed =
+        Failed { pod: "web-3".to_owned(), why: "it failed".to_owned(), ..Failed::default() };
+    decide(graph, &world.observe().await, memory, WEB, failed)
+}
+
+fn is_back(decision: Option<Decision>) -> bool {
+    matches!(decision, Some(Decision::Back(_)))
+}
+
+/// Why `web` stays where it is.
+fn stays(decision: Option<Decision>) -> String {
+    match decision {
+        Some(Decision::Stays(why)) => why,
+        other => panic!("it does not stay: {other:?}"),
+    }
+}
+
+#[test]
+fn a_version_that_fails_goes_back_and_the_healthy_pods_are_not_touched() {
+    both("back", |world: World| async move {
+        for (update, bad, why) in [
+            ("", "command sh \"-c\" \"echo last; exit 3\"", "exit code 3"),
+            ("", "command \"/none-such\"", "/none-such"),
+            (
+                "progress-deadline=\"2s\"",
+                "readiness every=\"1s\" { command \"false\" }",
+                "health check",
+            ),
+        ] {
+            let good = world.graph(&web("", "env A=1"));
+            let now = world.graph(&web(update, bad));
+            world.apply(&good).await;
+            let before = world.ids().await;
+            let mut memory = remembered(&now, &[&good]);
+            let plan = world.plan_remembering(&now, &memory, Options::default()).await;
+            let fallback = plan.fallbacks.first().expect("the plan says it beforehand");
+            assert_eq!((fallback.workload.as_str(), fallback.entry), (WEB, Some(1)));
+            let report = world.execute(&now, &plan).await;
+            let failed = failed(&plan, &report).expect("it fails");
+            assert!(failed.why.contains(why), "{failed:?}");
+            let pod = failed.pod.clone();
+            let decision = decide(&now, &world.observe().await, &memory, WEB, failed);
+            let Some(Decision::Back(back)) = decision else { panic!("{bad}: {decision:?}") };
+            memory.declared.undone.insert(WEB.to_owned(), *back);
+            let mut followed = now.clone();
+            assert_eq!(undo(&mut followed, &memory.declared.undone), [WEB]);
+            let plan = world.plan_remembering(&followed, &memory, Options::default()).await;
+            assert!(plan.changes.iter().all(|it| it.subject.pod == pod), "{:?}", plan.changes);
+            assert!(world.execute(&followed, &plan).await.is_done());
+
+            // It stays there, and every plan says why.
+            let plan = world.plan_remembering(&followed, &memory, Options::default()).await;
+            assert!(plan.is_empty(), "{:?}", plan.changes);
+            let held: Vec<_> =
+                plan.held.iter().map(|held| (held.why.by, &held.why.reason)).collect();
+            assert_eq!(held.len(), 1, "{held:?}");
+            assert!(held[0].0 == HeldBy::RolledBack && held[0].1.contains(why), "{held:?}");
+            assert!(plan.diagnostics.iter().any(|found| found.code.0 == 1303));
+            let after = world.ids().await;
+            let kept = before.iter().filter(|(name, id)| after.get(*name) == Some(id)).count();
+            assert_eq!(kept, 3, "three of four were never touched");
+            assert!(stays(decided(&world, &followed, &memory).await).contains("fails too"));
+
+            // Until a newer spec comes.
+            let newer = world.graph(&web("", "env A=2"));
+            assert_eq!(ended(&newer, &memory.declared.undone), [WEB]);
+            assert!(undo(&mut newer.clone(), &memory.declared.undone).is_empty());
+            world.apply(&newer).await;
+        }
+    });
+}
+
+#[test]
+fn an_image_that_no_registry_has_takes_nothing_down_and_goes_back() {
+    only_simulated(
+        "noimage",
+        "the registries of the real engine are elsewhere",
+        |world| async move {
+            let good = world.graph(&web("", ""));
+            world.apply(&good).await;
+            let before = world.ids().await;
+            let text = web("", "").replace("tally.local/hello:1", "registry.example/missing:2");
+            let now = world.graph(&text);
+            let memory = remembered(&now, &[&good]);
+            let (plan, report) = world.try_apply(&now).await;
+            let failed = failed(&plan, &report).expect("it fails");
+            assert!(failed.why.contains("cannot be had") && failed.container == "c", "{failed:?}");
+            assert_eq!(world.ids().await, before);
+            let decision = decide(&now, &world.observe().await, &memory, WEB, failed);
+            assert!(is_back(decision));
+            // One that cannot be reached says nothing against the version.
+            let text = web("", "").replace("tally.local/hello:1", "registry.example:9/app:2");
+            let (plan, report) = world.try_apply(&world.graph(&text)).await;
+            assert!(report.failures().count() > 0);
+            assert_eq!(failed_versions(&plan, &report, "test", 7), BTreeMap::new());
+        },
+    );
+}
+
+#[test]
+fn only_a_rollout_that_asks_for_it_goes_back_and_only_to_what_was_here() {
+    only_simulated("whether", "a decision hangs on the observation alone", |world| async move {
+        let good = world.graph(&web("", "env A=1"));
+        let now = world.graph(&web("", "env A=2"));
+        world.apply(&good).await;
+        // Each row: what is asked for, and what had come to be before, oldest first.
+        assert!(is_back(decided(&world, &now, &remembered(&now, &[&good])).await));
+        let first = remembered(&now, &[]);
+        assert!(stays(decided(&world, &now, &first).await).contains("nothing to go back to"));
+        // A version that once came to be fails for a reason of its own.
+        let old = remembered(&now, &[&good, &now]);
+        assert_eq!(decided(&world, &now, &old).await, None);
+        // More of the same is no new version.
+        let more = world.graph(&web("", "env A=1").replace("replicas=4", "replicas=5"));
+        assert_eq!(decided(&world, &more, &remembered(&more, &[&good])).await, None);
+        // The history is of elsewhere: its pods would replace those that serve.
+        let other = world.graph(&web("", "env A=7"));
+        let elsewhere = remembered(&now, &[&other]);
+        assert!(stays(decided(&world, &now, &elsewhere).await).contains("older pods are not"));
+        // Nobody asked for it.
+        let pause = |text: String| world.graph(&text.replace("on-failure=rollback", ""));
+        let asked = pause(web("", "env A=2"));
+        assert_eq!(decided(&world, &asked, &remembered(&asked, &[&good])).await, None);
+        // People hold it.
+        let mut held = remembered(&now, &[&good]);
+        held.declared.paused.insert(WEB.to_owned(), "wait".to_owned());
+        assert_eq!(decided(&world, &now, &held).await, None);
+        let mut frozen = remembered(&now, &[&good]);
+        frozen.declared.frozen = Some("wait".to_owned());
+        assert_eq!(decided(&world, &now, &frozen).await, None);
+    });
+}
+
+#[test]
+fn what_was_undone_by_hand_and_fails_does_not_come_back_by_itself() {
+    only_simulated("byhand", "a decision hangs on the observation alone", |world| async move {
+        let good = world.graph(&web("", "env A=1"));
+        let now = world.graph(&web("", "env A=2"));
+        world.apply(&now).await;
+        let mut memory = remembered(&now, &[&good]);
+        let undone = memory.former[WEB].before.clone().unwrap();
+        memory.declared.undone.insert(WEB.to_owned(), undone);
+        let mut followed = now.clone();
+        undo(&mut followed, &memory.declared.undone);
+        assert_eq!(decided(&world, &followed, &memory).await, None);
+    });
+}
+
+#[test]
+fn never_more_than_may_be_are_missing_on_the_way_back() {
+    for (replicas, update, least) in
+        [(5, "max-unavailable=2", 3), (4, "", 3), (3, "max-surge=1 max-unavailable=0", 3)]
+    {
+        run(&["a", "b"], |mut many: Many| async move {
+            let spec = |command: &str| {
+                let text = web(update, command);
+                many_graph(&text.replace("replicas=4", &format!("replicas={replicas}")))
+            };
+            let (good, bad) = (spec("env A=1"), spec("command sh \"-c\" \"exit 3\""));
+            many.apply(&good).await;
+            many.memory.former = formers(&bad, [entry(1, &good)]);
+            let plan = many.plan(&bad).await;
+            let report = many.execute(&bad, &plan).await;
+            let failed = failed(&plan, &report).expect("it fails");
+            assert!(serving(&many).await >= least);
+            let decision = decide(&bad, &many.observe().await, &many.memory, WEB, failed);
+            let Some(Decision::Back(back)) = decision else { panic!("{decision:?}") };
+            many.memory.declared.undone.insert(WEB.to_owned(), *back);
+            let mut followed = bad.clone();
+            undo(&mut followed, &many.memory.declared.undone);
+            let plan = many.plan(&followed).await;
+            let (fewest, _) = many.watched(&followed, &plan, "web").await;
+            assert!(fewest >= least, "{fewest} of {replicas} with {update}");
+            many.apply(&followed).await;
+            assert_eq!(serving(&many).await, replicas);
+        });
+    }
+}
+
+fn many_graph(body: &str) -> Graph {
+    Many::new(&["a", "b"]).plain(body)
+}
+
+async fn serving(many: &Many) -> usize {
+    many.running().await.len()
+}
+
+const GOOD: &str = "controller web replicas=3 { update on-failure=rollback progress-deadline=\"20s\"\n\
+    container c image=\"tally.local/hello:1\" { env A=1 } }";
+
+/// The same with another container.
+fn with(rest: &str) -> String {
+    GOOD.replace("env A=1", rest)
+}
+
+#[test]
+fn the_loop_goes_back_once_for_each_way_to_fail_and_follows_what_is_new() {
+    for (bad, why) in [
+        ("command sh \"-c\" \"echo last; exit 3\"", "exit code 3"),
+        ("readiness every=\"1s\" { command \"false\" }", "not ready after"),
+        ("command \"/none-such\"", "none-such"),
+    ] {
+        keep(&["a", "b", "c"], GOOD, |kept| async move {
+            kept.until("all run", async |many| many.running().await.len() == 3).await;
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            let before = kept.many.running().await;
+            kept.news.send(News::Spec(Box::new(kept.many.plain(&with(bad))))).unwrap();
+            let is_told = async |_: &Many| !kept.kinds(EntryKind::RolledBack).is_empty();
+            kept.until("it goes back", is_told).await;
+            kept.until("all run", async |many| many.running().await.len() == 3).await;
+            for _ in 0..300 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                assert_eq!(serving(&kept.many).await, 3, "{bad}");
+            }
+            let after = kept.many.running().await;
+            let same = before.iter().filter(|(name, id)| after.get(*name) == Some(*id)).count();
+            assert_eq!(same, 2, "only one was ever touched: {bad}");
+            let told = kept.kinds(EntryKind::RolledBack);
+            assert!(told.len() == 1 && told[0].contains(why), "{told:?}");
+            kept.news.send(News::Spec(Box::new(kept.many.plain(&with("env A=2"))))).unwrap();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let last = kept.many.running().await;
+            assert!(last.len() == 3 && last.values().all(|id| !after.values().any(|it| it == id)));
+            assert!(kept.beside.undone.lock().unwrap().is_empty(), "a newer spec has ended it");
+            kept.end().await;
+        });
+    }
+}
+
+#[test]
+fn a_first_deployment_that_fails_stays_and_says_so_once() {
+    keep(&["a", "b"], &with("command sh \"-c\" \"exit 3\""), |kept| async move {
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!(kept.kinds(EntryKind::RolledBack), Vec::<String>::new());
+        let told = kept.kinds(EntryKind::Failed);
+        let stays: Vec<_> = told.iter().filter(|it| it.contains("nothing to go back to")).collect();
+        assert_eq!(stays.len(), 1, "{told:?}");
+        kept.end().await;
+    });
+}
+
+#[test]
+fn what_fails_after_it_went_back_stays_where_it_is_and_never_loops() {
+    keep(&["a", "b", "c"], GOOD, |kept| async move {
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        // From now on the old image has no program that stays up either.
+        for host in kept.many.hosts.values() {
+            host.meddle(|model, _| model.set_missing("tally.local/hello:1")).unwrap();
+            host.meddle(|model, _| model.remove_image("tally.local/hello:1")).unwrap();
+        }
+        let bad = with("command sh \"-c\" \"exit 3\"").replace("hello:1", "hello:2");
+        kept.news.send(News::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
+        for _ in 0..900 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(serving(&kept.many).await >= 2);
+        }
+        assert_eq!(kept.kinds(EntryKind::RolledBack).len(), 1);
+        let told = kept.kinds(EntryKind::Failed);
+        let stays: Vec<_> = told.iter().filter(|it| it.contains("fails too")).collect();
+        assert_eq!(stays.len(), 1, "{told:?}");
+        kept.end().await;
+    });
+}
+
+#[test]
+fn a_loop_that_dies_on_the_way_back_is_followed_by_one_that_ends_the_same() {
+    // From before the failure is seen until long after.
+    for millis in [1_000, 1_500, 2_000, 2_500, 3_000, 4_000, 6_000, 20_000] {
+        keep(&["a", "b", "c"], GOOD, |kept| async move {
+            kept.until("all run", async |many| many.running().await.len() == 3).await;
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            let before = kept.many.running().await;
+            let bad = kept.many.plain(&with("command sh \"-c\" \"exit 3\""));
+            kept.news.send(News::Spec(Box::new(bad.clone()))).unwrap();
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            let (many, beside) = kept.kill();
+            let kept = Kept::begin_beside(many, bad, beside);
+            let is_undone = |kept: &Kept| kept.beside.undone.lock().unwrap().contains_key(WEB);
+            kept.until("it went back", async |many| {
+                is_undone(&kept) && many.running().await.len() == 3
+            })
+            .await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let after = kept.many.running().await;
+            let same = before.iter().filter(|(name, id)| after.get(*name) == Some(*id)).count();
+            assert!(after.len() == 3 && same >= 2, "killed after {millis} ms: {same}");
+            kept.end().await;
+        });
+    }
+}
