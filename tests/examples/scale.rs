@@ -1,6 +1,7 @@
-//! Measures the pure core at scale: placing pods, and planning a cluster with nothing to do.
+//! Measures the pure core at scale: placing pods, planning a cluster with nothing to do, and
+//! evening out after a tenth of the hosts was added.
 //!
-//! `scale place PODS HOSTS` and `scale reconcile PODS HOSTS`; one line with what it took.
+//! `scale place|reconcile|rebalance PODS HOSTS`; one line with what it took.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use tally_graph::Place;
+use tally_graph::{Graph, Place};
 use tally_lang::MemoryLoader;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{
@@ -33,12 +34,13 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let number = |at: usize| args.get(at).and_then(|n| n.parse::<usize>().ok());
     let (Some(what), Some(pods), Some(hosts)) = (args.get(1), number(2), number(3)) else {
-        println!("usage: scale place|reconcile PODS HOSTS");
+        println!("usage: scale place|reconcile|rebalance PODS HOSTS");
         return;
     };
     match what.as_str() {
         "place" => place(pods, hosts),
-        _ => plan(pods, hosts),
+        "rebalance" => plan(pods, hosts, hosts.div_ceil(10)),
+        _ => plan(pods, hosts, 0),
     }
 }
 
@@ -87,21 +89,9 @@ fn place(pods: usize, hosts: usize) {
     assert_eq!(placed, pods);
 }
 
-/// Plans a cluster that is as its spec says.
-fn plan(pods: usize, hosts: usize) {
-    let mut text = String::from("cluster big {\n");
-    for host in 0..hosts {
-        text.push_str(&format!("host h{host} \"sim:h{host}\"\n"));
-    }
-    text.push_str("}\n");
-    for workload in 0..pods.div_ceil(REPLICAS) {
-        let count = REPLICAS.min(pods - workload * REPLICAS);
-        text.push_str(&format!(
-            "controller w{workload} replicas={count} {{ container c image=\"tally.local/hello:1\" {{ env A=1 B=2; resources memory=\"8MiB\" }} }}\n"
-        ));
-    }
-    let compiled = tally_lang::compile("tally.kdl", &mut MemoryLoader::single("tally.kdl", &text));
-    let graph = compiled.graph.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics.first()));
+/// Plans a cluster that is as its spec says, after `added` empty hosts came to it.
+fn plan(pods: usize, hosts: usize, added: usize) {
+    let graph = spec(pods, hosts);
     let empty: BTreeMap<String, HostView> =
         (0..hosts).map(|host| (format!("h{host}"), HostView::Ready(Box::new(bare())))).collect();
     let mut observed = Observed { hosts: empty };
@@ -113,6 +103,21 @@ fn plan(pods: usize, hosts: usize) {
     let options = Options { now_ms: 100_000, ..Options::default() };
     let first = reconcile(&graph, &observed, &memory, &options);
     make(&first, &mut observed);
+    if added > 0 {
+        let new =
+            (hosts..hosts + added).map(|n| (format!("h{n}"), HostView::Ready(Box::new(bare()))));
+        observed.hosts.extend(new);
+        let options = Options { rebalance: true, ..options };
+        let graph = spec(pods, hosts + added);
+        let begun = Instant::now();
+        let plan = reconcile(&graph, &observed, &memory, &options);
+        let moves = plan.balance.map_or(0, |balance| balance.moves.len());
+        println!(
+            "planned {moves} moves of {pods} pods to {added} new hosts beside {hosts} in {:.2} s",
+            begun.elapsed().as_secs_f64()
+        );
+        return;
+    }
     let mut times = Vec::new();
     for _ in 0..7 {
         let begun = Instant::now();
@@ -125,6 +130,23 @@ fn plan(pods: usize, hosts: usize) {
         "planned {pods} pods on {hosts} hosts, nothing to do: {:.1} ms (median of 7, worst {:.1})",
         times[3], times[6]
     );
+}
+
+/// Controllers that reserve a little, on so many hosts.
+fn spec(pods: usize, hosts: usize) -> Graph {
+    let mut text = String::from("cluster big {\n");
+    for host in 0..hosts {
+        text.push_str(&format!("host h{host} \"sim:h{host}\"\n"));
+    }
+    text.push_str("}\n");
+    for workload in 0..pods.div_ceil(REPLICAS) {
+        let count = REPLICAS.min(pods - workload * REPLICAS);
+        text.push_str(&format!(
+            "controller w{workload} replicas={count} {{ container c image=\"tally.local/hello:1\" {{ env A=1 B=2; resources memory=\"8MiB\" }} }}\n"
+        ));
+    }
+    let compiled = tally_lang::compile("tally.kdl", &mut MemoryLoader::single("tally.kdl", &text));
+    compiled.graph.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics.first()))
 }
 
 fn bare() -> HostState {

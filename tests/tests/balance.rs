@@ -199,8 +199,9 @@ impl Case {
             (0..self.work.len()).map(|w| on(w) * of(&self.work[w])).sum()
         };
         let full = |(at, host): (usize, &Host)| {
-            let cpu = used(at, |work| work.cpu) * 1000 / host.cpu;
-            cpu.max(used(at, |work| work.memory) * 1000 / host.memory)
+            let share = |used: u64, all: u64| used * 1_000_000_000 / all;
+            let cpu = share(used(at, |work| work.cpu), host.cpu);
+            cpu.max(share(used(at, |work| work.memory), host.memory))
         };
         self.hosts.iter().enumerate().map(full).collect()
     }
@@ -354,7 +355,7 @@ fn what_differs_by_less_than_a_fifth_stays_and_what_differs_by_more_is_levelled_
         .chain((0..10).map(|_| (20, 1, &[1usize] as &[usize])))
         .collect();
     let (steps, full) = even(&[(1000, 1), (1000, 1)], &small);
-    assert_eq!((steps.len(), full), (13, vec![540, 460]));
+    assert_eq!((steps.len(), full), (13, vec![540_000_000, 460_000_000]));
 }
 
 #[test]
@@ -364,6 +365,24 @@ fn a_pod_that_would_only_swap_who_is_full_stays() {
     // 60 % and 20 %, pods of 30 %: 30 % and 50 % is hardly better.
     let pods: [(u64, usize, &[usize]); 3] = [(300, 1, &[0]), (300, 1, &[0]), (200, 1, &[1])];
     assert_eq!(even(&[(1000, 1), (1000, 1)], &pods).0, []);
+}
+
+#[test]
+fn an_empty_host_gets_its_part_where_all_are_far_from_full() {
+    let one: &[usize] = &[0];
+    // 15 % and nothing: less than a fifth of what they offer, and all of what is there.
+    let few: Vec<(u64, usize, &[usize])> = (0..10).map(|_| (15, 1, one)).collect();
+    let (steps, full) = even(&[(1000, 1), (1000, 1)], &few);
+    assert_eq!((steps.len(), full), (5, vec![75_000_000, 75_000_000]));
+    // 15 % and 9 % are near enough.
+    let apart: Vec<(u64, usize, &[usize])> = (0..5)
+        .map(|_| (30, 1, one))
+        .chain((0..3).map(|_| (30, 1, &[1usize] as &[usize])))
+        .collect();
+    assert_eq!(even(&[(1000, 1), (1000, 1)], &apart).0, []);
+    // Reservations that are next to nothing, on great hosts.
+    let tiny: Vec<(u64, usize, &[usize])> = (0..10).map(|_| (1, 1, one)).collect();
+    assert_eq!(even(&[(1_000_000, 1), (1_000_000, 1)], &tiny).0.len(), 5);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::observed::PublishedPort;
 
 pub use even::Step;
 pub use gains::{Level, Part};
+pub use reasons::Reasons;
 
 /// What a host offers.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use tally_graph::{MountSource, PodVolumeSource, Pull, Replicas, Strategy, Worklo
 use crate::assign::{Assignment, Slot, named_volumes};
 use crate::balance::{Balance, Disruption, Fixed, HostLoad, Move, Share};
 use crate::builder::Builder;
-use crate::place::{Need, Part, Seats, Step};
+use crate::place::{Need, Part, Reasons, Seats, Step};
 use crate::plan::{Held, HeldBy, OpId, Why};
 use crate::planner::{Planner, Progress, subject};
 use crate::pods::PodPlan;
@@ -55,7 +55,8 @@ impl<'a> Planner<'a> {
             parts.get_mut(unaided).into_iter().for_each(|part| part.free.clear());
         };
         let moved = self.choose(assignment, &before, &parts);
-        let moves = moved.iter().map(|moved| self.told(moved, &before, assignment, &parts));
+        let reasons = Reasons::new(&before, &assignment.seats, &parts);
+        let moves = moved.iter().map(|moved| self.told(moved, &reasons, assignment, &parts));
         let moves = moves.collect();
         self.loads_after(assignment, &parts, &mut hosts);
         // Until it has left, a pod still takes its old place: stand-ins must not count on it.
@@ -231,14 +232,13 @@ impl<'a> Planner<'a> {
     fn told(
         &self,
         moved: &Moved<'a>,
-        before: &Seats<'a>,
+        reasons: &Reasons<'a, '_>,
         assignment: &Assignment<'a>,
         parts: &[Part<'a>],
     ) -> Move {
         let workload = moved.workload;
         let number = assignment.need(&workload.name).map_or(0, |need| need.workload);
         let step = Step { part: number, from: moved.from, to: moved.to };
-        let level = assignment.seats.gained(parts, step);
         let slots = assignment.slots.get(workload.name.as_str());
         let pod = slots.and_then(|slots| slots.get(moved.slot)).map_or("", |slot| &slot.name);
         let need = parts.get(number).map(|part| &part.need);
@@ -248,7 +248,7 @@ impl<'a> Planner<'a> {
             subject: subject(workload, pod),
             from: name(moved.from).to_owned(),
             to: name(moved.to).to_owned(),
-            reason: assignment.seats.says_gain(before, parts, level, step),
+            reason: reasons.says(step),
             cpu: need.map_or(0, |need| need.cpu),
             memory: need.map_or(0, |need| need.memory),
             pulls: self.pulls(workload, moved.to),

@@ -5,16 +5,27 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::gains::{View, WISHES};
-use super::{Level, Part, Seats};
+use super::gains::{View, WHOLE, WISHES};
+use super::{Level, Need, Part, Seats};
 
-/// Two hosts are uneven from this difference on, in thousandths: of what they offer, or of the
-/// greater number of pods. A fifth is less than the band between 20 % and 50 % that Kubernetes'
-/// descheduler shows in its examples, since nothing is moved here unasked.
-const UNEVEN: u64 = 200;
-/// Once they are, they are levelled until they differ by less than this: otherwise the next small
-/// change would make them uneven again.
-const LEVEL: u64 = 100;
+/// From which difference on something is worth moves: at first, and once it is, so that it is
+/// levelled further than the next small change would undo. The first is a part of what hosts offer,
+/// or of the greater number of pods; the second is that of how full the fuller host is, where it is
+/// not nearly empty. A fifth is less than the band between 20 % and 50 % that Kubernetes' descheduler
+/// shows in its examples, since nothing is moved here unasked.
+const UNEVEN: Limit = Limit { of_all: WHOLE / 5, one_in: 2 };
+/// See [`UNEVEN`].
+const LEVEL: Limit = Limit { of_all: WHOLE / 10, one_in: 4 };
+/// Hosts that are less full are as good as empty.
+const NEARLY_EMPTY: u64 = WHOLE / 20;
+/// Pods that fill less of both hosts count as pods that reserve nothing.
+const TINY: u64 = WHOLE / 100;
+
+#[derive(Clone, Copy)]
+struct Limit {
+    of_all: u64,
+    one_in: u64,
+}
 
 /// One pod goes to another host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +40,7 @@ pub struct Step {
 
 impl<'a> Seats<'a> {
     /// Takes a pod away again.
-    pub fn give_back(&mut self, host: usize, need: &super::Need<'_>) {
+    pub fn give_back(&mut self, host: usize, need: &Need<'_>) {
         let Some(load) = self.loads.get_mut(host) else { return };
         load.cpu = load.cpu.saturating_sub(need.cpu);
         load.memory = load.memory.saturating_sub(need.memory);
@@ -75,25 +86,12 @@ impl<'a> Seats<'a> {
         flow.retain(|_, more| *more != 0);
         flow
     }
-
-    /// What a move has gained, judged by where everything is after it: the first thing that would
-    /// be worse without it.
-    #[must_use]
-    pub fn gained(&self, parts: &[Part<'a>], step: Step) -> Level {
-        let view = View::new(self.clone(), parts);
-        let Step { part, from, to } = step;
-        let worse = |level: &Level| view.change(*level, part, to, from) > 0;
-        let weighs = parts.get(part).is_some_and(Part::weighs);
-        let rest = if weighs { Level::Full } else { Level::Count };
-        WISHES.into_iter().find(worse).unwrap_or(rest)
-    }
 }
 
-impl Part<'_> {
-    /// Whether its pods reserve anything.
-    pub(super) fn weighs(&self) -> bool {
-        self.need.cpu > 0 || self.need.memory > 0
-    }
+/// Whether a pod reserves so little that pods are counted instead.
+pub(super) fn is_counted(view: &View<'_, '_>, step: Step) -> bool {
+    let need = view.parts.get(step.part).map(|part| &part.need);
+    need.is_some_and(|need| [step.from, step.to].iter().all(|on| view.fills(*on, need) < TINY))
 }
 
 struct Even<'a, 'p> {
@@ -127,21 +125,20 @@ impl Even<'_, '_> {
             .filter_map(|(number, part)| (interrupts || !part.interrupts).then_some(number))
             .collect();
         loop {
-            let mut moved = false;
+            let before = self.steps.len();
             for part in &parts {
                 while let Some((level, step)) = self.wish(*part) {
                     self.shift(level, step);
-                    moved = true;
                 }
             }
-            if moved {
-                continue;
+            for level in [Level::Full, Level::Count] {
+                while let Some(step) = self.weigh(level, &parts) {
+                    self.shift(level, step);
+                }
             }
-            let found = self.weigh(Level::Full, &parts);
-            let Some((level, step)) = found.or_else(|| self.weigh(Level::Count, &parts)) else {
+            if self.steps.len() == before {
                 return;
-            };
-            self.shift(level, step);
+            }
         }
     }
 
@@ -160,15 +157,16 @@ impl Even<'_, '_> {
         self.steps.push(step);
     }
 
-    /// From which difference on something is uneven, in thousandths.
-    fn limit(&self, level: Level, part: usize) -> u64 {
+    /// From which difference on something is uneven.
+    fn limit(&self, level: Level, part: usize) -> Limit {
         if self.levelling.contains(&(level, part)) { LEVEL } else { UNEVEN }
     }
 
     /// Whether two numbers of pods differ by enough for one to move.
     fn is_uneven(&self, level: Level, part: usize, more: i64, less: i64) -> bool {
-        let limit = i64::try_from(self.limit(level, part)).unwrap_or(i64::MAX);
-        more - less >= 2 && (more - less) * 1000 >= more * limit
+        let limit = i128::from(self.limit(level, part).of_all);
+        let difference = i128::from(more - less) * i128::from(WHOLE);
+        more - less >= 2 && difference >= i128::from(more) * limit
     }
 
     /// The move of one pod that gains most of what pods wish for.
@@ -219,31 +217,35 @@ impl Even<'_, '_> {
         Judged::Same
     }
 
-    /// The move that does most against the fullest host, or the one with most pods.
-    fn weigh(&self, level: Level, parts: &[usize]) -> Option<(Level, Step)> {
+    /// The best move from the fullest host that can give to the emptiest one that can take, or from
+    /// the one with most pods to the one with fewest.
+    fn weigh(&self, level: Level, parts: &[usize]) -> Option<Step> {
         let measure = |host: usize| match level {
             Level::Full => i64::try_from(self.view.full(host, None, None)).unwrap_or(i64::MAX),
             _ => self.view.pods(host),
         };
         let mut hosts: Vec<(i64, usize)> =
             (0..self.view.seats.offers.len()).map(|host| (measure(host), host)).collect();
-        hosts.sort_unstable_by_key(|(measure, host)| (Reverse(*measure), *host));
-        for (_, from) in &hosts {
+        hosts.sort_unstable();
+        for (more, from) in hosts.iter().rev() {
             let mut best = None;
-            let movable = parts.iter().copied().filter(|part| {
-                let of = self.view.parts.get(*part);
-                of.is_some_and(|of| of.weighs() == (level == Level::Full))
-                    && self.free.get(*part).is_some_and(|free| free.contains_key(from))
-            });
-            for part in movable {
-                for (_, to) in hosts.iter().rev().filter(|(_, to)| to != from) {
-                    let step = Step { part, from: *from, to: *to };
+            let mut last = None;
+            for (less, to) in hosts.iter().filter(|(_, to)| self.is_worth(level, *from, *to)) {
+                if best.is_some() && last != Some(less) || less >= more {
+                    break;
+                }
+                last = Some(less);
+                let here = |part: &&usize| {
+                    self.free.get(**part).is_some_and(|free| free.contains_key(from))
+                };
+                for part in parts.iter().filter(here) {
+                    let step = Step { part: *part, from: *from, to: *to };
                     let gain = match level {
                         Level::Full => self.emptier(step),
                         _ => self.fewer(step),
                     };
                     let Some(gain) = gain else { continue };
-                    let interrupts = self.view.parts.get(part).map(|part| part.interrupts);
+                    let interrupts = self.view.parts.get(*part).map(|part| part.interrupts);
                     let key = (Reverse(gain), interrupts, self.cost(step));
                     if best.as_ref().is_none_or(|(known, _)| key < *known)
                         && !matches!(self.judge(step), Judged::Worse)
@@ -254,35 +256,55 @@ impl Even<'_, '_> {
                 }
             }
             if let Some((_, step)) = best {
-                return Some((level, step));
+                return Some(step);
             }
         }
         None
     }
 
-    /// By how much two hosts come closer to being equally full, where that is worth a move: they are
-    /// uneven, neither ends outside of where the two were, and they come closer by at least what the
-    /// pod fills of one of them.
+    /// Whether two hosts differ by enough.
+    fn is_worth(&self, level: Level, from: usize, to: usize) -> bool {
+        let full = |host| self.view.full(host, None, None);
+        if level == Level::Count {
+            // What a pod takes that reserves nothing is not known: not to a much fuller host.
+            return self.is_uneven(level, 0, self.view.pods(from), self.view.pods(to))
+                && full(to) < full(from).saturating_add(LEVEL.of_all);
+        }
+        let limit = self.limit(level, 0);
+        full(from).checked_sub(full(to)).is_some_and(|apart| {
+            let is_half =
+                full(from) >= NEARLY_EMPTY && apart.saturating_mul(limit.one_in) >= full(from);
+            apart >= limit.of_all || is_half
+        })
+    }
+
+    /// By how much two hosts come closer to being equally full, where that is worth a move: neither
+    /// ends outside of where the two were, and they come closer by at least what the pod fills of one
+    /// of them.
     fn emptier(&self, step: Step) -> Option<u64> {
-        let need = &self.view.parts.get(step.part)?.need;
-        let full = |host, less, more| self.view.full(host, less, more);
-        let (from, to) = (full(step.from, None, None), full(step.to, None, None));
-        let apart = from.checked_sub(to).filter(|apart| *apart >= self.limit(Level::Full, 0))?;
-        let (left, filled) = (full(step.from, Some(need), None), full(step.to, None, Some(need)));
-        let closer = apart.checked_sub(left.abs_diff(filled))?;
+        let [from, to, left, filled] = self.weighed(step)?;
+        let closer = from.checked_sub(to)?.checked_sub(left.abs_diff(filled))?;
         let inside = left.max(filled) < from && left.min(filled) >= to;
         let fills = (from - left).max(filled.saturating_sub(to));
         (inside && closer >= fills.max(1)).then_some(closer)
     }
 
-    /// By how much two hosts come closer in their numbers of pods, where the one with fewer is not
-    /// the fuller one: what a pod that reserves nothing takes is not known.
+    /// By how much two hosts differ in their numbers of pods, where the pod reserves next to nothing
+    /// and what hosts reserve gets no worse by it.
     fn fewer(&self, step: Step) -> Option<u64> {
-        let (more, less) = (self.view.pods(step.from), self.view.pods(step.to));
-        let full = |host| self.view.full(host, None, None);
-        let allowed = full(step.to) < full(step.from).saturating_add(LEVEL);
-        (self.is_uneven(Level::Count, 0, more, less) && allowed)
-            .then_some(u64::try_from(more - less).unwrap_or(0))
+        let [from, to, left, filled] = self.weighed(step)?;
+        let no_worse = (left, filled) == (from, to) || left.max(filled) < from.max(to);
+        (is_counted(&self.view, step) && no_worse)
+            .then(|| self.view.pods(step.from).abs_diff(self.view.pods(step.to)))
+    }
+
+    /// How full two hosts are before a move, and after it.
+    fn weighed(&self, step: Step) -> Option<[u64; 4]> {
+        let need = &self.view.parts.get(step.part)?.need;
+        let Step { from, to, .. } = step;
+        let full = |host, less, more| self.view.full(host, less, more);
+        let (left, filled) = (full(from, Some(need), None), full(to, None, Some(need)));
+        Some([full(from, None, None), full(to, None, None), left, filled])
     }
 
     /// Among moves that gain the same: an image that is there, then what placement would choose,
@@ -304,12 +326,11 @@ impl Even<'_, '_> {
         if !part.stand_in {
             return true;
         }
+        // Two of one workload cannot share a host where they have a host port.
+        let both =
+            Need { cpu: part.need.cpu * 2, memory: part.need.memory * 2, ..part.need.clone() };
         let fits = |host: usize| match host == step.to {
-            true => {
-                let mut both = seats.clone();
-                both.take(host, &part.need);
-                both.fits(host, &part.need).is_ok()
-            }
+            true => both.ports.is_empty() && seats.fits(host, &both).is_ok(),
             false => seats.fits(host, &part.need).is_ok(),
         };
         (0..seats.offers.len()).any(fits)

@@ -42,6 +42,9 @@ pub enum Level {
     Count,
 }
 
+/// A host that is full. So fine that every pod that reserves something shows.
+pub(super) const WHOLE: u64 = 1_000_000_000;
+
 /// Those that count pods and wishes; the other two weigh hosts against each other.
 pub(super) const WISHES: [Level; 6] =
     [Level::Labelled, Level::Domains, Level::Avoid, Level::Near, Level::Prefer, Level::Apart];
@@ -192,24 +195,35 @@ impl<'a, 'p> View<'a, 'p> {
         more
     }
 
-    /// How full a host is, in thousandths, with so much less and so much more.
+    /// How full a host is, as a part of [`WHOLE`], with so much less and so much more.
     pub fn full(&self, host: usize, less: Option<&Need<'_>>, more: Option<&Need<'_>>) -> u64 {
         let (Some(offer), Some(load)) = (self.seats.offers.get(host), self.seats.loads.get(host))
         else {
             return 0;
         };
         let part = |used: u64, all: u64, of: fn(&Need<'_>) -> u64| {
-            let used = (used + more.map_or(0, of)).saturating_sub(less.map_or(0, of));
-            used.saturating_mul(1000) / all.max(1)
+            share((used + more.map_or(0, of)).saturating_sub(less.map_or(0, of)), all)
         };
         part(load.cpu, offer.cpu, |need| need.cpu)
             .max(part(load.memory, offer.memory, |need| need.memory))
+    }
+
+    /// What a pod fills of a host.
+    pub fn fills(&self, host: usize, need: &Need<'_>) -> u64 {
+        let offer = self.seats.offers.get(host);
+        offer.map_or(0, |of| share(need.cpu, of.cpu).max(share(need.memory, of.memory)))
     }
 
     /// How many pods a host has.
     pub fn pods(&self, host: usize) -> i64 {
         self.seats.loads.get(host).map_or(0, |load| i64::from(load.pods))
     }
+}
+
+/// A part of a whole, as a part of [`WHOLE`].
+fn share(part: u64, all: u64) -> u64 {
+    let share = u128::from(part) * u128::from(WHOLE) / u128::from(all.max(1));
+    u64::try_from(share).unwrap_or(u64::MAX)
 }
 
 /// By how much the sum of squares grows when one goes from `from` to `to`.

@@ -2,7 +2,8 @@
 
 use tally_graph::{Bytes, Cpu, Selector};
 
-use super::gains::View;
+use super::even::is_counted;
+use super::gains::{View, WHOLE, WISHES};
 use super::{Lack, Level, Need, Part, Seats, Step};
 
 /// So many hosts are named; the others are counted.
@@ -77,21 +78,44 @@ impl Seats<'_> {
     }
 }
 
-impl<'a> Seats<'a> {
-    /// What a move gains, in one line: what was `before`, and what is after all moves.
+/// What moves have gained, in words.
+pub struct Reasons<'a, 'p> {
+    then: View<'a, 'p>,
+    now: View<'a, 'p>,
+}
+
+impl<'a, 'p> Reasons<'a, 'p> {
+    /// For moves from where everything was `before` to where it is `after` all of them.
     #[must_use]
-    pub fn says_gain(&self, before: &Self, parts: &[Part<'a>], level: Level, step: Step) -> String {
+    pub fn new(before: &Seats<'a>, after: &Seats<'a>, parts: &'p [Part<'a>]) -> Self {
+        let view = |seats: &Seats<'a>| View::new(seats.clone(), parts);
+        Self { then: view(before), now: view(after) }
+    }
+
+    /// What a move has gained, judged by where everything is after all of them: the first thing
+    /// that would be worse without it.
+    #[must_use]
+    pub fn level(&self, step: Step) -> Level {
         let Step { part, from, to } = step;
-        let (then, now) = (View::new(before.clone(), parts), View::new(self.clone(), parts));
-        let (old, new) = (self.name(from), self.name(to));
-        let spread = parts.get(part).and_then(|part| part.need.place.spread.as_deref());
+        let worse = |level: &Level| self.now.change(*level, part, to, from) > 0;
+        let rest = if is_counted(&self.now, step) { Level::Count } else { Level::Full };
+        WISHES.into_iter().find(worse).unwrap_or(rest)
+    }
+
+    /// The same in one line.
+    #[must_use]
+    pub fn says(&self, step: Step) -> String {
+        let Step { part, from, to } = step;
+        let (then, now) = (&self.then, &self.now);
+        let (old, new) = (now.seats.name(from), now.seats.name(to));
+        let spread = now.parts.get(part).and_then(|part| part.need.place.spread.as_deref());
         let label = |host: usize| {
-            let labels = self.offers.get(host).map(|offer| offer.labels);
+            let labels = now.seats.offers.get(host).map(|offer| offer.labels);
             labels.zip(spread).and_then(|(labels, key)| labels.get(key)).map_or("", String::as_str)
         };
-        let pods = |view: &View<'_, '_>, host| i64::from(view.in_domain(part, host));
-        let percent = |view: &View<'_, '_>, host| view.full(host, None, None) / 10;
-        match level {
+        let pods = |view: &View<'_, '_>, host| view.in_domain(part, host);
+        let percent = |view: &View<'_, '_>, host| view.full(host, None, None) / (WHOLE / 100);
+        match self.level(step) {
             Level::Labelled => {
                 format!("{new} has the label {}, {old} has not", spread.unwrap_or_default())
             }
@@ -99,11 +123,11 @@ impl<'a> Seats<'a> {
                 "spread by {}: {} {} to {}, {} {} to {}",
                 spread.unwrap_or_default(),
                 label(from),
-                pods(&then, from),
-                pods(&now, from),
+                pods(then, from),
+                pods(now, from),
                 label(to),
-                pods(&then, to),
-                pods(&now, to)
+                pods(then, to),
+                pods(now, to)
             ),
             Level::Avoid => format!("on {old} are pods that it avoids, or that avoid it"),
             Level::Near => {
@@ -119,10 +143,10 @@ impl<'a> Seats<'a> {
             ),
             Level::Full => format!(
                 "{old} is {} % full and will be {} %, {new} {} % and {} %",
-                percent(&then, from),
-                percent(&now, from),
-                percent(&then, to),
-                percent(&now, to)
+                percent(then, from),
+                percent(now, from),
+                percent(then, to),
+                percent(now, to)
             ),
             Level::Count => format!(
                 "{old} has {} pods and will have {}, {new} {} and {}",
