@@ -16,6 +16,7 @@ use crate::reconcile::{LOCAL_HOST, Options};
 /// A host that answered.
 pub(crate) struct ReadyHost<'a> {
     pub name: &'a str,
+    pub span: Option<Span>,
     /// Its own, and `host`, `os` and `arch`.
     pub labels: BTreeMap<String, String>,
     /// In thousandths of a core.
@@ -106,6 +107,7 @@ fn ready<'a>(
     let drained = host.is_some_and(|host| host.drain);
     ReadyHost {
         name,
+        span: host.map(|host| host.span),
         labels,
         cpu: capacity.cpu.map_or(u64::from(state.engine.cpus) * 1000, |cpu| u64::from(cpu.0)),
         memory: capacity.memory.unwrap_or(state.engine.memory).0,
@@ -133,14 +135,16 @@ impl<'a> Hosts<'a> {
 
 impl Hosts<'_> {
     /// What is said about silent hosts: each one, or an error when most of them are silent, since
-    /// then the fault is likely on this side and nothing at all is changed.
+    /// then the fault is likely on this side and nothing at all is changed. And about those that
+    /// answer and were declared off: they take no pods, which nobody would guess.
     pub fn reports(&self, now_ms: i64) -> Vec<Diagnostic> {
         let silent: Vec<&SilentHost<'_>> = self.silent.iter().filter(|host| !host.lost).collect();
         let all = self.ready.len() + silent.len();
         if self.ready.is_empty() || silent.len() * 2 > all {
             return self.frozen(&silent, all, now_ms);
         }
-        self.silent.iter().map(|host| said(host, now_ms)).collect()
+        let silent = self.silent.iter().map(|host| said(host, now_ms));
+        silent.chain(self.ready.iter().filter(|host| host.fenced).map(back)).collect()
     }
 
     fn frozen(&self, silent: &[&SilentHost<'_>], all: usize, now_ms: i64) -> Vec<Diagnostic> {
@@ -200,6 +204,20 @@ fn said(host: &SilentHost<'_>, now_ms: i64) -> Diagnostic {
         ),
     };
     let found = Diagnostic::warning(Code(1001), headline).help(help);
+    host.span.map_or(found.clone(), |span| found.label(span, ""))
+}
+
+/// A fenced host that answers, in words.
+fn back(host: &ReadyHost<'_>) -> Diagnostic {
+    let found = Diagnostic::warning(
+        Code(1305),
+        format!("host `{}` is fenced, and answers", host.name),
+    )
+    .help(format!(
+        "It was declared off, so what runs there is stopped, its volumes stay, and it takes no \
+             pods. If it may take part again: `tally host restore {}`.",
+        host.name
+    ));
     host.span.map_or(found.clone(), |span| found.label(span, ""))
 }
 

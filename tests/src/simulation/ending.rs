@@ -252,8 +252,11 @@ pub fn without_reason(
     version: &Version,
 ) -> Vec<String> {
     let said = |pod: &str| {
-        let work =
-            version.works.iter().find(|work| work.has(pod)).map(|work| work.address.as_str());
+        let of = version.works.iter().find(|work| work.has(pod));
+        // A pod of one host is not there because that host may have none.
+        let home = of.into_iter().flat_map(names).find(|(name, _)| *name == pod);
+        let home = home.and_then(|(_, host)| host).map(|host| format!("host `{host}` is fenced"));
+        let work = of.map(|work| work.address.as_str());
         let about = |subject: &tally_reconcile::plan::Subject| {
             subject.pod == pod
                 || (subject.pod.is_empty() && work == Some(subject.workload.as_str()))
@@ -261,7 +264,10 @@ pub fn without_reason(
         };
         plan.held.iter().any(|held| about(&held.subject) && !held.why.reason.is_empty())
             || plan.diagnostics.iter().any(|found| found.severity == tally_source::Severity::Error)
-            || plan.diagnostics.iter().any(|found| found.headline.contains(&format!("`{pod}`")))
+            || plan.diagnostics.iter().any(|found| {
+                let by_host = home.as_ref().is_some_and(|home| found.headline.contains(home));
+                by_host || found.headline.contains(&format!("`{pod}`"))
+            })
             || plan.operations.iter().any(|op| op.subject.pod == pod)
     };
     differs.iter().filter(|(pod, _)| !said(pod)).map(|(pod, why)| format!("{pod}: {why}")).collect()

@@ -138,6 +138,21 @@ fn pods_with_data_are_never_replaced_without_a_fence() {
 }
 
 #[test]
+fn a_fenced_host_that_answers_takes_no_pods_and_the_plan_says_so() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let graph = many.plain(&WEB.replace("replicas=3", "replicas=per-host"));
+        many.apply(&graph).await;
+        many.declare("b", Declared::Fenced);
+        many.apply(&graph).await;
+        let plan = many.plan(&graph).await;
+        assert!(plan.is_empty());
+        let said: Vec<_> = plan.diagnostics.iter().map(|it| (it.code.0, &*it.headline)).collect();
+        assert_eq!(said, [(1305, "host `b` is fenced, and answers")]);
+        assert!(many.hosts_of("web-b.c").await.is_empty());
+    });
+}
+
+#[test]
 fn nothing_is_changed_when_most_hosts_are_silent() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(WEB);
