@@ -22,8 +22,11 @@ impl Controller {
     pub(crate) fn round(&mut self) {
         self.dirty = false;
         let (begun, now_ms) = (Instant::now(), self.now_ms());
-        self.memory.learn(&self.cluster, &self.observed, now_ms);
         self.memory.busy = self.busy.pods();
+        if self.memory.learn(&self.cluster, &self.observed, now_ms) {
+            // Whoever follows this engine shall know as much as it does of hosts it cannot see.
+            self.reach.remember(&self.memory);
+        }
         self.watch_rollouts();
         let options = tally_reconcile::Options {
             now_ms,

@@ -121,23 +121,36 @@ impl Found<'_> {
     /// for now, but whether its health counts is its own version's word. One that was made without a
     /// health check can never become healthy, and serves all the same.
     #[must_use]
-    pub fn serves(&self, rule: &ReadyRule, now_ms: i64) -> bool {
+    pub fn serves(&self, rule: &ReadyRule, infra: Option<&Self>, now_ms: i64) -> bool {
         if self.identity.wished {
-            return self.is_ready(rule, now_ms);
+            return self.is_ready(rule, infra, now_ms);
         }
         let healthy = self.identity.applied().readiness.is_some();
-        self.is_ready(&ReadyRule { healthy, ..rule.clone() }, now_ms)
+        self.is_ready(&ReadyRule { healthy, ..rule.clone() }, infra, now_ms)
     }
 
-    /// Whether it is ready by the rule, as far as a snapshot taken at `now_ms` can tell.
+    /// Whether it is ready by the rule, as far as a snapshot taken at `now_ms` can tell. `infra` is the
+    /// infra container of its pod: without a network it serves nobody.
     #[must_use]
-    pub fn is_ready(&self, rule: &ReadyRule, now_ms: i64) -> bool {
+    pub fn is_ready(&self, rule: &ReadyRule, infra: Option<&Self>, now_ms: i64) -> bool {
         if rule.may_end && self.has_ended_well() {
             return true;
         }
         let since = self.details.started_at_ms.map_or(0, |start| now_ms.saturating_sub(start));
         let long_enough = since >= i64::try_from(rule.running_ms).unwrap_or(i64::MAX);
         let healthy = !rule.healthy || self.details.health == Health::Healthy;
-        self.container.state == ContainerState::Running && healthy && long_enough
+        let runs = self.container.state == ContainerState::Running;
+        runs && healthy && long_enough && !self.is_cut_off(infra)
+    }
+
+    /// Whether it runs on in a network that is dead. An infra container that starts again has a new
+    /// network; who joined before stays in the old one, so `running` proves nothing and the times of
+    /// starting do.
+    pub fn is_cut_off(&self, infra: Option<&Self>) -> bool {
+        let Some(infra) = infra else { return self.details.joined.is_some() };
+        infra.container.id != self.container.id
+            && (self.details.joined.as_ref().is_some_and(|joined| *joined != infra.container.id)
+                || infra.container.state != ContainerState::Running
+                || infra.details.started_at_ms > self.details.started_at_ms)
     }
 }

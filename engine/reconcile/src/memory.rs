@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tally_graph::Millis;
 
 use crate::labels;
-use crate::observed::{HostView, Observed};
+use crate::observed::{HostState, HostView, Observed};
 use crate::plan::{Action, Plan};
 use crate::rollback::Former;
 use crate::undo::Undone;
@@ -65,6 +65,25 @@ pub struct HostMemory {
     pub pods: Option<BTreeSet<String>>,
 }
 
+impl HostMemory {
+    /// Keeps which pods of `cluster` are there; whether they are others than before. One that is
+    /// busy and not there may have been made since: it counts as there until a later view.
+    fn saw(&mut self, cluster: &str, state: &HostState, busy: &BTreeSet<String>) -> bool {
+        let ours = state.containers.iter().filter(|container| {
+            container.labels.get(labels::CLUSTER).is_some_and(|of| of == cluster)
+        });
+        let known = self.pods.iter().flatten().filter(|pod| busy.contains(*pod));
+        let pods: BTreeSet<&String> =
+            ours.filter_map(|container| container.labels.get(labels::POD)).chain(known).collect();
+        if self.pods.as_ref().is_some_and(|known| known.iter().eq(pods.iter().copied())) {
+            return false;
+        }
+        let pods = pods.into_iter().cloned().collect();
+        self.pods = Some(pods);
+        true
+    }
+}
+
 /// What people declared, and nothing that is seen could tell. It is kept apart from what is learned:
 /// it must not be forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -108,29 +127,32 @@ pub struct Backoff {
 }
 
 impl Memory {
-    /// Takes in an observation of `cluster` that was made at `now_ms`.
-    pub fn learn(&mut self, cluster: &str, observed: &Observed, now_ms: i64) {
+    /// Takes in an observation of `cluster` that was made at `now_ms`. Whether it holds anything new,
+    /// so that it should be written down: who comes after must not take a pod for absent that was
+    /// seen on a host that does not answer by then.
+    pub fn learn(&mut self, cluster: &str, observed: &Observed, now_ms: i64) -> bool {
+        let mut is_new = false;
         for (name, view) in &observed.hosts {
+            is_new |= !self.hosts.contains_key(name);
             let host = self.hosts.entry(name.clone()).or_default();
             match view {
                 HostView::Ready(state) => {
-                    host.silent_since_ms = None;
+                    is_new |= host.silent_since_ms.take().is_some();
                     // A host that answers is not lost. A fence stays until somebody takes it away:
                     // what runs there again must first be stopped.
                     if self.declared.hosts.get(name) == Some(&Declared::Lost) {
                         self.declared.hosts.remove(name);
+                        is_new = true;
                     }
-                    let ours = state.containers.iter().filter(|container| {
-                        container.labels.get(labels::CLUSTER).is_some_and(|of| of == cluster)
-                    });
-                    let pods = ours.filter_map(|container| container.labels.get(labels::POD));
-                    host.pods = Some(pods.cloned().collect());
+                    is_new |= host.saw(cluster, state, &self.busy);
                 }
                 HostView::Unknown { .. } => {
+                    is_new |= host.silent_since_ms.is_none();
                     host.silent_since_ms.get_or_insert(now_ms);
                 }
             }
         }
+        is_new
     }
 
     /// Notes what a plan is about to make, before it is carried out: a create whose reply is lost
@@ -142,5 +164,37 @@ impl Memory {
                 host.pods.get_or_insert_default().insert(operation.subject.pod.clone());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observed(view: HostView) -> Observed {
+        Observed { hosts: [("a".to_owned(), view)].into() }
+    }
+
+    fn known(memory: &Memory) -> Vec<&str> {
+        memory.hosts["a"].pods.iter().flatten().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn a_pod_that_is_being_made_is_not_forgotten_for_an_older_view() {
+        let mut memory = Memory::default();
+        let empty = observed(HostView::Ready(Box::default()));
+        assert!(memory.learn("shop", &empty, 0), "a host that was not known");
+        assert!(!memory.learn("shop", &empty, 1), "nothing new");
+        memory.hosts.entry("a".to_owned()).or_default().pods = Some(["web-0".to_owned()].into());
+        memory.busy.insert("web-0".to_owned());
+        assert!(!memory.learn("shop", &empty, 2));
+        assert_eq!(known(&memory), ["web-0"]);
+        let silent = observed(HostView::Unknown { reason: String::new() });
+        assert!(memory.learn("shop", &silent, 3), "a silence that was not known");
+        memory.busy.clear();
+        assert!(!memory.learn("shop", &silent, 4));
+        assert_eq!(known(&memory), ["web-0"], "it may run there");
+        assert!(memory.learn("shop", &empty, 5));
+        assert!(known(&memory).is_empty(), "it was looked at");
     }
 }

@@ -291,10 +291,11 @@ impl<'a> Planner<'a> {
     ) -> bool {
         let desired = realise(workload, pod.to_owned(), &self.around);
         let mut mains = desired.containers.iter().filter(|c| c.role == Role::Container);
+        let infra = found.get(Role::Infra, "");
         mains.all(|container| {
             found
                 .get(container.role, &container.name)
-                .is_some_and(|found| found.serves(&container.ready, now_ms))
+                .is_some_and(|found| found.serves(&container.ready, infra, now_ms))
         })
     }
 

@@ -16,7 +16,7 @@ use crate::observed::ContainerState;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Subject, Target};
 use crate::realise::{DesiredContainer, DesiredPod, INIT_DEADLINE_MS};
 use crate::request::FilesRequest;
-use crate::verdict::{Verdict, find, verdicts};
+use crate::verdict::{Verdict, find, infra_of, verdicts};
 
 /// What must be known to plan a pod.
 pub(crate) struct Context<'a> {
@@ -113,10 +113,11 @@ pub(crate) fn plan_pod(
         builder.report(stuck_report(pod, stuck));
         return wait_for_stuck(pod, stuck, context, builder);
     }
+    let infra = infra_of(pod, context);
     let ready_now =
         pod.containers.iter().filter(|desired| desired.role == Role::Container).all(|desired| {
             find(pod, desired, context)
-                .is_some_and(|found| found.serves(&desired.ready, context.now_ms))
+                .is_some_and(|found| found.serves(&desired.ready, infra, context.now_ms))
         });
     let fresh = !context.inventory.pods.contains_key(pod.name.as_str());
     let plan = PodPlan { ready_now, fresh, ..PodPlan::default() };

@@ -156,15 +156,11 @@ impl ContainerPattern<'_> {
         if self.role == Role::Init {
             return as_told && found.has_ended_well();
         }
-        let starts_behind = infra.is_none_or(|infra| {
-            infra.container.state == ContainerState::Running
-                && infra.details.started_at_ms <= details.started_at_ms
-        });
         as_told
             && found.container.state == ContainerState::Running
-            && starts_behind
+            && !found.is_cut_off(infra)
             && !context.must_restart(found)
-            && (self.role == Role::Infra || found.is_ready(&self.ready, context.now_ms))
+            && (self.role == Role::Infra || found.is_ready(&self.ready, infra, context.now_ms))
     }
 
     fn has_files(&self, found: &Found<'_>) -> bool {

@@ -375,9 +375,14 @@ pub fn unready(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64)
                 continue;
             }
             let pod = realise(workload, (*name).to_owned(), &around);
+            let infra = found.get(Role::Infra, "");
             let containers = pod.containers.iter().filter_map(|desired| {
                 let found = found.get(desired.role, &desired.name)?;
-                let lack = lack(workload, desired, found, its_now_ms)?;
+                // A network that ended says nothing of a version: it is put right first.
+                if found.is_cut_off(infra) {
+                    return None;
+                }
+                let lack = lack(workload, desired, found, infra, its_now_ms)?;
                 Some(Unready {
                     workload: address.to_owned(),
                     of: workload.fingerprint(),
@@ -418,6 +423,7 @@ fn lack(
     workload: &Workload,
     desired: &DesiredContainer<'_>,
     found: &Found<'_>,
+    infra: Option<&Found<'_>>,
     now_ms: i64,
 ) -> Option<Lack> {
     use ContainerState as S;
@@ -435,7 +441,7 @@ fn lack(
             _ => None,
         };
     }
-    if desired.role == Role::Infra || found.is_ready(&desired.ready, now_ms) {
+    if desired.role == Role::Infra || found.is_ready(&desired.ready, infra, now_ms) {
         return None;
     }
     let deadline_ms = desired.ready.deadline_ms;

@@ -114,14 +114,7 @@ fn nudge(
     class: UpdateClass,
     context: &Context<'_>,
 ) -> Option<Nudge> {
-    let started = found.details.started_at_ms;
-    // An infra container that starts again has a new network; who joined before runs on in the
-    // dead old one, so `running` proves nothing and the times of starting do.
-    let infra_down = infra.is_some_and(|infra| infra.container.state != ContainerState::Running);
-    let stale = infra.is_some_and(|infra| {
-        infra.container.id != found.container.id
-            && (infra_down || infra.details.started_at_ms > started)
-    });
+    let stale = infra.is_some() && found.is_cut_off(infra);
     match found.container.state {
         ContainerState::Created => Some(Nudge::Start),
         ContainerState::Exited => match pod.workload.restart {

@@ -386,8 +386,9 @@ impl Director {
             let _ = model.start(&id, now_ms);
             Some(id)
         };
-        let Ok(Some(id)) = station.host.meddle(forge) else { return };
+        // Its place may be cleared and then not be taken, where the image is missing.
         self.repairs(&pod);
+        let Ok(Some(id)) = station.host.meddle(forge) else { return };
         self.after(5_000, 120_000, Mend::Stranger(station.name.clone(), id));
         self.world.fire(kind, &format!("{pod} on {}", station.name));
     }

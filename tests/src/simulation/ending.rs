@@ -8,7 +8,7 @@ use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{ContainerState, HostState, HostView, Observed};
 use tally_reconcile::plan::Plan;
 use tally_reconcile::reconcile;
-use tally_simulator::Model;
+use tally_simulator::{Clock as _, Model};
 
 use super::judge::{self, Ours};
 use super::rng::Rng;
@@ -23,7 +23,12 @@ pub fn truth(world: &World) -> Observed {
         if way != Way::Open {
             return HostView::Unknown { reason: "it is away".to_owned() };
         }
-        match station.host.look(state) {
+        let our_ms = world.clock.now_ms();
+        let look = |model: &Model, its_ms: i64| {
+            // As much as an engine finds out: a clock that is behind does not show.
+            HostState { ahead_ms: (its_ms - our_ms).max(0), ..state(model, its_ms) }
+        };
+        match station.host.look(look) {
             Ok(state) => HostView::Ready(Box::new(state)),
             Err(error) => HostView::Unknown { reason: error.to_string() },
         }
@@ -257,9 +262,13 @@ pub fn without_reason(
         let home = of.into_iter().flat_map(names).find(|(name, _)| *name == pod);
         let home = home.and_then(|(_, host)| host).map(|host| format!("host `{host}` is fenced"));
         let work = of.map(|work| work.address.as_str());
+        // A stand-in stays for as long as the change it stands in for cannot go on.
+        let stood_for = version.works.iter().find(|work| work.stands_in(pod));
+        let stood_for = stood_for.map(|work| work.address.as_str());
         let about = |subject: &tally_reconcile::plan::Subject| {
             subject.pod == pod
                 || (subject.pod.is_empty() && work == Some(subject.workload.as_str()))
+                || stood_for == Some(subject.workload.as_str())
                 || subject.workload.starts_with("cluster/")
         };
         plan.held.iter().any(|held| about(&held.subject) && !held.why.reason.is_empty())

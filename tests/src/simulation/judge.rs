@@ -1,6 +1,8 @@
 //! What must never happen, judged at each call that changes something and after each event:
 //! S1 to S6 and S8. (S7 holds by type, S11 and what must come about in the end are in `ending`.)
 
+use std::collections::BTreeSet;
+
 use tally_docker::HostError;
 use tally_reconcile::labels;
 use tally_reconcile::memory::Declared;
@@ -221,26 +223,24 @@ fn too_many_go(world: &World, station: &Station, what: &What) {
     if !is_gone || other_plan || at - confirmed < STANDS_MS {
         return;
     }
-    let (mut all, mut going) = (0_usize, 0_usize);
+    let mut all = BTreeSet::new();
     each(world, |_, _, found| {
-        all += 1;
-        going += usize::from(gone(current, found.work, found.pod));
+        all.insert(found.shown.id.to_owned());
     });
-    let recent = {
+    let going = {
         let mut state = world.state();
-        state.removed.retain(|(when, _)| at - when < ROUND_MS);
-        let recent = state.removed.iter().filter(|(_, gone)| *gone).count();
-        if what.call == "remove_container" {
-            state.removed.push_back((at, true));
-        }
-        recent
+        state.removed.retain(|_, when| at - *when < ROUND_MS);
+        state.removed.insert(what.about.clone(), at);
+        all.extend(state.removed.keys().cloned());
+        state.removed.len()
     };
+    let all = all.len();
     // What an engine cannot see it does not count.
     let calm = at - world.state().disturbed_ms > VIEW_AGE_MS;
     // Pods that are being replaced are not there for a moment: a fifth of all is then more than
     // a fifth of what is there.
-    if calm && going + recent > ((all + recent) * 2 / 5).max(2) {
-        world.violate("S6", format!("{} of {} go at once", going + recent, all + recent));
+    if calm && going > (all * 2 / 5).max(2) {
+        world.violate("S6", format!("{going} of {all} go at once"));
     }
 }
 
@@ -281,10 +281,22 @@ fn short_by(world: &World, work: &Work, pod: &str) -> Option<(usize, usize)> {
         return None;
     }
     let mut running: Vec<(String, usize)> = Vec::new();
+    let mut networks: Vec<(String, bool, i64)> = Vec::new();
+    each(world, |_, _, found| {
+        if found.work == work.address && found.role == "infra" {
+            let runs = found.shown.state == ContainerState::Running;
+            networks.push((found.shown.id.to_owned(), runs, started(found)));
+        }
+    });
     each(world, |_, now_ms, found| {
         let long = found.shown.started_at_ms.is_some_and(|start| now_ms - start >= READY_MS);
         let well = !matches!(found.shown.health, Some(Health::Unhealthy | Health::Starting));
-        let serves = found.shown.state == ContainerState::Running && long && well;
+        // Who joined a network that ended since serves nobody.
+        let connected = found.shown.joined.is_none_or(|joined| {
+            let mut own = networks.iter().filter(|(id, _, _)| id == joined);
+            own.any(|(_, runs, start)| *runs && *start <= started(found))
+        });
+        let serves = found.shown.state == ContainerState::Running && long && well && connected;
         if found.work != work.address || found.role != "container" || !serves {
             return;
         }
@@ -299,6 +311,10 @@ fn short_by(world: &World, work: &Work, pod: &str) -> Option<(usize, usize)> {
     let ready = running.iter().filter(whole).filter(|(name, _)| name != pod).count();
     let least = work.count().saturating_sub(work.missing);
     (ready < least).then_some((ready, least))
+}
+
+fn started(found: &Ours<'_>) -> i64 {
+    found.shown.started_at_ms.unwrap_or(0)
 }
 
 /// A call came to pass.

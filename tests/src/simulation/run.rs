@@ -145,11 +145,7 @@ async fn quiet(director: &mut Director, settings: Settings) {
         }
         if now - began > PATIENCE_MS {
             let plan = kept_plan(director);
-            let held: Vec<String> = plan
-                .held
-                .iter()
-                .map(|held| format!("{} {}: {}", held.subject.pod, held.host, held.why.reason))
-                .collect();
+            let held = held_in_words(&plan);
             let changes = plan.changes.iter().map(|c| format!("{:?} {}", c.kind, c.subject.pod));
             let changes: Vec<String> = changes.collect();
             world.violate("L1", format!("still differs: {left:?}; held {held:?}; {changes:?}"));
@@ -196,7 +192,8 @@ async fn ended(director: &mut Director, settings: Settings, dead: bool) {
             world.violate("L6", format!("no reason for {silent:?}"));
         }
         if !plan.is_empty() {
-            world.violate("L3", format!("left undone: {:?}", first_changes(&plan)));
+            let held = held_in_words(&plan);
+            world.violate("L3", format!("left undone: {:?}; held {held:?}", first_changes(&plan)));
         }
     } else {
         // L2: nothing is left to do, for who knows nothing either.
@@ -224,6 +221,13 @@ fn first_changes(plan: &tally_reconcile::plan::Plan) -> Vec<String> {
     let all = plan.changes.iter().take(4);
     all.map(|c| format!("{:?} {} {} {:?}", c.kind, c.subject.pod, c.subject.container, c.note))
         .collect()
+}
+
+fn held_in_words(plan: &tally_reconcile::plan::Plan) -> Vec<String> {
+    let words = |held: &tally_reconcile::plan::Held| {
+        format!("{} {}: {}", held.subject.pod, held.host, held.why.reason)
+    };
+    plan.held.iter().map(words).collect()
 }
 
 /// L5: no more is made than the specs ask for, and what befell them.

@@ -173,7 +173,7 @@ pub struct State {
     /// What people declared.
     pub declared: Declarations,
     /// Removals of the last seconds: when, and whether of a pod that the spec does not have.
-    pub removed: VecDeque<(i64, bool)>,
+    pub removed: BTreeMap<String, i64>,
     /// Containers that engines have made.
     pub made: u64,
     /// Containers that engines may have to make anew because of what befell them.
@@ -233,7 +233,7 @@ impl World {
             before: 0,
             disturbed_ms: -1_000_000,
             declared: Declarations::default(),
-            removed: VecDeque::new(),
+            removed: BTreeMap::new(),
             confirmed_ms: i64::MIN / 2,
             made: 0,
             repairs: 0,

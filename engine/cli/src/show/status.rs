@@ -133,12 +133,13 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
                 .iter()
                 .filter(|desired| desired.role != Role::Infra)
                 .map(|desired| {
-                    let found = found.and_then(|found| found.get(desired.role, &desired.name));
+                    let of = |role, name| found.and_then(|found| found.get(role, name));
                     let mut shown = container(
                         &desired.name,
                         desired.role,
                         &desired.request.image,
-                        found,
+                        of(desired.role, &desired.name),
+                        of(Role::Infra, ""),
                         &desired.ready,
                         now_ms,
                     );
@@ -223,7 +224,8 @@ fn unasked(left: &BTreeMap<(&str, &String), &Containers<'_>>, now_ms: i64) -> Ve
             .filter(|found| found.identity.role != Role::Infra)
             .map(|f| {
                 let image = f.identity.applied().image;
-                container(f.identity.name, f.identity.role, &image, Some(f), &rule, now_ms)
+                let infra = found.get(Role::Infra, "");
+                container(f.identity.name, f.identity.role, &image, Some(f), infra, &rule, now_ms)
             })
             .collect();
         let pod = PodStatus {
@@ -252,6 +254,7 @@ fn container(
     role: Role,
     image: &str,
     found: Option<&Found<'_>>,
+    infra: Option<&Found<'_>>,
     rule: &ReadyRule,
     now_ms: i64,
 ) -> ContainerStatus {

@@ -13,7 +13,7 @@ use crate::observed::ContainerState;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Target};
 use crate::realise::{DesiredContainer, INIT_DEADLINE_MS};
 use crate::request::FilesRequest;
-use crate::verdict::Nudge;
+use crate::verdict::{Nudge, infra_of};
 
 impl<'a> PodPlanner<'a, '_, '_> {
     /// A container that stays: live changes, files, and what brings it back to work.
@@ -111,7 +111,11 @@ impl<'a> PodPlanner<'a, '_, '_> {
             let action = Action::AwaitExit { target, deadline_ms: INIT_DEADLINE_MS };
             self.begun = vec![self.builder.op(&about, action, precondition, &[])];
         } else if desired.role == Role::Container
-            && !found.is_ready(&desired.ready, self.context.now_ms)
+            && !found.is_ready(
+                &desired.ready,
+                infra_of(self.pod, self.context),
+                self.context.now_ms,
+            )
         {
             let action = Action::AwaitReady { target, rule: desired.ready.clone() };
             let wait = self.builder.op(&about, action, precondition, &[]);
