@@ -266,7 +266,7 @@ fn container(
         health: found.map(|f| f.details.health).filter(|health| *health != Health::None),
         ready: found.is_some_and(|f| match role {
             Role::Init => f.has_ended_well(),
-            _ => f.serves(rule, now_ms),
+            _ => f.serves(rule, infra, now_ms),
         }),
         exit_code: found
             .filter(|f| f.container.state == ContainerState::Exited)
