@@ -33,6 +33,8 @@ enum Verdict {
 #[derive(Debug, Default)]
 struct Memory {
     first_restarts: Option<u32>,
+    /// Its exit code as it was last seen: one that runs again for a moment shows none.
+    exit_code: Option<i64>,
     /// The start that is being timed, and since when by our clock: the daemon's may differ.
     run: Option<(Option<i64>, u32, Instant)>,
 }
@@ -159,15 +161,17 @@ fn judge_ready(
 ) -> Verdict {
     let first = *memory.first_restarts.get_or_insert(details.restart_count);
     let restarts = details.restart_count.saturating_sub(first);
+    memory.exit_code = details.exit_code.or(memory.exit_code);
+    let exit_code = memory.exit_code;
     if restarts >= CRASH_LOOP_RESTARTS {
-        return ended(details, restarts);
+        return ended(exit_code, details, restarts);
     }
     match state {
         ContainerState::Exited if rule.may_end && details.exit_code == Some(0) => {
             return Verdict::Good;
         }
         ContainerState::Exited | ContainerState::Dead | ContainerState::Removing => {
-            return ended(details, restarts);
+            return ended(exit_code, details, restarts);
         }
         ContainerState::Created => return not_yet("it is not started yet"),
         ContainerState::Paused => return not_yet("it is paused"),
@@ -207,9 +211,9 @@ fn judge_exit(state: ContainerState, details: &ContainerDetails, memory: &mut Me
     match state {
         ContainerState::Exited if details.exit_code == Some(0) => Verdict::Good,
         ContainerState::Exited | ContainerState::Dead | ContainerState::Removing => {
-            ended(details, restarts)
+            ended(details.exit_code, details, restarts)
         }
-        _ if restarts >= CRASH_LOOP_RESTARTS => ended(details, restarts),
+        _ if restarts >= CRASH_LOOP_RESTARTS => ended(details.exit_code, details, restarts),
         ContainerState::Created => not_yet("it is not started yet"),
         ContainerState::Paused => not_yet("it is paused"),
         ContainerState::Restarting => not_yet("it is started again"),
@@ -221,9 +225,9 @@ fn not_yet(reason: &str) -> Verdict {
     Verdict::NotYet(reason.to_owned(), None)
 }
 
-fn ended(details: &ContainerDetails, restarts: u32) -> Verdict {
+fn ended(exit_code: Option<i64>, details: &ContainerDetails, restarts: u32) -> Verdict {
     Verdict::Bad(FailureKind::Ended {
-        exit_code: details.exit_code,
+        exit_code,
         error: details.error.clone(),
         restarts,
     })
