@@ -10,7 +10,7 @@ use futures_util::stream::{
     AbortHandle, Abortable, BoxStream, FuturesUnordered, SelectAll, abortable,
 };
 use futures_util::{FutureExt as _, StreamExt as _};
-use tally_docker::{Host, HostError, HostEvent, Report, Secrets};
+use tally_docker::{Fetched, Host, HostError, HostEvent, Report, Secrets};
 use tally_graph::{Graph, Millis};
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::observed::{HostView, Observed};
@@ -168,6 +168,8 @@ pub struct Controller {
     looking: FuturesUnordered<Future<Looked>>,
     liveness: Liveness,
     asking: FuturesUnordered<Future<(Ask, Result<(), String>)>>,
+    /// What tags stand for in the plans that are under way.
+    pub(crate) fetched: Fetched,
     pub(crate) rollouts: Rollouts,
     /// Workloads that were told to have settled, of what is followed.
     pub(crate) settled: BTreeSet<String>,
@@ -235,6 +237,7 @@ impl Controller {
             looking: FuturesUnordered::new(),
             liveness: Liveness::default(),
             asking: FuturesUnordered::new(),
+            fetched: Fetched::default(),
             rollouts: Rollouts::default(),
             settled: BTreeSet::new(),
             failing: FuturesUnordered::new(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tally_docker::Fetched;
 use tally_reconcile::undo::{ended, undo};
 use tokio::sync::watch;
 
@@ -68,6 +69,7 @@ impl Controller {
         self.memory.former = self.reach.formers(&graph);
         self.rollouts.forget();
         self.settled.clear();
+        self.fetched = Fetched::default();
         let mut followed = graph.clone();
         let undone = undo(&mut followed, &self.memory.declared.undone);
         self.spec = graph;

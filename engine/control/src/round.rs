@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
-use tally_docker::{Event, ExecuteOptions, Host, Outcome, Progress, execute};
+use tally_docker::{Event, ExecuteOptions, Fetched, Host, Outcome, Progress, execute};
 use tally_reconcile::plan::{Awaits, Cause, Change, ChangeKind, OpId, Plan, Target};
 use tally_reconcile::reconcile;
 use tally_source::Severity;
@@ -144,6 +144,10 @@ impl Controller {
 
     /// Begins to carry a plan out.
     fn begin(&mut self, plan: Plan) {
+        // Until what was made has been seen, which then says itself which images are meant.
+        if self.running.is_empty() && self.busy.is_empty() {
+            self.fetched = Fetched::default();
+        }
         let plan = Arc::new(plan);
         for operation in &plan.operations {
             self.busy.begin(&operation.subject.pod);
@@ -162,6 +166,7 @@ impl Controller {
         let options = ExecuteOptions {
             calls_per_host: self.options.calls_per_host,
             secrets: self.secrets.clone(),
+            fetched: self.fetched.clone(),
             ..ExecuteOptions::default()
         };
         self.running.push(Box::pin(async move {

@@ -26,7 +26,7 @@ pub use connect::{ConnectOptions, Endpoint, TlsPaths, TransportError, connect, c
 pub use default_host::default_host;
 pub use error::HostError;
 pub use execute::{
-    Event, ExecuteOptions, Failure, FailureKind, Outcome, Progress, Report, execute,
+    Event, ExecuteOptions, Failure, FailureKind, Fetched, Outcome, Progress, Report, execute,
     failed_versions, last_lines,
 };
 pub use files::record;

@@ -3,6 +3,7 @@
 use tally_source::{Diagnostic, Span};
 
 use crate::hold::Hold;
+use crate::images::Choices;
 use crate::observed::ObservedContainer;
 use crate::plan::{
     Action, Cause, Change, ChangeKind, FieldChange, OpId, Operation, Plan, Precondition, Subject,
@@ -21,6 +22,8 @@ pub(crate) struct About {
 pub(crate) struct Builder {
     pub plan: Plan,
     pub holds: Vec<Hold>,
+    /// Which images were chosen so far.
+    pub choices: Choices,
 }
 
 impl Builder {

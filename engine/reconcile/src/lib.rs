@@ -12,6 +12,7 @@ pub mod diff;
 pub mod found;
 mod gone;
 mod hold;
+mod images;
 pub mod labels;
 pub mod memory;
 mod needs;

@@ -8,6 +8,7 @@ use tally_source::{Code, Diagnostic, Span};
 
 use crate::builder::{About, Builder};
 use crate::classify::owns;
+use crate::images::{Choice, Way};
 use crate::labels::{self, Role};
 use crate::observed::HostState;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Subject};
@@ -71,8 +72,30 @@ impl<'a> Objects<'a> {
         About { host: self.host.to_owned(), subject, cause, origin }
     }
 
-    /// An image that a container will be made from.
+    /// An image that a container will be made from, and the name that it has here.
     pub fn image(
+        &mut self,
+        image: &str,
+        pull: Pull,
+        choice: &Choice,
+        origin: Span,
+        builder: &mut Builder,
+    ) -> (Provided, String) {
+        match (choice.way(image, self.state), pull) {
+            (Way::There(name), _) => (None, name),
+            (Way::Fetch(digest), Pull::Missing | Pull::Always) => {
+                (self.named_image(&digest, Pull::Missing, origin, builder), digest)
+            }
+            (Way::Fetch(_) | Way::Other, _) if self.state.images.contains_key(image) => {
+                builder.report(choice.other_image(image, self.host, self.state, origin));
+                (None, image.to_owned())
+            }
+            _ => (self.named_image(image, pull, origin, builder), image.to_owned()),
+        }
+    }
+
+    /// An image by its name alone.
+    fn named_image(
         &mut self,
         image: &str,
         pull: Pull,

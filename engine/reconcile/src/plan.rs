@@ -45,7 +45,7 @@ pub struct ReadyRule {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Fetches an image.
+    /// Fetches an image. Of a tag that several hosts fetch all get what the first of them got.
     PullImage {
         /// In the form of [`tally_graph::ImageRef`].
         image: String,

@@ -1,5 +1,7 @@
 //! The whole cluster: workload by workload in the order in which they wait for each other.
 
+mod holding;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{Cluster, Graph, Until, Workload};
@@ -9,11 +11,12 @@ use crate::assign::{Assignment, Slot, assign, named_volumes};
 use crate::builder::Builder;
 use crate::found::Containers;
 use crate::gone::Leaving;
+use crate::images::Choosing;
 use crate::labels::Role;
 use crate::memory::Memory;
 use crate::needs::Needs;
 use crate::objects::Objects;
-use crate::plan::{Action, Awaits, Cause, Held, HeldBy, OpId, Pods, Subject, Why};
+use crate::plan::{Action, Cause, Held, HeldBy, OpId, Pods, Subject, Why};
 use crate::pods::{Context, PodPlan, plan_pod};
 use crate::quiet::Patterns;
 use crate::realise::{Surroundings, realise};
@@ -75,6 +78,8 @@ pub(crate) struct Progress<'a> {
     /// Workloads for whose pods nothing can stand in, and none of which may be missing.
     pub unaided: BTreeSet<&'a str>,
     plans: BTreeMap<&'a str, Vec<PodPlan>>,
+    /// The hosts of the workload that is being planned, in the order of its pods.
+    seats: Vec<usize>,
 }
 
 impl Progress<'_> {
@@ -137,6 +142,7 @@ impl<'a> Planner<'a> {
         builder: &mut Builder,
     ) {
         let slots = assignment.slots.remove(workload.name.as_str()).unwrap_or_default();
+        progress.seats = slots.iter().filter_map(|slot| slot.seat.as_ref().ok().copied()).collect();
         let own: Vec<PodPlan> = slots
             .iter()
             .map(|slot| self.slot(workload, slot, objects, progress, builder))
@@ -214,6 +220,12 @@ impl<'a> Planner<'a> {
                 false => self.memory.declared.restarts.get(&workload.address().to_string()),
             },
             now_ms: ready.state.its_now_ms(self.options.now_ms),
+            choosing: Choosing {
+                graph: self.graph,
+                hosts: self.hosts,
+                around: &self.around,
+                seats: &progress.seats,
+            },
         };
         let plan = match self.is_quiet(workload, name, &context) {
             true => PodPlan { ready_now: true, ..PodPlan::default() },
@@ -422,121 +434,6 @@ impl<'a> Planner<'a> {
             }
         }
         ordered
-    }
-
-    /// A rollout that somebody paused goes no further; what is missing is made all the same.
-    fn hold_paused(
-        &self,
-        workload: &Workload,
-        own: &[PodPlan],
-        surge: &[PodPlan],
-        builder: &mut Builder,
-    ) {
-        let Some(why) = self.memory.declared.paused.get(&workload.address().to_string()) else {
-            return;
-        };
-        for plan in own.iter().chain(surge).filter(|plan| plan.rolls) {
-            let why = Why {
-                reason: format!("its rollout is paused: {why}"),
-                help: Some(format!("`tally rollout resume {}` goes on.", workload.address())),
-                by: HeldBy::Paused,
-                ..Why::default()
-            };
-            let subject = subject(workload, "");
-            let held = Held { subject, host: String::new(), why, origin: Some(workload.span) };
-            builder.hold(&plan.gated, held);
-        }
-    }
-
-    /// A pod that something is being done to is left alone until that is over, and one that ends
-    /// again and again, or cannot be made, for a while.
-    fn hold_pod(
-        &self,
-        workload: &Workload,
-        pod: &str,
-        host: usize,
-        plan: &PodPlan,
-        builder: &mut Builder,
-    ) {
-        let host = self.hosts.ready.get(host).map_or("", |host| host.name);
-        let mut hold = |why: Why| {
-            let (subject, host) = (subject(workload, pod), host.to_owned());
-            let operations = [plan.gated.as_slice(), plan.downs.as_slice()].concat();
-            builder.hold(&operations, Held { subject, host, why, origin: Some(workload.span) });
-        };
-        if self.memory.busy.contains(pod) {
-            hold(Why::under_way());
-        }
-        let remembered = self.memory.backoff.get(host).and_then(|pods| pods.get(pod));
-        if remembered.is_some_and(|backoff| backoff.until_ms > self.options.now_ms) {
-            hold(Why {
-                reason: "it ends again and again, or cannot be made: it is left alone for a while"
-                    .to_owned(),
-                help: Some(format!("See why: `tally events`, `tally logs {pod}`.")),
-                by: HeldBy::Backoff,
-                ..Why::default()
-            });
-        }
-    }
-
-    /// For who does not wait: what has to wait is left for a later plan.
-    fn hold_waits(&self, builder: &mut Builder) {
-        if !self.options.without_waits {
-            return;
-        }
-        let waits: Vec<(OpId, Held)> = builder
-            .plan
-            .operations
-            .iter()
-            .filter(|operation| !operation.action.mutates())
-            .map(|operation| {
-                let subject = Subject { container: String::new(), ..operation.subject.clone() };
-                let reason = match operation.action {
-                    Action::AwaitExit { .. } => "it has not ended yet",
-                    _ => "it is not ready yet",
-                };
-                let why = Why {
-                    reason: reason.to_owned(),
-                    help: None,
-                    awaits: Awaits::Readiness,
-                    by: HeldBy::NotReady,
-                };
-                let (host, origin) = (operation.host.clone(), operation.origin);
-                (operation.id, Held { subject, host, why, origin })
-            })
-            .collect();
-        for (wait, held) in waits {
-            builder.hold(&[wait], held);
-        }
-    }
-
-    /// Nothing is changed while somebody has frozen the cluster.
-    fn hold_all(&self, builder: &mut Builder) {
-        let Some(why) = &self.memory.declared.frozen else { return };
-        let mutating: Vec<OpId> = builder
-            .plan
-            .operations
-            .iter()
-            .filter(|operation| operation.action.mutates())
-            .map(|operation| operation.id)
-            .collect();
-        let why = Why {
-            reason: format!("the cluster is frozen: {why}"),
-            help: Some("`tally unfreeze` lets changes through again.".to_owned()),
-            by: HeldBy::Frozen,
-            ..Why::default()
-        };
-        builder.hold(&mutating, self.held_cluster(why));
-    }
-
-    /// Something that is held back for the whole cluster.
-    pub fn held_cluster(&self, why: Why) -> Held {
-        Held {
-            subject: Subject::cluster(&self.cluster.name),
-            host: String::new(),
-            why,
-            origin: Some(self.cluster.span),
-        }
     }
 
     fn report_quarantined(&self, builder: &mut Builder) {

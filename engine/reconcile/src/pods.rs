@@ -1,17 +1,19 @@
 //! One pod: from what shall happen to its containers to operations.
 
 mod keep;
+mod needs;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tally_graph::{Graph, MountSource};
-use tally_source::{Code, Diagnostic, Span};
+use tally_graph::Graph;
+use tally_source::{Code, Diagnostic};
 
 use crate::builder::{About, Builder, owned};
 use crate::diff::Difference;
 use crate::found::{Found, Inventory};
+use crate::images::Choosing;
 use crate::labels::{self, Role};
-use crate::objects::{Objects, WantedVolume};
+use crate::objects::Objects;
 use crate::observed::ContainerState;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Subject, Target};
 use crate::realise::{DesiredContainer, DesiredPod, INIT_DEADLINE_MS};
@@ -30,6 +32,8 @@ pub(crate) struct Context<'a> {
     pub restarts: Option<&'a std::collections::BTreeMap<String, i64>>,
     /// By the host's clock.
     pub now_ms: i64,
+    /// What choosing images needs to know.
+    pub choosing: Choosing<'a>,
 }
 
 impl Context<'_> {
@@ -121,8 +125,16 @@ pub(crate) fn plan_pod(
         });
     let fresh = !context.inventory.pods.contains_key(pod.name.as_str());
     let plan = PodPlan { ready_now, fresh, ..PodPlan::default() };
-    let mut planner =
-        PodPlanner { pod, context, objects, builder, plan, infra: None, begun: Vec::new() };
+    let mut planner = PodPlanner {
+        pod,
+        context,
+        objects,
+        builder,
+        plan,
+        infra: None,
+        begun: Vec::new(),
+        images: BTreeMap::new(),
+    };
     planner.run(&verdicts);
     planner.plan
 }
@@ -194,6 +206,8 @@ struct PodPlanner<'a, 'b, 'o> {
     infra: Option<(Option<OpId>, OpId)>,
     /// What the next start waits for: the inits so far.
     begun: Vec<OpId>,
+    /// What each container that is made is made from.
+    images: BTreeMap<(Role, String), String>,
 }
 
 impl<'a> PodPlanner<'a, '_, '_> {
@@ -244,93 +258,6 @@ impl<'a> PodPlanner<'a, '_, '_> {
             },
             cause,
             origin: Some(desired.span),
-        }
-    }
-
-    /// Network, volumes and images of the containers that are made. Nothing is stopped before all
-    /// of them are there: an image that cannot be had takes nothing down.
-    fn needs(&mut self, verdicts: &[Verdict<'_>]) -> Vec<OpId> {
-        let mut needs = BTreeSet::new();
-        for (desired, verdict) in self.pod.containers.iter().zip(verdicts) {
-            if !matches!(verdict, Verdict::Create | Verdict::Replace(..)) {
-                continue;
-            }
-            let places = crate::diff::Places::new(self.context.graph, self.pod.workload, desired);
-            let origin = places.of(&tally_graph::FieldPath::new(["image"]));
-            let image = desired.request.image.as_str();
-            needs.extend(self.objects.image(image, desired.pull, origin, self.builder));
-            needs.extend(self.objects.network(self.builder));
-            needs.extend(self.memory(desired));
-            let Some(source) = desired.source else {
-                continue;
-            };
-            for mount in source.mount.values() {
-                needs.extend(self.volume(mount.source, &mount.volume));
-            }
-        }
-        needs.into_iter().collect()
-    }
-
-    /// The volumes in memory that a container has or holds.
-    fn memory(&mut self, desired: &DesiredContainer<'_>) -> Vec<OpId> {
-        let mounts = desired.applied.mount.iter();
-        let secrets = mounts.filter(|(path, _)| path.starts_with(labels::SECRETS_FOLDER));
-        let wanted = secrets.filter_map(|(_, mount)| mount.volume.as_deref());
-        let named = |docker_name: &str| {
-            self.pod.volumes.iter().find(|(_, known)| known.as_str() == docker_name)
-        };
-        let all: Vec<_> = wanted.filter_map(named).collect();
-        all.into_iter()
-            .filter_map(|(name, docker_name)| {
-                self.pod_volume(name, docker_name, true, desired.span)
-            })
-            .collect()
-    }
-
-    /// A volume that goes with the pod.
-    fn pod_volume(
-        &mut self,
-        name: &str,
-        docker_name: &str,
-        in_memory: bool,
-        origin: Span,
-    ) -> Option<OpId> {
-        let wanted = WantedVolume {
-            docker_name,
-            role: Role::PodVolume,
-            workload: &self.pod.workload.address().to_string(),
-            pod: &self.pod.name,
-            name,
-            in_memory,
-            origin,
-        };
-        self.objects.volume(&wanted, self.builder)
-    }
-
-    fn volume(&mut self, source: MountSource, name: &str) -> Option<OpId> {
-        let cluster = self.context.cluster;
-        match source {
-            MountSource::Pod => {
-                let docker_name = self.pod.volumes.get(name)?;
-                let own = self.pod.workload.volumes.iter().find(|volume| volume.name == name)?;
-                self.pod_volume(name, docker_name, false, own.span)
-            }
-            MountSource::Spec => {
-                let volume = self.context.graph.volumes().find(|volume| volume.name == name)?;
-                if volume.host_path.is_some() {
-                    return None;
-                }
-                let wanted = WantedVolume {
-                    docker_name: &labels::volume_name(cluster, name),
-                    role: Role::Volume,
-                    workload: &format!("volume/{name}"),
-                    pod: "",
-                    name,
-                    in_memory: false,
-                    origin: volume.span,
-                };
-                self.objects.volume(&wanted, self.builder)
-            }
         }
     }
 
@@ -434,6 +361,10 @@ impl<'a> PodPlanner<'a, '_, '_> {
         after: &[OpId],
     ) -> Vec<OpId> {
         let mut request = desired.request.clone();
+        // Its label says what the spec asks for, and Docker which image that is.
+        if let Some(image) = self.images.get(&(desired.role, desired.name.clone())) {
+            request.image.clone_from(image);
+        }
         request.labels.insert(labels::GENERATION.to_owned(), generation.to_string());
         let mut after = after.to_vec();
         after.extend(self.infra.and_then(|(create, _)| create));

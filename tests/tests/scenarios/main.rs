@@ -30,5 +30,6 @@ mod rollback;
 mod rollouts;
 mod secrets;
 mod silent;
+mod tags;
 mod upgrade;
 mod world;

@@ -35,5 +35,6 @@ pub(super) static CODES: &[CodeInfo] = &[
     code(1303, "a rollout was rolled back"),
     code(1304, "a rollout failed and cannot go back"),
     code(1305, "a fenced host answers"),
+    code(1306, "pods of one version would run two images"),
     code(1401, "a secret cannot be read"),
 ];

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tally_docker::{ExecuteOptions, Failure, FailureKind, Host, Outcome, Report, Secrets, execute};
+use tally_docker::{
+    ExecuteOptions, Failure, FailureKind, Fetched, Host, Outcome, Report, Secrets, execute,
+};
 use tally_graph::Graph;
 use tally_reconcile::plan::{ChangeKind, OpId, Plan};
 use tally_reconcile::undo::{ended, undo};
@@ -188,6 +190,7 @@ async fn rounds(
     })?;
     remembered.end_undone(&work.ended)?;
     let mut plan = first.clone();
+    let fetched = Fetched::default();
     for _ in 0..MOST_ROUNDS {
         // Before the first call: a create whose reply is lost may have been done.
         remembered.memory.intend(&plan);
@@ -197,6 +200,7 @@ async fn rounds(
         let options = ExecuteOptions {
             calls_per_host: usize::from(work.parallel),
             secrets: work.secrets.clone(),
+            fetched: fetched.clone(),
             ..ExecuteOptions::default()
         };
         let done = execute(&plan, work.graph, hosts, &progress, cancel.clone(), &options).await;

@@ -3,6 +3,7 @@
 
 mod blame;
 mod create;
+mod fetched;
 mod operation;
 mod report;
 mod wait;
@@ -18,6 +19,7 @@ use tally_reconcile::plan::{Action, OpId, Operation, Plan, Target};
 use tokio::sync::watch;
 
 pub use blame::failed_versions;
+pub use fetched::Fetched;
 pub use operation::last_lines;
 pub use report::{Failure, FailureKind, Outcome, Report};
 
@@ -43,6 +45,8 @@ pub struct ExecuteOptions {
     pub last_lines: u32,
     /// What the secrets hold that the plan speaks of.
     pub secrets: Secrets,
+    /// What tags were found to stand for, shared by what is carried out at a time.
+    pub fetched: Fetched,
 }
 
 impl Default for ExecuteOptions {
@@ -55,6 +59,7 @@ impl Default for ExecuteOptions {
             slowest_look: Duration::from_millis(250),
             last_lines: 10,
             secrets: Secrets::default(),
+            fetched: Fetched::default(),
         }
     }
 }

@@ -98,7 +98,8 @@ impl<'a> Context<'a> {
                 wait::exit(self, host, id, target, *deadline_ms).await
             }
             Action::CreateContainer(request) => {
-                let joined = self.options.secrets.joined(request).map_err(unread)?;
+                let mut joined = self.options.secrets.joined(request).map_err(unread)?;
+                joined.image = self.options.fetched.name_on(host, &request.image);
                 Ok(Step::Done(Some(create::container(host, &joined).await?)))
             }
             Action::CreateNetwork(request) => {
@@ -107,7 +108,7 @@ impl<'a> Context<'a> {
             Action::CreateVolume(request) => done(create::volume(host, request).await),
             Action::PullImage { image } => {
                 let heard = |pulled| self.progress.event(Event::Pulling(id, pulled));
-                done(host.pull(image, &heard).await)
+                done(self.options.fetched.fetch(host, image, &heard).await)
             }
             Action::LoadInfraImage => done(host.load_infra_image().await),
             Action::RemoveNetwork { id } => done(host.remove_network(id).await),

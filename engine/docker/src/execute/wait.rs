@@ -226,11 +226,7 @@ fn not_yet(reason: &str) -> Verdict {
 }
 
 fn ended(exit_code: Option<i64>, details: &ContainerDetails, restarts: u32) -> Verdict {
-    Verdict::Bad(FailureKind::Ended {
-        exit_code,
-        error: details.error.clone(),
-        restarts,
-    })
+    Verdict::Bad(FailureKind::Ended { exit_code, error: details.error.clone(), restarts })
 }
 
 #[cfg(test)]

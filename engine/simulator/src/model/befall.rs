@@ -68,14 +68,18 @@ impl Model {
         self.changed.insert(Key::Meta);
     }
 
-    /// Takes an image away, as `docker rmi -f` does: its name goes, and containers keep what they
-    /// were made from.
+    /// Takes an image away, as `docker rmi -f` does: its names go, and containers keep what they were
+    /// made from.
     pub fn remove_image(&mut self, image: &str) {
-        if let Some(removed) = self.images.remove(image) {
-            self.changed.insert(Key::Image(image.to_owned()));
-            self.changed.insert(Key::Image(removed.id.clone()));
-            self.images.insert(removed.id.clone(), removed);
+        let Some(removed) = self.images.get(image).cloned() else { return };
+        let names = self.images.iter().filter(|(_, known)| known.id == removed.id);
+        let names: Vec<String> = names.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.images.remove(&name);
+            self.changed.insert(Key::Image(name));
         }
+        self.changed.insert(Key::Image(removed.id.clone()));
+        self.images.insert(removed.id.clone(), removed);
     }
 
     /// The daemon ends, and with it every program, as measured with Docker 20.10 and `kill -9`.

@@ -46,6 +46,9 @@ pub(crate) struct Meta {
     pub engine: Engine,
     /// Images that no registry has, beyond those whose name says so.
     pub missing: BTreeSet<String>,
+    /// How often each tag has moved at its registry.
+    #[serde(default)]
+    pub moved: BTreeMap<String, u64>,
 }
 
 /// What a record is about.
@@ -113,7 +116,13 @@ impl Model {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut model = Self {
-            meta: Meta { seed, made: 0, engine: Engine::default(), missing: BTreeSet::new() },
+            meta: Meta {
+                seed,
+                made: 0,
+                engine: Engine::default(),
+                missing: BTreeSet::new(),
+                moved: BTreeMap::new(),
+            },
             images: BTreeMap::new(),
             containers: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -146,6 +155,13 @@ impl Model {
     /// Says that no registry has `image`.
     pub fn set_missing(&mut self, image: &str) {
         self.meta.missing.insert(image.to_owned());
+        self.changed.insert(Key::Meta);
+    }
+
+    /// Says that the tag of `image` stands for another image at its registry from now on. Hosts that have
+    /// fetched it keep what they have.
+    pub fn move_tag(&mut self, image: &str) {
+        *self.meta.moved.entry(image.to_owned()).or_default() += 1;
         self.changed.insert(Key::Meta);
     }
 

@@ -6,7 +6,7 @@ use tally_reconcile::labels::INFRA_IMAGE;
 use tally_reconcile::request::{MountFrom, NetworkRef, NetworkRequest, VolumeRequest};
 
 use super::run::is_none_such;
-use super::{Image, Key, Model, Network};
+use super::{Image, Key, Model, Network, mix};
 
 impl Model {
     /// Makes a volume; one that is there with the same labels is fine.
@@ -86,8 +86,9 @@ impl Model {
         Ok(())
     }
 
-    /// Fetches an image. Every registry has every image, but those whose name says that it is
-    /// missing, and those that were said to be; a registry at port 9 never answers.
+    /// Fetches an image, by its tag or its digest. Every registry has every image, but those whose name
+    /// says that it is missing, and those that were said to be; a registry at port 9 never answers. All
+    /// hosts get the same image by the same name, until its tag moves.
     ///
     /// # Errors
     /// When the image cannot be had.
@@ -105,9 +106,22 @@ impl Model {
         if is_none_such(image) || self.meta.missing.contains(image) {
             return fail(true, format!("manifest for {image} not found: manifest unknown"));
         }
-        if !self.images.contains_key(image) {
+        let digest = match &parsed.digest {
+            Some(digest) => digest.clone(),
+            None => {
+                let moved = self.meta.moved.get(image).copied().unwrap_or(0);
+                format!("sha256:{}", hash_of(image, moved))
+            }
+        };
+        let id = format!("sha256:{}", hash_of(&digest, 0));
+        let by_digest = ImageRef { tag: None, digest: Some(digest), ..parsed };
+        let is_there = |name: &str| self.images.get(name).is_some_and(|known| known.id == id);
+        let names = [image.to_owned(), by_digest.to_string()];
+        let missing: Vec<&String> = names.iter().filter(|name| !is_there(name)).collect();
+        for name in missing {
             let command = vec!["/serve".to_owned()];
-            self.add_image(image, Image { command, ..Image::default() });
+            self.images.insert(name.clone(), Image { id: id.clone(), command, ..Image::default() });
+            self.changed.insert(Key::Image(name.clone()));
         }
         Ok(())
     }
@@ -120,10 +134,18 @@ impl Model {
         }
     }
 
-    /// Puts an image there; it gets an ID.
+    /// Puts an image there that no registry has; it gets an ID.
     pub fn add_image(&mut self, name: &str, image: Image) {
         let id = format!("sha256:{}", self.new_id());
         self.images.insert(name.to_owned(), Image { id, ..image });
         self.changed.insert(Key::Image(name.to_owned()));
     }
+}
+
+/// 64 hex digits that stand for a text and a number.
+fn hash_of(text: &str, number: u64) -> String {
+    let start = text.bytes().fold(0xcbf2_9ce4_8422_2325 ^ mix(number), |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    (0..4_u64).map(|part| format!("{:016x}", mix(start.wrapping_add(part << 60)))).collect()
 }

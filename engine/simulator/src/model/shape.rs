@@ -32,7 +32,8 @@ impl Model {
                 return Err(HostError::Refused { status: 400, message });
             }
         }
-        let image_id = self.images.get(&request.image).map(|image| image.id.clone());
+        let by_id = || self.images.values().find(|image| image.id == request.image);
+        let image_id = self.images.get(&request.image).or_else(by_id).map(|image| image.id.clone());
         let image_id = image_id.ok_or_else(|| HostError::Image {
             image: request.image.clone(),
             missing: true,
