@@ -81,9 +81,13 @@ impl Cluster {
     }
 
     fn plan(&self, observed: &Observed) -> Plan {
+        self.plan_with(observed, Options::default())
+    }
+
+    fn plan_with(&self, observed: &Observed, options: Options) -> Plan {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let now_ms = i64::try_from(now.as_millis()).unwrap();
-        let options = Options { now_ms, ..Options::default() };
+        let options = Options { now_ms, ..options };
         reconcile(&self.graph, observed, &Memory::default(), &options)
     }
 }
@@ -193,6 +197,25 @@ fn a_host_is_added_and_drained_and_nothing_else_moves() {
             .collect();
         let watch = ["three.watch-delta", "three.watch-delta.page", "three.watch-delta.writer"];
         assert_eq!(new, watch, "one on every host, also on those that come later");
+
+        // Only when asked for it gets some of what runs, and of the others nothing is touched.
+        let asked = || Options { rebalance: true, ..Options::default() };
+        let plan = wider.plan_with(&added, asked());
+        let moves = &plan.balance.as_ref().unwrap().moves;
+        let of_web = moves.iter().filter(|it| it.subject.workload == "controller/web").count();
+        assert!(of_web > 0 && moves.iter().all(|it| it.to == "delta"), "{moves:?}");
+        let (_never, cancel) = watch::channel(false);
+        let options = ExecuteOptions::default();
+        let report = execute(&plan, &wider.graph, &wider.hosts, &(), cancel, &options).await;
+        assert!(report.is_done(), "{:?}", report.outcomes);
+        let evened = wider.settle().await;
+        assert!(wider.plan_with(&evened, asked()).is_empty(), "once is enough");
+        let moved =
+            |name: &str| moves.iter().any(|it| name.split('.').nth(1) == Some(&it.subject.pod));
+        let stays = with_fourth.iter().filter(|((_, name), _)| !moved(name));
+        let evened = ids(&evened);
+        assert!(stays.into_iter().all(|(key, id)| evened.get(key) == Some(id)), "only those move");
+        let with_fourth = evened;
 
         // More pods, of which the empty host takes some; then it gives all away.
         let more = |text: String| text.replace("replicas=6", "replicas=8");

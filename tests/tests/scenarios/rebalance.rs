@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tally_graph::Graph;
 use tally_reconcile::Options;
-use tally_reconcile::memory::Declared;
+use tally_reconcile::memory::{Backoff, Declared};
 use tally_reconcile::plan::Plan;
 
 use crate::many::{Many, held, run};
@@ -206,6 +206,20 @@ fn what_somebody_stopped_is_not_moved() {
         }
         let balance = plan.balance.unwrap();
         assert!(balance.hosts.iter().all(|load| load.pods_before == load.pods_after));
+    });
+}
+
+#[test]
+fn a_pod_that_is_left_alone_for_a_while_is_not_moved() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let body = format!("controller web replicas=4 {{ {ONE} }}");
+        many.apply(&many.graph(&hosts(&["a"]), &body)).await;
+        let graph = many.plain(&body);
+        let later = many.now_ms() + 60_000;
+        let backoff = Backoff { until_ms: later, crashes: 3, ..Backoff::default() };
+        many.memory.backoff.entry("a".to_owned()).or_default().insert("web-3".to_owned(), backoff);
+        let plan = many.plan_with(&graph, asked()).await;
+        assert_eq!(moves(&plan), ["web-1 a b", "web-2 a b"]);
     });
 }
 
