@@ -261,6 +261,7 @@ proptest! {
         let steps = seats.even_out(&parts);
         prop_assert_eq!(&steps, &begun.clone().even_out(&parts), "deterministic");
         let movable: usize = (0..pods.len()).filter(|w| case.work[*w].movable).map(|w| pods[w].len()).sum();
+        prop_assert!(steps.len() <= 2 * movable, "{} steps for {movable} pods", steps.len());
         let mut replayed = begun.clone();
         for step in &steps {
             let part = &parts[step.part];

@@ -183,7 +183,7 @@ pub fn doors(world: &Arc<World>, engine: u32) -> BTreeMap<String, Arc<dyn Host>>
     world.stations.iter().map(door).collect()
 }
 
-/// One `tally apply`: looks, plans without the guard of the loop, and carries the plan out.
+/// One `tally apply --rebalance`: looks, plans without the guard of the loop, and carries the plan out.
 pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
     let doors = doors(&world, HAND);
     let graph = Arc::clone(&world.version().graph);
@@ -192,7 +192,8 @@ pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
     let observed = observe(&readers, CLUSTER).await;
     memory.declared = world.state().declared.clone();
     memory.learn(CLUSTER, &observed, now_ms());
-    let options = tally_reconcile::Options { now_ms: now_ms(), ..Default::default() };
+    let options =
+        tally_reconcile::Options { now_ms: now_ms(), rebalance: true, ..Default::default() };
     let plan = closely::plan(&graph, &observed, &memory, &options);
     let (_sender, cancel) = watch::channel(false);
     execute(&plan, &graph, &doors, &(), cancel, &ExecuteOptions::default()).await;

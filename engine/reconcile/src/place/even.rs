@@ -21,6 +21,10 @@ const NEARLY_EMPTY: u64 = WHOLE / 20;
 /// Pods that fill less of both hosts count as pods that reserve nothing.
 const TINY: u64 = WHOLE / 100;
 
+/// So many steps for each pod are more than were ever seen. The search ends by itself; this bounds what
+/// a mistake in it could do.
+const STEPS_A_POD: usize = 8;
+
 #[derive(Clone, Copy)]
 struct Limit {
     of_all: u64,
@@ -64,9 +68,11 @@ impl<'a> Seats<'a> {
     /// in an order in which each has its room. `parts` stand by the numbers of their workloads. The
     /// moves of pods that interrupt something come last, and only where the others do not suffice.
     pub fn even_out(&mut self, parts: &[Part<'a>]) -> Vec<Step> {
-        let free = parts.iter().map(|part| part.free.clone()).collect();
+        let free: Vec<BTreeMap<usize, u32>> = parts.iter().map(|part| part.free.clone()).collect();
+        let pods: u32 = free.iter().flat_map(BTreeMap::values).sum();
+        let most = usize::try_from(pods).unwrap_or(usize::MAX).saturating_mul(STEPS_A_POD);
         let view = View::new(self.clone(), parts);
-        let mut even = Even { view, free, levelling: BTreeSet::new(), steps: Vec::new() };
+        let mut even = Even { view, free, levelling: BTreeSet::new(), steps: Vec::new(), most };
         for interrupts in [false, true] {
             even.run(interrupts);
         }
@@ -101,6 +107,8 @@ struct Even<'a, 'p> {
     /// What was found uneven and is levelled: the workload too, where it is about its pods.
     levelling: BTreeSet<(Level, usize)>,
     steps: Vec<Step>,
+    /// No more steps than that.
+    most: usize,
 }
 
 /// How a move is to one of the levels.
@@ -129,11 +137,17 @@ impl Even<'_, '_> {
             for part in &parts {
                 while let Some((level, step)) = self.wish(*part) {
                     self.shift(level, step);
+                    if self.steps.len() >= self.most {
+                        return;
+                    }
                 }
             }
             for level in [Level::Full, Level::Count] {
                 while let Some(step) = self.weigh(level, &parts) {
                     self.shift(level, step);
+                    if self.steps.len() >= self.most {
+                        return;
+                    }
                 }
             }
             if self.steps.len() == before {
