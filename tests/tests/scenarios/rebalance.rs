@@ -247,13 +247,15 @@ fn requirements_and_host_ports_hold_and_a_port_is_given_away_before_it_is_taken(
 #[test]
 fn a_target_is_all_that_moves() {
     run(&["a", "b"], |mut many: Many| async move {
-        let body =
-            format!("controller web replicas=4 {{ {ONE} }}\ncontroller api replicas=4 {{ {ONE} }}");
+        let big = "container c image=\"tally.local/hello:1\" { resources memory=\"2GiB\" }";
+        let body = format!("pod web {{ {big} }}\npod api {{ {big} }}");
         many.apply(&many.graph(&hosts(&["a"]), &body)).await;
         let graph = many.plain(&body);
-        let target = tally_graph::Address::parse("controller/api");
+        let plan = many.plan_with(&graph, asked()).await;
+        assert_eq!(moves(&plan), ["web a b"], "either would do, and the first is taken");
+        let target = tally_graph::Address::parse("pod/api");
         let plan = many.plan_with(&graph, Options { target, ..asked() }).await;
-        assert_eq!(moves(&plan), ["api-2 a b", "api-3 a b"]);
+        assert_eq!(moves(&plan), ["api a b"]);
     });
 }
 
@@ -378,6 +380,7 @@ async fn guarded(many: &Many, graph: &Graph, plan: &Plan, drawn: &[Drawn], sizes
         let running = many.running().await;
         let pods: BTreeSet<&str> = running.keys().filter_map(|key| key.split('/').nth(1)).collect();
         assert_eq!(pods.len(), running.len(), "twice: {running:?}");
+
         for (number, it) in drawn.iter().enumerate() {
             let (now, then) = (ready(&running, number), ready(&before, number));
             assert!(now + it.missing as usize >= then, "{number}: {now} of {then}: {running:?}");
@@ -396,6 +399,72 @@ async fn guarded(many: &Many, graph: &Graph, plan: &Plan, drawn: &[Drawn], sizes
             () = tokio::time::sleep(Duration::from_millis(5)) => {}
         }
     }
+}
+
+#[test]
+fn stand_ins_have_room_beside_all_that_is_there_and_all_that_comes() {
+    run(&["a", "c"], |mut many: Many| async move {
+        let lines = |drain: &str| {
+            let host = |name: &str, drain: &str| {
+                format!("host {name} \"sim:{name}\" {{ {drain} capacity memory=\"4GiB\" }}\n")
+            };
+            host("a", "") + &host("c", drain)
+        };
+        let of = |number: usize, replicas: u32, update: &str, memory: u32| {
+            format!(
+                "controller w{number} replicas={replicas} {{ {update} container c image=\"tally.local/hello:1\" {{ resources memory=\"{memory}MiB\" }} }}\n"
+            )
+        };
+        let body = of(0, 2, "update max-unavailable=0 max-surge=1;", 900)
+            + &of(1, 2, "", 900)
+            + &of(2, 4, "", 600);
+        many.apply(&many.graph(&lines("drain #true;"), &body)).await;
+        let graph = many.graph(&lines(""), &body);
+        many.apply(&graph).await;
+        let plan = many.plan_with(&graph, asked()).await;
+        assert_eq!(held(&plan), Vec::<String>::new());
+        assert_eq!(fixed(&plan), ["controller/w0: no host has room for a stand-in now"]);
+        assert!(!moves(&plan).is_empty());
+    });
+}
+
+#[test]
+fn a_pod_stays_until_another_one_has_left_it_its_room() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let host = |name: &str, disk: &str| {
+            format!(
+                "host {name} \"sim:{name}\" {{ label disk={disk}; capacity memory=\"2GiB\" }}\n"
+            )
+        };
+        let lines = host("a", "none") + &host("b", "ssd") + &host("c", "hdd");
+        let body = |first: &str, second: &str| {
+            let of = |number: usize, place: &str| {
+                format!(
+                    "controller w{number} {{ place {{ {place} }}; container c image=\"tally.local/hello:1\" {{ resources memory=\"1500MiB\" }} }}\n"
+                )
+            };
+            of(0, first) + &of(1, second)
+        };
+        many.apply(&many.graph(&lines, &body("require host=a", "require host=b"))).await;
+        let graph = many.graph(&lines, &body("prefer disk=ssd", "prefer disk=hdd"));
+        let plan = many.plan_with(&graph, asked()).await;
+        assert_eq!(moves(&plan), ["w0-0 a b", "w1-0 b c"]);
+        let drawn = Drawn { replicas: 1, memory: 1500, kind: 9, missing: 1 };
+        guarded(&many, &graph, &plan, &[drawn.clone(), drawn], &[2, 2, 2]).await;
+        // It did not stop before: its stop waits for the other's removal.
+        let op = |pod: &str, word: &str| {
+            plan.operations
+                .iter()
+                .find(|it| it.subject.pod == pod && it.action.word() == word)
+                .unwrap()
+        };
+        assert!(op("w0-0", "stop").after.contains(&op("w1-0", "remove-container").id));
+        settled(&mut many, &graph, &plan).await;
+        assert_eq!(
+            (many.hosts_of("w0-0.c").await, many.hosts_of("w1-0.c").await),
+            (vec!["b".to_owned()], vec!["c".to_owned()])
+        );
+    });
 }
 
 proptest! {
