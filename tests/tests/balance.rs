@@ -299,6 +299,9 @@ proptest! {
     }
 }
 
+/// What a pod reserves whose move interrupts something.
+const ALONE: u64 = 444;
+
 fn even(hosts: &[(u64, u64)], work: &[(u64, usize, &[usize])]) -> (Vec<Step>, Vec<u64>) {
     let hosts = hosts.iter().enumerate().map(|(number, (cpu, memory))| Host {
         name: format!("h{number}"),
@@ -316,7 +319,7 @@ fn even(hosts: &[(u64, u64)], work: &[(u64, usize, &[usize])]) -> (Vec<Step>, Ve
         near: BTreeSet::new(),
         port: false,
         movable: true,
-        interrupts: false,
+        interrupts: *cpu == ALONE,
         stand_in: false,
     };
     let pods: Pods = work.iter().map(|(_, _, on)| on.to_vec()).collect();
@@ -384,6 +387,15 @@ fn an_empty_host_gets_its_part_where_all_are_far_from_full() {
     // Reservations that are next to nothing, on great hosts.
     let tiny: Vec<(u64, usize, &[usize])> = (0..10).map(|_| (1, 1, one)).collect();
     assert_eq!(even(&[(1_000_000, 1), (1_000_000, 1)], &tiny).0.len(), 5);
+}
+
+#[test]
+fn what_a_move_interrupts_stays_where_others_suffice() {
+    let pods: [(u64, usize, &[usize]); 2] = [(ALONE, 1, &[0]), (200, 2, &[0, 0])];
+    let (steps, _) = even(&[(1000, 1), (1000, 1)], &pods);
+    assert!(steps.len() == 1 && steps.iter().all(|step| step.part == 1), "{steps:?}");
+    let (steps, _) = even(&[(1000, 1), (1000, 1)], &[(ALONE, 1, &[0]), (ALONE, 1, &[0])]);
+    assert_eq!(steps.len(), 1, "and moves where nothing else does");
 }
 
 #[test]
