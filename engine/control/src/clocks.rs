@@ -1,5 +1,6 @@
 //! Clocks that differ or jump. The loop's own time goes on evenly from its beginning, whatever the
-//! wall clock does; a host is asked by its own clock as far as it shows that it is ahead. Pure.
+//! wall clock does; a host is asked by its own clock: by how much it is ahead or behind is found when
+//! the host is reached, and from the times of its events and containers since then. Pure.
 
 use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::HostState;
@@ -18,10 +19,25 @@ pub(crate) fn begin(memory: &mut Memory, now_ms: i64) {
     }
 }
 
-/// Notes in a host's view by how much its clock is ahead of ours, at least: what it says has happened
-/// and lies in our future shows it. `ahead_ms` is the most that was seen. Without this, a container
-/// would not count as ready until our clock had caught up. Its times stay as it tells them: they
-/// are compared with each other, too.
+/// An event may have been on its way for so long, in milliseconds: one that is older by less says
+/// nothing of a clock.
+const ON_ITS_WAY_MS: i64 = 100;
+
+/// Takes in when an event happened by the host's clock that is heard at `now_ms` by ours. Its clock
+/// says at least that much now. That it says much less than was thought shows that it was put back,
+/// or that the event comes late; then its containers count as younger than they are for a while,
+/// which costs time and never safety.
+pub(crate) fn heard(ahead_ms: &mut i64, at_ms: i64, now_ms: i64) {
+    let shown = at_ms.saturating_sub(now_ms);
+    if shown > *ahead_ms || shown < ahead_ms.saturating_sub(ON_ITS_WAY_MS) {
+        *ahead_ms = shown;
+    }
+}
+
+/// Notes in a host's view by how much its clock is ahead of ours: as it was found, and at least as far
+/// as what it says has happened lies in our future. Without this, a container would not count as
+/// ready until our clock had caught up, or count as ready at once where the host's is behind. Its
+/// times stay as it tells them: they are compared with each other, too.
 pub(crate) fn compare(state: &mut HostState, ahead_ms: &mut i64, now_ms: i64) {
     let details = state.containers.iter().filter_map(|container| container.details.as_ref());
     let last = details.flat_map(|it| [it.started_at_ms, it.finished_at_ms]).flatten().max();
@@ -44,6 +60,17 @@ mod tests {
         begin(&mut memory, 1_000);
         assert_eq!(memory.backoff["a"]["web-0"].until_ms, 1_000 + LONGEST_MS);
         assert_eq!(memory.hosts["b"].silent_since_ms, Some(1_000));
+    }
+
+    #[test]
+    fn a_clock_is_followed_by_its_events_both_ways() {
+        let mut ahead_ms = 0;
+        heard(&mut ahead_ms, 10_000, 10_040);
+        assert_eq!(ahead_ms, 0, "it was on its way for a moment");
+        heard(&mut ahead_ms, 15_000, 10_100);
+        assert_eq!(ahead_ms, 4_900);
+        heard(&mut ahead_ms, 9_600, 10_200);
+        assert_eq!(ahead_ms, -600);
     }
 
     #[test]

@@ -123,7 +123,7 @@ pub(crate) struct Kept {
     pub door: Option<Arc<dyn Host>>,
     /// Its stream of events; `None` while there is none.
     pub stream: Option<Stream>,
-    /// By how much its clock was seen to be ahead of ours, in milliseconds.
+    /// By how much its clock was seen to be ahead of ours, in milliseconds; negative when behind.
     pub ahead_ms: i64,
     /// Whether it had a stream of events before.
     pub heard: bool,
@@ -416,6 +416,11 @@ impl Controller {
         let first = before.is_none();
         match found {
             Ok(Found { door, mut state, events }) => {
+                if kept.door.is_none() {
+                    // It was found by the wall clock, and the loop's time goes on by its own.
+                    let apart_ms = (self.options.now_ms)().saturating_sub(our_ms);
+                    kept.ahead_ms = state.ahead_ms.saturating_add(apart_ms);
+                }
                 crate::clocks::compare(&mut state, &mut kept.ahead_ms, our_ms);
                 kept.door = Some(door);
                 if let Some(events) = events {
@@ -500,7 +505,7 @@ impl Controller {
 
     /// Something happened on a host, or its stream has ended.
     fn heard(&mut self, host: &str, stream: u64, event: Option<&HostEvent>) {
-        let now_ms = self.clock_ms();
+        let (now_ms, our_ms) = (self.clock_ms(), self.now_ms());
         let Some(kept) = self
             .hosts
             .get_mut(host)
@@ -509,7 +514,12 @@ impl Controller {
             return;
         };
         match event {
-            Some(_) => self.lookout.event(host, now_ms),
+            Some(event) => {
+                if let Some(at_ms) = event.at_ms {
+                    crate::clocks::heard(&mut kept.ahead_ms, at_ms, our_ms);
+                }
+                self.lookout.event(host, now_ms);
+            }
             None => {
                 kept.stream = None;
                 self.lookout.within(host, now_ms + REOPEN_MS);

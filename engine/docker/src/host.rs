@@ -103,6 +103,8 @@ pub struct HostEvent {
     pub id: String,
     /// What happened, in Docker's word: `die`, `start`, `health_status: healthy`.
     pub action: String,
+    /// When, in milliseconds since 1970 by the engine's clock, where it says so.
+    pub at_ms: Option<i64>,
 }
 
 /// What can be asked of a host without changing it. Every call has a deadline of its own.
@@ -112,6 +114,9 @@ pub trait HostRead: Send + Sync {
     fn name(&self) -> &str;
     /// The engine, after negotiating the API version.
     async fn engine(&self) -> Result<Engine, HostError>;
+    /// By how much its clock is ahead of this machine's, in milliseconds (negative: behind), as it
+    /// was found once for this connection; `None` when the engine does not tell.
+    async fn ahead_ms(&self) -> Result<Option<i64>, HostError>;
     /// All containers, without details.
     async fn containers(&self) -> Result<Vec<ObservedContainer>, HostError>;
     /// One container; `None` when it is not there. `with_files` reads the record of files too.

@@ -40,7 +40,8 @@ pub async fn observe_host(host: &dyn HostRead, cluster: &str) -> Result<HostStat
         host.networks(),
         host.images(),
     )?;
-    Ok(HostState { engine, ahead_ms: 0, containers, volumes, networks, images })
+    let ahead_ms = host.ahead_ms().await?.unwrap_or(0);
+    Ok(HostState { engine, ahead_ms, containers, volumes, networks, images })
 }
 
 async fn inspect_ours(

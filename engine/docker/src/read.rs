@@ -125,6 +125,10 @@ impl HostRead for DockerHost {
         })
     }
 
+    async fn ahead_ms(&self) -> Result<Option<i64>, HostError> {
+        Ok(self.facts().await?.ahead_ms)
+    }
+
     async fn containers(&self) -> Result<Vec<ObservedContainer>, HostError> {
         let ask = || async {
             let options = ListContainersOptions { all: true, ..Default::default() };

@@ -47,6 +47,10 @@ impl HostRead for SilentHost {
         self.fail()
     }
 
+    async fn ahead_ms(&self) -> Result<Option<i64>, HostError> {
+        self.fail()
+    }
+
     async fn containers(&self) -> Result<Vec<ObservedContainer>, HostError> {
         self.fail()
     }

@@ -53,7 +53,8 @@ pub(crate) fn events(
                 let action = event.action.unwrap_or_default();
                 let id = event.actor.and_then(|actor| actor.id).unwrap_or_default();
                 let noise = action.starts_with("exec_") || action == "top";
-                (!noise).then_some(Ok(HostEvent { id, action }))
+                let at_ms = event.time_nano.map(|nanos| nanos.div_euclid(1_000_000));
+                (!noise).then_some(Ok(HostEvent { id, action, at_ms }))
             }
             Err(error) => {
                 let call = Call { name: "events", address: &address, image: None };

@@ -1,4 +1,22 @@
-//! Docker's times (RFC 3339) as milliseconds since 1970.
+//! Docker's times (RFC 3339) as milliseconds since 1970, and how its clock stands to ours.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The wall clock of this machine, in milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// By how much another clock is ahead of ours, in milliseconds: it was asked at `asked_ms`, answered
+/// `took` later, and said `its_ms`, which was somewhere between (Cristian, "Probabilistic clock
+/// synchronization", 1989: half of the way each, and wrong by half of it at most). What is within
+/// that error is no difference.
+pub(crate) fn ahead_ms(asked_ms: i64, took: Duration, its_ms: i64) -> i64 {
+    let half_ms = i64::try_from(took.as_millis() / 2).unwrap_or(i64::MAX);
+    let ahead_ms = its_ms.saturating_sub(asked_ms.saturating_add(half_ms));
+    if ahead_ms.saturating_abs() <= half_ms.saturating_add(1) { 0 } else { ahead_ms }
+}
 
 /// Reads `2026-11-24T13:41:03.123456789Z`, or with an offset such as `+02:00`. Docker's way of
 /// saying "never" is the year 1, which is `None`.
@@ -9,7 +27,7 @@ pub(crate) fn parse_ms(text: &str) -> Option<i64> {
     let year: i64 = date.next()?.parse().ok()?;
     let month: i64 = date.next()?.parse().ok()?;
     let day: i64 = date.next()?.parse().ok()?;
-    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if !(1970..10_000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
     let split = rest.find(['Z', '+', '-'])?;
@@ -55,10 +73,26 @@ mod tests {
             ("2024-02-29T12:00:00-01:30", Some(1_709_213_400_000)),
             ("2000-03-01T00:00:00Z", Some(951_868_800_000)),
             ("0001-01-01T00:00:00Z", None),
+            ("9223372036854775807-01-01T00:00:00Z", None),
             ("nonsense", None),
             ("", None),
         ] {
             assert_eq!(parse_ms(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_as_far_ahead_as_it_says_beyond_what_the_way_may_have_taken() {
+        let took = Duration::from_millis(200);
+        for (its_ms, expected) in [
+            (1_050, 0),
+            (1_150, 0),
+            (1_199, 0),
+            (61_100, 60_000),
+            (500, -600),
+            (i64::MAX, i64::MAX - 1_100),
+        ] {
+            assert_eq!(ahead_ms(1_000, took, its_ms), expected, "{its_ms}");
         }
     }
 }

@@ -42,7 +42,8 @@ impl HostView {
 pub struct HostState {
     /// The engine.
     pub engine: Engine,
-    /// By how much its clock was seen to be ahead of ours, at least, in milliseconds.
+    /// By how much its clock was seen to be ahead of ours, in milliseconds; negative when it is
+    /// behind.
     #[serde(default)]
     pub ahead_ms: i64,
     /// All containers, foreign ones too.
@@ -57,8 +58,8 @@ pub struct HostState {
 }
 
 impl HostState {
-    /// What its clock says, as far as it was seen to be ahead, when ours says `now_ms`: the time to
-    /// compare its own times with.
+    /// What its clock says, as far as that was seen, when ours says `now_ms`: the time to compare its
+    /// own times with.
     #[must_use]
     pub fn its_now_ms(&self, now_ms: i64) -> i64 {
         now_ms.saturating_add(self.ahead_ms)

@@ -270,6 +270,10 @@ impl HostRead for SimHost {
         self.looking("engine", |model, _| Ok(model.engine())).await
     }
 
+    async fn ahead_ms(&self) -> Result<Option<i64>, HostError> {
+        Ok(None)
+    }
+
     async fn containers(&self) -> Result<Vec<ObservedContainer>, HostError> {
         self.looking("containers", |model, _| Ok(model.list())).await
     }

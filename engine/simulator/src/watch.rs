@@ -96,11 +96,19 @@ impl Watcher {
                         ContainerState::Paused => "pause",
                         _ => "die",
                     };
-                    self.ready.push_back(HostEvent { id: id.clone(), action: action.to_owned() });
+                    self.ready.push_back(HostEvent {
+                        id: id.clone(),
+                        action: action.to_owned(),
+                        at_ms: Some(now_ms),
+                    });
                 }
             }
             for id in self.last.keys().filter(|id| !now.contains_key(*id)) {
-                self.ready.push_back(HostEvent { id: id.clone(), action: "destroy".to_owned() });
+                self.ready.push_back(HostEvent {
+                    id: id.clone(),
+                    action: "destroy".to_owned(),
+                    at_ms: Some(now_ms),
+                });
             }
             self.last = now;
         }

@@ -16,7 +16,7 @@ use tally_reconcile::observed::{
     ContainerDetails, Engine, Live, ObservedContainer, ObservedNetwork, ObservedVolume,
 };
 use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
-use tally_simulator::Model;
+use tally_simulator::{Clock as _, Model};
 use tokio::sync::oneshot;
 
 use super::faults::Kind;
@@ -33,13 +33,16 @@ pub struct Door {
     world: Arc<World>,
     station: Arc<Station>,
     engine: u32,
+    /// By how much the host's clock was ahead when it was reached, in milliseconds.
+    ahead_ms: i64,
 }
 
 impl Door {
     /// The way of an engine, by its number, to a host.
     #[must_use]
     pub fn new(world: &Arc<World>, station: &Arc<Station>, engine: u32) -> Self {
-        Self { world: Arc::clone(world), station: Arc::clone(station), engine }
+        let ahead_ms = station.clock.now_ms() - world.clock.now_ms();
+        Self { world: Arc::clone(world), station: Arc::clone(station), engine, ahead_ms }
     }
 
     fn unreachable(&self) -> HostError {
@@ -256,6 +259,10 @@ impl HostRead for Door {
 
     async fn engine(&self) -> Result<Engine, HostError> {
         self.read("engine", |model, _| model.engine()).await
+    }
+
+    async fn ahead_ms(&self) -> Result<Option<i64>, HostError> {
+        Ok(Some(self.ahead_ms))
     }
 
     async fn containers(&self) -> Result<Vec<ObservedContainer>, HostError> {

@@ -24,9 +24,9 @@ pub fn truth(world: &World) -> Observed {
             return HostView::Unknown { reason: "it is away".to_owned() };
         }
         let our_ms = world.clock.now_ms();
-        let look = |model: &Model, its_ms: i64| {
-            // As much as an engine finds out: a clock that is behind does not show.
-            HostState { ahead_ms: (its_ms - our_ms).max(0), ..state(model, its_ms) }
+        let look = |model: &Model, its_ms: i64| HostState {
+            ahead_ms: its_ms - our_ms,
+            ..state(model, its_ms)
         };
         match station.host.look(look) {
             Ok(state) => HostView::Ready(Box::new(state)),

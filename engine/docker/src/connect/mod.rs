@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::{BollardRequest, ClientVersion, Docker, body_full};
 use futures_util::FutureExt as _;
@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use crate::classify::{Call, classify};
 use crate::registries::Registries;
-use crate::{Host, HostError, HostRead};
+use crate::{Host, HostError, HostRead, time};
 
 mod address;
 mod endpoint;
@@ -115,16 +115,22 @@ pub(crate) struct Facts {
     pub id: String,
     /// What the machine has.
     pub size: Size,
+    /// By how much its clock was ahead of ours, in milliseconds; `None` when it did not say.
+    pub ahead_ms: Option<i64>,
 }
 
 impl DockerHost {
     /// What the engine says of itself and its machine.
     pub(crate) async fn facts(&self) -> Result<&Facts, HostError> {
         let ask = || async {
+            let (asked_ms, asked) = (time::now_ms(), Instant::now());
             let info = self.call("info", self.options.read, self.docker.info()).await?;
+            let took = asked.elapsed();
+            let its_ms = info.system_time.as_deref().and_then(time::parse_ms);
+            let ahead_ms = its_ms.map(|its_ms| time::ahead_ms(asked_ms, took, its_ms));
             let cpus = info.ncpu.and_then(|count| count.try_into().ok()).unwrap_or(0);
             let memory = info.mem_total.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0);
-            Ok(Facts { id: info.id.unwrap_or_default(), size: Size { cpus, memory } })
+            Ok(Facts { id: info.id.unwrap_or_default(), size: Size { cpus, memory }, ahead_ms })
         };
         self.facts.get_or_try_init(ask).await
     }
