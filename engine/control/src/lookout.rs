@@ -17,6 +17,8 @@ struct Host {
     due_ms: Option<u64>,
     /// Looks that failed in a row.
     failures: u32,
+    /// The number of the look that is to end before anything is planned.
+    wanted: u64,
 }
 
 /// All hosts.
@@ -37,8 +39,18 @@ impl Lookout {
         let mut before = std::mem::take(&mut self.hosts);
         for name in names {
             let host = before.remove(name);
-            let fresh = Host { due_ms: Some(now_ms), ..Host::default() };
+            let fresh = Host { due_ms: Some(now_ms), wanted: 1, ..Host::default() };
             self.hosts.insert(name.to_owned(), host.unwrap_or(fresh));
+        }
+    }
+
+    /// Every host that answers is looked at once more before anything is planned: what was asked for
+    /// changes much at once, and what was seen some time ago, with an event that was lost since, must
+    /// not be what that is decided by.
+    pub fn anew(&mut self, now_ms: u64) {
+        for host in self.hosts.values_mut().filter(|host| host.failures == 0) {
+            host.due_ms = Some(now_ms);
+            host.wanted = host.begun + 1;
         }
     }
 
@@ -102,9 +114,10 @@ impl Lookout {
         self.hosts.values().filter(|host| !host.looking).filter_map(|host| host.due_ms).min()
     }
 
-    /// Whether every host has been looked at since `set_hosts` named it.
+    /// Whether every host has been looked at since `set_hosts` named it, and since `anew`.
     pub fn all_seen(&self) -> bool {
-        self.hosts.values().all(|host| host.begun > 1 || (host.begun == 1 && !host.looking))
+        let seen = |host: &Host| host.begun - u64::from(host.looking) >= host.wanted;
+        self.hosts.values().all(seen)
     }
 }
 
@@ -125,6 +138,29 @@ mod tests {
         assert_eq!(lookout.due(100), [("a".to_owned(), 2)], "what came meanwhile is not lost");
         lookout.seen("a", true, 200);
         assert!(lookout.due(200).is_empty());
+    }
+
+    #[test]
+    fn what_was_seen_before_a_new_spec_is_looked_at_once_more() {
+        let mut lookout = Lookout::new(30_000);
+        lookout.set_hosts(["a", "b", "silent"].into_iter(), 0);
+        assert!(!lookout.all_seen());
+        lookout.due(0);
+        lookout.seen("a", true, 0);
+        lookout.seen("b", true, 0);
+        lookout.seen("silent", false, 0);
+        assert!(lookout.all_seen());
+        lookout.event("a", 40);
+        assert_eq!(lookout.due(60).len(), 1, "a look of before");
+        lookout.anew(100);
+        lookout.seen("a", true, 110);
+        assert!(!lookout.all_seen());
+        let due: Vec<String> = lookout.due(110).into_iter().map(|(host, _)| host).collect();
+        assert_eq!(due, ["a", "b"], "the silent one is not waited for");
+        lookout.seen("a", true, 120);
+        assert!(!lookout.all_seen());
+        lookout.seen("b", false, 120);
+        assert!(lookout.all_seen());
     }
 
     #[test]

@@ -23,6 +23,7 @@ impl Controller {
             News::Declared(declared) => {
                 let undone = self.memory.declared.undone != declared.undone;
                 self.memory.declared = declared;
+                self.lookout.anew(self.clock_ms());
                 self.told.clear();
                 self.dirty = true;
                 if undone {
@@ -79,6 +80,7 @@ impl Controller {
         self.memory.backoff.clear();
         self.told.clear();
         self.set_hosts();
+        self.lookout.anew(self.clock_ms());
         self.dirty = true;
         let what = match undone.is_empty() {
             true => "following the changed spec".to_owned(),

@@ -62,10 +62,12 @@ pub(crate) fn assign<'a>(graph: &'a Graph, cluster: &str, hosts: &'a Hosts<'a>) 
         hosts,
         seats: Seats::new(offers.collect()),
         volumes: volumes(cluster, hosts),
+        groups: groups(graph),
         selectable: graph.workloads().map(|w| w.selectable_labels(cluster)).collect(),
         found: Where::of(hosts),
     };
     assigner.foreign_ports();
+    assigner.join_volumes();
     let mut all: Vec<(&Workload, Need<'a>, Vec<Slot>)> = Vec::new();
     for (number, workload) in graph.workloads().enumerate() {
         let need = assigner.need(number, workload);
@@ -103,6 +105,27 @@ fn volumes(cluster: &str, hosts: &Hosts<'_>) -> BTreeMap<String, Vec<usize>> {
     all
 }
 
+/// Named volumes that must be on one host: pods have several of them, and share some with others. Each
+/// volume is in one group, by name.
+fn groups(graph: &Graph) -> BTreeMap<&str, Vec<&str>> {
+    let mut sets: Vec<BTreeSet<&str>> = Vec::new();
+    for workload in graph.workloads() {
+        let own: BTreeSet<&str> = named_volumes(graph, workload).into_iter().collect();
+        let (joined, mut rest): (Vec<_>, Vec<_>) =
+            sets.into_iter().partition(|set| !set.is_disjoint(&own));
+        rest.push(joined.into_iter().flatten().chain(own).collect());
+        sets = rest;
+    }
+    let mut all = BTreeMap::new();
+    for set in sets {
+        let group: Vec<&str> = set.into_iter().collect();
+        for volume in &group {
+            all.insert(*volume, group.clone());
+        }
+    }
+    all
+}
+
 /// The ready hosts that have each pod, sorted by pod: a map of all pods would take longer to build
 /// than everything that is asked of it.
 struct Where<'a>(Vec<(&'a str, usize)>);
@@ -130,6 +153,8 @@ struct Assigner<'a> {
     seats: Seats<'a>,
     /// Which ready hosts have a named volume, or will have it.
     volumes: BTreeMap<String, Vec<usize>>,
+    /// With which others each named volume must be on one host.
+    groups: BTreeMap<&'a str, Vec<&'a str>>,
     /// The labels of each workload that selectors see, by its number.
     selectable: Vec<BTreeMap<String, String>>,
     /// The ready hosts that have each pod.
@@ -173,6 +198,40 @@ impl<'a> Assigner<'a> {
             pinned: None,
             avoid: matching(&workload.place.avoid),
             near: matching(&workload.place.near),
+        }
+    }
+
+    /// Whether a volume that no ready host has may be on one that does not answer.
+    fn may_be_out_of_sight(&self) -> bool {
+        self.hosts.silent.iter().any(|host| !host.fenced)
+    }
+
+    /// Volumes that are to be made go to the one host that has the others of their group.
+    fn join_volumes(&mut self) {
+        let groups: BTreeSet<&Vec<&str>> = self.groups.values().collect();
+        let mut homes: Vec<(Vec<&'a str>, usize)> = Vec::new();
+        for group in groups {
+            let is_open =
+                |host: &&usize| self.hosts.ready.get(**host).is_some_and(|host| !host.fenced);
+            let known = group.iter().filter_map(|volume| self.volumes.get(*volume));
+            let on: BTreeSet<usize> = known.flatten().filter(is_open).copied().collect();
+            if let (Some(host), 1) = (on.first(), on.len()) {
+                homes.push((group.clone(), *host));
+            }
+        }
+        for (group, host) in homes {
+            self.settle(&group, host);
+        }
+    }
+
+    /// Notes where volumes will be made that are nowhere, and with them their groups.
+    fn settle(&mut self, volumes: &[&str], host: usize) {
+        if self.may_be_out_of_sight() {
+            return;
+        }
+        let all = volumes.iter().filter_map(|volume| self.groups.get(*volume)).flatten();
+        for volume in all {
+            self.volumes.entry((*volume).to_owned()).or_insert_with(|| vec![host]);
         }
     }
 
@@ -247,6 +306,10 @@ impl<'a> Assigner<'a> {
         if workload.replicas == Replicas::PerHost {
             return;
         }
+        // Another workload may have decided meanwhile where a volume is made.
+        if need.pinned.is_none() {
+            self.pin(workload, need, slots);
+        }
         let mut open: Vec<usize> = Vec::new();
         for (number, slot) in slots.iter_mut().enumerate() {
             if slot.seat.is_ok() {
@@ -269,9 +332,7 @@ impl<'a> Assigner<'a> {
                     None => Err(self.nowhere(need)),
                 };
                 if let Some(host) = host {
-                    for volume in &volumes {
-                        self.volumes.entry((*volume).to_owned()).or_insert_with(|| vec![host]);
-                    }
+                    self.settle(&volumes, host);
                     if !volumes.is_empty() {
                         need.pinned = Some(host);
                     }

@@ -302,7 +302,8 @@ impl HostRead for SimHost {
         &self,
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<HostEvent, HostError>>, HostError> {
-        let first = self.looking("events", |model, _| Ok(states(model, cluster))).await?;
+        let first =
+            self.looking("events", |model, now_ms| Ok(states(model, cluster, now_ms))).await?;
         let watcher = Watcher {
             store: Arc::clone(&self.store),
             seen: self.changes.count(),

@@ -11,7 +11,7 @@ use tally_reconcile::observed::{ContainerState, Health};
 use tokio::sync::Notify;
 
 use crate::host::{Store, lock};
-use crate::{Clock, Model};
+use crate::{Clock, Model, Shown};
 
 /// How often the state of a host in a file is compared for its events: other processes change it.
 const EVENTS_PAUSE: Duration = Duration::from_millis(50);
@@ -21,11 +21,15 @@ const EVENTS_DELAY: Duration = Duration::from_millis(1);
 /// The state of each container of a cluster, by full ID.
 pub(crate) type States = BTreeMap<String, (ContainerState, Option<Health>, Option<i64>)>;
 
-pub(crate) fn states(model: &Model, cluster: &str) -> States {
+pub(crate) fn states(model: &Model, cluster: &str, now_ms: i64) -> States {
     let ours = model
         .each()
         .filter(|it| it.request.labels.get(labels::CLUSTER).is_some_and(|of| of == cluster));
-    ours.map(|it| (it.id.to_owned(), (it.state, it.health, it.started_at_ms))).collect()
+    let state = |it: Shown<'_>| {
+        let health = model.health(it.id, now_ms);
+        (it.id.to_owned(), (it.state, health, it.started_at_ms))
+    };
+    ours.map(state).collect()
 }
 
 /// Counts the calls that changed something, and tells those who wait in the order in which they came:
@@ -82,7 +86,7 @@ impl Watcher {
             let now_ms = self.clock.now_ms();
             let looked = lock(&self.store).look(|model| {
                 model.advance(now_ms);
-                states(model, &self.cluster)
+                states(model, &self.cluster, now_ms)
             });
             let now = match looked {
                 Ok(now) => now,
@@ -118,7 +122,7 @@ impl Watcher {
     async fn wait(&mut self) {
         let next_ms = match &*lock(&self.store) {
             Store::File(_) => None,
-            Store::Memory(model) => Some(model.next_ms()),
+            Store::Memory(model) => Some(model.next_ms(self.clock.now_ms())),
         };
         let Some(next_ms) = next_ms else {
             return tokio::time::sleep(EVENTS_PAUSE).await;

@@ -117,6 +117,37 @@ fn a_named_volume_keeps_its_pods_on_its_host() {
 }
 
 #[test]
+fn workloads_that_share_volumes_are_on_one_host_from_the_first_plan_on() {
+    let body = |mounts: &[(&str, &str)]| {
+        let pod = |(name, mounts): &(&str, &str)| {
+            let mounts = mounts.split(' ').map(|volume| format!("mount {volume} \"/{volume}\""));
+            let mounts: Vec<String> = mounts.collect();
+            format!(
+                "pod {name} {{ container c image=\"tally.local/hello:1\" {{ {} }} }}",
+                mounts.join("; ")
+            )
+        };
+        let pods: Vec<String> = mounts.iter().map(pod).collect();
+        format!("volume x; volume y; volume z\n{}", pods.join("\n"))
+    };
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        // The last one binds the others together, the second of which would go elsewhere.
+        let all = body(&[("one", "x"), ("two", "y"), ("both", "x y")]);
+        many.apply(&many.plain(&all)).await;
+        let home = many.hosts_of("one.c").await;
+        assert_eq!(many.hosts_of("two.c").await, home);
+        assert_eq!(many.hosts_of("both.c").await, home);
+        // One that comes later, with a volume that is nowhere yet, goes to the others.
+        let more =
+            body(&[("one", "x"), ("two", "y"), ("both", "x y"), ("new", "z"), ("link", "y z")]);
+        many.apply(&many.plain(&more)).await;
+        assert_eq!(many.hosts_of("new.c").await, home);
+        assert_eq!(many.hosts_of("link.c").await, home);
+        assert!(many.plan(&many.plain(&more)).await.is_empty());
+    });
+}
+
+#[test]
 fn one_pod_on_each_host_comes_and_goes_with_the_host() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let body = format!("controller agent replicas=per-host {{ {ONE} }}");

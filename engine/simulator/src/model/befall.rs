@@ -7,7 +7,7 @@ use tally_docker::HostError;
 use tally_reconcile::observed::{ContainerState, Health};
 use tally_reconcile::request::ContainerRequest;
 
-use super::{Container, Key, Model, no_such_container};
+use super::{Container, Key, Model, look, no_such_container};
 
 /// A container as it stands, without copying anything.
 #[derive(Debug, Clone, Copy)]
@@ -58,8 +58,16 @@ impl Model {
 
     /// When the next thing happens by itself; `None` when nothing will.
     #[must_use]
-    pub fn next_ms(&self) -> Option<i64> {
-        self.containers.values().filter_map(Container::due_ms).min()
+    pub fn next_ms(&self, now_ms: i64) -> Option<i64> {
+        let ends = self.containers.values().filter_map(Container::due_ms);
+        let checks = self.containers.values().filter_map(look::health_due_ms);
+        ends.chain(checks.filter(|at| *at > now_ms)).min()
+    }
+
+    /// What the health check of a container says at `now_ms`; `None` where there is no container.
+    #[must_use]
+    pub fn health(&self, id: &str, now_ms: i64) -> Option<Health> {
+        self.containers.get(id).map(|container| look::health(container, now_ms))
     }
 
     /// Says that registries have `image` again.

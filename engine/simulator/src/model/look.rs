@@ -125,7 +125,7 @@ fn addresses(container: &Container) -> BTreeMap<String, String> {
 }
 
 /// Docker probes first after one interval. A failure counts once the delay is over.
-fn health(container: &Container, now_ms: i64) -> Health {
+pub(super) fn health(container: &Container, now_ms: i64) -> Health {
     let Some(check) = &container.request.health else { return Health::None };
     if let Some(told) = container.health {
         return told;
@@ -148,6 +148,20 @@ fn health(container: &Container, now_ms: i64) -> Health {
     let failures = (ran / every) - (delay / every);
     let enough = failures >= i64::from(check.failures.max(1));
     if enough { Health::Unhealthy } else { Health::Starting }
+}
+
+/// When its health check next says something else by itself, in milliseconds since 1970.
+pub(super) fn health_due_ms(container: &Container) -> Option<i64> {
+    let check = container.request.health.as_ref()?;
+    let running = container.state == ContainerState::Running && container.health.is_none();
+    let started = container.started_at_ms.filter(|_| running)?;
+    let every = i64::try_from(check.every_ms).unwrap_or(i64::MAX).max(1);
+    let delay = i64::try_from(check.delay_ms).unwrap_or(i64::MAX);
+    let probes = match succeeds(check, container) {
+        true => 1,
+        false => i64::from(check.failures.max(1)).saturating_add(delay / every),
+    };
+    Some(started.saturating_add(every.saturating_mul(probes)))
 }
 
 /// A check that looks for a file finds those that were written.
