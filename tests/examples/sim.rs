@@ -65,8 +65,9 @@ fn several(count: u64, first: u64) -> ExitCode {
         tally.simulated.as_secs() / 3_600
     );
     println!(
-        "{} seeds with violations; {} kinds never fired",
+        "{} seeds with violations; {} rollouts went back; {} kinds never fired",
         tally.bad_seeds,
+        tally.rollbacks,
         tally.never().len()
     );
     if tally.bad_seeds == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -6,16 +6,20 @@ use std::sync::Arc;
 
 use tally_reconcile::memory::Memory;
 use tally_tests::simulation::ending::differs;
-use tally_tests::simulation::engine::{apply_by_hand, plan_of_truth, set_clock};
+use tally_tests::simulation::engine::{plan_of_truth, set_clock};
+use tally_tests::simulation::hand::apply_by_hand;
 use tally_tests::simulation::spec::{self, Family};
 use tally_tests::simulation::world::{Death, World};
 
 /// So many scenarios: a first apply, and one of a changed spec over it.
 const SCENARIOS: usize = 24;
+/// So many of rollouts that fail and go back.
+const BACK_SCENARIOS: usize = 6;
 /// Larger ones say nothing new.
 const MOST_CALLS: u64 = 36;
-/// So many applies at most until nothing is left to do.
-const MOST_APPLIES: usize = 4;
+/// So many applies at most until nothing is left to do: each brings back what failed in it, and what
+/// waited for that is begun by the next.
+const MOST_APPLIES: usize = 6;
 
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 fn paused<T>(work: impl Future<Output = T>) -> T {
@@ -82,12 +86,28 @@ fn killed(family: &Arc<Family>, first: bool, death: Option<(u64, Death)>) -> (u6
         let violations = world.state().violations.clone();
         assert!(
             converged && left.is_empty() && plan.is_empty() && violations.is_empty(),
-            "killed {death:?}: {left:?} {violations:?}\n{}\n{}",
+            "killed {death:?}: {converged} {left:?} {violations:?} {:?}\n{}\n{}",
+            plan.changes,
             family.versions[0].text,
             family.versions[1].text
         );
         (calls, names(&world))
     })
+}
+
+/// Kills the apply of a family at each of its calls, unless it has too many; how many points that is.
+fn each_point(seed: u64, family: &Arc<Family>, first: bool) -> Option<usize> {
+    let (calls, expected) = killed(family, first, None);
+    if calls == 0 || calls > MOST_CALLS {
+        return None;
+    }
+    for call in 1..=calls {
+        for how in [Death::Before, Death::Unacknowledged, Death::Acknowledged] {
+            let (_, names) = killed(family, first, Some((call, how)));
+            assert_eq!(names, expected, "seed {seed}, call {call}, {how:?}");
+        }
+    }
+    usize::try_from(calls * 3).ok()
 }
 
 #[test]
@@ -99,19 +119,21 @@ fn an_apply_that_is_killed_at_any_call_is_made_good_by_the_next_one() {
         }
         let family = spec::family(seed);
         for first in [true, false] {
-            let (calls, expected) = killed(&family, first, None);
-            if calls == 0 || calls > MOST_CALLS {
-                continue;
-            }
-            scenarios += 1;
-            for call in 1..=calls {
-                for how in [Death::Before, Death::Unacknowledged, Death::Acknowledged] {
-                    let (_, names) = killed(&family, first, Some((call, how)));
-                    assert_eq!(names, expected, "seed {seed}, call {call}, {how:?}");
-                    points += 1;
-                }
+            if let Some(more) = each_point(seed, &family, first) {
+                scenarios += 1;
+                points += more;
             }
         }
     }
     assert!(scenarios >= 20 && points >= 500, "{scenarios} scenarios, {points} crash points");
+}
+
+#[test]
+fn an_apply_that_goes_back_and_is_killed_on_the_way_ends_where_one_that_is_not_does() {
+    // What fails was never begun on hosts that take none, and then nothing goes back.
+    let fails = |family: &Arc<Family>| !family.versions[1].bad.is_empty();
+    let families = (1_u64..).map(|seed| (seed, spec::family(seed))).filter(|(_, it)| fails(it));
+    let points = families.filter_map(|(seed, family)| each_point(seed, &family, false));
+    let points: usize = points.take(BACK_SCENARIOS).sum();
+    assert!(points >= 100, "{points} crash points");
 }

@@ -18,6 +18,7 @@ fn no_fault_makes_the_engine_lose_or_double_anything() {
         "replay with `make sim SEED=…`: {:#?}",
         tally.bad.iter().collect::<Vec<_>>()
     );
+    assert!(tally.rollbacks > 0, "no rollout went back");
     // The rare ones take some hundred seeds, as in `make sim-many`.
     assert!(tally.fired.len() + 2 >= Kind::ALL.len(), "never came to pass: {:?}", tally.never());
 }

@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tally_control::News;
-use tally_reconcile::memory::{Declared, Memory};
+use tally_reconcile::memory::{Declarations, Declared, Memory};
 use tally_reconcile::observed::Health;
 use tally_reconcile::request::ContainerRequest;
 use tally_simulator::Model;
 
 use mend::Mend;
 
-use super::engine::{Engine, apply_by_hand};
+use super::ending::differs;
+use super::engine::Engine;
 use super::faults::Kind;
+use super::hand::apply_by_hand;
 use super::judge;
 use super::rng::Rng;
 use super::spec::{IMAGE, VERSIONS};
@@ -418,6 +420,9 @@ impl Director {
             }
             Kind::SpecEdit if now != VERSIONS => {
                 let other = (now + 1 + usize::try_from(self.rng.below(2)).unwrap_or(0)) % VERSIONS;
+                if !self.can_go_back_from(other) {
+                    return;
+                }
                 let disturbed = self.world.state().disturbed_ms;
                 self.world.fire(kind, "");
                 // An edit is no fault: what is seen of the hosts is as true as before.
@@ -428,6 +433,25 @@ impl Director {
             _ => return,
         }
         self.world.fire(kind, "");
+    }
+
+    /// Whether what fails of a version goes back to the one that counts now: that has come to be, and is
+    /// known to have.
+    fn can_go_back_from(&self, version: usize) -> bool {
+        let (now, next) = (self.world.version(), &self.world.family.versions[version]);
+        if next.bad.is_empty() {
+            return true;
+        }
+        let came_to_be = |address: &String| {
+            let state = self.world.state();
+            let newest = state.history.iter().rev().find_map(|entry| entry.settled.get(address));
+            let mut all = now.graph.workloads();
+            let work = all.find(|work| work.address().to_string() == *address);
+            work.map(|work| work.fingerprint()).as_ref() == newest && newest.is_some()
+        };
+        let left = differs(&self.world);
+        let is_mixed = left.values().any(|why| why.contains("of an older version"));
+        now.bad.is_empty() && next.bad.iter().all(came_to_be) && !is_mixed
     }
 
     fn declare(&mut self, kind: Kind) {
@@ -480,7 +504,12 @@ impl Director {
 
     /// All that people declared is taken back; a fence too, once nothing is left behind it.
     pub fn declare_nothing(&self) {
-        self.world.state().declared = tally_reconcile::memory::Declarations::default();
+        {
+            let mut state = self.world.state();
+            // What went back nobody declared.
+            let undone = std::mem::take(&mut state.declared.undone);
+            state.declared = Declarations { undone, ..Declarations::default() };
+        }
         let until = self.world.time_ms() + GIVEN_UP_MS;
         for station in self.stations() {
             let mut weather = station.weather();

@@ -106,7 +106,7 @@ pub fn differs(world: &World) -> BTreeMap<String, String> {
         .map(|station| station.name.clone())
         .collect();
     let mut all = BTreeMap::new();
-    for work in &version.works {
+    for work in &world.works() {
         for (pod, host) in names(work) {
             let found = pods.remove(pod).unwrap_or_default();
             if host.is_some_and(|host| away.contains(host)) {

@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tally_control::{Controller, Entry, Journal, News, Options, Reach};
-use tally_docker::{ExecuteOptions, Host, HostError, HostRead, execute, observe};
+use tally_docker::{Host, HostError};
 use tally_graph::Graph;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::plan::Plan;
+use tally_reconcile::rollback::Former;
+use tally_reconcile::undo::Undone;
 use tally_simulator::Clock as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -38,7 +40,7 @@ pub fn set_clock(clock: &Arc<JumpClock>) {
     CLOCK.with(|slot| *slot.borrow_mut() = Some(Arc::clone(clock)));
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     CLOCK.with(|slot| slot.borrow().as_ref().map_or(0, |clock| clock.now_ms()))
 }
 
@@ -81,6 +83,7 @@ impl Engine {
         let journal = Arc::new(Told { world: Arc::clone(world), engine: number });
         let mut controller = Controller::new(graph, memory, Arc::new(doors), journal, options);
         let (news, letters) = mpsc::unbounded_channel();
+        world.state().listeners.push(news.clone());
         let (stop, stopped) = watch::channel(false);
         let gate = Arc::new(Gate::default());
         let shut = Arc::clone(&gate);
@@ -154,7 +157,17 @@ impl Reach for Doors {
         graph.hosts().map(|host| host.name.clone()).collect()
     }
 
-    fn settled(&self, _: &Graph, _: &BTreeSet<String>) {}
+    fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>) {
+        self.world.settled(graph, workloads);
+    }
+
+    fn formers(&self, spec: &Graph) -> BTreeMap<String, Former> {
+        self.world.formers(spec)
+    }
+
+    fn undone(&self, address: &str, undone: Option<&Undone>) {
+        self.world.set_undone(address, undone);
+    }
 
     fn remember(&self, memory: &Memory) {
         *lock(&self.kept) = memory.clone();
@@ -183,23 +196,6 @@ pub fn doors(world: &Arc<World>, engine: u32) -> BTreeMap<String, Arc<dyn Host>>
     world.stations.iter().map(door).collect()
 }
 
-/// One `tally apply --rebalance`: looks, plans without the guard of the loop, and carries the plan out.
-pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
-    let doors = doors(&world, HAND);
-    let graph = Arc::clone(&world.version().graph);
-    let readers: Vec<Arc<dyn HostRead>> =
-        doors.values().map(|door| Arc::clone(door) as Arc<dyn HostRead>).collect();
-    let observed = observe(&readers, CLUSTER).await;
-    memory.declared = world.state().declared.clone();
-    memory.learn(CLUSTER, &observed, now_ms());
-    let options =
-        tally_reconcile::Options { now_ms: now_ms(), rebalance: true, ..Default::default() };
-    let plan = closely::plan(&graph, &observed, &memory, &options);
-    let (_sender, cancel) = watch::channel(false);
-    execute(&plan, &graph, &doors, &(), cancel, &ExecuteOptions::default()).await;
-    plan
-}
-
 /// A plan of what really is on all hosts, as an engine would make it that knows `memory`. A host
 /// that will not come back is silent.
 #[must_use]
@@ -214,5 +210,5 @@ pub fn plan_of_truth(world: &World, memory: &Memory, without_waits: bool) -> Pla
         guard_removals: true,
         ..Default::default()
     };
-    closely::plan(&world.version().graph, &observed, &memory, &options)
+    closely::plan(&world.followed(), &observed, &memory, &options)
 }

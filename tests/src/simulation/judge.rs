@@ -268,7 +268,13 @@ pub fn arrives(world: &World, station: &Station, what: &What) {
         short_by(world, work, &pod)
     };
     let now = short_of(version);
-    let still = at - edited > ROUND_MS || short_of(before).is_some();
+    let mut still = at - edited > ROUND_MS || short_of(before).is_some();
+    if now.is_some() && still && !world.state().declared.undone.is_empty() {
+        // What went back may have had fewer pods.
+        let works = world.works();
+        let followed = works.iter().find(|it| it.address == address);
+        still = followed.is_some_and(|work| short_by(world, work, &pod).is_some());
+    }
     if let (Some((ready, least)), true) = (now, still) {
         let what = format!("{} of {pod} leaves {ready} of {address} ready, not {least}", what.call);
         world.violate("S4", what);

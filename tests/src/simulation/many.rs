@@ -27,6 +27,8 @@ pub struct Tally {
     pub unlike: Vec<u64>,
     /// Calls that were made.
     pub calls: u64,
+    /// Rollouts that failed and went back.
+    pub rollbacks: u64,
     /// Simulated time.
     pub simulated: Duration,
 }
@@ -70,6 +72,7 @@ impl Tally {
         }
         self.seeds += 1;
         self.calls += outcome.calls;
+        self.rollbacks += outcome.rollbacks;
         self.simulated += Duration::from_millis(u64::try_from(outcome.simulated_ms).unwrap_or(0));
         for (kind, count) in outcome.fired {
             *self.fired.entry(kind).or_default() += count;
@@ -85,6 +88,7 @@ impl Tally {
     fn merge(&mut self, other: Self) {
         self.seeds += other.seeds;
         self.calls += other.calls;
+        self.rollbacks += other.rollbacks;
         self.simulated += other.simulated;
         self.bad_seeds += other.bad_seeds;
         self.unlike.extend(other.unlike);

@@ -8,6 +8,7 @@
 //! | `faults` | the kinds of faults and deeds |
 //! | `door` | the way of a call |
 //! | `engine` | engines that are killed, stalled, doubled |
+//! | `hand` | who applies by hand |
 //! | `deeds` | what each fault and deed does, and how it is mended |
 //! | `run` | one run: a time of faults, then quiet |
 //! | `judge` | what must never happen (S1 to S6, S8) |
@@ -19,6 +20,7 @@ pub mod door;
 pub mod ending;
 pub mod engine;
 pub mod faults;
+pub mod hand;
 pub mod judge;
 pub mod many;
 pub mod rng;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tally_reconcile::memory::Memory;
+use tally_reconcile::memory::{Declarations, Memory};
 use tally_simulator::Clock as _;
 
 use super::deeds::Director;
@@ -49,6 +49,8 @@ pub struct Outcome {
     pub simulated_ms: i64,
     /// Calls that were made.
     pub calls: u64,
+    /// Rollouts that failed and went back.
+    pub rollbacks: u64,
 }
 
 /// Runs a seed.
@@ -179,7 +181,9 @@ async fn ended(director: &mut Director, settings: Settings, dead: bool) {
     // What is under way comes to its end: a look, a signal.
     sleep(3_000).await;
     stays(&world, settings).await;
-    if world.state().declared != Default::default() && !dead {
+    let declared = world.state().declared.clone();
+    if declared != (Declarations { undone: declared.undone.clone(), ..Default::default() }) && !dead
+    {
         director.declare_nothing();
         sleep(40_000).await;
     }
@@ -242,7 +246,7 @@ fn within_bounds(director: &Director) {
     let works = versions.iter().flat_map(|version| &version.works);
     let pod = works.map(|work| work.size).max().unwrap_or(1) as u64;
     let state = world.state();
-    let bound = most * (director.edits + 1) + state.repairs * 2 * pod;
+    let bound = most * (director.edits + state.rollbacks + 1) + state.repairs * 2 * pod;
     let made = state.made;
     drop(state);
     if made > bound {
@@ -256,6 +260,7 @@ fn finish(seed: u64, world: &World) -> Outcome {
     Outcome {
         seed,
         hash: state.trace.hash(),
+        rollbacks: state.rollbacks,
         violations: std::mem::take(&mut state.violations),
         fired: std::mem::take(&mut state.fired),
         lines: state.trace.lines.take().unwrap_or_default(),

@@ -40,6 +40,10 @@ pub struct Version {
     pub drained: Vec<String>,
     /// After so many milliseconds of silence a host is lost, if the spec says so.
     pub lost_after_ms: Option<i64>,
+    /// Whether a rollout of it may go back by itself.
+    pub goes_back: bool,
+    /// Workloads whose program ends at once, so that their rollout goes back.
+    pub bad: Vec<String>,
 }
 
 /// What a version asks for, of one workload.
@@ -128,7 +132,13 @@ fn make(number: u64) -> Family {
     let count = [1, 2, 2, 3, 3, 3, 4, 5][usize::try_from(rng.below(8)).unwrap_or(0)];
     let hosts: Vec<String> =
         ["a", "b", "c", "d", "e"][..count].iter().map(|h| (*h).to_owned()).collect();
-    let kinds: Vec<Kind> = (0..rng.range(1, 4)).map(|n| Kind::draw(&mut rng, n, count)).collect();
+    let mut kinds: Vec<Kind> =
+        (0..rng.range(1, 4)).map(|n| Kind::draw(&mut rng, n, count)).collect();
+    // By a chance of its own, so that the rest of a family is what it was without it.
+    let mut chance = Rng::new(number, 9);
+    for kind in &mut kinds {
+        kind.goes_back = chance.percent(50) && kind.controller;
+    }
     let lost_after_ms = rng.percent(20).then_some(60_000);
     let mut versions = Vec::new();
     for version in 0..=VERSIONS {
@@ -137,6 +147,9 @@ fn make(number: u64) -> Family {
             .then(|| hosts[usize::try_from(rng.below(count as u64)).unwrap_or(0)].clone());
         let mut text = head(&hosts, drained.as_deref(), lost_after_ms);
         if !empty {
+            for kind in &mut kinds {
+                kind.bad = version > 0 && chance.percent(60) && kind.goes_back;
+            }
             body(&mut text, &kinds, version, &mut rng);
         }
         let compiled =
@@ -150,7 +163,14 @@ fn make(number: u64) -> Family {
         let drained: Vec<String> = drained.into_iter().collect();
         let open: Vec<&String> = hosts.iter().filter(|host| !drained.contains(host)).collect();
         let works = graph.workloads().map(|workload| work(workload, &graph, &open)).collect();
-        versions.push(Version { text, graph: Arc::new(graph), works, drained, lost_after_ms });
+        let goes_back = kinds.iter().any(|kind| kind.goes_back);
+        let graph = Arc::new(graph);
+        let bad = graph.workloads().map(|it| it.address().to_string());
+        let is_bad = |address: &String| {
+            kinds.iter().any(|kind| kind.bad && *address == format!("controller/{}", kind.name))
+        };
+        let bad = bad.filter(is_bad).collect();
+        versions.push(Version { text, graph, works, drained, lost_after_ms, goes_back, bad });
     }
     Family { hosts, versions }
 }
@@ -183,6 +203,8 @@ struct Kind {
     own_volume: bool,
     file: bool,
     depends: bool,
+    goes_back: bool,
+    bad: bool,
 }
 
 impl Kind {
@@ -215,6 +237,8 @@ impl Kind {
             own_volume: rng.percent(20),
             file: rng.percent(20),
             depends: number > 0 && rng.percent(40),
+            goes_back: false,
+            bad: false,
         }
     }
 }
@@ -238,8 +262,15 @@ fn body(text: &mut String, kinds: &[Kind], version: usize, rng: &mut Rng) {
         };
         let word = if kind.controller { "controller" } else { "pod" };
         let _ = writeln!(text, "{word} {}{replicas} {{", kind.name);
-        if !kind.update.is_empty() {
-            let _ = writeln!(text, "    {}", kind.update);
+        // A deadline that some faults last longer than.
+        let fails = match kind.goes_back {
+            true => " on-failure=rollback progress-deadline=\"5s\"",
+            false => "",
+        };
+        match (kind.update, fails) {
+            ("", "") => {}
+            ("", fails) => drop(writeln!(text, "    update{fails}")),
+            (update, fails) => drop(writeln!(text, "    {update}{fails}")),
         }
         if let (true, Some(other)) = (kind.depends, before) {
             let word = if other.controller { "controller" } else { "pod" };
@@ -259,6 +290,9 @@ fn containers(text: &mut String, kind: &Kind, value: u64) {
         let _ = writeln!(text, "    init i image=\"{IMAGE}\" {{ command \"true\" }}");
     }
     let _ = writeln!(text, "    container c image=\"{IMAGE}\" {{\n        env V={value}");
+    if kind.bad {
+        text.push_str("        command sh \"-c\" \"exit 3\"\n");
+    }
     if kind.own_volume {
         text.push_str("        mount own \"/own\"\n");
     }
@@ -280,8 +314,8 @@ fn containers(text: &mut String, kind: &Kind, value: u64) {
     }
 }
 
-/// Reads from the graph what a workload asks for.
-fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work {
+/// Reads from the graph what a workload asks for; `open` are the hosts that take pods.
+pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work {
     let pods = match workload.replicas {
         Replicas::Count(count) => {
             Pods::Named((0..count).map(|ordinal| workload.pod_name(ordinal)).collect())

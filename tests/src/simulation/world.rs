@@ -6,14 +6,18 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tally_control::News;
+use tally_graph::Graph;
 use tally_reconcile::memory::Declarations;
+use tally_reconcile::rollback::{Entry, Former, formers};
+use tally_reconcile::undo::{Undone, undo};
 use tally_simulator::{Clock, SimHost, SimOptions};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::faults::Kind;
 use super::rng::Rng;
-use super::spec::{Family, Version};
+use super::spec::{Family, Version, Work, work};
 
 /// The beginning of simulated time, in milliseconds since 1970.
 const BEGINNING_MS: i64 = 1_800_000_000_000;
@@ -190,6 +194,12 @@ pub struct State {
     pub dies: Option<(u64, Death)>,
     /// More than one engine is at work.
     pub engines: usize,
+    /// What came to be, newest last, where a rollout may go back to it.
+    pub history: Vec<Entry>,
+    /// So often a rollout went back.
+    pub rollbacks: u64,
+    /// Who hears of what is declared.
+    pub listeners: Vec<mpsc::UnboundedSender<News>>,
 }
 
 /// What happened in a run.
@@ -242,6 +252,9 @@ impl World {
             strange: BTreeSet::new(),
             dies: None,
             engines: 0,
+            history: Vec::new(),
+            rollbacks: 0,
+            listeners: Vec::new(),
         };
         Arc::new(Self {
             stations: family.hosts.iter().enumerate().map(station).collect(),
@@ -269,6 +282,67 @@ impl World {
     pub fn version(&self) -> &Version {
         let number = self.state().version;
         &self.family.versions[number]
+    }
+
+    /// The spec as it is followed: with what went back as it was.
+    #[must_use]
+    pub fn followed(&self) -> Arc<Graph> {
+        let undone = self.state().declared.undone.clone();
+        let graph = &self.version().graph;
+        if undone.is_empty() {
+            return Arc::clone(graph);
+        }
+        let mut followed = Graph::clone(graph);
+        undo(&mut followed, &undone);
+        Arc::new(followed)
+    }
+
+    /// What the spec asks for as it is followed.
+    #[must_use]
+    pub fn works(&self) -> Vec<Work> {
+        let version = self.version();
+        if self.state().declared.undone.is_empty() {
+            return version.works.clone();
+        }
+        let followed = self.followed();
+        let hosts = self.family.hosts.iter();
+        let open: Vec<&String> = hosts.filter(|host| !version.drained.contains(host)).collect();
+        followed.workloads().map(|workload| work(workload, &followed, &open)).collect()
+    }
+
+    /// Workloads have come to be as a spec says: it stands in the history.
+    pub fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>) {
+        if !self.version().goes_back {
+            return;
+        }
+        let all = graph.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
+        let settled = all.filter(|(address, _)| workloads.contains(address)).collect();
+        let mut state = self.state();
+        let number = state.history.len() as u64 + 1;
+        state.history.push(Entry { number, settled, graph: graph.clone() });
+    }
+
+    /// What workloads were before that are being rolled out.
+    #[must_use]
+    pub fn formers(&self, spec: &Graph) -> BTreeMap<String, Former> {
+        formers(spec, self.state().history.iter().rev().cloned())
+    }
+
+    /// A workload goes back to what it was, or no longer does. It stands in a file that every engine
+    /// looks at.
+    pub fn set_undone(&self, address: &str, undone: Option<&Undone>) {
+        let mut state = self.state();
+        match undone {
+            Some(undone) => {
+                state.declared.undone.insert(address.to_owned(), undone.clone());
+                state.rollbacks += 1;
+            }
+            None => drop(state.declared.undone.remove(address)),
+        }
+        let declared = state.declared.clone();
+        state.listeners.retain(|it| it.send(News::Declared(declared.clone())).is_ok());
+        drop(state);
+        self.note("undone", address, if undone.is_some() { "goes back" } else { "ends" });
     }
 
     /// Writes down that something happened.

@@ -302,7 +302,9 @@ impl Model {
     pub(crate) fn argv(&self, container: &Container) -> Vec<String> {
         let named = self.images.get(&container.request.image);
         let own = named.filter(|image| image.id == container.image_id);
-        let image = own.or_else(|| self.images.get(&container.image_id)).or(named);
+        // By whatever name it is known.
+        let by_id = || self.images.values().find(|image| image.id == container.image_id);
+        let image = own.or_else(by_id).or(named);
         let image = image.cloned().unwrap_or_default();
         let request = &container.request;
         // An entrypoint of its own drops the image's command, as Docker does.
