@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help tools build images demo demo-clean lint test fuzz pictures lab-up lab-down \
-	conformance-podman chaos bench-repair bench bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size sim sim-many planted
+	conformance-podman chaos bench-repair bench bench-noop bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size sim sim-many planted
 
 # A toolchain that was installed a moment ago is not in this shell's PATH yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -72,7 +72,7 @@ sim-many: tools ## many simulated seeds, on all cores (long): make sim-many SEED
 planted: tools ## the simulation against each planted bug (long)
 	@$(T)/planted.sh $(SEEDS)
 
-bench: bench-noop bench-apply bench-simulated bench-compile bench-memory bench-size ## all benchmarks
+bench: bench-noop bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size ## all benchmarks
 
 bench-repair: tools ## from a fault to its repair, beside Swarm and restart policies (root; not in `bench`)
 	@$(T)/lab-runs.sh repair "$(or $(ROUNDS),10)"
@@ -87,5 +87,7 @@ bench-compile: build ## 1 MB of spec, against the kdl crate's own parse
 	@$(T)/bench.sh compile
 bench-memory: build ## peak memory of a plan for 10,000 pods (after bench-simulated)
 	@$(T)/bench.sh memory
+bench-idle: ## the loop over 1,000 containers of ten engines to which nothing happens
+	@$(T)/bench.sh idle
 bench-size: build ## size of the stripped binary
 	@$(T)/bench.sh size

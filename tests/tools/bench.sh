@@ -7,6 +7,7 @@
 #   bench.sh simulated no-op plan of 1,000 and 10,000 pods on a simulated host, against terraform
 #   bench.sh compile   1 MB of spec, against the kdl crate's own parse
 #   bench.sh memory    peak memory of a plan for 10,000 pods
+#   bench.sh idle      the loop over 1,000 containers of ten engines to which nothing happens
 #   bench.sh size      the stripped binary
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
@@ -145,9 +146,53 @@ memory)
     command -v /usr/bin/time >/dev/null || die "GNU time is needed (package time)"
     /usr/bin/time -f 'peak memory of a plan for 10,000 pods: %M kB' "$tally" plan --detailed-exitcode "$spec" >/dev/null
     ;;
+idle)
+    cargo build -q --release -p tally-tests -p tally-cli --bin tally --example idle_engine --example raw_client
+    # A path of a socket may be 107 characters long.
+    folder=$(mktemp -d)
+    "$bin/examples/idle_engine" "$folder" 10 &
+    engines=$!
+    trap 'kill "$engines" 2>/dev/null; rm -rf "$folder"' EXIT
+    mkdir "$folder/spec"
+    {
+        echo "cluster idle {"
+        for i in 0 1 2 3 4 5 6 7 8 9; do
+            echo "host h$i \"unix://$folder/h$i.sock\""
+        done
+        echo "}"
+        for i in 0 1 2 3 4 5 6 7 8 9; do
+            echo "controller w$i replicas=100 { container c image=\"$image\" { env A=1 B=2; resources memory=\"8MiB\" } }"
+        done
+    } >"$folder/spec/tally.kdl"
+    sleep 1
+    "$tally" apply --yes --parallel 64 "$folder/spec" >/dev/null
+    seconds=${BENCH_SECONDS:-60}
+    # From a minute on it is settled: each host has been looked at again.
+    "$tally" run "$folder/spec" >/dev/null &
+    loop=$!
+    trap 'kill "$loop" "$engines" 2>/dev/null; rm -rf "$folder"' EXIT
+    sleep "$seconds"
+    before=$(awk '{ print $14 + $15 }' "/proc/$loop/stat")
+    sleep "$seconds"
+    after=$(awk '{ print $14 + $15 }' "/proc/$loop/stat")
+    awk -v ticks="$((after - before))" -v hz="$(getconf CLK_TCK)" -v s="$seconds" 'BEGIN {
+        printf "tally run, idle: %.2f s of the processor in %d s, %.2f %% of a core\n", ticks / hz, s, 100 * ticks / hz / s }'
+    awk '/VmHWM/ { printf "most memory: %.1f MB\n", $2 / 1000 } /VmRSS/ { printf "memory now: %.1f MB\n", $2 / 1000 }' "/proc/$loop/status"
+    kill "$loop"
+    # The floor: the same reads, each host once, by a client that does nothing else.
+    looks() {
+        for i in 0 1 2 3 4 5 6 7 8 9; do
+            DOCKER_HOST=unix://$folder/h$i.sock "$bin/examples/raw_client" read tally.cluster=idle
+        done >/dev/null
+    }
+    export folder bin
+    echo "minimal client, each host once (the loop does it twice a minute), user and system:"
+    (looks; times) | tail -n 1
+    printf 'load: %s\n' "$(cut -d ' ' -f 1-3 /proc/loadavg)"
+    ;;
 size)
     cargo build -q --release -p tally-cli
     stat -c 'the stripped binary: %s bytes' "$tally"
     ;;
-*) die "usage: bench.sh noop|apply|simulated|compile|memory|size" ;;
+*) die "usage: bench.sh noop|apply|simulated|compile|memory|idle|size" ;;
 esac
