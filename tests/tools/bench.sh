@@ -185,7 +185,6 @@ idle)
             DOCKER_HOST=unix://$folder/h$i.sock "$bin/examples/raw_client" read tally.cluster=idle
         done >/dev/null
     }
-    export folder bin
     echo "minimal client, each host once (the loop does it twice a minute), user and system:"
     (looks; times) | tail -n 1
     printf 'load: %s\n' "$(cut -d ' ' -f 1-3 /proc/loadavg)"
