@@ -242,10 +242,14 @@ impl Even<'_, '_> {
             (0..self.view.seats.offers.len()).map(|host| (measure(host), host)).collect();
         hosts.sort_unstable();
         for (more, from) in hosts.iter().rev() {
-            let mut best = None;
+            let mut best: Option<(_, Step)> = None;
             let mut last = None;
             for (less, to) in hosts.iter().filter(|(_, to)| self.is_worth(level, *from, *to)) {
-                if best.is_some() && last != Some(less) || less >= more {
+                // Of hosts that are equal, the others are only asked for the sake of an image.
+                let found = best
+                    .as_ref()
+                    .is_some_and(|(_, step)| last != Some(less) || !self.lacks_image(*step));
+                if found || less >= more {
                     break;
                 }
                 last = Some(less);
@@ -325,9 +329,13 @@ impl Even<'_, '_> {
     /// then the fullest host gives first.
     fn cost(&self, step: Step) -> impl Ord + use<> {
         let of = self.view.parts.get(step.part);
-        let lacking = of.is_some_and(|of| of.lacking.contains(&step.to));
+        let lacking = self.lacks_image(step);
         let score = of.map(|of| self.view.seats.score(step.to, &of.need));
         (lacking, score, Reverse(self.view.full(step.from, None, None)), step.from, step.part)
+    }
+
+    fn lacks_image(&self, step: Step) -> bool {
+        self.view.parts.get(step.part).is_some_and(|of| of.lacking.contains(&step.to))
     }
 
     /// Whether a host can take the pod, and another one its stand-in where there must be one.
