@@ -269,6 +269,10 @@ fn a_rollout_that_fails_goes_back_and_every_command_says_so() {
     folder.write("tally.kdl", &spec(2, "false"));
     let plan = folder.tally(&["plan"]).ends(0).out;
     assert!(plan.contains("goes back to entry 2 of the history, app:3"), "{plan}");
+    // Nothing is held of what is gone.
+    folder.tally(&["apply", "--yes"]).ends(1);
+    folder.tally(&["destroy", "--yes"]).ends(0);
+    assert!(!folder.tally(&["plan"]).ends(0).out.contains("rolled back"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tally_docker::{ExecuteOptions, Host, HostRead, Report, execute, observe};
+use tally_docker::{ExecuteOptions, Fetched, Host, HostRead, Report, execute, observe};
 use tally_graph::Graph;
 use tally_lang::MemoryLoader;
 use tally_reconcile::Options;
@@ -97,13 +97,19 @@ impl Many {
     }
 
     pub async fn execute(&self, graph: &Graph, plan: &Plan) -> Report {
+        self.execute_with(graph, plan, Fetched::default()).await
+    }
+
+    /// Beside others that know what tags stand for.
+    pub async fn execute_with(&self, graph: &Graph, plan: &Plan, fetched: Fetched) -> Report {
         let hosts: BTreeMap<String, Arc<dyn Host>> = self
             .hosts
             .iter()
             .map(|(name, host)| (name.clone(), Arc::clone(host) as Arc<dyn Host>))
             .collect();
         let (_sender, cancel) = watch::channel(false);
-        execute(plan, graph, &hosts, &(), cancel, &ExecuteOptions::default()).await
+        let options = ExecuteOptions { fetched, ..ExecuteOptions::default() };
+        execute(plan, graph, &hosts, &(), cancel, &options).await
     }
 
     /// Plans and carries out until nothing is left to do; gives the first plan.

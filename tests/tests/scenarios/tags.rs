@@ -6,11 +6,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use tally_control::News;
+use tally_docker::Fetched;
 use tally_graph::Graph;
 use tally_reconcile::Options;
 use tally_reconcile::memory::Declared;
 use tally_reconcile::plan::{Action, Plan};
 use tally_simulator::Image;
+use tally_tests::keeper::Dice;
 use tally_tests::registry::Registry;
 
 use crate::keeping::keep;
@@ -78,6 +80,30 @@ fn hosts_that_fetch_a_tag_at_one_time_get_one_image() {
 }
 
 #[test]
+fn plans_that_are_carried_out_beside_each_other_share_what_a_tag_was_found_to_be() {
+    for shared in [true, false] {
+        run(&["a", "b"], |mut many: Many| async move {
+            let pod = |name: &str| {
+                format!(
+                    "pod {name} {{ place {{ require host={name} }}; container c image=\"{APP}\" }}\n"
+                )
+            };
+            let graph = many.plain(&(pod("a") + &pod("b")));
+            move_tag(&many, &["b"]);
+            let fetched = Fetched::default();
+            for name in ["a", "b"] {
+                let target = crate::world::target(&format!("pod/{name}"));
+                let plan = many.plan_with(&graph, Options { target, ..Options::default() }).await;
+                let fetched = if shared { fetched.clone() } else { Fetched::default() };
+                assert!(many.execute_with(&graph, &plan, fetched).await.is_done());
+            }
+            let all = images(&many).await;
+            assert_eq!(all["a"] == all["b"], shared, "{all:?}");
+        });
+    }
+}
+
+#[test]
 fn hosts_that_have_a_tag_from_before_and_after_it_moved_get_one_image() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let pull = |many: &Many, host: &str| {
@@ -116,6 +142,49 @@ fn a_rollout_of_the_loop_ends_with_the_image_that_it_began_with() {
             tokio::time::sleep(Duration::from_secs(120)).await;
             let new = assert_one_image(&kept.many, 3, policy).await;
             assert!(!before.values().any(|id| *id == new), "it is the one that the tag stood for");
+            kept.end().await;
+        });
+    }
+}
+
+/// A new version under way, and the tag moves when it will, for some hosts or all, and hosts forget it.
+#[test]
+fn whenever_a_tag_moves_a_version_ends_with_one_image() {
+    let mut dice = Dice::new(21);
+    for turn in 0..60 {
+        let hosts = ["a", "b", "c", "d"].into_iter().take(2 + dice.below(3)).collect::<Vec<_>>();
+        let replicas = 2 + dice.below(5);
+        let updates = [
+            "",
+            "update max-unavailable=2",
+            "update max-surge=1 max-unavailable=0",
+            "update strategy=recreate",
+        ];
+        let update = updates[dice.below(updates.len())];
+        let policy = ["", "pull always"][dice.below(2)];
+        let text = |env: u32| {
+            web(&format!("{policy}\nenv A={env}"))
+                .replace("replicas=3 {", &format!("replicas={replicas} {{ {update}\n"))
+        };
+        let mut fate = dice.clone();
+        dice.below(7);
+        keep(&hosts.clone(), &text(1), |kept| async move {
+            kept.until("all run", async |many| many.running().await.len() == replicas).await;
+            tokio::time::sleep(Duration::from_secs(40)).await;
+            for host in kept.many.hosts.values() {
+                host.meddle(|model, _| model.remove_image(APP)).unwrap();
+            }
+            kept.news.send(News::Spec(Box::new(kept.many.plain(&text(2))))).unwrap();
+            for _ in 0..fate.below(6) {
+                tokio::time::sleep(Duration::from_millis(fate.below(1_500) as u64)).await;
+                match fate.below(3) {
+                    0 => move_tag(&kept.many, &hosts[..1 + fate.below(hosts.len())]),
+                    _ => move_tag(&kept.many, &hosts),
+                }
+            }
+            tokio::time::sleep(Duration::from_secs(200)).await;
+            assert_one_image(&kept.many, replicas, &format!("turn {turn}: {update} {policy}"))
+                .await;
             kept.end().await;
         });
     }

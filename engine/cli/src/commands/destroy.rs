@@ -12,6 +12,7 @@ use crate::show::terminal::Terminal;
 pub async fn run(args: args::Destroy, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
     let (graph, _) = project.graph()?;
+    let remembered = Remembered::read(&graph, &project)?;
     let options = Options { destroy: true, remove_volumes: args.volumes, ..Options::default() };
     let work = Work {
         project: &project,
@@ -21,7 +22,8 @@ pub async fn run(args: args::Destroy, terminal: &Terminal) -> Result<Exit, CliEr
         saved: None,
         // What goes needs none.
         secrets: tally_docker::Secrets::default(),
-        ended: Vec::new(),
+        // What went back is no more, and the spec is new to who begins again.
+        ended: remembered.memory.declared.undone.keys().cloned().collect(),
     };
-    carry_out(work, Remembered::read(&graph, &project)?, args.yes, terminal).await
+    carry_out(work, remembered, args.yes, terminal).await
 }
