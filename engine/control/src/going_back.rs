@@ -82,10 +82,9 @@ impl Controller {
                 self.tell_failed(EntryKind::Failed, address, &failed, what);
             }
             Decision::Back(undone) => {
-                let entry = undone.failed.as_ref().map_or(0, |failed| failed.entry);
+                let goal = undone.failed.as_ref().map(Failed::goal).unwrap_or_default();
                 let images = rollback::images(&undone.workload);
-                let what =
-                    format!("goes back to entry {entry} of the history ({images}), since {what}");
+                let what = format!("goes back to {goal} ({images}), since {what}");
                 self.tell_failed(EntryKind::RolledBack, address, &failed, what);
                 self.board.change(|metrics| metrics.rollbacks += 1);
                 self.reach.undone(address, Some(&undone));

@@ -492,10 +492,11 @@ pub struct Reachable {
 pub struct Fallback {
     /// `controller/web`.
     pub workload: String,
-    /// The entry of the history that it goes back to; `None` when there is none that it can go
-    /// back to: then it stops where it is.
+    /// Whether there is something that it can go back to; else it stays where it is.
+    pub goes_back: bool,
+    /// The entry of the history that it goes back to; `None` where it is what its older pods run.
     pub entry: Option<u64>,
-    /// What its containers run there, or why there is none.
+    /// The images that its containers run there, or why it stays.
     pub what: String,
 }
 

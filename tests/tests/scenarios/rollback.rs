@@ -56,6 +56,14 @@ fn is_back(decision: Option<Decision>) -> bool {
     matches!(decision, Some(Decision::Back(_)))
 }
 
+/// The entry of the history that `web` goes back to.
+fn entry_of(decision: Option<Decision>) -> u64 {
+    match decision {
+        Some(Decision::Back(back)) => back.failed.unwrap().entry,
+        other => panic!("it does not go back: {other:?}"),
+    }
+}
+
 /// Why `web` stays where it is.
 fn stays(decision: Option<Decision>) -> String {
     match decision {
@@ -155,8 +163,9 @@ fn only_a_rollout_that_asks_for_it_goes_back_and_only_to_what_was_here() {
         world.apply(&good).await;
         // Each row: what is asked for, and what had come to be before, oldest first.
         assert!(is_back(decided(&world, &now, &remembered(&now, &[&good])).await));
+        // Its older pods are there, and the history has nothing: they tell themselves.
         let first = remembered(&now, &[]);
-        assert!(stays(decided(&world, &now, &first).await).contains("nothing to go back to"));
+        assert_eq!(entry_of(decided(&world, &now, &first).await), 0);
         // A version that once came to be fails for a reason of its own.
         let old = remembered(&now, &[&good, &now]);
         assert_eq!(decided(&world, &now, &old).await, None);
@@ -166,7 +175,10 @@ fn only_a_rollout_that_asks_for_it_goes_back_and_only_to_what_was_here() {
         // The history is of elsewhere: its pods would replace those that serve.
         let other = world.graph(&web("", "env A=7"));
         let elsewhere = remembered(&now, &[&other]);
-        assert!(stays(decided(&world, &now, &elsewhere).await).contains("older pods are not"));
+        assert_eq!(entry_of(decided(&world, &now, &elsewhere).await), 0);
+        world.destroy(&good, false).await;
+        assert!(stays(decided(&world, &now, &first).await).contains("nothing to go back to"));
+        assert_eq!(entry_of(decided(&world, &now, &elsewhere).await), 1);
         // Nobody asked for it.
         let pause = |text: String| world.graph(&text.replace("on-failure=rollback", ""));
         let asked = pause(web("", "env A=2"));
@@ -178,6 +190,54 @@ fn only_a_rollout_that_asks_for_it_goes_back_and_only_to_what_was_here() {
         let mut frozen = remembered(&now, &[&good]);
         frozen.declared.frozen = Some("wait".to_owned());
         assert_eq!(decided(&world, &now, &frozen).await, None);
+    });
+}
+
+#[test]
+fn older_pods_tell_what_they_are_where_no_history_does() {
+    let spec = |world: &World, more: &str, rest: &str| {
+        // One pod, so that a host port fits.
+        let text = web("", rest)
+            .replace("controller web replicas=4", "volume data\ncontroller web replicas=1");
+        world.graph(&text.replace("container c", &format!("{more}\n container c")))
+    };
+    only_simulated("told", "a decision hangs on the observation alone", |world| async move {
+        // What is of the older version, in its pod and its container; and whether its labels tell it.
+        for (more, rest, told) in [
+            ("", "env A=1; env B=2", true),
+            (
+                "",
+                "command \"/serve\" \"x\"; entrypoint \"/bin/env\"; workdir \"/tmp\"; user \"1\"",
+                true,
+            ),
+            ("", "readiness every=\"1s\" failures=2 { command \"true\" }", true),
+            ("", "resources memory=\"32MiB\" cpu=0.5; ulimit nofile soft=1024 hard=2048", true),
+            ("label tier=web; restart on-failure", "", true),
+            ("container side image=\"tally.local/hello:1\" { env S=1 }", "env A=1", false),
+            ("init i image=\"tally.local/hello:1\" { command \"true\" }", "env A=1", false),
+            ("", "mount data \"/data\"", false),
+            ("", "file \"/etc/f\" text=\"older\"", false),
+            ("", "port http 80 publish=8080", false),
+        ] {
+            let older = spec(&world, more, rest);
+            let now = spec(&world, "", "env Z=9");
+            world.destroy(&older, true).await;
+            let (plan, _) = world.try_apply(&older).await;
+            assert!(!plan.is_empty(), "{rest}");
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let memory = remembered(&now, &[]);
+            let decision = decided(&world, &now, &memory).await;
+            let Some(Decision::Back(back)) = decision else {
+                assert!(!told, "{more} {rest}: {decision:?}");
+                assert!(stays(decision).contains("in part only"), "{more} {rest}");
+                continue;
+            };
+            assert!(told, "{more} {rest}");
+            let mut followed = now.clone();
+            assert_eq!(undo(&mut followed, &[(WEB.to_owned(), *back)].into()), [WEB]);
+            let plan = world.plan(&followed).await;
+            assert!(plan.is_empty(), "{more} {rest}: {:?}", plan.changes);
+        }
     });
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tally_docker::{ExecuteOptions, Host, Report, Secrets, execute, failed_versions};
 use tally_graph::{Address, Graph};
 use tally_reconcile::plan::Plan;
-use tally_reconcile::rollback::{Decision, decide, images, stays};
+use tally_reconcile::rollback::{Decision, Failed, decide, images, stays};
 use tally_reconcile::undo::{Undone, undo};
 use tally_reconcile::{Options, reconcile};
 use tokio::sync::watch;
@@ -81,10 +81,10 @@ pub async fn take_back(
     };
     let way = Way { work, graph: &graph, secrets, hosts, cancel, terminal };
     for (address, back) in &undone {
-        let entry = back.failed.as_ref().map_or(0, |failed| failed.entry);
+        let goal = back.failed.as_ref().map(Failed::goal).unwrap_or_default();
         let images = images(&back.workload);
         out(&format!(
-            "\n{address} goes back to entry {entry} of the history, {images}: its `update` says \
+            "\n{address} goes back to {goal}, {images}: its `update` says \
              on-failure=rollback\n"
         ));
         way.back(address, back, remembered).await?;
@@ -149,8 +149,8 @@ impl Way<'_> {
             progress.finish();
             if !done.is_done() {
                 show_failures(graph, &plan, &done, self.terminal);
-                let entry = back.failed.as_ref().map_or(0, |failed| failed.entry);
-                let why = format!("going back to entry {entry} of the history failed too");
+                let goal = back.failed.as_ref().map(Failed::goal).unwrap_or_default();
+                let why = format!("going back to {goal} failed too");
                 let reports = [stays(graph, address, &why)];
                 err(&report::people(&reports, &graph.sources, self.terminal));
                 return Ok(());
@@ -166,10 +166,10 @@ impl Way<'_> {
         let pods = plan.changes.iter().map(|change| change.subject.pod.as_str());
         let pods = pods.collect::<std::collections::BTreeSet<_>>().len();
         out(&format!(
-            "\n{verdict} to entry {} of the history, {}: {} put back in {:.1}s.\n  {}: {}\n  The spec \
+            "\n{verdict} to {}, {}: {} put back in {:.1}s.\n  {}: {}\n  The spec \
              is followed again when it asks for something new; `tally rollout resume {address}` tries \
              it once more.\n",
-            failed.entry,
+            failed.goal(),
             images(&back.workload),
             crate::show::values::count(pods, "pod", "pods"),
             begun.elapsed().as_secs_f64(),

@@ -9,6 +9,8 @@ use tally_reconcile::plan::{
 };
 
 use crate::show::balance;
+use tally_reconcile::rollback::goal;
+
 use crate::show::terminal::{Style, Terminal, clean};
 use crate::show::values::{count, value};
 
@@ -320,12 +322,10 @@ impl Shown<'_> {
         }
         let title = self.terminal.paint(Style::Bold, "If its rollout fails");
         out.push_str(&format!("\n{title}\n"));
-        for Fallback { workload, entry, what } in all {
-            let becomes = match entry {
-                Some(entry) => {
-                    format!("goes back to entry {entry} of the history, {}", clean(what))
-                }
-                None => format!("stays where it is: {}", clean(what)),
+        for Fallback { workload, goes_back, entry, what } in all {
+            let becomes = match goes_back {
+                true => format!("goes back to {}, {}", goal(entry.unwrap_or(0)), clean(what)),
+                false => format!("stays where it is: {}", clean(what)),
             };
             out.push_str(&format!("      {workload} {becomes}\n"));
         }

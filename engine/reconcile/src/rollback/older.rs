@@ -1,0 +1,142 @@
+//! What a workload was before, which its older pods must confirm, and can tell by themselves.
+
+use std::collections::BTreeMap;
+
+use tally_graph::schema::UpdateClass;
+use tally_graph::{Graph, ImageRef, Millis, Probe, ProbeAction, Workload};
+
+use super::Former;
+use crate::applied::{Applied, AppliedProbe};
+use crate::diff::{Places, difference};
+use crate::found::{Containers, Inventory};
+use crate::labels::Role;
+use crate::observed::ContainerState;
+use crate::realise::{Surroundings, realise};
+use crate::undo::Undone;
+
+const NOTHING_BEFORE: &str = "there is nothing to go back to: none of its pods is of an older version, and the history has none";
+const NOT_FROM_PODS: &str =
+    "the history does not have what its older pods are, and their labels tell it in part only";
+
+/// What undoes a rollout, and the entry of the history that it is from; 0 where it is what its older
+/// pods run. The first rule that fits:
+///
+/// | what is there | what is gone back to |
+/// |---|---|
+/// | the history's entry, and no older pods, or some that are as it says | that entry |
+/// | an older pod that runs, whose labels tell all that its version was | what that is |
+/// | anything else | nothing, with the reason |
+///
+/// An entry that older pods do not confirm is not of this cluster: going back would take down what
+/// serves.
+pub(super) fn before(
+    graph: &Graph,
+    inventories: &[&Inventory<'_>],
+    now: &Workload,
+    former: &Former,
+) -> Result<(u64, Undone), String> {
+    let Some(cluster) = graph.cluster() else { return Err(NOTHING_BEFORE.to_owned()) };
+    let secrets = BTreeMap::new();
+    let around = surroundings(graph, &cluster.name, &secrets);
+    let address = now.address().to_string();
+    let all = inventories.iter().flat_map(|inventory| &inventory.pods);
+    let own = all.filter(|(_, pod)| pod.workload() == Some(&address));
+    let older: Vec<_> = own.filter(|(name, pod)| !is_of(graph, now, name, pod, &around)).collect();
+    if let Some(before) = &former.before
+        && (older.is_empty()
+            || older.iter().any(|(name, pod)| is_of(graph, &before.workload, name, pod, &around)))
+    {
+        return Ok((former.entry, before.clone()));
+    }
+    let told = older.iter().find_map(|(name, pod)| {
+        let workload = told_by(now, pod)?;
+        is_of(graph, &workload, name, pod, &around).then_some(workload)
+    });
+    match told {
+        Some(workload) => {
+            let (of, contents, secrets) = (former.of.clone(), BTreeMap::new(), Vec::new());
+            Ok((0, Undone { of, workload, contents, secrets, failed: None }))
+        }
+        None if older.is_empty() => Err(NOTHING_BEFORE.to_owned()),
+        None => Err(NOT_FROM_PODS.to_owned()),
+    }
+}
+
+/// What a pod that runs was made from, as far as its labels tell; the rest is as it is now. Whether that
+/// is all shows when it is compared with the pod.
+fn told_by(now: &Workload, pod: &Containers<'_>) -> Option<Workload> {
+    let mut before = now.clone();
+    for (role, all) in [(Role::Init, &mut before.inits), (Role::Container, &mut before.containers)]
+    {
+        for container in all {
+            let found = pod.get(role, &container.name)?;
+            if role == Role::Container && found.container.state != ContainerState::Running {
+                return None;
+            }
+            let Applied { image, entrypoint, command, workdir, user, env, ulimit, .. } =
+                found.identity.applied();
+            container.image = ImageRef::parse(&image).ok()?;
+            (container.entrypoint, container.command) = (entrypoint, command);
+            (container.workdir, container.user) = (workdir, user);
+            (container.env, container.ulimit) = (env, ulimit);
+            let Applied { stop, resources, readiness, label, restart, .. } =
+                found.identity.applied();
+            container.stop.signal = stop.signal;
+            container.resources = resources;
+            container.readiness = told_probe(readiness, container.readiness.take());
+            if role == Role::Container {
+                (before.labels, before.restart) = (label, restart);
+            }
+        }
+    }
+    Some(before)
+}
+
+/// Probes over the network never reach Docker, and are as they are now.
+fn told_probe(applied: Option<AppliedProbe>, now: Option<Probe>) -> Option<Probe> {
+    let is_command = |probe: &Probe| matches!(probe.action, ProbeAction::Command(_));
+    let Some(AppliedProbe { command, every, timeout, delay, failures }) = applied else {
+        return now.filter(|probe| !is_command(probe));
+    };
+    let successes = now.map_or(1, |probe| probe.successes);
+    let (every, timeout, delay): (Millis, Millis, Millis) = (every, timeout, delay);
+    Some(Probe {
+        action: ProbeAction::Command(command),
+        every,
+        timeout,
+        delay,
+        failures,
+        successes,
+    })
+}
+
+pub(super) fn surroundings<'a>(
+    graph: &'a Graph,
+    cluster: &'a str,
+    secrets: &'a BTreeMap<String, String>,
+) -> Surroundings<'a> {
+    let volumes = graph.volumes().map(|volume| (volume.name.as_str(), volume)).collect();
+    Surroundings { cluster, volumes, secrets }
+}
+
+/// Whether all that is there of a pod is as a workload says, but for what is changed in place.
+pub(super) fn is_of(
+    graph: &Graph,
+    workload: &Workload,
+    name: &str,
+    found: &Containers<'_>,
+    around: &Surroundings<'_>,
+) -> bool {
+    let pod = realise(workload, name.to_owned(), around);
+    found.values().all(|found| {
+        let desired = pod
+            .containers
+            .iter()
+            .find(|it| (it.role, it.name.as_str()) == (found.identity.role, found.identity.name));
+        desired.is_some_and(|desired| {
+            let places = Places::new(graph, workload, desired);
+            let differs = difference(desired, found, &places);
+            differs.spec.iter().all(|change| change.class <= UpdateClass::Live)
+        })
+    })
+}

@@ -1,0 +1,112 @@
+//! What plans say of rollouts that fail: before, and after.
+
+use tally_graph::{FieldPath, Graph, Workload};
+use tally_source::{Code, Diagnostic, Span};
+
+use super::older::before;
+use super::{Blame, Course, Failed, course};
+use crate::builder::Builder;
+use crate::found::Inventory;
+use crate::plan::{Fallback, Held, HeldBy, Why};
+use crate::planner::{Planner, subject};
+use crate::pods::PodPlan;
+
+/// That a rollout failed and stays where it is.
+#[must_use]
+pub fn stays(graph: &Graph, address: &str, why: &str) -> Diagnostic {
+    let workload = graph.workloads().find(|it| it.address().to_string() == address);
+    let headline = format!("the rollout of `{address}` failed and stays where it is: {why}");
+    let found = Diagnostic::warning(Code(1304), headline);
+    let found = match workload {
+        Some(workload) => found.label(workload.span, "`on-failure=rollback` cannot help here"),
+        None => found,
+    };
+    found.help("Pods that serve are not touched. Put the spec right and apply again.")
+}
+
+impl Planner<'_> {
+    /// Says which workloads went back, and what failed.
+    pub(crate) fn report_rolled_back(&self, wanted: &[&Workload], builder: &mut Builder) {
+        if self.memory.declared.undone.is_empty() {
+            return;
+        }
+        for workload in wanted {
+            let Some(Course::Back(failed)) = course(workload, self.memory) else { continue };
+            let address = workload.address().to_string();
+            let name = failed.name(&address);
+            let resume = format!("`tally rollout resume {address}` tries it once more.");
+            let span = blamed(self.graph, workload, failed);
+            let mut help = format!(
+                "It follows {} ({}), until the spec asks for something new. {resume}",
+                failed.goal(),
+                images(workload)
+            );
+            if !failed.last_lines.is_empty() {
+                help.push_str(&format!("\nlast lines of {name}:"));
+                for line in &failed.last_lines {
+                    help.push_str(&format!("\n  | {line}"));
+                }
+            }
+            let headline = format!("`{address}` was rolled back: {name}: {}", failed.why);
+            builder.report(
+                Diagnostic::warning(Code(1303), headline).label(span, "this failed").help(help),
+            );
+            let why = Why {
+                reason: format!("it was {}", failed.words(&address)),
+                help: Some(resume),
+                by: HeldBy::RolledBack,
+                ..Why::default()
+            };
+            let held = Held {
+                subject: subject(workload, ""),
+                host: String::new(),
+                why,
+                origin: Some(span),
+            };
+            builder.plan.held.push(held);
+        }
+    }
+
+    /// Says, before anything is done, what becomes of a rollout that fails.
+    pub(crate) fn fallback(&self, workload: &Workload, own: &[PodPlan], builder: &mut Builder) {
+        if !own.iter().any(|pod| pod.rolls) {
+            return;
+        }
+        let Some(Course::Rolling(former)) = course(workload, self.memory) else { return };
+        let inventories: Vec<&Inventory<'_>> =
+            self.hosts.ready.iter().map(|host| &host.inventory).collect();
+        let (goes_back, entry, what) = match before(self.graph, &inventories, workload, former) {
+            Ok((entry, before)) => (true, (entry > 0).then_some(entry), images(&before.workload)),
+            Err(why) => (false, None, why),
+        };
+        let workload = workload.address().to_string();
+        builder.plan.fallbacks.push(Fallback { workload, goes_back, entry, what });
+    }
+}
+
+/// Where the attribute is written that has to change.
+#[must_use]
+pub fn blamed(graph: &Graph, workload: &Workload, failed: &Failed) -> Span {
+    let paths: &[&str] = match failed.blame {
+        Blame::Image => &["image"],
+        Blame::Command => &["command", "image"],
+        Blame::Readiness => &["readiness"],
+        Blame::Publish => &["port"],
+    };
+    let known = workload.container_provenance.get(&failed.container);
+    let written = paths.iter().find_map(|path| {
+        let exact = known?.exact(&FieldPath::new([*path]));
+        // A block's fields are known one by one.
+        let below = || known?.iter().find(|(at, _)| at.first() == *path).map(|(_, origin)| origin);
+        graph.written_at(exact.or_else(below)?)
+    });
+    let node = workload.container_spans.get(&failed.container).copied();
+    written.or(node).unwrap_or(workload.span)
+}
+
+/// The images of a workload's containers: what people know a version by.
+#[must_use]
+pub fn images(workload: &Workload) -> String {
+    let images = workload.containers.iter().map(|container| container.image.to_string());
+    images.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,162 @@
+//! Which containers of a rollout are not ready, as far as a view can tell.
+
+use std::collections::BTreeMap;
+
+use tally_graph::{Graph, Workload};
+
+use super::older::{is_of, surroundings};
+use super::{Blame, course, ended_words, is_calm, is_held};
+use crate::found::{Found, inventory};
+use crate::labels::Role;
+use crate::memory::Memory;
+use crate::observed::{ContainerState, Health, Observed};
+use crate::realise::{CRASH_LOOP_RESTARTS, DesiredContainer, INIT_DEADLINE_MS, realise};
+
+/// A container of a rollout's new pods that is not ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unready {
+    /// Its workload.
+    pub workload: String,
+    /// What that asks for.
+    pub of: String,
+    /// Where it is.
+    pub host: String,
+    /// Its pod.
+    pub pod: String,
+    /// Its name in the pod.
+    pub container: String,
+    /// Its full ID.
+    pub id: String,
+    /// What it lacks, in one line.
+    pub reason: String,
+    /// Whether it cannot get ready any more.
+    pub is_over: bool,
+    /// It fails when it has not got ready within so long.
+    pub deadline_ms: u64,
+    /// What to change, most likely.
+    pub blame: Blame,
+}
+
+/// All containers that are not ready of the new pods of rollouts that go back when they fail, and of
+/// what came back.
+#[must_use]
+pub fn unready(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) -> Vec<Unready> {
+    let Some(cluster) = graph.cluster() else { return Vec::new() };
+    // Every round asks, and nearly always nothing is being rolled out.
+    if is_calm(memory) {
+        return Vec::new();
+    }
+    let secrets = BTreeMap::new();
+    let around = surroundings(graph, &cluster.name, &secrets);
+    let watched: BTreeMap<String, &Workload> = graph
+        .workloads()
+        .map(|workload| (workload.address().to_string(), workload))
+        .filter(|(address, workload)| {
+            !is_held(memory, address) && course(workload, memory).is_some()
+        })
+        .collect();
+    let mut all = Vec::new();
+    if watched.is_empty() {
+        return all;
+    }
+    for (host, view) in &observed.hosts {
+        let Some(state) = view.ready() else { continue };
+        let its_now_ms = state.its_now_ms(now_ms);
+        for (name, found) in &inventory(&cluster.name, state).pods {
+            let address = found.workload().unwrap_or_default();
+            let Some(workload) = watched.get(address) else { continue };
+            if !is_of(graph, workload, name, found, &around) {
+                continue;
+            }
+            let pod = realise(workload, (*name).to_owned(), &around);
+            let infra = found.get(Role::Infra, "");
+            let containers = pod.containers.iter().filter_map(|desired| {
+                let found = found.get(desired.role, &desired.name)?;
+                // A network that ended says nothing of a version: it is put right first.
+                if found.is_cut_off(infra) {
+                    return None;
+                }
+                let lack = lack(workload, desired, found, infra, its_now_ms)?;
+                Some(Unready {
+                    workload: address.to_owned(),
+                    of: workload.fingerprint(),
+                    host: host.clone(),
+                    pod: (*name).to_owned(),
+                    container: desired.name.clone(),
+                    id: found.container.id.clone(),
+                    reason: lack.reason,
+                    is_over: lack.is_over,
+                    deadline_ms: lack.deadline_ms,
+                    blame: lack.blame,
+                })
+            });
+            all.extend(containers);
+        }
+    }
+    all
+}
+
+struct Lack {
+    reason: String,
+    is_over: bool,
+    deadline_ms: u64,
+    blame: Blame,
+}
+
+/// What a container lacks; `None` when it is ready, or need not be. The first rule that fits:
+///
+/// | what is seen | |
+/// |---|---|
+/// | an init that ended with another code than 0 | over |
+/// | an init that has ended well, or was not started | nothing |
+/// | it is ready | nothing |
+/// | Docker's policy has started it again three times | over |
+/// | it ended, and nothing starts it again | over |
+/// | anything else | it has until its deadline |
+fn lack(
+    workload: &Workload,
+    desired: &DesiredContainer<'_>,
+    found: &Found<'_>,
+    infra: Option<&Found<'_>>,
+    now_ms: i64,
+) -> Option<Lack> {
+    use ContainerState as S;
+    let details = found.details;
+    let state = found.container.state;
+    let ended = || ended_words(details.exit_code, details.error.as_deref(), details.restart_count);
+    let over = |reason| Some(Lack { reason, is_over: true, deadline_ms: 0, blame: Blame::Command });
+    let not_yet = |reason: &str, deadline_ms, blame| {
+        Some(Lack { reason: reason.to_owned(), is_over: false, deadline_ms, blame })
+    };
+    if desired.role == Role::Init {
+        return match state {
+            S::Exited if details.exit_code != Some(0) => over(ended()),
+            S::Running => not_yet("it has not ended yet", INIT_DEADLINE_MS, Blame::Command),
+            _ => None,
+        };
+    }
+    if desired.role == Role::Infra || found.is_ready(&desired.ready, infra, now_ms) {
+        return None;
+    }
+    let deadline_ms = desired.ready.deadline_ms;
+    match state {
+        _ if details.restart_count >= CRASH_LOOP_RESTARTS => over(ended()),
+        S::Exited if workload.restart != tally_graph::Restart::Always => over(ended()),
+        S::Removing | S::Dead => None,
+        S::Created => not_yet("it is not started yet", deadline_ms, Blame::Command),
+        S::Exited | S::Restarting => {
+            not_yet("it has ended and is started again", deadline_ms, Blame::Command)
+        }
+        S::Paused => not_yet("it is paused", deadline_ms, Blame::Command),
+        S::Running => match (desired.ready.healthy, details.health) {
+            (true, Health::Unhealthy) => {
+                not_yet("its health check fails", deadline_ms, Blame::Readiness)
+            }
+            (true, Health::Starting | Health::None) => {
+                let reason = "its health check has not succeeded yet";
+                not_yet(reason, deadline_ms, Blame::Readiness)
+            }
+            _ => not_yet("it has not run long enough yet", deadline_ms, Blame::Command),
+        },
+    }
+}
