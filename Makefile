@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help tools build images demo demo-clean lint test fuzz pictures lab-up lab-down \
-	conformance-podman chaos bench-repair bench bench-noop bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size sim sim-many planted
+	conformance-podman chaos bench-repair bench bench-noop bench-hosts bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size sim sim-many planted
 
 # A toolchain that was installed a moment ago is not in this shell's PATH yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -79,6 +79,8 @@ bench-repair: tools ## from a fault to its repair, beside Swarm and restart poli
 
 bench-noop: build ## no-op plan of 60 pods, against a minimal client and compose
 	@$(T)/bench.sh noop
+bench-hosts: build ## the same over three engines of a lab (root; not in `bench`)
+	@$(T)/bench.sh hosts
 bench-apply: build ## 60 pods from nothing, against a minimal client and compose
 	@$(T)/bench.sh apply
 bench-simulated: build ## no-op plan of 1,000 and 10,000 simulated pods, against terraform

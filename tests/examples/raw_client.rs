@@ -1,8 +1,9 @@
 //! The floor that benchmarks compare Tally with: a minimal client that makes the same calls of
 //! Docker's API and nothing else.
 //!
-//! `raw_client read LABEL` makes the reads of a plan: version, info, lists, and an inspection of
-//! each container with the label, 16 at once. `raw_client create N PARALLEL IMAGE NETWORK LABEL`
+//! `raw_client read LABEL [SOCKET…]` makes the reads of a plan: version, info, lists, and an inspection
+//! of each container with the label, 16 at once; of all hosts at once where sockets are given.
+//! `raw_client create N PARALLEL IMAGE NETWORK LABEL`
 //! creates and starts N containers. `raw_client remove LABEL` removes them by force.
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a measuring tool: it stops loudly")]
@@ -21,6 +22,17 @@ use futures_util::{StreamExt as _, stream};
 async fn main() {
     let args: Vec<String> = std::env::args().collect();
     let words: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
+    if let ["read", label, sockets @ ..] = words.as_slice()
+        && !sockets.is_empty()
+    {
+        let each = sockets.iter().map(|socket| async move {
+            let docker = Docker::connect_with_unix(socket, 120, bollard::API_DEFAULT_VERSION);
+            let docker = docker.expect("a Docker socket");
+            read(&docker.negotiate_version().await.expect("a Docker engine"), label).await;
+        });
+        futures_util::future::join_all(each).await;
+        return;
+    }
     let docker = Docker::connect_with_defaults().expect("a Docker socket");
     let docker = docker.negotiate_version().await.expect("a Docker engine");
     match words.as_slice() {

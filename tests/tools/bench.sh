@@ -3,6 +3,7 @@
 # docs/devel/benchmarks.md. Needs a Docker engine that nothing else uses at the time.
 #
 #   bench.sh noop      no-op plan of 60 pods, against the same reads by a minimal client, and compose
+#   bench.sh hosts     the same over three engines of a lab (root)
 #   bench.sh apply     60 pods from nothing, against the same calls by a minimal client, and compose
 #   bench.sh simulated no-op plan of 1,000 and 10,000 pods on a simulated host, against terraform
 #   bench.sh compile   1 MB of spec, against the kdl crate's own parse
@@ -101,6 +102,37 @@ noop)
         "$work/docker-compose -f $work/compose-60/compose.yaml up -d"
     "$work/docker-compose" -f "$work/compose-60/compose.yaml" down -t 1 >/dev/null 2>&1
     ;;
+hosts)
+    examples
+    : "${TALLY_LAB:=/var/lib/tally-lab}"
+    [ -d "$TALLY_LAB" ] && stays=yes || stays=no
+    told=$("$ROOT/tests/tools/lab.sh" up)
+    specs 60
+    # 60 pods spread over the hosts: by socket, as the minimal client reaches them, and as people do.
+    near=$work/tally-near
+    far=$work/tally-far
+    mkdir -p "$near" "$far"
+    ln -sfn "$TALLY_LAB/certs" "$far/certs"
+    {
+        echo "cluster bench {"
+        echo "$told" | sed -n 's|^# \([a-z]*\) .*DOCKER_HOST=\(unix://.*\)$|    host \1 "\2"|p'
+        echo "}"
+        sed 1d "$work/tally-60/tally.kdl"
+    } >"$near/tally.kdl"
+    {
+        echo "$told" | sed -n '/^cluster lab/,/^}/p' | sed 's/^cluster lab/cluster bench/'
+        sed 1d "$work/tally-60/tally.kdl"
+    } >"$far/tally.kdl"
+    sockets=$(echo "$told" | sed -n 's|^.*DOCKER_HOST=unix://||p' | tr '\n' ' ')
+    TALLY_SSH_CONFIG=$TALLY_LAB/ssh/config
+    export TALLY_SSH_CONFIG
+    "$tally" apply --yes "$near" >/dev/null 2>&1
+    measure "$rounds" "tally plan, three hosts by socket" "$tally plan --detailed-exitcode $near" \
+        "minimal client, the same sockets" "$bin/examples/raw_client read tally.cluster=bench $sockets" \
+        "tally plan, by socket, TLS and ssh" "$tally plan --detailed-exitcode $far"
+    "$tally" destroy --yes "$near" >/dev/null 2>&1
+    [ "$stays" = yes ] || "$ROOT/tests/tools/lab.sh" down
+    ;;
 apply)
     engine
     examples
@@ -193,5 +225,5 @@ size)
     cargo build -q --release -p tally-cli
     stat -c 'the stripped binary: %s bytes' "$tally"
     ;;
-*) die "usage: bench.sh noop|apply|simulated|compile|memory|idle|size" ;;
+*) die "usage: bench.sh noop|hosts|apply|simulated|compile|memory|idle|size" ;;
 esac
