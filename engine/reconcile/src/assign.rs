@@ -470,17 +470,19 @@ pub(crate) fn named_volumes<'g>(graph: &'g Graph, workload: &'g Workload) -> Vec
     binding.map(|v| v.name.as_str()).filter(|name| mounted.contains(name)).collect()
 }
 
-/// How well a pod is on a host: all that is there runs, then some of it, then none.
-fn health(host: &ReadyHost<'_>, pod: &str) -> u8 {
-    let Some(found) = host.inventory.pods.get(pod) else { return 0 };
+/// How well a pod is on a host: all that is there runs, then some of it, then none; and how much runs,
+/// since what is not there is not seen to be ill.
+fn health(host: &ReadyHost<'_>, pod: &str) -> (u8, usize) {
+    let Some(found) = host.inventory.pods.get(pod) else { return (0, 0) };
     let mains = || found.values().filter(|found| found.identity.role == Role::Container);
     let runs = |found: &Found<'_>| {
         found.container.state == crate::observed::ContainerState::Running
             && found.details.health != crate::observed::Health::Unhealthy
     };
-    match (mains().all(runs), mains().any(runs)) {
-        (true, true) => 3,
-        (false, true) => 2,
-        _ => 1,
+    let running = mains().filter(|found| runs(found)).count();
+    match (running == mains().count(), running) {
+        (_, 0) => (1, 0),
+        (false, _) => (2, running),
+        (true, _) => (3, running),
     }
 }

@@ -277,12 +277,15 @@ impl<'a> Planner<'a> {
             let was_ready = self.is_ready(workload, &slot.name, found, now_ms);
             let why = Leaving { cause: Cause::Needed, note: Some(note), after: Vec::new() };
             let downs = self.take_down(*host, found, &why, progress, builder);
+            if is_second && named_volumes(self.graph, workload).is_empty() {
+                // A second copy serves until the one that stays is ready: whatever else has to be down
+                // first, this does not.
+                builder.gate(&downs, &plan.ready);
+                plan.seconds.extend(downs);
+                continue;
+            }
             if is_second {
-                match named_volumes(self.graph, workload).is_empty() {
-                    // A second copy serves until the one that stays is ready.
-                    true => builder.gate(&downs, &plan.ready),
-                    false => builder.gate(&plan.ups, &downs),
-                }
+                builder.gate(&plan.ups, &downs);
             } else {
                 builder.gate(&downs, &plan.needs);
                 builder.gate(&plan.ups, &downs);

@@ -74,6 +74,8 @@ pub(crate) struct PodPlan {
     pub ups: Vec<OpId>,
     /// Operations that stop or remove containers.
     pub downs: Vec<OpId>,
+    /// Operations that take a second copy of it away, once the one that stays is ready.
+    pub seconds: Vec<OpId>,
     /// Whether nothing of it was there.
     pub fresh: bool,
     /// Whether the spec has changed so that something is made anew or restarted.

@@ -125,6 +125,21 @@ pub fn differs(world: &World) -> BTreeMap<String, String> {
     all
 }
 
+/// What there is of a pod, in words.
+#[must_use]
+pub fn shown(world: &World, pod: &str) -> Vec<String> {
+    let of = pods(world).remove(pod).unwrap_or_default();
+    let words = |seen: Seen| {
+        let Seen { host, name, role, state, exit_code, started_ms, joined, .. } = seen;
+        let joined = joined.map(|id| id.get(..8).unwrap_or_default().to_owned());
+        let id = seen.id.get(..8).unwrap_or_default().to_owned();
+        format!(
+            "{host}: {role} {name} {id} {state:?} ({exit_code}) since {started_ms}, in {joined:?}"
+        )
+    };
+    of.into_iter().map(words).collect()
+}
+
 /// The pods of a workload, with the host where that is asked for.
 fn names(work: &Work) -> Vec<(&str, Option<&str>)> {
     match &work.pods {

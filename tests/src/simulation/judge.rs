@@ -20,6 +20,8 @@ const VIEW_AGE_MS: i64 = 75_000;
 const STANDS_MS: i64 = 60_000;
 /// A container has run long enough to be ready, in milliseconds; the planner's own rule.
 const READY_MS: i64 = 500;
+/// One that has been ready for less may have got so while the call was on its way, in milliseconds.
+const ON_ITS_WAY_MS: i64 = 1_000;
 /// Removals within so long are one round, in milliseconds.
 const ROUND_MS: i64 = 5_000;
 
@@ -287,6 +289,7 @@ fn short_by(world: &World, work: &Work, pod: &str) -> Option<(usize, usize)> {
         return None;
     }
     let mut running: Vec<(String, usize)> = Vec::new();
+    let mut is_young = false;
     let mut networks: Vec<(String, bool, i64)> = Vec::new();
     each(world, |_, _, found| {
         if found.work == work.address && found.role == "infra" {
@@ -295,7 +298,9 @@ fn short_by(world: &World, work: &Work, pod: &str) -> Option<(usize, usize)> {
         }
     });
     each(world, |_, now_ms, found| {
-        let long = found.shown.started_at_ms.is_some_and(|start| now_ms - start >= READY_MS);
+        let ran = found.shown.started_at_ms.map_or(0, |start| now_ms - start);
+        is_young |= found.pod == pod && ran < READY_MS + ON_ITS_WAY_MS;
+        let long = ran >= READY_MS;
         let well = !matches!(found.shown.health, Some(Health::Unhealthy | Health::Starting));
         // Who joined a network that ended since serves nobody.
         let connected = found.shown.joined.is_none_or(|joined| {
@@ -313,7 +318,14 @@ fn short_by(world: &World, work: &Work, pod: &str) -> Option<(usize, usize)> {
     });
     let whole = |(_, count): &&(String, usize)| *count >= work.mains.len();
     // One that is not ready takes nothing away.
-    running.iter().filter(whole).find(|(name, _)| name == pod)?;
+    if is_young {
+        return None;
+    }
+    let (_, count) = running.iter().filter(whole).find(|(name, _)| name == pod)?;
+    // Of one that runs twice, one stays.
+    if *count >= 2 * work.mains.len() {
+        return None;
+    }
     let ready = running.iter().filter(whole).filter(|(name, _)| name != pod).count();
     let least = work.count().saturating_sub(work.missing);
     (ready < least).then_some((ready, least))

@@ -7,7 +7,7 @@ use tally_reconcile::memory::{Declarations, Memory};
 use tally_simulator::Clock as _;
 
 use super::deeds::Director;
-use super::ending::{differs, pure, without_reason};
+use super::ending::{differs, pure, shown, without_reason};
 use super::engine::{plan_of_truth, set_clock};
 use super::faults::Kind;
 use super::rng::Rng;
@@ -150,7 +150,9 @@ async fn quiet(director: &mut Director, settings: Settings) {
             let held = held_in_words(&plan);
             let changes = plan.changes.iter().map(|c| format!("{:?} {}", c.kind, c.subject.pod));
             let changes: Vec<String> = changes.collect();
-            world.violate("L1", format!("still differs: {left:?}; held {held:?}; {changes:?}"));
+            let seen: Vec<_> = left.keys().flat_map(|pod| shown(&world, pod)).collect();
+            let what = format!("still differs: {left:?}; held {held:?}; {changes:?}; {seen:?}");
+            world.violate("L1", what);
             return;
         }
         if now > asked {

@@ -94,6 +94,40 @@ fn the_copy_that_is_healthy_is_the_one_that_is_kept() {
 }
 
 #[test]
+fn of_two_copies_the_whole_one_is_kept_and_none_of_a_recreated_pod_waits_for_the_other() {
+    const BOTH: &str = "controller web replicas=1 { update strategy=recreate\n\
+        container c image=\"tally.local/hello:1\"\n container side image=\"tally.local/hello:1\" }";
+    for broken in [&["side"][..], &["side", "c"][..]] {
+        run(&["a", "b", "c"], |mut many: Many| async move {
+            let graph = many.plain(BOTH);
+            many.apply(&graph).await;
+            let first = many.hosts_of("web-0.c").await.remove(0);
+            many.cut(&first);
+            many.declare(&first, Declared::Lost);
+            many.apply(&graph).await;
+            let second = many.hosts_of("web-0.c").await.into_iter().find(|h| *h != first).unwrap();
+            many.heal(&first);
+            // Somebody took a container of the old copy away, and of the new one too.
+            for (host, name) in [&first, &second].into_iter().zip(broken) {
+                let remove = |model: &mut tally_simulator::Model, now: i64| {
+                    let found = model.list().into_iter().find(|c| c.name.ends_with(name)).unwrap();
+                    model.stop(&found.id, now).unwrap();
+                    model.remove(&found.id, now).unwrap();
+                };
+                many.hosts[host].meddle(remove).unwrap();
+            }
+            many.apply(&graph).await;
+            let on = many.hosts_of("web-0.c").await;
+            assert_eq!(on, many.hosts_of("web-0.side").await);
+            assert_eq!(on.len(), 1, "{on:?}");
+            if broken.len() == 1 {
+                assert_eq!(on, [second], "the whole one");
+            }
+        });
+    }
+}
+
+#[test]
 fn a_host_is_lost_after_the_grace_that_the_spec_grants_and_not_before() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let hosts = format!("lost-after \"5m\"\n{}", many.host_lines());

@@ -45,7 +45,7 @@ impl Planner<'_> {
         let host = self.hosts.ready.get(host).map_or("", |host| host.name);
         let mut hold = |why: Why| {
             let (subject, host) = (subject(workload, pod), host.to_owned());
-            let operations = [plan.gated.as_slice(), plan.downs.as_slice()].concat();
+            let operations = [&plan.gated, &plan.downs, &plan.seconds].map(Vec::as_slice).concat();
             builder.hold(&operations, Held { subject, host, why, origin: Some(workload.span) });
         };
         if self.memory.busy.contains(pod) {
