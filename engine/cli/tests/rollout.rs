@@ -140,9 +140,14 @@ struct Place {
 impl Place {
     /// Two pods at a port of their hosts, of which there are three: one more has a place.
     fn write(&self, command: &str) {
+        self.write_with("", command);
+    }
+
+    /// With what its `update` says besides.
+    fn write_with(&self, update: &str, command: &str) {
         let mut spec = self.lab.cluster("roll", &[Way::Unix, Way::Tls, Way::Ssh]);
         spec.push_str(&format!(
-            "controller web replicas=2 {{\n    update max-unavailable=0 max-surge=1\n    \
+            "controller web replicas=2 {{\n    update max-unavailable=0 max-surge=1 {update}\n    \
              container web image=\"tally.local/hello:1\" {{\n        \
              command \"sh\" \"-c\" {command:?}\n        \
              port http 8080 publish=8085\n        stop grace=\"2s\"\n        \
@@ -202,7 +207,7 @@ fn a_rollout_fails_no_request_and_a_crashing_version_changes_nothing() {
     assert_eq!(second.keys().collect::<Vec<_>>(), first.keys().collect::<Vec<_>>());
     assert!(second.values().all(|id| !first.values().any(|old| old == id)), "all are new");
 
-    let load = Load::begin(addresses);
+    let load = Load::begin(addresses.clone());
     place.write("echo no database at db:5432; exit 3");
     let output = place.tally(&["apply", "--yes"]);
     load.end("a version that crashes");
@@ -213,4 +218,16 @@ fn a_rollout_fails_no_request_and_a_crashing_version_changes_nothing() {
     assert!(said.contains("tally.kdl:"), "the attribute in the spec: {said}");
     let third = place.running();
     assert!(second.iter().all(|(name, id)| third.get(name) == Some(id)), "{second:?} {third:?}");
+
+    // The same goes back by itself where the spec says so.
+    let load = Load::begin(addresses);
+    place.write_with("on-failure=rollback", "echo no database at db:5433; exit 4");
+    let output = place.tally(&["apply", "--yes"]);
+    load.end("a version that crashes and goes back");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("controller/web was rolled back to entry 2"), "{said}");
+    assert_eq!(place.running(), second, "what served was never touched, and nothing else is left");
+    let output = place.tally(&["status"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("rolled back"), "{output:?}");
 }

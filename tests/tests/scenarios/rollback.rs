@@ -338,6 +338,23 @@ fn the_loop_goes_back_once_for_each_way_to_fail_and_follows_what_is_new() {
 }
 
 #[test]
+fn an_init_that_takes_its_time_is_waited_for() {
+    keep(&["a", "b"], GOOD, |kept| async move {
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let init = "init i image=\"tally.local/hello:1\" { command sleep \"60\" }\ncontainer c";
+        let slow = with("env A=2").replace("container c", init);
+        kept.news.send(News::Spec(Box::new(kept.many.plain(&slow)))).unwrap();
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(kept.kinds(EntryKind::RolledBack), Vec::<String>::new());
+        let running = kept.many.running().await;
+        assert_eq!(running.keys().filter(|name| name.ends_with(".c")).count(), 3, "{running:?}");
+        assert_eq!(running.len(), 6, "with their infra containers");
+        kept.end().await;
+    });
+}
+
+#[test]
 fn a_first_deployment_that_fails_stays_and_says_so_once() {
     keep(&["a", "b"], &with("command sh \"-c\" \"exit 3\""), |kept| async move {
         tokio::time::sleep(Duration::from_secs(600)).await;

@@ -108,7 +108,7 @@ struct Lack {
 /// | what is seen | |
 /// |---|---|
 /// | an init that ended with another code than 0 | over |
-/// | an init that has ended well, or was not started | nothing |
+/// | an init that has ended well, or what was not started yet | nothing |
 /// | it is ready | nothing |
 /// | Docker's policy has started it again three times | over |
 /// | it ended, and nothing starts it again | over |
@@ -142,8 +142,8 @@ fn lack(
     match state {
         _ if details.restart_count >= CRASH_LOOP_RESTARTS => over(ended()),
         S::Exited if workload.restart != tally_graph::Restart::Always => over(ended()),
-        S::Removing | S::Dead => None,
-        S::Created => not_yet("it is not started yet", deadline_ms, Blame::Command),
+        // It waits for an init, or for a host that cannot start it: its time has not begun.
+        S::Created | S::Removing | S::Dead => None,
         S::Exited | S::Restarting => {
             not_yet("it has ended and is started again", deadline_ms, Blame::Command)
         }
