@@ -197,10 +197,10 @@ idle)
         done
     } >"$folder/spec/tally.kdl"
     sleep 1
-    "$tally" apply --yes --parallel 64 "$folder/spec" >/dev/null
+    "$tally" apply --yes --parallel 64 "$folder/spec" >/dev/null 2>&1
     seconds=${BENCH_SECONDS:-60}
     # From a minute on it is settled: each host has been looked at again.
-    "$tally" run "$folder/spec" >/dev/null &
+    "$tally" run "$folder/spec" >/dev/null 2>&1 &
     loop=$!
     trap 'kill "$loop" "$engines" 2>/dev/null; rm -rf "$folder"' EXIT
     sleep "$seconds"

@@ -244,7 +244,8 @@ impl Even<'_, '_> {
         for (more, from) in hosts.iter().rev() {
             let mut best: Option<(_, Step)> = None;
             let mut last = None;
-            for (less, to) in hosts.iter().filter(|(_, to)| self.is_worth(level, *from, *to)) {
+            let emptier = hosts.iter().take_while(|(_, to)| self.is_worth(level, *from, *to));
+            for (less, to) in emptier.filter(|(_, to)| self.is_allowed(level, *from, *to)) {
                 // Of hosts that are equal, the others are only asked for the sake of an image.
                 let found = best
                     .as_ref()
@@ -280,13 +281,18 @@ impl Even<'_, '_> {
         None
     }
 
-    /// Whether two hosts differ by enough.
+    /// Whether a host may give to another one. What a pod takes that reserves nothing is not known:
+    /// it does not go to a much fuller host.
+    fn is_allowed(&self, level: Level, from: usize, to: usize) -> bool {
+        let full = |host| self.view.full(host, None, None);
+        level == Level::Full || full(to) < full(from).saturating_add(LEVEL.of_all)
+    }
+
+    /// Whether two hosts differ by enough; the less the second one has, the sooner.
     fn is_worth(&self, level: Level, from: usize, to: usize) -> bool {
         let full = |host| self.view.full(host, None, None);
         if level == Level::Count {
-            // What a pod takes that reserves nothing is not known: not to a much fuller host.
-            return self.is_uneven(level, 0, self.view.pods(from), self.view.pods(to))
-                && full(to) < full(from).saturating_add(LEVEL.of_all);
+            return self.is_uneven(level, 0, self.view.pods(from), self.view.pods(to));
         }
         let limit = self.limit(level, 0);
         full(from).checked_sub(full(to)).is_some_and(|apart| {
