@@ -406,8 +406,10 @@ impl Director {
         }
         self.edits += 1;
         self.world.note("spec", &format!("version {version}"), "");
-        let graph = Arc::clone(&self.world.family.versions[version].graph);
-        self.tell(|| News::Spec(Box::new(tally_graph::Graph::clone(&graph))));
+        let version = &self.world.family.versions[version];
+        let (graph, secrets) = (&version.graph, &version.secrets);
+        let graph = || Box::new(tally_graph::Graph::clone(graph));
+        self.tell(|| News::SpecWith(graph(), secrets.clone()));
     }
 
     fn spec(&mut self, kind: Kind) {

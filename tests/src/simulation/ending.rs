@@ -69,6 +69,7 @@ struct Seen {
     state: ContainerState,
     exit_code: i64,
     value: String,
+    secret: Option<String>,
     joined: Option<String>,
     started_ms: i64,
 }
@@ -85,6 +86,7 @@ fn pods(world: &World) -> BTreeMap<String, Vec<Seen>> {
             state: found.shown.state,
             exit_code: found.shown.exit_code,
             value: found.shown.request.env.get("V").cloned().unwrap_or_default(),
+            secret: found.shown.request.joined_env.get("S").map(|held| held.reveal().to_owned()),
             joined: found.shown.joined.map(str::to_owned),
             started_ms: found.shown.started_at_ms.unwrap_or(0),
         };
@@ -219,6 +221,10 @@ fn pod_differs(
         if main.value != *value {
             return Some(format!("{name} is of an older version"));
         }
+        let secret = work.secret_env.contains(name).then_some(&version.secret_env);
+        if main.secret.as_ref() != secret {
+            return Some(format!("{name} has an older secret, or none"));
+        }
         let fresh = infra.is_none_or(|infra| {
             over || infra.state == ContainerState::Running
                 && main.joined.as_deref() == Some(infra.id.as_str())
@@ -239,12 +245,14 @@ fn pod_differs(
 pub fn pure(world: &World, now_ms: i64, rng: &mut Rng) {
     let observed = truth(world);
     let graph = &world.version().graph;
-    let options = tally_reconcile::Options { now_ms, ..Default::default() };
+    let secrets = world.version().secrets.hashes().clone();
+    let options = tally_reconcile::Options { now_ms, secrets, ..Default::default() };
     let plan = |observed: &Observed| {
         serde_json::to_string(&reconcile(graph, observed, &Memory::default(), &options))
             .unwrap_or_default()
     };
     let first = plan(&observed);
+    world.tells_no_secret("a plan", &first);
     let mut permuted = observed.clone();
     for view in permuted.hosts.values_mut() {
         let HostView::Ready(state) = view else { continue };

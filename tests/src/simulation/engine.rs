@@ -81,7 +81,8 @@ impl Engine {
             now_ms,
         };
         let journal = Arc::new(Told { world: Arc::clone(world), engine: number });
-        let mut controller = Controller::new(graph, memory, Arc::new(doors), journal, options);
+        let controller = Controller::new(graph, memory, Arc::new(doors), journal, options);
+        let mut controller = controller.with_secrets(world.version().secrets.clone());
         let (news, letters) = mpsc::unbounded_channel();
         world.state().listeners.push(news.clone());
         let (stop, stopped) = watch::channel(false);
@@ -172,6 +173,7 @@ impl Reach for Doors {
     fn remember(&self, memory: &Memory) {
         // What is written down says nothing of what is under way.
         let written = serde_json::to_string(memory).unwrap_or_default();
+        self.world.tells_no_secret("what is remembered", &written);
         *lock(&self.kept) = serde_json::from_str(&written).unwrap_or_default();
     }
 }
@@ -210,6 +212,7 @@ pub fn plan_of_truth(world: &World, memory: &Memory, without_waits: bool) -> Pla
         now_ms: now_ms(),
         without_waits,
         guard_removals: true,
+        secrets: world.version().secrets.hashes().clone(),
         ..Default::default()
     };
     closely::plan(&world.followed(), &observed, &memory, &options)

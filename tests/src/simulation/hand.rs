@@ -53,13 +53,17 @@ impl Hand {
 
     fn plan(&self, graph: &Graph, observed: &Observed, target: Option<Address>) -> Plan {
         let rebalance = target.is_none();
-        let options = Options { now_ms: now_ms(), rebalance, target, ..Options::default() };
+        let secrets = self.world.version().secrets.hashes().clone();
+        let options =
+            Options { now_ms: now_ms(), rebalance, target, secrets, ..Options::default() };
         closely::plan(graph, observed, &self.memory, &options)
     }
 
     async fn execute(&self, graph: &Graph, plan: &Plan) -> Report {
         let (_sender, cancel) = watch::channel(false);
-        execute(plan, graph, &self.doors, &(), cancel, &ExecuteOptions::default()).await
+        let secrets = self.world.version().secrets.clone();
+        let options = ExecuteOptions { secrets, ..ExecuteOptions::default() };
+        execute(plan, graph, &self.doors, &(), cancel, &options).await
     }
 
     /// Keeps what came to be, and brings back what failed.

@@ -41,7 +41,7 @@ pub struct What {
 enum About {
     Container,
     Object,
-    Create { pod: String, name: String, role: String, ours: bool },
+    Create { pod: String, name: String, role: String, ours: bool, shown: String },
     Other,
 }
 
@@ -73,6 +73,8 @@ impl What {
             name: label(labels::NAME),
             role: label(labels::ROLE),
             ours: label(labels::CLUSTER) == CLUSTER,
+            // Its labels above all: anybody on the host can read them.
+            shown: format!("{request:?}"),
         };
         Self { call: "create_container", about: request.name.clone(), makes: true, kind }
     }
@@ -130,7 +132,8 @@ pub fn sent(world: &World, station: &Station, engine: u32, what: &What) {
     match &what.kind {
         About::Container => container_call(world, station, what),
         About::Object => object_call(world, station, what),
-        About::Create { pod, name, role, ours } => {
+        About::Create { pod, name, role, ours, shown } => {
+            world.tells_no_secret("a request", shown);
             let expected = match role.as_str() {
                 "infra" => labels::infra_name(CLUSTER, pod),
                 _ => labels::container_name(CLUSTER, pod, name),

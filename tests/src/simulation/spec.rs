@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tally_graph::{Graph, MountSource, Replicas, Strategy, Workload};
+use tally_docker::Secrets;
+use tally_graph::{Container, Graph, MountSource, Replicas, Strategy, Workload};
 use tally_lang::MemoryLoader;
 
 use super::rng::Rng;
@@ -15,6 +16,8 @@ use super::rng::Rng;
 pub const CLUSTER: &str = "sim";
 /// The image that containers are made from.
 pub const IMAGE: &str = "registry.example/app:1";
+/// What every secret of a run begins with: it must stand nowhere.
+pub const CANARY: &str = "canary-41c7";
 /// So many families there are.
 pub const FAMILIES: u64 = 1_024;
 /// So many versions a family has; one more is a spec that has lost its workloads.
@@ -38,6 +41,10 @@ pub struct Version {
     pub works: Vec<Work>,
     /// Hosts that give their pods away.
     pub drained: Vec<String>,
+    /// What the secret `s` holds, and its keyed hash; nothing where no workload uses it.
+    pub secrets: Secrets,
+    /// The environment variable `S` of who has the secret in it.
+    pub secret_env: String,
     /// After so many milliseconds of silence a host is lost, if the spec says so.
     pub lost_after_ms: Option<i64>,
     /// Whether a rollout of it may go back by itself.
@@ -65,6 +72,8 @@ pub struct Work {
     pub may_end: bool,
     /// Whether an infra container holds its network.
     pub joined: bool,
+    /// Its containers that have a secret in their environment.
+    pub secret_env: Vec<String>,
     /// Names of its containers, with the value of `env V` of each.
     pub mains: Vec<(String, String)>,
     /// How many containers one pod is made of.
@@ -139,6 +148,11 @@ fn make(number: u64) -> Family {
     for kind in &mut kinds {
         kind.goes_back = chance.percent(50) && kind.controller;
     }
+    let mut secret = Rng::new(number, 10);
+    for kind in &mut kinds {
+        (kind.secret_env, kind.secret_file) = (secret.percent(15), secret.percent(10));
+    }
+    let has_secret = kinds.iter().any(|kind| kind.secret_env || kind.secret_file);
     let lost_after_ms = rng.percent(20).then_some(60_000);
     let mut versions = Vec::new();
     for version in 0..=VERSIONS {
@@ -146,6 +160,13 @@ fn make(number: u64) -> Family {
         let drained = (count > 2 && version > 0 && !empty && rng.percent(12))
             .then(|| hosts[usize::try_from(rng.below(count as u64)).unwrap_or(0)].clone());
         let mut text = head(&hosts, drained.as_deref(), lost_after_ms);
+        if has_secret {
+            text.push_str("secret s env=S\n");
+        }
+        let held = secret.below(2);
+        let value = format!("{CANARY}-{held}");
+        let read = has_secret
+            .then(|| ("s".to_owned(), value.clone().into_bytes(), format!("hash-of-{held}")));
         if !empty {
             for kind in &mut kinds {
                 kind.bad = version > 0 && chance.percent(60) && kind.goes_back;
@@ -170,7 +191,17 @@ fn make(number: u64) -> Family {
             kinds.iter().any(|kind| kind.bad && *address == format!("controller/{}", kind.name))
         };
         let bad = bad.filter(is_bad).collect();
-        versions.push(Version { text, graph, works, drained, lost_after_ms, goes_back, bad });
+        versions.push(Version {
+            text,
+            graph,
+            works,
+            drained,
+            secrets: Secrets::new(read),
+            secret_env: format!("user:{value}"),
+            lost_after_ms,
+            goes_back,
+            bad,
+        });
     }
     Family { hosts, versions }
 }
@@ -205,6 +236,8 @@ struct Kind {
     depends: bool,
     goes_back: bool,
     bad: bool,
+    secret_env: bool,
+    secret_file: bool,
 }
 
 impl Kind {
@@ -239,6 +272,8 @@ impl Kind {
             depends: number > 0 && rng.percent(40),
             goes_back: false,
             bad: false,
+            secret_env: false,
+            secret_file: false,
         }
     }
 }
@@ -305,6 +340,12 @@ fn containers(text: &mut String, kind: &Kind, value: u64) {
     if kind.file {
         let _ = writeln!(text, "        file \"/etc/f\" text=\"{value}\" on-change=SIGHUP");
     }
+    if kind.secret_env {
+        text.push_str("        env S=\"user:${secret.s}\"\n");
+    }
+    if kind.secret_file {
+        text.push_str("        file \"/run/s\" secret=s\n");
+    }
     if let Some(port) = kind.port {
         let _ = writeln!(text, "        port http 8080 publish={port}");
     }
@@ -342,7 +383,9 @@ pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work
         .flat_map(|container| container.mount.values())
         .any(|mount| mount.source == MountSource::Spec);
     let bound = workload.containers.iter().any(|container| !container.port.is_empty());
-    let joined = workload.containers.len() > 1 || !workload.inits.is_empty();
+    let joined = workload.containers.len() > 1
+        || !workload.inits.is_empty()
+        || workload.containers.iter().any(Container::has_secret_files);
     let surge = match workload.replicas {
         Replicas::Count(_) => workload.update.surge(replicas) as usize,
         Replicas::PerHost => 0,
@@ -359,6 +402,12 @@ pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work
         stateful,
         may_end: workload.restart != tally_graph::Restart::Always,
         joined,
+        secret_env: workload
+            .containers
+            .iter()
+            .filter(|container| !container.secret_env.is_empty())
+            .map(|container| container.name.clone())
+            .collect(),
         size: mains.len() + workload.inits.len() + usize::from(joined),
         mains,
         pods,

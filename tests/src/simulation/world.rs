@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::faults::Kind;
 use super::rng::Rng;
-use super::spec::{Family, Version, Work, work};
+use super::spec::{CANARY, Family, Version, Work, work};
 
 /// The beginning of simulated time, in milliseconds since 1970.
 const BEGINNING_MS: i64 = 1_800_000_000_000;
@@ -349,6 +349,15 @@ impl World {
     pub fn note(&self, what: &str, about: &str, more: &str) {
         let at = self.time_ms();
         self.state().trace.note(at, what, about, more);
+        self.tells_no_secret(what, about);
+        self.tells_no_secret(what, more);
+    }
+
+    /// S10: a text that is kept or shown holds nothing of what a secret holds.
+    pub fn tells_no_secret(&self, what: &str, text: &str) {
+        if text.contains(CANARY) {
+            self.violate("S10", format!("{what} tells a secret"));
+        }
     }
 
     /// A fault came to pass.
