@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tally_graph::FieldPath;
 use tally_graph::schema::UpdateClass;
-use tally_source::{Diagnostic, Span};
+use tally_source::{Diagnostic, Severity, Span};
 
 use crate::balance::Balance;
 use crate::observed::Live;
@@ -548,9 +548,12 @@ impl Plan {
     }
 
     /// The workloads that are as they shall be, ready, with nothing to do and nothing held back. What
-    /// went back is as it shall be.
+    /// went back is as it shall be. A plan that an error has cleared says nothing of any.
     #[must_use]
     pub fn settled(&self) -> BTreeSet<String> {
+        if self.diagnostics.iter().any(|found| found.severity == Severity::Error) {
+            return BTreeSet::new();
+        }
         let changing = self.operations.iter().filter(|operation| operation.action.mutates());
         let mut open: BTreeSet<&str> =
             changing.map(|operation| operation.subject.workload.as_str()).collect();

@@ -9,12 +9,13 @@ use tally_graph::Graph;
 use tally_reconcile::Options;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::plan::{HeldBy, Plan};
+use tally_reconcile::request::ContainerRequest;
 use tally_reconcile::rollback::{Decision, Entry, Failed, decide, formers};
 use tally_reconcile::undo::{ended, undo};
 
 use crate::keeping::{Kept, keep};
 use crate::many::{Many, run};
-use crate::world::{World, both, only_simulated};
+use crate::world::{World, both, only_simulated, plan_errors};
 
 const WEB: &str = "controller/web";
 
@@ -336,6 +337,41 @@ fn the_loop_goes_back_once_for_each_way_to_fail_and_follows_what_is_new() {
         });
     }
 }
+
+#[test]
+fn what_is_settled_is_ready_with_nothing_to_do_and_a_plan_with_an_error_tells_of_none() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let two = |env: u32| {
+            many_graph(&format!("{}\npod db {{ {HELLO} }}", web("", &format!("env A={env}"))))
+        };
+        let settled = async |many: &mut Many, graph: &Graph| many.plan(graph).await.settled();
+        assert!(settled(&mut many, &two(1)).await.is_empty());
+        many.apply(&two(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(settled(&mut many, &two(1)).await.len(), 2);
+        let left: Vec<String> = settled(&mut many, &two(2)).await.into_iter().collect();
+        assert_eq!(left, ["pod/db"]);
+        // Held back or not, it is not as it shall be.
+        many.memory.declared.paused.insert(WEB.to_owned(), "wait".to_owned());
+        assert!(!settled(&mut many, &two(2)).await.contains(WEB));
+        // Something foreign has a name that the spec needs: nothing is planned at all.
+        many.memory.declared.paused.clear();
+        let text = format!("{}\npod db {{ {HELLO} }}\npod more {{ {HELLO} }}", web("", "env A=2"));
+        let request = ContainerRequest {
+            name: "many.more.c".to_owned(),
+            image: "tally.local/hello:1".to_owned(),
+            ..ContainerRequest::default()
+        };
+        for host in many.hosts.values() {
+            host.meddle(|model, now| model.create(&request, now).unwrap()).unwrap();
+        }
+        let plan = many.plan(&many_graph(&text)).await;
+        assert!(!plan_errors(&plan).is_empty());
+        assert!(plan.settled().is_empty(), "{:?}", plan.pods);
+    });
+}
+
+const HELLO: &str = "container c image=\"tally.local/hello:1\"";
 
 #[test]
 fn an_init_that_takes_its_time_is_waited_for() {
