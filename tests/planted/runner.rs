@@ -12,7 +12,19 @@ use tally_tests::simulation::{Settings, run};
 /// The sound program.
 const NO_BUG: u32 = 0;
 
+/// What a seed shows; a panic, of the comparison of two plans, is as good as a violation.
+fn first_violation(seed: u64) -> Option<String> {
+    match std::panic::catch_unwind(|| run(seed, Settings::default()).violations) {
+        Ok(violations) => violations.into_iter().next(),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map_or("", String::as_str);
+            Some(format!("panic: {}", text.lines().next().unwrap_or_default()))
+        }
+    }
+}
+
 fn main() {
+    std::panic::set_hook(Box::new(|_| {}));
     let word = |at: usize| std::env::args().nth(at).and_then(|word| word.parse().ok());
     let most: u64 = word(1).unwrap_or(2_000);
     let (part, parts) = (word(2).unwrap_or(0), word(3).unwrap_or(1).max(1));
@@ -22,11 +34,10 @@ fn main() {
         }
         tally_graph::plant(number);
         let caught = (1..=most).find_map(|seed| {
-            let found = run(seed, Settings::default()).violations;
-            let first = found.first()?.clone();
+            let first = first_violation(seed)?;
             // What the sound program does is no catch.
             tally_graph::plant(NO_BUG);
-            let is_sound = run(seed, Settings::default()).violations.is_empty();
+            let is_sound = first_violation(seed).is_none();
             tally_graph::plant(number);
             is_sound.then_some((seed, first))
         });
