@@ -8,6 +8,7 @@ use crate::builder::{About, Builder};
 use crate::classify::owns;
 use crate::found::Containers;
 use crate::labels::{self, Role};
+use crate::observed::ObservedVolume;
 use crate::plan::{Action, Cause, ChangeKind, Held, HeldBy, OpId, Precondition, Subject, Why};
 use crate::planner::{Planner, Progress, removes};
 use crate::pods::{gone, remove_container};
@@ -193,7 +194,9 @@ impl Planner<'_> {
             let all: Vec<OpId> = own.flat_map(|r| r.operations.iter().copied()).collect();
             let nothing = BTreeMap::new();
             let planned = by_host.get(&number).unwrap_or(&nothing);
-            for volume in &host.state.volumes {
+            let mut volumes: Vec<&ObservedVolume> = host.state.volumes.iter().collect();
+            volumes.sort_unstable_by_key(|volume| &volume.name);
+            for volume in volumes {
                 let cluster = self.cluster.name.as_str();
                 let pod_volume = owns(cluster, Role::PodVolume, &volume.labels);
                 let named = owns(cluster, Role::Volume, &volume.labels);
@@ -237,6 +240,8 @@ impl Planner<'_> {
         let ours = host.state.networks.iter().filter(|network| {
             network.name == cluster && owns(cluster, Role::Network, &network.labels)
         });
+        let mut ours: Vec<_> = ours.collect();
+        ours.sort_unstable_by_key(|network| &network.id);
         for network in ours {
             let action = Action::RemoveNetwork { id: network.id.clone() };
             let subject = Subject::cluster(cluster);

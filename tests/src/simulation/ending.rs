@@ -260,9 +260,19 @@ pub fn pure(world: &World, now_ms: i64, rng: &mut Rng) {
         shuffle(&mut state.volumes, rng);
         shuffle(&mut state.networks, rng);
     }
-    if plan(&permuted) != first {
-        world.violate("S11", "the plan hangs on the order of lists".to_owned());
+    let other = plan(&permuted);
+    if other != first {
+        let what = apart_at(&first, &other);
+        world.violate("S11", format!("the plan hangs on the order of lists: {what}"));
     }
+}
+
+/// Where two texts part, with a little of what follows in each.
+fn apart_at(one: &str, other: &str) -> String {
+    let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    let from =
+        |text: &str| -> String { text.chars().skip(same.saturating_sub(60)).take(160).collect() };
+    format!("{} / {}", from(one), from(other))
 }
 
 fn shuffle<T>(all: &mut [T], rng: &mut Rng) {

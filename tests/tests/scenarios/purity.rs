@@ -22,24 +22,29 @@ fn permuted_observations_give_the_same_bytes() {
         };
         world.apply(&spec(1)).await;
         let observed = world.observe().await;
-        let graph = spec(2);
-        let bytes = |observed: &_| {
-            let options = Options { now_ms: 1 << 41, ..Options::default() };
-            serde_json::to_string(&reconcile(&graph, observed, &Memory::default(), &options))
-                .unwrap()
-        };
-        let first = bytes(&observed);
-        let mut permuted = observed.clone();
-        for _ in 0..7 {
-            for view in permuted.hosts.values_mut() {
-                let HostView::Ready(state) = view else { continue };
-                let third = state.containers.len() / 3;
-                state.containers.rotate_left(third);
-                state.containers.reverse();
-                state.volumes.reverse();
-                state.networks.reverse();
+        let fewer = world.graph("pod db { container c image=\"tally.local/hello:1\" }");
+        let destroy = Options { destroy: true, remove_volumes: true, ..Options::default() };
+        let plans =
+            [(spec(2), Options::default()), (fewer, Options::default()), (spec(1), destroy)];
+        for (graph, options) in plans {
+            let options = Options { now_ms: 1 << 41, ..options };
+            let bytes = |observed: &_| {
+                serde_json::to_string(&reconcile(&graph, observed, &Memory::default(), &options))
+                    .unwrap()
+            };
+            let first = bytes(&observed);
+            let mut permuted = observed.clone();
+            for _ in 0..7 {
+                for view in permuted.hosts.values_mut() {
+                    let HostView::Ready(state) = view else { continue };
+                    let third = state.containers.len() / 3;
+                    state.containers.rotate_left(third);
+                    state.containers.reverse();
+                    state.volumes.reverse();
+                    state.networks.reverse();
+                }
+                assert_eq!(bytes(&permuted), first);
             }
-            assert_eq!(bytes(&permuted), first);
         }
     });
 }
