@@ -472,7 +472,7 @@ pub(crate) fn named_volumes<'g>(graph: &'g Graph, workload: &'g Workload) -> Vec
 
 /// How well a pod is on a host: all that is there runs, then some of it, then none; and how much runs,
 /// since what is not there is not seen to be ill.
-fn health(host: &ReadyHost<'_>, pod: &str) -> (u8, usize) {
+pub(crate) fn health(host: &ReadyHost<'_>, pod: &str) -> (u8, usize) {
     let Some(found) = host.inventory.pods.get(pod) else { return (0, 0) };
     let mains = || found.values().filter(|found| found.identity.role == Role::Container);
     let runs = |found: &Found<'_>| {

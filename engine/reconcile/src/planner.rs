@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tally_graph::{Cluster, Graph, Until, Workload};
 use tally_source::{Code, Diagnostic};
 
-use crate::assign::{Assignment, Slot, assign, named_volumes};
+use crate::assign::{Assignment, Slot, assign, health, named_volumes};
 use crate::builder::Builder;
 use crate::found::Containers;
 use crate::gone::Leaving;
@@ -339,9 +339,13 @@ impl<'a> Planner<'a> {
         let mut plans = Vec::new();
         for (extra, seat) in (replicas..).zip(seats) {
             let name = workload.pod_name(extra);
-            // One that is there already stays where it is.
-            let there =
-                self.hosts.ready.iter().position(|h| h.inventory.pods.contains_key(name.as_str()));
+            // One that is there already stays where it is; of two, where it is well, since a create that
+            // came late must not be started beside the one that was made instead.
+            let hosts = self.hosts.ready.iter().enumerate();
+            let there = hosts
+                .filter(|(_, host)| host.inventory.pods.contains_key(name.as_str()))
+                .max_by_key(|(number, host)| (health(host, &name), std::cmp::Reverse(*number)))
+                .map(|(number, _)| number);
             // One that may run on a silent host is not made a second time.
             if there.is_none() && self.hosts.may_have(&name).is_some() {
                 plans.push(PodPlan { absent: true, ..PodPlan::default() });

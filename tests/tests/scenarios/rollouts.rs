@@ -1,5 +1,7 @@
 //! Controllers: scaling, and changes that go a few pods at a time and stop at the first bad one.
 
+use tally_reconcile::plan::{Action, Operation};
+
 use crate::many::{Many, held, run};
 use crate::world::{World, both, calls, only_simulated};
 
@@ -48,6 +50,45 @@ fn a_rollout_stops_at_the_first_pod_that_does_not_get_ready() {
         world.apply(&spec("sleep 1000 & wait")).await;
         let last = world.ids().await;
         assert_eq!(before.iter().filter(|(name, id)| last.get(*name) == Some(id)).count(), 3);
+    });
+}
+
+#[test]
+fn a_stand_in_whose_create_came_late_is_not_started_beside_the_one_that_runs() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let spec = |value: u32| {
+            format!(
+                "controller web replicas=2 {{ update max-surge=1 max-unavailable=0\n\
+                 container c image=\"tally.local/hello:1\" {{ env A={value} }} }}"
+            )
+        };
+        many.apply(&many.plain(&spec(1))).await;
+        // The stand-in of the change, made on b, and by a call that was on its way for long on a.
+        let changed = many.plain(&spec(2));
+        let made =
+            many.plan(&changed).await.operations.into_iter().find_map(|op| match op.action {
+                Action::CreateContainer(request) if op.subject.pod == "web-2" => Some(*request),
+                _ => None,
+            });
+        let request = made.expect("a stand-in");
+        for (host, starts) in [("a", false), ("b", true)] {
+            let place = |model: &mut tally_simulator::Model, now: i64| {
+                model.pull("tally.local/hello:1").unwrap();
+                let id = model.create(&request, now).unwrap();
+                if starts {
+                    model.start(&id, now).unwrap();
+                }
+            };
+            many.hosts[host].meddle(place).unwrap();
+        }
+        let plan = many.plan(&changed).await;
+        let started = |op: &&Operation| {
+            op.subject.pod == "web-2" && matches!(op.action, Action::Start { .. })
+        };
+        assert_eq!(plan.operations.iter().filter(started).count(), 0, "{:?}", calls(&plan));
+        many.apply(&changed).await;
+        assert_eq!(many.running().await.len(), 2);
+        assert!(many.plan(&changed).await.is_empty());
     });
 }
 
