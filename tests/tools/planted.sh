@@ -37,7 +37,7 @@ while IFS='|' read -r number name seed seen _; do
     case $seed in
     *"no seed"*)
         said=$(TALLY_PLANTED=$(echo "$number" | tr -d ' ') tests) && said= && missed=$((missed + 1))
-        test=$(echo "$said" | sed -n 's/^---- \(.*\) stdout ----$/`\1`/p' | head -n 1)
+        test=$(echo "$said" | sed -n 's/^---- \(.*\) stdout ----$/\1/p' | head -n 1)
         seed=${test:-"**nothing**"}
         seen=
         ;;

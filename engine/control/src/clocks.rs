@@ -104,6 +104,9 @@ mod tests {
         assert_eq!((ahead_ms, state.its_now_ms(1_500)), (60_000, 61_500));
         compare(&mut state, &mut ahead_ms, 90_000);
         assert_eq!(ahead_ms, 60_000, "the most that was seen");
+        let mut behind_ms = -600;
+        compare(&mut state, &mut behind_ms, 90_000);
+        assert_eq!((state.ahead_ms, state.its_now_ms(90_000)), (-600, 89_400));
         let started = state.containers[0].details.as_ref().and_then(|it| it.started_at_ms);
         assert_eq!(started, Some(61_000));
     }

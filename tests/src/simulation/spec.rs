@@ -171,7 +171,8 @@ fn make(number: u64) -> Family {
             for kind in &mut kinds {
                 kind.bad = version > 0 && chance.percent(60) && kind.goes_back;
             }
-            body(&mut text, &kinds, version, &mut rng);
+            let open = (hosts.len() - usize::from(drained.is_some())) as u64;
+            body(&mut text, &kinds, version, open, &mut rng);
         }
         let compiled =
             tally_lang::compile("tally.kdl", &mut MemoryLoader::single("tally.kdl", &text));
@@ -261,7 +262,6 @@ impl Kind {
             per_host,
             stateful,
             port,
-            // A fixed host port binds one pod a host.
             most: if port.is_some() { hosts.min(3) as u64 } else { 4 },
             update: if controller { update } else { "" },
             sidecar: rng.percent(25),
@@ -278,7 +278,8 @@ impl Kind {
     }
 }
 
-fn body(text: &mut String, kinds: &[Kind], version: usize, rng: &mut Rng) {
+/// The workloads of a version; `open` hosts take pods.
+fn body(text: &mut String, kinds: &[Kind], version: usize, open: u64, rng: &mut Rng) {
     let kept: Vec<&Kind> = kinds
         .iter()
         .enumerate()
@@ -292,7 +293,12 @@ fn body(text: &mut String, kinds: &[Kind], version: usize, rng: &mut Rng) {
     for kind in kept {
         let replicas = match (kind.controller, kind.per_host) {
             (true, true) => " replicas=per-host".to_owned(),
-            (true, false) => format!(" replicas={}", rng.range(1, kind.most + 1)),
+            (true, false) => {
+                let drawn = rng.range(1, kind.most + 1);
+                // A fixed host port binds one pod a host, of those that take any.
+                let count = if kind.port.is_some() { drawn.min(open) } else { drawn };
+                format!(" replicas={count}")
+            }
             (false, _) => String::new(),
         };
         let word = if kind.controller { "controller" } else { "pod" };

@@ -49,6 +49,26 @@ fn joiners_of_a_restarted_infra_container_are_restarted() {
 }
 
 #[test]
+fn a_pod_whose_network_has_ended_is_put_right_at_once_and_nothing_stands_in_for_it() {
+    both("deadnet", |world: World| async move {
+        let graph = world.graph(
+            "controller web replicas=1 { update max-surge=1 max-unavailable=0\n\
+             container a image=\"tally.local/hello:1\"; container b image=\"tally.local/hello:1\" }",
+        );
+        world.apply(&graph).await;
+        let before = world.ids().await;
+        let infra = before[&format!("{}.web-0", world.cluster)].clone();
+        world.host.stop(&infra, Some(std::time::Duration::ZERO)).await.unwrap();
+        let plan = world.plan(&graph).await;
+        // Who joined it still runs, and serves nobody: it is no pod that another must stand in for.
+        assert!(plan.operations.iter().all(|op| op.subject.pod != "web-1"), "{:?}", calls(&plan));
+        world.apply(&graph).await;
+        assert_eq!(world.ids().await, before, "all are the same");
+        assert!(world.plan(&graph).await.is_empty());
+    });
+}
+
+#[test]
 fn a_pod_whose_infra_container_is_gone_is_made_anew() {
     both("noinfra", |world: World| async move {
         let graph = world.graph(SIDECAR);
