@@ -265,7 +265,8 @@ impl<'a> Assigner<'a> {
     /// Pods that are where they may stay.
     fn keep(&mut self, workload: &'a Workload, need: &mut Need<'a>, slots: &mut [Slot]) {
         self.pin(workload, need, slots);
-        for slot in slots {
+        for number in self.order(need, slots) {
+            let Some(slot) = slots.get_mut(number) else { continue };
             if workload.replicas == Replicas::PerHost {
                 if let Ok(host) = slot.seat {
                     slot.seat = match self.seats.fits(host, need) {
@@ -284,6 +285,21 @@ impl<'a> Assigner<'a> {
             slot.seat = Ok(host);
             slot.elsewhere.retain(|other| *other != host);
         }
+    }
+
+    /// In what order pods may stay: by ordinal. Where they have a host port, and so only one of them fits
+    /// on a host, those that run first, since the other could not start beside it.
+    fn order(&self, need: &Need<'_>, slots: &[Slot]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..slots.len()).collect();
+        if !need.ports.is_empty() {
+            let best = |number: &usize| {
+                let slot = slots.get(*number)?;
+                let hosts = slot.elsewhere.iter().filter_map(|host| self.hosts.ready.get(*host));
+                hosts.map(|host| health(host, &slot.name)).max()
+            };
+            order.sort_by_key(|number| std::cmp::Reverse(best(number)));
+        }
+        order
     }
 
     /// Of the hosts that have a pod, the one that keeps it: where it may stay, a healthy one first,

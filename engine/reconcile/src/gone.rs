@@ -8,11 +8,11 @@ use crate::builder::{About, Builder};
 use crate::classify::owns;
 use crate::found::Containers;
 use crate::labels::{self, Role};
-use crate::observed::ObservedVolume;
+use crate::observed::{ObservedVolume, PublishedPort};
 use crate::plan::{Action, Cause, ChangeKind, Held, HeldBy, OpId, Precondition, Subject, Why};
 use crate::planner::{Planner, Progress, removes};
 use crate::pods::{gone, remove_container};
-use crate::realise::own_volumes;
+use crate::realise::{own_volumes, workload_ports};
 
 /// A pod that goes.
 pub(crate) struct Removed {
@@ -28,6 +28,17 @@ pub(crate) struct Leaving {
     /// One line for people.
     pub note: Option<String>,
     pub after: Vec<OpId>,
+}
+
+/// Whether a pod holds a host port that one waits for which is about to start on that host: then it
+/// cannot wait for that one in turn.
+fn is_in_the_way(host: usize, containers: &Containers<'_>, progress: &Progress<'_>) -> bool {
+    let held = || containers.values().flat_map(|found| &found.container.published);
+    let clashes = |port: PublishedPort| {
+        held().any(|held| held.protocol == port.protocol && held.host.clashes(&port.host))
+    };
+    let mut starting = progress.planned.iter().filter(|it| it.host == host && it.start.is_some());
+    held().next().is_some() && starting.any(|it| workload_ports(it.workload).any(clashes))
 }
 
 impl Planner<'_> {
@@ -48,7 +59,9 @@ impl Planner<'_> {
         let mut removed = Vec::new();
         for (number, name, containers) in pods {
             let Some(host) = self.hosts.ready.get(number) else { continue };
-            let after = match self.is_stand_in(containers) {
+            let stays =
+                self.is_stand_in(containers) && !is_in_the_way(number, containers, progress);
+            let after = match stays {
                 true => containers.workload().and_then(|w| progress.after.get(w)).cloned(),
                 false => None,
             };

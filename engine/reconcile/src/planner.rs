@@ -279,8 +279,11 @@ impl<'a> Planner<'a> {
             let downs = self.take_down(*host, found, &why, progress, builder);
             if is_second && named_volumes(self.graph, workload).is_empty() {
                 // A second copy serves until the one that stays is ready: whatever else has to be down
-                // first, this does not.
-                builder.gate(&downs, &plan.ready);
+                // first, this does not. Where that one serves now, it goes at once: what changes later
+                // follows the rules of any change, and may need what the second copy holds.
+                if !plan.ready_now {
+                    builder.gate(&downs, &plan.ready);
+                }
                 plan.seconds.extend(downs);
                 continue;
             }

@@ -53,7 +53,9 @@ fn a_pod_whose_network_has_ended_is_put_right_at_once_and_nothing_stands_in_for_
     both("deadnet", |world: World| async move {
         let graph = world.graph(
             "controller web replicas=1 { update max-surge=1 max-unavailable=0\n\
-             container a image=\"tally.local/hello:1\"; container b image=\"tally.local/hello:1\" }",
+             container a image=\"tally.local/hello:1\"\n\
+             container b image=\"tally.local/hello:1\" { command sh \"-c\" \"sleep 1000 & wait\"; \
+             stop signal=SIGKILL } }",
         );
         world.apply(&graph).await;
         let before = world.ids().await;
