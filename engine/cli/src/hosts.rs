@@ -19,6 +19,8 @@ use tally_source::{Diagnostic, Span};
 use crate::errors::{CliError, unreachable};
 use crate::project::Project;
 
+pub use tally_docker::now_ms;
+
 /// A host of a spec, and where the spec says so.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -194,11 +196,4 @@ pub fn header(graph: &Graph, observed: &Observed) -> String {
         })
         .collect();
     format!("cluster {cluster} on {}", hosts.join(", "))
-}
-
-/// Milliseconds since 1970 by this machine's clock.
-#[must_use]
-pub fn now_ms() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }

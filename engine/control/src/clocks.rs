@@ -25,8 +25,8 @@ const ON_ITS_WAY_MS: i64 = 100;
 
 /// Takes in when an event happened by the host's clock that is heard at `now_ms` by ours. Its clock
 /// says at least that much now. That it says much less than was thought shows that it was put back,
-/// or that the event comes late; then its containers count as younger than they are for a while,
-/// which costs time and never safety.
+/// or that the event comes late; then its containers count as younger than they are until the next
+/// event: those that have just got ready do not count as ready.
 pub(crate) fn heard(ahead_ms: &mut i64, at_ms: i64, now_ms: i64) {
     let shown = at_ms.saturating_sub(now_ms);
     if shown > *ahead_ms || shown < ahead_ms.saturating_sub(ON_ITS_WAY_MS) {

@@ -38,7 +38,7 @@ impl Controller {
         let plan = reconcile(&self.graph, &self.observed, &self.memory, &options);
         self.report(&plan);
         self.schedule(&plan, now_ms);
-        self.last = Some(match plan.held.is_empty() && !self.is_broken(&plan) {
+        self.last = Some(match plan.held.is_empty() && !plan.has_errors() {
             true => Ended::Tallies,
             false => Ended::Differs,
         });
@@ -69,10 +69,6 @@ impl Controller {
             metrics.planned(plan, tallies, took);
             metrics.remembered(&self.memory, &self.observed, lost_after, now_ms);
         });
-    }
-
-    fn is_broken(&self, plan: &Plan) -> bool {
-        plan.diagnostics.iter().any(|found| found.severity == Severity::Error)
     }
 
     /// When to look or plan again although nothing happens: soon for what is waited for, later the

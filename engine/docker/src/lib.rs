@@ -38,3 +38,4 @@ pub use infra::infra_program;
 pub use observe::{observe, observe_host};
 pub use secrets::Secrets;
 pub use silent::{SilentHost, silent};
+pub use time::now_ms;

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tally_graph::{Graph, MountSource, Replicas, Selector, Workload};
+use tally_graph::{Graph, Replicas, Selector, Workload};
 
 use crate::classify::owns;
 use crate::found::Found;
@@ -12,7 +12,7 @@ use crate::labels::{self, Role};
 use crate::observed::PublishedPort;
 use crate::place::{Need, Offer, Seats};
 use crate::plan::{HeldBy, Why};
-use crate::realise::workload_ports;
+use crate::realise::{mounted_volumes, workload_ports};
 use crate::standing::{Hosts, ReadyHost, SilentHost};
 
 /// One pod of a workload.
@@ -106,24 +106,22 @@ fn volumes(cluster: &str, hosts: &Hosts<'_>) -> BTreeMap<String, Vec<usize>> {
 }
 
 /// Named volumes that must be on one host: pods have several of them, and share some with others. Each
-/// volume is in one group, by name.
-fn groups(graph: &Graph) -> BTreeMap<&str, Vec<&str>> {
-    let mut sets: Vec<BTreeSet<&str>> = Vec::new();
-    for workload in graph.workloads() {
-        let own: BTreeSet<&str> = named_volumes(graph, workload).into_iter().collect();
-        let (joined, mut rest): (Vec<_>, Vec<_>) =
-            sets.into_iter().partition(|set| !set.is_disjoint(&own));
-        rest.push(joined.into_iter().flatten().chain(own).collect());
-        sets = rest;
+/// volume is in one group.
+fn groups(graph: &Graph) -> Vec<BTreeSet<&str>> {
+    let mut groups: Vec<BTreeSet<&str>> = Vec::new();
+    let each = graph.workloads().map(|workload| named_volumes(graph, workload));
+    for volumes in each.filter(|volumes| !volumes.is_empty()) {
+        let mut group: BTreeSet<&str> = volumes.into_iter().collect();
+        groups.retain(|other| {
+            let apart = other.is_disjoint(&group);
+            if !apart {
+                group.extend(other);
+            }
+            apart
+        });
+        groups.push(group);
     }
-    let mut all = BTreeMap::new();
-    for set in sets {
-        let group: Vec<&str> = set.into_iter().collect();
-        for volume in &group {
-            all.insert(*volume, group.clone());
-        }
-    }
-    all
+    groups
 }
 
 /// The ready hosts that have each pod, sorted by pod: a map of all pods would take longer to build
@@ -153,8 +151,8 @@ struct Assigner<'a> {
     seats: Seats<'a>,
     /// Which ready hosts have a named volume, or will have it.
     volumes: BTreeMap<String, Vec<usize>>,
-    /// With which others each named volume must be on one host.
-    groups: BTreeMap<&'a str, Vec<&'a str>>,
+    /// Named volumes that must be on one host.
+    groups: Vec<BTreeSet<&'a str>>,
     /// The labels of each workload that selectors see, by its number.
     selectable: Vec<BTreeMap<String, String>>,
     /// The ready hosts that have each pod.
@@ -201,37 +199,29 @@ impl<'a> Assigner<'a> {
         }
     }
 
-    /// Whether a volume that no ready host has may be on one that does not answer.
-    fn may_be_out_of_sight(&self) -> bool {
-        self.hosts.silent.iter().any(|host| !host.fenced)
-    }
-
     /// Volumes that are to be made go to the one host that has the others of their group.
     fn join_volumes(&mut self) {
-        let groups: BTreeSet<&Vec<&str>> = self.groups.values().collect();
-        let mut homes: Vec<(Vec<&'a str>, usize)> = Vec::new();
-        for group in groups {
-            let is_open =
-                |host: &&usize| self.hosts.ready.get(**host).is_some_and(|host| !host.fenced);
+        let is_open = |host: &&usize| self.hosts.ready.get(**host).is_some_and(|host| !host.fenced);
+        let home = |group: &BTreeSet<&'a str>| {
             let known = group.iter().filter_map(|volume| self.volumes.get(*volume));
             let on: BTreeSet<usize> = known.flatten().filter(is_open).copied().collect();
-            if let (Some(host), 1) = (on.first(), on.len()) {
-                homes.push((group.clone(), *host));
-            }
-        }
-        for (group, host) in homes {
-            self.settle(&group, host);
+            let host = *on.first().filter(|_| on.len() == 1)?;
+            Some((*group.first()?, host))
+        };
+        let homes: Vec<(&str, usize)> = self.groups.iter().filter_map(home).collect();
+        for (volume, host) in homes {
+            self.settle(volume, host);
         }
     }
 
-    /// Notes where volumes will be made that are nowhere, and with them their groups.
-    fn settle(&mut self, volumes: &[&str], host: usize) {
-        if self.may_be_out_of_sight() {
+    /// Notes where a volume will be made that is nowhere, and with it its group.
+    fn settle(&mut self, volume: &str, host: usize) {
+        // One that no ready host has may be on one that does not answer.
+        if self.hosts.silent.iter().any(|host| !host.fenced) {
             return;
         }
-        let all = volumes.iter().filter_map(|volume| self.groups.get(*volume)).flatten();
-        for volume in all {
-            self.volumes.entry((*volume).to_owned()).or_insert_with(|| vec![host]);
+        for other in self.groups.iter().filter(|group| group.contains(volume)).flatten() {
+            self.volumes.entry((*other).to_owned()).or_insert_with(|| vec![host]);
         }
     }
 
@@ -322,8 +312,9 @@ impl<'a> Assigner<'a> {
         if workload.replicas == Replicas::PerHost {
             return;
         }
+        let volumes = named_volumes(self.graph, workload);
         // Another workload may have decided meanwhile where a volume is made.
-        if need.pinned.is_none() {
+        if need.pinned.is_none() && !volumes.is_empty() {
             self.pin(workload, need, slots);
         }
         let mut open: Vec<usize> = Vec::new();
@@ -337,7 +328,6 @@ impl<'a> Assigner<'a> {
             }
         }
         // The first pod with a new volume decides where the volume is made, and so for the others.
-        let volumes = named_volumes(self.graph, workload);
         while !open.is_empty() {
             let batch = if need.pinned.is_none() && !volumes.is_empty() { 1 } else { open.len() };
             let rest = open.split_off(batch);
@@ -347,11 +337,10 @@ impl<'a> Assigner<'a> {
                     Some(host) => Ok(host),
                     None => Err(self.nowhere(need)),
                 };
-                if let Some(host) = host {
-                    self.settle(&volumes, host);
-                    if !volumes.is_empty() {
-                        need.pinned = Some(host);
-                    }
+                // All volumes of a pod are in one group.
+                if let (Some(host), Some(volume)) = (host, volumes.first()) {
+                    self.settle(volume, host);
+                    need.pinned = Some(host);
                 }
             }
             open = rest;
@@ -473,17 +462,9 @@ fn may_run(host: &SilentHost<'_>) -> Why {
 
 /// The named volumes that bind a workload's pods to one host.
 pub(crate) fn named_volumes<'g>(graph: &'g Graph, workload: &'g Workload) -> Vec<&'g str> {
-    let containers = workload.inits.iter().chain(&workload.containers);
-    let mounted: BTreeSet<&str> = containers
-        .flat_map(|container| container.mount.values())
-        .filter(|mount| mount.source == MountSource::Spec)
-        .map(|mount| mount.volume.as_str())
-        .collect();
-    if mounted.is_empty() {
-        return Vec::new();
-    }
-    let binding = graph.volumes().filter(|v| v.host_path.is_none() && !v.per_host);
-    binding.map(|v| v.name.as_str()).filter(|name| mounted.contains(name)).collect()
+    let mounted = mounted_volumes(graph, workload).into_iter();
+    let binding = mounted.filter(|volume| volume.host_path.is_none() && !volume.per_host);
+    binding.map(|volume| volume.name.as_str()).collect()
 }
 
 /// How well a pod is on a host: all that is there runs, then some of it, then none; and how much runs,

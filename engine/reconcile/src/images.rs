@@ -129,14 +129,15 @@ impl Choosing<'_> {
 
 fn same(host: &ReadyHost<'_>, id: &str, image: &ImageRef, whose: String) -> Same {
     let arch = host.state.engine.arch.clone();
-    Same { id: id.to_owned(), digest: digest_of(host.state, id, image), whose, arch }
+    Same { id: id.to_owned(), digest: digest_of(&host.state.images, id, image), whose, arch }
 }
 
-/// The registry's name of an image, of the same repository as `image`: `name@sha256:…`.
-fn digest_of(state: &HostState, id: &str, image: &ImageRef) -> Option<String> {
+/// The registry's name of an image among those of a host, of the same repository as `image`:
+/// `name@sha256:…`.
+#[must_use]
+pub fn digest_of(images: &BTreeMap<String, String>, id: &str, image: &ImageRef) -> Option<String> {
     let prefix = format!("{}@", ImageRef { tag: None, ..image.clone() });
-    let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
-    let from = state.images.range::<str, _>(from);
+    let from = images.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
     let mut own = from.take_while(|(name, _)| name.starts_with(&prefix));
     own.find(|(_, known)| *known == id).map(|(name, _)| name.clone())
 }
@@ -251,7 +252,7 @@ mod tests {
         let state =
             has(&[("app@sha256:bb", "2"), ("apple@sha256:cc", "1"), (DIGEST, "1")], "amd64");
         let image = ImageRef::parse(TAG).unwrap();
-        assert_eq!(digest_of(&state, "1", &image).as_deref(), Some(DIGEST));
-        assert_eq!(digest_of(&state, "3", &image), None);
+        assert_eq!(digest_of(&state.images, "1", &image).as_deref(), Some(DIGEST));
+        assert_eq!(digest_of(&state.images, "3", &image), None);
     }
 }

@@ -35,4 +35,5 @@ pub mod undo;
 mod unsupported;
 mod verdict;
 
+pub use images::digest_of;
 pub use reconcile::{LOCAL_HOST, Options, reconcile};

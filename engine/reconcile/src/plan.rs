@@ -547,11 +547,17 @@ impl Plan {
         !self.operations.iter().any(|operation| operation.action.mutates())
     }
 
+    /// Whether there is an error: then there is nothing to do in it.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|found| found.severity == Severity::Error)
+    }
+
     /// The workloads that are as they shall be, ready, with nothing to do and nothing held back. What
     /// went back is as it shall be. A plan that an error has cleared says nothing of any.
     #[must_use]
     pub fn settled(&self) -> BTreeSet<String> {
-        if self.diagnostics.iter().any(|found| found.severity == Severity::Error) {
+        if self.has_errors() {
             return BTreeSet::new();
         }
         let changing = self.operations.iter().filter(|operation| operation.action.mutates());

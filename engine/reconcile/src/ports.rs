@@ -10,7 +10,7 @@ use crate::builder::Builder;
 use crate::observed::{ObservedContainer, PublishedPort};
 use crate::plan::{Change, ChangeKind, Reachable};
 use crate::planner::{Planned, Planner, Progress};
-use crate::realise::{named_published, realise};
+use crate::realise::{mounted_volumes, named_published, realise};
 use crate::standing::ReadyHost;
 
 impl Planner<'_> {
@@ -152,17 +152,8 @@ fn host_paths<'g>(graph: &'g Graph, workload: &'g Workload) -> BTreeSet<&'g str>
         PodVolumeSource::HostPath(path) => Some(path.as_str()),
         PodVolumeSource::Empty => None,
     });
-    let containers = workload.inits.iter().chain(&workload.containers);
-    let mounted: BTreeSet<&str> = containers
-        .flat_map(|container| container.mount.values())
-        .filter(|mount| mount.source == tally_graph::MountSource::Spec)
-        .map(|mount| mount.volume.as_str())
-        .collect();
-    let named = graph
-        .volumes()
-        .filter(|volume| mounted.contains(volume.name.as_str()))
-        .filter_map(|volume| volume.host_path.as_deref());
-    own.chain(named).collect()
+    let named = mounted_volumes(graph, workload).into_iter();
+    own.chain(named.filter_map(|volume| volume.host_path.as_deref())).collect()
 }
 
 fn port_taken(

@@ -2,11 +2,11 @@
 //! inits, gets an infra container that holds its network, IPC and ports, and the others join it.
 //! Nothing after this module knows the difference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{
-    Container, FileSpec, Mount, MountSource, PodVolume, PodVolumeSource, Port, Probe, ProbeAction,
-    Pull, Resources, Restart, Template, Volume, Workload,
+    Container, FileSpec, Graph, Mount, MountSource, PodVolume, PodVolumeSource, Port, Probe,
+    ProbeAction, Pull, Resources, Restart, Template, Volume, Workload,
 };
 use tally_source::Span;
 
@@ -87,6 +87,22 @@ pub fn workload_ports(workload: &Workload) -> impl Iterator<Item = PublishedPort
     })
 }
 
+/// Volumes of the spec that a workload's containers mount, in its order.
+#[must_use]
+pub fn mounted_volumes<'g>(graph: &'g Graph, workload: &Workload) -> Vec<&'g Volume> {
+    let containers = workload.inits.iter().chain(&workload.containers);
+    let mounted: BTreeSet<&str> = containers
+        .flat_map(|container| container.mount.values())
+        .filter(|mount| mount.source == MountSource::Spec)
+        .map(|mount| mount.volume.as_str())
+        .collect();
+    // Most mount none, and a spec may have many.
+    if mounted.is_empty() {
+        return Vec::new();
+    }
+    graph.volumes().filter(|volume| mounted.contains(volume.name.as_str())).collect()
+}
+
 /// What realising needs to know beside the pod.
 pub struct Surroundings<'a> {
     /// The cluster's name.
@@ -95,6 +111,15 @@ pub struct Surroundings<'a> {
     pub volumes: BTreeMap<&'a str, &'a Volume>,
     /// Keyed hashes of what the secrets hold, by name.
     pub secrets: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Those of a cluster of this spec.
+    #[must_use]
+    pub fn of(graph: &'a Graph, cluster: &'a str, secrets: &'a BTreeMap<String, String>) -> Self {
+        let volumes = graph.volumes().map(|volume| (volume.name.as_str(), volume)).collect();
+        Self { cluster, volumes, secrets }
+    }
 }
 
 /// The containers of the pod of that name.

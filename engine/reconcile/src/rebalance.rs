@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tally_graph::{MountSource, PodVolumeSource, Pull, Replicas, Strategy, Workload};
+use tally_graph::{PodVolumeSource, Pull, Replicas, Strategy, Workload};
 
 use crate::assign::{Assignment, Slot, named_volumes};
 use crate::balance::{Balance, Disruption, Fixed, HostLoad, Move, Share};
@@ -12,6 +12,7 @@ use crate::place::{Need, Part, Reasons, Seats, Step};
 use crate::plan::{Held, HeldBy, OpId, Why};
 use crate::planner::{Planner, Progress, subject};
 use crate::pods::PodPlan;
+use crate::realise::mounted_volumes;
 
 /// A pod that moves only to even out.
 pub(crate) struct Moved<'a> {
@@ -91,7 +92,8 @@ impl<'a> Planner<'a> {
                 PodVolumeSource::HostPath(path) => format!("it uses `{path}` of its host"),
             });
         }
-        if let Some(path) = self.host_path(workload) {
+        let mounted = mounted_volumes(self.graph, workload);
+        if let Some(path) = mounted.iter().find_map(|volume| volume.host_path.as_deref()) {
             return Err(format!("it uses `{path}` of its host"));
         }
         if slots.iter().any(|slot| slot.seat.is_err()) {
@@ -101,18 +103,6 @@ impl<'a> Planner<'a> {
             return Err("its rollout is paused".to_owned());
         }
         Ok(())
-    }
-
-    /// A folder of the host that a named volume stands for.
-    fn host_path(&self, workload: &Workload) -> Option<&'a str> {
-        let containers = workload.inits.iter().chain(&workload.containers);
-        let mounted: BTreeSet<&str> = containers
-            .flat_map(|container| container.mount.values())
-            .filter(|mount| mount.source == MountSource::Spec)
-            .map(|mount| mount.volume.as_str())
-            .collect();
-        let volumes = self.graph.volumes().filter(|v| mounted.contains(v.name.as_str()));
-        volumes.into_iter().find_map(|volume| volume.host_path.as_deref())
     }
 
     fn part(&self, workload: &Workload, need: Need<'a>, slots: &[Slot], may: bool) -> Part<'a> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{Address, Graph};
-use tally_source::{Diagnostic, Severity};
+use tally_source::Diagnostic;
 
 use crate::balance;
 use crate::builder::Builder;
@@ -53,9 +53,7 @@ pub fn reconcile(graph: &Graph, observed: &Observed, memory: &Memory, options: &
     let mut builder = Builder::default();
     if let Some(cluster) = graph.cluster() {
         builder.plan.cluster.clone_from(&cluster.name);
-        let volumes = graph.volumes().map(|volume| (volume.name.as_str(), volume)).collect();
-        let secrets = &options.secrets;
-        let around = Surroundings { cluster: &cluster.name, volumes, secrets };
+        let around = Surroundings::of(graph, &cluster.name, &options.secrets);
         let needs = needs(graph);
         let patterns = match options.thorough {
             true => Patterns::default(),
@@ -65,17 +63,13 @@ pub fn reconcile(graph: &Graph, observed: &Observed, memory: &Memory, options: &
         for report in hosts.reports(options.now_ms) {
             builder.report(report);
         }
-        if !has_errors(&builder.plan) {
+        if !builder.plan.has_errors() {
             let (hosts, needs) = (&hosts, &needs);
             Planner { graph, cluster, hosts, memory, options, around, patterns, needs }
                 .run(&mut builder);
         }
     }
     finish(builder)
-}
-
-fn has_errors(plan: &Plan) -> bool {
-    plan.diagnostics.iter().any(|found| found.severity == Severity::Error)
 }
 
 /// Sorts what order must not depend on, takes out what is held back, and leaves nothing to do where
@@ -89,7 +83,7 @@ fn finish(mut builder: Builder) -> Plan {
     plan.fallbacks.sort();
     plan.held.sort();
     plan.held.dedup();
-    if has_errors(&plan) {
+    if plan.has_errors() {
         plan.operations.clear();
         plan.changes.clear();
         plan.reachable.clear();

@@ -155,8 +155,7 @@ impl Hosts<'_> {
                 .iter()
                 .map(|host| {
                     let headline = format!("host `{}` does not answer: {}", host.name, host.reason);
-                    let found = Diagnostic::error(Code(1001), headline);
-                    host.span.map_or(found.clone(), |span| found.label(span, label))
+                    at(Diagnostic::error(Code(1001), headline), host.span, label)
                 })
                 .collect();
         }
@@ -203,22 +202,26 @@ fn said(host: &SilentHost<'_>, now_ms: i64) -> Diagnostic {
             ),
         ),
     };
-    let found = Diagnostic::warning(Code(1001), headline).help(help);
-    host.span.map_or(found.clone(), |span| found.label(span, ""))
+    at(Diagnostic::warning(Code(1001), headline).help(help), host.span, "")
+}
+
+/// A report with the place of the host in the spec, where it stands there.
+fn at(found: Diagnostic, span: Option<Span>, label: &str) -> Diagnostic {
+    match span {
+        Some(span) => found.label(span, label),
+        None => found,
+    }
 }
 
 /// A fenced host that answers, in words.
 fn back(host: &ReadyHost<'_>) -> Diagnostic {
-    let found = Diagnostic::warning(
-        Code(1305),
-        format!("host `{}` is fenced, and answers", host.name),
-    )
-    .help(format!(
-        "It was declared off, so what runs there is stopped, its volumes stay, and it takes no \
-             pods. If it may take part again: `tally host restore {}`.",
+    let headline = format!("host `{}` is fenced, and answers", host.name);
+    let help = format!(
+        "It was declared off, so what runs there is stopped, its volumes stay, and it takes no pods. \
+         If it may take part again: `tally host restore {}`.",
         host.name
-    ));
-    host.span.map_or(found.clone(), |span| found.label(span, ""))
+    );
+    at(Diagnostic::warning(Code(1305), headline).help(help), host.span, "")
 }
 
 /// ` for 3m`, where it is remembered.

@@ -11,7 +11,7 @@
 //! | `hand` | who applies by hand |
 //! | `deeds` | what each fault and deed does, and how it is mended |
 //! | `run` | one run: a time of faults, then quiet |
-//! | `judge` | what must never happen (S1 to S6, S8) |
+//! | `judge` | what must never happen (S1 to S6, S8, S10) |
 //! | `ending` | what must have come about (L1 to L6), and S11 |
 //! | `many` | many runs over several cores |
 

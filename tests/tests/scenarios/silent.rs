@@ -1,5 +1,6 @@
 //! Hosts that do not answer: unreachable is never absent.
 
+use tally_graph::Graph;
 use tally_reconcile::memory::{Declared, Memory};
 
 use crate::many::{Many, held, run};
@@ -69,17 +70,23 @@ fn pods_without_data_are_replaced_once_their_host_is_lost() {
     });
 }
 
+/// Two hosts of a container: the one that was lost and is back, and the one that got it meanwhile.
+async fn replaced_and_back(many: &mut Many, graph: &Graph, container: &str) -> (String, String) {
+    many.apply(graph).await;
+    let first = many.hosts_of(container).await.remove(0);
+    many.cut(&first);
+    many.declare(&first, Declared::Lost);
+    many.apply(graph).await;
+    let second = many.hosts_of(container).await.into_iter().find(|host| *host != first).unwrap();
+    many.heal(&first);
+    (first, second)
+}
+
 #[test]
 fn the_copy_that_is_healthy_is_the_one_that_is_kept() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(WEB);
-        many.apply(&graph).await;
-        let first = many.hosts_of("web-1.c").await.remove(0);
-        many.cut(&first);
-        many.declare(&first, Declared::Lost);
-        many.apply(&graph).await;
-        let second = many.hosts_of("web-1.c").await.into_iter().find(|h| *h != first).unwrap();
-        many.heal(&first);
+        let (first, second) = replaced_and_back(&mut many, &graph, "web-1.c").await;
         // The host has rebooted: its copy does not run.
         let stop = |model: &mut tally_simulator::Model, now: i64| {
             let found = model.list().into_iter().filter(|c| c.name.ends_with("web-1.c"));
@@ -100,13 +107,7 @@ fn of_two_copies_the_whole_one_is_kept_and_none_of_a_recreated_pod_waits_for_the
     for broken in [&["side"][..], &["side", "c"][..]] {
         run(&["a", "b", "c"], |mut many: Many| async move {
             let graph = many.plain(BOTH);
-            many.apply(&graph).await;
-            let first = many.hosts_of("web-0.c").await.remove(0);
-            many.cut(&first);
-            many.declare(&first, Declared::Lost);
-            many.apply(&graph).await;
-            let second = many.hosts_of("web-0.c").await.into_iter().find(|h| *h != first).unwrap();
-            many.heal(&first);
+            let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
             // Somebody took a container of the old copy away, and of the new one too.
             for (host, name) in [&first, &second].into_iter().zip(broken) {
                 let remove = |model: &mut tally_simulator::Model, now: i64| {

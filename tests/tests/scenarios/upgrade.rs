@@ -15,11 +15,7 @@ fn labels_of(spec: &Path) -> BTreeMap<String, BTreeMap<String, String>> {
     let compiled = tally_lang::compile("tally.kdl", &mut MemoryLoader::single("tally.kdl", &text));
     let graph = compiled.graph.unwrap_or_else(|| panic!("{:#?}", compiled.diagnostics));
     let secrets = BTreeMap::new();
-    let around = Surroundings {
-        secrets: &secrets,
-        cluster: &graph.cluster().unwrap().name,
-        volumes: graph.volumes().map(|volume| (volume.name.as_str(), volume)).collect(),
-    };
+    let around = Surroundings::of(&graph, &graph.cluster().unwrap().name, &secrets);
     let mut all = BTreeMap::new();
     for workload in graph.workloads() {
         for ordinal in 0..2 {

@@ -10,7 +10,7 @@ use crate::args;
 use crate::errors::{CliError, Exit};
 use crate::hosts;
 use crate::memory::Remembered;
-use crate::project::{Project, has_errors};
+use crate::project::Project;
 use crate::saved::Saved;
 use crate::secrets;
 use crate::show::terminal::{Terminal, err, out};
@@ -49,7 +49,7 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
         err(&report::people(&warnings, &graph.sources, terminal));
         err(&report::people(&plan.diagnostics, &graph.sources, terminal));
     }
-    if has_errors(&plan.diagnostics) {
+    if plan.has_errors() {
         return Ok(Exit::Failed);
     }
     if !args.json {
@@ -104,7 +104,7 @@ pub fn target(graph: &Graph, text: &str) -> Result<Address, CliError> {
 /// # Errors
 /// The plan's reports.
 pub fn stop_on_errors(plan: &Plan, graph: &Graph) -> Result<(), CliError> {
-    match has_errors(&plan.diagnostics) {
+    match plan.has_errors() {
         true => Err(CliError::Reports(plan.diagnostics.clone(), Box::new(graph.sources.clone()))),
         false => Ok(()),
     }

@@ -7,10 +7,9 @@ use tally_graph::{Graph, HostAddress, Protocol, Replicas, Strategy, Workload};
 use tally_reconcile::plan::{
     Action, Cause, Change, ChangeKind, Fallback, FieldChange, Held, Plan, Reachable,
 };
-
-use crate::show::balance;
 use tally_reconcile::rollback::goal;
 
+use crate::show::balance;
 use crate::show::terminal::{Style, Terminal, clean};
 use crate::show::values::{count, value};
 

@@ -100,11 +100,7 @@ pub struct ContainerStatus {
 pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) -> Status {
     let cluster = graph.cluster().map(|c| c.name.clone()).unwrap_or_default();
     let secrets = BTreeMap::new();
-    let around = Surroundings {
-        cluster: &cluster,
-        secrets: &secrets,
-        volumes: graph.volumes().map(|v| (v.name.as_str(), v)).collect(),
-    };
+    let around = Surroundings::of(graph, &cluster, &secrets);
     let ready = observed.hosts.iter().filter_map(|(name, view)| Some((name, view.ready()?)));
     let inventories: Vec<(&String, Inventory<'_>)> =
         ready.map(|(name, state)| (name, inventory(&cluster, state))).collect();

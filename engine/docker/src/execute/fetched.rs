@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tally_graph::ImageRef;
+use tally_reconcile::digest_of;
 
 use crate::{Host, HostError, HostRead, PullProgress};
 
@@ -74,8 +75,5 @@ impl Fetched {
 async fn digest(host: &dyn Host, image: &str, by_tag: &ImageRef) -> Option<String> {
     let reader: &dyn HostRead = host;
     let images = reader.images().await.ok()?;
-    let id = images.get(image)?;
-    let prefix = format!("{}@", ImageRef { tag: None, ..by_tag.clone() });
-    let mut own = images.iter().filter(|(name, known)| *known == id && name.starts_with(&prefix));
-    own.next().map(|(name, _)| name.clone())
+    digest_of(&images, images.get(image)?, by_tag)
 }

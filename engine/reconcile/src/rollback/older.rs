@@ -37,7 +37,7 @@ pub(super) fn before(
 ) -> Result<(u64, Undone), String> {
     let Some(cluster) = graph.cluster() else { return Err(NOTHING_BEFORE.to_owned()) };
     let secrets = BTreeMap::new();
-    let around = surroundings(graph, &cluster.name, &secrets);
+    let around = Surroundings::of(graph, &cluster.name, &secrets);
     let address = now.address().to_string();
     let all = inventories.iter().flat_map(|inventory| &inventory.pods);
     let own = all.filter(|(_, pod)| pod.workload() == Some(&address));
@@ -108,15 +108,6 @@ fn told_probe(applied: Option<AppliedProbe>, now: Option<Probe>) -> Option<Probe
         failures,
         successes,
     })
-}
-
-pub(super) fn surroundings<'a>(
-    graph: &'a Graph,
-    cluster: &'a str,
-    secrets: &'a BTreeMap<String, String>,
-) -> Surroundings<'a> {
-    let volumes = graph.volumes().map(|volume| (volume.name.as_str(), volume)).collect();
-    Surroundings { cluster, volumes, secrets }
 }
 
 /// Whether all that is there of a pod is as a workload says, but for what is changed in place.

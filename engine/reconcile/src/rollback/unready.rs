@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use tally_graph::{Graph, Workload};
 
-use super::older::{is_of, surroundings};
+use super::older::is_of;
 use super::{Blame, course, ended_words, is_calm, is_held};
 use crate::found::{Found, inventory};
 use crate::labels::Role;
 use crate::memory::Memory;
 use crate::observed::{ContainerState, Health, Observed};
-use crate::realise::{CRASH_LOOP_RESTARTS, DesiredContainer, INIT_DEADLINE_MS, realise};
+use crate::realise::{
+    CRASH_LOOP_RESTARTS, DesiredContainer, INIT_DEADLINE_MS, Surroundings, realise,
+};
 
 /// A container of a rollout's new pods that is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub fn unready(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64)
         return Vec::new();
     }
     let secrets = BTreeMap::new();
-    let around = surroundings(graph, &cluster.name, &secrets);
+    let around = Surroundings::of(graph, &cluster.name, &secrets);
     let watched: BTreeMap<String, &Workload> = graph
         .workloads()
         .map(|workload| (workload.address().to_string(), workload))
