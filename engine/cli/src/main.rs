@@ -1,6 +1,7 @@
 //! The command `tally`. One file a command, one file for errors, one folder for what people see.
 
 mod args;
+mod clocks;
 mod commands;
 mod errors;
 mod events;

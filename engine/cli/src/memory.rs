@@ -12,8 +12,10 @@ use tally_reconcile::memory::{Declarations, Declared, Memory};
 use tally_reconcile::observed::Observed;
 use tally_reconcile::undo::{Undone, undo};
 
+use crate::clocks::clocks;
 use crate::errors::CliError;
 use crate::history::History;
+use crate::hosts::now_ms;
 use crate::project::Project;
 use crate::show::terminal::err;
 
@@ -41,6 +43,7 @@ impl Remembered {
         let folder = project.kept().join("memory");
         let mut memory: Memory = read(&folder.join(format!("{cluster}.json")))?;
         let declared: Declarations = read(&folder.join(format!("{cluster}.declared.json")))?;
+        memory.take_up(clocks(now_ms()).as_ref());
         memory.declared = declared.clone();
         memory.former = History::of(graph, project).formers(graph);
         Ok(Self { memory, cluster, folder, declared })
@@ -112,11 +115,12 @@ impl Remembered {
 
     /// Writes down what was learned, whole or not at all. Of what people declared only this can be
     /// learned: that a lost host answers. It is taken out of what stands in the file now, since
-    /// they may have declared more meanwhile.
+    /// they may have declared more meanwhile. `now_ms` is what the clock says that its times are of.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn write(&mut self) -> Result<(), CliError> {
+    pub fn write(&mut self, now_ms: i64) -> Result<(), CliError> {
+        self.memory.written = clocks(now_ms);
         write(&self.folder.join(format!("{}.json", self.cluster)), &self.memory)?;
         let answers = |name: &String| {
             self.declared.hosts.contains_key(name) && !self.memory.declared.hosts.contains_key(name)
@@ -199,7 +203,7 @@ mod tests {
         write(&path, &Declarations { hosts, frozen: frozen.clone(), ..known }).unwrap();
         // And beta answers.
         remembered.memory.declared.hosts.clear();
-        remembered.write().unwrap();
+        remembered.write(0).unwrap();
         let now: Declarations = read(&path).unwrap();
         assert_eq!(now.frozen, frozen);
         assert_eq!(now.hosts, [lost("gamma"), ("delta".to_owned(), Declared::Fenced)].into());

@@ -34,21 +34,55 @@ pub(crate) fn heard(ahead_ms: &mut i64, at_ms: i64, now_ms: i64) {
     }
 }
 
-/// Notes in a host's view by how much its clock is ahead of ours: as it was found, and at least as far
-/// as what it says has happened lies in our future. Without this, a container would not count as
-/// ready until our clock had caught up, or count as ready at once where the host's is behind. Its
-/// times stay as it tells them: they are compared with each other, too.
-pub(crate) fn compare(state: &mut HostState, ahead_ms: &mut i64, now_ms: i64) {
-    let details = state.containers.iter().filter_map(|container| container.details.as_ref());
-    let last = details.flat_map(|it| [it.started_at_ms, it.finished_at_ms]).flatten().max();
-    *ahead_ms = last.map_or(*ahead_ms, |last| (*ahead_ms).max(last.saturating_sub(now_ms)));
+/// Notes in a host's view by how much its clock is ahead of ours: as it was found, and as what is new in
+/// the view shows. That happened after the look `before` began, which is given with what it showed,
+/// and before now. Without this, a container would not count as ready until our clock had caught up,
+/// or count as ready at once where the host's is behind. Its times stay as it tells them: they are
+/// compared with each other, too.
+pub(crate) fn compare(
+    state: &mut HostState,
+    before: Option<(&HostState, i64)>,
+    ahead_ms: &mut i64,
+    now_ms: i64,
+) {
+    let mut known: Vec<(&str, [Option<i64>; 2])> =
+        before.into_iter().flat_map(|(state, _)| times(state)).collect();
+    known.sort_unstable();
+    let is_known = |id: &str, time: i64| {
+        let found = known.binary_search_by(|(known, _)| (*known).cmp(id));
+        found.ok().and_then(|at| known.get(at)).is_some_and(|(_, all)| all.contains(&Some(time)))
+    };
+    let new = times(state)
+        .flat_map(|(id, both)| both.into_iter().flatten().map(move |time| (id, time)))
+        .filter(|(id, time)| !is_known(id, *time))
+        .map(|(_, time)| time);
+    let (first, last) =
+        new.fold((i64::MAX, i64::MIN), |(first, last), time| (first.min(time), last.max(time)));
+    if first <= last {
+        if let Some((_, begun_ms)) = before {
+            *ahead_ms = (*ahead_ms).min(first.saturating_sub(begun_ms));
+        }
+        // Where the clock jumped in between, only what could never get ready is sure to be wrong.
+        *ahead_ms = (*ahead_ms).max(last.saturating_sub(now_ms));
+    }
     state.ahead_ms = *ahead_ms;
+}
+
+/// When each container that was inspected began and ended last, by its full ID.
+fn times(state: &HostState) -> impl Iterator<Item = (&str, [Option<i64>; 2])> {
+    state.containers.iter().filter_map(|container| {
+        let details = container.details.as_ref()?;
+        Some((container.id.as_str(), [details.started_at_ms, details.finished_at_ms]))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use tally_reconcile::memory::{Backoff, HostMemory};
+    use tally_reconcile::observed::{
+        ContainerDetails, ContainerState, Health, Live, ObservedContainer,
+    };
 
     #[test]
     fn a_pause_of_a_clock_that_was_ahead_is_no_longer_than_the_longest() {
@@ -73,41 +107,64 @@ mod tests {
         assert_eq!(ahead_ms, -600);
     }
 
-    #[test]
-    fn a_host_that_is_ahead_is_asked_by_its_own_clock_and_its_times_stay() {
-        let mut observed = tally_reconcile::observed::ObservedContainer {
-            id: "1".to_owned(),
-            name: "c".to_owned(),
-            labels: [].into(),
-            image: "i".to_owned(),
-            state: tally_reconcile::observed::ContainerState::Running,
-            published: Vec::new(),
-            details: None,
-        };
-        observed.details = Some(tally_reconcile::observed::ContainerDetails {
+    fn container(id: &str, started_at_ms: i64) -> ObservedContainer {
+        let details = ContainerDetails {
             image_id: "i".to_owned(),
-            health: tally_reconcile::observed::Health::None,
+            health: Health::None,
             exit_code: None,
             error: None,
-            started_at_ms: Some(61_000),
+            started_at_ms: Some(started_at_ms),
             finished_at_ms: None,
             restart_count: 0,
-            live: tally_reconcile::observed::Live::default(),
+            live: Live::default(),
             joined: None,
             files: None,
             secrets: None,
             addresses: [].into(),
-        });
-        let mut state = HostState { containers: vec![observed], ..HostState::default() };
+        };
+        ObservedContainer {
+            id: id.to_owned(),
+            name: "c".to_owned(),
+            labels: [].into(),
+            image: "i".to_owned(),
+            state: ContainerState::Running,
+            published: Vec::new(),
+            details: Some(details),
+        }
+    }
+
+    fn state(containers: Vec<ObservedContainer>) -> HostState {
+        HostState { containers, ..HostState::default() }
+    }
+
+    #[test]
+    fn a_host_that_is_ahead_is_asked_by_its_own_clock_and_its_times_stay() {
+        let mut state = state(vec![container("1", 61_000)]);
         let mut ahead_ms = 0;
-        compare(&mut state, &mut ahead_ms, 1_000);
+        compare(&mut state, None, &mut ahead_ms, 1_000);
         assert_eq!((ahead_ms, state.its_now_ms(1_500)), (60_000, 61_500));
-        compare(&mut state, &mut ahead_ms, 90_000);
-        assert_eq!(ahead_ms, 60_000, "the most that was seen");
+        let before = state.clone();
+        compare(&mut state, Some((&before, 1_000)), &mut ahead_ms, 90_000);
+        assert_eq!(ahead_ms, 60_000, "nothing is new");
         let mut behind_ms = -600;
-        compare(&mut state, &mut behind_ms, 90_000);
+        compare(&mut state, Some((&before, 1_000)), &mut behind_ms, 90_000);
         assert_eq!((state.ahead_ms, state.its_now_ms(90_000)), (-600, 89_400));
         let started = state.containers[0].details.as_ref().and_then(|it| it.started_at_ms);
         assert_eq!(started, Some(61_000));
+    }
+
+    #[test]
+    fn what_was_not_there_at_the_look_before_is_no_older_than_that_look() {
+        // Its clock is put back by an hour between two looks, and no event tells of it.
+        let hour = 3_600_000;
+        let before = state(vec![container("1", hour)]);
+        let mut now = state(vec![container("1", hour), container("2", 10_050)]);
+        let mut ahead_ms = 0;
+        compare(&mut now, Some((&before, hour + 10_000)), &mut ahead_ms, hour + 10_100);
+        let ran = |state: &HostState, now_ms: i64| state.its_now_ms(now_ms) - 10_050;
+        assert_eq!(ran(&now, hour + 10_100), 100);
+        let later = now.clone();
+        compare(&mut now, Some((&later, hour + 10_100)), &mut ahead_ms, hour + 10_200);
+        assert_eq!(ran(&now, hour + 10_200), 200, "what was there before tells nothing new");
     }
 }

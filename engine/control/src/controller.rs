@@ -10,7 +10,7 @@ use futures_util::stream::{
     AbortHandle, Abortable, BoxStream, FuturesUnordered, SelectAll, abortable,
 };
 use futures_util::{FutureExt as _, StreamExt as _};
-use tally_docker::{Fetched, Host, HostError, HostEvent, Report, Secrets};
+use tally_docker::{Fetched, Host, HostError, HostEvent, Report, Secrets, unknown};
 use tally_graph::{Graph, Millis};
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::observed::{HostView, Observed};
@@ -36,8 +36,9 @@ pub trait Reach: Send + Sync {
     async fn reach(&self, graph: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError>;
     /// The names of a spec's hosts.
     fn hosts(&self, graph: &Graph) -> Vec<String>;
-    /// Keeps what is remembered, so that it outlives this process.
-    fn remember(&self, memory: &Memory);
+    /// Keeps what is remembered, so that it outlives this process. Its times are of a clock that says
+    /// `now_ms` now, in milliseconds since 1970.
+    fn remember(&self, memory: &Memory, now_ms: i64);
     /// These workloads are as this spec says: it is worth being gone back to.
     fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>);
     /// What workloads were before, of those that go back when their rollout fails. Without a history
@@ -127,6 +128,8 @@ pub(crate) struct Kept {
     pub ahead_ms: i64,
     /// Whether it had a stream of events before.
     pub heard: bool,
+    /// When the look began that showed it last.
+    pub shown_ms: i64,
 }
 
 /// A stream of events that is heard until this is dropped: one of a connection that is given up might
@@ -335,7 +338,7 @@ impl Controller {
         while let Some(ran) = self.running.next().await {
             self.ran(&ran);
         }
-        self.reach.remember(&self.memory);
+        self.reach.remember(&self.memory, self.now_ms());
         self.tell(EntryKind::Ended, "", "what is there stays as it is".to_owned());
         ended
     }
@@ -421,7 +424,9 @@ impl Controller {
                     let apart_ms = (self.options.now_ms)().saturating_sub(our_ms);
                     kept.ahead_ms = state.ahead_ms.saturating_add(apart_ms);
                 }
-                crate::clocks::compare(&mut state, &mut kept.ahead_ms, our_ms);
+                let shown = before.and_then(HostView::ready).map(|state| (state, kept.shown_ms));
+                crate::clocks::compare(&mut state, shown, &mut kept.ahead_ms, our_ms);
+                kept.shown_ms = begun_ms;
                 kept.door = Some(door);
                 if let Some(events) = events {
                     self.streams += 1;
@@ -441,18 +446,19 @@ impl Controller {
                     self.tell(EntryKind::HostReady, &host, format!("answers (Docker {version})"));
                 }
             }
-            Err(reason) => {
+            Err(silence) => {
                 // The next look reaches it anew: its connection may be what is dead.
                 kept.door = None;
                 kept.stream = None;
                 kept.ahead_ms = 0;
                 let remembered = self.memory.hosts.entry(host.clone()).or_default();
                 remembered.silent_until_ms = Some(begun_ms);
-                let view = HostView::Unknown { reason: reason.clone() };
+                let view = unknown(&silence.reason, silence.answers);
                 self.observed.hosts.insert(host.clone(), view);
                 self.busy.silent(&host);
                 if answered || first {
-                    self.tell(EntryKind::HostSilent, &host, format!("does not answer: {reason}"));
+                    let what = format!("does not answer: {}", silence.reason);
+                    self.tell(EntryKind::HostSilent, &host, what);
                 }
             }
         }

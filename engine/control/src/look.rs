@@ -1,6 +1,7 @@
 //! Looking at one host, within one deadline for all that it takes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
@@ -17,8 +18,15 @@ pub(crate) struct Looked {
     pub number: u64,
     /// When it began, by the loop's time.
     pub begun_ms: i64,
-    /// What was found, or why nothing could be seen.
-    pub found: Result<Found, String>,
+    /// What was found, or that nothing could be seen.
+    pub found: Result<Found, Silence>,
+}
+
+/// Why nothing could be seen of a host.
+pub(crate) struct Silence {
+    pub reason: String,
+    /// Whether it answered something.
+    pub answers: bool,
 }
 
 /// What is on a host.
@@ -45,14 +53,17 @@ pub(crate) struct Look {
 impl Look {
     /// Looks, within the deadline.
     pub async fn run(self) -> Looked {
-        let found = match tokio::time::timeout(self.deadline, self.look()).await {
+        let answers = AtomicBool::new(false);
+        let found = match tokio::time::timeout(self.deadline, self.look(&answers)).await {
             Ok(found) => found.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {} s", self.deadline.as_secs())),
         };
+        let answers = answers.load(Ordering::Relaxed);
+        let found = found.map_err(|reason| Silence { reason, answers });
         Looked { host: self.host, number: self.number, begun_ms: self.begun_ms, found }
     }
 
-    async fn look(&self) -> Result<Found, HostError> {
+    async fn look(&self, answers: &AtomicBool) -> Result<Found, HostError> {
         let door = match &self.door {
             Some(door) => Arc::clone(door),
             None => self.reach.reach(&self.graph, &self.host).await?,
@@ -62,7 +73,7 @@ impl Look {
             true => Some(door.events(&self.cluster).await?),
             false => None,
         };
-        let state = observe_host(door.as_ref(), &self.cluster).await?;
+        let state = observe_host(door.as_ref(), &self.cluster, answers).await?;
         Ok(Found { door, state, events })
     }
 }

@@ -35,7 +35,7 @@ pub use host::{
     PullProgress,
 };
 pub use infra::infra_program;
-pub use observe::{observe, observe_host};
+pub use observe::{observe, observe_host, unknown};
 pub use secrets::Secrets;
 pub use silent::{SilentHost, silent};
 pub use time::now_ms;

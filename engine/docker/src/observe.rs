@@ -1,6 +1,7 @@
 //! Seeing what is on the hosts: lists once, then inspects our own, many at once under a bound.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 use tally_reconcile::labels;
@@ -15,22 +16,39 @@ const AT_ONCE: usize = 16;
 /// on the others.
 pub async fn observe(hosts: &[Arc<dyn HostRead>], cluster: &str) -> Observed {
     let views = hosts.iter().map(|host| async {
-        let view = match observe_host(host.as_ref(), cluster).await {
+        let answers = AtomicBool::new(false);
+        let view = match observe_host(host.as_ref(), cluster, &answers).await {
             Ok(state) => HostView::Ready(Box::new(state)),
-            Err(error) => HostView::Unknown { reason: error.to_string() },
+            Err(error) => unknown(&error.to_string(), answers.into_inner()),
         };
         (host.name().to_owned(), view)
     });
     Observed { hosts: future::join_all(views).await.into_iter().collect() }
 }
 
-/// Sees what is on one host. Half a view is none: a list that fails fails the whole.
+/// A host that could not be seen as a whole, and whether it answered something.
+#[must_use]
+pub fn unknown(reason: &str, answers: bool) -> HostView {
+    let reason = match answers {
+        true => format!("only some calls were answered: {reason}"),
+        false => reason.to_owned(),
+    };
+    HostView::Unknown { reason, answers }
+}
+
+/// Sees what is on one host. Half a view is none: a list that fails fails the whole. `answers` turns
+/// true once the host has answered at all, also when this is dropped or fails later on.
 ///
 /// # Errors
 /// What the first call that failed said.
-pub async fn observe_host(host: &dyn HostRead, cluster: &str) -> Result<HostState, HostError> {
+pub async fn observe_host(
+    host: &dyn HostRead,
+    cluster: &str,
+    answers: &AtomicBool,
+) -> Result<HostState, HostError> {
     let containers = async {
         let listed = host.containers().await?;
+        answers.store(true, Ordering::Relaxed);
         inspect_ours(host, cluster, listed).await
     };
     let (engine, containers, volumes, networks, images) = futures_util::try_join!(

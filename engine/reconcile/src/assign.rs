@@ -468,13 +468,16 @@ pub(crate) fn named_volumes<'g>(graph: &'g Graph, workload: &'g Workload) -> Vec
 }
 
 /// How well a pod is on a host: all that is there runs, then some of it, then none; and how much runs,
-/// since what is not there is not seen to be ill.
+/// since what is not there is not seen to be ill. What runs on in a network that has ended serves
+/// nobody.
 pub(crate) fn health(host: &ReadyHost<'_>, pod: &str) -> (u8, usize) {
     let Some(found) = host.inventory.pods.get(pod) else { return (0, 0) };
+    let infra = found.get(Role::Infra, "");
     let mains = || found.values().filter(|found| found.identity.role == Role::Container);
     let runs = |found: &Found<'_>| {
         found.container.state == crate::observed::ContainerState::Running
             && found.details.health != crate::observed::Health::Unhealthy
+            && !found.is_cut_off(infra)
     };
     let running = mains().filter(|found| runs(found)).count();
     match (running == mains().count(), running) {

@@ -125,7 +125,7 @@ impl Planner<'_> {
         self.graph.workloads().any(|workload| {
             let Replicas::Count(count) = workload.replicas else { return false };
             workload.address().to_string() == identity.workload
-                && (count..count.saturating_add(workload.update.surge(count)))
+                && (count..count.saturating_add(self.stand_ins(workload, count)))
                     .any(|ordinal| workload.pod_name(ordinal) == identity.pod)
         })
     }

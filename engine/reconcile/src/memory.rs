@@ -33,9 +33,44 @@ pub struct Memory {
     /// history tells; by address.
     #[serde(skip)]
     pub former: BTreeMap<String, Former>,
+    /// The clocks of who wrote it down.
+    pub written: Option<Clocks>,
+}
+
+/// The clocks of a machine at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Clocks {
+    /// The clock by which times are remembered, in milliseconds since 1970: it may jump.
+    pub now_ms: i64,
+    /// A clock that goes on evenly since the machine was started, in milliseconds.
+    pub steady_ms: i64,
+    /// Which start of which machine that was.
+    pub boot: String,
 }
 
 impl Memory {
+    /// Takes up what another process wrote down: its times are put as `now` would have told them, as
+    /// the clock may have been set since. Where nobody can say whether it was, after a restart of the
+    /// machine or on another one, a silence counts from now on. That costs time, never safety.
+    pub fn take_up(&mut self, now: Option<&Clocks>) {
+        let then = self.written.take();
+        let both = then.as_ref().zip(now).filter(|(then, now)| then.boot == now.boot);
+        let set_by = both.map(|(then, now)| {
+            let wall = now.now_ms.saturating_sub(then.now_ms);
+            wall.saturating_sub(now.steady_ms.saturating_sub(then.steady_ms))
+        });
+        for host in self.hosts.values_mut() {
+            let since_ms = host.silent_since_ms.take().zip(set_by);
+            host.silent_since_ms =
+                since_ms.map(|(since_ms, set_by)| since_ms.saturating_add(set_by));
+        }
+        let pauses = self.backoff.values_mut().flat_map(BTreeMap::values_mut);
+        for pause in pauses {
+            pause.until_ms = pause.until_ms.saturating_add(set_by.unwrap_or(0));
+        }
+    }
+
     /// Whether the pods without data of a host that does not answer count as gone: somebody declared
     /// it, or it has been silent for as long as the spec grants.
     #[must_use]
@@ -146,6 +181,10 @@ impl Memory {
                     }
                     is_new |= host.saw(cluster, state, &self.busy);
                 }
+                // What answers something is there: until it shows all, no silence grows into a loss.
+                HostView::Unknown { answers: true, .. } => {
+                    is_new |= host.silent_since_ms.replace(now_ms).is_none();
+                }
                 HostView::Unknown { .. } => {
                     is_new |= host.silent_since_ms.is_none();
                     host.silent_since_ms.get_or_insert(now_ms);
@@ -180,6 +219,43 @@ mod tests {
     }
 
     #[test]
+    fn a_silence_is_as_long_as_it_was_whatever_was_done_to_the_clock() {
+        let clocks =
+            |now_ms, steady_ms, boot: &str| Clocks { now_ms, steady_ms, boot: boot.into() };
+        let taken_up = |now: Option<Clocks>| {
+            let mut memory =
+                Memory { written: Some(clocks(100_000, 500, "x")), ..Memory::default() };
+            memory.hosts.entry("a".to_owned()).or_default().silent_since_ms = Some(90_000);
+            memory.take_up(now.as_ref());
+            memory.hosts["a"].silent_since_ms
+        };
+        for (now, expected) in [
+            (Some(clocks(107_000, 7_500, "x")), Some(90_000)),
+            // Set forward by an hour, and back by one.
+            (Some(clocks(3_707_000, 7_500, "x")), Some(3_690_000)),
+            (Some(clocks(-3_493_000, 7_500, "x")), Some(-3_510_000)),
+            (Some(clocks(107_000, 7_500, "another start")), None),
+            (None, None),
+        ] {
+            assert_eq!(taken_up(now.clone()), expected, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn what_answers_in_part_is_never_silent_for_long() {
+        let mut memory = Memory::default();
+        let in_part = observed(HostView::Unknown { reason: String::new(), answers: true });
+        memory.learn("shop", &in_part, 0);
+        memory.learn("shop", &in_part, 60_000);
+        let grace = Some(Millis(60_000));
+        assert!(!memory.is_lost("a", grace, 60_000));
+        let silent = observed(HostView::Unknown { reason: String::new(), answers: false });
+        memory.learn("shop", &silent, 70_000);
+        assert!(!memory.is_lost("a", grace, 119_999));
+        assert!(memory.is_lost("a", grace, 120_000));
+    }
+
+    #[test]
     fn a_pod_that_is_being_made_is_not_forgotten_for_an_older_view() {
         let mut memory = Memory::default();
         let empty = observed(HostView::Ready(Box::default()));
@@ -189,7 +265,7 @@ mod tests {
         memory.busy.insert("web-0".to_owned());
         assert!(!memory.learn("shop", &empty, 2));
         assert_eq!(known(&memory), ["web-0"]);
-        let silent = observed(HostView::Unknown { reason: String::new() });
+        let silent = observed(HostView::Unknown { reason: String::new(), answers: false });
         assert!(memory.learn("shop", &silent, 3), "a silence that was not known");
         memory.busy.clear();
         assert!(!memory.learn("shop", &silent, 4));

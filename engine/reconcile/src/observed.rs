@@ -23,6 +23,10 @@ pub enum HostView {
     Unknown {
         /// One line for people.
         reason: String,
+        /// Whether it answered something, so that it is there, and only not all that makes a view: half
+        /// a view is none.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        answers: bool,
     },
 }
 

@@ -554,7 +554,8 @@ impl Plan {
     }
 
     /// The workloads that are as they shall be, ready, with nothing to do and nothing held back. What
-    /// went back is as it shall be. A plan that an error has cleared says nothing of any.
+    /// went back is as it shall be. A plan that an error has cleared says nothing of any, and one without
+    /// pods nothing of what they would be.
     #[must_use]
     pub fn settled(&self) -> BTreeSet<String> {
         if self.has_errors() {
@@ -565,7 +566,10 @@ impl Plan {
             changing.map(|operation| operation.subject.workload.as_str()).collect();
         let held = self.held.iter().filter(|held| held.why.by != HeldBy::RolledBack);
         open.extend(held.map(|held| held.subject.workload.as_str()));
-        let ready = self.pods.iter().filter(|(_, pods)| pods.ready == pods.desired);
+        let ready = self
+            .pods
+            .iter()
+            .filter(|(_, pods)| (1..).contains(&pods.desired) && pods.ready == pods.desired);
         let settled = ready.filter(|(address, _)| !open.contains(address.as_str()));
         settled.map(|(address, _)| address.clone()).collect()
     }

@@ -4,7 +4,7 @@ mod holding;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tally_graph::{Cluster, Graph, Until, Workload};
+use tally_graph::{Cluster, Graph, Replicas, Until, Workload};
 use tally_source::{Code, Diagnostic};
 
 use crate::assign::{Assignment, Slot, assign, health, named_volumes};
@@ -317,6 +317,17 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// So many pods of a workload may stand in for others. Two pods with one volume, or with one set of
+    /// data, are no stand-ins for each other.
+    pub fn stand_ins(&self, workload: &Workload, replicas: u32) -> u32 {
+        match workload.replicas {
+            Replicas::Count(_) if named_volumes(self.graph, workload).is_empty() => {
+                workload.update.surge(replicas)
+            }
+            _ => 0,
+        }
+    }
+
     /// Pods beyond the number, which stand in for those that are taken down.
     fn surge(
         &self,
@@ -328,13 +339,9 @@ impl<'a> Planner<'a> {
         builder: &mut Builder,
     ) -> Vec<PodPlan> {
         let replicas = u32::try_from(count).unwrap_or(u32::MAX);
-        let surge = match workload.replicas {
-            tally_graph::Replicas::Count(_) => workload.update.surge(replicas),
-            tally_graph::Replicas::PerHost => 0,
-        };
+        let surge = self.stand_ins(workload, replicas);
         let paused = self.memory.declared.paused.contains_key(&workload.address().to_string());
-        // Two pods with one volume, or with one set of data, are no stand-ins for each other.
-        if surge == 0 || paused || !named_volumes(self.graph, workload).is_empty() {
+        if surge == 0 || paused {
             return Vec::new();
         }
         let seats = assignment.surge(&workload.name, surge as usize);

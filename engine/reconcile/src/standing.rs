@@ -79,7 +79,7 @@ pub(crate) fn hosts<'a>(
             view => {
                 let since_ms = remembered.and_then(|memory| memory.silent_since_ms);
                 let reason = match view {
-                    Some(HostView::Unknown { reason }) => reason.clone(),
+                    Some(HostView::Unknown { reason, .. }) => reason.clone(),
                     Some(HostView::Ready(_)) => "supposed to be lost".to_owned(),
                     None => "it was not observed".to_owned(),
                 };

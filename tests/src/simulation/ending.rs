@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tally_graph::Workload;
 use tally_reconcile::labels;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{ContainerState, HostState, HostView, Observed};
@@ -10,6 +11,7 @@ use tally_reconcile::plan::Plan;
 use tally_reconcile::reconcile;
 use tally_simulator::{Clock as _, Model};
 
+use super::faults::Kind;
 use super::judge::{self, Ours};
 use super::rng::Rng;
 use super::spec::{CLUSTER, Pods, Version, Work};
@@ -21,7 +23,7 @@ pub fn truth(world: &World) -> Observed {
     let view = |station: &Arc<super::world::Station>| {
         let way = station.weather().way;
         if way != Way::Open {
-            return HostView::Unknown { reason: "it is away".to_owned() };
+            return HostView::Unknown { reason: "it is away".to_owned(), answers: false };
         }
         let our_ms = world.clock.now_ms();
         let look = |model: &Model, its_ms: i64| HostState {
@@ -30,7 +32,7 @@ pub fn truth(world: &World) -> Observed {
         };
         match station.host.look(look) {
             Ok(state) => HostView::Ready(Box::new(state)),
-            Err(error) => HostView::Unknown { reason: error.to_string() },
+            Err(error) => HostView::Unknown { reason: error.to_string(), answers: false },
         }
     };
     let all = world.stations.iter();
@@ -108,7 +110,13 @@ pub fn differs(world: &World) -> BTreeMap<String, String> {
         .map(|station| station.name.clone())
         .collect();
     let mut all = BTreeMap::new();
-    for work in &world.works() {
+    let works = world.works();
+    let hopeless = hopeless(world, &works);
+    for work in &works {
+        if hopeless.contains(&work.address) {
+            pods.retain(|pod, _| !work.has(pod) && !work.stands_in(pod));
+            continue;
+        }
         for (pod, host) in names(work) {
             let found = pods.remove(pod).unwrap_or_default();
             if host.is_some_and(|host| away.contains(host)) {
@@ -122,6 +130,35 @@ pub fn differs(world: &World) -> BTreeMap<String, String> {
     for (pod, left) in pods {
         if left.iter().any(|seen| !away.contains(&seen.host)) {
             all.insert(pod, "the spec does not have it".to_owned());
+        }
+    }
+    all
+}
+
+/// The workloads of which nothing can come, and those that wait for them: one that went back to more
+/// pods than there are host ports for, and one whose program ends at once and yet was taken for
+/// ready, since its host's clock jumped in between.
+fn hopeless(world: &World, works: &[Work]) -> BTreeSet<String> {
+    let version = world.version();
+    let state = world.state();
+    let open = world.stations.len() - version.drained.len();
+    let jumped = state.fired.contains_key(&Kind::HostClockJumps);
+    let is_hopeless = |work: &&Work| {
+        let went_back = state.declared.undone.contains_key(&work.address);
+        let crowded = went_back && work.bound && work.count() > open;
+        let newest = state.history.iter().rev().find_map(|entry| entry.settled.get(&work.address));
+        let mut all = version.graph.workloads();
+        let now = all.find(|it| it.address().to_string() == work.address);
+        let counts_as_ready = newest.is_some() && now.map(Workload::fingerprint).as_ref() == newest;
+        crowded || (jumped && version.bad.contains(&work.address) && counts_as_ready)
+    };
+    let mut all: BTreeSet<String> =
+        works.iter().filter(is_hopeless).map(|work| work.address.clone()).collect();
+    // What waits stands behind what it waits for.
+    for workload in version.graph.workloads() {
+        let waits = workload.depends_on.iter().any(|on| all.contains(&on.on.to_string()));
+        if waits {
+            all.insert(workload.address().to_string());
         }
     }
     all

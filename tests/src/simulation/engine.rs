@@ -70,6 +70,7 @@ impl Engine {
     pub fn begin(world: &Arc<World>, number: u32, kept: Memory) -> Self {
         let graph = Graph::clone(&world.version().graph);
         let mut memory = kept.clone();
+        memory.take_up(Some(&world.clocks(now_ms())));
         memory.declared = world.state().declared.clone();
         let kept = Arc::new(Mutex::new(kept));
         let doors = Doors { world: Arc::clone(world), engine: number, kept: Arc::clone(&kept) };
@@ -170,9 +171,11 @@ impl Reach for Doors {
         self.world.set_undone(address, undone);
     }
 
-    fn remember(&self, memory: &Memory) {
+    fn remember(&self, memory: &Memory, now_ms: i64) {
+        let clocks = Some(self.world.clocks(now_ms));
+        let memory = Memory { written: clocks, ..memory.clone() };
         // What is written down says nothing of what is under way.
-        let written = serde_json::to_string(memory).unwrap_or_default();
+        let written = serde_json::to_string(&memory).unwrap_or_default();
         self.world.tells_no_secret("what is remembered", &written);
         *lock(&self.kept) = serde_json::from_str(&written).unwrap_or_default();
     }
@@ -206,6 +209,7 @@ pub fn doors(world: &Arc<World>, engine: u32) -> BTreeMap<String, Arc<dyn Host>>
 pub fn plan_of_truth(world: &World, memory: &Memory, without_waits: bool) -> Plan {
     let observed = super::ending::truth(world);
     let mut memory = memory.clone();
+    memory.take_up(Some(&world.clocks(now_ms())));
     memory.declared = world.state().declared.clone();
     memory.learn(CLUSTER, &observed, now_ms());
     let options = tally_reconcile::Options {

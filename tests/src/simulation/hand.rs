@@ -20,7 +20,8 @@ use super::world::World;
 
 /// One apply: looks, plans without the guard of the loop, and carries the plan out; what failed and
 /// goes back is brought back.
-pub async fn apply_by_hand(world: Arc<World>, memory: Memory) -> Plan {
+pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
+    memory.take_up(Some(&world.clocks(now_ms())));
     let mut hand = Hand { doors: doors(&world, HAND), memory, world };
     let goes_back = hand.world.version().goes_back;
     let spec = Arc::clone(&hand.world.version().graph);

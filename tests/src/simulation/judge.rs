@@ -329,8 +329,20 @@ fn short_by(world: &World, work: &Work, pod: &str) -> Option<(usize, usize)> {
     if *count >= 2 * work.mains.len() {
         return None;
     }
-    let ready = running.iter().filter(whole).filter(|(name, _)| name != pod).count();
-    let least = work.count().saturating_sub(work.missing);
+    // On a host that was given up there is none to be.
+    let counts = |pod: &str| match &work.pods {
+        Pods::Named(_) => true,
+        Pods::PerHost(all) => all.iter().all(|(host, name)| {
+            name != pod || world.stations.get(host).is_some_and(|host| !given_up(world, host))
+        }),
+    };
+    let ready =
+        running.iter().filter(whole).filter(|(name, _)| name != pod && counts(name)).count();
+    let asked = match &work.pods {
+        Pods::Named(all) => all.len(),
+        Pods::PerHost(all) => all.values().filter(|name| counts(name)).count(),
+    };
+    let least = asked.saturating_sub(work.missing);
     (ready < least).then_some((ready, least))
 }
 

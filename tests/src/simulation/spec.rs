@@ -68,6 +68,8 @@ pub struct Work {
     pub recreate: bool,
     /// Whether it has a named volume.
     pub stateful: bool,
+    /// Whether it has a port of its host.
+    pub bound: bool,
     /// Whether a container that has ended with 0 has done its work.
     pub may_end: bool,
     /// Whether an infra container holds its network.
@@ -406,6 +408,7 @@ pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work
         surge: if stateful { 0 } else { surge },
         recreate: workload.update.strategy == Strategy::Recreate,
         stateful,
+        bound,
         may_end: workload.restart != tally_graph::Restart::Always,
         joined,
         secret_env: workload

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tally_control::News;
 use tally_graph::Graph;
-use tally_reconcile::memory::Declarations;
+use tally_reconcile::memory::{Clocks, Declarations};
 use tally_reconcile::rollback::{Entry, Former, formers};
 use tally_reconcile::undo::{Undone, undo};
 use tally_simulator::{Clock, SimHost, SimOptions};
@@ -308,6 +308,12 @@ impl World {
         let hosts = self.family.hosts.iter();
         let open: Vec<&String> = hosts.filter(|host| !version.drained.contains(host)).collect();
         followed.workloads().map(|workload| work(workload, &followed, &open)).collect()
+    }
+
+    /// The clocks of the machine that engines and people are on, when they take it to be `now_ms`.
+    #[must_use]
+    pub fn clocks(&self, now_ms: i64) -> Clocks {
+        Clocks { now_ms, steady_ms: self.time_ms(), boot: "one".to_owned() }
     }
 
     /// Workloads have come to be as a spec says: it stands in the history.

@@ -7,6 +7,7 @@ mod cluster;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -69,7 +70,7 @@ async fn refused(endpoint: &Endpoint) -> TransportError {
 /// What a host shows, and how long that took.
 async fn look(host: &dyn HostRead) -> (Result<HostState, HostError>, Duration) {
     let began = Instant::now();
-    (observe_host(host, "lab").await, began.elapsed())
+    (observe_host(host, "lab", &AtomicBool::new(false)).await, began.elapsed())
 }
 
 /// Processes of `ssh` that read this configuration.

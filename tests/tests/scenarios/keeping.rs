@@ -42,7 +42,7 @@ impl Reach for Doors {
     fn hosts(&self, graph: &Graph) -> Vec<String> {
         graph.hosts().map(|host| host.name.clone()).collect()
     }
-    fn remember(&self, _: &Memory) {}
+    fn remember(&self, _: &Memory, _: i64) {}
     fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>) {
         let all = graph.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
         let settled = all.filter(|(address, _)| workloads.contains(address)).collect();

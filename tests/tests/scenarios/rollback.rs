@@ -130,6 +130,49 @@ fn a_version_that_fails_goes_back_and_the_healthy_pods_are_not_touched() {
 }
 
 #[test]
+fn a_pod_that_is_half_replaced_tells_what_it_was_before_all_the_same() {
+    both("halfback", |world: World| async move {
+        let spec = |c: u32, side: u32| {
+            let command = "command sh \"-c\" \"sleep 1000 & wait\"; stop signal=SIGKILL";
+            world.graph(&format!(
+                "controller web replicas=1 {{ update on-failure=rollback\n\
+                 container c image=\"tally.local/hello:1\" {{ {command}; env A={c} }}\n\
+                 container side image=\"tally.local/hello:1\" {{ {command}; env A={side} }} }}"
+            ))
+        };
+        let (before, now) = (spec(1, 1), spec(2, 2));
+        world.apply(&before).await;
+        let memory = remembered(&now, &[&before]);
+        // Of its two containers one has been made anew.
+        world.apply(&spec(2, 1)).await;
+        assert_eq!(entry_of(decided(&world, &now, &memory).await), 1);
+        // One of another version than both is of none that the history has: its labels tell.
+        world.apply(&spec(3, 1)).await;
+        assert_eq!(entry_of(decided(&world, &now, &memory).await), 0);
+    });
+}
+
+#[test]
+fn a_version_without_pods_has_not_come_to_be() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let with = |replicas: &str| {
+            many.plain(&format!(
+                "controller web replicas={replicas} {{ container c image=\"tally.local/hello:1\" }}"
+            ))
+        };
+        let (none, per_host) = (with("0"), with("per-host"));
+        assert!(many.apply(&none).await.settled().is_empty());
+        for host in ["a", "b"] {
+            many.declare(host, tally_reconcile::memory::Declared::Fenced);
+        }
+        assert!(many.plan(&per_host).await.settled().is_empty());
+        many.memory.declared.hosts.clear();
+        many.apply(&per_host).await;
+        assert_eq!(many.plan(&per_host).await.settled(), [WEB.to_owned()].into());
+    });
+}
+
+#[test]
 fn an_image_that_no_registry_has_takes_nothing_down_and_goes_back() {
     only_simulated(
         "noimage",

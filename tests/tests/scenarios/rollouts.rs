@@ -268,3 +268,22 @@ fn more_removals_than_a_fifth_wait_for_a_person() {
         assert!(!many.plan(&graph).await.is_empty(), "a person may");
     });
 }
+
+#[test]
+fn where_none_can_stand_in_a_pod_beyond_the_number_is_no_stand_in() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let spec = |replicas: u32| {
+            format!(
+                "volume data\ncontroller web replicas={replicas} {{ update max-surge=1\n\
+                 container c image=\"tally.local/hello:1\" {{ mount data \"/d\" }} }}"
+            )
+        };
+        many.apply(&many.plain(&spec(3))).await;
+        let guard_removals = true;
+        let guarded = tally_reconcile::Options { guard_removals, ..Default::default() };
+        let plan = many.plan_with(&many.plain(&spec(1)), guarded).await;
+        assert!(plan.is_empty(), "{:?}", plan.changes);
+        let held = held(&plan);
+        assert!(held.iter().any(|why| why.contains("2 of 3 containers")), "{held:?}");
+    });
+}

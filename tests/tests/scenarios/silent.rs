@@ -2,6 +2,7 @@
 
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declared, Memory};
+use tally_reconcile::plan::{Change, ChangeKind};
 
 use crate::many::{Many, held, run};
 use crate::world::plan_errors;
@@ -97,6 +98,27 @@ fn the_copy_that_is_healthy_is_the_one_that_is_kept() {
         many.hosts[&first].meddle(stop).unwrap();
         many.apply(&graph).await;
         assert_eq!(many.hosts_of("web-1.c").await, [second]);
+    });
+}
+
+#[test]
+fn a_copy_whose_network_is_gone_is_not_the_one_that_is_kept() {
+    const BOTH: &str = "controller web replicas=2 { container c image=\"tally.local/hello:1\"\n \
+        container side image=\"tally.local/hello:1\" }";
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let graph = many.plain(BOTH);
+        let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
+        // All containers of the old copy run on, in the network of one that is gone.
+        let remove = |model: &mut tally_simulator::Model, now: i64| {
+            let found = model.list().into_iter().find(|c| c.name.ends_with("web-0")).unwrap();
+            model.stop(&found.id, now).unwrap();
+            model.remove(&found.id, now).unwrap();
+        };
+        many.hosts[&first].meddle(remove).unwrap();
+        let plan = many.apply(&graph).await;
+        let removed = |change: &Change| change.kind == ChangeKind::Remove;
+        assert!(plan.changes.iter().all(removed), "{:?}", plan.changes);
+        assert_eq!(many.hosts_of("web-0.c").await, [second]);
     });
 }
 

@@ -167,7 +167,7 @@ pub async fn carry_out(
     }
     out(&shown::people(&plan, work.graph, &header, terminal));
     if plan.operations.is_empty() {
-        remembered.write()?;
+        remembered.write(hosts::now_ms())?;
         return Ok(if plan.held.is_empty() { Exit::Done } else { Exit::Failed });
     }
     if !plan.is_empty() && !yes {
@@ -194,7 +194,7 @@ async fn rounds(
     for _ in 0..MOST_ROUNDS {
         // Before the first call: a create whose reply is lost may have been done.
         remembered.memory.intend(&plan);
-        remembered.write()?;
+        remembered.write(hosts::now_ms())?;
         out("\n");
         let progress = Shown::new(&plan, terminal);
         let options = ExecuteOptions {
@@ -224,7 +224,7 @@ async fn rounds(
         plan = reconcile(work.graph, &observed, &remembered.memory, &options);
         stop_on_errors(&plan, work.graph)?;
         if plan.is_empty() {
-            remembered.write()?;
+            remembered.write(hosts::now_ms())?;
             if !work.options.destroy && work.options.target.is_none() {
                 let history = History::of(work.graph, work.project);
                 history.keep(work.graph, &plan.settled(), "apply", options.now_ms)?;

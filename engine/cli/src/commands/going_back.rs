@@ -127,7 +127,7 @@ impl Way<'_> {
             stop_on_errors(&plan, self.graph)?;
             if plan.operations.is_empty() {
                 self.say(address, back, first.as_ref().unwrap_or(&plan), begun);
-                return remembered.write();
+                return remembered.write(hosts::now_ms());
             }
             if first.is_none() && !plan.changes.is_empty() {
                 // What it follows from now on was said, and is said again by every plan.
@@ -136,7 +136,7 @@ impl Way<'_> {
                 out(&shown::people(&changes, self.graph, &header, self.terminal));
             }
             remembered.memory.intend(&plan);
-            remembered.write()?;
+            remembered.write(hosts::now_ms())?;
             out("\n");
             let progress = Shown::new(&plan, self.terminal);
             let options = ExecuteOptions {

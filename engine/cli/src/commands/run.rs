@@ -161,11 +161,11 @@ impl Reach for Doors {
         }
     }
 
-    fn remember(&self, memory: &Memory) {
+    fn remember(&self, memory: &Memory, now_ms: i64) {
         let mut remembered =
             self.remembered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         remembered.memory = memory.clone();
-        self.kept(remembered.write());
+        self.kept(remembered.write(now_ms));
     }
 }
 

@@ -17,7 +17,7 @@ pub async fn run(args: &args::Status, terminal: &Terminal) -> Result<Exit, CliEr
     let observed = hosts::look(&graph, &readers).await;
     let now = hosts::now_ms();
     if observed.hosts.values().all(|view| view.ready().is_none())
-        && let Some((name, HostView::Unknown { reason })) = observed.hosts.iter().next()
+        && let Some((name, HostView::Unknown { reason, .. })) = observed.hosts.iter().next()
     {
         return Err(CliError::Usage(
             format!("host `{name}` does not answer: {reason}"),

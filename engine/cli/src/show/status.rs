@@ -204,7 +204,7 @@ fn host_status((name, view): (&String, &HostView)) -> HostStatus {
         HostView::Ready(state) => {
             (Some(state.engine.version.clone()), state.engine.simulated, None)
         }
-        HostView::Unknown { reason } => (None, false, Some(reason.clone())),
+        HostView::Unknown { reason, .. } => (None, false, Some(reason.clone())),
     };
     HostStatus { name: name.clone(), engine, simulated, silent }
 }

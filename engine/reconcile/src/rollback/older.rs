@@ -23,7 +23,7 @@ const NOT_FROM_PODS: &str =
 ///
 /// | what is there | what is gone back to |
 /// |---|---|
-/// | the history's entry, and no older pods, or some that are as it says | that entry |
+/// | the history's entry, and no older pods, or some of which what is older is as it says | that entry |
 /// | an older pod that runs, whose labels tell all that its version was | what that is |
 /// | anything else | nothing, with the reason |
 ///
@@ -42,11 +42,14 @@ pub(super) fn before(
     let all = inventories.iter().flat_map(|inventory| &inventory.pods);
     let own = all.filter(|(_, pod)| pod.workload() == Some(&address));
     let older: Vec<_> = own.filter(|(name, pod)| !is_of(graph, now, name, pod, &around)).collect();
-    if let Some(before) = &former.before
-        && (older.is_empty()
-            || older.iter().any(|(name, pod)| is_of(graph, &before.workload, name, pod, &around)))
-    {
-        return Ok((former.entry, before.clone()));
+    if let Some(before) = &former.before {
+        // One that is being replaced is of both.
+        let either = [&before.workload, now];
+        let confirms =
+            |(name, pod): &(&&str, &Containers<'_>)| is_of_one(graph, &either, name, pod, &around);
+        if older.is_empty() || older.iter().any(confirms) {
+            return Ok((former.entry, before.clone()));
+        }
     }
     let told = older.iter().find_map(|(name, pod)| {
         let workload = told_by(now, pod)?;
@@ -118,16 +121,30 @@ pub(super) fn is_of(
     found: &Containers<'_>,
     around: &Surroundings<'_>,
 ) -> bool {
-    let pod = realise(workload, name.to_owned(), around);
+    is_of_one(graph, &[workload], name, found, around)
+}
+
+/// Whether each container that is there of a pod is as one of these versions of its workload says, but
+/// for what is changed in place.
+fn is_of_one(
+    graph: &Graph,
+    versions: &[&Workload],
+    name: &str,
+    found: &Containers<'_>,
+    around: &Surroundings<'_>,
+) -> bool {
+    let pods = versions.iter().map(|version| (*version, realise(version, name.to_owned(), around)));
+    let pods: Vec<_> = pods.collect();
     found.values().all(|found| {
-        let desired = pod
-            .containers
-            .iter()
-            .find(|it| (it.role, it.name.as_str()) == (found.identity.role, found.identity.name));
-        desired.is_some_and(|desired| {
-            let places = Places::new(graph, workload, desired);
-            let differs = difference(desired, found, &places);
-            differs.spec.iter().all(|change| change.class <= UpdateClass::Live)
+        pods.iter().any(|(workload, pod)| {
+            let own = (found.identity.role, found.identity.name);
+            let mut all = pod.containers.iter();
+            let desired = all.find(|it| (it.role, it.name.as_str()) == own);
+            desired.is_some_and(|desired| {
+                let places = Places::new(graph, workload, desired);
+                let differs = difference(desired, found, &places);
+                differs.spec.iter().all(|change| change.class <= UpdateClass::Live)
+            })
         })
     })
 }
