@@ -189,6 +189,8 @@ pub struct Controller {
     wall_ms: i64,
     /// Whether something was seen or has ended since the last plan.
     pub(crate) dirty: bool,
+    /// Whether nothing was to be done or waited for at the last plan.
+    pub(crate) at_rest: bool,
     /// When a plan is due although nothing happens, on the loop's own clock.
     pub(crate) plan_at_ms: Option<u64>,
     /// Since when something is waited for, on the loop's own clock.
@@ -251,6 +253,7 @@ impl Controller {
             begun: Instant::now(),
             wall_ms,
             dirty: false,
+            at_rest: false,
             plan_at_ms: None,
             waiting_since_ms: None,
             told: BTreeSet::new(),
@@ -417,6 +420,7 @@ impl Controller {
         let before = self.observed.hosts.get(&host);
         let answered = matches!(before, Some(HostView::Ready(_)));
         let first = before.is_none();
+        let mut is_new = true;
         match found {
             Ok(Found { door, mut state, events }) => {
                 if kept.door.is_none() {
@@ -440,6 +444,7 @@ impl Controller {
                 self.liveness.seen(&self.graph, &self.cluster, &host, &state, now_ms);
                 crate::backoff::learn(&mut self.memory, &self.cluster, &host, &state, our_ms);
                 let version = state.engine.version.clone();
+                is_new = !self.is_nothing_new(&host, &state);
                 self.observed.hosts.insert(host.clone(), HostView::Ready(Box::new(state)));
                 self.busy.seen(&host, number);
                 if !answered {
@@ -466,7 +471,10 @@ impl Controller {
             let lost = self.memory.is_lost(&host, self.lost_after(), our_ms);
             self.board.change(|metrics| metrics.looked(&host, view, lost, our_ms));
         }
-        self.dirty = true;
+        match is_new {
+            true => self.dirty = true,
+            false => self.assert_rest(),
+        }
     }
 
     /// Asks containers whether they are well.

@@ -17,6 +17,7 @@ mod lookout;
 mod metrics;
 mod news;
 mod probe;
+mod rest;
 mod rollouts;
 mod round;
 

@@ -28,14 +28,7 @@ impl Controller {
             self.reach.remember(&self.memory, self.now_ms());
         }
         self.watch_rollouts();
-        let options = tally_reconcile::Options {
-            now_ms,
-            without_waits: true,
-            guard_removals: true,
-            secrets: self.secrets.hashes().clone(),
-            ..tally_reconcile::Options::default()
-        };
-        let plan = reconcile(&self.graph, &self.observed, &self.memory, &options);
+        let plan = self.plan();
         self.report(&plan);
         self.schedule(&plan, now_ms);
         self.last = Some(match plan.held.is_empty() && !plan.has_errors() {
@@ -44,6 +37,7 @@ impl Controller {
         });
         self.count(&plan, begun.elapsed(), now_ms);
         self.note_settled(&plan);
+        self.at_rest = self.is_at_rest(&plan);
         if plan.is_empty() {
             let done = self.busy.is_empty() && self.last == Some(Ended::Tallies);
             if done && self.told.insert("tallies".to_owned()) {
@@ -59,6 +53,18 @@ impl Controller {
         self.memory.intend(&plan);
         self.reach.remember(&self.memory, self.now_ms());
         self.begin(plan);
+    }
+
+    /// The plan of what was seen last.
+    pub(crate) fn plan(&self) -> Plan {
+        let options = tally_reconcile::Options {
+            now_ms: self.now_ms(),
+            without_waits: true,
+            guard_removals: true,
+            secrets: self.secrets.hashes().clone(),
+            ..tally_reconcile::Options::default()
+        };
+        reconcile(&self.graph, &self.observed, &self.memory, &options)
     }
 
     /// Counts a plan that was made.
