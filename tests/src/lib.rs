@@ -3,6 +3,7 @@
 pub mod closely;
 pub mod conformance;
 pub mod crash;
+pub mod gate;
 pub mod keeper;
 pub mod lab;
 pub mod letters;

@@ -586,3 +586,15 @@ fn numbered(
     let end = futures_util::stream::once(std::future::ready((host, number, None)));
     told.chain(end).boxed()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_of_events_that_is_given_up_ends() {
+        let (events, ending) = abortable(futures_util::stream::pending::<()>());
+        drop(Stream { number: 1, ending });
+        assert_eq!(events.count().now_or_never(), Some(0));
+    }
+}

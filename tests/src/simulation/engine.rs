@@ -3,10 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::closely;
+use crate::gate::{Gate, gated};
 use crate::letters::Letters;
 
 use super::door::Door;
@@ -55,13 +53,6 @@ pub struct Engine {
     gate: Arc<Gate>,
     task: JoinHandle<()>,
     _stop: watch::Sender<bool>,
-}
-
-/// Whether it is stopped for a while.
-#[derive(Default)]
-struct Gate {
-    shut: AtomicBool,
-    waker: Mutex<Option<Waker>>,
 }
 
 impl Engine {
@@ -109,24 +100,8 @@ impl Engine {
 
     /// Stops it, or lets it go on, as SIGSTOP and SIGCONT do.
     pub fn stall(&self, shut: bool) {
-        self.gate.shut.store(shut, Ordering::SeqCst);
-        if let Some(waker) = lock(&self.gate.waker).take() {
-            waker.wake();
-        }
+        self.gate.stall(shut);
     }
-}
-
-/// Runs `work` while the gate is open.
-async fn gated<F: Future>(gate: Arc<Gate>, work: F) {
-    let mut work: Pin<Box<F>> = Box::pin(work);
-    std::future::poll_fn(move |context| {
-        if gate.shut.load(Ordering::SeqCst) {
-            *lock(&gate.waker) = Some(context.waker().clone());
-            return Poll::Pending;
-        }
-        work.as_mut().poll(context).map(|_| ())
-    })
-    .await;
 }
 
 /// Reaches the hosts of a run.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use tally_reconcile::Options;
 use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
 
+use crate::many::{Many, run};
 use crate::world::{HELLO, World, both, plan_errors};
 
 fn marked(world: &World, extra: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -24,6 +26,29 @@ async fn foreign(world: &World, name: &str, labels: &[(&str, &str)]) -> String {
     let id = world.host.create_container(&request).await.unwrap();
     world.host.start(&id).await.unwrap();
     id
+}
+
+#[test]
+fn another_cluster_on_the_same_host_is_nothing_to_us() {
+    run(&["a"], |mut many: Many| async move {
+        let ours =
+            many.plain("controller web replicas=2 { container c image=\"tally.local/hello:1\" }");
+        many.apply(&ours).await;
+        let mut theirs = Many::beside(&many, "other");
+        let spec = "controller web replicas=1 { container c image=\"tally.local/hello:2\" }";
+        let graph = theirs.plain(spec);
+        let plan = theirs.apply(&graph).await;
+        assert_eq!((plan.changes.len(), plan.diagnostics.len()), (2, 0), "{:?}", plan.changes);
+        let plan = many.plan(&ours).await;
+        assert!(plan.is_empty() && plan.diagnostics.is_empty(), "{:?}", plan.diagnostics);
+        let options = Options { destroy: true, ..Options::default() };
+        let plan = theirs.plan_with(&graph, options).await;
+        theirs.execute(&graph, &plan).await;
+        let left = many.state("a").await.containers;
+        let names: Vec<&str> = left.iter().map(|container| container.name.as_str()).collect();
+        assert_eq!(names, ["many.web-0.c", "many.web-1.c"]);
+        assert!(many.plan(&ours).await.is_empty());
+    });
 }
 
 #[test]

@@ -15,9 +15,10 @@ use tally_reconcile::undo::Undone;
 use tally_simulator::{Fault, FaultKind, FaultPlan, Model, SimHost, When};
 use tokio::sync::{mpsc, watch};
 
+use tally_tests::gate::{Gate, gated};
 use tally_tests::letters::Letters;
 
-use crate::many::Many;
+use crate::many::{Many, run};
 
 const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
 
@@ -32,6 +33,8 @@ pub struct Doors {
 pub struct Beside {
     pub history: Mutex<Vec<tally_reconcile::rollback::Entry>>,
     pub undone: Mutex<BTreeMap<String, Undone>>,
+    /// What was remembered last.
+    pub memory: Mutex<Option<Memory>>,
 }
 
 #[async_trait]
@@ -42,7 +45,9 @@ impl Reach for Doors {
     fn hosts(&self, graph: &Graph) -> Vec<String> {
         graph.hosts().map(|host| host.name.clone()).collect()
     }
-    fn remember(&self, _: &Memory, _: i64) {}
+    fn remember(&self, memory: &Memory, _: i64) {
+        *self.kept.memory.lock().unwrap() = Some(memory.clone());
+    }
     fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>) {
         let all = graph.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
         let settled = all.filter(|(address, _)| workloads.contains(address)).collect();
@@ -77,6 +82,7 @@ pub struct Kept {
     told: Arc<Told>,
     pub news: mpsc::UnboundedSender<News>,
     pub beside: Arc<Beside>,
+    pub gate: Arc<Gate>,
     stop: watch::Sender<bool>,
     ended: tokio::task::JoinHandle<Ended>,
 }
@@ -103,10 +109,13 @@ impl Kept {
         let journal = Arc::clone(&told) as Arc<dyn Journal>;
         let mut controller = Controller::new(graph, many.memory.clone(), doors, journal, options);
         START.with(|start| *start.borrow_mut() = Some(many.clock()));
+        JUMPED.with(|by| by.set(0));
+        let gate = Arc::new(Gate::default());
+        let shut = Arc::clone(&gate);
         let ended = tokio::task::spawn_local(async move {
-            controller.run(&mut Letters(letters), stopped).await
+            gated(shut, controller.run(&mut Letters(letters), stopped)).await
         });
-        Self { many, told, news, beside, stop, ended }
+        Self { many, told, news, beside, gate, stop, ended }
     }
 
     /// Kills it, as SIGKILL does.
@@ -140,13 +149,30 @@ impl Kept {
 thread_local! {
     static START: std::cell::RefCell<Option<Arc<dyn tally_simulator::Clock>>> =
         const { std::cell::RefCell::new(None) };
+    static JUMPED: std::cell::Cell<i64> = const { std::cell::Cell::new(0) };
 }
 
 fn simulated_now() -> i64 {
-    START.with(|start| start.borrow().as_ref().map_or(0, |clock| clock.now_ms()))
+    let now_ms = START.with(|start| start.borrow().as_ref().map_or(0, |clock| clock.now_ms()));
+    now_ms + JUMPED.with(std::cell::Cell::get)
+}
+
+/// Sets the wall clock of loops forward, or back.
+pub fn jump(by_ms: i64) {
+    JUMPED.with(|jumped| jumped.set(jumped.get() + by_ms));
 }
 
 pub fn keep<F: Future<Output = ()>>(hosts: &[&str], body: &str, test: impl FnOnce(Kept) -> F) {
+    keep_with(hosts, "", body, test);
+}
+
+/// The same with more said of the cluster.
+pub fn keep_with<F: Future<Output = ()>>(
+    hosts: &[&str],
+    cluster: &str,
+    body: &str,
+    test: impl FnOnce(Kept) -> F,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -155,7 +181,7 @@ pub fn keep<F: Future<Output = ()>>(hosts: &[&str], body: &str, test: impl FnOnc
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         let many = Many::new(hosts);
-        let graph = many.plain(body);
+        let graph = many.graph(&format!("{cluster}\n{}", many.host_lines()), body);
         test(Kept::begin(many, graph)).await;
     });
 }
@@ -329,6 +355,42 @@ fn a_changed_spec_is_rolled_out_and_a_broken_one_changes_nothing() {
         })
         .await;
         kept.end().await;
+    });
+}
+
+#[test]
+fn nothing_of_the_old_spec_begins_once_there_is_a_new_one() {
+    let body = WEB.replace("=3", "=100");
+    keep(&["a"], &body, |kept| async move {
+        kept.until("it has begun", async |many| !many.running().await.is_empty()).await;
+        let other = "pod other { container c image=\"tally.local/hello:1\" }";
+        kept.news.send(News::Spec(Box::new(kept.many.plain(other)))).unwrap();
+        kept.until("the new one is followed", async |many| {
+            many.hosts_of("other.c").await.len() == 1
+        })
+        .await;
+        let made = kept.many.hosts["a"].calls().get("create_container").copied().unwrap_or(0);
+        assert!(made < 50, "{made} were made");
+        kept.end().await;
+    });
+}
+
+#[test]
+fn what_a_loop_sees_is_remembered_although_nothing_is_to_be_done() {
+    run(&["a"], |mut many: Many| async move {
+        let graph = many.plain(WEB);
+        many.apply(&graph).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        many.memory = Memory::default();
+        let local = tokio::task::LocalSet::new();
+        let seen = local.run_until(async {
+            let kept = Kept::begin(many, graph);
+            kept.until("it tallies", async |_| !kept.kinds(EntryKind::Tallies).is_empty()).await;
+            let memory = kept.beside.memory.lock().unwrap().clone();
+            memory.and_then(|memory| memory.hosts["a"].pods.clone()).unwrap_or_default()
+        });
+        let expected = ["web-0", "web-1", "web-2"].map(str::to_owned);
+        assert_eq!(seen.await, expected.into());
     });
 }
 

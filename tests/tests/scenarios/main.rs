@@ -12,6 +12,7 @@
 )]
 
 mod classes;
+mod clocks;
 mod convergence;
 mod defaults;
 mod dependencies;

@@ -22,6 +22,7 @@ use crate::world::plan_errors;
 pub struct Many {
     pub hosts: BTreeMap<String, Arc<SimHost>>,
     pub memory: Memory,
+    cluster: String,
     clock: Arc<dyn Clock>,
 }
 
@@ -45,12 +46,18 @@ impl Many {
             ((*name).to_owned(), Arc::new(SimHost::new(name, options)))
         };
         let hosts = names.iter().enumerate().map(host).collect();
-        Self { hosts, memory: Memory::default(), clock }
+        Self { hosts, memory: Memory::default(), cluster: "many".to_owned(), clock }
     }
 
-    /// Compiles a spec of the cluster `many`; `hosts` are its host lines' further content.
+    /// Another cluster on the same hosts.
+    pub fn beside(other: &Self, cluster: &str) -> Self {
+        let (hosts, clock) = (other.hosts.clone(), other.clock());
+        Self { hosts, memory: Memory::default(), cluster: cluster.to_owned(), clock }
+    }
+
+    /// Compiles a spec of the cluster, `many` where nothing else is said; `hosts` are its host lines' further content.
     pub fn graph(&self, hosts: &str, body: &str) -> Graph {
-        let text = format!("cluster many {{\n{hosts}\n}}\n{body}");
+        let text = format!("cluster {} {{\n{hosts}\n}}\n{body}", self.cluster);
         let mut loader = MemoryLoader::single("tally.kdl", &text);
         let compiled = tally_lang::compile("tally.kdl", &mut loader);
         compiled.graph.unwrap_or_else(|| {
@@ -82,7 +89,7 @@ impl Many {
     pub async fn observe(&self) -> Observed {
         let readers: Vec<Arc<dyn HostRead>> =
             self.hosts.values().map(|host| Arc::clone(host) as Arc<dyn HostRead>).collect();
-        observe(&readers, "many").await
+        observe(&readers, &self.cluster).await
     }
 
     pub async fn plan(&mut self, graph: &Graph) -> Plan {
@@ -92,7 +99,7 @@ impl Many {
     pub async fn plan_with(&mut self, graph: &Graph, options: Options) -> Plan {
         let observed = self.observe().await;
         let now_ms = self.now_ms();
-        self.memory.learn("many", &observed, now_ms);
+        self.memory.learn(&self.cluster, &observed, now_ms);
         closely::plan(graph, &observed, &self.memory, &Options { now_ms, ..options })
     }
 
@@ -153,7 +160,7 @@ impl Many {
         let model = self.hosts[host].meddle(|model, _| model.clone()).unwrap();
         let copy = SimHost::with_model(host, model, SimOptions::new(0, Arc::clone(&self.clock)));
         let reader: Arc<dyn HostRead> = Arc::new(copy);
-        let mut observed = observe(&[reader], "many").await;
+        let mut observed = observe(&[reader], &self.cluster).await;
         observed.hosts.remove(host).unwrap().ready().cloned().unwrap()
     }
 

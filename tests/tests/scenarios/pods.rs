@@ -1,12 +1,51 @@
 //! Pods: infra containers, inits, shared volumes, what is taken away and what never.
 
-use tally_reconcile::plan::Action;
+use tally_reconcile::observed::HostView;
+use tally_reconcile::plan::{Action, ChangeKind};
+use tally_reconcile::{Options, reconcile};
 
+use crate::many::{Many, run};
 use crate::world::{World, both, calls};
 
 const SIDECAR: &str = "pod p { volume v\n\
     container a image=\"tally.local/hello:1\" { mount v \"/v\" }\n\
     container b image=\"tally.local/hello:1\" { command sh \"-c\" \"sleep 1000 & wait\"; stop signal=SIGKILL; mount v \"/v\" } }";
+
+#[test]
+fn a_container_that_docker_is_removing_is_waited_for() {
+    run(&["a"], |mut many: Many| async move {
+        let graph = many.plain("pod web { container c image=\"tally.local/hello:1\" }");
+        many.apply(&graph).await;
+        let stick = |model: &mut tally_simulator::Model, now: i64| {
+            let found = model.list().into_iter().find(|c| c.name.ends_with("web.c")).unwrap();
+            model.get_stuck(&found.id, now).unwrap();
+        };
+        many.hosts["a"].meddle(stick).unwrap();
+        let plan = many.plan(&graph).await;
+        assert!(plan.changes.is_empty(), "{:?}", plan.changes);
+        let said: Vec<&str> = plan.diagnostics.iter().map(|it| it.headline.as_str()).collect();
+        assert_eq!(said, ["pod `web` waits: Docker is removing `many.web.c`"]);
+    });
+}
+
+#[test]
+fn who_joined_a_network_that_is_gone_is_made_anew() {
+    run(&["a"], |mut many: Many| async move {
+        let graph = many.plain(
+            "pod web { container c image=\"tally.local/hello:1\"\n container side image=\"tally.local/hello:1\" }",
+        );
+        many.apply(&graph).await;
+        let mut observed = many.observe().await;
+        let Some(HostView::Ready(state)) = observed.hosts.get_mut("a") else { panic!() };
+        let side = state.containers.iter_mut().find(|c| c.name.ends_with(".side")).unwrap();
+        side.details.as_mut().unwrap().joined = Some("0".repeat(64));
+        let options = Options { now_ms: many.now_ms(), ..Options::default() };
+        let plan = reconcile(&graph, &observed, &many.memory, &options);
+        let changes: Vec<_> =
+            plan.changes.iter().map(|it| (it.kind, it.subject.container.as_str())).collect();
+        assert_eq!(changes, [(ChangeKind::Replace, "side")]);
+    });
+}
 
 #[test]
 fn a_pod_of_one_container_is_that_container() {

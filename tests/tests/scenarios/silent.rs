@@ -65,7 +65,10 @@ fn pods_without_data_are_replaced_once_their_host_is_lost() {
         assert_eq!(many.hosts_of("web-1.c").await.len(), 2, "one of them is out of reach");
         // It comes back: one of each ordinal is kept, and nobody had to say so.
         many.heal("b");
-        many.apply(&graph).await;
+        let plan = many.apply(&graph).await;
+        let notes: Vec<&str> = plan.changes.iter().filter_map(|it| it.note.as_deref()).collect();
+        assert_eq!(notes.len(), 1, "{:?}", plan.changes);
+        assert!(notes[0].starts_with("also runs on "), "{notes:?}");
         assert_eq!(many.running().await.len(), 3);
         assert_eq!(many.hosts_of("web-1.c").await.len(), 1);
     });

@@ -1,0 +1,37 @@
+//! A gate before a piece of work, shut as SIGSTOP stops a process and opened as SIGCONT lets it go on.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+
+/// Whether it is stopped for a while.
+#[derive(Default)]
+pub struct Gate {
+    shut: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Gate {
+    /// Stops the work, or lets it go on.
+    pub fn stall(&self, shut: bool) {
+        self.shut.store(shut, Ordering::SeqCst);
+        if let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            waker.wake();
+        }
+    }
+}
+
+/// Runs `work` while the gate is open.
+pub async fn gated<F: Future>(gate: Arc<Gate>, work: F) -> F::Output {
+    let mut work: Pin<Box<F>> = Box::pin(work);
+    std::future::poll_fn(move |context| {
+        if gate.shut.load(Ordering::SeqCst) {
+            let mut waker = gate.waker.lock().unwrap_or_else(PoisonError::into_inner);
+            *waker = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        work.as_mut().poll(context)
+    })
+    .await
+}
