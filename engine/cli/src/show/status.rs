@@ -361,21 +361,20 @@ fn pod_lines(
 }
 
 fn container_words(container: &ContainerStatus, now_ms: i64) -> (Style, String) {
-    let mut words = container.state.clone();
-    match container.health {
+    let mut words = match (container.role, container.exit_code) {
+        (Role::Init, Some(0)) => "done".to_owned(),
+        (_, Some(code)) => format!("{} with code {code}", container.state),
+        (_, None) => container.state.clone(),
+    };
+    if let Some(since) = container.since_ms {
+        words.push_str(&format!(" for {}", ago(now_ms.saturating_sub(since))));
+    }
+    // What Docker said of the health of a container that has ended is of no interest any more.
+    match container.health.filter(|_| container.state == "running") {
         Some(Health::Healthy) => words.push_str(", healthy"),
         Some(Health::Starting) => words.push_str(", health not known yet"),
         Some(Health::Unhealthy) => words.push_str(", unhealthy"),
         Some(Health::None) | None => {}
-    }
-    if let Some(code) = container.exit_code {
-        words = match (container.role, code) {
-            (Role::Init, 0) => "done".to_owned(),
-            _ => format!("{words} with code {code}"),
-        };
-    }
-    if let Some(since) = container.since_ms {
-        words.push_str(&format!(" for {}", ago(now_ms.saturating_sub(since))));
     }
     if container.restarts > 0 {
         let number = usize::try_from(container.restarts).unwrap_or(usize::MAX);
@@ -397,5 +396,37 @@ fn ago(millis: i64) -> String {
         60..=3599 => format!("{}m", seconds / 60),
         3600..=86399 => format!("{}h", seconds / 3600),
         _ => format!("{}d", seconds / 86400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_is_told_in_words() {
+        let healthy = Some(Health::Healthy);
+        for (role, state, health, exit_code, restarts, expected) in [
+            (Role::Container, "running", healthy, None, 0, "running for 1m, healthy"),
+            (Role::Container, "running", None, None, 2, "running for 1m, 2 restarts"),
+            // Docker keeps what it said of the health of one that has ended.
+            (Role::Container, "exited", healthy, Some(137), 0, "exited with code 137 for 1m"),
+            (Role::Init, "exited", None, Some(0), 0, "done for 1m"),
+            (Role::Init, "exited", None, Some(1), 0, "exited with code 1 for 1m"),
+        ] {
+            let container = ContainerStatus {
+                name: "c".to_owned(),
+                role,
+                image: "i".to_owned(),
+                state: state.to_owned(),
+                health,
+                ready: false,
+                exit_code,
+                restarts,
+                id: None,
+                since_ms: Some(0),
+            };
+            assert_eq!(container_words(&container, 60_000).1, expected);
+        }
     }
 }
