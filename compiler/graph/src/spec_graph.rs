@@ -56,6 +56,21 @@ impl Node {
         }
     }
 
+    /// What it asks for, without where that is written.
+    fn bare(&self) -> String {
+        let nowhere = Span::new(tally_source::FileId(0), 0, 0);
+        let provenance = Provenance::default();
+        let bare = match self.clone() {
+            Node::Workload(workload) => return workload.fingerprint(),
+            Node::Cluster(cluster) => Node::Cluster(Cluster { span: nowhere, ..cluster }),
+            Node::Host(host) => Node::Host(Host { span: nowhere, provenance, ..host }),
+            Node::Volume(volume) => Node::Volume(Volume { span: nowhere, provenance, ..volume }),
+            Node::Service(found) => Node::Service(Service { span: nowhere, provenance, ..found }),
+            Node::Secret(secret) => Node::Secret(Secret { span: nowhere, provenance, ..secret }),
+        };
+        serde_json::to_string(&bare).unwrap_or_default()
+    }
+
     /// Where its values came from.
     #[must_use]
     pub fn provenance(&self) -> Option<&Provenance> {
@@ -186,6 +201,23 @@ impl Graph {
             Node::Secret(secret) => Some(secret),
             _ => None,
         })
+    }
+
+    /// What it asks for, without where that is written and in which order (but that of the hosts, which
+    /// placement goes by): two that ask for the same have the same, 64 hex digits (SHA-256).
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let is_host = |node: &&Node| matches!(node, Node::Host(_));
+        let hosts = self.net.node_weights().filter(is_host).map(Node::bare);
+        let mut others: Vec<(String, String)> = self
+            .net
+            .node_weights()
+            .filter(|node| !is_host(node))
+            .map(|node| (node.address().to_string(), node.bare()))
+            .collect();
+        others.sort();
+        let others = others.into_iter().map(|(address, bare)| format!("{address} {bare}"));
+        sha256(hosts.chain(others).collect::<Vec<_>>().join("\n").as_bytes())
     }
 
     /// The node with that address.

@@ -22,12 +22,15 @@ mod stream;
 mod time;
 mod write;
 
-pub use connect::{ConnectOptions, Endpoint, TlsPaths, TransportError, connect, connect_read};
+pub use connect::{
+    Channel, ChannelError, ConnectOptions, Endpoint, Reply, TlsPaths, TransportError, connect,
+    connect_read,
+};
 pub use default_host::default_host;
 pub use error::HostError;
 pub use execute::{
-    Event, ExecuteOptions, Failure, FailureKind, Fetched, Outcome, Progress, Report, execute,
-    failed_versions, last_lines,
+    Event, ExecuteOptions, Failure, FailureKind, Fetched, Outcome, Permit, Progress, Report,
+    Steady, Withheld, execute, failed_versions, last_lines,
 };
 pub use files::record;
 pub use host::{

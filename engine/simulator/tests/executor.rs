@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tally_docker::{
-    Event, ExecuteOptions, FailureKind, Host, HostError, HostRead as _, Outcome, Progress, Report,
-    execute,
+    Event, ExecuteOptions, FailureKind, Host, HostError, HostRead as _, Outcome, Permit, Progress,
+    Report, Steady, execute,
 };
 use tally_graph::Graph;
 use tally_reconcile::labels::{self, Role};
@@ -443,6 +443,66 @@ async fn cancelling_breaks_off_a_wait() {
     let report = run_with(&host, &plan, &canceller, cancel).await;
     assert_eq!(report.outcomes[2], Outcome::NotStarted);
     assert!(began.elapsed() < Duration::from_secs(1));
+}
+
+/// Carries a plan out under a permit that holds for so long, on a host whose calls take `latency`.
+async fn permitted(plan: &Plan, latency_ms: u64, holds_ms: u64) -> (Report, usize) {
+    let mut options = SimOptions::new(7, tokio_clock());
+    options.latency = Duration::from_millis(latency_ms);
+    let host = Arc::new(SimHost::new("alpha", options));
+    host.meddle(|model, _| model.pull(IMAGE)).unwrap().unwrap();
+    let hosts = BTreeMap::from([("alpha".to_owned(), Arc::clone(&host) as Arc<dyn Host>)]);
+    let permit = Permit::until(Steady::new(|| 0), holds_ms);
+    let options = ExecuteOptions { permit, ..ExecuteOptions::default() };
+    let (_sender, cancel) = watch::channel(false);
+    let report = execute(plan, &Graph::default(), &hosts, &(), cancel, &options).await;
+    let made = names(&host).await.len();
+    (report, made)
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_the_permit_is_over_no_call_is_begun() {
+    let requests: Vec<_> = (0..40).map(|nth| request(&format!("c{nth:02}"))).collect();
+    let steps = || requests.iter().map(|request| free(create(request), &[])).collect();
+    // Eight calls at once, 100 ms each: sixteen have begun by the deadline.
+    let (report, made) = permitted(&plan(steps()), 100, 150).await;
+    let done = report.outcomes.iter().filter(|it| matches!(it, Outcome::Done { .. })).count();
+    let not_started = report.outcomes.iter().filter(|it| **it == Outcome::NotStarted).count();
+    assert_eq!((done, not_started, made), (16, 24, 16), "what had begun came to its end");
+    assert!(report.withheld.is_some(), "it says why");
+    let (report, made) = permitted(&plan(steps()), 100, 0).await;
+    assert_eq!((made, report.withheld.is_some()), (0, true));
+    let (report, made) = permitted(&plan(steps()), 100, 60_000).await;
+    assert_eq!((made, report.withheld, report.is_done()), (40, None, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_permit_is_asked_after_the_look_that_comes_before_a_call() {
+    let host = host();
+    let made = run(&host, &plan(vec![free(create(&request("a")), &[])])).await;
+    let Some(Outcome::Done { made: Some(id) }) = made.outcomes.first() else { panic!("{made:?}") };
+    let name = request("a").name;
+    let precondition = Precondition::Owned { id: id.clone(), name, cluster: CLUSTER.to_owned() };
+    let stop = Action::RemoveContainer { target: Target::Id(id.clone()) };
+    // The look takes 1 ms, in which the permit ends.
+    let hosts = BTreeMap::from([("alpha".to_owned(), Arc::clone(&host) as Arc<dyn Host>)]);
+    let options =
+        ExecuteOptions { permit: Permit::until(Steady::new(|| 0), 1), ..ExecuteOptions::default() };
+    let (_sender, cancel) = watch::channel(false);
+    let plan = plan(vec![(stop, precondition, &[])]);
+    let report = execute(&plan, &Graph::default(), &hosts, &(), cancel, &options).await;
+    assert_eq!(report.outcomes, [Outcome::NotStarted]);
+    assert_eq!(names(&host).await.len(), 1, "it is still there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_broken_off_when_the_permit_ends() {
+    let steps =
+        vec![free(create(&request("a")), &[]), free(start(0), &[0]), free(ready(0, 15_000), &[1])];
+    let began = tokio::time::Instant::now();
+    let (report, _) = permitted(&plan(steps), 1, 2_000).await;
+    assert_eq!(report.outcomes[2], Outcome::NotStarted);
+    assert!(began.elapsed() < Duration::from_secs(4));
 }
 
 #[tokio::test(start_paused = true)]

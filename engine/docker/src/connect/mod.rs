@@ -15,6 +15,7 @@ use crate::registries::Registries;
 use crate::{Host, HostError, HostRead, time};
 
 mod address;
+mod channel;
 mod endpoint;
 mod fault;
 mod ssh;
@@ -23,6 +24,7 @@ mod tls;
 mod transport;
 
 use address::{SshAddress, TcpAddress};
+pub use channel::{Channel, ChannelError, Reply};
 pub use endpoint::{Endpoint, TlsPaths};
 pub use fault::TransportError;
 use ssh::Tunnel;
@@ -227,21 +229,31 @@ fn way(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Option<Way>, Hos
         }
         HostAddress::Tcp(url) => {
             let address = TcpAddress::parse(url)?;
-            if let Some(paths) = &endpoint.tls {
-                let tls = Tls::read(&address.host, paths)?;
-                return Ok(Some(Way::Tls(address, tls)));
-            }
-            // A plain port gives the machine to whoever reaches it, so nobody is led into it.
-            if !address.is_loopback() && !endpoint.allow_plain_tcp {
-                return Err(TransportError::PlainTcp { address: url.clone() }.into());
-            }
-            Ok(Some(Way::Tcp(address)))
+            Ok(Some(tcp_way(address, endpoint.tls.as_ref(), endpoint.allow_plain_tcp)?))
         }
         HostAddress::Sim(name) => Err(HostError::Refused {
             status: 0,
             message: format!("`sim:{name}` is a simulated host, and no Docker engine"),
         }),
     }
+}
+
+/// How a TCP address is reached.
+fn tcp_way(
+    address: TcpAddress,
+    tls: Option<&TlsPaths>,
+    allow_plain: bool,
+) -> Result<Way, TransportError> {
+    if let Some(paths) = tls {
+        let tls = Tls::read(&address.host, paths)?;
+        return Ok(Way::Tls(address, tls));
+    }
+    // A plain port gives the machine to whoever reaches it, so nobody is led into it.
+    if !address.is_loopback() && !allow_plain {
+        let address = format!("tcp://{}", address.authority());
+        return Err(TransportError::PlainTcp { address });
+    }
+    Ok(Way::Tcp(address))
 }
 
 fn unix(

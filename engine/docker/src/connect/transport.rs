@@ -54,12 +54,7 @@ pub(crate) fn client(
         Way::Tcp(address) | Way::Tls(address, _) => format!("http://{}", address.authority()),
         Way::Ssh(_) => "http://docker".to_owned(),
     };
-    let connector = Connector { way: Arc::new(way), limit };
-    let client = Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(KEPT)
-        .build(connector);
+    let client = pooled(Connector::new(way, limit));
     let transport = move |request: BollardRequest| {
         let answer = client.request(request);
         async move { answer.await.map_err(bollard::errors::Error::from) }
@@ -67,11 +62,31 @@ pub(crate) fn client(
     Docker::connect_with_custom_transport(transport, Some(shown), backstop_s, version)
 }
 
+/// A client that keeps its connections for a while.
+pub(super) fn pooled<B>(connector: Connector) -> Client<Connector, B>
+where
+    B: hyper::body::Body + Send,
+    B::Data: Send,
+{
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(KEPT)
+        .build(connector)
+}
+
 /// Makes connections.
 #[derive(Clone)]
-struct Connector {
+pub(super) struct Connector {
     way: Arc<Way>,
     limit: Duration,
+}
+
+impl Connector {
+    /// Over that way; `limit` bounds setting up one connection.
+    pub(super) fn new(way: Way, limit: Duration) -> Self {
+        Self { way: Arc::new(way), limit }
+    }
 }
 
 impl Service<Uri> for Connector {
@@ -120,7 +135,7 @@ trait Bytes: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Bytes for T {}
 
 /// A connection.
-struct Stream(TokioIo<Box<dyn Bytes>>);
+pub(super) struct Stream(TokioIo<Box<dyn Bytes>>);
 
 impl Stream {
     fn new(bytes: impl Bytes + 'static) -> Self {

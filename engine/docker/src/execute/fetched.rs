@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tally_graph::ImageRef;
 use tally_reconcile::digest_of;
 
+use super::Permit;
+use super::operation::Step;
 use crate::{Host, HostError, HostRead, PullProgress};
 
 /// What tags were found to stand for. Copies share what they know: plans that are carried out beside
@@ -41,27 +43,34 @@ impl Fetched {
         &self,
         host: &dyn Host,
         image: &str,
+        permit: &Permit,
         heard: &(dyn Fn(PullProgress) + Send + Sync),
-    ) -> Result<(), HostError> {
+    ) -> Result<Step, HostError> {
         let Some(by_tag) = ImageRef::parse(image).ok().filter(|image| image.digest.is_none())
         else {
-            return host.pull(image, heard).await;
+            return permit.during(host.pull(image, heard)).await;
         };
         let mut meant = self.known(|known| known.digests.get(image).cloned());
         if meant.is_none() {
-            host.pull(image, heard).await?;
-            let Some(own) = digest(host, image, &by_tag).await else { return Ok(()) };
+            if let Step::Withheld(why) = permit.during(host.pull(image, heard)).await? {
+                return Ok(Step::Withheld(why));
+            }
+            let Some(own) = digest(host, image, &by_tag).await else {
+                return Ok(Step::Done(None));
+            };
             let first = self.known(|known| {
                 known.digests.entry(image.to_owned()).or_insert_with(|| own.clone()).clone()
             });
             meant = (first != own).then_some(first);
         }
         if let Some(meant) = meant {
-            host.pull(&meant, heard).await?;
+            if let Step::Withheld(why) = permit.during(host.pull(&meant, heard)).await? {
+                return Ok(Step::Withheld(why));
+            }
             let key = (host.name().to_owned(), image.to_owned());
             self.known(|known| known.elsewhere.insert(key, meant));
         }
-        Ok(())
+        Ok(Step::Done(None))
     }
 
     /// The name by which a host has the image that `image` was fetched for.

@@ -5,6 +5,7 @@ mod blame;
 mod create;
 mod fetched;
 mod operation;
+mod permit;
 mod report;
 mod wait;
 
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 pub use blame::failed_versions;
 pub use fetched::Fetched;
 pub use operation::last_lines;
+pub use permit::{Permit, Steady, Withheld};
 pub use report::{Failure, FailureKind, Outcome, Report};
 
 use crate::{Host, PullProgress, Secrets};
@@ -47,6 +49,8 @@ pub struct ExecuteOptions {
     pub secrets: Secrets,
     /// What tags were found to stand for, shared by what is carried out at a time.
     pub fetched: Fetched,
+    /// Whether calls that change something may be made; asked before each of them.
+    pub permit: Permit,
 }
 
 impl Default for ExecuteOptions {
@@ -60,6 +64,7 @@ impl Default for ExecuteOptions {
             last_lines: 10,
             secrets: Secrets::default(),
             fetched: Fetched::default(),
+            permit: Permit::default(),
         }
     }
 }
@@ -98,8 +103,8 @@ impl Progress for () {
 }
 
 /// Carries `plan` out on `hosts` (by name; one that is missing fails its operations). Contents of
-/// files come from `graph`. Once `cancel` turns true no further operation starts, waits are broken
-/// off, and calls in flight finish.
+/// files come from `graph`. Once `cancel` turns true, or the permit does not hold, no further operation
+/// starts, waits are broken off, and calls in flight finish.
 pub async fn execute(
     plan: &Plan,
     graph: &Graph,
@@ -116,7 +121,10 @@ pub async fn execute(
     // Without a sender nobody can cancel any more, and waiting for it would spin.
     let mut can_cancel = true;
     loop {
-        while !cancelled && let Some(operation) = walk.next(options) {
+        while !cancelled
+            && walk.withheld.is_none()
+            && let Some(operation) = walk.next(options)
+        {
             let target = walk.target_of(operation);
             progress.event(Event::Started(operation.id));
             let context = &context;
@@ -183,6 +191,8 @@ struct Walk<'a> {
     dependents: Vec<Vec<OpId>>,
     lanes: BTreeMap<&'a str, Lane>,
     outcomes: Vec<Option<Outcome>>,
+    /// Set once the permit was found not to hold.
+    withheld: Option<Withheld>,
 }
 
 impl<'a> Walk<'a> {
@@ -195,6 +205,7 @@ impl<'a> Walk<'a> {
             dependents: vec![Vec::new(); count],
             lanes: BTreeMap::new(),
             outcomes: vec![None; count],
+            withheld: None,
         };
         for operation in &plan.operations {
             for need in &operation.after {
@@ -257,6 +268,10 @@ impl<'a> Walk<'a> {
                 self.skip_dependents(id);
             }
             Ending::BrokenOff => self.set(id, Outcome::NotStarted),
+            Ending::Withheld(why) => {
+                self.withheld = Some(why);
+                self.set(id, Outcome::NotStarted);
+            }
         }
     }
 
@@ -300,6 +315,7 @@ impl<'a> Walk<'a> {
 
     fn report(self) -> Report {
         let outcomes = self.outcomes.into_iter();
-        Report { outcomes: outcomes.map(|o| o.unwrap_or(Outcome::NotStarted)).collect() }
+        let outcomes = outcomes.map(|o| o.unwrap_or(Outcome::NotStarted)).collect();
+        Report { outcomes, withheld: self.withheld }
     }
 }

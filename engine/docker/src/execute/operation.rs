@@ -13,7 +13,7 @@ use tally_reconcile::plan::{Action, Operation, Precondition};
 use tally_reconcile::request::FilesRequest;
 use tokio::sync::watch;
 
-use super::{Event, ExecuteOptions, Failure, FailureKind, Progress, create, wait};
+use super::{Event, ExecuteOptions, Failure, FailureKind, Progress, Withheld, create, wait};
 use crate::{FileToWrite, Host, HostError, LogRequest, clean};
 
 /// Reading a failed container's last lines must not hold up the failure.
@@ -40,6 +40,8 @@ pub(super) enum Ending {
     Failed(Failure),
     /// It was a wait, and the plan was cancelled.
     BrokenOff,
+    /// It was not begun, or its wait was broken off: the permit does not hold.
+    Withheld(Withheld),
 }
 
 impl<'a> Context<'a> {
@@ -72,9 +74,15 @@ impl<'a> Context<'a> {
             Ok(Standing::AlreadySo) => return Ending::Done(None),
             Err(kind) => return failed(kind, Vec::new()),
         }
+        // Asked after the look, right before the call: looking may have taken long.
+        let permit = &self.options.permit;
+        if let (true, Err(why)) = (operation.action.mutates(), permit.ask()) {
+            return Ending::Withheld(why);
+        }
         match self.act(host, operation, &target).await {
             Ok(Step::Done(made)) => Ending::Done(made),
             Ok(Step::BrokenOff) => Ending::BrokenOff,
+            Ok(Step::Withheld(why)) => Ending::Withheld(why),
             Err(kind) => {
                 let lines = self.last_lines_of(host, operation, &target).await;
                 let secrets = &self.options.secrets;
@@ -108,20 +116,21 @@ impl<'a> Context<'a> {
             Action::CreateVolume(request) => done(create::volume(host, request).await),
             Action::PullImage { image } => {
                 let heard = |pulled| self.progress.event(Event::Pulling(id, pulled));
-                done(self.options.fetched.fetch(host, image, &heard).await)
+                let permit = &self.options.permit;
+                Ok(self.options.fetched.fetch(host, image, permit, &heard).await?)
             }
             Action::LoadInfraImage => done(host.load_infra_image().await),
             Action::RemoveNetwork { id } => done(host.remove_network(id).await),
             Action::RemoveVolume { name } => done(host.remove_volume(name).await),
             Action::WriteFiles { files, .. } => {
                 let files = self.contents(files)?;
-                done(twice(|| host.write_files(target, &files)).await)
+                done(self.twice(|| host.write_files(target, &files)).await)
             }
             Action::WriteSecrets { files, .. } => {
                 let files = self.secret_contents(files)?;
-                done(twice(|| host.write_secrets(target, &files)).await)
+                done(self.twice(|| host.write_secrets(target, &files)).await)
             }
-            Action::Update { live, .. } => done(twice(|| host.update(target, live)).await),
+            Action::Update { live, .. } => done(self.twice(|| host.update(target, live)).await),
             Action::Start { .. } => done(
                 looked_at(host, target, host.start(target).await, |state| {
                     state == Some(ContainerState::Running)
@@ -144,6 +153,18 @@ impl<'a> Context<'a> {
             // A lost reply to these two cannot be told from a lost request by looking.
             Action::Restart { grace_s, .. } => done(host.restart(target, grace(grace_s)).await),
             Action::Signal { signal, .. } => done(host.signal(target, signal).await),
+        }
+    }
+
+    /// Makes a call that may be made twice without harm, once more when its reply was lost and the
+    /// permit still holds.
+    async fn twice<F>(&self, call: impl Fn() -> F) -> Result<(), HostError>
+    where
+        F: Future<Output = Result<(), HostError>>,
+    {
+        match call().await {
+            Err(error) if is_uncertain(&error) && self.options.permit.ask().is_ok() => call().await,
+            other => other,
         }
     }
 
@@ -239,6 +260,8 @@ pub(super) enum Step {
     Done(Option<String>),
     /// The wait was cancelled.
     BrokenOff,
+    /// The permit does not hold.
+    Withheld(Withheld),
 }
 
 fn done(result: Result<(), HostError>) -> Result<Step, FailureKind> {
@@ -259,17 +282,6 @@ fn is_stopped(state: Option<ContainerState>) -> bool {
         state,
         None | Some(ContainerState::Exited | ContainerState::Created | ContainerState::Dead)
     )
-}
-
-/// Makes a call that may be made twice without harm, once more when its reply was lost.
-async fn twice<F>(call: impl Fn() -> F) -> Result<(), HostError>
-where
-    F: Future<Output = Result<(), HostError>>,
-{
-    match call().await {
-        Err(error) if is_uncertain(&error) => call().await,
-        other => other,
-    }
 }
 
 /// When the outcome of a call is not known, or the container has gone, looks whether it is so.

@@ -3,6 +3,7 @@
 use tally_reconcile::plan::OpId;
 use tally_reconcile::rollback::ended_words;
 
+use super::permit::Withheld;
 use crate::HostError;
 
 /// What came of each operation of a plan.
@@ -10,6 +11,8 @@ use crate::HostError;
 pub struct Report {
     /// By the operation's number.
     pub outcomes: Vec<Outcome>,
+    /// Why no further operation was begun, where the permit did not hold.
+    pub withheld: Option<Withheld>,
 }
 
 impl Report {
@@ -49,7 +52,8 @@ pub enum Outcome {
         /// The operation that failed first.
         because: OpId,
     },
-    /// It was not tried, or its wait was broken off, because the plan was cancelled.
+    /// It was not tried, or its wait was broken off, because the plan was cancelled or the permit did
+    /// not hold.
     NotStarted,
 }
 

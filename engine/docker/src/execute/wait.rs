@@ -84,6 +84,9 @@ async fn look_until(
     let mut pause = context.options.first_look;
     let mut told = String::new();
     loop {
+        if let Err(why) = context.options.permit.ask() {
+            return Ok(Step::Withheld(why));
+        }
         let (reason, soon, error) = match host.container(id, false).await {
             Ok(None) => {
                 let gone = "it was removed while it was waited for".to_owned();
