@@ -3,6 +3,7 @@
 pub mod closely;
 pub mod conformance;
 pub mod crash;
+pub mod etcd;
 pub mod gate;
 pub mod keeper;
 pub mod lab;
@@ -10,3 +11,4 @@ pub mod letters;
 pub mod planted;
 pub mod registry;
 pub mod simulation;
+pub mod store;

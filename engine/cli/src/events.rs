@@ -106,13 +106,20 @@ pub fn read_from(path: &Path, from: u64) -> std::io::Result<(Vec<Entry>, u64)> {
 #[must_use]
 pub fn people(entry: &Entry, terminal: &Terminal) -> String {
     let style = match entry.kind {
-        EntryKind::Done | EntryKind::Tallies | EntryKind::HostReady => Style::Add,
+        EntryKind::Done
+        | EntryKind::Tallies
+        | EntryKind::HostReady
+        | EntryKind::Leads
+        | EntryKind::StoreReady => Style::Add,
         EntryKind::Failed
         | EntryKind::RolledBack
         | EntryKind::HostSilent
+        | EntryKind::StoreSilent
         | EntryKind::BrokenSpec => Style::Remove,
-        EntryKind::Held | EntryKind::Unwell => Style::Change,
-        EntryKind::Began | EntryKind::Ended | EntryKind::Spec => Style::Dim,
+        EntryKind::Held | EntryKind::Unwell | EntryKind::StepsDown | EntryKind::StandsAside => {
+            Style::Change
+        }
+        EntryKind::Began | EntryKind::Ended | EntryKind::Spec | EntryKind::Follows => Style::Dim,
     };
     let mut line = format!("{}  ", time(entry.at_ms));
     line.push_str(&terminal.paint(style, &format!("{:11}", entry.kind.word())));

@@ -16,7 +16,7 @@ use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::observed::{HostView, Observed};
 use tally_reconcile::plan::{OpId, Plan};
 use tally_reconcile::rollback::{Failed, Former};
-use tally_reconcile::undo::{Undone, ended, undo};
+use tally_reconcile::undo::{Undone, undo};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -28,6 +28,7 @@ use crate::lookout::Lookout;
 use crate::metrics::Board;
 use crate::probe::probe;
 use crate::rollouts::Rollouts;
+use crate::seat::{Seat, answer};
 
 /// Reaches the hosts of a spec.
 #[async_trait]
@@ -48,6 +49,8 @@ pub trait Reach: Send + Sync {
     }
     /// A workload goes back to what it was, or no longer does: kept, so that it outlives this process.
     fn undone(&self, _address: &str, _undone: Option<&Undone>) {}
+    /// What is declared here, of which `common` is in the store that engines share: kept.
+    fn shared(&self, _common: &Declarations, _declared: &Declarations) {}
 }
 
 /// Where new specs come from.
@@ -199,6 +202,8 @@ pub struct Controller {
     pub(crate) told: BTreeSet<String>,
     pub(crate) last: Option<Ended>,
     pub(crate) board: Board,
+    /// Its place among other engines of the cluster.
+    pub(crate) seat: Option<Box<Seat>>,
 }
 
 impl Controller {
@@ -215,10 +220,6 @@ impl Controller {
         crate::clocks::begin(&mut memory, wall_ms);
         let resync = u64::try_from(options.resync.as_millis()).unwrap_or(u64::MAX).max(1);
         let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
-        for address in ended(&graph, &memory.declared.undone) {
-            memory.declared.undone.remove(&address);
-            reach.undone(&address, None);
-        }
         memory.former = reach.formers(&graph);
         let mut followed = graph.clone();
         undo(&mut followed, &memory.declared.undone);
@@ -259,6 +260,7 @@ impl Controller {
             told: BTreeSet::new(),
             last: None,
             board: Board::default(),
+            seat: None,
         };
         new.board.change(|metrics| {
             metrics.cluster.clone_from(&new.cluster);
@@ -294,9 +296,13 @@ impl Controller {
         mut stop: watch::Receiver<bool>,
     ) -> Ended {
         self.tell(EntryKind::Began, "", format!("keeping cluster {}", self.cluster));
+        if self.seat.is_none() {
+            self.end_undone();
+        }
         let ended = loop {
             self.start_looks();
             self.ask();
+            self.attend();
             let wake = self.wake();
             tokio::select! {
                 biased;
@@ -313,6 +319,7 @@ impl Controller {
                 Some((host, stream, event)) = self.events.next(), if !self.events.is_empty() => {
                     self.heard(&host, stream, event.as_ref());
                 }
+                answered = answer(&mut self.seat) => self.store_answered(answered),
                 news = spec.changed() => self.heed(news),
                 () = tokio::time::sleep_until(wake) => {}
             }
@@ -320,6 +327,7 @@ impl Controller {
             while let Some(Some(looked)) = self.looking.next().now_or_never() {
                 self.saw(looked);
             }
+            self.stand();
             self.drain();
             self.follow();
             if self.due() {
@@ -341,6 +349,7 @@ impl Controller {
         while let Some(ran) = self.running.next().await {
             self.ran(&ran);
         }
+        self.resign().await;
         self.reach.remember(&self.memory, self.now_ms());
         self.tell(EntryKind::Ended, "", "what is there stays as it is".to_owned());
         ended
@@ -362,7 +371,8 @@ impl Controller {
         let next = self.lookout.next_ms().into_iter().chain(self.plan_at_ms).chain(asked).min();
         // Nothing due: a second is soon enough to look at the clock again.
         let next = next.unwrap_or_else(|| self.clock_ms() + 1_000);
-        self.begun + Duration::from_millis(next)
+        let next = self.begun + Duration::from_millis(next);
+        self.seat.as_ref().map_or(next, |seat| seat.wake().min(next))
     }
 
     /// Whether a plan is to be made now. Not before every host was looked at: what was not asked
@@ -375,6 +385,7 @@ impl Controller {
         self.dirty |= timer;
         self.dirty
             && self.next.is_none()
+            && !self.plan_waits()
             && self.lookout.all_seen()
             && self.running.len() < MOST_RUNNING
     }
@@ -479,6 +490,9 @@ impl Controller {
 
     /// Asks containers whether they are well.
     fn ask(&mut self) {
+        if !self.may_act() {
+            return;
+        }
         let free = MOST_ASKED.saturating_sub(self.asking.len());
         for ask in self.liveness.due(self.clock_ms(), free) {
             let door = self.hosts.get(&ask.host).and_then(|kept| kept.door.clone());

@@ -59,7 +59,8 @@ impl Controller {
 
     /// A rollout has failed: it goes back, or stays where it is.
     pub(crate) fn rollout_failed(&mut self, address: &str, of: &str, failed: Failed) {
-        if self.next.is_some() || self.followed(address).as_deref() != Some(of) {
+        let is_over = self.next.is_some() || self.followed(address).as_deref() != Some(of);
+        if is_over || !self.may_act() {
             return;
         }
         let lines = failed.last_lines.iter().map(|line| self.secrets.redact(line)).collect();
@@ -89,6 +90,7 @@ impl Controller {
                 self.board.change(|metrics| metrics.rollbacks += 1);
                 self.reach.undone(address, Some(&undone));
                 self.memory.declared.undone.insert(address.to_owned(), *undone);
+                self.declared_moved();
                 // Followed as a changed spec is: calls in flight finish first.
                 self.next.get_or_insert_with(|| self.spec.clone());
                 let _ = self.cancel.send(true);

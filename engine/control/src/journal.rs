@@ -31,6 +31,18 @@ pub enum EntryKind {
     Held,
     /// All is as the spec says.
     Tallies,
+    /// This engine leads from now on.
+    Leads,
+    /// This engine leads no longer.
+    StepsDown,
+    /// Another engine leads.
+    Follows,
+    /// This engine would not lead, since its spec was superseded.
+    StandsAside,
+    /// The store that engines share does not answer.
+    StoreSilent,
+    /// It answers again.
+    StoreReady,
 }
 
 impl EntryKind {
@@ -50,6 +62,12 @@ impl EntryKind {
             EntryKind::RolledBack => "rolled-back",
             EntryKind::Held => "held",
             EntryKind::Tallies => "tallies",
+            EntryKind::Leads => "leads",
+            EntryKind::StepsDown => "steps-down",
+            EntryKind::Follows => "follows",
+            EntryKind::StandsAside => "stands-aside",
+            EntryKind::StoreSilent => "store-silent",
+            EntryKind::StoreReady => "store-ready",
         }
     }
 }

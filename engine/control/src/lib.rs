@@ -11,6 +11,7 @@ mod clocks;
 mod controller;
 mod going_back;
 mod journal;
+pub mod lease;
 mod liveness;
 mod look;
 mod lookout;
@@ -20,7 +21,11 @@ mod probe;
 mod rest;
 mod rollouts;
 mod round;
+mod seat;
 
 pub use controller::{Controller, Ended, News, Options, Reach, SpecSource};
 pub use journal::{Entry, EntryKind, Journal};
-pub use metrics::{Board, HostMetrics, HostState, Metrics, ROUND_BUCKETS_S, Rounds};
+pub use metrics::{
+    Board, HostMetrics, HostState, Metrics, ROUND_BUCKETS_S, Rounds, SharingMetrics,
+};
+pub use seat::Sharing;

@@ -90,6 +90,27 @@ pub struct Metrics {
     pub spec_is_good: bool,
     /// Whether all was as the spec says at the last plan.
     pub tallies: bool,
+    /// How this engine stands to the others of its cluster, where there is a store.
+    pub sharing: Option<SharingMetrics>,
+}
+
+/// How an engine stands to the others of its cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SharingMetrics {
+    /// Whether it leads.
+    pub leads: bool,
+    /// The epoch of the spec that counts; 0 where that is not known.
+    pub epoch: u64,
+    /// The engine that leads, as far as is known; empty when none does.
+    pub leader: String,
+    /// Since when that is so, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// Whether it would not lead, since its spec was superseded.
+    pub aside: bool,
+    /// Whether the store answered what it was asked last.
+    pub store_answers: bool,
+    /// The hash of the spec that is followed.
+    pub spec: String,
 }
 
 /// What the loop counts, shared with whoever shows it. Each side holds it for as long as copying it

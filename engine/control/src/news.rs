@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tally_docker::Fetched;
-use tally_reconcile::undo::{ended, undo};
+use tally_reconcile::undo::undo;
 use tokio::sync::watch;
 
 use crate::controller::{Controller, News};
@@ -12,6 +12,7 @@ use crate::journal::EntryKind;
 impl Controller {
     /// Takes news in.
     pub(crate) fn heed(&mut self, news: News) {
+        self.drop_waiting();
         match news {
             News::Spec(graph) => {
                 self.next = Some(*graph);
@@ -23,6 +24,7 @@ impl Controller {
             News::Declared(declared) => {
                 let undone = self.memory.declared.undone != declared.undone;
                 self.memory.declared = declared;
+                self.declared_moved();
                 self.lookout.anew(self.clock_ms());
                 self.told.clear();
                 self.dirty = true;
@@ -63,17 +65,18 @@ impl Controller {
             self.secrets = secrets;
         }
         self.cancel = watch::channel(false).0;
-        for address in ended(&graph, &self.memory.declared.undone) {
-            self.memory.declared.undone.remove(&address);
-            self.reach.undone(&address, None);
+        self.spec = graph;
+        self.spec_changed();
+        // Of several engines the one that leads says what is over.
+        if self.may_act() {
+            self.end_undone();
         }
-        self.memory.former = self.reach.formers(&graph);
+        self.memory.former = self.reach.formers(&self.spec);
         self.rollouts.forget();
         self.settled.clear();
         self.fetched = Fetched::default();
-        let mut followed = graph.clone();
+        let mut followed = self.spec.clone();
         let undone = undo(&mut followed, &self.memory.declared.undone);
-        self.spec = graph;
         self.graph = Arc::new(followed);
         self.board.change(|metrics| metrics.spec_is_good = true);
         // What could not be made by the old spec may be made by the new one.

@@ -20,6 +20,9 @@ const WAIT_PAUSES_MS: (u64, u64) = (150, 2_000);
 impl Controller {
     /// Makes a plan and begins it.
     pub(crate) fn round(&mut self) {
+        if !self.may_act() {
+            return self.look_on();
+        }
         self.dirty = false;
         let (begun, now_ms) = (Instant::now(), self.now_ms());
         self.memory.busy = self.busy.pods();
@@ -27,6 +30,7 @@ impl Controller {
             // Whoever follows this engine shall know as much as it does of hosts it cannot see.
             self.reach.remember(&self.memory, self.now_ms());
         }
+        self.declared_moved();
         self.watch_rollouts();
         let plan = self.plan();
         self.report(&plan);
@@ -52,7 +56,8 @@ impl Controller {
         self.last = None;
         self.memory.intend(&plan);
         self.reach.remember(&self.memory, self.now_ms());
-        self.begin(plan);
+        self.declared_moved();
+        self.begin_shared(plan);
     }
 
     /// The plan of what was seen last.
@@ -145,7 +150,7 @@ impl Controller {
     }
 
     /// Begins to carry a plan out.
-    fn begin(&mut self, plan: Plan) {
+    pub(crate) fn begin(&mut self, plan: Plan) {
         // Until what was made has been seen, which then says itself which images are meant.
         if self.running.is_empty() && self.busy.is_empty() {
             self.fetched = Fetched::default();
@@ -169,6 +174,7 @@ impl Controller {
             calls_per_host: self.options.calls_per_host,
             secrets: self.secrets.clone(),
             fetched: self.fetched.clone(),
+            permit: self.permit(),
             ..ExecuteOptions::default()
         };
         self.running.push(Box::pin(async move {

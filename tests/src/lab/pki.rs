@@ -13,6 +13,8 @@ pub enum Purpose {
     Server,
     /// Whoever talks to engines.
     Client,
+    /// A member of etcd, which also talks to itself.
+    Member,
 }
 
 /// An authority, and where its files lie: `ca.pem`, and its key beside it.
@@ -78,6 +80,7 @@ impl Authority {
         let usage = match purpose {
             Purpose::Server => "serverAuth",
             Purpose::Client => "clientAuth",
+            Purpose::Member => "serverAuth,clientAuth",
         };
         let mut text = format!("extendedKeyUsage=critical,{usage}\nbasicConstraints=CA:FALSE\n");
         if !names.is_empty() {

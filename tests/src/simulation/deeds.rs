@@ -1,6 +1,7 @@
 //! What each fault and each deed does to a run, and for how long.
 
 mod mend;
+mod others;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct Director {
     pub world: Arc<World>,
     /// Chance of what is done.
     pub rng: Rng,
+    /// Chance of what is done to the store and to those that share it.
+    pub chance: Rng,
     /// The engines by number.
     pub engines: BTreeMap<u32, Engine>,
     mends: BTreeMap<(i64, u64), Mend>,
@@ -43,10 +46,10 @@ pub struct Director {
 impl Director {
     /// Begins a run with one engine.
     #[must_use]
-    pub fn new(world: Arc<World>, rng: Rng) -> Self {
+    pub fn new(world: Arc<World>, rng: Rng, chance: Rng) -> Self {
         let first = Engine::begin(&world, 1, Memory::default());
         let engines = BTreeMap::from([(1, first)]);
-        Self { world, rng, engines, mends: BTreeMap::new(), counted: 0, edits: 0 }
+        Self { world, rng, chance, engines, mends: BTreeMap::new(), counted: 0, edits: 0 }
     }
 
     /// When the next fault ends, by simulated time.
@@ -69,6 +72,7 @@ impl Director {
         while let Some((_, mend)) = self.mends.pop_first() {
             self.mend(mend);
         }
+        self.world.depot.heals();
         for station in self.stations() {
             let mut weather = station.weather();
             weather.waiting.clear();
@@ -164,7 +168,14 @@ impl Director {
             | Kind::EngineStalls
             | Kind::SecondEngine
             | Kind::HandApply => self.engine(kind),
-            Kind::DeadForGood => {}
+            Kind::DeadForGood
+            | Kind::StoreDown
+            | Kind::StoreSlow
+            | Kind::StoreLostReply
+            | Kind::LeaderStalls
+            | Kind::LeaderDies
+            | Kind::LeaderEnds
+            | Kind::EngineLags => {}
         }
         judge::happened(&self.world);
     }
@@ -406,10 +417,20 @@ impl Director {
         }
         self.edits += 1;
         self.world.note("spec", &format!("version {version}"), "");
+        let lags = self.world.state().lags.clone();
+        for number in lags.keys().filter(|number| self.engines.contains_key(*number)) {
+            self.world.fire(Kind::EngineLags, &number.to_string());
+        }
+        for engine in self.engines.values().filter(|engine| !lags.contains_key(&engine.number)) {
+            self.tell_spec(engine, version);
+        }
+    }
+
+    fn tell_spec(&self, engine: &Engine, version: usize) {
         let version = &self.world.family.versions[version];
-        let (graph, secrets) = (&version.graph, &version.secrets);
-        let graph = || Box::new(tally_graph::Graph::clone(graph));
-        self.tell(|| News::SpecWith(graph(), secrets.clone()));
+        let graph = Box::new(tally_graph::Graph::clone(&version.graph));
+        // One that was killed hears nothing.
+        let _ = engine.news.send(News::SpecWith(graph, version.secrets.clone()));
     }
 
     fn spec(&mut self, kind: Kind) {
@@ -534,7 +555,7 @@ impl Director {
                 self.after(500, 90_000, Mend::GoOn(1));
             }
             Kind::SecondEngine => {
-                if self.engines.contains_key(&2) {
+                if self.engines.contains_key(&2) || self.world.state().shared {
                     return;
                 }
                 let second = Engine::begin(&self.world, 2, Memory::default());

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tally_control::{Controller, Entry, Journal, News, Options, Reach};
+use tally_control::{Controller, Entry, Journal, News, Options, Reach, Sharing, SpecSource};
 use tally_docker::{Host, HostError};
 use tally_graph::Graph;
-use tally_reconcile::memory::Memory;
+use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::plan::Plan;
 use tally_reconcile::rollback::Former;
 use tally_reconcile::undo::Undone;
@@ -22,6 +22,7 @@ use crate::closely;
 use crate::gate::{Gate, gated};
 use crate::letters::Letters;
 
+use super::depot::{Counter, LASTS};
 use super::door::Door;
 use super::spec::CLUSTER;
 use super::world::{JumpClock, Way, World, lock};
@@ -52,14 +53,29 @@ pub struct Engine {
     pub kept: Arc<Mutex<Memory>>,
     gate: Arc<Gate>,
     task: JoinHandle<()>,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
 }
 
 impl Engine {
-    /// Begins an engine on the version of the spec that counts, with what was kept.
+    /// Begins an engine on the version of the spec that it has, with what was kept.
     #[must_use]
     pub fn begin(world: &Arc<World>, number: u32, kept: Memory) -> Self {
-        let graph = Graph::clone(&world.version().graph);
+        Self::begin_as(world, number, kept, false)
+    }
+
+    /// The same, and its files are meant whatever was published since.
+    #[must_use]
+    pub fn begin_meant(world: &Arc<World>, number: u32, kept: Memory) -> Self {
+        Self::begin_as(world, number, kept, true)
+    }
+
+    fn begin_as(world: &Arc<World>, number: u32, kept: Memory, supersede: bool) -> Self {
+        // Two in one folder there cannot be: one that does not end is killed.
+        if let Some(ending) = world.state().ending.remove(&number) {
+            ending.abort();
+        }
+        let version = world.version_of(number);
+        let graph = Graph::clone(&version.graph);
         let mut memory = kept.clone();
         memory.take_up(Some(&world.clocks(now_ms())));
         memory.declared = world.state().declared.clone();
@@ -74,33 +90,94 @@ impl Engine {
         };
         let journal = Arc::new(Told { world: Arc::clone(world), engine: number });
         let controller = Controller::new(graph, memory, Arc::new(doors), journal, options);
-        let mut controller = controller.with_secrets(world.version().secrets.clone());
+        let mut controller = controller.with_secrets(version.secrets.clone());
         let (news, letters) = mpsc::unbounded_channel();
         world.state().listeners.push(news.clone());
         let (stop, stopped) = watch::channel(false);
         let gate = Arc::new(Gate::default());
         let shut = Arc::clone(&gate);
+        if world.state().shared {
+            controller = beside_others(world, number, controller, &gate, supersede);
+        }
+        let mut letters = Latest { letters: Letters(letters), world: Arc::clone(world) };
         let task = tokio::spawn(async move {
-            let mut letters = Letters(letters);
             let run = controller.run(&mut letters, stopped);
             gated(shut, run).await;
         });
         world.note("engine", &format!("{number} begins"), "");
-        world.state().engines += 1;
-        Self { number, news, kept, gate, task, _stop: stop }
+        let mut state = world.state();
+        // Of those that share a store one is at work.
+        state.engines = if state.shared { state.engines.max(1) } else { state.engines + 1 };
+        drop(state);
+        Self { number, news, kept, gate, task, stop }
     }
 
     /// Kills it: between two calls, or while some are under way; gives what it had kept.
     pub fn kill(self, world: &World) -> Memory {
         self.task.abort();
         world.note("engine", &format!("{} is killed", self.number), "");
-        world.state().engines -= 1;
+        let mut state = world.state();
+        state.engines -= usize::from(!state.shared);
+        drop(state);
         lock(&self.kept).clone()
+    }
+
+    /// Tells it to end: calls in flight finish, then it gives back what it has.
+    pub fn end(self, world: &World) -> Memory {
+        let _ = self.stop.send(true);
+        world.note("engine", &format!("{} is told to end", self.number), "");
+        let kept = lock(&self.kept).clone();
+        let Self { number, task, stop, news, .. } = self;
+        world.state().ending.insert(number, task.abort_handle());
+        tokio::spawn(async move {
+            // It ends by itself.
+            let _ = task.await;
+            drop((stop, news));
+        });
+        kept
     }
 
     /// Stops it, or lets it go on, as SIGSTOP and SIGCONT do.
     pub fn stall(&self, shut: bool) {
         self.gate.stall(shut);
+    }
+}
+
+/// Puts an engine beside the others at the store.
+fn beside_others(
+    world: &Arc<World>,
+    number: u32,
+    controller: Controller,
+    gate: &Arc<Gate>,
+    supersede: bool,
+) -> Controller {
+    let mut state = world.state();
+    state.begun += 1;
+    let name = format!("e{number}.{}", state.begun);
+    let common = state.common.clone();
+    let store = Arc::new(Counter::new(world, number, gate));
+    let slept_ms = || 0;
+    let sharing = Sharing { store, name: name.clone(), lasts: LASTS, supersede, common, slept_ms };
+    let controller = controller.with_store(sharing);
+    state.seats.insert(number, (name, controller.board()));
+    controller
+}
+
+/// News as they are when they are read: what is declared stands in a file.
+struct Latest {
+    letters: Letters,
+    world: Arc<World>,
+}
+
+#[async_trait]
+impl SpecSource for Latest {
+    async fn changed(&mut self) -> News {
+        match self.letters.changed().await {
+            News::Declared(_) if self.world.state().shared => {
+                News::Declared(self.world.state().declared.clone())
+            }
+            news => news,
+        }
     }
 }
 
@@ -144,6 +221,10 @@ impl Reach for Doors {
 
     fn undone(&self, address: &str, undone: Option<&Undone>) {
         self.world.set_undone(address, undone);
+    }
+
+    fn shared(&self, common: &Declarations, _: &Declarations) {
+        self.world.state().common = common.clone();
     }
 
     fn remember(&self, memory: &Memory, now_ms: i64) {

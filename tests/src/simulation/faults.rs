@@ -11,6 +11,10 @@ macro_rules! kinds {
         impl Kind {
             /// All of them.
             pub const ALL: &[Kind] = &[$(Kind::$name),*];
+            /// Those of every run. What is drawn from them must not change when others are added.
+            pub const OF_ALL_RUNS: &[Kind] = Kind::ALL.split_at(Kind::ALL.len() - 7).0;
+            /// Those of runs in which engines share a store.
+            pub const OF_STORES: &[Kind] = Kind::ALL.split_at(Kind::ALL.len() - 7).1;
 
             /// One word.
             #[must_use]
@@ -68,4 +72,11 @@ kinds! {
     SecondEngine "second-engine" "A second engine is at work for a while."
     HandApply "hand-apply" "Somebody applies by hand beside the engine."
     DeadForGood "dead-for-good" "A host never comes back."
+    StoreDown "store-down" "The store that engines share cannot be reached."
+    StoreSlow "store-slow" "The store takes its time."
+    StoreLostReply "store-lost-reply" "The store does what it is asked; the answer is lost."
+    LeaderStalls "leader-stalls" "The engine that leads is stopped while it waits for the store."
+    LeaderDies "leader-dies" "The engine that leads is killed, and begins again with what it kept."
+    LeaderEnds "leader-ends" "The engine that leads is told to end, and gives its lease back."
+    EngineLags "engine-lags" "An engine's files are not brought up to date."
 }

@@ -1,5 +1,5 @@
 //! What must never happen, judged at each call that changes something and after each event:
-//! S1 to S6 and S8. (S7 holds by type, S11 and what must come about in the end are in `ending`.)
+//! S1 to S6, S8 and S9. (S7 holds by type, S11 and what must come about in the end are in `ending`.)
 
 use std::collections::BTreeSet;
 
@@ -10,6 +10,7 @@ use tally_reconcile::observed::{ContainerState, Health};
 use tally_reconcile::request::ContainerRequest;
 use tally_simulator::Shown;
 
+use super::engine::HAND;
 use super::spec::{CLUSTER, Pods, Version, Work};
 use super::world::{Station, World};
 
@@ -129,6 +130,7 @@ pub fn sent(world: &World, station: &Station, engine: u32, what: &What) {
     let on = format!("{}{} {}", station.name, engine, short(&what.about));
     world.note("send", what.call, &on);
     world.state().changes += 1;
+    led(world, engine, what);
     match &what.kind {
         About::Container => container_call(world, station, what),
         About::Object => object_call(world, station, what),
@@ -147,6 +149,23 @@ pub fn sent(world: &World, station: &Station, engine: u32, what: &What) {
             unseen(world, station, pod);
         }
         About::Other => {}
+    }
+}
+
+/// S9: who sends has the lease, by the store's own clock, and follows the spec that counts there.
+fn led(world: &World, engine: u32, what: &What) {
+    if engine == HAND || !world.state().shared {
+        return;
+    }
+    let Some((name, board)) = world.state().seats.get(&engine).cloned() else { return };
+    let leader = world.depot.leader(world.time_ms());
+    if leader.as_ref() != Some(&name) {
+        world.violate("S9", format!("{} of {name}, but {leader:?} leads", what.call));
+    }
+    let counts = world.depot.record().map(|record| record.hash);
+    let followed = board.read().sharing.map(|shown| shown.spec);
+    if counts != followed {
+        world.violate("S9", format!("{} of {name} for a spec that does not count", what.call));
     }
 }
 

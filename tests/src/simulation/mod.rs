@@ -6,16 +6,17 @@
 //! | `rng`, `spec` | chance; seeded specs and what they ask for |
 //! | `world` | hosts, clocks, the weather between, the trace |
 //! | `faults` | the kinds of faults and deeds |
-//! | `door` | the way of a call |
+//! | `door`, `depot` | the way of a call; the store that engines share, and the way to it |
 //! | `engine` | engines that are killed, stalled, doubled |
 //! | `hand` | who applies by hand |
 //! | `deeds` | what each fault and deed does, and how it is mended |
 //! | `run` | one run: a time of faults, then quiet |
-//! | `judge` | what must never happen (S1 to S6, S8, S10) |
+//! | `judge` | what must never happen (S1 to S6, S8 to S10) |
 //! | `ending` | what must have come about (L1 to L6), and S11 |
 //! | `many` | many runs over several cores |
 
 pub mod deeds;
+pub mod depot;
 pub mod door;
 pub mod ending;
 pub mod engine;

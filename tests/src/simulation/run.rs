@@ -18,6 +18,8 @@ use super::world::{World, lock};
 /// twice the longest pause of the backoff, with room for late writes.
 const PATIENCE_MS: i64 = 700_000;
 
+/// In so many of a hundred runs several engines share a store.
+const SHARED_PERCENT: u64 = 25;
 /// So long nothing was begun, so nothing is on its way any more, in simulated milliseconds.
 const SETTLED_MS: i64 = 75_000;
 /// After so long somebody takes back what was declared of hosts that are there again.
@@ -79,7 +81,13 @@ async fn one(seed: u64, settings: Settings) -> Outcome {
         }
     }
     let events = rng.range(2, 14);
-    let mut director = Director::new(std::sync::Arc::clone(&world), rng);
+    let mut chance = Rng::new(seed, 5);
+    let shared = chance.percent(SHARED_PERCENT);
+    world.state().shared = shared;
+    let mut director = Director::new(std::sync::Arc::clone(&world), rng, chance);
+    if shared {
+        director.share();
+    }
     for _ in 0..events {
         let gap = match director.rng.below(10) {
             0..5 => director.rng.range(1, 400),
@@ -87,8 +95,11 @@ async fn one(seed: u64, settings: Settings) -> Outcome {
             _ => director.rng.range(4_000, 60_000),
         };
         pass(&mut director, gap).await;
-        let kind = director.rng.pick(Kind::ALL).copied().unwrap_or(Kind::Crash);
+        let kind = director.rng.pick(Kind::OF_ALL_RUNS).copied().unwrap_or(Kind::Crash);
         director.act(kind);
+        if shared {
+            director.act_on_others();
+        }
     }
     let gap = director.rng.range(1, 20_000);
     pass(&mut director, gap).await;
@@ -157,6 +168,9 @@ async fn quiet(director: &mut Director, settings: Settings) {
         }
         if now > asked {
             asked = now + 60_000;
+            if world.state().shared {
+                director.supersede();
+            }
             if now - began > FENCE_MS && !dead && !world.state().declared.hosts.is_empty() {
                 director.declare_nothing();
             }
@@ -173,7 +187,8 @@ async fn quiet(director: &mut Director, settings: Settings) {
 }
 
 fn kept_plan(director: &Director) -> tally_reconcile::plan::Plan {
-    let memory = director.engines.get(&1).map(|engine| lock(&engine.kept).clone());
+    let leader = director.leader().unwrap_or(1);
+    let memory = director.engines.get(&leader).map(|engine| lock(&engine.kept).clone());
     plan_of_truth(&director.world, &memory.unwrap_or_default(), true)
 }
 

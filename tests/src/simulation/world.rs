@@ -6,15 +6,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tally_control::News;
+use tally_control::{Board, News};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Clocks, Declarations};
 use tally_reconcile::rollback::{Entry, Former, formers};
 use tally_reconcile::undo::{Undone, undo};
 use tally_simulator::{Clock, SimHost, SimOptions};
 use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::depot::Depot;
 use super::faults::Kind;
 use super::rng::Rng;
 use super::spec::{CANARY, Family, Version, Work, work};
@@ -150,6 +152,8 @@ pub struct World {
     pub stations: BTreeMap<String, Arc<Station>>,
     /// The engines' clock.
     pub clock: Arc<JumpClock>,
+    /// The store that the engines of some runs share.
+    pub depot: Depot,
     /// Tells that an engine has come to the call at which it dies.
     pub died: Notify,
     begun: Instant,
@@ -198,6 +202,18 @@ pub struct State {
     pub history: Vec<Entry>,
     /// So often a rollout went back.
     pub rollbacks: u64,
+    /// Whether its engines share a store.
+    pub shared: bool,
+    /// The engines beside each other: the name of each, and what it counts.
+    pub seats: BTreeMap<u32, (String, Board)>,
+    /// Engines that were told to end, and may not have ended yet.
+    pub ending: BTreeMap<u32, AbortHandle>,
+    /// So many engines have begun.
+    pub begun: u64,
+    /// What is known to be declared in the store too: beside what people declared, in one file for all.
+    pub common: Declarations,
+    /// Engines whose files are not up to date, and the version that they have.
+    pub lags: BTreeMap<u32, usize>,
     /// Who hears of what is declared.
     pub listeners: Vec<mpsc::UnboundedSender<News>>,
 }
@@ -254,12 +270,19 @@ impl World {
             engines: 0,
             history: Vec::new(),
             rollbacks: 0,
+            shared: false,
+            seats: BTreeMap::new(),
+            ending: BTreeMap::new(),
+            begun: 0,
+            common: Declarations::default(),
+            lags: BTreeMap::new(),
             listeners: Vec::new(),
         };
         Arc::new(Self {
             stations: family.hosts.iter().enumerate().map(station).collect(),
             family,
             clock: Arc::new(JumpClock::new()),
+            depot: Depot::new(seed),
             died: Notify::new(),
             begun: now(),
             state: Mutex::new(state),
@@ -281,6 +304,14 @@ impl World {
     #[must_use]
     pub fn version(&self) -> &Version {
         let number = self.state().version;
+        &self.family.versions[number]
+    }
+
+    /// The version of the spec that an engine has, by its number.
+    #[must_use]
+    pub fn version_of(&self, engine: u32) -> &Version {
+        let state = self.state();
+        let number = state.lags.get(&engine).copied().unwrap_or(state.version);
         &self.family.versions[number]
     }
 

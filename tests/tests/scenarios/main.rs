@@ -21,6 +21,7 @@ mod fields;
 mod foreign;
 mod glance;
 mod keeping;
+mod leases;
 mod many;
 mod placement;
 mod pods;

@@ -26,6 +26,8 @@ pub(super) enum Mend {
     Unfreeze,
     SpecBack(usize),
     Stranger(String, String),
+    Store,
+    UpToDate(u32),
 }
 
 impl Director {
@@ -113,6 +115,17 @@ impl Director {
                 state.declared.paused.clear();
                 drop(state);
                 self.declared();
+            }
+            Mend::Store => self.world.depot.heals(),
+            Mend::UpToDate(number) => {
+                let version = {
+                    let mut state = self.world.state();
+                    state.lags.remove(&number);
+                    state.version
+                };
+                if let Some(engine) = self.engines.get(&number) {
+                    self.tell_spec(engine, version);
+                }
             }
             Mend::SpecBack(version) => self.follow(version),
             Mend::Stranger(host, id) => {

@@ -1,0 +1,13 @@
+//! Several engines for one cluster: who leads, by a lease in a store that they share. What is decided
+//! here is pure; the loop brings the time and the store's answers.
+
+mod merge;
+mod standing;
+mod store;
+
+pub use merge::merge;
+pub use standing::{Answer, Aside, Ask, Bounds, Lease, Loss, Standing};
+pub use store::{
+    Document, MOST_EARLIER, MOST_SHARED_BYTES, Renewed, Seen, SpecRecord, Store, StoreError, Taken,
+    Term, Verdict,
+};

@@ -1,0 +1,467 @@
+//! Who leads, as a state machine. It is told the time, by a clock that does not jump, and what the store
+//! answered; it says what to ask next, and how this engine stands. Pure.
+
+use std::time::Duration;
+
+use super::store::{Renewed, Seen, SpecRecord, StoreError, Taken, Term, Verdict};
+
+/// An engine looks at the store so often, in milliseconds.
+const LOOK_MS: u64 = 1_000;
+/// What the store did not answer is asked again after so long, in milliseconds.
+const RETRY_MS: u64 = 500;
+
+/// How long things last, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The lease.
+    pub lasts_ms: u64,
+    /// So much before its end by the store's clock it counts as over.
+    pub margin_ms: u64,
+    /// It is renewed so long after it was last.
+    pub renew_ms: u64,
+    /// No answer of the store is waited for longer.
+    pub call_ms: u64,
+}
+
+impl Bounds {
+    /// The bounds of a lease that lasts so long.
+    #[must_use]
+    pub fn of(lasts: Duration) -> Self {
+        let lasts_ms = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            lasts_ms,
+            margin_ms: lasts_ms / 5,
+            renew_ms: lasts_ms / 3,
+            call_ms: (lasts_ms / 5).max(1),
+        }
+    }
+}
+
+/// How an engine stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It looks on.
+    Follower {
+        /// Why it would not lead although it could.
+        aside: Option<Aside>,
+    },
+    /// It has the lease and its spec counts: it may change things.
+    Leader {
+        /// Of its spec.
+        epoch: u64,
+        /// Until when, unless it renews.
+        until_ms: u64,
+    },
+}
+
+/// Its spec was superseded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// Which spec counts.
+    pub by: SpecRecord,
+}
+
+/// Why a term ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// It was not renewed in time.
+    RanOut,
+    /// The store says that it is over.
+    Refused,
+    /// Another spec counts.
+    Superseded,
+}
+
+impl Loss {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Loss::RanOut => "the lease was not renewed in time",
+            Loss::Refused => "the store says that the lease has ended",
+            Loss::Superseded => "another spec was published",
+        }
+    }
+}
+
+/// What to ask the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// What there is.
+    Look,
+    /// The lease.
+    Take,
+    /// A longer lease.
+    Renew(Term),
+    /// That this spec counts.
+    Publish {
+        /// The term in which this engine leads.
+        term: Term,
+        /// The record's revision that it comes after.
+        after: i64,
+        /// What to publish.
+        record: SpecRecord,
+    },
+    /// That another may lead.
+    GiveBack(Term),
+}
+
+/// What the store answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// To a look.
+    Seen(Seen),
+    /// To asking for the lease.
+    Taken(Taken),
+    /// To asking for a longer one.
+    Renewed(Renewed),
+    /// To publishing: the record's new revision.
+    Published(Option<i64>),
+    /// To giving back.
+    GivenBack,
+    /// Nothing, or nothing of use.
+    Failed(StoreError),
+}
+
+/// The lease, while this engine has it.
+#[derive(Debug, Clone)]
+struct Held {
+    term: Term,
+    until_ms: u64,
+    renew_at_ms: u64,
+    /// The epoch of the spec that is followed, once it is sure that this one counts.
+    epoch: Option<u64>,
+    publish_at_ms: u64,
+}
+
+/// What was asked and not answered yet.
+#[derive(Debug, Clone)]
+struct Open {
+    ask: Ask,
+    sent_ms: u64,
+}
+
+/// The state machine of one engine.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    bounds: Bounds,
+    name: String,
+    /// The hash of the spec that is followed.
+    spec: String,
+    /// Somebody said that this spec is meant, although it may be an older one.
+    supersede: bool,
+    /// The spec changed while this engine led.
+    changed: bool,
+    seen: Seen,
+    /// Whether anything was seen yet.
+    has_looked: bool,
+    held: Option<Held>,
+    open: Option<Open>,
+    /// Something was published after that revision, or may yet be: no answer came. Until the record has
+    /// another revision it says nothing, since what was sent may still arrive.
+    unsure: Option<i64>,
+    /// A lease that may still be ours although we do not count on it, and until when at most.
+    leftover: Option<(Term, u64)>,
+    due_ms: u64,
+    /// Why the last term ended, until that was asked for.
+    loss: Option<Loss>,
+}
+
+impl Lease {
+    /// An engine of that name that follows the spec with that hash. `supersede`: it is meant even if it
+    /// was superseded.
+    #[must_use]
+    pub fn new(bounds: Bounds, name: &str, spec: &str, supersede: bool) -> Self {
+        Self {
+            bounds,
+            name: name.to_owned(),
+            spec: spec.to_owned(),
+            supersede,
+            changed: false,
+            seen: Seen::default(),
+            has_looked: false,
+            held: None,
+            open: None,
+            unsure: None,
+            leftover: None,
+            due_ms: 0,
+            loss: None,
+        }
+    }
+
+    /// What was seen last.
+    #[must_use]
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Whether anything was seen yet.
+    #[must_use]
+    pub fn has_looked(&self) -> bool {
+        self.has_looked
+    }
+
+    /// The term, while it lasts; also before it is sure that this spec counts.
+    #[must_use]
+    pub fn term(&self, now_ms: u64) -> Option<Term> {
+        self.held.as_ref().filter(|held| now_ms < held.until_ms).map(|held| held.term)
+    }
+
+    /// How this engine stands.
+    #[must_use]
+    pub fn standing(&self, now_ms: u64) -> Standing {
+        if let Some(held) = self.held.as_ref().filter(|held| now_ms < held.until_ms)
+            && let Some(epoch) = held.epoch
+        {
+            return Standing::Leader { epoch, until_ms: held.until_ms };
+        }
+        let superseded = self.verdict() == Verdict::Superseded && !self.is_meant();
+        let by = self.seen.record.clone().filter(|_| superseded);
+        Standing::Follower { aside: by.map(|by| Aside { by }) }
+    }
+
+    /// Why the last term ended, once.
+    pub fn take_loss(&mut self) -> Option<Loss> {
+        self.loss.take()
+    }
+
+    /// Another spec is followed from now on, and nothing is under way for the one before it.
+    pub fn follow(&mut self, spec: &str, now_ms: u64) {
+        if self.spec == spec {
+            return;
+        }
+        self.changed |= matches!(self.standing(now_ms), Standing::Leader { .. });
+        spec.clone_into(&mut self.spec);
+        if let Some(held) = &mut self.held {
+            held.epoch = None;
+            held.publish_at_ms = now_ms;
+        }
+        self.settle(now_ms);
+    }
+
+    /// When to ask again, although nothing happens.
+    #[must_use]
+    pub fn wake_ms(&self) -> u64 {
+        let until = self.held.as_ref().map(|held| held.until_ms);
+        if self.open.is_some() {
+            // Its answer wakes; until then only the deadline counts.
+            return until.unwrap_or(u64::MAX);
+        }
+        let Some(held) = &self.held else { return self.due_ms };
+        let next = if held.epoch.is_none() { held.publish_at_ms } else { self.due_ms };
+        held.until_ms.min(held.renew_at_ms).min(next)
+    }
+
+    /// What to ask the store now; nothing while it has not answered. The first rule that fits decides:
+    ///
+    /// | | asks |
+    /// |---|---|
+    /// | something was not answered | nothing |
+    /// | a third of the lease is over | for a longer one |
+    /// | it leads, and it is not sure that its spec counts | to publish it |
+    /// | it leads | what there is |
+    /// | a lease may be left over | to give it back |
+    /// | nobody leads, and its spec is not superseded | for the lease |
+    /// | else | what there is |
+    pub fn next(&mut self, now_ms: u64) -> Option<Ask> {
+        self.tick(now_ms);
+        if self.open.is_some() || self.wake_ms() > now_ms {
+            return None;
+        }
+        let ask = match &self.held {
+            Some(held) if held.renew_at_ms <= now_ms => Ask::Renew(held.term),
+            Some(held) if held.epoch.is_some() => Ask::Look,
+            Some(held) => {
+                let before = self.seen.record.as_ref();
+                let record = SpecRecord::next(before, &self.spec, &self.name, 0);
+                let after = self.seen.record_revision;
+                self.unsure = Some(after);
+                Ask::Publish { term: held.term, after, record }
+            }
+            None => self.next_of_a_follower(now_ms),
+        };
+        self.open = Some(Open { ask: ask.clone(), sent_ms: now_ms });
+        Some(ask)
+    }
+
+    fn next_of_a_follower(&mut self, now_ms: u64) -> Ask {
+        if let Some((term, _)) = self.leftover.filter(|(_, until)| now_ms < *until) {
+            return Ask::GiveBack(term);
+        }
+        self.leftover = None;
+        let may = self.verdict() != Verdict::Superseded || self.is_meant();
+        match self.has_looked && self.seen.leader.is_none() && may {
+            true => Ask::Take,
+            false => Ask::Look,
+        }
+    }
+
+    /// Takes in what the store answered to what was asked last.
+    pub fn answered(&mut self, answer: Answer, now_ms: u64) {
+        let Some(Open { ask, sent_ms }) = self.open.take() else { return };
+        self.tick(now_ms);
+        self.due_ms = now_ms.saturating_add(LOOK_MS);
+        match (ask, answer) {
+            (_, Answer::Failed(_)) => self.failed(now_ms),
+            (_, Answer::Seen(seen)) => self.saw(seen, now_ms),
+            (_, Answer::Taken(Taken::Theirs(seen))) => self.see(seen),
+            (_, Answer::Taken(Taken::Ours { term, lasts, seen, .. })) => {
+                self.see(seen);
+                self.took(term, lasts, sent_ms, now_ms);
+            }
+            (_, Answer::Renewed(Renewed::Over)) => {
+                if self.held.take().is_some() {
+                    self.lost(Loss::Refused, now_ms);
+                }
+            }
+            (Ask::Renew(term), Answer::Renewed(Renewed::Longer { lasts, seen })) => {
+                self.see(seen);
+                self.renewed(term, lasts, sent_ms);
+                self.settle(now_ms);
+            }
+            (Ask::Publish { record, .. }, Answer::Published(Some(revision))) => {
+                self.seen.record = Some(record);
+                self.seen.record_revision = revision;
+                self.unsure = None;
+                self.settle(now_ms);
+            }
+            (_, Answer::Published(_)) => {
+                // Somebody published, or the term is over: renewing shows which.
+                self.unsure = None;
+                if let Some(held) = &mut self.held {
+                    held.renew_at_ms = now_ms;
+                }
+            }
+            (_, Answer::GivenBack) => {
+                self.leftover = None;
+                // It was ours, so what was seen last says that we lead.
+                self.seen.leader = None;
+                self.has_looked = false;
+                self.due_ms = now_ms;
+            }
+            (_, Answer::Renewed(_)) => {}
+        }
+    }
+
+    /// Ends the term: the lease that is to be given back, if there is one.
+    pub fn resign(&mut self) -> Option<Term> {
+        let held = self.held.take().map(|held| held.term);
+        held.or(self.leftover.take().map(|(term, _)| term))
+    }
+
+    fn verdict(&self) -> Verdict {
+        SpecRecord::verdict(self.seen.record.as_ref(), &self.spec)
+    }
+
+    fn is_meant(&self) -> bool {
+        self.supersede || self.changed
+    }
+
+    fn see(&mut self, seen: Seen) {
+        self.seen = seen;
+        self.has_looked = true;
+    }
+
+    fn saw(&mut self, seen: Seen, now_ms: u64) {
+        match &mut self.held {
+            // Only renewing shows whose term it is: names may be alike.
+            Some(held) if seen.leader.as_ref() != Some(&self.name) => held.renew_at_ms = now_ms,
+            Some(_) => {}
+            // Where nobody leads the lease is asked for at once.
+            None if seen.leader.is_none() => self.due_ms = now_ms,
+            None => {}
+        }
+        self.see(seen);
+        self.settle(now_ms);
+    }
+
+    /// Ends a term whose deadline is over: then [`Lease::take_loss`] says so.
+    pub fn tick(&mut self, now_ms: u64) {
+        if let Some(held) = self.held.take_if(|held| held.until_ms <= now_ms) {
+            self.leave(held.term, now_ms);
+            self.lost(Loss::RanOut, now_ms);
+        }
+    }
+
+    fn failed(&mut self, now_ms: u64) {
+        let again = now_ms.saturating_add(RETRY_MS);
+        self.due_ms = again;
+        if let Some(held) = &mut self.held {
+            held.renew_at_ms = held.renew_at_ms.max(again);
+            held.publish_at_ms = again;
+        }
+    }
+
+    fn took(&mut self, term: Term, lasts: Duration, sent_ms: u64, now_ms: u64) {
+        let until_ms = self.until(lasts, sent_ms);
+        if until_ms <= now_ms {
+            // The answer came too late to count on it.
+            self.leave(term, now_ms);
+            self.due_ms = now_ms;
+            return;
+        }
+        let renew_at_ms = sent_ms.saturating_add(self.bounds.renew_ms);
+        let publish_at_ms = now_ms;
+        // What was sent in another term can no longer arrive.
+        self.unsure = None;
+        self.held = Some(Held { term, until_ms, renew_at_ms, epoch: None, publish_at_ms });
+        self.settle(now_ms);
+    }
+
+    fn renewed(&mut self, term: Term, lasts: Duration, sent_ms: u64) {
+        let until_ms = self.until(lasts, sent_ms);
+        let renew_at_ms = sent_ms.saturating_add(self.bounds.renew_ms);
+        if let Some(held) = self.held.as_mut().filter(|held| held.term == term) {
+            held.until_ms = held.until_ms.max(until_ms);
+            held.renew_at_ms = renew_at_ms;
+        }
+    }
+
+    /// Until when a lease can be counted on. The store counts from when the request came, which is after
+    /// it was sent.
+    fn until(&self, lasts: Duration, sent_ms: u64) -> u64 {
+        let lasts = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+        let lasts = lasts.min(self.bounds.lasts_ms);
+        sent_ms.saturating_add(lasts.saturating_sub(self.bounds.margin_ms))
+    }
+
+    /// Compares the spec with the one that counts, while this engine has the lease.
+    fn settle(&mut self, now_ms: u64) {
+        let (verdict, is_meant) = (self.verdict(), self.is_meant());
+        let epoch = self.seen.record.as_ref().map_or(0, |record| record.epoch);
+        let Some(held) = &mut self.held else { return };
+        let other = held.epoch.is_some_and(|before| before != epoch);
+        let is_sure = self.unsure != Some(self.seen.record_revision);
+        match verdict {
+            // Published once more, so that what may still arrive comes too late.
+            Verdict::Current if !is_sure && held.epoch.is_none() => {}
+            Verdict::Current if !other => {
+                held.epoch = Some(epoch);
+                (self.supersede, self.changed) = (false, false);
+            }
+            Verdict::New | Verdict::Superseded
+                if held.epoch.is_none() && (is_meant || verdict == Verdict::New) => {}
+            // A newer one came while this one counted, or this one is an old one.
+            _ => {
+                let term = held.term;
+                self.held = None;
+                self.leave(term, now_ms);
+                self.lost(Loss::Superseded, now_ms);
+            }
+        }
+    }
+
+    fn leave(&mut self, term: Term, now_ms: u64) {
+        self.leftover = Some((term, now_ms.saturating_add(self.bounds.lasts_ms)));
+    }
+
+    fn lost(&mut self, loss: Loss, now_ms: u64) {
+        self.changed = false;
+        self.loss = Some(loss);
+        self.has_looked = false;
+        self.due_ms = now_ms;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! What befalls engines that share a store, and the store. Drawn from a chance of its own: runs without
+//! a store stay as they are.
+
+use tally_reconcile::memory::Memory;
+
+use super::{Director, Mend};
+use crate::simulation::engine::Engine;
+use crate::simulation::faults::Kind;
+
+impl Director {
+    /// Begins the other engines of a run in which they share a store.
+    pub fn share(&mut self) {
+        let most = 2 + u32::from(self.chance.percent(40));
+        for number in 2..=most {
+            let engine = Engine::begin(&self.world, number, Memory::default());
+            self.engines.insert(number, engine);
+        }
+    }
+
+    /// The number of the engine that leads.
+    #[must_use]
+    pub fn leader(&self) -> Option<u32> {
+        let leader = self.world.depot.leader(self.world.time_ms())?;
+        let state = self.world.state();
+        let found = state.seats.iter().find(|(_, (name, _))| *name == leader);
+        found.map(|(number, _)| *number).filter(|number| self.engines.contains_key(number))
+    }
+
+    /// Does something to the engines or the store, or nothing.
+    pub fn act_on_others(&mut self) {
+        if self.chance.percent(40) {
+            return;
+        }
+        let kind = self.chance.pick(Kind::OF_STORES).copied().unwrap_or(Kind::StoreDown);
+        match kind {
+            Kind::StoreDown => {
+                self.world.depot.goes_down(self.chance.percent(50));
+                self.after_by_chance(500, 60_000, Mend::Store);
+            }
+            Kind::StoreSlow => {
+                self.world.depot.slows_down(self.chance.range(500, 8_000));
+                self.after_by_chance(5_000, 60_000, Mend::Store);
+            }
+            Kind::StoreLostReply => self.world.depot.loses(self.chance.range(1, 8)),
+            Kind::LeaderStalls => {
+                let Some(leader) = self.leader() else { return };
+                self.world.depot.stalls(leader, self.chance.range(500, 90_000));
+            }
+            Kind::LeaderDies | Kind::LeaderEnds => self.leader_ends(kind),
+            _ => self.lags(),
+        }
+    }
+
+    fn leader_ends(&mut self, kind: Kind) {
+        let Some(leader) = self.leader() else { return };
+        let Some(engine) = self.engines.remove(&leader) else { return };
+        let kept = match kind {
+            Kind::LeaderDies => engine.kill(&self.world),
+            _ => engine.end(&self.world),
+        };
+        self.after_by_chance(1, 40_000, Mend::Begin(leader, Box::new(kept)));
+        self.world.fire(kind, &leader.to_string());
+    }
+
+    /// The folder of one that does not lead is not brought up to date for a while.
+    fn lags(&mut self) {
+        let leader = self.leader();
+        let others: Vec<u32> =
+            self.engines.keys().copied().filter(|number| Some(*number) != leader).collect();
+        let Some(number) = self.chance.pick(&others).copied() else { return };
+        let version = self.world.state().version;
+        self.world.state().lags.entry(number).or_insert(version);
+        self.after_by_chance(10_000, 120_000, Mend::UpToDate(number));
+        self.world.note("will", Kind::EngineLags.word(), &number.to_string());
+    }
+
+    fn after_by_chance(&mut self, least: u64, most: u64, mend: Mend) {
+        self.counted += 1;
+        let after = i64::try_from(self.chance.range(least, most)).unwrap_or(0);
+        self.mends.insert((self.world.time_ms() + after, self.counted), mend);
+    }
+
+    /// Somebody sees that all stand aside, and says that the files are meant.
+    pub fn supersede(&mut self) {
+        let stuck = {
+            let state = self.world.state();
+            let mut all = self.engines.keys().filter_map(|number| state.seats.get(number));
+            all.all(|(_, board)| board.read().sharing.is_some_and(|shown| shown.aside))
+        };
+        if !stuck {
+            return;
+        }
+        let Some(engine) = self.engines.remove(&1) else { return };
+        let kept = engine.kill(&self.world);
+        self.world.note("hand", "supersedes", "");
+        let engine = Engine::begin_meant(&self.world, 1, kept);
+        self.engines.insert(1, engine);
+    }
+}

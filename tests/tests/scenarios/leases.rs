@@ -1,0 +1,350 @@
+//! Two loops over one store and simulated hosts, in simulated time: failure modes 5, 6 and 7, and what one
+//! leader hands over to the next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tally_control::lease::{Document, Renewed, Seen, SpecRecord, Store, StoreError, Taken, Term};
+use tally_control::{Controller, Entry, EntryKind, Journal, News, Options, Reach, Sharing};
+use tally_docker::{Host, HostError};
+use tally_graph::Graph;
+use tally_reconcile::memory::{Declarations, Memory};
+use tally_simulator::{Fault, FaultKind, FaultPlan, SimHost, When};
+use tally_tests::gate::{Gate, gated};
+use tally_tests::letters::Letters;
+use tally_tests::store::ModelStore;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::many::Many;
+
+const WEB: &str = "controller web replicas=2 { container c image=\"tally.local/hello:1\" }";
+const LASTS: Duration = Duration::from_secs(15);
+
+/// The store, which can be away.
+struct Shared {
+    model: Mutex<ModelStore>,
+    down: AtomicBool,
+    begun: Instant,
+}
+
+impl Shared {
+    async fn call<T>(&self, act: impl FnOnce(&mut ModelStore, i64) -> T) -> Result<T, StoreError> {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if self.down.load(Ordering::SeqCst) {
+            return Err(StoreError::Silent("connection refused".to_owned()));
+        }
+        Ok(act(&mut self.model.lock().unwrap(), self.now_ms()))
+    }
+
+    fn now_ms(&self) -> i64 {
+        i64::try_from(self.begun.elapsed().as_millis()).unwrap()
+    }
+
+    fn leader(&self) -> Option<String> {
+        self.model.lock().unwrap().leader(self.now_ms())
+    }
+}
+
+#[async_trait]
+impl Store for Shared {
+    async fn look(&self) -> Result<Seen, StoreError> {
+        self.call(|model, now| model.look(now)).await
+    }
+    async fn take(&self, name: &str, lasts: Duration) -> Result<Taken, StoreError> {
+        self.call(|model, now| model.take(name, lasts, now)).await
+    }
+    async fn renew(&self, term: Term) -> Result<Renewed, StoreError> {
+        self.call(|model, now| model.renew(term, now)).await
+    }
+    async fn give_back(&self, term: Term) -> Result<(), StoreError> {
+        self.call(|model, _| model.give_back(term)).await
+    }
+    async fn publish(
+        &self,
+        term: Term,
+        after: i64,
+        record: &SpecRecord,
+    ) -> Result<Option<i64>, StoreError> {
+        self.call(|model, now| model.publish(term, after, record, now)).await
+    }
+    async fn write(&self, document: &Document) -> Result<Option<i64>, StoreError> {
+        self.call(|model, now| model.write(document, now)).await
+    }
+}
+
+struct Doors(BTreeMap<String, Arc<SimHost>>);
+
+#[async_trait]
+impl Reach for Doors {
+    async fn reach(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
+        Ok(Arc::clone(&self.0[host]) as Arc<dyn Host>)
+    }
+    fn hosts(&self, graph: &Graph) -> Vec<String> {
+        graph.hosts().map(|host| host.name.clone()).collect()
+    }
+    fn remember(&self, _: &Memory, _: i64) {}
+    fn settled(&self, _: &Graph, _: &BTreeSet<String>) {}
+}
+
+#[derive(Default)]
+struct Told(Mutex<Vec<Entry>>);
+
+impl Journal for Told {
+    fn entry(&self, entry: &Entry) {
+        self.0.lock().unwrap().push(entry.clone());
+    }
+}
+
+/// One loop, which can be stopped for a while.
+struct Engine {
+    told: Arc<Told>,
+    news: mpsc::UnboundedSender<News>,
+    gate: Arc<Gate>,
+    task: tokio::task::JoinHandle<()>,
+    _stop: watch::Sender<bool>,
+}
+
+impl Engine {
+    fn begin(many: &Many, store: &Arc<Shared>, name: &str, graph: Graph, supersede: bool) -> Self {
+        let options = Options {
+            resync: Duration::from_secs(30),
+            look_deadline: Duration::from_secs(10),
+            calls_per_host: 8,
+            once: false,
+            now_ms: || 1_800_000_000_000,
+        };
+        let told = Arc::new(Told::default());
+        let (news, letters) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let doors = Arc::new(Doors(many.hosts.clone()));
+        let journal = Arc::clone(&told) as Arc<dyn Journal>;
+        let sharing = Sharing {
+            store: Arc::clone(store) as Arc<dyn Store>,
+            name: name.to_owned(),
+            lasts: LASTS,
+            supersede,
+            common: Declarations::default(),
+            slept_ms: || 0,
+        };
+        let controller = Controller::new(graph, Memory::default(), doors, journal, options);
+        let mut controller = controller.with_store(sharing);
+        let gate = Arc::new(Gate::default());
+        let shut = Arc::clone(&gate);
+        let task = tokio::spawn(async move {
+            let mut letters = Letters(letters);
+            let run = controller.run(&mut letters, stopped);
+            gated(shut, run).await;
+        });
+        Self { told, news, gate, task, _stop: stop }
+    }
+
+    /// Stops it, as SIGSTOP does.
+    fn stall(&self) {
+        self.gate.stall(true);
+    }
+
+    /// Lets it go on.
+    fn go_on(&self) {
+        self.gate.stall(false);
+    }
+
+    fn times(&self, kind: EntryKind) -> usize {
+        self.told.0.lock().unwrap().iter().filter(|entry| entry.kind == kind).count()
+    }
+}
+
+struct World {
+    many: Many,
+    store: Arc<Shared>,
+}
+
+impl World {
+    fn engine(&self, name: &str, body: &str) -> Engine {
+        Engine::begin(&self.many, &self.store, name, self.many.plain(body), false)
+    }
+
+    async fn running(&self) -> usize {
+        self.many.running().await.len()
+    }
+
+    async fn until(&self, what: &str, is_so: impl AsyncFn(&Self) -> bool) {
+        for _ in 0..6_000 {
+            if is_so(self).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("never: {what}");
+    }
+
+    async fn until_leads(&self, name: &str) {
+        self.until(name, async |world| world.store.leader().as_deref() == Some(name)).await;
+    }
+
+    /// Calls that changed something, on all hosts.
+    fn changes(&self) -> u64 {
+        let reads = [
+            "engine",
+            "containers",
+            "container",
+            "volumes",
+            "networks",
+            "images",
+            "events",
+            "logs",
+        ];
+        let calls = self.many.hosts.values().flat_map(|host| host.calls());
+        calls.filter(|(call, _)| !reads.contains(call)).map(|(_, count)| count).sum()
+    }
+
+    /// Somebody stops a container.
+    fn harm(&self) {
+        for host in self.many.hosts.values() {
+            let stop = |model: &mut tally_simulator::Model, now_ms| {
+                let found = model.list().into_iter().find(|it| it.name.ends_with("web-0.c"));
+                found.map(|found| model.stop(&found.id, now_ms))
+            };
+            host.meddle(stop).unwrap();
+        }
+    }
+}
+
+fn run<F: Future<Output = ()>>(hosts: &[&str], scenario: impl FnOnce(World) -> F) {
+    crate::many::run(hosts, |many| {
+        let model = Mutex::new(ModelStore::default());
+        let (down, begun) = (AtomicBool::new(false), Instant::now());
+        scenario(World { many, store: Arc::new(Shared { model, down, begun }) })
+    });
+}
+
+#[test]
+fn failure_5_of_two_engines_on_different_specs_the_one_that_was_superseded_stops() {
+    run(&["a"], |world| async move {
+        let changed = WEB.replace("hello:1\"", "hello:1\" { env A=2 }");
+        let one = world.engine("one", WEB);
+        world.until("all run", async |world| world.running().await == 2).await;
+        let two = world.engine("two", &changed);
+        world.until("it follows", async |_| two.times(EntryKind::Follows) == 1).await;
+        // The leader's spec counts. When it has gone, the other one's is published.
+        one.task.abort();
+        world.until_leads("two").await;
+        world.until("all are new", async |_| two.times(EntryKind::Tallies) == 1).await;
+        assert_eq!(world.store.model.lock().unwrap().record().unwrap().epoch, 2);
+        // The old one is started again, and stays alone.
+        let old = world.engine("old", WEB);
+        world.until("it stands aside", async |_| old.times(EntryKind::StandsAside) == 1).await;
+        two.task.abort();
+        world.harm();
+        let before = world.changes();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!((world.changes(), world.store.leader()), (before, None));
+        // Until somebody says that it is meant.
+        old.task.abort();
+        let spec = world.many.plain(WEB);
+        let meant = Engine::begin(&world.many, &world.store, "meant", spec, true);
+        world.until("all run", async |_| meant.times(EntryKind::Tallies) == 1).await;
+        assert_eq!(world.store.model.lock().unwrap().record().unwrap().epoch, 3);
+    });
+}
+
+#[test]
+fn failure_5_a_leader_whose_files_go_back_publishes_that_as_a_new_epoch() {
+    run(&["a"], |world| async move {
+        let changed = WEB.replace("hello:1\"", "hello:1\" { env A=2 }");
+        let one = world.engine("one", WEB);
+        for (epoch, body) in [(2, changed.as_str()), (3, WEB)] {
+            world.until("it tallies", async |_| one.times(EntryKind::Tallies) == epoch - 1).await;
+            one.news.send(News::Spec(Box::new(world.many.plain(body)))).unwrap();
+            world.until("it tallies", async |_| one.times(EntryKind::Tallies) == epoch).await;
+            let record = world.store.model.lock().unwrap().record().cloned().unwrap();
+            assert_eq!(record.epoch, epoch as u64);
+        }
+        assert_eq!(one.times(EntryKind::StandsAside), 0);
+    });
+}
+
+#[test]
+fn failure_6_a_leader_that_stood_still_past_its_lease_ends_the_plan_it_was_in() {
+    run(&["a"], |world| async move {
+        let many = WEB.replace("replicas=2", "replicas=40");
+        let one = world.engine("one", &many);
+        world.until("it has begun", async |world| world.running().await > 2).await;
+        one.stall();
+        let before = world.running().await;
+        assert!(before < 30, "it is in the midst of it: {before}");
+        let two = world.engine("two", &many);
+        world.until_leads("two").await;
+        // Nobody but the first one could go on now, and the lease is not its own.
+        two.stall();
+        // What was on its way arrives.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let before = world.changes();
+        one.go_on();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(world.changes(), before);
+        assert_eq!(one.times(EntryKind::StepsDown), 1);
+        // By a lease of its own it finishes.
+        world.until_leads("one").await;
+        world.until("all run", async |world| world.running().await == 40).await;
+        two.task.abort();
+    });
+}
+
+#[test]
+fn failure_7_without_the_store_nothing_is_changed_and_hosts_are_looked_at_all_the_same() {
+    run(&["a"], |world| async move {
+        let one = world.engine("one", WEB);
+        world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
+        world.store.down.store(true, Ordering::SeqCst);
+        world.until("it steps down", async |_| one.times(EntryKind::StepsDown) == 1).await;
+        world.harm();
+        let before = world.changes();
+        let looks = world.many.hosts["a"].calls()["containers"];
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!((world.changes(), one.times(EntryKind::StoreSilent)), (before, 1));
+        assert!(world.many.hosts["a"].calls()["containers"] > looks + 10);
+        world.store.down.store(false, Ordering::SeqCst);
+        world.until("it runs again", async |world| world.running().await == 2).await;
+    });
+}
+
+#[test]
+fn a_new_leader_knows_what_the_last_one_was_about_to_make() {
+    run(&["a", "b", "c"], |world| async move {
+        let one = world.engine("one", WEB);
+        world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
+        let two = world.engine("two", WEB);
+        world.until("it follows", async |_| two.times(EntryKind::Follows) == 1).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        // A third pod is made on `c`, and nobody hears of it: the host falls silent, the leader dies.
+        let more = WEB.replace("replicas=2", "replicas=3");
+        let hang = Fault {
+            call: Some("create_container".to_owned()),
+            when: When::Always,
+            kind: FaultKind::Hang { applied: true },
+        };
+        for engine in [&two, &one] {
+            engine.news.send(News::Spec(Box::new(world.many.plain(&more)))).unwrap();
+        }
+        world.many.hosts["c"].set_faults(FaultPlan { seed: 1, rules: vec![hang] });
+        let made = async |world: &World| world.many.hosts_of("web-2.c").await == ["c"];
+        world.until("it is made on c", made).await;
+        one.task.abort();
+        world.many.cut("c");
+        world.until_leads("two").await;
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(
+            world.many.hosts_of("web-2.c").await,
+            ["c"],
+            "it may be there, so it is not made"
+        );
+        world.many.heal("c");
+        world.until("all run", async |world| world.running().await == 3).await;
+        assert_eq!(world.many.hosts_of("web-2.c").await, ["c"]);
+    });
+}
