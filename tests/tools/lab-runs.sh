@@ -21,7 +21,7 @@ esac
 "$ROOT/tests/tools/images.sh" hello:1 hello:2
 if [ "$what" = repair ]; then
     # Swarm pulls its image from a registry; without one it is left out, and the table says so.
-    TALLY_TEST_REGISTRY=$("$ROOT/tests/tools/registry.sh") || TALLY_TEST_REGISTRY=
+    TALLY_TEST_REGISTRY=$("$ROOT/tests/tools/unpacked.sh" docker-registry docker-registry) || TALLY_TEST_REGISTRY=
     export TALLY_TEST_REGISTRY
 fi
 cargo build --quiet --release -p tally-cli

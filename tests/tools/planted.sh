@@ -28,7 +28,7 @@ for process in $running; do wait "$process"; done
 
 # What no seed shows a test may: each of them is told which bug there is.
 tests() { timeout 600 cargo test --quiet --release -p tally-reconcile -p tally-control -p tally-simulator \
-    -p tally-tests --lib --test scenarios --test executor --test crash_points "$@" </dev/null 2>&1; }
+    -p tally-tests --lib --test scenarios --test executor --test crash_points --test leases "$@" </dev/null 2>&1; }
 tests --no-run >/dev/null || die "the tests do not build"
 printf '| bug | caught by | what was seen |\n|---|---|---|\n'
 missed=0

@@ -32,7 +32,7 @@ case $engine in
         loudly "NO SECOND ENGINE" "The test on an engine with other defaults is SKIPPED."
     fi
     registry=0
-    TALLY_TEST_REGISTRY=$("$ROOT/tests/tools/registry.sh") || registry=$?
+    TALLY_TEST_REGISTRY=$("$ROOT/tests/tools/unpacked.sh" docker-registry docker-registry) || registry=$?
     export TALLY_TEST_REGISTRY
     if [ "$registry" -ne 0 ]; then
         [ "${CI:-}" != true ] || die "CI needs an image registry (Debian's docker-registry), and none can be had here."
@@ -62,6 +62,15 @@ if [ "$able" -eq 0 ]; then
 else
     unset TALLY_TEST_LAB
     loudly "NO LAB" "The tests over several engines, by TLS and by ssh, are SKIPPED."
+fi
+
+# A store for engines that share one.
+etcd=0
+TALLY_TEST_ETCD=$("$ROOT/tests/tools/unpacked.sh" etcd-server etcd) || etcd=$?
+export TALLY_TEST_ETCD
+if [ "$etcd" -ne 0 ]; then
+    [ "${CI:-}" != true ] || die "CI needs etcd (Debian's etcd-server), and it cannot be had here."
+    loudly "NO ETCD" "The tests of engines that share a store are SKIPPED, but for those that simulate it."
 fi
 
 cargo test --workspace "$@"

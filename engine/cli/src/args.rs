@@ -205,6 +205,37 @@ pub struct Run {
     /// Serve metrics for Prometheus there: `127.0.0.1:9464` or `unix:///run/tally.sock`
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<crate::metrics::Address>,
+    #[command(flatten)]
+    pub store: Store,
+}
+
+/// What several engines of one cluster share.
+#[derive(Debug, ClapArgs)]
+pub struct Store {
+    /// Share a store with other engines of this cluster; one of them leads: `etcd://HOST:PORT[,…][/PREFIX]`
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
+    pub store: Option<tally_store::Address>,
+    /// The only authority that is trusted for the store
+    #[arg(long, value_name = "FILE", requires = "store", requires = "store_cert")]
+    pub store_ca: Option<PathBuf>,
+    /// Our certificate for the store
+    #[arg(long, value_name = "FILE", requires = "store_key")]
+    pub store_cert: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "FILE", requires = "store_ca")]
+    pub store_key: Option<PathBuf>,
+    /// Speak to a store on another machine without TLS
+    #[arg(long, requires = "store", conflicts_with = "store_ca")]
+    pub store_plain: bool,
+    /// Lead until so many seconds after the lease was renewed last
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u16).range(3..=300))]
+    pub lease: u16,
+    /// What this engine is called there; `user@machine:process` if not said
+    #[arg(long, value_name = "NAME", requires = "store")]
+    pub name: Option<String>,
+    /// These files are meant, although another spec was published after them
+    #[arg(long, requires = "store")]
+    pub supersede: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -203,7 +203,8 @@ fn fingerprints(graph: &Graph) -> BTreeMap<String, String> {
 }
 
 /// `user@machine`, as far as the environment tells.
-fn who() -> String {
+/// `user@machine`.
+pub fn who() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
     let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}@{}", user.unwrap_or_else(|_| "unknown".to_owned()), machine.trim())

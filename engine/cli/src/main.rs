@@ -12,6 +12,7 @@ mod metrics;
 mod project;
 mod saved;
 mod secrets;
+mod sharing;
 mod show;
 mod signals;
 

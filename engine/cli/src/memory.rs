@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tally_control::lease::merge;
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Declared, Memory};
 use tally_reconcile::observed::Observed;
@@ -108,6 +109,40 @@ impl Remembered {
         write(&self.declarations(), &now)
     }
 
+    /// Where it is written what was declared in common with other engines when this one was there last.
+    fn common_path(&self) -> PathBuf {
+        self.folder.join(format!("{}.common.json", self.cluster))
+    }
+
+    /// What was declared in common with other engines when this one was there last.
+    ///
+    /// # Errors
+    /// When there is a file that cannot be read.
+    pub fn common(&self) -> Result<Declarations, CliError> {
+        read(&self.common_path())
+    }
+
+    /// Writes down what is declared here, since that came from other engines, and what of it is common.
+    /// What people may have declared meanwhile in the file stands.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub fn share(
+        &mut self,
+        common: &Declarations,
+        declared: &Declarations,
+    ) -> Result<(), CliError> {
+        let now: Declarations = read(&self.declarations())?;
+        let all = merge(&self.declared, &now, declared);
+        if all != now {
+            write(&self.declarations(), &all)?;
+        }
+        self.declared = declared.clone();
+        self.memory.declared = declared.clone();
+        // Last: where this is not reached, what was declared here counts once more.
+        write(&self.common_path(), common)
+    }
+
     /// Takes in what was seen.
     pub fn learn(&mut self, observed: &Observed, now_ms: i64) {
         self.memory.learn(&self.cluster, observed, now_ms);
@@ -184,6 +219,29 @@ pub fn write(path: &Path, value: &impl Serialize) -> Result<(), CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_declared_elsewhere_comes_here_beside_what_was_just_declared_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut remembered = Remembered {
+            memory: Memory::default(),
+            cluster: "shop".to_owned(),
+            folder: folder.path().to_owned(),
+            declared: Declarations::default(),
+        };
+        // Somebody declares something here, of which the loop has not heard yet.
+        let here = Declarations {
+            hosts: [("beta".to_owned(), Declared::Lost)].into(),
+            ..Declarations::default()
+        };
+        write(&remembered.declarations(), &here).unwrap();
+        let frozen = Some("release".to_owned());
+        let there = Declarations { frozen: frozen.clone(), ..Declarations::default() };
+        remembered.share(&there, &there).unwrap();
+        let now: Declarations = read(&remembered.declarations()).unwrap();
+        assert_eq!((now.frozen, now.hosts), (frozen, here.hosts));
+        assert_eq!(remembered.common().unwrap(), there);
+    }
 
     #[test]
     fn what_people_declare_while_a_loop_runs_is_not_lost_when_a_lost_host_answers() {

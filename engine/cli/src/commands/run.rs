@@ -27,6 +27,7 @@ use crate::memory::{Remembered, read};
 use crate::metrics::Server;
 use crate::project::{Project, graph_of};
 use crate::secrets;
+use crate::sharing::sharing;
 use crate::show::report;
 use crate::show::terminal::{Terminal, err};
 use crate::signals;
@@ -48,6 +49,7 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
     remembered.undo(&mut followed);
     let secrets = secrets::read(&followed, &project).await?;
     let declarations = remembered.declarations();
+    let sharing = sharing(&args.store, &cluster, remembered.common()?)?;
     let memory = remembered.memory.clone();
     let events = Arc::new(Events::new(path(&project.kept(), &cluster), args.format, *terminal));
     let reach = Doors {
@@ -81,6 +83,9 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
     };
     let mut controller =
         Controller::new(graph, memory, Arc::new(reach), events, options).with_secrets(secrets);
+    if let Some(sharing) = sharing {
+        controller = controller.with_store(sharing);
+    }
     if let Some(server) = &mut server {
         server.serve(controller.board());
         err(&format!("metrics: {}\n", server.shown));
@@ -159,6 +164,12 @@ impl Reach for Doors {
         if let Some(undone) = undone {
             self.kept(self.history.keep_rollback(address, undone));
         }
+    }
+
+    fn shared(&self, common: &Declarations, declared: &Declarations) {
+        let mut remembered =
+            self.remembered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.kept(remembered.share(common, declared));
     }
 
     fn remember(&self, memory: &Memory, now_ms: i64) {

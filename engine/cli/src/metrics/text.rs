@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tally_control::{HostState, Metrics, ROUND_BUCKETS_S};
+use tally_control::{HostState, Metrics, ROUND_BUCKETS_S, SharingMetrics};
 use tally_reconcile::plan::{HeldBy, Pods};
 
 /// So many hosts, and so many workloads, have a line of their own; the others share one.
@@ -47,6 +47,16 @@ const ROWS: &[Row] = &[
         help: "1 while somebody has frozen the cluster.", samples: |m| one(flag(m.frozen)) },
     Row { name: "tally_rollouts_paused", kind: "gauge", labels: "",
         help: "Rollouts that somebody has paused.", samples: |m| one(number(m.paused.len())) },
+    Row { name: "tally_leads", kind: "gauge", labels: "",
+        help: "With --store: 1 while this engine leads.", samples: |m| shared(m, |s| flag(s.leads)) },
+    Row { name: "tally_stands_aside", kind: "gauge", labels: "",
+        help: "With --store: 1 while this engine would not lead, since its spec was superseded.", samples: |m| shared(m, |s| flag(s.aside)) },
+    Row { name: "tally_standing_since_seconds", kind: "gauge", labels: "",
+        help: "With --store: since when it leads or follows whom it follows, in seconds since 1970.", samples: |m| shared(m, |s| seconds(s.since_ms)) },
+    Row { name: "tally_spec_epoch", kind: "gauge", labels: "",
+        help: "With --store: the epoch of the spec that counts.", samples: |m| shared(m, |s| float(s.epoch)) },
+    Row { name: "tally_store_answers", kind: "gauge", labels: "",
+        help: "With --store: 1 while the store answers.", samples: |m| shared(m, |s| flag(s.store_answers)) },
     Row { name: "tally_hosts", kind: "gauge", labels: "state: ready, unknown, lost",
         help: "Hosts by how they stand.", samples: hosts },
     Row { name: "tally_host_last_look_timestamp_seconds", kind: "gauge", labels: "host",
@@ -123,6 +133,11 @@ fn flag(is: bool) -> f64 {
 
 fn one(value: f64) -> Vec<Sample> {
     vec![Sample { suffix: "", labels: Vec::new(), value }]
+}
+
+/// One value, where engines share a store.
+fn shared(metrics: &Metrics, value: fn(&SharingMetrics) -> f64) -> Vec<Sample> {
+    metrics.sharing.as_ref().map(|shared| one(value(shared))).unwrap_or_default()
 }
 
 fn labelled(labels: Vec<(&'static str, String)>, value: f64) -> Sample {

@@ -1,0 +1,115 @@
+//! Standing beside other engines of one cluster: the store that `--store` names, and what this machine is
+//! called there.
+
+use std::time::Duration;
+
+use tally_control::Sharing;
+use tally_control::lease::Bounds;
+use tally_docker::TlsPaths;
+use tally_reconcile::memory::Declarations;
+use tally_store::Etcd;
+
+use crate::args;
+use crate::errors::CliError;
+use crate::history::who;
+
+/// What the loop needs to stand beside others; `None` where no store is named. `common` is what was
+/// declared in common when it was here last.
+///
+/// # Errors
+/// Files that cannot be used, and plain text that would leave this machine unasked.
+pub fn sharing(
+    args: &args::Store,
+    cluster: &str,
+    common: Declarations,
+) -> Result<Option<Sharing>, CliError> {
+    let Some(address) = &args.store else { return Ok(None) };
+    let tls = match (&args.store_ca, &args.store_cert, &args.store_key) {
+        (Some(ca), Some(cert), Some(key)) => {
+            Some(TlsPaths { ca: ca.clone(), cert: cert.clone(), key: key.clone() })
+        }
+        // The command line takes all three or none.
+        _ => None,
+    };
+    let lasts = Duration::from_secs(u64::from(args.lease));
+    let limit = Duration::from_millis(Bounds::of(lasts).call_ms);
+    let store = Etcd::new(address, cluster, tls.as_ref(), args.store_plain, limit);
+    let store = store.map_err(|error| {
+        let help = match error.fault {
+            tally_docker::TransportError::PlainTcp { .. } => {
+                "Whoever reads it learns what runs where, and whoever writes it says who leads. Give \
+                 --store-ca, --store-cert and --store-key, or --store-plain where the network is \
+                 yours alone."
+                    .to_owned()
+            }
+            ref fault => fault.help(),
+        };
+        CliError::Usage(error.to_string(), help)
+    })?;
+    Ok(Some(Sharing {
+        store: std::sync::Arc::new(store),
+        name: args.name.clone().unwrap_or_else(|| format!("{}:{}", who(), std::process::id())),
+        lasts,
+        supersede: args.supersede,
+        common,
+        slept_ms,
+    }))
+}
+
+/// For how long this machine has slept since it was started, in milliseconds: the clock that the program
+/// goes by stands still meanwhile, and a lease does not.
+#[cfg(target_os = "linux")]
+fn slept_ms() -> u64 {
+    use rustix::time::{ClockId, clock_gettime};
+    let ms = |clock| {
+        let now = clock_gettime(clock);
+        now.tv_sec.saturating_mul(1_000).saturating_add(now.tv_nsec / 1_000_000)
+    };
+    // Asked in this order, so that what passes in between counts as slept: that is the safe side.
+    let awake = ms(ClockId::Monotonic);
+    u64::try_from(ms(ClockId::Boottime).saturating_sub(awake)).unwrap_or(0)
+}
+
+/// Elsewhere nobody tells: the lease's margin and the names of what is made have to do.
+#[cfg(not(target_os = "linux"))]
+fn slept_ms() -> u64 {
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(store: &str) -> args::Store {
+        args::Store {
+            store: Some(store.parse().unwrap()),
+            store_ca: None,
+            store_cert: None,
+            store_key: None,
+            store_plain: false,
+            lease: 15,
+            name: None,
+            supersede: false,
+        }
+    }
+
+    #[test]
+    fn a_store_beyond_this_machine_wants_tls_or_a_word() {
+        let open = |args: &args::Store| sharing(args, "shop", Declarations::default());
+        assert!(open(&args("etcd://127.0.0.1:2379")).unwrap().is_some());
+        let far = args("etcd://10.9.8.7");
+        let Err(CliError::Usage(what, help)) = open(&far) else { panic!("it is taken") };
+        assert!(what.contains("10.9.8.7:2379"), "{what}");
+        assert!(help.contains("--store-plain"), "{help}");
+        assert!(open(&args::Store { store_plain: true, ..far }).unwrap().is_some());
+        assert!(open(&args::Store { store: None, ..args("etcd://a") }).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_time_that_was_slept_only_grows() {
+        let before = slept_ms();
+        let after = slept_ms();
+        // A millisecond may fall between the two clocks.
+        assert!(after + 2 >= before && after <= before + 2, "{before} {after}");
+    }
+}

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Prints the path of a program that tests start: Debian's image registry, or its etcd. The package is
+# only unpacked: installing it would start the program as a service, which nobody asked for.
+#
+#   unpacked.sh PACKAGE PROGRAM     as in: unpacked.sh etcd-server etcd
+#
+# Ends with 3 where it cannot be had.
+set -eu
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=tests/tools/lib.sh
+. "$ROOT/tests/tools/lib.sh"
+
+package=$1
+name=$2
+if have "$name"; then
+    command -v "$name"
+    exit 0
+fi
+folder=$ROOT/target/tools/$package
+program=$folder/usr/bin/$name
+if [ ! -x "$program" ]; then
+    have apt-get || { say "no $name: there is no apt-get to fetch $package with"; exit 3; }
+    say "fetching for the tests: $package"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    fetch() { (cd "$folder" && quietly "$package.log" timeout 300 apt-get -q -o APT::Sandbox::User=root download "$package"); }
+    # A fresh machine has no package lists yet.
+    fetch || { can_be_root && apt_update_once && fetch; } || { say "no $name: $package cannot be fetched"; exit 3; }
+    dpkg-deb -x "$folder/$package"_*.deb "$folder"
+fi
+printf '%s\n' "$program"
