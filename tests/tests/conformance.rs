@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use tally_docker::{ConnectOptions, ExecRequest, FileToWrite, Host, connect, infra_program};
 use tally_graph::HostAddress;
-use tally_reconcile::request::ContainerRequest;
+use tally_reconcile::request::{ContainerRequest, Part};
 use tally_simulator::{SimHost, SimOptions, tokio_clock};
 use tally_tests::conformance::{Case, IMAGE, World, cases, clean_up, run};
 
@@ -134,7 +134,7 @@ async fn reaps(world: &World) -> Result<(), Box<dyn std::error::Error>> {
     let owner = "0".to_owned();
     let program =
         FileToWrite { path: "/pause".to_owned(), content, mode: 0o755, owner, keyed: None };
-    world.host.write_files(&id, &[program]).await?;
+    world.host.write_files(&id, &[program], Part::All).await?;
     world.host.start(&id).await?;
     let script = "for i in 1 2 3 4 5; do (sleep 0.1 &) ; done; sleep 1; ps -o pid,stat,comm";
     let command = vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()];

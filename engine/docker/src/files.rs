@@ -6,6 +6,7 @@ use std::io::Read as _;
 
 use tally_graph::{FileContent, FileSpec};
 use tally_reconcile::labels::{FILES_RECORD, SECRETS_FILES};
+use tally_reconcile::request::Part;
 
 use crate::{FileToWrite, HostError};
 
@@ -94,31 +95,43 @@ fn unknown(what: &str, name: &str) -> HostError {
     }
 }
 
-/// The archive that writes files and their record in one call. Folders on the way are made by the
-/// daemon where they are missing; naming them here would change those that are there.
-pub(crate) fn archive(files: &[FileToWrite], names: &Names) -> Result<Vec<u8>, HostError> {
+/// The archive that writes files, their record, or both in one call. Folders on the way are made by
+/// the daemon where they are missing; naming them here would change those that are there.
+pub(crate) fn archive(
+    files: &[FileToWrite],
+    part: Part,
+    names: &Names,
+) -> Result<Vec<u8>, HostError> {
     let mut builder = tar::Builder::new(Vec::new());
-    for file in files {
+    for file in files.iter().filter(|_| part != Part::Record) {
         let (uid, gid) = names.resolve(&file.owner)?;
         match file.keyed {
             Some(_) => link(&mut builder, &file.path)?,
             None => append(&mut builder, &file.path, &file.content, file.mode, (uid, gid))?,
         }
     }
-    let record = serde_json::to_vec(&record(files)).map_err(|error| broken(&error))?;
-    append(&mut builder, FILES_RECORD, &record, 0o444, (0, 0))?;
+    if part != Part::Contents {
+        let record = serde_json::to_vec(&record(files)).map_err(|error| broken(&error))?;
+        append(&mut builder, FILES_RECORD, &record, 0o444, (0, 0))?;
+    }
     builder.into_inner().map_err(|error| broken(&error))
 }
 
 /// The archive that writes files which hold secrets, for the folder in memory.
-pub(crate) fn secrets_archive(files: &[FileToWrite], names: &Names) -> Result<Vec<u8>, HostError> {
+pub(crate) fn secrets_archive(
+    files: &[FileToWrite],
+    part: Part,
+    names: &Names,
+) -> Result<Vec<u8>, HostError> {
     let mut builder = tar::Builder::new(Vec::new());
-    for file in files {
+    for file in files.iter().filter(|_| part != Part::Record) {
         let owner = names.resolve(&file.owner)?;
         append(&mut builder, &format!("files{}", file.path), &file.content, file.mode, owner)?;
     }
-    let record = serde_json::to_vec(&record(files)).map_err(|error| broken(&error))?;
-    append(&mut builder, "record.json", &record, 0o444, (0, 0))?;
+    if part != Part::Contents {
+        let record = serde_json::to_vec(&record(files)).map_err(|error| broken(&error))?;
+        append(&mut builder, "record.json", &record, 0o444, (0, 0))?;
+    }
     builder.into_inner().map_err(|error| broken(&error))
 }
 
@@ -211,7 +224,7 @@ mod tests {
     #[test]
     fn what_is_written_is_what_the_record_says() {
         let files = [file("/etc/app/a.conf", "7:8")];
-        let bytes = archive(&files, &Names::default()).unwrap_or_default();
+        let bytes = archive(&files, Part::All, &Names::default()).unwrap_or_default();
         let mut archive = tar::Archive::new(bytes.as_slice());
         let mut seen = Vec::new();
         for entry in archive.entries().into_iter().flatten().flatten() {

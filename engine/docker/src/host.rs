@@ -11,7 +11,7 @@ use futures_util::stream::BoxStream;
 use tally_reconcile::observed::{
     ContainerDetails, Engine, Live, ObservedContainer, ObservedNetwork, ObservedVolume,
 };
-use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
+use tally_reconcile::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
 
 use crate::HostError;
 
@@ -166,11 +166,21 @@ pub trait Host: HostRead {
     async fn remove_volume(&self, name: &str) -> Result<(), HostError>;
     /// Makes a container and gives its full ID.
     async fn create_container(&self, request: &ContainerRequest) -> Result<String, HostError>;
-    /// Writes files and the record of them into a container, in one call.
-    async fn write_files(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError>;
-    /// Writes files that hold secrets, and the record of them, into the memory that a container shares
-    /// with its infra container, in one call. The infra container must run.
-    async fn write_secrets(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError>;
+    /// Writes files, the record of them, or both, into a container, in one call.
+    async fn write_files(
+        &self,
+        id: &str,
+        files: &[FileToWrite],
+        part: Part,
+    ) -> Result<(), HostError>;
+    /// Writes files that hold secrets, the record of them, or both, into the memory that a container
+    /// shares with its infra container, in one call. The infra container must run.
+    async fn write_secrets(
+        &self,
+        id: &str,
+        files: &[FileToWrite],
+        part: Part,
+    ) -> Result<(), HostError>;
     /// Starts a container; one that runs already is fine.
     async fn start(&self, id: &str) -> Result<(), HostError>;
     /// Stops a container; one that is stopped already is fine.

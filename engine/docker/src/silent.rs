@@ -11,7 +11,7 @@ use futures_util::stream::BoxStream;
 use tally_reconcile::observed::{
     ContainerDetails, Engine, Live, ObservedContainer, ObservedNetwork, ObservedVolume,
 };
-use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
+use tally_reconcile::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
 
 use crate::host::{
     ExecRequest, ExecSession, FileToWrite, HostEvent, LogChunk, LogRequest, PullProgress,
@@ -125,11 +125,11 @@ impl Host for SilentHost {
         self.fail()
     }
 
-    async fn write_files(&self, _: &str, _: &[FileToWrite]) -> Result<(), HostError> {
+    async fn write_files(&self, _: &str, _: &[FileToWrite], _: Part) -> Result<(), HostError> {
         self.fail()
     }
 
-    async fn write_secrets(&self, _: &str, _: &[FileToWrite]) -> Result<(), HostError> {
+    async fn write_secrets(&self, _: &str, _: &[FileToWrite], _: Part) -> Result<(), HostError> {
         self.fail()
     }
 

@@ -12,7 +12,7 @@ use bollard::query_parameters::{
 };
 use tally_reconcile::labels;
 use tally_reconcile::observed::{ContainerState, Live};
-use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
+use tally_reconcile::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
 
 use crate::connect::DockerHost;
 use crate::{
@@ -180,15 +180,25 @@ impl Host for DockerHost {
         Ok(self.call_about("create container", image, self.options.mutate, make).await?.id)
     }
 
-    async fn write_files(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError> {
-        let archive = files::archive(files, &self.names(id, files).await?)?;
+    async fn write_files(
+        &self,
+        id: &str,
+        files: &[FileToWrite],
+        part: Part,
+    ) -> Result<(), HostError> {
+        let archive = files::archive(files, part, &self.names(id, files).await?)?;
         // Owners are the archive's: Docker's own default for this call.
         let options = UploadToContainerOptions { path: "/".to_owned(), ..Default::default() };
         let upload = self.docker.upload_to_container(id, Some(options), body_full(archive.into()));
         self.call("write files", self.options.mutate, upload).await
     }
 
-    async fn write_secrets(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError> {
+    async fn write_secrets(
+        &self,
+        id: &str,
+        files: &[FileToWrite],
+        part: Part,
+    ) -> Result<(), HostError> {
         let (container, details) = self.container(id, false).await?.ok_or_else(|| gone(id))?;
         let holder = details.joined.unwrap_or_default();
         let (infra, _) = self.container(&holder, false).await?.ok_or_else(|| gone(&holder))?;
@@ -199,7 +209,7 @@ impl Host for DockerHost {
             return Err(HostError::Conflict(said));
         }
         let name = container.labels.get(labels::NAME).map(String::as_str).unwrap_or_default();
-        let archive = files::secrets_archive(files, &self.names(id, files).await?)?;
+        let archive = files::secrets_archive(files, part, &self.names(id, files).await?)?;
         let path = format!("{}/{name}", labels::SECRETS_FOLDER);
         let options = UploadToContainerOptions { path, ..Default::default() };
         let upload =

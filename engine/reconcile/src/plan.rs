@@ -11,7 +11,7 @@ use tally_source::{Diagnostic, Severity, Span};
 
 use crate::balance::Balance;
 use crate::observed::Live;
-use crate::request::{ContainerRequest, FilesRequest, NetworkRequest, VolumeRequest};
+use crate::request::{ContainerRequest, FilesRequest, NetworkRequest, Part, VolumeRequest};
 
 /// The number of an operation in its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -180,7 +180,9 @@ impl Action {
             Action::CreateVolume(_) => "create-volume",
             Action::RemoveVolume { .. } => "remove-volume",
             Action::CreateContainer(_) => "create-container",
+            Action::WriteFiles { files, .. } if files.part == Part::Record => "record-files",
             Action::WriteFiles { .. } => "write-files",
+            Action::WriteSecrets { files, .. } if files.part == Part::Record => "record-secrets",
             Action::WriteSecrets { .. } => "write-secrets",
             Action::Start { .. } => "start",
             Action::Stop { .. } => "stop",

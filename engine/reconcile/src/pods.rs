@@ -17,7 +17,7 @@ use crate::objects::Objects;
 use crate::observed::ContainerState;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Subject, Target};
 use crate::realise::{DesiredContainer, DesiredPod, INIT_DEADLINE_MS};
-use crate::request::FilesRequest;
+use crate::request::{FilesRequest, Part};
 use crate::verdict::{Verdict, find, infra_of, verdicts};
 
 /// What must be known to plan a pod.
@@ -375,11 +375,12 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let target = Target::Created(create);
         let mut done = vec![create];
         if let Some(files) = desired.files() {
-            let files = FilesRequest { files: files.clone() };
+            let files = FilesRequest { files: files.clone(), part: Part::All };
             let action = Action::WriteFiles { target: target.clone(), files };
             done.push(self.builder.op(about, action, Precondition::None, &[create]));
         }
-        done.extend(self.write_secrets(desired, about, &target, Precondition::None, &[create]));
+        let into = (target.clone(), Precondition::None);
+        done.extend(self.write_secrets(desired, about, into, Part::All, &[create]));
         let mut after = done.clone();
         after.extend(self.infra.map(|(_, start)| start));
         after.extend(&self.begun);
@@ -401,13 +402,13 @@ impl<'a> PodPlanner<'a, '_, '_> {
         &mut self,
         desired: &DesiredContainer<'a>,
         about: &About,
-        target: &Target,
-        precondition: Precondition,
+        (target, precondition): (Target, Precondition),
+        part: Part,
         after: &[OpId],
     ) -> Option<OpId> {
         let files = desired.keyed_files.as_ref()?.iter().filter(|(_, file)| file.is_secret());
         let files = files.map(|(path, file)| (path.clone(), file.clone())).collect();
-        let action = Action::WriteSecrets { target: target.clone(), files: FilesRequest { files } };
+        let action = Action::WriteSecrets { target, files: FilesRequest { files, part } };
         let mut after = after.to_vec();
         after.extend(self.infra.map(|(_, start)| start));
         Some(self.builder.op(about, action, precondition, &after))

@@ -156,4 +156,25 @@ pub struct VolumeRequest {
 pub struct FilesRequest {
     /// What to write, by absolute path; contents are in the graph, by hash.
     pub files: BTreeMap<String, FileSpec>,
+    /// Which part of it.
+    #[serde(default, skip_serializing_if = "is_all")]
+    pub part: Part,
+}
+
+/// What is written in one call. The record says what was applied. Where more than writing belongs to that,
+/// as a signal does, it comes after it, so that whoever is interrupted in between begins again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The files and the record of them.
+    #[default]
+    All,
+    /// The files; the record stays as it is.
+    Contents,
+    /// The record.
+    Record,
+}
+
+fn is_all(part: &Part) -> bool {
+    *part == Part::All
 }

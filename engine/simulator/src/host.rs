@@ -16,7 +16,7 @@ use tally_reconcile::observed::{
     ContainerDetails, ContainerState, Engine, Live, ObservedContainer, ObservedNetwork,
     ObservedVolume,
 };
-use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
+use tally_reconcile::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
 
 use crate::faults::Faults;
 use crate::file::SimFile;
@@ -427,12 +427,23 @@ impl Host for SimHost {
         self.changing("create_container", |model, now_ms| model.create(request, now_ms)).await
     }
 
-    async fn write_files(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError> {
-        self.changing("write_files", |model, now_ms| model.write(id, files, now_ms)).await
+    async fn write_files(
+        &self,
+        id: &str,
+        files: &[FileToWrite],
+        part: Part,
+    ) -> Result<(), HostError> {
+        self.changing("write_files", |model, now_ms| model.write(id, files, part, now_ms)).await
     }
 
-    async fn write_secrets(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError> {
-        self.changing("write_secrets", |model, now_ms| model.write_secrets(id, files, now_ms)).await
+    async fn write_secrets(
+        &self,
+        id: &str,
+        files: &[FileToWrite],
+        part: Part,
+    ) -> Result<(), HostError> {
+        self.changing("write_secrets", |model, now_ms| model.write_secrets(id, files, part, now_ms))
+            .await
     }
 
     async fn start(&self, id: &str) -> Result<(), HostError> {

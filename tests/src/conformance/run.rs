@@ -10,7 +10,7 @@ use tally_graph::Publish;
 use tally_reconcile::labels;
 use tally_reconcile::observed::{ContainerDetails, Live, ObservedContainer, PublishedPort};
 use tally_reconcile::request::{
-    ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef, NetworkRequest,
+    ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef, NetworkRequest, Part,
     VolumeRequest,
 };
 use tokio::time::Instant;
@@ -151,16 +151,21 @@ async fn call(world: &World, step: &Step) -> Result<Result<(), HostError>, Strin
                 other => other.map(|_| ()),
             }
         }
-        "write" => {
+        "write" | "write-contents" | "write-record" => {
+            let part = match step.verb.as_str() {
+                "write-contents" => Part::Contents,
+                "write-record" => Part::Record,
+                _ => Part::All,
+            };
             let files = files(rest)?;
-            host.write_files(&world.id(subject).await?, &files).await
+            host.write_files(&world.id(subject).await?, &files, part).await
         }
         "write-secrets" => {
             let mut files = files(rest)?;
             for file in &mut files {
                 file.keyed = Some(format!("keyed:{}", file.content.len()));
             }
-            host.write_secrets(&world.id(subject).await?, &files).await
+            host.write_secrets(&world.id(subject).await?, &files, Part::All).await
         }
         "start" => host.start(&world.id(subject).await?).await,
         "stop" => host.stop(&world.id(subject).await?, grace()?).await,

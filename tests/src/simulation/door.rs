@@ -15,7 +15,7 @@ use tally_docker::{
 use tally_reconcile::observed::{
     ContainerDetails, Engine, Live, ObservedContainer, ObservedNetwork, ObservedVolume,
 };
-use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
+use tally_reconcile::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
 use tally_simulator::{Clock as _, Model};
 use tokio::sync::oneshot;
 
@@ -392,15 +392,26 @@ impl Host for Door {
         self.change(what, move |model, now_ms| model.create(&request, now_ms)).await
     }
 
-    async fn write_files(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError> {
+    async fn write_files(
+        &self,
+        id: &str,
+        files: &[FileToWrite],
+        part: Part,
+    ) -> Result<(), HostError> {
         let (target, files) = (id.to_owned(), files.to_vec());
-        let act = move |model: &mut Model, now_ms| model.write(&target, &files, now_ms);
+        let act = move |model: &mut Model, now_ms| model.write(&target, &files, part, now_ms);
         self.change(What::on("write_files", id), act).await
     }
 
-    async fn write_secrets(&self, id: &str, files: &[FileToWrite]) -> Result<(), HostError> {
+    async fn write_secrets(
+        &self,
+        id: &str,
+        files: &[FileToWrite],
+        part: Part,
+    ) -> Result<(), HostError> {
         let (target, files) = (id.to_owned(), files.to_vec());
-        let act = move |model: &mut Model, now_ms| model.write_secrets(&target, &files, now_ms);
+        let act =
+            move |model: &mut Model, now_ms| model.write_secrets(&target, &files, part, now_ms);
         self.change(What::on("write_secrets", id), act).await
     }
 

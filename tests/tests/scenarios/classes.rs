@@ -77,7 +77,7 @@ fn a_file_is_rewritten_in_place_with_a_signal_or_a_restart() {
         world.apply(&spec("one", "one")).await;
         let before = world.ids().await;
         let plan = world.apply(&spec("two", "one")).await;
-        assert_eq!(calls(&plan), ["write-files a/c", "signal a/c"]);
+        assert_eq!(calls(&plan), ["write-files a/c", "signal a/c", "record-files a/c"]);
         assert_eq!(classes(&plan), [UpdateClass::Reload]);
         let plan = world.apply(&spec("two", "two")).await;
         assert_eq!(calls(&plan), ["stop a/c", "write-files a/c", "start a/c"]);

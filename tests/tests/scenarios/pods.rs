@@ -1,8 +1,9 @@
 //! Pods: infra containers, inits, shared volumes, what is taken away and what never.
 
 use tally_reconcile::observed::HostView;
-use tally_reconcile::plan::{Action, ChangeKind};
+use tally_reconcile::plan::{Action, ChangeKind, Operation};
 use tally_reconcile::{Options, reconcile};
+use tally_simulator::{Fault, FaultKind, FaultPlan, When};
 
 use crate::many::{Many, run};
 use crate::world::{World, both, calls};
@@ -10,6 +11,34 @@ use crate::world::{World, both, calls};
 const SIDECAR: &str = "pod p { volume v\n\
     container a image=\"tally.local/hello:1\" { mount v \"/v\" }\n\
     container b image=\"tally.local/hello:1\" { command sh \"-c\" \"sleep 1000 & wait\"; stop signal=SIGKILL; mount v \"/v\" } }";
+
+#[test]
+fn a_signal_that_did_not_come_through_is_sent_by_the_next_apply() {
+    run(&["a"], |mut many: Many| async move {
+        let spec = |text: &str| {
+            many.plain(&format!(
+                "pod web {{ container c image=\"tally.local/hello:1\" {{ \
+                 file \"/etc/f\" text=\"{text}\" on-change=SIGHUP }} }}"
+            ))
+        };
+        let (before, after) = (spec("one"), spec("two"));
+        many.apply(&before).await;
+        let deaf = Fault {
+            call: Some("signal".to_owned()),
+            when: When::Always,
+            kind: FaultKind::Refuse { status: 500, message: "no signals".to_owned() },
+        };
+        many.hosts["a"].set_faults(FaultPlan { seed: 1, rules: vec![deaf] });
+        let plan = many.plan(&after).await;
+        assert!(!many.execute(&after, &plan).await.is_done());
+        many.heal("a");
+        let plan = many.plan(&after).await;
+        let signals = |op: &&Operation| matches!(op.action, Action::Signal { .. });
+        assert_eq!(plan.operations.iter().filter(signals).count(), 1, "{:?}", plan.changes);
+        assert!(many.execute(&after, &plan).await.is_done());
+        assert!(many.plan(&after).await.is_empty());
+    });
+}
 
 #[test]
 fn a_container_that_docker_is_removing_is_waited_for() {

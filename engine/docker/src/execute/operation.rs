@@ -122,13 +122,13 @@ impl<'a> Context<'a> {
             Action::LoadInfraImage => done(host.load_infra_image().await),
             Action::RemoveNetwork { id } => done(host.remove_network(id).await),
             Action::RemoveVolume { name } => done(host.remove_volume(name).await),
-            Action::WriteFiles { files, .. } => {
-                let files = self.contents(files)?;
-                done(self.twice(|| host.write_files(target, &files)).await)
+            Action::WriteFiles { files: request, .. } => {
+                let files = self.contents(request)?;
+                done(self.twice(|| host.write_files(target, &files, request.part)).await)
             }
-            Action::WriteSecrets { files, .. } => {
-                let files = self.secret_contents(files)?;
-                done(self.twice(|| host.write_secrets(target, &files)).await)
+            Action::WriteSecrets { files: request, .. } => {
+                let files = self.secret_contents(request)?;
+                done(self.twice(|| host.write_secrets(target, &files, request.part)).await)
             }
             Action::Update { live, .. } => done(self.twice(|| host.update(target, live)).await),
             Action::Start { .. } => done(

@@ -1,7 +1,8 @@
 //! A container that stays: live changes, files, and what brings it back to work.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use tally_graph::FileSpec;
 use tally_graph::schema::UpdateClass;
 
 use super::{PodPlanner, Unended};
@@ -12,7 +13,7 @@ use crate::labels::Role;
 use crate::observed::ContainerState;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Target};
 use crate::realise::{DesiredContainer, INIT_DEADLINE_MS};
-use crate::request::FilesRequest;
+use crate::request::{FilesRequest, Part};
 use crate::verdict::{Nudge, infra_of};
 
 impl<'a> PodPlanner<'a, '_, '_> {
@@ -147,30 +148,65 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let Some(files) = desired.files().filter(|_| !changed.is_empty()) else {
             return done;
         };
-        // The record of files says what was applied: it comes last, so that whoever is interrupted
-        // begins again.
-        let secrets = self.write_secrets(desired, about, &target, precondition.clone(), &[]);
-        let mut written: Vec<OpId> = secrets.into_iter().collect();
-        if differs.spec.iter().any(|change| change.path.first() == "file") {
-            let files = FilesRequest { files: files.clone() };
-            let action = Action::WriteFiles { target: target.clone(), files };
-            written.push(self.builder.op(about, action, precondition.clone(), &written));
-        }
+        let signals = self.signals(found, differs, files, &changed);
+        // The records say what was applied, so they come last: whoever is interrupted begins again.
+        let (first, last) = match signals.is_empty() {
+            true => (Part::All, None),
+            false => (Part::Contents, Some(Part::Record)),
+        };
+        let rewritten = differs.spec.iter().any(|change| change.path.first() == "file");
+        let written = self.write(desired, found, about, first, rewritten, &[]);
         done.extend(&written);
-        let reload = differs.class() == UpdateClass::Reload
-            && found.container.state == ContainerState::Running;
-        if reload {
-            let signals: BTreeSet<&String> = files
-                .iter()
-                .filter(|(path, _)| changed.contains(&path.as_str()))
-                .filter_map(|(_, file)| file.on_change.as_ref())
-                .collect();
-            for signal in signals {
+        let signalled: Vec<OpId> = signals
+            .into_iter()
+            .map(|signal| {
                 let action = Action::Signal { target: target.clone(), signal: signal.clone() };
-                done.push(self.builder.op(about, action, precondition.clone(), &written));
-            }
+                self.builder.op(about, action, precondition.clone(), &written)
+            })
+            .collect();
+        done.extend(&signalled);
+        if let Some(part) = last {
+            done.extend(self.write(desired, found, about, part, rewritten, &signalled));
         }
         done
+    }
+
+    /// The signals by which a container is told of changed files, when nothing more than that is needed.
+    fn signals<'f>(
+        &self,
+        found: &Found<'_>,
+        differs: &Difference,
+        files: &'f BTreeMap<String, FileSpec>,
+        changed: &[&str],
+    ) -> BTreeSet<&'f String> {
+        let reload = differs.class() == UpdateClass::Reload
+            && found.container.state == ContainerState::Running;
+        let own = files.iter().filter(|(path, _)| reload && changed.contains(&path.as_str()));
+        own.filter_map(|(_, file)| file.on_change.as_ref()).collect()
+    }
+
+    /// Writes the files that hold secrets into memory, and then, where `rewritten`, all of them.
+    fn write(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        found: &Found<'_>,
+        about: &About,
+        part: Part,
+        rewritten: bool,
+        after: &[OpId],
+    ) -> Vec<OpId> {
+        let precondition = owned(self.context.cluster, found.container);
+        let target = Target::Id(found.container.id.clone());
+        let into = (target.clone(), precondition.clone());
+        let mut written: Vec<OpId> =
+            self.write_secrets(desired, about, into, part, after).into_iter().collect();
+        if let Some(files) = desired.files().filter(|_| rewritten) {
+            let files = FilesRequest { files: files.clone(), part };
+            let after = [after, written.as_slice()].concat();
+            let action = Action::WriteFiles { target, files };
+            written.push(self.builder.op(about, action, precondition, &after));
+        }
+        written
     }
 
     /// The lines of the plan for a container that stays: the spec's changes and, apart, drift.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tally_docker::{FileToWrite, HostError, record};
 use tally_reconcile::labels::{self, SECRETS_FOLDER};
 use tally_reconcile::observed::{ContainerState, Live};
-use tally_reconcile::request::{ContainerRequest, MountFrom, NetworkRef};
+use tally_reconcile::request::{ContainerRequest, MountFrom, NetworkRef, Part};
 
 use super::run::is_none_such;
 use super::{Container, Key, Model, no_such_container};
@@ -92,14 +92,20 @@ impl Model {
     ///
     /// # Errors
     /// When the container is not there, or an owner is not known in it.
-    pub fn write(&mut self, id: &str, files: &[FileToWrite], now_ms: i64) -> Result<(), HostError> {
+    pub fn write(
+        &mut self,
+        id: &str,
+        files: &[FileToWrite],
+        part: Part,
+        now_ms: i64,
+    ) -> Result<(), HostError> {
         self.advance(now_ms);
         self.get(id)?;
         if let Some(file) = files.iter().find(|file| is_none_such(&file.owner)) {
             let message = format!("the container's image knows no user `{}`", file.owner);
             return Err(HostError::Refused { status: 0, message });
         }
-        if let Some(container) = self.containers.get_mut(id) {
+        if let (Some(container), true) = (self.containers.get_mut(id), part != Part::Contents) {
             container.files = Some(record(files));
             self.touch(id);
         }
@@ -115,6 +121,7 @@ impl Model {
         &mut self,
         id: &str,
         files: &[FileToWrite],
+        part: Part,
         now_ms: i64,
     ) -> Result<(), HostError> {
         self.advance(now_ms);
@@ -134,7 +141,7 @@ impl Model {
             let said = format!("nobody holds the memory of {}", container.request.name);
             return Err(HostError::Conflict(said));
         }
-        if let Some(container) = self.containers.get_mut(id) {
+        if let (Some(container), true) = (self.containers.get_mut(id), part != Part::Contents) {
             container.secrets = Some(record(files));
             self.touch(id);
         }
