@@ -438,9 +438,10 @@ impl Controller {
         let hash = self.spec.fingerprint();
         if let Some(seat) = &mut self.seat {
             let now_ms = seat.clock.now_ms();
-            seat.lease.follow(&hash, now_ms);
-            seat.told.aside = None;
-            seat.told.leader = None;
+            if seat.lease.follow(&hash, now_ms) {
+                // How it stands to the others is told anew.
+                (seat.told.aside, seat.told.leader) = (None, None);
+            }
         }
         self.stand();
         self.show(|shown| shown.spec.clone_from(&hash));

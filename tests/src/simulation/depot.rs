@@ -34,8 +34,16 @@ struct Weather {
     slow_ms: u64,
     /// So many answers get lost.
     lose: u64,
-    /// An engine is stopped at its next call, for so long.
-    stall: Option<(u32, u64)>,
+    /// An engine is stopped at a call, for so long.
+    stall: Option<Stall>,
+}
+
+/// An engine is stopped at its next call, or at the next with which it asks for the lease.
+#[derive(Clone, Copy)]
+struct Stall {
+    engine: u32,
+    millis: u64,
+    at_take: bool,
 }
 
 impl Depot {
@@ -74,9 +82,10 @@ impl Depot {
         lock(&self.weather).lose = count;
     }
 
-    /// An engine is stopped at its next call, for so many milliseconds.
-    pub fn stalls(&self, engine: u32, millis: u64) {
-        lock(&self.weather).stall = Some((engine, millis));
+    /// An engine is stopped at its next call, for so many milliseconds; `at_take`: at the next with which
+    /// it asks for the lease.
+    pub fn stalls(&self, engine: u32, millis: u64, at_take: bool) {
+        lock(&self.weather).stall = Some(Stall { engine, millis, at_take });
     }
 
     /// All is well again.
@@ -100,9 +109,10 @@ impl Counter {
         Self { world: Arc::clone(world), engine, gate: Arc::clone(gate) }
     }
 
-    fn stall(&self) {
-        let stall = lock(&self.world.depot.weather).stall.take_if(|it| it.0 == self.engine);
-        let Some((_, millis)) = stall else { return };
+    fn stall(&self, takes: bool) {
+        let fits = |it: &mut Stall| it.engine == self.engine && (takes || !it.at_take);
+        let stall = lock(&self.world.depot.weather).stall.take_if(fits);
+        let Some(Stall { millis, .. }) = stall else { return };
         self.world.fire(Kind::LeaderStalls, &self.engine.to_string());
         self.gate.stall(true);
         let gate = Arc::clone(&self.gate);
@@ -117,7 +127,6 @@ impl Counter {
         &self,
         act: impl FnOnce(&mut ModelStore, i64) -> T + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.stall();
         let (there, back, down, lost, slow) = {
             let mut weather = lock(&self.world.depot.weather);
             let there = weather.rng.range(1, 20);
@@ -166,11 +175,13 @@ impl Counter {
 #[async_trait]
 impl Store for Counter {
     async fn look(&self) -> Result<Seen, StoreError> {
+        self.stall(false);
         self.call(|model, now_ms| model.look(now_ms)).await
     }
 
     async fn take(&self, name: &str, lasts: Duration) -> Result<Taken, StoreError> {
         let name = name.to_owned();
+        self.stall(true);
         let taken = self.call(move |model, now_ms| model.take(&name, lasts, now_ms)).await?;
         if matches!(taken, Taken::Ours { .. }) {
             self.note("takes the lease");
@@ -179,6 +190,7 @@ impl Store for Counter {
     }
 
     async fn renew(&self, term: Term) -> Result<Renewed, StoreError> {
+        self.stall(false);
         self.call(move |model, now_ms| model.renew(term, now_ms)).await
     }
 

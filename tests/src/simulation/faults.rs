@@ -75,7 +75,7 @@ kinds! {
     StoreDown "store-down" "The store that engines share cannot be reached."
     StoreSlow "store-slow" "The store takes its time."
     StoreLostReply "store-lost-reply" "The store does what it is asked; the answer is lost."
-    LeaderStalls "leader-stalls" "The engine that leads is stopped while it waits for the store."
+    LeaderStalls "leader-stalls" "An engine is stopped while it waits for the store, which gives it the lease, or has."
     LeaderDies "leader-dies" "The engine that leads is killed, and begins again with what it kept."
     LeaderEnds "leader-ends" "The engine that leads is told to end, and gives its lease back."
     EngineLags "engine-lags" "An engine's files are not brought up to date."

@@ -106,7 +106,7 @@ struct Engine {
     news: mpsc::UnboundedSender<News>,
     gate: Arc<Gate>,
     task: tokio::task::JoinHandle<()>,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
 }
 
 impl Engine {
@@ -140,7 +140,7 @@ impl Engine {
             let run = controller.run(&mut letters, stopped);
             gated(shut, run).await;
         });
-        Self { told, news, gate, task, _stop: stop }
+        Self { told, news, gate, task, stop }
     }
 
     /// Stops it, as SIGSTOP does.
@@ -314,6 +314,30 @@ fn failure_7_without_the_store_nothing_is_changed_and_hosts_are_looked_at_all_th
 }
 
 #[test]
+fn a_new_leader_looks_before_it_acts() {
+    run(&["a"], |world| async move {
+        let one = world.engine("one", WEB);
+        world.until("it tallies", async |_| one.times(EntryKind::Tallies) == 1).await;
+        let two = world.engine("two", WEB);
+        world.until("it follows", async |_| two.times(EntryKind::Follows) == 1).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let changed = WEB.replace("hello:1\"", "hello:1\" { env A=2 }");
+        two.news.send(News::Spec(Box::new(world.many.plain(&changed)))).unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        // It sees nothing of what the leader does.
+        two.stall();
+        one.news.send(News::Spec(Box::new(world.many.plain(&changed)))).unwrap();
+        world.until("all are new", async |_| one.times(EntryKind::Tallies) == 2).await;
+        one.stop.send(true).unwrap();
+        world.until("it is over", async |world| world.store.leader().is_none()).await;
+        two.go_on();
+        world.until("it tallies", async |_| two.times(EntryKind::Tallies) == 1).await;
+        let did = [EntryKind::Done, EntryKind::Failed].map(|kind| two.times(kind));
+        assert_eq!(did, [0, 0], "what it saw last was from before the change");
+    });
+}
+
+#[test]
 fn a_new_leader_knows_what_the_last_one_was_about_to_make() {
     run(&["a", "b", "c"], |world| async move {
         let one = world.engine("one", WEB);
@@ -321,7 +345,9 @@ fn a_new_leader_knows_what_the_last_one_was_about_to_make() {
         let two = world.engine("two", WEB);
         world.until("it follows", async |_| two.times(EntryKind::Follows) == 1).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
-        // A third pod is made on `c`, and nobody hears of it: the host falls silent, the leader dies.
+        // A third pod is made on `c`, and nobody hears of it: the other one does not look, the host
+        // falls silent, the leader dies.
+        two.stall();
         let more = WEB.replace("replicas=2", "replicas=3");
         let hang = Fault {
             call: Some("create_container".to_owned()),
@@ -336,6 +362,7 @@ fn a_new_leader_knows_what_the_last_one_was_about_to_make() {
         world.until("it is made on c", made).await;
         one.task.abort();
         world.many.cut("c");
+        two.go_on();
         world.until_leads("two").await;
         tokio::time::sleep(Duration::from_secs(300)).await;
         assert_eq!(

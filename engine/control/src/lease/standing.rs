@@ -225,10 +225,11 @@ impl Lease {
         self.loss.take()
     }
 
-    /// Another spec is followed from now on, and nothing is under way for the one before it.
-    pub fn follow(&mut self, spec: &str, now_ms: u64) {
+    /// This spec is followed from now on, and nothing is under way for the one before it; whether it is
+    /// another one.
+    pub fn follow(&mut self, spec: &str, now_ms: u64) -> bool {
         if self.spec == spec {
-            return;
+            return false;
         }
         self.changed |= matches!(self.standing(now_ms), Standing::Leader { .. });
         spec.clone_into(&mut self.spec);
@@ -237,6 +238,7 @@ impl Lease {
             held.publish_at_ms = now_ms;
         }
         self.settle(now_ms);
+        true
     }
 
     /// When to ask again, although nothing happens.

@@ -43,8 +43,12 @@ impl Director {
             }
             Kind::StoreLostReply => self.world.depot.loses(self.chance.range(1, 8)),
             Kind::LeaderStalls => {
-                let Some(leader) = self.leader() else { return };
-                self.world.depot.stalls(leader, self.chance.range(500, 90_000));
+                let at_take = self.chance.percent(40);
+                let all: Vec<u32> = self.engines.keys().copied().collect();
+                let any = self.chance.pick(&all).copied();
+                let engine = if at_take { any } else { self.leader() };
+                let Some(engine) = engine else { return };
+                self.world.depot.stalls(engine, self.chance.range(500, 90_000), at_take);
             }
             Kind::LeaderDies | Kind::LeaderEnds => self.leader_ends(kind),
             _ => self.lags(),
