@@ -367,7 +367,8 @@ impl Controller {
     }
 
     fn wake(&self) -> Instant {
-        let asked = self.liveness.next_ms().filter(|_| self.asking.len() < MOST_ASKED);
+        let can_ask = self.may_act() && self.asking.len() < MOST_ASKED;
+        let asked = self.liveness.next_ms().filter(|_| can_ask);
         let next = self.lookout.next_ms().into_iter().chain(self.plan_at_ms).chain(asked).min();
         // Nothing due: a second is soon enough to look at the clock again.
         let next = next.unwrap_or_else(|| self.clock_ms() + 1_000);

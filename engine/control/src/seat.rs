@@ -82,6 +82,8 @@ pub(crate) struct Seat {
 struct Told {
     leader: Option<String>,
     aside: Option<u64>,
+    /// `Lease::changes` then.
+    changes: u64,
     is_silent: bool,
     faults: BTreeSet<String>,
 }
@@ -316,7 +318,9 @@ impl Controller {
                 self.steps_down();
             }
             (Standing::Follower { aside }, None) => {
-                if seat.lease.has_looked() {
+                let changes = seat.lease.changes();
+                if seat.lease.has_looked() && seat.told.changes != changes {
+                    seat.told.changes = changes;
                     self.looks_on(aside.map(|aside| aside.by));
                 }
             }
@@ -330,6 +334,7 @@ impl Controller {
         seat.remembered.clear();
         let _ = seat.lease.take_loss();
         let (name, handed_over) = (seat.name.clone(), seat.handed_over.take());
+        let spec = short(seat.lease.spec());
         // What another engine wrote may be of another version; losing it costs time.
         if let Some(handed_over) = handed_over.and_then(|it| serde_json::from_str(&it).ok()) {
             let now_ms = self.now_ms();
@@ -343,7 +348,6 @@ impl Controller {
         // Another may have changed things until now.
         self.lookout.anew(self.clock_ms());
         self.dirty = true;
-        let spec = short(&self.spec.fingerprint());
         let since_ms = (self.options.now_ms)();
         let leader = name.clone();
         self.show(|shown| {
@@ -373,7 +377,7 @@ impl Controller {
         let Seen { leader, record, .. } = seat.lease.seen().clone();
         // Its own lease, which it does not count on yet or any more, leads nobody.
         let leader = leader.filter(|leader| *leader != seat.name);
-        let spec = self.spec.fingerprint();
+        let spec = seat.lease.spec().to_owned();
         let epoch = record.as_ref().map_or(0, |record| record.epoch);
         let is_new = SpecRecord::verdict(record.as_ref(), &spec) == Verdict::New;
         let by_epoch = aside.as_ref().map(|by| by.epoch);
@@ -435,13 +439,11 @@ impl Controller {
 
     /// The hash of the spec that is followed has changed.
     pub(crate) fn spec_changed(&mut self) {
-        let hash = self.spec.fingerprint();
-        if let Some(seat) = &mut self.seat {
-            let now_ms = seat.clock.now_ms();
-            if seat.lease.follow(&hash, now_ms) {
-                // How it stands to the others is told anew.
-                (seat.told.aside, seat.told.leader) = (None, None);
-            }
+        let Some(seat) = &mut self.seat else { return };
+        let (hash, now_ms) = (self.spec.fingerprint(), seat.clock.now_ms());
+        if seat.lease.follow(&hash, now_ms) {
+            // How it stands to the others is told anew.
+            (seat.told.aside, seat.told.leader) = (None, None);
         }
         self.stand();
         self.show(|shown| shown.spec.clone_from(&hash));

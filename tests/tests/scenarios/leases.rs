@@ -314,6 +314,28 @@ fn failure_7_without_the_store_nothing_is_changed_and_hosts_are_looked_at_all_th
 }
 
 #[test]
+fn a_follower_asks_no_container_whether_it_is_well() {
+    let body = "pod web { container c image=\"tally.local/hello:1\" { \
+                liveness every=\"1s\" failures=2 { command \"true\" } } }";
+    run(&["a"], |world| async move {
+        let one = world.engine("one", body);
+        world.until("it tallies", async |_| one.times(EntryKind::Tallies) == 1).await;
+        let two = world.engine("two", body);
+        world.until("it follows", async |_| two.times(EntryKind::Follows) == 1).await;
+        let asked = || world.many.hosts["a"].calls().get("exec").copied().unwrap_or(0);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let before = asked();
+        assert!(before >= 30, "the leader does: {before}");
+        one.stall();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(asked(), before, "the lease is the other's still");
+        world.until_leads("two").await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(asked() >= before + 30, "who leads then does");
+    });
+}
+
+#[test]
 fn a_new_leader_looks_before_it_acts() {
     run(&["a"], |world| async move {
         let one = world.engine("one", WEB);

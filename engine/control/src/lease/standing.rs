@@ -155,6 +155,8 @@ pub struct Lease {
     seen: Seen,
     /// Whether anything was seen yet.
     has_looked: bool,
+    /// Counts up with what may change how a follower stands.
+    changes: u64,
     held: Option<Held>,
     open: Option<Open>,
     /// Something was published after that revision, or may yet be: no answer came. Until the record has
@@ -180,6 +182,7 @@ impl Lease {
             changed: false,
             seen: Seen::default(),
             has_looked: false,
+            changes: 0,
             held: None,
             open: None,
             unsure: None,
@@ -199,6 +202,18 @@ impl Lease {
     #[must_use]
     pub fn has_looked(&self) -> bool {
         self.has_looked
+    }
+
+    /// Counts up with what may change how a follower stands: what was told of it may be old then.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The hash of the spec that is followed.
+    #[must_use]
+    pub fn spec(&self) -> &str {
+        &self.spec
     }
 
     /// The term, while it lasts; also before it is sure that this spec counts.
@@ -233,6 +248,7 @@ impl Lease {
         }
         self.changed |= matches!(self.standing(now_ms), Standing::Leader { .. });
         spec.clone_into(&mut self.spec);
+        self.changes += 1;
         if let Some(held) = &mut self.held {
             held.epoch = None;
             held.publish_at_ms = now_ms;
@@ -291,11 +307,13 @@ impl Lease {
             return Ask::GiveBack(term);
         }
         self.leftover = None;
-        let may = self.verdict() != Verdict::Superseded || self.is_meant();
-        match self.has_looked && self.seen.leader.is_none() && may {
-            true => Ask::Take,
-            false => Ask::Look,
-        }
+        if self.may_take() { Ask::Take } else { Ask::Look }
+    }
+
+    /// Whether nobody leads as far as it knows, and its spec is one to lead with.
+    fn may_take(&self) -> bool {
+        let is_one = self.verdict() != Verdict::Superseded || self.is_meant();
+        self.has_looked && self.seen.leader.is_none() && is_one
     }
 
     /// Takes in what the store answered to what was asked last.
@@ -360,20 +378,23 @@ impl Lease {
     }
 
     fn see(&mut self, seen: Seen) {
+        self.changes += u64::from(self.seen != seen || !self.has_looked);
         self.seen = seen;
         self.has_looked = true;
     }
 
     fn saw(&mut self, seen: Seen, now_ms: u64) {
+        self.see(seen);
+        let may_take = self.may_take();
         match &mut self.held {
             // Only renewing shows whose term it is: names may be alike.
-            Some(held) if seen.leader.as_ref() != Some(&self.name) => held.renew_at_ms = now_ms,
-            Some(_) => {}
+            Some(held) if self.seen.leader.as_ref() != Some(&self.name) => {
+                held.renew_at_ms = now_ms;
+            }
             // Where nobody leads the lease is asked for at once.
-            None if seen.leader.is_none() => self.due_ms = now_ms,
-            None => {}
+            None if may_take => self.due_ms = now_ms,
+            _ => {}
         }
-        self.see(seen);
         self.settle(now_ms);
     }
 
@@ -459,6 +480,7 @@ impl Lease {
 
     fn lost(&mut self, loss: Loss, now_ms: u64) {
         self.changed = false;
+        self.changes += 1;
         self.loss = Some(loss);
         self.has_looked = false;
         self.due_ms = now_ms;

@@ -179,13 +179,16 @@ fn a_superseded_spec_never_takes_the_lease() {
     let mut lease = lease("z");
     lease.next(0);
     lease.answered(Answer::Seen(seen(None, Some(record(3, "a", &["z"])))), 10);
-    for now_ms in (10..60_000).step_by(250) {
+    let mut asked = 0;
+    for now_ms in (10..60_000).step_by(10) {
         if let Some(ask) = lease.next(now_ms) {
             assert_eq!(ask, Ask::Look);
+            asked += 1;
             lease.answered(Answer::Seen(seen(None, Some(record(3, "a", &["z"])))), now_ms);
         }
         assert!(matches!(lease.standing(now_ms), Standing::Follower { aside: Some(_) }));
     }
+    assert_eq!(asked, 59, "once a second");
 }
 
 #[test]
@@ -235,7 +238,7 @@ fn a_followers_change_to_an_old_spec_stands_aside() {
     assert!(matches!(lease.standing(20), Standing::Follower { aside: Some(_) }));
     lease.next(1_010);
     lease.answered(Answer::Seen(seen(None, Some(record(3, "a", &["z"])))), 1_020);
-    assert_eq!(lease.next(1_020), Some(Ask::Look));
+    assert_eq!(lease.next(2_020), Some(Ask::Look), "and does not ask for the lease");
 }
 
 #[test]
