@@ -78,6 +78,10 @@ fn verdict<'a>(
     if differs.class() >= UpdateClass::RecreateContainer {
         return Verdict::Replace(found, differs, None);
     }
+    if cannot_start(found) {
+        let reason = "Docker has a leftover of an earlier start and cannot start it".to_owned();
+        return Verdict::Replace(found, differs, Some(reason));
+    }
     if desired.role != Role::Infra
         && let (Some(infra), Some(joined)) = (infra, &found.details.joined)
         && *joined != infra.container.id
@@ -104,6 +108,15 @@ fn holds(pod: &DesiredPod<'_>, infra: Option<&Found<'_>>) -> bool {
         ContainerState::Exited => pod.workload.restart == Restart::Always,
         _ => false,
     })
+}
+
+/// Whether a container can never be started: an engine that was killed in the midst of a start leaves a
+/// task of that ID in containerd and does not know it when it is back (seen with Docker 20.10). What is
+/// made anew has another ID.
+fn cannot_start(found: &Found<'_>) -> bool {
+    let rests = matches!(found.container.state, ContainerState::Created | ContainerState::Exited);
+    let error = found.details.error.as_deref().filter(|_| rests).unwrap_or_default();
+    error.contains(&format!("task {}: already exists", found.container.id))
 }
 
 /// What a container that stays needs to work again.
@@ -159,9 +172,10 @@ fn whole_pod_reason(
         Verdict::Replace(..) if desired.role == Role::Infra => {
             Some("its infra container is replaced".to_owned())
         }
-        Verdict::Replace(..) if desired.role == Role::Init => {
-            Some(format!("its init `{}` has changed", desired.name))
-        }
+        Verdict::Replace(_, _, reason) if desired.role == Role::Init => Some(match reason {
+            Some(reason) => format!("its init `{}`: {reason}", desired.name),
+            None => format!("its init `{}` has changed", desired.name),
+        }),
         _ => None,
     })
 }

@@ -1,6 +1,6 @@
 //! Pods: infra containers, inits, shared volumes, what is taken away and what never.
 
-use tally_reconcile::observed::HostView;
+use tally_reconcile::observed::{ContainerState, HostView};
 use tally_reconcile::plan::{Action, ChangeKind, Operation};
 use tally_reconcile::{Options, reconcile};
 use tally_simulator::{Fault, FaultKind, FaultPlan, When};
@@ -54,6 +54,32 @@ fn a_container_that_docker_is_removing_is_waited_for() {
         assert!(plan.changes.is_empty(), "{:?}", plan.changes);
         let said: Vec<&str> = plan.diagnostics.iter().map(|it| it.headline.as_str()).collect();
         assert_eq!(said, ["pod `web` waits: Docker is removing `many.web.c`"]);
+    });
+}
+
+#[test]
+fn a_container_that_docker_can_never_start_is_made_anew() {
+    run(&["a"], |mut many: Many| async move {
+        let graph = many.plain("pod web { container c image=\"tally.local/hello:1\" }");
+        many.apply(&graph).await;
+        let mut observed = many.observe().await;
+        let Some(HostView::Ready(state)) = observed.hosts.get_mut("a") else { panic!() };
+        let container = state.containers.first_mut().unwrap();
+        let details = container.details.as_mut().unwrap();
+        (container.state, details.started_at_ms) = (ContainerState::Created, None);
+        let options = Options { now_ms: many.now_ms(), ..Options::default() };
+        for (error, expected) in [
+            (format!("task {}: already exists: unknown", container.id), ChangeKind::Replace),
+            (format!("task {}: already exists: unknown", "0".repeat(64)), ChangeKind::Update),
+            ("exec: \"none\": executable file not found".to_owned(), ChangeKind::Update),
+        ] {
+            let Some(HostView::Ready(state)) = observed.hosts.get_mut("a") else { panic!() };
+            let container = state.containers.first_mut().unwrap();
+            container.details.as_mut().unwrap().error = Some(error.clone());
+            let plan = reconcile(&graph, &observed, &many.memory, &options);
+            let kinds: Vec<ChangeKind> = plan.changes.iter().map(|it| it.kind).collect();
+            assert_eq!(kinds, [expected], "{error}");
+        }
     });
 }
 
