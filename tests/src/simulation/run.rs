@@ -168,8 +168,9 @@ async fn quiet(director: &mut Director, settings: Settings) {
         }
         if now > asked {
             asked = now + 60_000;
-            if world.state().shared {
-                director.supersede();
+            if world.state().shared && director.supersede() {
+                // Until now nobody led: that nothing was done says nothing.
+                stable.1 = now;
             }
             if now - began > FENCE_MS && !dead && !world.state().declared.hosts.is_empty() {
                 director.declare_nothing();

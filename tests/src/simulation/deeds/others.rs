@@ -84,20 +84,21 @@ impl Director {
         self.mends.insert((self.world.time_ms() + after, self.counted), mend);
     }
 
-    /// Somebody sees that all stand aside, and says that the files are meant.
-    pub fn supersede(&mut self) {
+    /// Somebody sees that all stand aside, and says that the files are meant; whether that was so.
+    pub fn supersede(&mut self) -> bool {
         let stuck = {
             let state = self.world.state();
             let mut all = self.engines.keys().filter_map(|number| state.seats.get(number));
             all.all(|(_, board)| board.read().sharing.is_some_and(|shown| shown.aside))
         };
         if !stuck {
-            return;
+            return false;
         }
-        let Some(engine) = self.engines.remove(&1) else { return };
+        let Some(engine) = self.engines.remove(&1) else { return false };
         let kept = engine.kill(&self.world);
         self.world.note("hand", "supersedes", "");
         let engine = Engine::begin_meant(&self.world, 1, kept);
         self.engines.insert(1, engine);
+        true
     }
 }
