@@ -22,6 +22,7 @@ mod rest;
 mod rollouts;
 mod round;
 mod seat;
+mod seeing;
 
 pub use controller::{Controller, Ended, News, Options, Reach, SpecSource};
 pub use journal::{Entry, EntryKind, Journal};
