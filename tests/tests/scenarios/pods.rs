@@ -1,6 +1,7 @@
 //! Pods: infra containers, inits, shared volumes, what is taken away and what never.
 
-use tally_reconcile::observed::{ContainerState, HostView};
+use tally_reconcile::memory::Memory;
+use tally_reconcile::observed::{ContainerState, HostView, Observed};
 use tally_reconcile::plan::{Action, ChangeKind, Operation};
 use tally_reconcile::{Options, reconcile};
 use tally_simulator::{Fault, FaultKind, FaultPlan, When};
@@ -80,6 +81,27 @@ fn a_container_that_docker_can_never_start_is_made_anew() {
             let kinds: Vec<ChangeKind> = plan.changes.iter().map(|it| it.kind).collect();
             assert_eq!(kinds, [expected], "{error}");
         }
+    });
+}
+
+#[test]
+fn who_runs_on_in_a_network_that_has_ended_does_not_count_as_ready() {
+    run(&["a"], |mut many: Many| async move {
+        let graph = many.plain(
+            "pod web { container c image=\"tally.local/hello:1\"\n container side image=\"tally.local/hello:1\" }",
+        );
+        many.apply(&graph).await;
+        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        let options = Options { now_ms: many.now_ms(), ..Options::default() };
+        let mut observed = many.observe().await;
+        let ready = |observed: &Observed| {
+            reconcile(&graph, observed, &Memory::default(), &options).pods["pod/web"].ready
+        };
+        assert_eq!(ready(&observed), 1);
+        let Some(HostView::Ready(state)) = observed.hosts.get_mut("a") else { panic!() };
+        let infra = state.containers.iter_mut().find(|c| c.name.ends_with(".web")).unwrap();
+        infra.details.as_mut().unwrap().started_at_ms = Some(many.now_ms() - 30_000);
+        assert_eq!(ready(&observed), 0);
     });
 }
 
