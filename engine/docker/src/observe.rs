@@ -47,19 +47,31 @@ pub async fn observe_host(
     answers: &AtomicBool,
 ) -> Result<HostState, HostError> {
     let containers = async {
-        let listed = host.containers().await?;
-        answers.store(true, Ordering::Relaxed);
+        let listed = heard(host.containers(), answers).await?;
         inspect_ours(host, cluster, listed).await
     };
-    let (engine, containers, volumes, networks, images) = futures_util::try_join!(
-        host.engine(),
+    // All to their ends: one that fails says nothing of whether the host answers others.
+    let (engine, containers, volumes, networks, images) = futures_util::join!(
+        heard(host.engine(), answers),
         containers,
-        host.volumes(),
-        host.networks(),
-        host.images(),
-    )?;
+        heard(host.volumes(), answers),
+        heard(host.networks(), answers),
+        heard(host.images(), answers),
+    );
+    let (engine, containers) = (engine?, containers?);
+    let (volumes, networks, images) = (volumes?, networks?, images?);
     let ahead_ms = host.ahead_ms().await?.unwrap_or(0);
     Ok(HostState { engine, ahead_ms, containers, volumes, networks, images })
+}
+
+/// Makes a call, and notes that it was answered.
+async fn heard<T>(
+    call: impl Future<Output = Result<T, HostError>>,
+    answers: &AtomicBool,
+) -> Result<T, HostError> {
+    let answer = call.await;
+    answers.fetch_or(answer.is_ok(), Ordering::Relaxed);
+    answer
 }
 
 async fn inspect_ours(
