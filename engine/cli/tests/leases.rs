@@ -52,6 +52,16 @@ impl World {
         Engine { folder, store: self.etcd.address(), lease, child: None }
     }
 
+    /// Two engines on one spec: the first leads and has put all right, the other follows.
+    fn pair(&self, lease: &'static str) -> (Engine, Engine) {
+        let (mut one, mut two) = (self.engine("a", SPEC, lease), self.engine("b", SPEC, lease));
+        one.begin(&[]);
+        one.until_tells("tallies", 1);
+        two.begin(&[]);
+        two.until_tells("follows", 1);
+        (one, two)
+    }
+
     fn host(&self) -> SimHost {
         let options = SimOptions::new(0, wall_clock());
         open_file("one", &self.folder.path().join("sim"), "one", options).unwrap()
@@ -180,11 +190,7 @@ fn wait(what: &str, is_so: impl Fn() -> bool) {
 #[test]
 fn when_the_leader_is_killed_the_other_one_takes_over_and_what_runs_stays() {
     let Some(world) = World::new() else { return };
-    let (mut one, mut two) = (world.engine("a", SPEC, "3"), world.engine("b", SPEC, "3"));
-    one.begin(&[]);
-    one.until_tells("tallies", 1);
-    two.begin(&[]);
-    two.until_tells("follows", 1);
+    let (mut one, two) = world.pair("3");
     two.until_it_looked();
     assert_eq!((world.running(), two.times("done")), (2, 0), "a follower changes nothing");
     let before = world.changes();
@@ -200,11 +206,7 @@ fn when_the_leader_is_killed_the_other_one_takes_over_and_what_runs_stays() {
 fn one_that_is_told_to_end_gives_its_lease_back_and_the_other_leads_at_once() {
     let Some(world) = World::new() else { return };
     // Were it not given back, the other one would wait for five minutes.
-    let (mut one, mut two) = (world.engine("a", SPEC, "300"), world.engine("b", SPEC, "300"));
-    one.begin(&[]);
-    one.until_tells("tallies", 1);
-    two.begin(&[]);
-    two.until_tells("follows", 1);
+    let (mut one, two) = world.pair("300");
     one.signal("-TERM");
     two.until_tells("leads", 1);
     assert_eq!(one.child.take().unwrap().wait().unwrap().code(), Some(0));
@@ -213,11 +215,7 @@ fn one_that_is_told_to_end_gives_its_lease_back_and_the_other_leads_at_once() {
 #[test]
 fn failure_6_a_leader_that_is_paused_past_its_lease_changes_nothing_when_it_goes_on() {
     let Some(world) = World::new() else { return };
-    let (mut one, mut two) = (world.engine("a", SPEC, "3"), world.engine("b", SPEC, "3"));
-    one.begin(&[]);
-    one.until_tells("tallies", 1);
-    two.begin(&[]);
-    two.until_tells("follows", 1);
+    let (one, two) = world.pair("3");
     one.signal("-STOP");
     two.until_tells("tallies", 1);
     // So that only the first one could mend what is harmed.
@@ -287,11 +285,7 @@ fn failure_5_an_engine_whose_spec_was_superseded_stands_aside_until_somebody_mea
 #[test]
 fn what_is_declared_in_one_folder_counts_in_the_other() {
     let Some(world) = World::new() else { return };
-    let (mut one, mut two) = (world.engine("a", SPEC, "3"), world.engine("b", SPEC, "3"));
-    one.begin(&[]);
-    one.until_tells("tallies", 1);
-    two.begin(&[]);
-    two.until_tells("follows", 1);
+    let (one, two) = world.pair("3");
     let tally = |folder: &Path, args: &[&str]| {
         let ran = Command::new(env!("CARGO_BIN_EXE_tally")).args(args).current_dir(folder).output();
         assert!(ran.as_ref().unwrap().status.success(), "{ran:?}");

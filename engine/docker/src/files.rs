@@ -110,11 +110,7 @@ pub(crate) fn archive(
             None => append(&mut builder, &file.path, &file.content, file.mode, (uid, gid))?,
         }
     }
-    if part != Part::Contents {
-        let record = serde_json::to_vec(&record(files)).map_err(|error| broken(&error))?;
-        append(&mut builder, FILES_RECORD, &record, 0o444, (0, 0))?;
-    }
-    builder.into_inner().map_err(|error| broken(&error))
+    finish(builder, files, part, FILES_RECORD)
 }
 
 /// The archive that writes files which hold secrets, for the folder in memory.
@@ -128,9 +124,19 @@ pub(crate) fn secrets_archive(
         let owner = names.resolve(&file.owner)?;
         append(&mut builder, &format!("files{}", file.path), &file.content, file.mode, owner)?;
     }
+    finish(builder, files, part, "record.json")
+}
+
+/// The archive, with the record at `path` where that is part of it.
+fn finish(
+    mut builder: tar::Builder<Vec<u8>>,
+    files: &[FileToWrite],
+    part: Part,
+    path: &str,
+) -> Result<Vec<u8>, HostError> {
     if part != Part::Contents {
         let record = serde_json::to_vec(&record(files)).map_err(|error| broken(&error))?;
-        append(&mut builder, "record.json", &record, 0o444, (0, 0))?;
+        append(&mut builder, path, &record, 0o444, (0, 0))?;
     }
     builder.into_inner().map_err(|error| broken(&error))
 }

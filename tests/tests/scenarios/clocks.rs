@@ -4,19 +4,25 @@ use std::time::Duration;
 
 use tally_control::EntryKind;
 
-use crate::keeping::{jump, keep_with};
+use crate::keeping::{Kept, jump, keep_with};
 
 const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
 const GRACE: &str = "lost-after \"5m\"";
 
+/// Cuts off the host of `web-1` once all is well, until that is noticed; its name.
+async fn silence(kept: &Kept) -> String {
+    kept.until("all run", async |many| many.running().await.len() == 3).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let silent = kept.many.hosts_of("web-1.c").await.remove(0);
+    kept.many.cut(&silent);
+    kept.until("it is noticed", async |_| !kept.kinds(EntryKind::HostSilent).is_empty()).await;
+    silent
+}
+
 #[test]
 fn setting_the_clock_makes_no_silence_longer() {
     keep_with(&["a", "b", "c"], GRACE, WEB, |kept| async move {
-        kept.until("all run", async |many| many.running().await.len() == 3).await;
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        let silent = kept.many.hosts_of("web-1.c").await.remove(0);
-        kept.many.cut(&silent);
-        kept.until("it is noticed", async |_| !kept.kinds(EntryKind::HostSilent).is_empty()).await;
+        silence(&kept).await;
         jump(3_600_000);
         tokio::time::sleep(Duration::from_secs(120)).await;
         assert_eq!(kept.many.hosts_of("web-1.c").await.len(), 1, "two minutes are not five");
@@ -28,11 +34,7 @@ fn setting_the_clock_makes_no_silence_longer() {
 #[test]
 fn a_loop_that_was_stopped_for_a_while_knows_of_no_silence_meanwhile() {
     keep_with(&["a", "b", "c"], GRACE, WEB, |kept| async move {
-        kept.until("all run", async |many| many.running().await.len() == 3).await;
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        let silent = kept.many.hosts_of("web-1.c").await.remove(0);
-        kept.many.cut(&silent);
-        kept.until("it is noticed", async |_| !kept.kinds(EntryKind::HostSilent).is_empty()).await;
+        let silent = silence(&kept).await;
         kept.gate.stall(true);
         tokio::time::sleep(Duration::from_secs(600)).await;
         kept.many.heal(&silent);

@@ -101,10 +101,7 @@ impl Model {
     ) -> Result<(), HostError> {
         self.advance(now_ms);
         self.get(id)?;
-        if let Some(file) = files.iter().find(|file| is_none_such(&file.owner)) {
-            let message = format!("the container's image knows no user `{}`", file.owner);
-            return Err(HostError::Refused { status: 0, message });
-        }
+        owners_are_known(files)?;
         if let (Some(container), true) = (self.containers.get_mut(id), part != Part::Contents) {
             container.files = Some(record(files));
             self.touch(id);
@@ -126,10 +123,7 @@ impl Model {
     ) -> Result<(), HostError> {
         self.advance(now_ms);
         let container = self.get(id)?;
-        if let Some(file) = files.iter().find(|file| is_none_such(&file.owner)) {
-            let message = format!("the container's image knows no user `{}`", file.owner);
-            return Err(HostError::Refused { status: 0, message });
-        }
+        owners_are_known(files)?;
         let holder = container.joined.as_ref().and_then(|id| self.containers.get(id));
         let holds = holder.is_some_and(|holder| {
             let folder = format!("{SECRETS_FOLDER}/");
@@ -277,4 +271,11 @@ impl Model {
     pub(crate) fn volume_labels(&self, name: &str) -> Option<&BTreeMap<String, String>> {
         self.volumes.get(name)
     }
+}
+
+/// Whether the container's image knows whom files are owned by.
+fn owners_are_known(files: &[FileToWrite]) -> Result<(), HostError> {
+    let Some(file) = files.iter().find(|file| is_none_such(&file.owner)) else { return Ok(()) };
+    let message = format!("the container's image knows no user `{}`", file.owner);
+    Err(HostError::Refused { status: 0, message })
 }
