@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tally_control::lease::merge;
+use tally_control::lease::{Common, merge};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Declared, Memory};
 use tally_reconcile::observed::Observed;
@@ -118,7 +118,7 @@ impl Remembered {
     ///
     /// # Errors
     /// When there is a file that cannot be read.
-    pub fn common(&self) -> Result<Declarations, CliError> {
+    pub fn common(&self) -> Result<Common, CliError> {
         read(&self.common_path())
     }
 
@@ -127,11 +127,7 @@ impl Remembered {
     ///
     /// # Errors
     /// When the folder cannot be read or written.
-    pub fn share(
-        &mut self,
-        common: &Declarations,
-        declared: &Declarations,
-    ) -> Result<(), CliError> {
+    pub fn share(&mut self, common: &Common, declared: &Declarations) -> Result<(), CliError> {
         let now: Declarations = read(&self.declarations())?;
         let all = merge(&self.declared, &now, declared);
         if all != now {
@@ -237,10 +233,11 @@ mod tests {
         write(&remembered.declarations(), &here).unwrap();
         let frozen = Some("release".to_owned());
         let there = Declarations { frozen: frozen.clone(), ..Declarations::default() };
-        remembered.share(&there, &there).unwrap();
+        let common = Common { declared: there.clone(), ..Common::default() };
+        remembered.share(&common, &there).unwrap();
         let now: Declarations = read(&remembered.declarations()).unwrap();
         assert_eq!((now.frozen, now.hosts), (frozen, here.hosts));
-        assert_eq!(remembered.common().unwrap(), there);
+        assert_eq!(remembered.common().unwrap(), common);
     }
 
     #[test]

@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use tally_control::Sharing;
-use tally_control::lease::Bounds;
+use tally_control::lease::{Bounds, Common};
 use tally_docker::TlsPaths;
-use tally_reconcile::memory::Declarations;
 use tally_store::Etcd;
 
 use crate::args;
@@ -21,7 +20,7 @@ use crate::history::who;
 pub fn sharing(
     args: &args::Store,
     cluster: &str,
-    common: Declarations,
+    common: Common,
 ) -> Result<Option<Sharing>, CliError> {
     let Some(address) = &args.store else { return Ok(None) };
     let tls = match (&args.store_ca, &args.store_cert, &args.store_key) {
@@ -95,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_store_beyond_this_machine_wants_tls_or_a_word() {
-        let open = |args: &args::Store| sharing(args, "shop", Declarations::default());
+        let open = |args: &args::Store| sharing(args, "shop", Common::default());
         assert!(open(&args("etcd://127.0.0.1:2379")).unwrap().is_some());
         let far = args("etcd://10.9.8.7");
         let Err(CliError::Usage(what, help)) = open(&far) else { panic!("it is taken") };

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::busy::Busy;
 use crate::journal::{Entry, EntryKind, Journal};
+use crate::lease::Common;
 use crate::liveness::{Ask, Liveness};
 use crate::look::Looked;
 use crate::lookout::Lookout;
@@ -48,8 +49,8 @@ pub trait Reach: Send + Sync {
     }
     /// A workload goes back to what it was, or no longer does: kept, so that it outlives this process.
     fn undone(&self, _address: &str, _undone: Option<&Undone>) {}
-    /// What is declared here, of which `common` is in the store that engines share: kept.
-    fn shared(&self, _common: &Declarations, _declared: &Declarations) {}
+    /// What is declared here, and what of it is in the store that engines share, or may be: kept.
+    fn shared(&self, _common: &Common, _declared: &Declarations) {}
 }
 
 /// Where new specs come from.

@@ -6,6 +6,19 @@ use std::collections::BTreeMap;
 /// What a burst of events is gathered for, in milliseconds.
 const GATHER_MS: u64 = 20;
 
+/// A look that begins so much later than it was due shows that the loop stood still, in milliseconds.
+const LATE_MS: u64 = 5_000;
+
+/// A look that is due.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    pub host: String,
+    /// Its number among the looks at that host.
+    pub number: u64,
+    /// Whether the loop stood still when it should have begun.
+    pub is_late: bool,
+}
+
 /// One host.
 #[derive(Debug, Default)]
 struct Host {
@@ -67,15 +80,17 @@ impl Lookout {
     }
 
     /// The hosts that are to be looked at now; they count as being looked at.
-    pub fn due(&mut self, now_ms: u64) -> Vec<(String, u64)> {
+    pub fn due(&mut self, now_ms: u64) -> Vec<Due> {
         let mut due = Vec::new();
         for (name, host) in &mut self.hosts {
-            if !host.looking && host.due_ms.is_some_and(|at| at <= now_ms) {
-                host.looking = true;
-                host.begun += 1;
-                host.due_ms = None;
-                due.push((name.clone(), host.begun));
-            }
+            let Some(at_ms) = host.due_ms.filter(|at| !host.looking && *at <= now_ms) else {
+                continue;
+            };
+            host.looking = true;
+            host.begun += 1;
+            host.due_ms = None;
+            let is_late = now_ms - at_ms > LATE_MS;
+            due.push(Due { host: name.clone(), number: host.begun, is_late });
         }
         due
     }
@@ -129,13 +144,15 @@ mod tests {
     fn a_burst_of_events_is_one_look() {
         let mut lookout = Lookout::new(30_000);
         lookout.set_hosts(["a"].into_iter(), 0);
-        assert_eq!(lookout.due(0), [("a".to_owned(), 1)]);
+        let first = Due { host: "a".to_owned(), number: 1, is_late: false };
+        assert_eq!(lookout.due(0), [first]);
         for at in 0..10 {
             lookout.event("a", at);
         }
         assert!(lookout.due(100).is_empty(), "one look at a time");
         lookout.seen("a", true, 100);
-        assert_eq!(lookout.due(100), [("a".to_owned(), 2)], "what came meanwhile is not lost");
+        let second = Due { host: "a".to_owned(), number: 2, is_late: false };
+        assert_eq!(lookout.due(100), [second], "what came meanwhile is not lost");
         lookout.seen("a", true, 200);
         assert!(lookout.due(200).is_empty());
     }
@@ -155,7 +172,7 @@ mod tests {
         lookout.anew(100);
         lookout.seen("a", true, 110);
         assert!(!lookout.all_seen());
-        let due: Vec<String> = lookout.due(110).into_iter().map(|(host, _)| host).collect();
+        let due: Vec<String> = lookout.due(110).into_iter().map(|due| due.host).collect();
         assert_eq!(due, ["a", "b"], "the silent one is not waited for");
         lookout.seen("a", true, 120);
         assert!(!lookout.all_seen());
@@ -171,6 +188,19 @@ mod tests {
         lookout.seen("a", true, 0);
         let next = lookout.next_ms().unwrap();
         assert!((24_000..=36_000).contains(&next), "{next}");
+    }
+
+    #[test]
+    fn a_look_of_a_loop_that_stood_still_is_late() {
+        let mut lookout = Lookout::new(30_000);
+        lookout.set_hosts(["a"].into_iter(), 0);
+        lookout.due(0);
+        lookout.seen("a", false, 10);
+        let due_ms = lookout.next_ms().unwrap();
+        assert!(!lookout.due(due_ms + LATE_MS)[0].is_late);
+        lookout.seen("a", false, due_ms + LATE_MS);
+        let due_ms = lookout.next_ms().unwrap();
+        assert!(lookout.due(due_ms + LATE_MS + 1)[0].is_late);
     }
 
     #[test]

@@ -17,8 +17,8 @@ use tokio::time::Instant;
 use crate::controller::{Controller, Future};
 use crate::journal::EntryKind;
 use crate::lease::{
-    Answer, Ask, Bounds, Document, Lease, Seen, SpecRecord, Standing, Store, StoreError, Taken,
-    Verdict,
+    Answer, Ask, Bounds, Common, Document, Lease, Seen, SpecRecord, Standing, Store, StoreError,
+    Taken, Verdict,
 };
 use crate::metrics::SharingMetrics;
 use shared::HandedOver;
@@ -37,7 +37,7 @@ pub struct Sharing {
     /// Its spec is meant even if another was published since.
     pub supersede: bool,
     /// What was declared in common when it was here last.
-    pub common: Declarations,
+    pub common: Common,
     /// For how long the machine has slept in all, in milliseconds.
     pub slept_ms: fn() -> u64,
 }
@@ -58,14 +58,12 @@ pub(crate) struct Seat {
     leads: Option<u64>,
     /// What the last leader remembered, until that is taken in.
     handed_over: Option<String>,
-    common: Declarations,
+    common: Common,
     /// Of what is common; −1 before anything was seen.
     common_revision: i64,
     /// When the store was asked last, and when a document was written last.
     asked_ms: u64,
     written_ms: Option<u64>,
-    /// What was written after that revision without an answer: it may be common by now.
-    tried: Vec<Declarations>,
     /// Whether what is declared may differ from what is common.
     is_moved: bool,
     writing: bool,
@@ -126,7 +124,6 @@ impl Seat {
             common_revision: -1,
             asked_ms: 0,
             written_ms: None,
-            tried: Vec::new(),
             is_moved: true,
             writing: false,
             write_at_ms: 0,
@@ -339,6 +336,7 @@ impl Controller {
         if let Some(handed_over) = handed_over.and_then(|it| serde_json::from_str(&it).ok()) {
             let now_ms = self.now_ms();
             HandedOver::add_to(handed_over, &mut self.memory, now_ms);
+            self.reach.remember(&self.memory, now_ms);
         }
         self.end_undone();
         self.memory.former = self.reach.formers(&self.spec);

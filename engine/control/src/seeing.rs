@@ -10,6 +10,7 @@ use tally_reconcile::observed::HostView;
 use crate::controller::{Controller, Events};
 use crate::journal::EntryKind;
 use crate::look::{Found, Look, Looked};
+use crate::lookout::Due;
 
 /// The pause before an event stream that broke off is opened again, in milliseconds.
 const REOPEN_MS: u64 = 1_000;
@@ -31,7 +32,12 @@ impl Controller {
     /// Begins the looks that are due.
     pub(crate) fn start_looks(&mut self) {
         let begun_ms = self.now_ms();
-        for (name, number) in self.lookout.due(self.clock_ms()) {
+        for Due { host: name, number, is_late } in self.lookout.due(self.clock_ms()) {
+            // Nobody looked while this loop stood still: a silence counts from now on.
+            let remembered = self.memory.hosts.get_mut(&name).filter(|_| is_late);
+            if let Some(since_ms) = remembered.and_then(|host| host.silent_since_ms.as_mut()) {
+                *since_ms = begun_ms;
+            }
             let kept = self.hosts.entry(name.clone()).or_default();
             let look = Look {
                 host: name,

@@ -271,6 +271,9 @@ impl<'a> Assigner<'a> {
                 continue;
             }
             let Some(host) = self.keeper(need, slot) else { continue };
+            if self.may_be_better_elsewhere(workload, slot, host) {
+                continue;
+            }
             self.seats.take(host, need);
             slot.seat = Ok(host);
             slot.elsewhere.retain(|other| *other != host);
@@ -305,6 +308,17 @@ impl<'a> Assigner<'a> {
             Some(health(host, &slot.name))
         };
         fitting.copied().min_by_key(|number| (std::cmp::Reverse(health(number)), *number))
+    }
+
+    /// Whether what a host has of a pod is not all of it, and it was seen on one that does not answer too:
+    /// nobody can say which of the two serves, and what is made here may be there.
+    fn may_be_better_elsewhere(&self, workload: &Workload, slot: &Slot, host: usize) -> bool {
+        let is_whole = || {
+            let ready = self.hosts.ready.get(host);
+            let (level, running) = ready.map_or((0, 0), |host| health(host, &slot.name));
+            level == ALL_RUNS && running >= workload.containers.len()
+        };
+        self.hosts.was_seen_silent(&slot.name) && !is_whole()
     }
 
     /// Pods that are nowhere, or must leave where they are.
@@ -359,10 +373,11 @@ impl<'a> Assigner<'a> {
         if !stateful.is_empty() && need.pinned.is_none() {
             return self.volume_blocked(&stateful);
         }
-        if !slot.elsewhere.is_empty() {
-            return None;
-        }
-        self.hosts.may_have(&slot.name).map(may_run)
+        let may_have = self.hosts.may_have(&slot.name)?;
+        Some(match slot.elsewhere.is_empty() {
+            true => may_run(may_have),
+            false => may_also_run(may_have),
+        })
     }
 
     /// Why a pod with named volumes that no ready host has may not be placed: never a silent empty
@@ -460,12 +475,21 @@ fn may_run(host: &SilentHost<'_>) -> Why {
     }
 }
 
+/// A pod that is there, and may also run on a host that does not answer.
+fn may_also_run(host: &SilentHost<'_>) -> Why {
+    let reason = format!("it may also be on `{}`, which does not answer", host.name);
+    Why { reason, ..may_run(host) }
+}
+
 /// The named volumes that bind a workload's pods to one host.
 pub(crate) fn named_volumes<'g>(graph: &'g Graph, workload: &'g Workload) -> Vec<&'g str> {
     let mounted = mounted_volumes(graph, workload).into_iter();
     let binding = mounted.filter(|volume| volume.host_path.is_none() && !volume.per_host);
     binding.map(|volume| volume.name.as_str()).collect()
 }
+
+/// The level of [`health`] of a pod all of whose containers run.
+const ALL_RUNS: u8 = 3;
 
 /// How well a pod is on a host: all that is there runs, then some of it, then none; and how much runs,
 /// since what is not there is not seen to be ill. What runs on in a network that has ended serves
@@ -483,6 +507,6 @@ pub(crate) fn health(host: &ReadyHost<'_>, pod: &str) -> (u8, usize) {
     match (running == mains().count(), running) {
         (_, 0) => (1, 0),
         (false, _) => (2, running),
-        (true, _) => (3, running),
+        (true, _) => (ALL_RUNS, running),
     }
 }

@@ -324,16 +324,16 @@ fn shuffle<T>(all: &mut [T], rng: &mut Rng) {
 pub fn without_reason(
     differs: &BTreeMap<String, String>,
     plan: &Plan,
-    version: &Version,
+    works: &[Work],
 ) -> Vec<String> {
     let said = |pod: &str| {
-        let of = version.works.iter().find(|work| work.has(pod));
+        let of = works.iter().find(|work| work.has(pod));
         // A pod of one host is not there because that host may have none.
         let home = of.into_iter().flat_map(names).find(|(name, _)| *name == pod);
         let home = home.and_then(|(_, host)| host).map(|host| format!("host `{host}` is fenced"));
         let work = of.map(|work| work.address.as_str());
         // A stand-in stays for as long as the change it stands in for cannot go on.
-        let stood_for = version.works.iter().find(|work| work.stands_in(pod));
+        let stood_for = works.iter().find(|work| work.stands_in(pod));
         let stood_for = stood_for.map(|work| work.address.as_str());
         let about = |subject: &tally_reconcile::plan::Subject| {
             subject.pod == pod

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tally_control::lease::Common;
 use tally_control::{Controller, Entry, Journal, News, Options, Reach, Sharing, SpecSource};
 use tally_docker::{Host, HostError};
 use tally_graph::Graph;
@@ -154,7 +155,7 @@ fn beside_others(
     let mut state = world.state();
     state.begun += 1;
     let name = format!("e{number}.{}", state.begun);
-    let common = state.common.clone();
+    let common = state.common.get(&number).cloned().unwrap_or_default();
     let store = Arc::new(Counter::new(world, number, gate));
     let slept_ms = || 0;
     let sharing = Sharing { store, name: name.clone(), lasts: LASTS, supersede, common, slept_ms };
@@ -223,8 +224,8 @@ impl Reach for Doors {
         self.world.set_undone(address, undone);
     }
 
-    fn shared(&self, common: &Declarations, _: &Declarations) {
-        self.world.state().common = common.clone();
+    fn shared(&self, common: &Common, _: &Declarations) {
+        self.world.state().common.insert(self.engine, common.clone());
     }
 
     fn remember(&self, memory: &Memory, now_ms: i64) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tally_reconcile::memory::{Declarations, Memory};
+use tally_reconcile::plan::HeldBy;
 use tally_simulator::Clock as _;
 
 use super::deeds::Director;
@@ -136,6 +137,10 @@ async fn quiet(director: &mut Director, settings: Settings) {
     let world = std::sync::Arc::clone(&director.world);
     let dead = world.stations.values().any(|station| station.weather().dead);
     let began = world.time_ms();
+    // A host that is silent for long enough counts as lost: noticed late, after the longest call, by a look
+    // that begins then.
+    let grace_ms = world.version().lost_after_ms.map_or(0, |grace| grace + 60_000);
+    let still_ms = 120_000 + grace_ms;
     let mut asked = began + 40_000;
     let mut stable = (world.state().changes, began);
     loop {
@@ -147,7 +152,7 @@ async fn quiet(director: &mut Director, settings: Settings) {
         let left = differs(&world);
         // With a host dead for good not all can be as it should: then nothing more is done.
         let over = match dead {
-            true => now - stable.1 > 120_000,
+            true => now - stable.1 > still_ms && !pauses(&kept_plan(director)),
             // A call may be on its way for as long as the latest write takes.
             false => {
                 left.is_empty() && now - stable.1 > SETTLED_MS && kept_plan(director).is_empty()
@@ -209,7 +214,7 @@ async fn ended(director: &mut Director, settings: Settings, dead: bool) {
     let left = differs(&world);
     if dead {
         let plan = kept_plan(director);
-        let silent = without_reason(&left, &plan, world.version());
+        let silent = without_reason(&left, &plan, &world.works());
         if !silent.is_empty() {
             world.violate("L6", format!("no reason for {silent:?}"));
         }
@@ -226,6 +231,11 @@ async fn ended(director: &mut Director, settings: Settings, dead: bool) {
         within_bounds(director);
     }
     pure(&world, now_ms, &mut director.rng);
+}
+
+/// Whether something is left alone for a while, and will be tried again.
+fn pauses(plan: &tally_reconcile::plan::Plan) -> bool {
+    plan.held.iter().any(|held| held.why.by == HeldBy::Backoff)
 }
 
 /// L1: once all is as it should be, nothing is done any more.

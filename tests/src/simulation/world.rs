@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tally_control::lease::Common;
 use tally_control::{Board, News};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Clocks, Declarations};
@@ -210,8 +211,9 @@ pub struct State {
     pub ending: BTreeMap<u32, AbortHandle>,
     /// So many engines have begun.
     pub begun: u64,
-    /// What is known to be declared in the store too: beside what people declared, in one file for all.
-    pub common: Declarations,
+    /// What each engine wrote down of what is declared in the store too: beside what people declared, in one
+    /// file for all.
+    pub common: BTreeMap<u32, Common>,
     /// Engines whose files are not up to date, and the version that they have.
     pub lags: BTreeMap<u32, usize>,
     /// Who hears of what is declared.
@@ -274,7 +276,7 @@ impl World {
             seats: BTreeMap::new(),
             ending: BTreeMap::new(),
             begun: 0,
-            common: Declarations::default(),
+            common: BTreeMap::new(),
             lags: BTreeMap::new(),
             listeners: Vec::new(),
         };

@@ -45,3 +45,21 @@ fn a_loop_that_was_stopped_for_a_while_knows_of_no_silence_meanwhile() {
         kept.end().await;
     });
 }
+
+#[test]
+fn what_was_silent_before_and_after_a_loop_stood_still_was_not_silent_for_so_long() {
+    keep_with(&["a", "b", "c"], GRACE, WEB, |kept| async move {
+        let silent = silence(&kept).await;
+        kept.gate.stall(true);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        // It came back meanwhile, and is silent once more.
+        kept.many.heal(&silent);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        kept.many.cut(&silent);
+        kept.gate.stall(false);
+        tokio::time::sleep(Duration::from_secs(240)).await;
+        assert_eq!(kept.many.hosts_of("web-1.c").await.len(), 1, "four minutes are not five");
+        kept.until("it is lost", async |many| many.hosts_of("web-1.c").await.len() == 2).await;
+        kept.end().await;
+    });
+}

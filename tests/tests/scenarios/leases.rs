@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tally_control::lease::{Document, Renewed, Seen, SpecRecord, Store, StoreError, Taken, Term};
+use tally_control::lease::{
+    Common, Document, Renewed, Seen, SpecRecord, Store, StoreError, Taken, Term,
+};
 use tally_control::{Controller, Entry, EntryKind, Journal, News, Options, Reach, Sharing};
 use tally_docker::{Host, HostError};
 use tally_graph::Graph;
@@ -25,10 +27,11 @@ use crate::many::Many;
 const WEB: &str = "controller web replicas=2 { container c image=\"tally.local/hello:1\" }";
 const LASTS: Duration = Duration::from_secs(15);
 
-/// The store, which can be away.
+/// The store, which can be away, and lose its answers.
 struct Shared {
     model: Mutex<ModelStore>,
     down: AtomicBool,
+    silent: AtomicBool,
     begun: Instant,
 }
 
@@ -38,7 +41,11 @@ impl Shared {
         if self.down.load(Ordering::SeqCst) {
             return Err(StoreError::Silent("connection refused".to_owned()));
         }
-        Ok(act(&mut self.model.lock().unwrap(), self.now_ms()))
+        let answer = act(&mut self.model.lock().unwrap(), self.now_ms());
+        match self.silent.load(Ordering::SeqCst) {
+            true => Err(StoreError::Silent("the answer broke off".to_owned())),
+            false => Ok(answer),
+        }
     }
 
     fn now_ms(&self) -> i64 {
@@ -77,18 +84,24 @@ impl Store for Shared {
     }
 }
 
-struct Doors(BTreeMap<String, Arc<SimHost>>);
+struct Doors {
+    hosts: BTreeMap<String, Arc<SimHost>>,
+    common: Arc<Mutex<Common>>,
+}
 
 #[async_trait]
 impl Reach for Doors {
     async fn reach(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
-        Ok(Arc::clone(&self.0[host]) as Arc<dyn Host>)
+        Ok(Arc::clone(&self.hosts[host]) as Arc<dyn Host>)
     }
     fn hosts(&self, graph: &Graph) -> Vec<String> {
         graph.hosts().map(|host| host.name.clone()).collect()
     }
     fn remember(&self, _: &Memory, _: i64) {}
     fn settled(&self, _: &Graph, _: &BTreeSet<String>) {}
+    fn shared(&self, common: &Common, _: &Declarations) {
+        *self.common.lock().unwrap() = common.clone();
+    }
 }
 
 #[derive(Default)]
@@ -103,6 +116,8 @@ impl Journal for Told {
 /// One loop, which can be stopped for a while.
 struct Engine {
     told: Arc<Told>,
+    /// What it wrote down of what is in the store.
+    common: Arc<Mutex<Common>>,
     news: mpsc::UnboundedSender<News>,
     gate: Arc<Gate>,
     task: tokio::task::JoinHandle<()>,
@@ -111,6 +126,18 @@ struct Engine {
 
 impl Engine {
     fn begin(many: &Many, store: &Arc<Shared>, name: &str, graph: Graph, supersede: bool) -> Self {
+        Self::begin_knowing(many, store, name, graph, supersede, Common::default())
+    }
+
+    /// The same, of an engine that has written down what was common when it ended.
+    fn begin_knowing(
+        many: &Many,
+        store: &Arc<Shared>,
+        name: &str,
+        graph: Graph,
+        supersede: bool,
+        common: Common,
+    ) -> Self {
         let options = Options {
             resync: Duration::from_secs(30),
             look_deadline: Duration::from_secs(10),
@@ -121,17 +148,19 @@ impl Engine {
         let told = Arc::new(Told::default());
         let (news, letters) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let doors = Arc::new(Doors(many.hosts.clone()));
+        let kept = Arc::new(Mutex::new(common.clone()));
+        let doors = Doors { hosts: many.hosts.clone(), common: Arc::clone(&kept) };
         let journal = Arc::clone(&told) as Arc<dyn Journal>;
         let sharing = Sharing {
             store: Arc::clone(store) as Arc<dyn Store>,
             name: name.to_owned(),
             lasts: LASTS,
             supersede,
-            common: Declarations::default(),
+            common,
             slept_ms: || 0,
         };
-        let controller = Controller::new(graph, Memory::default(), doors, journal, options);
+        let controller =
+            Controller::new(graph, Memory::default(), Arc::new(doors), journal, options);
         let mut controller = controller.with_store(sharing);
         let gate = Arc::new(Gate::default());
         let shut = Arc::clone(&gate);
@@ -140,7 +169,7 @@ impl Engine {
             let run = controller.run(&mut letters, stopped);
             gated(shut, run).await;
         });
-        Self { told, news, gate, task, stop }
+        Self { told, common: kept, news, gate, task, stop }
     }
 
     /// Stops it, as SIGSTOP does.
@@ -217,8 +246,9 @@ impl World {
 fn run<F: Future<Output = ()>>(hosts: &[&str], scenario: impl FnOnce(World) -> F) {
     crate::many::run(hosts, |many| {
         let model = Mutex::new(ModelStore::default());
-        let (down, begun) = (AtomicBool::new(false), Instant::now());
-        scenario(World { many, store: Arc::new(Shared { model, down, begun }) })
+        let (down, silent) = (AtomicBool::new(false), AtomicBool::new(false));
+        let store = Arc::new(Shared { model, down, silent, begun: Instant::now() });
+        scenario(World { many, store })
     });
 }
 
@@ -395,5 +425,33 @@ fn a_new_leader_knows_what_the_last_one_was_about_to_make() {
         world.many.heal("c");
         world.until("all run", async |world| world.running().await == 3).await;
         assert_eq!(world.many.hosts_of("web-2.c").await, ["c"]);
+    });
+}
+
+#[test]
+fn a_freeze_whose_answer_was_lost_with_the_engine_that_wrote_it_can_be_ended() {
+    run(&["a"], |world| async move {
+        let one = world.engine("one", WEB);
+        world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
+        let frozen = Some("release".to_owned());
+        let freeze = Declarations { frozen: frozen.clone(), ..Declarations::default() };
+        world.store.silent.store(true, Ordering::SeqCst);
+        one.news.send(News::Declared(freeze)).unwrap();
+        let text = |world: &World| {
+            let seen = world.store.model.lock().unwrap().look(world.store.now_ms());
+            seen.declared.map(|declared| declared.frozen)
+        };
+        world.until("it is written", async |world| text(world) == Some(frozen.clone())).await;
+        one.task.abort();
+        world.store.silent.store(false, Ordering::SeqCst);
+        // Somebody ends it while nobody runs: it is declared no longer where the engine begins again.
+        let common = one.common.lock().unwrap().clone();
+        let graph = world.many.plain(WEB);
+        let again = Engine::begin_knowing(&world.many, &world.store, "again", graph, false, common);
+        world.until_leads("again").await;
+        world.harm();
+        world.until("it is put right", async |world| world.running().await == 2).await;
+        world.until("it is ended for all", async |world| text(world) == Some(None)).await;
+        again.stop.send(true).unwrap();
     });
 }

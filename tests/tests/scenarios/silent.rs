@@ -285,3 +285,71 @@ fn a_stand_in_that_may_run_on_a_silent_host_is_not_made_twice() {
         }
     });
 }
+
+#[test]
+fn of_a_pod_that_may_run_on_a_silent_host_too_what_is_whole_is_kept_and_what_is_not_is_left_alone()
+{
+    for broken in [false, true] {
+        run(&["a", "b", "c"], |mut many: Many| async move {
+            let graph = many.plain(WEB);
+            let (first, second) = replaced_and_back(&mut many, &graph, "web-1.c").await;
+            // Both are seen, and then the one that got it meanwhile falls silent.
+            many.plan(&graph).await;
+            many.cut(&second);
+            if broken {
+                let remove = |model: &mut tally_simulator::Model, now: i64| {
+                    let found = model.list().into_iter().find(|c| c.name.ends_with("web-1.c"));
+                    let id = found.unwrap().id;
+                    model.stop(&id, now).unwrap();
+                    model.remove(&id, now).unwrap();
+                };
+                many.hosts[&first].meddle(remove).unwrap();
+            }
+            let plan = many.plan(&graph).await;
+            assert!(plan.is_empty(), "{:?}", plan.changes);
+            let what = |why: String| why.starts_with("web-1: ");
+            assert_eq!(held(&plan).into_iter().any(what), broken, "{:?}", held(&plan));
+        });
+    }
+}
+
+#[test]
+fn a_pod_with_a_part_on_a_host_and_maybe_all_of_it_on_a_silent_one_is_not_made_whole() {
+    const BOTH: &str = "controller web replicas=2 { container c image=\"tally.local/hello:1\"\n \
+        container side image=\"tally.local/hello:1\" }";
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let graph = many.plain(BOTH);
+        let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
+        many.plan(&graph).await;
+        many.cut(&second);
+        let remove = |model: &mut tally_simulator::Model, now: i64| {
+            let found = model.list().into_iter().find(|c| c.name.ends_with("web-0.side")).unwrap();
+            model.stop(&found.id, now).unwrap();
+            model.remove(&found.id, now).unwrap();
+        };
+        many.hosts[&first].meddle(remove).unwrap();
+        let plan = many.plan(&graph).await;
+        assert!(plan.is_empty(), "{:?}", plan.changes);
+        let why = format!("web-0: it may also be on `{second}`, which does not answer");
+        assert!(held(&plan).contains(&why), "{:?}", held(&plan));
+        // Once that one is given up there is nothing to wait for.
+        many.declare(&second, Declared::Lost);
+        assert!(!many.plan(&graph).await.is_empty());
+    });
+}
+
+#[test]
+fn a_pod_that_must_leave_a_host_is_not_made_while_it_may_run_on_a_silent_one() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let graph = many.plain(WEB);
+        let (first, second) = replaced_and_back(&mut many, &graph, "web-1.c").await;
+        many.plan(&graph).await;
+        many.cut(&second);
+        many.declare(&first, Declared::Fenced);
+        let plan = many.plan(&graph).await;
+        let made = plan.operations.iter().filter(|op| op.subject.pod == "web-1");
+        assert_eq!(made.count(), 0, "{:?}", plan.changes);
+        let why = format!("web-1: it may also be on `{second}`, which does not answer");
+        assert!(held(&plan).contains(&why), "{:?}", held(&plan));
+    });
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use tally_control::lease::Common;
 use tally_control::{
     Controller, Ended, Entry, EntryKind, Journal, News, Options, Reach, SpecSource,
 };
@@ -166,7 +167,7 @@ impl Reach for Doors {
         }
     }
 
-    fn shared(&self, common: &Declarations, declared: &Declarations) {
+    fn shared(&self, common: &Common, declared: &Declarations) {
         let mut remembered =
             self.remembered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.kept(remembered.share(common, declared));

@@ -9,25 +9,60 @@ use tally_reconcile::memory::Declarations;
 /// is theirs.
 #[must_use]
 pub fn merge(base: &Declarations, ours: &Declarations, theirs: &Declarations) -> Declarations {
-    Declarations {
-        hosts: map(&base.hosts, &ours.hosts, &theirs.hosts),
-        paused: map(&base.paused, &ours.paused, &theirs.paused),
-        frozen: if ours.frozen == base.frozen { &theirs.frozen } else { &ours.frozen }.clone(),
-        undone: map(&base.undone, &ours.undone, &theirs.undone),
-        restarts: map(&base.restarts, &ours.restarts, &theirs.restarts),
+    each::<Merged>(base, ours, theirs)
+}
+
+/// What was common last, when `base` surely was and `tried` may have been written since: `theirs` where
+/// that is what was tried, and `base` everywhere else.
+#[must_use]
+pub fn known(base: &Declarations, tried: &Declarations, theirs: &Declarations) -> Declarations {
+    each::<Known>(base, tried, theirs)
+}
+
+/// Which of three places decides an entry.
+trait Decide {
+    fn decide<T: PartialEq>(base: T, second: T, theirs: T) -> T;
+}
+
+struct Merged;
+
+impl Decide for Merged {
+    fn decide<T: PartialEq>(base: T, ours: T, theirs: T) -> T {
+        if ours == base { theirs } else { ours }
     }
 }
 
-fn map<T: Clone + PartialEq>(
+struct Known;
+
+impl Decide for Known {
+    fn decide<T: PartialEq>(base: T, tried: T, theirs: T) -> T {
+        if tried == theirs { theirs } else { base }
+    }
+}
+
+fn each<D: Decide>(
+    base: &Declarations,
+    second: &Declarations,
+    theirs: &Declarations,
+) -> Declarations {
+    Declarations {
+        hosts: map::<D, _>(&base.hosts, &second.hosts, &theirs.hosts),
+        paused: map::<D, _>(&base.paused, &second.paused, &theirs.paused),
+        frozen: D::decide(&base.frozen, &second.frozen, &theirs.frozen).clone(),
+        undone: map::<D, _>(&base.undone, &second.undone, &theirs.undone),
+        restarts: map::<D, _>(&base.restarts, &second.restarts, &theirs.restarts),
+    }
+}
+
+fn map<D: Decide, T: Clone + PartialEq>(
     base: &BTreeMap<String, T>,
-    ours: &BTreeMap<String, T>,
+    second: &BTreeMap<String, T>,
     theirs: &BTreeMap<String, T>,
 ) -> BTreeMap<String, T> {
-    let keys = ours.keys().chain(theirs.keys());
+    let keys = base.keys().chain(second.keys()).chain(theirs.keys());
     let one = |key: &String| {
-        let changed_here = ours.get(key) != base.get(key);
-        let counts = if changed_here { ours.get(key) } else { theirs.get(key) };
-        Some((key.clone(), counts?.clone()))
+        let counts = D::decide(base.get(key), second.get(key), theirs.get(key))?;
+        Some((key.clone(), counts.clone()))
     };
     keys.filter_map(one).collect()
 }

@@ -1,10 +1,12 @@
 //! Several engines for one cluster: who leads, by a lease in a store that they share. What is decided
 //! here is pure; the loop brings the time and the store's answers.
 
+mod common;
 mod merge;
 mod standing;
 mod store;
 
+pub use common::{Common, Tried};
 pub use merge::merge;
 pub use standing::{Answer, Aside, Ask, Bounds, Lease, Loss, Standing};
 pub use store::{

@@ -8,15 +8,13 @@ use tally_reconcile::memory::{Backoff, Declarations, Memory};
 use tally_reconcile::plan::Plan;
 
 use super::{Answered, Written};
-use crate::backoff::LONGEST_MS;
+use crate::backoff::pause_ms;
 use crate::controller::{Controller, News};
 use crate::journal::EntryKind;
-use crate::lease::{Document, MOST_SHARED_BYTES, StoreError, merge};
+use crate::lease::{Document, MOST_SHARED_BYTES, StoreError};
 
 /// A document that could not be written is tried again after so long, in milliseconds.
 const WRITE_AGAIN_MS: u64 = 500;
-/// So many documents that were written without an answer are known, the latest.
-const MOST_TRIED: usize = 8;
 
 /// What another engine needs to know that takes over.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +42,9 @@ impl HandedOver {
         for (host, pods) in self.backoff {
             let known = memory.backoff.entry(host).or_default();
             for (pod, mut backoff) in pods {
-                // Its clock may be another.
-                backoff.until_ms = backoff.until_ms.min(now_ms.saturating_add(LONGEST_MS));
+                // Its clock may be another: from now on it is no longer than it was then.
+                let longest = now_ms.saturating_add(pause_ms(backoff.crashes));
+                backoff.until_ms = backoff.until_ms.min(longest);
                 known.entry(pod).or_insert(backoff);
             }
         }
@@ -123,13 +122,16 @@ impl Controller {
         }
         seat.is_moved = false;
         let ours = self.memory.declared.clone();
-        if ours == seat.common {
+        if ours == seat.common.declared {
             return;
         }
         let text = serde_json::to_string(&ours).unwrap_or_default();
         if text.len() > MOST_SHARED_BYTES {
             return self.tell_fault("what is declared is too large to be shared");
         }
+        // Noted first: the answer may be lost, and this process may end.
+        seat.common.trying(seat.common_revision, &ours);
+        self.reach.shared(&seat.common, &ours);
         let document = Document::Declared { text, after: seat.common_revision };
         seat.write(document, move |written| Answered::Declared(ours, written));
     }
@@ -143,26 +145,17 @@ impl Controller {
         seat.writing = false;
         match written {
             Ok(Some(revision)) => {
-                (seat.common, seat.common_revision) = (all, revision);
-                seat.tried.clear();
+                seat.common.written(all);
+                seat.common_revision = revision;
                 seat.written_ms = Some(seat.clock.now_ms());
                 self.reach.shared(&seat.common, &self.memory.declared);
                 None
             }
-            // Somebody declared something meanwhile: the next look shows what.
-            Ok(None) => {
+            // Somebody declared something meanwhile, and the next look shows what; or nobody knows.
+            untold => {
                 seat.is_moved = true;
                 seat.write_at_ms = seat.clock.now_ms().saturating_add(WRITE_AGAIN_MS);
-                None
-            }
-            Err(error) => {
-                if seat.tried.len() >= MOST_TRIED {
-                    seat.tried.remove(0);
-                }
-                seat.tried.push(all);
-                seat.is_moved = true;
-                seat.write_at_ms = seat.clock.now_ms().saturating_add(WRITE_AGAIN_MS);
-                Some(error)
+                untold.err()
             }
         }
     }
@@ -179,21 +172,18 @@ impl Controller {
         }
         if revision == 0 {
             // Nothing is there, or no longer: what is declared here counts, and goes there.
-            (seat.common, seat.common_revision) = (Declarations::default(), 0);
+            seat.common.seen(&self.memory.declared, Declarations::default(), 0);
+            seat.common_revision = 0;
             seat.is_moved = true;
             return;
         }
         let Some(theirs) = seen.declared.clone() else {
             return self.tell_fault("what is declared in the store cannot be read");
         };
-        // What is there may be what was written here, without an answer.
-        if let Some(tried) = std::mem::take(&mut seat.tried).into_iter().find(|it| *it == theirs) {
-            seat.common = tried;
-        }
         let ours = &self.memory.declared;
-        let all = merge(&seat.common, ours, &theirs);
+        let all = seat.common.seen(ours, theirs, revision);
         let is_news = all != *ours;
-        (seat.common, seat.common_revision) = (theirs, revision);
+        seat.common_revision = revision;
         seat.is_moved = true;
         if is_news {
             self.heed(News::Declared(all));
