@@ -183,6 +183,26 @@ fn time_passes_the_same_in_one_step_and_in_many() {
     assert_eq!(once.inspect(&id, true, 100_000), often.inspect(&id, true, 100_000));
 }
 
+/// A program that sleeps goes by a clock that goes on while it is frozen.
+#[test]
+fn what_is_over_while_a_program_is_frozen_ends_it_when_it_goes_on() {
+    let mut model = Model::new(1);
+    model.pull("web:1").unwrap();
+    let command = Some(vec!["sh".into(), "-c".into(), "sleep 1; exit 3".into()]);
+    let id = model.create(&ContainerRequest { command, ..request("a") }, 0).unwrap();
+    model.start(&id, 0).unwrap();
+    for (frozen, ended) in [(100, None), (5_000, Some(5_000))] {
+        model.pause(&id, 50).unwrap();
+        model.advance(frozen);
+        assert_eq!(model.next_ms(frozen), None);
+        model.unpause(&id, frozen).unwrap();
+        model.advance(frozen);
+        let (seen, details) = model.inspect(&id, true, frozen).unwrap();
+        assert_eq!(seen.state == ContainerState::Exited, ended.is_some());
+        assert_eq!(details.finished_at_ms, ended);
+    }
+}
+
 #[tokio::test]
 async fn health_can_be_told() {
     let clock = Arc::new(ManualClock::new(0));

@@ -292,7 +292,13 @@ impl Model {
         self.get(id)?;
         if let Some(container) = self.containers.get_mut(id).filter(|it| it.state == from) {
             container.state = to;
+            // What a frozen program waited for may be over: then it ends now, and not before.
+            container.ends = container.ends.map(|(at, code)| (at.max(now_ms), code));
+            let due_ms = container.due_ms();
             self.touch(id);
+            if let Some(due_ms) = due_ms {
+                self.wake_at(due_ms);
+            }
             return Ok(());
         }
         Err(HostError::Conflict(format!("Container {id} is {otherwise}")))
