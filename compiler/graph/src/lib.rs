@@ -24,9 +24,9 @@ pub use field_path::{FieldPath, Provenance, flatten};
 pub use hash::sha256;
 pub use image::{ImageError, ImageRef};
 pub use model::{
-    Capacity, Cluster, Dependency, Host, HostAddress, OnFailure, Place, PodVolume, PodVolumeSource,
-    Replicas, Restart, Service, ServicePort, Strategy, TlsFiles, Until, Update, Volume, Workload,
-    WorkloadKind,
+    Capacity, Cluster, Dependency, Fingerprint, Host, HostAddress, OnFailure, Place, PodVolume,
+    PodVolumeSource, Replicas, Restart, Service, ServicePort, Strategy, TlsFiles, Until, Update,
+    Volume, Workload, WorkloadKind,
 };
 pub use secret::{Part, Secret, SecretSource, Template};
 pub use selector::Selector;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use tally_source::Span;
@@ -309,6 +310,17 @@ pub struct PodVolume {
     pub span: Span,
 }
 
+/// The fingerprint of a workload, once somebody asked for it. A copy does not take it along, since a copy
+/// is what gets changed.
+#[derive(Debug, Default)]
+pub struct Fingerprint(OnceLock<String>);
+
+impl Clone for Fingerprint {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
 /// A pod, or a controller's pods.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Workload {
@@ -342,17 +354,33 @@ pub struct Workload {
     pub container_provenance: BTreeMap<String, Provenance>,
     /// The nodes of its containers and inits, by name.
     pub container_spans: BTreeMap<String, Span>,
+    /// What [`Self::fingerprint`] has found.
+    #[serde(skip)]
+    pub known: Fingerprint,
+}
+
+impl WorkloadKind {
+    /// The kind in an address.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            WorkloadKind::Pod => Kind::Pod,
+            WorkloadKind::Controller => Kind::Controller,
+        }
+    }
+
+    /// The word that begins an address.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        self.kind().word()
+    }
 }
 
 impl Workload {
     /// Its address.
     #[must_use]
     pub fn address(&self) -> Address {
-        let kind = match self.kind {
-            WorkloadKind::Pod => Kind::Pod,
-            WorkloadKind::Controller => Kind::Controller,
-        };
-        Address::new(kind, &self.name)
+        Address::new(self.kind.kind(), &self.name)
     }
 
     /// The name of the pod in slot `ordinal`: the workload's own for a pod, `name-0` for replicas.
@@ -371,9 +399,16 @@ impl Workload {
     }
 
     /// What it asks for, without where that is written: two that ask for the same have the same,
-    /// 64 hex digits (SHA-256).
+    /// 64 hex digits (SHA-256). It is made once: a workload is not changed after it was asked for this,
+    /// only copies of it are.
     #[must_use]
     pub fn fingerprint(&self) -> String {
+        let known = self.known.0.get_or_init(|| self.new_fingerprint());
+        debug_assert_eq!(*known, self.new_fingerprint(), "{} was changed", self.name);
+        known.clone()
+    }
+
+    fn new_fingerprint(&self) -> String {
         let nowhere = Span::new(tally_source::FileId(0), 0, 0);
         let mut bare = Self {
             span: nowhere,

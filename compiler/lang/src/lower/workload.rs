@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{
-    Address, Amount, Dependency, Kind, OnFailure, Place, PodVolume, PodVolumeSource, Protocol,
-    Replicas, Restart, Strategy, Until, Update, Workload, WorkloadKind,
+    Address, Amount, Dependency, Fingerprint, Kind, OnFailure, Place, PodVolume, PodVolumeSource,
+    Protocol, Replicas, Restart, Strategy, Until, Update, Workload, WorkloadKind,
 };
 use tally_source::{Diagnostic, Span};
 
@@ -80,6 +80,7 @@ pub(super) fn workload(
         provenance: notes(low, object),
         container_provenance: BTreeMap::new(),
         container_spans: BTreeMap::new(),
+        known: Fingerprint::default(),
     };
     let mut used = BTreeSet::new();
     containers(low, names, object, &mut workload, &mut facts, &mut used);
