@@ -10,6 +10,7 @@ use futures_util::stream::{BoxStream, FuturesUnordered, SelectAll};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tally_docker::{Fetched, Host, HostError, HostEvent, Report, Secrets};
 use tally_graph::{Graph, Millis};
+use tally_reconcile::Prepared;
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::observed::Observed;
 use tally_reconcile::plan::{OpId, Plan};
@@ -143,6 +144,8 @@ pub struct Controller {
     pub(crate) memory: Memory,
     /// What the secrets hold.
     pub(crate) secrets: Secrets,
+    /// What was prepared of a graph and of what its secrets hold, for the plans of both.
+    pub(crate) prepared: Option<(Arc<Graph>, BTreeMap<String, String>, Prepared)>,
     pub(crate) options: Options,
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) journal: Arc<dyn Journal>,
@@ -214,6 +217,7 @@ impl Controller {
             cluster,
             memory,
             secrets: Secrets::default(),
+            prepared: None,
             options,
             reach,
             journal,

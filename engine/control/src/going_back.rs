@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tally_docker::{Report, failed_versions, last_lines};
+use tally_reconcile::Prepared;
 use tally_reconcile::plan::{Plan, Pods};
 use tally_reconcile::rollback::{self, Decision, Failed, Unready};
 
@@ -21,7 +22,12 @@ impl Controller {
             return;
         }
         let now_ms = self.now_ms();
-        let unready = rollback::unready(&self.graph, &self.observed, &self.memory, now_ms);
+        self.prepare();
+        let prepared = self.prepared.as_ref().map(|(_, _, prepared)| prepared);
+        let nothing = Prepared::default();
+        let prepared = prepared.unwrap_or(&nothing);
+        let unready =
+            rollback::unready(&self.graph, &self.observed, &self.memory, prepared, now_ms);
         for (one, why) in self.rollouts.judge(unready, self.clock_ms()) {
             let door =
                 self.hosts.get(&one.host).and_then(|kept| kept.door.as_ref()).map(Arc::clone);

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use tally_docker::{Event, ExecuteOptions, Fetched, Host, Outcome, Progress, execute};
 use tally_reconcile::plan::{Awaits, Cause, Change, ChangeKind, OpId, Plan, Target};
-use tally_reconcile::reconcile;
+use tally_reconcile::{Prepared, reconcile, reconcile_prepared};
 use tally_source::Severity;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -32,6 +32,7 @@ impl Controller {
         }
         self.declared_moved();
         self.watch_rollouts();
+        self.prepare();
         let plan = self.plan();
         self.report(&plan);
         self.schedule(&plan, now_ms);
@@ -60,6 +61,19 @@ impl Controller {
         self.begin_shared(plan);
     }
 
+    /// Prepares plans of what is followed now.
+    pub(crate) fn prepare(&mut self) {
+        let secrets = self.secrets.hashes();
+        let is_current = self
+            .prepared
+            .as_ref()
+            .is_some_and(|(graph, known, _)| Arc::ptr_eq(graph, &self.graph) && known == secrets);
+        if !is_current {
+            let prepared = Prepared::of(&self.graph, secrets);
+            self.prepared = Some((Arc::clone(&self.graph), secrets.clone(), prepared));
+        }
+    }
+
     /// The plan of what was seen last.
     pub(crate) fn plan(&self) -> Plan {
         let options = tally_reconcile::Options {
@@ -69,7 +83,15 @@ impl Controller {
             secrets: self.secrets.hashes().clone(),
             ..tally_reconcile::Options::default()
         };
-        reconcile(&self.graph, &self.observed, &self.memory, &options)
+        let prepared = self.prepared.as_ref().filter(|(graph, secrets, _)| {
+            Arc::ptr_eq(graph, &self.graph) && *secrets == options.secrets
+        });
+        match prepared {
+            Some((_, _, prepared)) => {
+                reconcile_prepared(&self.graph, &self.observed, &self.memory, &options, prepared)
+            }
+            None => reconcile(&self.graph, &self.observed, &self.memory, &options),
+        }
     }
 
     /// Counts a plan that was made.

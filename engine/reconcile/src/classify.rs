@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use tally_graph::Workload;
+
 use crate::applied::Applied;
 use crate::labels::{self, OurLabels, Role};
 use crate::observed::ObservedContainer;
@@ -40,6 +42,16 @@ pub struct Identity<'a> {
 }
 
 impl Identity<'_> {
+    /// Whether it is word by word what this workload asks for now. The workload is the graph's own.
+    pub(crate) fn is_wished(&self, workload: &Workload) -> bool {
+        self.wished
+            && self
+                .workload
+                .strip_suffix(workload.name.as_str())
+                .and_then(|kind| kind.strip_suffix('/'))
+                .is_some_and(|kind| kind == workload.kind.word())
+    }
+
     /// What Docker was told.
     #[must_use]
     pub fn applied(&self) -> Applied {
@@ -94,7 +106,7 @@ const RULES: &[Rule] = &[
 pub(crate) fn classify<'a>(
     cluster: &str,
     container: &'a ObservedContainer,
-    patterns: &Patterns<'_>,
+    patterns: &Patterns,
 ) -> Class<'a> {
     let labels = OurLabels::of(&container.labels);
     let role = labels.role.and_then(Role::parse);

@@ -84,6 +84,19 @@ pub fn difference(
     found
 }
 
+/// [`difference`] of a container whose label is word by word what is desired: the label is not read then,
+/// and only what changes behind our back is compared.
+pub(crate) fn difference_of_wished(
+    desired: &DesiredContainer<'_>,
+    seen: &Found<'_>,
+    places: &Places<'_>,
+) -> Difference {
+    let mut found = Difference::default();
+    live(desired, &desired.applied, &seen.details.live, places, &mut found);
+    files(desired, seen, places, &mut found);
+    found
+}
+
 /// Fields that only a new container can change: desired against the label. Docker cannot change
 /// them behind our back, so they cannot drift, and its normalised forms are never compared.
 fn immutable(
@@ -183,10 +196,10 @@ fn live(
     places: &Places<'_>,
     found: &mut Difference,
 ) {
-    let wanted = &desired.request.live;
+    let wanted = desired.live();
     let asked = crate::realise::live(&applied.resources, applied.restart);
     for row in LIVE_ROWS {
-        let (old, new) = ((row.value)(seen), (row.value)(wanted));
+        let (old, new) = ((row.value)(seen), (row.value)(&wanted));
         if old == new {
             continue;
         }

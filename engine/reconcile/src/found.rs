@@ -89,7 +89,7 @@ pub fn inventory<'a>(cluster: &str, host: &'a HostState) -> Inventory<'a> {
 pub(crate) fn inventory_beside<'a>(
     cluster: &str,
     host: &'a HostState,
-    patterns: &Patterns<'_>,
+    patterns: &Patterns,
 ) -> Inventory<'a> {
     let mut all = Inventory::default();
     for container in &host.containers {

@@ -62,7 +62,7 @@ impl Choosing<'_> {
     /// | the tag, on the first of its hosts that has it | that image, on all of them |
     /// | nothing | what the tag stands for at the registry |
     pub fn choose(&self, workload: &Workload, desired: &DesiredContainer<'_>) -> Choice {
-        let name = desired.request.image.as_str();
+        let name = desired.applied.image.as_str();
         let Ok(image) = ImageRef::parse(name) else { return Choice::Named };
         if image.digest.is_some() || name == INFRA_IMAGE {
             return Choice::Named;

@@ -36,4 +36,4 @@ mod unsupported;
 mod verdict;
 
 pub use images::digest_of;
-pub use reconcile::{LOCAL_HOST, Options, reconcile};
+pub use reconcile::{LOCAL_HOST, Options, Prepared, reconcile, reconcile_prepared};

@@ -34,7 +34,7 @@ pub(crate) struct Planner<'a> {
     /// What realising a pod needs to know beside it.
     pub around: Surroundings<'a>,
     /// What pods look like that are as they shall be.
-    pub patterns: Patterns<'a>,
+    pub patterns: &'a Patterns,
     pub needs: &'a Needs<'a>,
 }
 

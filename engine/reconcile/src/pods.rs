@@ -180,9 +180,12 @@ fn stuck_report(pod: &DesiredPod<'_>, found: &Found<'_>) -> Diagnostic {
 
 /// A container that is not ours and has a name that this pod needs.
 fn name_clash(pod: &DesiredPod<'_>, context: &Context<'_>) -> Option<Diagnostic> {
+    if context.inventory.others.is_empty() {
+        return None;
+    }
     pod.containers.iter().find_map(|desired| {
-        let name = desired.request.name.as_str();
-        let (container, why) = context.inventory.others.get(name)?;
+        let name = pod.docker_name(context.cluster, desired);
+        let (container, why) = context.inventory.others.get(name.as_str())?;
         let headline = format!("a container `{name}` on host `{}` is not Tally's", context.host);
         let short = container.id.get(..12).unwrap_or(&container.id);
         let what = match why {
@@ -362,7 +365,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         generation: u64,
         after: &[OpId],
     ) -> Vec<OpId> {
-        let mut request = desired.request.clone();
+        let mut request = self.pod.request(self.context.cluster, desired);
         // Its label says what the spec asks for, and Docker which image that is.
         if let Some(image) = self.images.get(&(desired.role, desired.name.clone())) {
             request.image.clone_from(image);

@@ -10,7 +10,7 @@ use crate::builder::Builder;
 use crate::observed::{ObservedContainer, PublishedPort};
 use crate::plan::{Change, ChangeKind, Reachable};
 use crate::planner::{Planned, Planner, Progress};
-use crate::realise::{mounted_volumes, named_published, realise};
+use crate::realise::{mounted_volumes, named_published, realise, workload_ports};
 use crate::standing::ReadyHost;
 
 impl Planner<'_> {
@@ -41,6 +41,9 @@ impl Planner<'_> {
 
     /// The host ports of a pod, which are those of all pods of its workload.
     fn asked_ports(&self, planned: &Planned<'_>) -> Vec<Asked> {
+        if workload_ports(planned.workload).next().is_none() {
+            return Vec::new();
+        }
         let pod = realise(planned.workload, planned.name.clone(), &self.around);
         let ports = pod.containers.iter().flat_map(|desired| {
             named_published(&desired.applied).map(|(name, port)| Asked {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tally_graph::{FileSpec, Graph, Until, Workload};
 
 use crate::found::{Containers, Found};
-use crate::labels::{self, Role};
+use crate::labels::Role;
 use crate::needs::Needs;
 use crate::observed::{ContainerState, Live};
 use crate::plan::ReadyRule;
@@ -24,42 +24,44 @@ use crate::realise::{DesiredContainer, Surroundings, realise};
 const MARKS: [&str; 2] = ["\u{e000}tally\u{e000}", "\u{e001}tally\u{e001}"];
 
 /// The patterns of all workloads, by name.
-#[derive(Default)]
-pub(crate) struct Patterns<'a> {
-    all: BTreeMap<&'a str, Pattern<'a>>,
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Patterns {
+    all: BTreeMap<String, Pattern>,
 }
 
 /// What the pods of one workload look like.
-pub(crate) struct Pattern<'a> {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pattern {
     /// By role and name, as [`Containers`] are.
-    containers: Vec<ContainerPattern<'a>>,
+    containers: Vec<ContainerPattern>,
     joined: bool,
     /// `controller`, `pod`.
     kind: &'static str,
 }
 
-struct ContainerPattern<'a> {
+#[derive(Debug, Clone, PartialEq)]
+struct ContainerPattern {
     role: Role,
     name: String,
     spec: Vec<String>,
     live: Live,
     ready: ReadyRule,
-    files: Option<&'a BTreeMap<String, FileSpec>>,
+    files: Option<BTreeMap<String, FileSpec>>,
 }
 
-impl<'a> Patterns<'a> {
+impl Patterns {
     /// The patterns of a graph's workloads. Where somebody waits for the end of one, its pods are
     /// planned all the same, since that wait is an operation on them.
-    pub fn of(graph: &'a Graph, needs: &Needs<'_>, around: &Surroundings<'_>) -> Self {
+    pub fn of(graph: &Graph, needs: &Needs<'_>, around: &Surroundings<'_>) -> Self {
         let completed = needs.values().flatten().filter(|(_, until)| *until == Until::Completed);
         let awaited: BTreeSet<&str> = completed.map(|(name, _)| *name).collect();
         let workloads = graph.workloads().filter(|w| !awaited.contains(w.name.as_str()));
         let patterns = workloads
-            .filter_map(|workload| Some((workload.name.as_str(), pattern(workload, around)?)));
+            .filter_map(|workload| Some((workload.name.clone(), pattern(workload, around)?)));
         Self { all: patterns.collect() }
     }
 
-    pub fn get(&self, workload: &Workload) -> Option<&Pattern<'a>> {
+    pub fn get(&self, workload: &Workload) -> Option<&Pattern> {
         self.all.get(workload.name.as_str())
     }
 
@@ -81,7 +83,7 @@ impl<'a> Patterns<'a> {
     }
 }
 
-fn pattern<'a>(workload: &'a Workload, around: &Surroundings<'_>) -> Option<Pattern<'a>> {
+fn pattern(workload: &Workload, around: &Surroundings<'_>) -> Option<Pattern> {
     let [first, second] = MARKS.map(|mark| realise(workload, mark.to_owned(), around));
     let joined = first.containers.first().is_some_and(|first| first.role == Role::Infra);
     let pairs = first.containers.into_iter().zip(&second.containers);
@@ -91,25 +93,25 @@ fn pattern<'a>(workload: &'a Workload, around: &Surroundings<'_>) -> Option<Patt
     Some(Pattern { containers, joined, kind: workload.address().kind.word() })
 }
 
-fn container<'a>(
-    desired: DesiredContainer<'a>,
+fn container(
+    desired: DesiredContainer<'_>,
     other: &DesiredContainer<'_>,
-) -> Option<ContainerPattern<'a>> {
-    let cut = |desired: &DesiredContainer<'_>, mark: &str| -> Option<Vec<String>> {
-        let spec = desired.request.labels.get(labels::SPEC)?;
-        Some(spec.split(mark).map(str::to_owned).collect())
+) -> Option<ContainerPattern> {
+    let cut = |desired: &DesiredContainer<'_>, mark: &str| -> Vec<String> {
+        desired.applied.to_label().split(mark).map(str::to_owned).collect()
     };
     let [first, second] = MARKS;
-    let spec = cut(&desired, first)?;
-    if cut(other, second)? != spec {
+    let spec = cut(&desired, first);
+    if cut(other, second) != spec {
         return None;
     }
+    let files = desired.source.map(|source| &source.file).filter(|files| !files.is_empty());
     Some(ContainerPattern {
         role: desired.role,
         spec,
-        files: desired.source.map(|source| &source.file).filter(|files| !files.is_empty()),
+        files: files.cloned(),
+        live: desired.live(),
         name: desired.name,
-        live: desired.request.live,
         ready: desired.ready,
     })
 }
@@ -128,7 +130,7 @@ fn stands_in(pieces: &[String], name: &str, text: &str) -> bool {
     rest.is_empty()
 }
 
-impl Pattern<'_> {
+impl Pattern {
     /// Whether a pod is as it shall be, and ready.
     pub fn is_quiet(&self, found: &Containers<'_>, context: &Context<'_>) -> bool {
         let infra = found.get(Role::Infra, "");
@@ -142,7 +144,7 @@ impl Pattern<'_> {
     }
 }
 
-impl ContainerPattern<'_> {
+impl ContainerPattern {
     fn is_quiet(
         &self,
         found: &Found<'_>,
@@ -165,7 +167,7 @@ impl ContainerPattern<'_> {
 
     fn has_files(&self, found: &Found<'_>) -> bool {
         let recorded = found.details.files.as_ref().filter(|files| !files.is_empty());
-        match (self.files, recorded) {
+        match (self.files.as_ref(), recorded) {
             (None, None) => true,
             (Some(wished), Some(recorded)) => {
                 let same = |(path, file): (&String, &FileSpec)| {

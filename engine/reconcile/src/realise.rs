@@ -56,8 +56,6 @@ pub struct DesiredContainer<'a> {
     pub span: Span,
     /// What Docker is told, in the words of the language.
     pub applied: Applied,
-    /// What Docker is told, without generation.
-    pub request: ContainerRequest,
     /// When its image is fetched.
     pub pull: Pull,
     /// Time until it is killed, in seconds.
@@ -68,7 +66,90 @@ pub struct DesiredContainer<'a> {
     pub keyed_files: Option<BTreeMap<String, FileSpec>>,
 }
 
+impl DesiredPod<'_> {
+    /// Docker's name of one of its containers.
+    #[must_use]
+    pub fn docker_name(&self, cluster: &str, desired: &DesiredContainer<'_>) -> String {
+        match desired.role {
+            Role::Infra => labels::infra_name(cluster, &self.name),
+            _ => labels::container_name(cluster, &self.name, &desired.name),
+        }
+    }
+
+    /// What Docker is told of one of its containers, without generation. It is made when it is needed:
+    /// most of what is realised is only compared.
+    #[must_use]
+    pub fn request(&self, cluster: &str, desired: &DesiredContainer<'_>) -> ContainerRequest {
+        let applied = &desired.applied;
+        let joins = self.containers.first().is_some_and(|first| first.role == Role::Infra);
+        let network = match joins && desired.role != Role::Infra {
+            true => NetworkRef::Joins(labels::infra_name(cluster, &self.name)),
+            false => {
+                let aliases = vec![self.name.clone()];
+                NetworkRef::Named { name: cluster.to_owned(), aliases }
+            }
+        };
+        let probe = |probe: &AppliedProbe| HealthRequest {
+            command: probe.command.clone(),
+            every_ms: probe.every.0,
+            timeout_ms: probe.timeout.0,
+            delay_ms: probe.delay.0,
+            failures: probe.failures,
+        };
+        let limits = applied.ulimit.iter();
+        ContainerRequest {
+            name: self.docker_name(cluster, desired),
+            image: applied.image.clone(),
+            labels: self.labels(cluster, desired),
+            hostname: applied.hostname.clone(),
+            entrypoint: applied.entrypoint.clone(),
+            command: applied.command.clone(),
+            workdir: applied.workdir.clone(),
+            user: applied.user.clone(),
+            env: applied.env.clone(),
+            secret_env: desired.source.map(|it| it.secret_env.clone()).unwrap_or_default(),
+            joined_env: BTreeMap::new(),
+            mounts: applied.mount.iter().map(|(p, m)| (p.clone(), mount_request(m))).collect(),
+            ulimits: limits
+                .map(|(name, limit)| (name.clone(), (limit_i64(limit.soft), limit_i64(limit.hard))))
+                .collect(),
+            health: applied.readiness.as_ref().map(probe),
+            stop_signal: applied.stop.signal.clone(),
+            stop_timeout_s: desired.source.and_then(grace_s),
+            live: desired.live(),
+            network,
+            shareable_ipc: desired.role == Role::Infra,
+            publish: published(applied),
+        }
+    }
+
+    fn labels(&self, cluster: &str, desired: &DesiredContainer<'_>) -> BTreeMap<String, String> {
+        let mut all = desired.applied.label.clone();
+        all.extend(labels::owner_labels(cluster, desired.role));
+        all.insert(labels::WORKLOAD.to_owned(), self.workload.address().to_string());
+        all.insert(labels::POD.to_owned(), self.name.clone());
+        all.insert(labels::NAME.to_owned(), desired.name.clone());
+        all.insert(labels::SPEC.to_owned(), desired.applied.to_label());
+        if desired.source.is_some_and(|source| !source.file.is_empty()) {
+            all.insert(labels::FILES.to_owned(), "1".to_owned());
+        }
+        if desired.keyed_files.is_some() {
+            all.insert(labels::SECRETS.to_owned(), "1".to_owned());
+        }
+        all
+    }
+}
+
 impl DesiredContainer<'_> {
+    /// Its resources and restart policy in Docker's own units. An infra container always restarts.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        match self.role {
+            Role::Infra => live(&self.applied.resources, Restart::Always),
+            _ => live(&self.applied.resources, self.applied.restart),
+        }
+    }
+
     /// The files it shall hold.
     #[must_use]
     pub fn files(&self) -> Option<&BTreeMap<String, FileSpec>> {
@@ -178,18 +259,12 @@ impl<'a> Pod<'a, '_> {
             let path = format!("{}/{}", labels::SECRETS_FOLDER, container.name);
             applied.mount.insert(path, self.secrets_mount(container, false));
         }
-        let mut request = self.request(&applied, Role::Infra, "");
-        request.name = labels::infra_name(self.around.cluster, self.name);
-        request.shareable_ipc = true;
-        request.network = self.network();
-        request.live.restart = "always".to_owned();
         DesiredContainer {
             role: Role::Infra,
             name: String::new(),
             source: None,
             span: self.workload.span,
             applied,
-            request,
             pull: Pull::Never,
             grace_s: Some(INFRA_GRACE_S),
             ready: ReadyRule {
@@ -210,20 +285,7 @@ impl<'a> Pod<'a, '_> {
         } else {
             self.hold(&mut applied, source.port.iter());
         }
-        let mut request = self.request(&applied, role, &source.name);
-        request.stop_timeout_s = source.stop.grace.map(|grace| grace.0.div_ceil(1000));
-        request.network = match joined {
-            true => NetworkRef::Joins(labels::infra_name(self.around.cluster, self.name)),
-            false => self.network(),
-        };
-        if !source.file.is_empty() {
-            request.labels.insert(labels::FILES.to_owned(), "1".to_owned());
-        }
-        request.secret_env.clone_from(&source.secret_env);
         let keyed_files = source.has_secret_files().then(|| self.keyed_files(source));
-        if keyed_files.is_some() {
-            request.labels.insert(labels::SECRETS.to_owned(), "1".to_owned());
-        }
         let span = self.workload.container_spans.get(&source.name);
         DesiredContainer {
             role,
@@ -231,9 +293,8 @@ impl<'a> Pod<'a, '_> {
             source: Some(source),
             span: span.copied().unwrap_or(self.workload.span),
             applied,
-            request,
             pull: source.pull,
-            grace_s: source.stop.grace.map(|grace| grace.0.div_ceil(1000)),
+            grace_s: grace_s(source),
             ready: self.ready_rule(source),
             keyed_files,
         }
@@ -276,13 +337,6 @@ impl<'a> Pod<'a, '_> {
             .filter(|(_, port)| port.publish.is_some())
             .map(|(name, port)| (name.clone(), port.clone()))
             .collect();
-    }
-
-    fn network(&self) -> NetworkRef {
-        NetworkRef::Named {
-            name: self.around.cluster.to_owned(),
-            aliases: vec![self.name.to_owned()],
-        }
     }
 
     fn applied(&self, source: &Container, role: Role) -> Applied {
@@ -338,49 +392,11 @@ impl<'a> Pod<'a, '_> {
         };
         AppliedMount { volume, host_path, read_only: mount.read_only }
     }
+}
 
-    /// Docker's side of an applied spec.
-    fn request(&self, applied: &Applied, role: Role, name: &str) -> ContainerRequest {
-        let cluster = self.around.cluster;
-        let mut all = applied.label.clone();
-        all.extend(labels::owner_labels(cluster, role));
-        all.insert(labels::WORKLOAD.to_owned(), self.workload.address().to_string());
-        all.insert(labels::POD.to_owned(), self.name.to_owned());
-        all.insert(labels::NAME.to_owned(), name.to_owned());
-        all.insert(labels::SPEC.to_owned(), applied.to_label());
-        ContainerRequest {
-            name: labels::container_name(cluster, self.name, name),
-            image: applied.image.clone(),
-            labels: all,
-            hostname: applied.hostname.clone(),
-            entrypoint: applied.entrypoint.clone(),
-            command: applied.command.clone(),
-            workdir: applied.workdir.clone(),
-            user: applied.user.clone(),
-            env: applied.env.clone(),
-            secret_env: BTreeMap::new(),
-            joined_env: BTreeMap::new(),
-            mounts: applied.mount.iter().map(|(p, m)| (p.clone(), mount_request(m))).collect(),
-            ulimits: applied
-                .ulimit
-                .iter()
-                .map(|(name, limit)| (name.clone(), (limit_i64(limit.soft), limit_i64(limit.hard))))
-                .collect(),
-            health: applied.readiness.as_ref().map(|probe| HealthRequest {
-                command: probe.command.clone(),
-                every_ms: probe.every.0,
-                timeout_ms: probe.timeout.0,
-                delay_ms: probe.delay.0,
-                failures: probe.failures,
-            }),
-            stop_signal: applied.stop.signal.clone(),
-            stop_timeout_s: None,
-            live: live(&applied.resources, applied.restart),
-            network: NetworkRef::Default,
-            shareable_ipc: false,
-            publish: published(applied),
-        }
-    }
+/// The time until a container is killed, in seconds.
+fn grace_s(source: &Container) -> Option<u64> {
+    source.stop.grace.map(|grace| grace.0.div_ceil(1000))
 }
 
 fn mount_request(mount: &AppliedMount) -> MountRequest {

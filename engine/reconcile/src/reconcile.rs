@@ -7,9 +7,10 @@ use tally_source::Diagnostic;
 
 use crate::balance;
 use crate::builder::Builder;
+use crate::found::{Inventory, inventory_beside};
 use crate::memory::Memory;
 use crate::needs::needs;
-use crate::observed::Observed;
+use crate::observed::{HostState, Observed};
 use crate::plan::Plan;
 use crate::planner::Planner;
 use crate::quiet::Patterns;
@@ -47,19 +48,52 @@ pub struct Options {
     pub thorough: bool,
 }
 
+/// What follows from a spec and its secrets alone, whatever is seen: kept from one plan to the next.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Prepared(Patterns);
+
+impl Prepared {
+    /// What follows from `graph`, with the keyed hashes of what its secrets hold by name.
+    #[must_use]
+    pub fn of(graph: &Graph, secrets: &BTreeMap<String, String>) -> Self {
+        let Some(cluster) = graph.cluster() else { return Self::default() };
+        let around = Surroundings::of(graph, &cluster.name, secrets);
+        Self(Patterns::of(graph, &needs(graph), &around))
+    }
+
+    /// What a host shows, beside what the spec asks for.
+    pub(crate) fn inventory<'a>(&self, cluster: &str, host: &'a HostState) -> Inventory<'a> {
+        inventory_beside(cluster, host, &self.0)
+    }
+}
+
 /// The plan that brings what was seen to what the graph asks for.
 #[must_use]
 pub fn reconcile(graph: &Graph, observed: &Observed, memory: &Memory, options: &Options) -> Plan {
+    let prepared = match options.thorough {
+        true => Prepared::default(),
+        false => Prepared::of(graph, &options.secrets),
+    };
+    reconcile_prepared(graph, observed, memory, options, &prepared)
+}
+
+/// [`reconcile`] with what was prepared of the same graph and the same secrets: the same plan, sooner.
+#[must_use]
+pub fn reconcile_prepared(
+    graph: &Graph,
+    observed: &Observed,
+    memory: &Memory,
+    options: &Options,
+    prepared: &Prepared,
+) -> Plan {
+    debug_assert!(options.thorough || *prepared == Prepared::of(graph, &options.secrets));
     let mut builder = Builder::default();
     if let Some(cluster) = graph.cluster() {
         builder.plan.cluster.clone_from(&cluster.name);
         let around = Surroundings::of(graph, &cluster.name, &options.secrets);
         let needs = needs(graph);
-        let patterns = match options.thorough {
-            true => Patterns::default(),
-            false => Patterns::of(graph, &needs, &around),
-        };
-        let hosts = standing::hosts(graph, observed, memory, options, &patterns);
+        let patterns = &prepared.0;
+        let hosts = standing::hosts(graph, observed, memory, options, patterns);
         for report in hosts.reports(options.now_ms) {
             builder.report(report);
         }

@@ -57,7 +57,7 @@ pub(crate) fn hosts<'a>(
     observed: &'a Observed,
     memory: &'a Memory,
     options: &Options,
-    patterns: &Patterns<'_>,
+    patterns: &Patterns,
 ) -> Hosts<'a> {
     let mut all = Hosts { ready: Vec::new(), silent: Vec::new() };
     let Some(cluster) = graph.cluster() else { return all };

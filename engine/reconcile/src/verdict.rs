@@ -3,7 +3,7 @@
 use tally_graph::Restart;
 use tally_graph::schema::UpdateClass;
 
-use crate::diff::{Difference, Places, difference, lost_secrets};
+use crate::diff::{Difference, Places, difference, difference_of_wished, lost_secrets};
 use crate::found::Found;
 use crate::labels::Role;
 use crate::observed::ContainerState;
@@ -62,7 +62,10 @@ fn verdict<'a>(
         return Verdict::Stuck(found);
     }
     let places = Places::new(context.graph, pod.workload, desired);
-    let mut differs = difference(desired, found, &places);
+    let mut differs = match found.identity.is_wished(pod.workload) {
+        true => difference_of_wished(desired, found, &places),
+        false => difference(desired, found, &places),
+    };
     if desired.role == Role::Init {
         // What an init did with the old value can only be done anew by a new pod.
         for change in differs.spec.iter_mut().filter(|c| c.class >= UpdateClass::Reload) {
@@ -116,7 +119,7 @@ fn holds(pod: &DesiredPod<'_>, infra: Option<&Found<'_>>) -> bool {
 fn cannot_start(found: &Found<'_>) -> bool {
     let rests = matches!(found.container.state, ContainerState::Created | ContainerState::Exited);
     let error = found.details.error.as_deref().filter(|_| rests).unwrap_or_default();
-    error.contains(&format!("task {}: already exists", found.container.id))
+    !error.is_empty() && error.contains(&format!("task {}: already exists", found.container.id))
 }
 
 /// What a container that stays needs to work again.

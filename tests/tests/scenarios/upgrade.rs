@@ -19,8 +19,10 @@ fn labels_of(spec: &Path) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut all = BTreeMap::new();
     for workload in graph.workloads() {
         for ordinal in 0..2 {
-            for container in realise(workload, workload.pod_name(ordinal), &around).containers {
-                all.insert(container.request.name.clone(), container.request.labels.clone());
+            let pod = realise(workload, workload.pod_name(ordinal), &around);
+            for container in &pod.containers {
+                let request = pod.request(around.cluster, container);
+                all.insert(request.name, request.labels);
             }
         }
     }

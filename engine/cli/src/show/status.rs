@@ -133,7 +133,7 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
                     let mut shown = container(
                         &desired.name,
                         desired.role,
-                        &desired.request.image,
+                        &desired.applied.image,
                         of(desired.role, &desired.name),
                         of(Role::Infra, ""),
                         &desired.ready,

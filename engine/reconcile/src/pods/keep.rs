@@ -136,8 +136,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let target = Target::Id(found.container.id.clone());
         let mut done = Vec::new();
         if differs.all().any(|change| change.class == UpdateClass::Live) {
-            let action =
-                Action::Update { target: target.clone(), live: desired.request.live.clone() };
+            let action = Action::Update { target: target.clone(), live: desired.live() };
             done.push(self.builder.op(about, action, precondition.clone(), &[]));
         }
         let changed: Vec<&str> = differs

@@ -25,7 +25,7 @@ impl PodPlanner<'_, '_, '_> {
             let places = crate::diff::Places::new(self.context.graph, self.pod.workload, desired);
             let origin = places.of(&tally_graph::FieldPath::new(["image"]));
             let choice = self.choice(desired);
-            let image = desired.request.image.as_str();
+            let image = desired.applied.image.as_str();
             let (provided, reference) =
                 self.objects.image(image, desired.pull, &choice, origin, self.builder);
             self.images.insert((desired.role, desired.name.clone()), reference);

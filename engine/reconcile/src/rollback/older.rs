@@ -8,7 +8,7 @@ use tally_graph::{Graph, ImageRef, Millis, Probe, ProbeAction, Workload};
 use super::Former;
 use crate::applied::{Applied, AppliedProbe};
 use crate::diff::{Places, difference};
-use crate::found::{Containers, Inventory};
+use crate::found::{Containers, Found, Inventory};
 use crate::labels::Role;
 use crate::observed::ContainerState;
 use crate::realise::{Surroundings, realise};
@@ -41,7 +41,7 @@ pub(super) fn before(
     let address = now.address().to_string();
     let all = inventories.iter().flat_map(|inventory| &inventory.pods);
     let own = all.filter(|(_, pod)| pod.workload() == Some(&address));
-    let older: Vec<_> = own.filter(|(name, pod)| !is_of(graph, now, name, pod, &around)).collect();
+    let older: Vec<_> = own.filter(|(name, pod)| !is_now(graph, now, name, pod, &around)).collect();
     if let Some(before) = &former.before {
         // One that is being replaced is of both.
         let either = [&before.workload, now];
@@ -113,8 +113,26 @@ fn told_probe(applied: Option<AppliedProbe>, now: Option<Probe>) -> Option<Probe
     })
 }
 
+/// Whether all that is there of a pod is as a workload of the graph says, but for what is changed in
+/// place. Most can be told by their labels alone; those with files cannot, as no label tells of these.
+pub(super) fn is_now(
+    graph: &Graph,
+    workload: &Workload,
+    name: &str,
+    found: &Containers<'_>,
+    around: &Surroundings<'_>,
+) -> bool {
+    let mut all = workload.inits.iter().chain(&workload.containers);
+    let has_no_files = all.all(|container| container.file.is_empty());
+    let is_wished = |found: &Found<'_>| {
+        let files = found.details.files.as_ref();
+        found.identity.is_wished(workload) && files.is_none_or(BTreeMap::is_empty)
+    };
+    (has_no_files && found.values().all(is_wished)) || is_of(graph, workload, name, found, around)
+}
+
 /// Whether all that is there of a pod is as a workload says, but for what is changed in place.
-pub(super) fn is_of(
+fn is_of(
     graph: &Graph,
     workload: &Workload,
     name: &str,

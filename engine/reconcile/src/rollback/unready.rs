@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use tally_graph::{Graph, Workload};
 
-use super::older::is_of;
+use super::older::is_now;
 use super::{Blame, course, ended_words, is_calm, is_held};
-use crate::found::{Found, inventory};
+use crate::found::Found;
 use crate::labels::Role;
 use crate::memory::Memory;
 use crate::observed::{ContainerState, Health, Observed};
 use crate::realise::{
     CRASH_LOOP_RESTARTS, DesiredContainer, INIT_DEADLINE_MS, Surroundings, realise,
 };
+use crate::reconcile::Prepared;
 
 /// A container of a rollout's new pods that is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +41,15 @@ pub struct Unready {
 }
 
 /// All containers that are not ready of the new pods of rollouts that go back when they fail, and of
-/// what came back.
+/// what came back. `prepared` is of the same graph.
 #[must_use]
-pub fn unready(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) -> Vec<Unready> {
+pub fn unready(
+    graph: &Graph,
+    observed: &Observed,
+    memory: &Memory,
+    prepared: &Prepared,
+    now_ms: i64,
+) -> Vec<Unready> {
     let Some(cluster) = graph.cluster() else { return Vec::new() };
     // Every round asks, and nearly always nothing is being rolled out.
     if is_calm(memory) {
@@ -64,10 +71,10 @@ pub fn unready(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64)
     for (host, view) in &observed.hosts {
         let Some(state) = view.ready() else { continue };
         let its_now_ms = state.its_now_ms(now_ms);
-        for (name, found) in &inventory(&cluster.name, state).pods {
+        for (name, found) in &prepared.inventory(&cluster.name, state).pods {
             let address = found.workload().unwrap_or_default();
             let Some(workload) = watched.get(address) else { continue };
-            if !is_of(graph, workload, name, found, &around) {
+            if !is_now(graph, workload, name, found, &around) {
                 continue;
             }
             let pod = realise(workload, (*name).to_owned(), &around);
