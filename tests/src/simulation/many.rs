@@ -31,6 +31,8 @@ pub struct Tally {
     pub rollbacks: u64,
     /// Simulated time.
     pub simulated: Duration,
+    /// The hashes of all runs added up, in whatever order they came: what only got faster has the same.
+    pub hash: u64,
 }
 
 /// Runs `count` seeds from `first` on so many threads; `twice` compares two runs of each.
@@ -71,6 +73,7 @@ impl Tally {
             self.unlike.push(seed);
         }
         self.seeds += 1;
+        self.hash = self.hash.wrapping_add(outcome.hash);
         self.calls += outcome.calls;
         self.rollbacks += outcome.rollbacks;
         self.simulated += Duration::from_millis(u64::try_from(outcome.simulated_ms).unwrap_or(0));
@@ -87,6 +90,7 @@ impl Tally {
 
     fn merge(&mut self, other: Self) {
         self.seeds += other.seeds;
+        self.hash = self.hash.wrapping_add(other.hash);
         self.calls += other.calls;
         self.rollbacks += other.rollbacks;
         self.simulated += other.simulated;
