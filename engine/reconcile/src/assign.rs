@@ -4,31 +4,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tally_graph::{Graph, Replicas, Selector, Workload};
+use tally_graph::{Graph, Replicas, Selector, Workload, WorkloadKind};
 
 use crate::classify::owns;
-use crate::found::Found;
+use crate::found::{Containers, Found};
 use crate::labels::{self, Role};
 use crate::observed::PublishedPort;
 use crate::place::{Need, Offer, Seats};
 use crate::plan::{HeldBy, Why};
+use crate::quiet::Patterns;
 use crate::realise::{mounted_volumes, workload_ports};
 use crate::standing::{Hosts, ReadyHost, SilentHost};
+use crate::whereabouts::Whereabouts;
 
 /// One pod of a workload.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct Slot<'a> {
     /// Its name.
     pub name: String,
     /// The ready host it is or will be on, or why it is on none.
     pub seat: Result<usize, Why>,
     /// Other ready hosts that have it: it moves away from there, or is there twice.
     pub elsewhere: Vec<usize>,
+    /// Where one ready host alone has it: that host, and what it has.
+    pub found: Option<(usize, &'a Containers<'a>)>,
 }
 
 /// The pods of all workloads, by the workload's name.
 pub(crate) struct Assignment<'a> {
-    pub slots: BTreeMap<&'a str, Vec<Slot>>,
+    pub slots: BTreeMap<&'a str, Vec<Slot<'a>>>,
     pub seats: Seats<'a>,
     needs: BTreeMap<&'a str, Need<'a>>,
 }
@@ -49,7 +53,12 @@ impl<'a> Assignment<'a> {
 }
 
 /// Gives every pod of the spec a host.
-pub(crate) fn assign<'a>(graph: &'a Graph, cluster: &str, hosts: &'a Hosts<'a>) -> Assignment<'a> {
+pub(crate) fn assign<'a>(
+    graph: &'a Graph,
+    cluster: &str,
+    hosts: &'a Hosts<'a>,
+    patterns: &Patterns,
+) -> Assignment<'a> {
     let offers = hosts.ready.iter().map(|host| Offer {
         name: host.name,
         labels: &host.labels,
@@ -64,11 +73,11 @@ pub(crate) fn assign<'a>(graph: &'a Graph, cluster: &str, hosts: &'a Hosts<'a>) 
         volumes: volumes(cluster, hosts),
         groups: groups(graph),
         selectable: graph.workloads().map(|w| w.selectable_labels(cluster)).collect(),
-        found: Where::of(hosts),
+        found: Whereabouts::of(graph, hosts, patterns),
     };
     assigner.foreign_ports();
     assigner.join_volumes();
-    let mut all: Vec<(&Workload, Need<'a>, Vec<Slot>)> = Vec::new();
+    let mut all: Vec<(&Workload, Need<'a>, Vec<Slot<'a>>)> = Vec::new();
     for (number, workload) in graph.workloads().enumerate() {
         let need = assigner.need(number, workload);
         all.push((workload, need, assigner.slots(workload)));
@@ -124,27 +133,6 @@ fn groups(graph: &Graph) -> Vec<BTreeSet<&str>> {
     groups
 }
 
-/// The ready hosts that have each pod, sorted by pod: a map of all pods would take longer to build
-/// than everything that is asked of it.
-struct Where<'a>(Vec<(&'a str, usize)>);
-
-impl<'a> Where<'a> {
-    fn of(hosts: &'a Hosts<'_>) -> Self {
-        let ready = hosts.ready.iter().enumerate();
-        let pods = ready
-            .flat_map(|(number, host)| host.inventory.pods.keys().map(move |pod| (*pod, number)));
-        let mut all: Vec<(&str, usize)> = pods.collect();
-        all.sort_unstable();
-        Self(all)
-    }
-
-    fn hosts(&self, pod: &str) -> Vec<usize> {
-        let from = self.0.partition_point(|(name, _)| *name < pod);
-        let own = self.0.get(from..).unwrap_or_default();
-        own.iter().take_while(|(name, _)| *name == pod).map(|(_, host)| *host).collect()
-    }
-}
-
 struct Assigner<'a> {
     graph: &'a Graph,
     hosts: &'a Hosts<'a>,
@@ -156,7 +144,7 @@ struct Assigner<'a> {
     /// The labels of each workload that selectors see, by its number.
     selectable: Vec<BTreeMap<String, String>>,
     /// The ready hosts that have each pod.
-    found: Where<'a>,
+    found: Whereabouts<'a>,
 }
 
 impl<'a> Assigner<'a> {
@@ -226,18 +214,32 @@ impl<'a> Assigner<'a> {
     }
 
     /// The pods of a workload, with the ready hosts that have them.
-    fn slots(&self, workload: &Workload) -> Vec<Slot> {
-        let names: Vec<(String, Result<usize, Why>)> = match workload.replicas {
-            Replicas::Count(count) => (0..count)
-                .map(|ordinal| (workload.pod_name(ordinal), Err(Why::default())))
-                .collect(),
-            Replicas::PerHost => self.per_host(workload),
-        };
+    fn slots(&self, workload: &Workload) -> Vec<Slot<'a>> {
         let slot = |(name, seat): (String, Result<usize, Why>)| {
             let elsewhere = self.found.hosts(&name);
-            Slot { name, seat, elsewhere }
+            Slot { name, seat, elsewhere, found: None }
         };
-        names.into_iter().map(slot).collect()
+        let count = match (workload.replicas, workload.kind) {
+            (Replicas::Count(count), WorkloadKind::Controller) => count,
+            (Replicas::Count(_), WorkloadKind::Pod) => {
+                return vec![slot((workload.pod_name(0), Err(Why::default())))];
+            }
+            (Replicas::PerHost, _) => {
+                return self.per_host(workload).into_iter().map(slot).collect();
+            }
+        };
+        let row = self.found.row(&workload.name);
+        let counted = (0..count).map(|ordinal| {
+            let seen = row.of(ordinal);
+            let found = match seen {
+                [(_, host, found)] => Some((*host, *found)),
+                _ => None,
+            };
+            let elsewhere = seen.iter().map(|(_, host, _)| *host).collect();
+            let (name, seat) = (workload.pod_name(ordinal), Err(Why::default()));
+            Slot { name, seat, elsewhere, found }
+        });
+        counted.collect()
     }
 
     /// One pod on each host that suits; one that is silent may have its pod, and keeps its slot.

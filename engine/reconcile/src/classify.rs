@@ -37,14 +37,15 @@ pub struct Identity<'a> {
     pub generation: u64,
     /// What Docker was told, as its label has it.
     spec: &'a str,
-    /// Whether that is word by word what the spec asks for now.
-    pub(crate) wished: bool,
+    /// The number, among the spec's patterns, of the workload for which that is word by word what is asked
+    /// for now.
+    pub(crate) wished: Option<u32>,
 }
 
 impl Identity<'_> {
     /// Whether it is word by word what this workload asks for now. The workload is the graph's own.
     pub(crate) fn is_wished(&self, workload: &Workload) -> bool {
-        self.wished
+        self.wished.is_some()
             && self
                 .workload
                 .strip_suffix(workload.name.as_str())
@@ -66,7 +67,7 @@ struct Seen<'c, 'a> {
     container: &'a ObservedContainer,
     labels: OurLabels<'a>,
     role: Option<Role>,
-    wished: bool,
+    wished: Option<u32>,
 }
 
 type Rule = fn(&Seen<'_, '_>) -> Option<Class<'static>>;
@@ -97,7 +98,8 @@ const RULES: &[Rule] = &[
         (!agrees).then_some(Class::Quarantined("its name does not agree with its labels"))
     },
     |seen| {
-        let readable = seen.wished || seen.labels.spec.and_then(Applied::from_label).is_some();
+        let readable =
+            seen.wished.is_some() || seen.labels.spec.and_then(Applied::from_label).is_some();
         (!readable).then_some(Class::Quarantined("its applied spec cannot be read"))
     },
 ];
@@ -113,7 +115,7 @@ pub(crate) fn classify<'a>(
     let text = |label: Option<&'a str>| label.unwrap_or_default();
     let (workload, pod, name) = (text(labels.workload), text(labels.pod), text(labels.name));
     let spec = text(labels.spec);
-    let wished = role.is_some_and(|role| patterns.wished(workload, pod, (role, name), spec));
+    let wished = role.and_then(|role| patterns.wished(workload, pod, (role, name), spec));
     let seen = Seen { cluster, container, labels, role, wished };
     if let Some(class) = RULES.iter().find_map(|rule| rule(&seen)) {
         return class;

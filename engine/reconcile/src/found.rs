@@ -6,7 +6,7 @@ use crate::classify::{Class, Identity, classify};
 use crate::labels::Role;
 use crate::observed::{ContainerDetails, ContainerState, Health, HostState, ObservedContainer};
 use crate::plan::ReadyRule;
-use crate::quiet::Patterns;
+use crate::quiet::{Glance, Judge, Patterns};
 
 /// A container of ours.
 #[derive(Debug, Clone)]
@@ -21,51 +21,61 @@ pub struct Found<'a> {
 
 /// The containers of one pod, by role and name.
 #[derive(Debug, Clone, Default)]
-pub struct Containers<'a>(Vec<Found<'a>>);
+pub struct Containers<'a> {
+    all: Vec<Found<'a>>,
+    /// Which pod of its host it is, in the order of their names.
+    pub(crate) number: usize,
+    /// What a glance at it showed.
+    pub(crate) glance: Glance,
+}
 
 impl<'a> Containers<'a> {
     /// Puts one in its place; Docker has no two of one name.
     fn insert(&mut self, found: Found<'a>) {
         let key = |found: &Found<'a>| (found.identity.role, found.identity.name);
-        match self.0.binary_search_by_key(&key(&found), key) {
-            Ok(at) => self.0.splice(at..=at, [found]).for_each(drop),
-            Err(at) => self.0.insert(at, found),
+        match self.all.binary_search_by_key(&key(&found), key) {
+            Ok(at) => self.all.splice(at..=at, [found]).for_each(drop),
+            Err(at) => {
+                // Most pods are one container, and a list takes room for four.
+                self.all.reserve_exact(1);
+                self.all.insert(at, found);
+            }
         }
     }
 
     /// The container of that role and name.
     #[must_use]
     pub fn get(&self, role: Role, name: &str) -> Option<&Found<'a>> {
-        self.0.iter().find(|found| (found.identity.role, found.identity.name) == (role, name))
+        self.all.iter().find(|found| (found.identity.role, found.identity.name) == (role, name))
     }
 
     /// All of them, in order.
     pub fn values(&self) -> std::slice::Iter<'_, Found<'a>> {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// Whether it has one of that role.
     #[must_use]
     pub fn has(&self, role: Role) -> bool {
-        self.0.iter().any(|found| found.identity.role == role)
+        self.all.iter().any(|found| found.identity.role == role)
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// The workload that they say they are of.
     #[must_use]
     pub fn workload(&self) -> Option<&'a str> {
-        self.0.first().map(|found| found.identity.workload)
+        self.all.first().map(|found| found.identity.workload)
     }
 }
 
@@ -82,14 +92,15 @@ pub struct Inventory<'a> {
 /// list and the inspection; it is left out, and the next observation will tell.
 #[must_use]
 pub fn inventory<'a>(cluster: &str, host: &'a HostState) -> Inventory<'a> {
-    inventory_beside(cluster, host, &Patterns::default())
+    inventory_beside(cluster, host, &Patterns::default(), None)
 }
 
-/// [`inventory`], beside what the spec asks for.
+/// [`inventory`], beside what the spec asks for, with a glance at each pod where there is who judges.
 pub(crate) fn inventory_beside<'a>(
     cluster: &str,
     host: &'a HostState,
     patterns: &Patterns,
+    judge: Option<&Judge<'_>>,
 ) -> Inventory<'a> {
     let mut all = Inventory::default();
     for container in &host.containers {
@@ -107,6 +118,12 @@ pub(crate) fn inventory_beside<'a>(
             }
         }
     }
+    for (number, (name, pod)) in all.pods.iter_mut().enumerate() {
+        pod.number = number;
+        if let Some(judge) = judge {
+            pod.glance = patterns.glance(name, pod, judge);
+        }
+    }
     all
 }
 
@@ -122,7 +139,7 @@ impl Found<'_> {
     /// health check can never become healthy, and serves all the same.
     #[must_use]
     pub fn serves(&self, rule: &ReadyRule, infra: Option<&Self>, now_ms: i64) -> bool {
-        if self.identity.wished {
+        if self.identity.wished.is_some() {
             return self.is_ready(rule, infra, now_ms);
         }
         let healthy = self.identity.applied().readiness.is_some();

@@ -49,7 +49,7 @@ impl Planner<'_> {
         let mut pods: Vec<(usize, &str, &Containers<'_>)> = Vec::new();
         for (number, host) in self.hosts.ready.iter().enumerate() {
             for (name, found) in &host.inventory.pods {
-                let wanted = progress.settled.has(number, name);
+                let wanted = progress.settled.has(number, found);
                 if !wanted && (target.is_none() || target.as_deref() == found.workload()) {
                     pods.push((number, name, found));
                 }
@@ -132,7 +132,7 @@ impl Planner<'_> {
 
     /// Too much goes at once for nobody to have read it.
     fn guard(&self, removed: &[Removed], builder: &mut Builder) {
-        if !self.options.guard_removals {
+        if !self.options.guard_removals || removed.is_empty() {
             return;
         }
         let of = |host: usize, pod: &str| self.hosts.ready.get(host)?.inventory.pods.get(pod);
@@ -220,7 +220,10 @@ impl Planner<'_> {
                         Some(workload) => own_volumes(workload)
                             .any(|own| labels::is_joined_of(&volume.name, &[cluster, pod, &own])),
                         // One that cannot be placed elsewhere stays as it is.
-                        None => progress.settled.has(number, pod),
+                        None => {
+                            let found = host.inventory.pods.get(pod);
+                            found.is_some_and(|found| progress.settled.has(number, found))
+                        }
                     };
                     let orphan = self.options.target.is_none() && !wanted;
                     // Docker keeps a volume while a container has it.

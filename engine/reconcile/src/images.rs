@@ -101,7 +101,7 @@ impl Choosing<'_> {
         }
         let is_meant = |((name, _), found): &(&(&str, usize), &&Found<'_>)| {
             !found.details.image_id.is_empty()
-                && (found.identity.wished || self.is_of(workload, name, desired, found))
+                && (found.identity.wished.is_some() || self.is_of(workload, name, desired, found))
         };
         let ((name, number), found) = all.iter().rev().find(is_meant)?;
         let host = self.hosts.ready.get(*number)?;

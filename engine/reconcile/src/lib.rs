@@ -34,6 +34,7 @@ mod standing;
 pub mod undo;
 mod unsupported;
 mod verdict;
+mod whereabouts;
 
 pub use images::digest_of;
 pub use reconcile::{LOCAL_HOST, Options, Prepared, reconcile, reconcile_prepared};

@@ -18,8 +18,8 @@ use crate::needs::Needs;
 use crate::objects::Objects;
 use crate::plan::{Action, Cause, Held, HeldBy, OpId, Pods, Subject, Why};
 use crate::pods::{Context, PodPlan, plan_pod};
-use crate::quiet::Patterns;
-use crate::realise::{Surroundings, realise};
+use crate::quiet::{Glance, Patterns};
+use crate::realise::{Surroundings, realise, workload_ports};
 use crate::reconcile::Options;
 use crate::rollout::{gates, stagger};
 use crate::standing::Hosts;
@@ -36,6 +36,8 @@ pub(crate) struct Planner<'a> {
     /// What pods look like that are as they shall be.
     pub patterns: &'a Patterns,
     pub needs: &'a Needs<'a>,
+    /// Workloads that others wait for.
+    pub awaited: BTreeSet<&'a str>,
 }
 
 /// A pod that is or will be on a host.
@@ -48,21 +50,25 @@ pub(crate) struct Planned<'a> {
     pub start: Option<OpId>,
 }
 
-/// Pods that are there and are dealt with, by host.
+/// Pods that are there and are dealt with: for each ready host one word for each of its pods.
 #[derive(Default)]
-pub(crate) struct Settled<'a>(BTreeMap<usize, BTreeSet<&'a str>>);
+pub(crate) struct Settled(Vec<Vec<bool>>);
 
-impl<'a> Settled<'a> {
-    /// Settles a pod, if the host has it.
-    fn insert(&mut self, hosts: &'a Hosts<'a>, host: usize, pod: &str) {
-        let found = hosts.ready.get(host).and_then(|h| h.inventory.pods.get_key_value(pod));
-        if let Some((name, _)) = found {
-            self.0.entry(host).or_default().insert(name);
+impl Settled {
+    fn of(hosts: &Hosts<'_>) -> Self {
+        Self(hosts.ready.iter().map(|host| vec![false; host.inventory.pods.len()]).collect())
+    }
+
+    /// Settles a pod of a host.
+    fn insert(&mut self, host: usize, pod: &Containers<'_>) {
+        if let Some(word) = self.0.get_mut(host).and_then(|pods| pods.get_mut(pod.number)) {
+            *word = true;
         }
     }
 
-    pub fn has(&self, host: usize, pod: &str) -> bool {
-        self.0.get(&host).is_some_and(|pods| pods.contains(pod))
+    /// Whether a pod of a host is settled.
+    pub fn has(&self, host: usize, pod: &Containers<'_>) -> bool {
+        self.0.get(host).and_then(|pods| pods.get(pod.number)).is_some_and(|word| *word)
     }
 }
 
@@ -70,7 +76,7 @@ impl<'a> Settled<'a> {
 #[derive(Default)]
 pub(crate) struct Progress<'a> {
     pub planned: Vec<Planned<'a>>,
-    pub settled: Settled<'a>,
+    pub settled: Settled,
     /// What stops each container, by host and full ID.
     pub stops: BTreeMap<(usize, String), OpId>,
     /// Pods beyond the number of a workload that go once these are ready.
@@ -80,6 +86,10 @@ pub(crate) struct Progress<'a> {
     plans: BTreeMap<&'a str, Vec<PodPlan>>,
     /// The hosts of the workload that is being planned, in the order of its pods.
     seats: Vec<usize>,
+    /// Its number among the patterns.
+    pattern: Option<u32>,
+    /// Whether its pods have host ports.
+    asks_ports: bool,
 }
 
 impl Progress<'_> {
@@ -110,8 +120,8 @@ impl<'a> Planner<'a> {
         let ready = self.hosts.ready.iter();
         let mut objects: Vec<Objects<'_>> =
             ready.map(|host| Objects::new(name, host.name, host.state, span)).collect();
-        let mut progress = Progress::default();
-        let mut assignment = assign(self.graph, name, self.hosts);
+        let mut progress = Progress { settled: Settled::of(self.hosts), ..Progress::default() };
+        let mut assignment = assign(self.graph, name, self.hosts, self.patterns);
         let mut moved = Vec::new();
         if self.options.rebalance && !self.options.destroy {
             let (balance, moves) = self.rebalance(&mut assignment);
@@ -142,6 +152,8 @@ impl<'a> Planner<'a> {
         builder: &mut Builder,
     ) {
         let slots = assignment.slots.remove(workload.name.as_str()).unwrap_or_default();
+        progress.pattern = self.patterns.number(&workload.name);
+        progress.asks_ports = workload_ports(workload).next().is_some();
         progress.seats = slots.iter().filter_map(|slot| slot.seat.as_ref().ok().copied()).collect();
         let own: Vec<PodPlan> = slots
             .iter()
@@ -160,22 +172,26 @@ impl<'a> Planner<'a> {
         stagger(workload, &own, &surge, builder);
         self.depend(workload, on, own.iter().chain(&surge), progress, builder);
         self.hold_paused(workload, &own, &surge, builder);
-        progress.plans.insert(&workload.name, own);
+        // Only what others wait for, or make room for, is asked for later.
+        if self.options.rebalance || self.awaited.contains(workload.name.as_str()) {
+            progress.plans.insert(&workload.name, own);
+        }
     }
 
     /// Plans one pod: where it is, or where it moves to.
     fn slot(
         &self,
         workload: &'a Workload,
-        slot: &Slot,
+        slot: &Slot<'a>,
         objects: &mut [Objects<'_>],
         progress: &mut Progress<'a>,
         builder: &mut Builder,
     ) -> PodPlan {
         match &slot.seat {
             Ok(host) => {
+                let found = slot.found.filter(|(on, _)| on == host).map(|(_, found)| found);
                 let Some(mut plan) =
-                    self.pod(workload, &slot.name, *host, objects, progress, builder)
+                    self.pod(workload, &slot.name, (*host, found), objects, progress, builder)
                 else {
                     return PodPlan::default();
                 };
@@ -186,7 +202,9 @@ impl<'a> Planner<'a> {
             Err(why) => {
                 // Where it is already it is left.
                 for host in &slot.elsewhere {
-                    progress.settled.insert(self.hosts, *host, &slot.name);
+                    if let Some(found) = self.found(*host, &slot.name) {
+                        progress.settled.insert(*host, found);
+                    }
                 }
                 builder.plan.held.push(Held {
                     subject: subject(workload, &slot.name),
@@ -203,7 +221,7 @@ impl<'a> Planner<'a> {
         &self,
         workload: &'a Workload,
         name: &str,
-        host: usize,
+        (host, found): (usize, Option<&'a Containers<'a>>),
         objects: &mut [Objects<'_>],
         progress: &mut Progress<'a>,
         builder: &mut Builder,
@@ -227,7 +245,13 @@ impl<'a> Planner<'a> {
                 seats: &progress.seats,
             },
         };
-        let plan = match self.is_quiet(workload, name, &context) {
+        let found = found.or_else(|| ready.inventory.pods.get(name));
+        debug_assert_eq!(found.map(Containers::len), self.found(host, name).map(Containers::len));
+        let is_quiet = found.is_some_and(|found| {
+            let Glance { workload, is_quiet, .. } = found.glance;
+            is_quiet && workload.is_some() && workload == progress.pattern
+        });
+        let plan = match is_quiet {
             true => PodPlan { ready_now: true, ..PodPlan::default() },
             false => {
                 let pod = realise(workload, name.to_owned(), &self.around);
@@ -236,17 +260,21 @@ impl<'a> Planner<'a> {
         };
         let stops = plan.stops.iter().map(|(id, stop)| ((host, id.clone()), *stop));
         progress.stops.extend(stops);
-        progress.settled.insert(self.hosts, host, name);
-        let (name, start) = (name.to_owned(), plan.holder_start);
-        progress.planned.push(Planned { workload, name, host, start });
+        if let Some(found) = found {
+            progress.settled.insert(host, found);
+        }
+        // Nothing is asked later of a pod that stays as it is, has no host port, and shares its host with
+        // no volume.
+        if !is_quiet || progress.asks_ports || !ready.state.volumes.is_empty() {
+            let (name, start) = (name.to_owned(), plan.holder_start);
+            progress.planned.push(Planned { workload, name, host, start });
+        }
         Some(plan)
     }
 
-    /// Whether nothing is to be done for a pod that is there.
-    fn is_quiet(&self, workload: &Workload, name: &str, context: &Context<'_>) -> bool {
-        let pattern = self.patterns.get(workload);
-        let found = context.inventory.pods.get(name);
-        pattern.zip(found).is_some_and(|(pattern, found)| pattern.is_quiet(found, context))
+    /// What a ready host has of a pod.
+    fn found(&self, host: usize, pod: &str) -> Option<&'a Containers<'a>> {
+        self.hosts.ready.get(host)?.inventory.pods.get(pod)
     }
 
     /// Takes a pod away from hosts where it is no longer, or is a second time. What it needs on the
@@ -263,12 +291,9 @@ impl<'a> Planner<'a> {
         let is_second = !plan.fresh;
         let to = self.hosts.ready.get(seat).map_or("", |host| host.name);
         for host in &slot.elsewhere {
-            progress.settled.insert(self.hosts, *host, &slot.name);
             let from = self.hosts.ready.get(*host);
-            let Some(found) = from.and_then(|from| from.inventory.pods.get(slot.name.as_str()))
-            else {
-                continue;
-            };
+            let Some(found) = self.found(*host, &slot.name) else { continue };
+            progress.settled.insert(*host, found);
             let note = match is_second {
                 true => format!("also runs on {to}, which keeps it"),
                 false => format!("moves to {to}"),
@@ -362,7 +387,8 @@ impl<'a> Planner<'a> {
                 continue;
             }
             if let Some(host) = there.or(seat)
-                && let Some(plan) = self.pod(workload, &name, host, objects, progress, builder)
+                && let Some(plan) =
+                    self.pod(workload, &name, (host, None), objects, progress, builder)
             {
                 self.hold_pod(workload, &name, host, &plan, builder);
                 plans.push(plan);

@@ -17,8 +17,12 @@ impl Planner<'_> {
     /// Host ports of all planned pods.
     pub fn ports(&self, progress: &Progress<'_>, builder: &mut Builder) {
         let mut by_host: BTreeMap<usize, Vec<&Planned<'_>>> = BTreeMap::new();
-        for planned in &progress.planned {
+        let asks = |planned: &&Planned<'_>| workload_ports(planned.workload).next().is_some();
+        for planned in progress.planned.iter().filter(asks) {
             by_host.entry(planned.host).or_default().push(planned);
+        }
+        if by_host.is_empty() {
+            return;
         }
         let mut asked: BTreeMap<&str, Vec<Asked>> = BTreeMap::new();
         for (number, host) in self.hosts.ready.iter().enumerate() {
@@ -41,9 +45,6 @@ impl Planner<'_> {
 
     /// The host ports of a pod, which are those of all pods of its workload.
     fn asked_ports(&self, planned: &Planned<'_>) -> Vec<Asked> {
-        if workload_ports(planned.workload).next().is_none() {
-            return Vec::new();
-        }
         let pod = realise(planned.workload, planned.name.clone(), &self.around);
         let ports = pod.containers.iter().flat_map(|desired| {
             named_published(&desired.applied).map(|(name, port)| Asked {

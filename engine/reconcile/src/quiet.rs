@@ -16,22 +16,44 @@ use crate::labels::Role;
 use crate::needs::Needs;
 use crate::observed::{ContainerState, Live};
 use crate::plan::ReadyRule;
-use crate::pods::Context;
 use crate::realise::{DesiredContainer, Surroundings, realise};
 
 /// Names that no pod has, and that no text of a spec is likely to hold. Two, since a text that
 /// holds one of them would be cut there too: it shows when the pieces of both are compared.
 const MARKS: [&str; 2] = ["\u{e000}tally\u{e000}", "\u{e001}tally\u{e001}"];
 
-/// The patterns of all workloads, by name.
+/// The patterns of all workloads, sorted by name; their place in this list is their number.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Patterns {
-    all: BTreeMap<String, Pattern>,
+pub(crate) struct Patterns(Vec<Pattern>);
+
+/// What a glance at a pod showed, when its host was sorted and all of it was at hand. It is looked at
+/// again for each pod of a plan, and going through all containers of all hosts once more takes longer
+/// than all else.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Glance {
+    /// The number of the workload whose word by word wish its first container is.
+    pub workload: Option<u32>,
+    /// Its ordinal, where its name is that of that workload with an ordinal as it is written.
+    pub ordinal: Option<u32>,
+    /// Whether nothing is to be done for it, if it is that workload's.
+    pub is_quiet: bool,
+}
+
+/// What a glance goes by beside the pod itself.
+pub(crate) struct Judge<'a> {
+    /// Containers whose liveness has failed, by full ID.
+    pub failing: &'a BTreeSet<String>,
+    /// Containers that are to be restarted, by workload, with the start that is to be their last.
+    pub restarts: &'a BTreeMap<String, BTreeMap<String, i64>>,
+    /// By the host's clock.
+    pub now_ms: i64,
 }
 
 /// What the pods of one workload look like.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pattern {
+    /// The workload's.
+    pub name: String,
     /// By role and name, as [`Containers`] are.
     containers: Vec<ContainerPattern>,
     joined: bool,
@@ -56,31 +78,58 @@ impl Patterns {
         let completed = needs.values().flatten().filter(|(_, until)| *until == Until::Completed);
         let awaited: BTreeSet<&str> = completed.map(|(name, _)| *name).collect();
         let workloads = graph.workloads().filter(|w| !awaited.contains(w.name.as_str()));
-        let patterns = workloads
-            .filter_map(|workload| Some((workload.name.clone(), pattern(workload, around)?)));
-        Self { all: patterns.collect() }
+        let mut all: Vec<Pattern> =
+            workloads.filter_map(|workload| pattern(workload, around)).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Self(all)
     }
 
-    pub fn get(&self, workload: &Workload) -> Option<&Pattern> {
-        self.all.get(workload.name.as_str())
+    /// The number of a workload that has a pattern.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        let at = self.0.binary_search_by(|pattern| pattern.name.as_str().cmp(name)).ok()?;
+        u32::try_from(at).ok()
     }
 
-    /// Whether a container's applied spec is just what its workload asks for.
+    /// All of them, by number.
+    pub fn all(&self) -> &[Pattern] {
+        &self.0
+    }
+
+    fn get(&self, number: u32) -> Option<&Pattern> {
+        self.0.get(number as usize)
+    }
+
+    /// The number of the workload for which a container's applied spec is just what that asks for.
     pub fn wished(
         &self,
         workload: &str,
         pod: &str,
         (role, name): (Role, &str),
         spec: &str,
-    ) -> bool {
-        let named = workload
-            .split_once('/')
-            .and_then(|(kind, name)| self.all.get(name).filter(|pattern| pattern.kind == kind));
-        let container = named.and_then(|pattern| {
-            pattern.containers.iter().find(|c| c.role == role && c.name == name)
-        });
-        container.is_some_and(|container| stands_in(&container.spec, pod, spec))
+    ) -> Option<u32> {
+        let (kind, workload) = workload.split_once('/')?;
+        let number = self.number(workload)?;
+        let pattern = self.get(number).filter(|pattern| pattern.kind == kind)?;
+        let mut own = pattern.containers.iter().filter(|c| c.role == role && c.name == name);
+        own.next().is_some_and(|own| stands_in(&own.spec, pod, spec)).then_some(number)
     }
+
+    /// A glance at a pod.
+    pub fn glance(&self, pod: &str, found: &Containers<'_>, judge: &Judge<'_>) -> Glance {
+        let workload = found.values().next().and_then(|found| found.identity.wished);
+        let Some((number, pattern)) = workload.and_then(|it| Some((it, self.get(it)?))) else {
+            return Glance::default();
+        };
+        let digits = pod.strip_prefix(&*pattern.name).and_then(|rest| rest.strip_prefix('-'));
+        let ordinal = digits.and_then(ordinal);
+        Glance { workload, ordinal, is_quiet: pattern.is_quiet(number, found, judge) }
+    }
+}
+
+/// The ordinal that is written so.
+pub(crate) fn ordinal(digits: &str) -> Option<u32> {
+    let is_written_so = digits == "0" || !digits.starts_with(['0', '+']);
+    digits.parse().ok().filter(|_| is_written_so)
 }
 
 fn pattern(workload: &Workload, around: &Surroundings<'_>) -> Option<Pattern> {
@@ -90,7 +139,8 @@ fn pattern(workload: &Workload, around: &Surroundings<'_>) -> Option<Pattern> {
     let containers = pairs.map(|(first, second)| container(first, second));
     let mut containers = containers.collect::<Option<Vec<_>>>()?;
     containers.sort_by(|a, b| (a.role, &a.name).cmp(&(b.role, &b.name)));
-    Some(Pattern { containers, joined, kind: workload.address().kind.word() })
+    let (name, kind) = (workload.name.clone(), workload.kind.word());
+    Some(Pattern { name, containers, joined, kind })
 }
 
 fn container(
@@ -130,29 +180,36 @@ fn stands_in(pieces: &[String], name: &str, text: &str) -> bool {
     rest.is_empty()
 }
 
+impl Judge<'_> {
+    /// Whether a container that runs is to be restarted all the same: [`crate::pods::Context`] for what is
+    /// word by word as its workload asks.
+    fn must_restart(&self, found: &Found<'_>) -> bool {
+        let asked = self.restarts.get(found.identity.workload);
+        let last = asked.and_then(|restarts| restarts.get(&found.container.id));
+        self.failing.contains(&found.container.id)
+            || (last.is_some() && last.copied() == found.details.started_at_ms)
+    }
+}
+
 impl Pattern {
-    /// Whether a pod is as it shall be, and ready.
-    pub fn is_quiet(&self, found: &Containers<'_>, context: &Context<'_>) -> bool {
+    /// Whether a pod is as it shall be, and ready; `number` is that of this pattern.
+    fn is_quiet(&self, number: u32, found: &Containers<'_>, judge: &Judge<'_>) -> bool {
         let infra = found.get(Role::Infra, "");
         found.len() == self.containers.len()
             && self.joined == infra.is_some()
             && self.containers.iter().zip(found.values()).all(|(wished, found)| {
-                wished.role == found.identity.role
+                found.identity.wished == Some(number)
+                    && wished.role == found.identity.role
                     && wished.name == found.identity.name
-                    && wished.is_quiet(found, infra, context)
+                    && wished.is_quiet(found, infra, judge)
             })
     }
 }
 
 impl ContainerPattern {
-    fn is_quiet(
-        &self,
-        found: &Found<'_>,
-        infra: Option<&Found<'_>>,
-        context: &Context<'_>,
-    ) -> bool {
+    fn is_quiet(&self, found: &Found<'_>, infra: Option<&Found<'_>>, judge: &Judge<'_>) -> bool {
         let details = found.details;
-        let as_told = found.identity.wished && details.live == self.live && self.has_files(found);
+        let as_told = details.live == self.live && self.has_files(found);
         let joined = details.joined.as_ref().zip(infra);
         let as_told = as_told && joined.is_none_or(|(joined, infra)| *joined == infra.container.id);
         if self.role == Role::Init {
@@ -161,8 +218,8 @@ impl ContainerPattern {
         as_told
             && found.container.state == ContainerState::Running
             && !found.is_cut_off(infra)
-            && !context.must_restart(found)
-            && (self.role == Role::Infra || found.is_ready(&self.ready, infra, context.now_ms))
+            && !judge.must_restart(found)
+            && (self.role == Role::Infra || found.is_ready(&self.ready, infra, judge.now_ms))
     }
 
     fn has_files(&self, found: &Found<'_>) -> bool {

@@ -63,7 +63,7 @@ impl Prepared {
 
     /// What a host shows, beside what the spec asks for.
     pub(crate) fn inventory<'a>(&self, cluster: &str, host: &'a HostState) -> Inventory<'a> {
-        inventory_beside(cluster, host, &self.0)
+        inventory_beside(cluster, host, &self.0, None)
     }
 }
 
@@ -99,7 +99,8 @@ pub fn reconcile_prepared(
         }
         if !builder.plan.has_errors() {
             let (hosts, needs) = (&hosts, &needs);
-            Planner { graph, cluster, hosts, memory, options, around, patterns, needs }
+            let awaited = needs.values().flatten().map(|(name, _)| *name).collect();
+            Planner { graph, cluster, hosts, memory, options, around, patterns, needs, awaited }
                 .run(&mut builder);
         }
     }

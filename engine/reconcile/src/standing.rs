@@ -10,7 +10,7 @@ use tally_source::{Code, Diagnostic, Span};
 use crate::found::{Inventory, inventory_beside};
 use crate::memory::{Declared, HostMemory, Memory};
 use crate::observed::{HostState, HostView, Observed};
-use crate::quiet::Patterns;
+use crate::quiet::{Judge, Patterns};
 use crate::reconcile::{LOCAL_HOST, Options};
 
 /// A host that answered.
@@ -73,7 +73,12 @@ pub(crate) fn hosts<'a>(
         let supposed = options.without.contains(name);
         match observed.hosts.get(name) {
             Some(HostView::Ready(state)) if !supposed => {
-                let inventory = inventory_beside(&cluster.name, state, patterns);
+                let judge = Judge {
+                    failing: &memory.failing,
+                    restarts: &memory.declared.restarts,
+                    now_ms: state.its_now_ms(options.now_ms),
+                };
+                let inventory = inventory_beside(&cluster.name, state, patterns, Some(&judge));
                 all.ready.push(ready(name, host, state, fenced, inventory));
             }
             view => {
