@@ -131,10 +131,9 @@ impl<'a> Hosts<'a> {
     /// Whether a pod was seen on a host that does not answer and is not lost.
     pub fn was_seen_silent(&self, pod: &str) -> bool {
         let known = |host: &SilentHost<'_>| {
-            let pods = host.memory.and_then(|memory| memory.pods.as_ref());
-            !host.lost && pods.is_some_and(|pods| pods.contains(pod))
+            host.memory.and_then(|memory| memory.pods.as_ref()).is_some_and(|it| it.contains(pod))
         };
-        self.silent.iter().any(known)
+        self.silent.iter().any(|host| !host.lost && known(host))
     }
 
     /// The silent host that may have a pod: it was seen there last, or nobody knows what is there.
