@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help tools build images demo demo-clean lint test fuzz pictures lab-up lab-down \
-	conformance-podman chaos bench-repair bench bench-noop bench-hosts bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size sim sim-many planted
+	conformance-podman chaos bench-repair bench bench-noop bench-hosts bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size sim sim-many planted mutants
 
 # A toolchain that was installed a moment ago is not in this shell's PATH yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -71,6 +71,9 @@ sim-many: tools ## many simulated seeds, on all cores (long): make sim-many SEED
 
 planted: tools ## the simulation against each planted bug (long)
 	@$(T)/planted.sh $(SEEDS)
+
+mutants: tools ## the tests against each mutant of planner and loop (hours)
+	@$(T)/mutants.sh $(PACKAGES)
 
 bench: bench-noop bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size ## all benchmarks
 

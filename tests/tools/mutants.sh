@@ -1,0 +1,58 @@
+#!/bin/sh
+# Tries all mutants of the planner and the loop that cargo-mutants finds. They are put into one copy of the
+# sources, each behind a switch, so that one build has them all; then the tests run once with each. Hours on
+# two cores. A line for each goes to standard output; those that begin with MISSED no test catches.
+#
+#   mutants.sh [PACKAGE...]     tally-reconcile and tally-control when nothing is said
+set -eu
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=tests/tools/lib.sh
+. "$ROOT/tests/tools/lib.sh"
+[ $# -gt 0 ] || set -- tally-reconcile tally-control
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+cd "$ROOT"
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
+kept=${TALLY_MUTANTS_TARGET:-$ROOT/target/mutants}
+PATH=$PATH:$kept/tools/bin
+if ! cargo mutants --version >/dev/null 2>&1; then
+    say "installing cargo-mutants, which lists the mutants"
+    CARGO_TARGET_DIR=$kept/tools/target cargo install --quiet --locked cargo-mutants --root "$kept/tools"
+fi
+CARGO_TARGET_DIR=$kept/own cargo build --quiet --release --manifest-path tests/mutants/Cargo.toml
+own=$kept/own/release/tally-mutants
+
+cd "$copy"
+git init --quiet .
+packages=
+for package in "$@"; do packages="$packages --package $package"; done
+# shellcheck disable=SC2086
+cargo mutants --list --json $packages >mutants.json
+cat >>compiler/graph/src/lib.rs <<'EOF'
+
+static TOLD: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| {
+    std::env::var("TALLY_PLANTED").ok().and_then(|number| number.parse().ok()).unwrap_or(0)
+});
+/// Whether it is that mutant.
+#[must_use]
+#[inline]
+pub fn planted(number: u32) -> bool {
+    *TOLD == number
+}
+EOF
+export CARGO_TARGET_DIR="$kept/copy"
+"$own" plant . mutants.json >planted.json
+# Comparisons that only stand in builds with assertions are tests too.
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true
+# The quick ones first: what they catch the others need not try.
+# shellcheck disable=SC2086
+tests=$(cargo test --release --no-run $packages --package tally-tests --lib --test scenarios --test balance \
+    --test leases --test simulation --test crash_points 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p') || die "the tests do not build"
+ordered=
+for name in tally_reconcile tally_control balance scenarios leases simulation crash_points; do
+    for test in $tests; do
+        case $(basename "$test") in "$name"-*) ordered="$ordered $test" ;; esac
+    done
+done
+# shellcheck disable=SC2086
+"$own" try . planted.json $ordered
