@@ -13,7 +13,6 @@
 //! compare-and-swap: of two engines that create one, exactly one succeeds.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
@@ -107,9 +106,8 @@ pub(crate) struct OurLabels<'a> {
 impl<'a> OurLabels<'a> {
     pub fn of(all: &'a BTreeMap<String, String>) -> Self {
         let mut ours = Self::default();
-        let from = (Bound::Included("tally."), Bound::Unbounded);
-        let own = all.range::<str, _>(from).take_while(|(key, _)| key.starts_with("tally."));
-        for (key, value) in own {
+        // A container has a handful of labels: going through all of them is quicker than looking for ours.
+        for (key, value) in all.iter().filter(|(key, _)| key.starts_with("tally.")) {
             let place = match key.as_str() {
                 CLUSTER => &mut ours.cluster,
                 ROLE => &mut ours.role,
