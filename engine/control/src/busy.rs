@@ -88,4 +88,21 @@ mod tests {
         busy.seen("a", 6);
         assert!(busy.is_empty());
     }
+
+    #[test]
+    fn nothing_is_waited_for_on_a_host_that_is_silent() {
+        let mut busy = Busy::default();
+        for pod in ["done", "on-both", "open"] {
+            busy.begin(pod);
+        }
+        busy.end("done", "a", 4);
+        busy.end("on-both", "a", 4);
+        busy.end("on-both", "b", 7);
+        busy.silent("a");
+        assert!(!busy.has("done"), "no view of `a` will come");
+        assert!(busy.has("on-both"), "one of `b` is waited for still");
+        assert!(busy.has("open"), "its operation has not ended");
+        busy.seen("b", 8);
+        assert_eq!(busy.pods(), ["open".to_owned()].into());
+    }
 }
