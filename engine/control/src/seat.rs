@@ -61,8 +61,10 @@ pub(crate) struct Seat {
     common: Common,
     /// Of what is common; −1 before anything was seen.
     common_revision: i64,
-    /// When the store was asked last, and when a document was written last.
+    /// When the store was asked last, when what was seen last was asked for, and when a document was written
+    /// last.
     asked_ms: u64,
+    shown_ms: u64,
     written_ms: Option<u64>,
     /// Whether what is declared may differ from what is common.
     is_moved: bool,
@@ -123,6 +125,7 @@ impl Seat {
             common,
             common_revision: -1,
             asked_ms: 0,
+            shown_ms: 0,
             written_ms: None,
             is_moved: true,
             writing: false,
@@ -262,6 +265,9 @@ impl Controller {
                     }
                     _ => None,
                 };
+                if answer.shows() {
+                    seat.shown_ms = seat.asked_ms;
+                }
                 seat.lease.answered(answer, now_ms);
                 error
             }

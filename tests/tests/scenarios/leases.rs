@@ -215,6 +215,12 @@ impl World {
         self.until(name, async |world| world.store.leader().as_deref() == Some(name)).await;
     }
 
+    /// Whether the store says that the cluster is frozen, and why; `None` where nothing is declared there.
+    fn frozen(&self) -> Option<Option<String>> {
+        let seen = self.store.model.lock().unwrap().look(self.store.now_ms());
+        seen.declared.map(|declared| declared.frozen)
+    }
+
     /// Calls that changed something, on all hosts.
     fn changes(&self) -> u64 {
         let reads = [
@@ -437,11 +443,7 @@ fn a_freeze_whose_answer_was_lost_with_the_engine_that_wrote_it_can_be_ended() {
         let freeze = Declarations { frozen: frozen.clone(), ..Declarations::default() };
         world.store.silent.store(true, Ordering::SeqCst);
         one.news.send(News::Declared(freeze)).unwrap();
-        let text = |world: &World| {
-            let seen = world.store.model.lock().unwrap().look(world.store.now_ms());
-            seen.declared.map(|declared| declared.frozen)
-        };
-        world.until("it is written", async |world| text(world) == Some(frozen.clone())).await;
+        world.until("it is written", async |world| world.frozen() == Some(frozen.clone())).await;
         one.task.abort();
         world.store.silent.store(false, Ordering::SeqCst);
         // Somebody ends it while nobody runs: it is declared no longer where the engine begins again.
@@ -451,7 +453,30 @@ fn a_freeze_whose_answer_was_lost_with_the_engine_that_wrote_it_can_be_ended() {
         world.until_leads("again").await;
         world.harm();
         world.until("it is put right", async |world| world.running().await == 2).await;
-        world.until("it is ended for all", async |world| text(world) == Some(None)).await;
+        world.until("it is ended for all", async |world| world.frozen() == Some(None)).await;
         again.stop.send(true).unwrap();
+    });
+}
+
+#[test]
+fn what_was_seen_before_a_freeze_was_written_does_not_end_it_when_the_store_fails() {
+    run(&["a"], |world| async move {
+        let one = world.engine("one", WEB);
+        world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
+        let frozen = Some("release".to_owned());
+        let freeze = Declarations { frozen: frozen.clone(), ..Declarations::default() };
+        one.news.send(News::Declared(freeze)).unwrap();
+        world.until("it is written", async |world| world.frozen() == Some(frozen.clone())).await;
+        // What was seen last is from before the freeze, and what is asked next has no answer.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        world.store.down.store(true, Ordering::SeqCst);
+        let told = async |_: &World| one.times(EntryKind::StoreSilent) == 1;
+        world.until("the store is away", told).await;
+        world.store.down.store(false, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        world.harm();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(world.running().await, 1, "it is frozen");
+        assert_eq!(world.frozen(), Some(frozen));
     });
 }

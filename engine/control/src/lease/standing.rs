@@ -123,6 +123,15 @@ pub enum Answer {
     Failed(StoreError),
 }
 
+impl Answer {
+    /// Whether it shows what is in the store.
+    #[must_use]
+    pub fn shows(&self) -> bool {
+        let renewed = matches!(self, Self::Renewed(Renewed::Longer { .. }));
+        renewed || matches!(self, Self::Seen(_) | Self::Taken(_))
+    }
+}
+
 /// The lease, while this engine has it.
 #[derive(Debug, Clone)]
 struct Held {

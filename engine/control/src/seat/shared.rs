@@ -163,8 +163,8 @@ impl Controller {
     /// Takes in what was declared elsewhere.
     pub(super) fn heed_common(&mut self) {
         let Some(seat) = &mut self.seat else { return };
-        // What was asked before our own write was answered may be older than that.
-        let is_old = seat.writing || seat.written_ms.is_some_and(|at| seat.asked_ms <= at);
+        // What was asked for before our own write was answered may be older than that.
+        let is_old = seat.writing || seat.written_ms.is_some_and(|at| seat.shown_ms <= at);
         let seen = seat.lease.seen();
         let revision = seen.declared_revision;
         if !seat.lease.has_looked() || is_old || revision == seat.common_revision {
