@@ -74,6 +74,16 @@ fn pods_without_data_are_replaced_once_their_host_is_lost() {
     });
 }
 
+/// Somebody takes a container away, by the end of its name.
+fn take_away(many: &Many, host: &str, name: &str) {
+    let remove = |model: &mut tally_simulator::Model, now: i64| {
+        let found = model.list().into_iter().find(|c| c.name.ends_with(name)).unwrap();
+        model.stop(&found.id, now).unwrap();
+        model.remove(&found.id, now).unwrap();
+    };
+    many.hosts[host].meddle(remove).unwrap();
+}
+
 /// Two hosts of a container: the one that was lost and is back, and the one that got it meanwhile.
 async fn replaced_and_back(many: &mut Many, graph: &Graph, container: &str) -> (String, String) {
     many.apply(graph).await;
@@ -112,12 +122,7 @@ fn a_copy_whose_network_is_gone_is_not_the_one_that_is_kept() {
         let graph = many.plain(BOTH);
         let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
         // All containers of the old copy run on, in the network of one that is gone.
-        let remove = |model: &mut tally_simulator::Model, now: i64| {
-            let found = model.list().into_iter().find(|c| c.name.ends_with("web-0")).unwrap();
-            model.stop(&found.id, now).unwrap();
-            model.remove(&found.id, now).unwrap();
-        };
-        many.hosts[&first].meddle(remove).unwrap();
+        take_away(&many, &first, "web-0");
         let plan = many.apply(&graph).await;
         let removed = |change: &Change| change.kind == ChangeKind::Remove;
         assert!(plan.changes.iter().all(removed), "{:?}", plan.changes);
@@ -135,12 +140,7 @@ fn of_two_copies_the_whole_one_is_kept_and_none_of_a_recreated_pod_waits_for_the
             let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
             // Somebody took a container of the old copy away, and of the new one too.
             for (host, name) in [&first, &second].into_iter().zip(broken) {
-                let remove = |model: &mut tally_simulator::Model, now: i64| {
-                    let found = model.list().into_iter().find(|c| c.name.ends_with(name)).unwrap();
-                    model.stop(&found.id, now).unwrap();
-                    model.remove(&found.id, now).unwrap();
-                };
-                many.hosts[host].meddle(remove).unwrap();
+                take_away(&many, host, name);
             }
             many.apply(&graph).await;
             let on = many.hosts_of("web-0.c").await;
@@ -297,13 +297,7 @@ fn of_a_pod_that_may_run_on_a_silent_host_too_what_is_whole_is_kept_and_what_is_
             many.plan(&graph).await;
             many.cut(&second);
             if broken {
-                let remove = |model: &mut tally_simulator::Model, now: i64| {
-                    let found = model.list().into_iter().find(|c| c.name.ends_with("web-1.c"));
-                    let id = found.unwrap().id;
-                    model.stop(&id, now).unwrap();
-                    model.remove(&id, now).unwrap();
-                };
-                many.hosts[&first].meddle(remove).unwrap();
+                take_away(&many, &first, "web-1.c");
             }
             let plan = many.plan(&graph).await;
             assert!(plan.is_empty(), "{:?}", plan.changes);
@@ -322,12 +316,7 @@ fn a_pod_with_a_part_on_a_host_and_maybe_all_of_it_on_a_silent_one_is_not_made_w
         let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
         many.plan(&graph).await;
         many.cut(&second);
-        let remove = |model: &mut tally_simulator::Model, now: i64| {
-            let found = model.list().into_iter().find(|c| c.name.ends_with("web-0.side")).unwrap();
-            model.stop(&found.id, now).unwrap();
-            model.remove(&found.id, now).unwrap();
-        };
-        many.hosts[&first].meddle(remove).unwrap();
+        take_away(&many, &first, "web-0.side");
         let plan = many.plan(&graph).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
         let why = format!("web-0: it may also be on `{second}`, which does not answer");
