@@ -486,3 +486,30 @@ fn ready_rule(probe: Option<&Probe>, restart: Restart) -> ReadyRule {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tally_graph::{Bytes, Cpu};
+
+    use super::*;
+
+    #[test]
+    fn resources_are_told_in_dockers_units() {
+        let of = |cpu: u32, max_cpu: u32, memory: u64, max_memory: Option<u64>| {
+            let resources = Resources {
+                cpu: Some(Cpu(cpu)),
+                max_cpu: Some(Cpu(max_cpu)),
+                memory: Some(Bytes(memory)),
+                max_memory: max_memory.map(Bytes),
+            };
+            let live = live(&resources, Restart::OnFailure);
+            (live.cpu_shares, live.nano_cpus, live.memory_reservation, live.memory)
+        };
+        // Thousandths of a core: 1,024 shares and 10⁹ are one.
+        assert_eq!(of(1_000, 2_000, 64, None), (1_024, 2_000_000_000, 64, 64));
+        assert_eq!(of(500, 1, 64, Some(128)), (512, 1_000_000, 64, 128));
+        assert_eq!(of(1, 1_500, 0, None).0, 2, "Docker takes no less");
+        let none = live(&Resources::default(), Restart::Never);
+        assert_eq!((none.cpu_shares, none.nano_cpus, none.memory), (0, 0, 0), "unlimited");
+    }
+}
