@@ -94,6 +94,27 @@ fn one_host_port_goes_to_one_pod_of_each_host() {
 }
 
 #[test]
+fn a_host_port_that_something_else_has_sends_pods_to_other_hosts() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let port = "container c image=\"tally.local/hello:1\" { port http 8080 publish=8080 }";
+        let mut other = Many::beside(&many, "other");
+        other
+            .apply(&other.plain(&format!("pod first {{ place {{ require host=a }}; {port} }}")))
+            .await;
+        let ours = many.plain(&format!("controller web replicas=2 {{ {port} }}"));
+        let plan = many.apply(&ours).await;
+        assert_eq!(plan_errors(&plan), Vec::<String>::new());
+        let on = [many.hosts_of("web-0.c").await, many.hosts_of("web-1.c").await].concat();
+        assert_eq!(on, ["b", "c"]);
+        // Where no host is left the plan says so, and touches nothing.
+        let more = many.plain(&format!("controller web replicas=3 {{ {port} }}"));
+        let plan = many.plan(&more).await;
+        assert!(plan.is_empty(), "{:?}", plan.changes);
+        assert_eq!(plan.held.len(), 1, "{:?}", held(&plan));
+    });
+}
+
+#[test]
 fn a_named_volume_keeps_its_pods_on_its_host() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let body = |env: u32, replicas: u32| {
