@@ -34,7 +34,9 @@ fn main() -> ExitCode {
             let tests: Vec<PathBuf> = tests.iter().map(PathBuf::from).collect();
             trial::run(Path::new(copy), Path::new(list), &tests)
         }
-        _ => Err("usage: plant COPY MUTANTS.json | try COPY PLANTED.json TEST-BINARY...".to_owned()),
+        _ => {
+            Err("usage: plant COPY MUTANTS.json | try COPY PLANTED.json TEST-BINARY...".to_owned())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -126,8 +126,9 @@ fn written(source: &str, edits: &[Edit], number: usize, edit: &Edit) -> String {
         }
         Place::Arm { guard, .. } => {
             let deleted = edit.mutants.iter().filter(|it| it.genre == "MatchArm");
-            let deleted: String =
-                deleted.map(|it| format!("!{} && ", marked(it.number, &switch(it.number)))).collect();
+            let deleted: String = deleted
+                .map(|it| format!("!{} && ", marked(it.number, &switch(it.number))))
+                .collect();
             let Some(guard) = guard else { return format!(" if {deleted}true") };
             let own = inner(guard);
             let of = edit.mutants.iter().filter(|it| it.genre == "MatchArmGuard");
