@@ -17,7 +17,8 @@ kept=${TALLY_MUTANTS_TARGET:-$ROOT/target/mutants}
 PATH=$PATH:$kept/tools/bin
 if ! cargo mutants --version >/dev/null 2>&1; then
     say "installing cargo-mutants, which lists the mutants"
-    CARGO_TARGET_DIR=$kept/tools/target cargo install --quiet --locked cargo-mutants --root "$kept/tools"
+    quietly cargo-mutants.log env CARGO_TARGET_DIR="$kept/tools/target" \
+        cargo install --locked cargo-mutants --root "$kept/tools" || die "cargo-mutants cannot be installed"
 fi
 CARGO_TARGET_DIR=$kept/own cargo build --quiet --release --manifest-path tests/mutants/Cargo.toml
 own=$kept/own/release/tally-mutants

@@ -23,9 +23,8 @@ impl Controller {
         }
         let now_ms = self.now_ms();
         self.prepare();
-        let prepared = self.prepared.as_ref().map(|(_, _, prepared)| prepared);
         let nothing = Prepared::default();
-        let prepared = prepared.unwrap_or(&nothing);
+        let prepared = self.prepared_now().unwrap_or(&nothing);
         let unready =
             rollback::unready(&self.graph, &self.observed, &self.memory, prepared, now_ms);
         for (one, why) in self.rollouts.judge(unready, self.clock_ms()) {

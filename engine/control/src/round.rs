@@ -63,15 +63,18 @@ impl Controller {
 
     /// Prepares plans of what is followed now.
     pub(crate) fn prepare(&mut self) {
-        let secrets = self.secrets.hashes();
-        let is_current = self
-            .prepared
-            .as_ref()
-            .is_some_and(|(graph, known, _)| Arc::ptr_eq(graph, &self.graph) && known == secrets);
-        if !is_current {
+        if self.prepared_now().is_none() {
+            let secrets = self.secrets.hashes();
             let prepared = Prepared::of(&self.graph, secrets);
             self.prepared = Some((Arc::clone(&self.graph), secrets.clone(), prepared));
         }
+    }
+
+    /// What was prepared, if it is of what is followed now.
+    pub(crate) fn prepared_now(&self) -> Option<&Prepared> {
+        let (graph, secrets, prepared) = self.prepared.as_ref()?;
+        let is_current = Arc::ptr_eq(graph, &self.graph) && secrets == self.secrets.hashes();
+        is_current.then_some(prepared)
     }
 
     /// The plan of what was seen last.
@@ -83,11 +86,8 @@ impl Controller {
             secrets: self.secrets.hashes().clone(),
             ..tally_reconcile::Options::default()
         };
-        let prepared = self.prepared.as_ref().filter(|(graph, secrets, _)| {
-            Arc::ptr_eq(graph, &self.graph) && *secrets == options.secrets
-        });
-        match prepared {
-            Some((_, _, prepared)) => {
+        match self.prepared_now() {
+            Some(prepared) => {
                 reconcile_prepared(&self.graph, &self.observed, &self.memory, &options, prepared)
             }
             None => reconcile(&self.graph, &self.observed, &self.memory, &options),

@@ -8,6 +8,8 @@ use crate::many::{Many, held, run};
 use crate::world::plan_errors;
 
 const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
+const TWO: &str = "controller web replicas=2 { container c image=\"tally.local/hello:1\"\n \
+    container side image=\"tally.local/hello:1\" }";
 const DB: &str =
     "volume data\npod db { container c image=\"tally.local/hello:1\" { mount data \"/d\" } }";
 
@@ -116,10 +118,8 @@ fn the_copy_that_is_healthy_is_the_one_that_is_kept() {
 
 #[test]
 fn a_copy_whose_network_is_gone_is_not_the_one_that_is_kept() {
-    const BOTH: &str = "controller web replicas=2 { container c image=\"tally.local/hello:1\"\n \
-        container side image=\"tally.local/hello:1\" }";
     run(&["a", "b", "c"], |mut many: Many| async move {
-        let graph = many.plain(BOTH);
+        let graph = many.plain(TWO);
         let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
         // All containers of the old copy run on, in the network of one that is gone.
         take_away(&many, &first, "web-0");
@@ -309,10 +309,8 @@ fn of_a_pod_that_may_run_on_a_silent_host_too_what_is_whole_is_kept_and_what_is_
 
 #[test]
 fn a_pod_with_a_part_on_a_host_and_maybe_all_of_it_on_a_silent_one_is_not_made_whole() {
-    const BOTH: &str = "controller web replicas=2 { container c image=\"tally.local/hello:1\"\n \
-        container side image=\"tally.local/hello:1\" }";
     run(&["a", "b", "c"], |mut many: Many| async move {
-        let graph = many.plain(BOTH);
+        let graph = many.plain(TWO);
         let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
         many.plan(&graph).await;
         many.cut(&second);
