@@ -4,11 +4,15 @@
 # two cores. A line for each goes to standard output; those that begin with MISSED no test catches.
 #
 #   mutants.sh [PACKAGE...]     tally-reconcile and tally-control when nothing is said
+#
+# With MISSED=FILE, what an earlier run printed, only those are tried that were missed then.
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
 . "$ROOT/tests/tools/lib.sh"
 [ $# -gt 0 ] || set -- tally-reconcile tally-control
+missed=
+[ -z "${MISSED:-}" ] || missed=$(realpath "$MISSED")
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 cd "$ROOT"
@@ -29,18 +33,7 @@ packages=
 for package in "$@"; do packages="$packages --package $package"; done
 # shellcheck disable=SC2086
 cargo mutants --list --json $packages >mutants.json
-cat >>compiler/graph/src/lib.rs <<'EOF'
-
-static TOLD: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| {
-    std::env::var("TALLY_PLANTED").ok().and_then(|number| number.parse().ok()).unwrap_or(0)
-});
-/// Whether it is that mutant.
-#[must_use]
-#[inline]
-pub fn planted(number: u32) -> bool {
-    *TOLD == number
-}
-EOF
+cat "$ROOT/tests/mutants/switch.rs" >>compiler/graph/src/lib.rs
 export CARGO_TARGET_DIR="$kept/copy"
 "$own" plant . mutants.json >planted.json
 # Comparisons that only stand in builds with assertions are tests too.
@@ -55,5 +48,10 @@ for name in tally_reconcile tally_control balance scenarios leases simulation; d
         case $(basename "$test") in "$name"-*) ordered="$ordered $test" ;; esac
     done
 done
-# shellcheck disable=SC2086
-"$own" try . planted.json $ordered
+if [ -n "${MISSED:-}" ]; then
+    # shellcheck disable=SC2086
+    "$own" again . planted.json "$missed" $ordered
+else
+    # shellcheck disable=SC2086
+    "$own" try . planted.json $ordered
+fi

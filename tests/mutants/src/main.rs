@@ -6,11 +6,13 @@
 //! cargo mutants --list --json -p tally-reconcile >mutants.json
 //! tally-mutants plant COPY mutants.json >planted.json
 //! tally-mutants try COPY planted.json TEST-BINARY... >tried
+//! tally-mutants again COPY planted.json tried TEST-BINARY...   # those that were missed
 //! ```
 
 mod check;
 mod mutant;
 mod places;
+mod program;
 mod render;
 mod trial;
 
@@ -31,12 +33,16 @@ fn main() -> ExitCode {
             println!("{}", serde_json::to_string_pretty(&all).unwrap_or_default());
         }),
         ["try", copy, list, tests @ ..] if !tests.is_empty() => {
-            let tests: Vec<PathBuf> = tests.iter().map(PathBuf::from).collect();
-            trial::run(Path::new(copy), Path::new(list), &tests)
+            trial::run(Path::new(copy), Path::new(list), None, &paths(tests))
         }
-        _ => {
-            Err("usage: plant COPY MUTANTS.json | try COPY PLANTED.json TEST-BINARY...".to_owned())
+        ["again", copy, list, former, tests @ ..] if !tests.is_empty() => {
+            std::fs::read_to_string(former).map_err(|error| format!("{former}: {error}")).and_then(
+                |text| trial::run(Path::new(copy), Path::new(list), Some(&text), &paths(tests)),
+            )
         }
+        _ => Err("usage: plant COPY MUTANTS.json | try COPY PLANTED.json TEST-BINARY... | \
+                 again COPY PLANTED.json TRIED TEST-BINARY..."
+            .to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,6 +51,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn paths(words: &[&str]) -> Vec<PathBuf> {
+    words.iter().map(PathBuf::from).collect()
 }
 
 fn plant(copy: &Path, list: &Path) -> Result<Vec<Mutant>, String> {

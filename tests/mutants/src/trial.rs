@@ -1,17 +1,16 @@
-//! Runs the tests with one mutant after another, on all cores, and tells which are not caught.
+//! Runs the tests with one mutant after another, on all cores, and tells which are not caught. A test that never
+//! comes to the place of a mutant cannot catch it and is left out.
 
-use std::os::unix::process::CommandExt as _;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::mutant::{Mutant, Outcome};
+use crate::program::{MOST_PROCESSOR_S, Program};
 
-/// A test program that has used the processor for so long, in seconds, has been caught: what it tries goes on
-/// for ever. The slowest takes a fifth of that.
-const MOST_PROCESSOR_S: u32 = 100;
 /// The same for one that waits for ever. It is long, since the machine may be busy.
 const LIMIT: Duration = Duration::from_secs(1_800);
 /// Knuth's multiplier (The Art of Computer Programming, 6.4): numbers in a row come to lie far apart.
@@ -19,18 +18,25 @@ const SCATTER: u32 = 2_654_435_761;
 /// The pause between two looks at a program that runs.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Tries each mutant that was planted: a line each, as it ends, and the sums at the end.
+/// Tries each mutant that was planted, or those of them that a former run of that text did not catch: a line
+/// each, as it ends, and the sums at the end.
 ///
 /// # Errors
 /// When the tests fail without any mutant, and when they cannot be run.
-pub fn run(copy: &Path, list: &Path, tests: &[PathBuf]) -> Result<(), String> {
+pub fn run(
+    copy: &Path,
+    list: &Path,
+    former: Option<&str>,
+    tests: &[PathBuf],
+) -> Result<(), String> {
     let text = std::fs::read_to_string(list).map_err(|error| error.to_string())?;
     let all: Vec<Mutant> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    if let Some(by) = caught(copy, 0, tests)? {
-        return Err(format!("without any mutant: {by}"));
-    }
+    let programs: Vec<Program> =
+        tests.iter().map(|test| Program::of(copy, test)).collect::<Result<_, _>>()?;
+    let wanted: Option<BTreeSet<&str>> = former.map(missed_names);
+    let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
     let mut planted: Vec<&Mutant> =
-        all.iter().filter(|it| it.outcome == Outcome::Planted).collect();
+        all.iter().filter(|it| it.outcome == Outcome::Planted && is_wanted(&it.name)).collect();
     // In no order of the sources, and the same each time: what is broken off is a sample of them all.
     planted.sort_by_key(|mutant| mutant.number.wrapping_mul(SCATTER));
     let next = AtomicUsize::new(0);
@@ -38,11 +44,13 @@ pub fn run(copy: &Path, list: &Path, tests: &[PathBuf]) -> Result<(), String> {
     let fault: Mutex<Option<String>> = Mutex::new(None);
     let work = || {
         while let Some(mutant) = planted.get(next.fetch_add(1, Ordering::Relaxed)) {
-            match caught(copy, mutant.number, tests) {
+            match caught(copy, mutant.number, &programs) {
                 Ok(Some(by)) => println!("caught\t{}\t{}\t{by}", mutant.number, mutant.name),
                 Ok(None) => {
                     missed.fetch_add(1, Ordering::Relaxed);
-                    println!("MISSED\t{}\t{}", mutant.number, mutant.name);
+                    let reached = programs.iter().any(|it| it.reaches(mutant.number).is_some());
+                    let note = if reached { "" } else { "\tno test comes there" };
+                    println!("MISSED\t{}\t{}{note}", mutant.number, mutant.name);
                 }
                 Err(error) => {
                     next.store(planted.len(), Ordering::Relaxed);
@@ -65,19 +73,22 @@ pub fn run(copy: &Path, list: &Path, tests: &[PathBuf]) -> Result<(), String> {
     Ok(())
 }
 
+/// The names in the lines of what was not caught.
+fn missed_names(former: &str) -> BTreeSet<&str> {
+    let missed = former.lines().filter_map(|line| line.strip_prefix("MISSED\t"));
+    missed.filter_map(|line| line.split('\t').nth(1)).collect()
+}
+
 /// What catches a mutant: the first test that fails, or the first program that does not end.
-fn caught(copy: &Path, number: u32, tests: &[PathBuf]) -> Result<Option<String>, String> {
-    for test in tests {
-        let name = test.file_name().unwrap_or_default().to_string_lossy();
-        let name = name.rsplit_once('-').map_or(name.as_ref(), |(name, _)| name).to_owned();
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit -t {MOST_PROCESSOR_S}; exec \"$0\" \"$@\"")]);
+fn caught(copy: &Path, number: u32, programs: &[Program]) -> Result<Option<String>, String> {
+    for program in programs {
+        let Some(tests) = program.reaches(number) else { continue };
+        let mut command = program.command(copy, Some(MOST_PROCESSOR_S));
         // Whoever has failed once is caught: the others need not run.
-        command.arg(test).args(["-q", "-Z", "unstable-options", "--fail-fast"]);
-        command.env("RUSTC_BOOTSTRAP", "1").env("TALLY_PLANTED", number.to_string());
-        command.current_dir(copy.join("tests")).process_group(0);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(|error| format!("{name}: {error}"))?;
+        command.args(["-Z", "unstable-options", "--fail-fast"]).env("RUSTC_BOOTSTRAP", "1");
+        command.args(tests).env("TALLY_PLANTED", number.to_string());
+        let mut child = command.spawn().map_err(|error| format!("{}: {error}", program.name))?;
+        let name = program.name.clone();
         match ended(&mut child) {
             Some(status) if status.success() => {}
             Some(status) if status.code().is_none() => {

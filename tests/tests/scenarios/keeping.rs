@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tally_control::{Controller, Ended, Entry, EntryKind, Journal, News, Options, Reach};
+use tally_control::{Board, Controller, Ended, Entry, EntryKind, Journal, News, Options, Reach};
 use tally_docker::{Host, HostError};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Declared, Memory};
@@ -19,6 +19,7 @@ use tally_tests::gate::{Gate, gated};
 use tally_tests::letters::Letters;
 
 use crate::many::{Many, run};
+use crate::recorded;
 
 const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
 
@@ -72,6 +73,7 @@ pub struct Told(Mutex<Vec<Entry>>);
 
 impl Journal for Told {
     fn entry(&self, entry: &Entry) {
+        recorded::entry(entry);
         self.0.lock().unwrap().push(entry.clone());
     }
 }
@@ -83,6 +85,7 @@ pub struct Kept {
     pub news: mpsc::UnboundedSender<News>,
     pub beside: Arc<Beside>,
     pub gate: Arc<Gate>,
+    board: Board,
     stop: watch::Sender<bool>,
     ended: tokio::task::JoinHandle<Ended>,
 }
@@ -107,15 +110,16 @@ impl Kept {
             now_ms: simulated_now,
         };
         let journal = Arc::clone(&told) as Arc<dyn Journal>;
-        let mut controller = Controller::new(graph, many.memory.clone(), doors, journal, options);
         START.with(|start| *start.borrow_mut() = Some(many.clock()));
         JUMPED.with(|by| by.set(0));
+        let mut controller = Controller::new(graph, many.memory.clone(), doors, journal, options);
+        let board = controller.board();
         let gate = Arc::new(Gate::default());
         let shut = Arc::clone(&gate);
         let ended = tokio::task::spawn_local(async move {
             gated(shut, controller.run(&mut Letters(letters), stopped)).await
         });
-        Self { many, told, news, beside, gate, stop, ended }
+        Self { many, told, news, beside, gate, board, stop, ended }
     }
 
     /// Kills it, as SIGKILL does.
@@ -142,7 +146,9 @@ impl Kept {
 
     pub async fn end(self) -> Ended {
         self.stop.send(true).unwrap();
-        self.ended.await.unwrap()
+        let ended = self.ended.await.unwrap();
+        recorded::metrics(&self.board.read(), self.many.now_ms());
+        ended
     }
 }
 
@@ -179,11 +185,13 @@ pub fn keep_with<F: Future<Output = ()>>(
         .build()
         .unwrap();
     let local = tokio::task::LocalSet::new();
+    recorded::begin();
     local.block_on(&runtime, async {
         let many = Many::new(hosts);
         let graph = many.graph(&format!("{cluster}\n{}", many.host_lines()), body);
         test(Kept::begin(many, graph)).await;
     });
+    recorded::compare();
 }
 
 fn on_container(kept: &Kept, name: &str, act: impl Fn(&mut Model, &str, i64)) {

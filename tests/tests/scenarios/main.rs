@@ -27,6 +27,7 @@ mod placement;
 mod pods;
 mod purity;
 mod rebalance;
+mod recorded;
 mod registry;
 mod rollback;
 mod rollouts;

@@ -16,6 +16,7 @@ use tally_simulator::{Clock, Fault, FaultKind, FaultPlan, SimHost, SimOptions, W
 use tally_tests::closely;
 use tokio::sync::watch;
 
+use crate::recorded;
 use crate::world::plan_errors;
 
 /// A cluster of simulated hosts, and what is remembered of it.
@@ -33,7 +34,9 @@ pub fn run<F: Future<Output = ()>>(hosts: &[&str], scenario: impl FnOnce(Many) -
         .start_paused(true)
         .build()
         .unwrap();
+    recorded::begin();
     runtime.block_on(async { scenario(Many::new(hosts)).await });
+    recorded::compare();
 }
 
 impl Many {
@@ -100,7 +103,9 @@ impl Many {
         let observed = self.observe().await;
         let now_ms = self.now_ms();
         self.memory.learn(&self.cluster, &observed, now_ms);
-        closely::plan(graph, &observed, &self.memory, &Options { now_ms, ..options })
+        let plan = closely::plan(graph, &observed, &self.memory, &Options { now_ms, ..options });
+        recorded::plan(graph, &plan, now_ms);
+        plan
     }
 
     pub async fn execute(&self, graph: &Graph, plan: &Plan) -> Report {

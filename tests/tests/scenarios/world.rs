@@ -15,6 +15,8 @@ use tally_simulator::Clock;
 use tally_tests::closely;
 use tokio::sync::watch;
 
+use crate::recorded;
+
 /// The image that every scenario uses.
 pub const HELLO: &str = "tally.local/hello:1";
 
@@ -70,6 +72,7 @@ fn run_simulated<F: Future<Output = ()>>(name: &str, scenario: &impl Fn(World) -
         .unwrap();
     let world = runtime.block_on(async { World::simulated(name, 1) });
     run(&runtime, world, scenario);
+    recorded::compare();
 }
 
 fn run<F: Future<Output = ()>>(
@@ -85,9 +88,13 @@ fn run<F: Future<Output = ()>>(
         secrets: Arc::default(),
     };
     runtime.block_on(again.clear());
+    if !world.real {
+        recorded::begin();
+    }
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         runtime.block_on(scenario(world));
     }));
+    recorded::end();
     runtime.block_on(again.clear());
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
@@ -185,7 +192,11 @@ impl World {
         let now_ms = self.now_ms();
         let secrets = self.secrets(graph).hashes().clone();
         let options = Options { now_ms, secrets, ..options };
-        closely::plan(graph, &self.observe().await, memory, &options)
+        let plan = closely::plan(graph, &self.observe().await, memory, &options);
+        if !self.real {
+            recorded::plan(graph, &plan, now_ms);
+        }
+        plan
     }
 
     /// Says what a secret holds from now on.

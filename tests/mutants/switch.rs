@@ -1,0 +1,42 @@
+
+// What follows is put to the end of a copy of a crate that all others know: the switch of the mutants.
+
+/// The mutant that is on, and the folder for what was come to, where that is to be kept.
+static TOLD: std::sync::LazyLock<(u32, Option<std::path::PathBuf>)> = std::sync::LazyLock::new(|| {
+    let number = std::env::var("TALLY_PLANTED").ok().and_then(|number| number.parse().ok());
+    (number.unwrap_or(0), std::env::var_os("TALLY_PLANTED_REACHED").map(Into::into))
+});
+
+/// Whether it is that mutant.
+#[must_use]
+#[inline]
+pub fn planted(number: u32) -> bool {
+    let (told, reached) = &*TOLD;
+    if let Some(folder) = reached {
+        note_reached(folder, number);
+    }
+    *told == number
+}
+
+/// Each thread writes what it comes to, once, into the file of its name; tests run on threads of their names.
+#[cold]
+fn note_reached(folder: &std::path::Path, number: u32) {
+    use std::io::Write as _;
+    thread_local! {
+        static SEEN: std::cell::RefCell<Vec<bool>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
+    let at = number as usize;
+    let is_new = SEEN.with_borrow_mut(|seen| {
+        if seen.len() <= at {
+            seen.resize(at + 1, false);
+        }
+        !std::mem::replace(&mut seen[at], true)
+    });
+    if !is_new {
+        return;
+    }
+    let thread = std::thread::current();
+    let path = folder.join(thread.name().unwrap_or("unnamed"));
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| writeln!(file, "{number}")).expect("what was come to is written");
+}
