@@ -386,11 +386,17 @@ impl<'a> Planner<'a> {
                 plans.push(PodPlan { absent: true, ..PodPlan::default() });
                 continue;
             }
-            if let Some(host) = there.or(seat)
-                && let Some(plan) =
+            // Where it has the port that a pod it stands in for is about to take, it cannot stay.
+            let leaves = there.filter(|host| takes_port_on(workload, *host, progress));
+            let stays = there.filter(|_| leaves.is_none());
+            if let Some(host) = stays.or(seat).filter(|host| leaves != Some(*host))
+                && let Some(mut plan) =
                     self.pod(workload, &name, (host, None), objects, progress, builder)
             {
-                self.hold_pod(workload, &name, host, &plan, builder);
+                let elsewhere = leaves.into_iter().collect();
+                let slot = Slot { name, seat: Ok(host), elsewhere, found: None };
+                self.leave(workload, &slot, host, &mut plan, progress, builder);
+                self.hold_pod(workload, &slot.name, host, &plan, builder);
                 plans.push(plan);
             }
         }
@@ -524,6 +530,12 @@ pub(crate) fn subject(workload: &Workload, pod: &str) -> Subject {
 /// Whether an operation removes a container.
 pub(crate) fn removes(action: &Action) -> bool {
     matches!(action, Action::RemoveContainer { .. })
+}
+
+/// Whether a pod of a workload with host ports is about to start on a host.
+fn takes_port_on(workload: &Workload, host: usize, progress: &Progress<'_>) -> bool {
+    let mut starting = progress.planned.iter().filter(|it| it.host == host && it.start.is_some());
+    progress.asks_ports && starting.any(|it| it.workload.name == workload.name)
 }
 
 /// How many of a workload's pods there are.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A test program that has used the processor for so long, in seconds, has been caught: what it tries goes on
-/// for ever. The slowest takes a fifth of that.
-pub const MOST_PROCESSOR_S: u32 = 100;
+/// for ever. The slowest takes a third of that.
+pub const MOST_PROCESSOR_S: u32 = 60;
 
 /// A test program.
 pub struct Program {

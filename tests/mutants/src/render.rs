@@ -48,8 +48,10 @@ pub fn file(source: &str, mutants: &mut [&mut Mutant]) -> Result<String, String>
             None => edits.push(Edit { all, place, mutants: vec![choice] }),
         }
     }
-    // What is around others comes first.
-    edits.sort_by_key(|edit| (edit.all.start, std::cmp::Reverse(edit.all.end)));
+    // What only adds comes before what begins there, and what is around others before them.
+    edits.sort_by_key(|edit| {
+        (edit.all.start, !edit.all.is_empty(), std::cmp::Reverse(edit.all.end))
+    });
     Ok(text(source, &edits, 0..source.len(), None))
 }
 
@@ -83,6 +85,10 @@ fn text(source: &str, edits: &[Edit], range: Range<usize>, but: Option<usize>) -
     let mut from = range.start;
     for (number, edit) in edits.iter().enumerate() {
         if edit.all.start < from || edit.all.end > range.end || but == Some(number) {
+            continue;
+        }
+        // A body begins with a statement, and so with its first expression: it is written before that.
+        if but.is_some() && edit.all.is_empty() && edit.all.start == range.start {
             continue;
         }
         out.push_str(source.get(from..edit.all.start).unwrap_or_default());

@@ -12,7 +12,7 @@ use crate::mutant::{Mutant, Outcome};
 use crate::program::{MOST_PROCESSOR_S, Program};
 
 /// The same for one that waits for ever. It is long, since the machine may be busy.
-const LIMIT: Duration = Duration::from_secs(1_800);
+const LIMIT: Duration = Duration::from_secs(600);
 /// Knuth's multiplier (The Art of Computer Programming, 6.4): numbers in a row come to lie far apart.
 const SCATTER: u32 = 2_654_435_761;
 /// The pause between two looks at a program that runs.

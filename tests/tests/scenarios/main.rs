@@ -20,6 +20,7 @@ mod failures;
 mod fields;
 mod foreign;
 mod glance;
+mod held;
 mod keeping;
 mod leases;
 mod many;

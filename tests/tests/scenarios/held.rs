@@ -1,0 +1,223 @@
+//! What a plan holds back: each says of which kind it is, why, what helps, and where in the spec it comes from.
+
+use tally_graph::Graph;
+use tally_reconcile::Options;
+use tally_reconcile::memory::{Backoff, Declared};
+use tally_reconcile::plan::{Awaits, Held, HeldBy, Plan};
+use tally_reconcile::request::VolumeRequest;
+use tally_simulator::Model;
+
+use crate::many::{Many, held, run};
+use crate::world::calls;
+
+const WEB: &str = "controller web replicas=2 { container c image=\"tally.local/hello:1\" }";
+const CHANGED: &str =
+    "controller web replicas=2 { container c image=\"tally.local/hello:1\" { env A=1 } }";
+
+/// What is held back, by kind.
+fn of(plan: &Plan, by: HeldBy) -> Vec<&Held> {
+    plan.held.iter().filter(|held| held.why.by == by).collect()
+}
+
+#[test]
+fn a_pod_that_something_is_done_to_is_left_alone() {
+    run(&["a", "b"], |mut many: Many| async move {
+        many.apply(&many.plain(WEB)).await;
+        many.memory.busy.insert("web-0".to_owned());
+        let plan = many.plan(&many.plain(CHANGED)).await;
+        assert_eq!(held(&plan)[0], "web-0: something is being done to it");
+        assert_eq!(of(&plan, HeldBy::Busy)[0].why.awaits, Awaits::Work);
+        assert!(!calls(&plan).iter().any(|call| call.contains("web-0")), "{:?}", calls(&plan));
+        // One that is to go, too.
+        let other = many.plain("pod other { container c image=\"tally.local/hello:1\" }");
+        let plan = many.plan(&other).await;
+        assert!(!calls(&plan).iter().any(|call| call.contains("web-0")), "{:?}", calls(&plan));
+        assert!(calls(&plan).contains(&"stop web-1/c".to_owned()), "{:?}", calls(&plan));
+    });
+}
+
+#[test]
+fn a_pod_that_ends_again_and_again_is_left_alone_until_its_pause_is_over() {
+    run(&["a"], |mut many: Many| async move {
+        many.apply(&many.plain(WEB)).await;
+        let until_ms = many.now_ms() + 10_000;
+        let pause = Backoff { until_ms, ..Backoff::default() };
+        many.memory.backoff.entry("a".to_owned()).or_default().insert("web-1".to_owned(), pause);
+        let graph = many.plain(CHANGED);
+        let plan = many.plan(&graph).await;
+        let paused = of(&plan, HeldBy::Backoff);
+        assert_eq!(paused[1].subject.pod, "web-1", "and the other one waits for it");
+        assert!(plan.is_empty(), "{:?}", calls(&plan));
+        let help = paused[1].why.help.as_deref();
+        assert_eq!(help, Some("See why: `tally events`, `tally logs web-1`."));
+        assert!(paused[1].origin.is_some());
+        tokio::time::advance(std::time::Duration::from_secs(10)).await;
+        assert_eq!(many.plan(&graph).await.held, []);
+    });
+}
+
+#[test]
+fn who_does_not_wait_is_told_what_is_not_ready_yet() {
+    let body = "pod db { container c image=\"tally.local/hello:1\" }\n\
+        pod job { restart never; container c image=\"tally.local/hello:1\" }\n\
+        pod web { depends-on pod db; container c image=\"tally.local/hello:1\" }\n\
+        pod late { depends-on pod job until=completed; container c image=\"tally.local/hello:1\" }";
+    run(&["a"], |mut many: Many| async move {
+        let graph = many.plain(body);
+        let options = Options { without_waits: true, ..Options::default() };
+        let plan = many.plan_with(&graph, options).await;
+        assert_eq!(
+            held(&plan),
+            [
+                "late: it waits for job: it has not ended yet",
+                "web: it waits for db: it is not ready yet"
+            ]
+        );
+        assert!(plan.held.iter().all(|held| held.why.awaits == Awaits::Readiness));
+        assert!(plan.held.iter().all(|held| held.why.by == HeldBy::NotReady));
+    });
+}
+
+/// A pod with two volumes was there once and is gone; its volumes are left. Gives who has them, and the other host.
+async fn volumes_are_left(many: &mut Many) -> (Graph, String, String) {
+    let body = "volume one\nvolume two\npod db { container c image=\"tally.local/hello:1\" { mount one \"/1\"; mount two \"/2\" } }";
+    let graph = many.plain(body);
+    many.apply(&graph).await;
+    let home = many.hosts_of("db.c").await.remove(0);
+    let away = if home == "a" { "b" } else { "a" }.to_owned();
+    let other = "pod other { container c image=\"tally.local/hello:1\" }";
+    many.apply(&many.plain(&format!("volume one\nvolume two\n{other}"))).await;
+    (many.plain(&format!("{body}\n{other}")), home, away)
+}
+
+/// Somebody copies a volume from one host to another, with its labels.
+async fn copy_volume(many: &Many, name: &str, from: &str, to: &str) {
+    let volumes = many.state(from).await.volumes;
+    let labels = volumes.iter().find(|volume| volume.name == name).unwrap().labels.clone();
+    let request = VolumeRequest { name: name.to_owned(), labels, in_memory: false };
+    many.hosts[to].meddle(|model, _| model.create_volume(&request)).unwrap().unwrap();
+}
+
+#[test]
+fn of_a_volume_that_is_on_two_hosts_somebody_says_which_one_counts() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let (graph, home, other) = volumes_are_left(&mut many).await;
+        for volume in ["many.one", "many.two"] {
+            copy_volume(&many, volume, &home, &other).await;
+        }
+        let plan = many.plan(&graph).await;
+        assert_eq!(held(&plan), ["db: its volume `one` is on `a` and on `b`"]);
+        let help = of(&plan, HeldBy::Volume)[0].why.help.as_deref();
+        assert_eq!(help, Some("Say which one counts: `place { require host=… }`."));
+        assert!(plan.is_empty(), "{:?}", calls(&plan));
+    });
+}
+
+#[test]
+fn a_pod_whose_volumes_are_on_different_hosts_is_not_made() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let (graph, home, other) = volumes_are_left(&mut many).await;
+        copy_volume(&many, "many.one", &home, &other).await;
+        many.hosts[&home].meddle(|model, _| model.remove_volume("many.one")).unwrap().unwrap();
+        let plan = many.plan(&graph).await;
+        assert_eq!(held(&plan), ["db: its volumes are on different hosts"]);
+        assert_eq!(of(&plan, HeldBy::Volume).len(), 1);
+        assert!(plan.is_empty(), "{:?}", calls(&plan));
+    });
+}
+
+#[test]
+fn destroying_says_what_is_out_of_reach() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let graph = many.plain(WEB);
+        many.apply(&graph).await;
+        many.cut("b");
+        let destroy = Options { destroy: true, ..Options::default() };
+        let plan = many.plan_with(&graph, destroy.clone()).await;
+        let silent = of(&plan, HeldBy::Silent);
+        assert_eq!(held(&plan), ["host/b: it does not answer: what is there stays"]);
+        assert_eq!(silent[0].why.help.as_deref(), Some("`tally destroy` again when it answers."));
+        assert_eq!(silent[0].host, "b");
+        // What is given up needs no saying.
+        many.declare("b", Declared::Fenced);
+        assert_eq!(many.plan_with(&graph, destroy).await.held, []);
+    });
+}
+
+#[test]
+fn what_depends_on_a_pod_that_cannot_be_placed_is_not_begun() {
+    let body = "pod db { container c image=\"tally.local/hello:1\" { resources memory=\"100GiB\" } }\n\
+        pod web { depends-on pod db; container c image=\"tally.local/hello:1\" }";
+    run(&["a"], |mut many: Many| async move {
+        let plan = many.plan(&many.plain(body)).await;
+        let waits = of(&plan, HeldBy::Dependency);
+        assert_eq!(waits[0].why.reason, "it waits for `db`, which cannot be seen or placed");
+        assert_eq!(of(&plan, HeldBy::NoRoom).len(), 1);
+        assert!(calls(&plan).is_empty(), "{:?}", calls(&plan));
+    });
+}
+
+#[test]
+fn pods_that_wait_for_one_that_docker_is_removing_are_not_begun_without_it() {
+    let body = |env: u32| {
+        format!(
+            "controller web replicas=2 {{ container c image=\"tally.local/hello:1\" {{ env A={env} }} }}\n\
+             pod late {{ depends-on controller web; container c image=\"tally.local/hello:1\" {{ env A={env} }} }}"
+        )
+    };
+    run(&["a"], |mut many: Many| async move {
+        many.apply(&many.plain(&body(1))).await;
+        let get_stuck = |model: &mut Model, now: i64| {
+            let found = model.list().into_iter().find(|it| it.name.ends_with("web-0.c")).unwrap();
+            model.get_stuck(&found.id, now).unwrap();
+        };
+        many.hosts["a"].meddle(get_stuck).unwrap();
+        let plan = many.plan(&many.plain(&body(2))).await;
+        let wait = plan.operations.iter().find(|it| it.subject.pod == "web-0").unwrap();
+        assert_eq!(wait.action.word(), "await-ready");
+        let first_of = |pod: &str| {
+            plan.operations.iter().find(|it| it.subject.pod == pod && it.action.mutates()).unwrap()
+        };
+        assert!(first_of("web-1").after.contains(&wait.id), "{:?}", calls(&plan));
+        assert!(!first_of("late").after.is_empty());
+    });
+}
+
+#[test]
+fn a_pod_beyond_the_number_gives_its_port_away_before_another_one_takes_it() {
+    let body = |count: u32, place: &str| {
+        format!(
+            "controller web replicas={count} {{ {place}\n update max-surge=1 max-unavailable=0\n \
+             container c image=\"tally.local/hello:1\" {{ port http 8080 publish=8080 }} }}"
+        )
+    };
+    run(&["a", "b"], |mut many: Many| async move {
+        many.apply(&many.plain(&body(2, ""))).await;
+        let first = many.hosts_of("web-0.c").await.remove(0);
+        let other = many.hosts_of("web-1.c").await.remove(0);
+        assert_ne!(first, other);
+        // The one that is left must be where the other one holds the port.
+        let place = format!("place {{ require host={other} }}");
+        many.apply(&many.plain(&body(1, &place))).await;
+        assert_eq!(many.hosts_of("web-0.c").await, [other]);
+        assert_eq!(many.running().await.len(), 1);
+    });
+    // Where there is another host for it, it stands in there first.
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let hosts = |names: &[&str]| -> String {
+            let good = |name: &str| if name == "a" { "no" } else { "yes" };
+            let line = |name: &&str| {
+                format!("host {name} \"sim:{name}\" {{ label good={} }}\n", good(name))
+            };
+            names.iter().map(line).collect()
+        };
+        let (two, all) = (hosts(&["a", "b"]), hosts(&["a", "b", "c"]));
+        many.apply(&many.graph(&two, &body(2, ""))).await;
+        let graph = many.graph(&all, &body(1, "place { require good=yes; prefer host=b }"));
+        let plan = many.plan(&graph).await;
+        assert_eq!(many.watched(&graph, &plan, "web").await, (1, 2), "{:?}", calls(&plan));
+        many.apply(&graph).await;
+        assert_eq!(many.hosts_of("web-0.c").await, ["b"]);
+        assert_eq!(many.running().await.len(), 1);
+    });
+}
