@@ -250,6 +250,32 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_failure_is_counted_under_its_word() {
+        use tally_docker::HostError as E;
+        let text = || "what was said".to_owned();
+        let image = E::Image { image: text(), missing: true, message: text() };
+        let kinds: [(FailureKind, &str); 14] = [
+            (FailureKind::NotReady { waited_ms: 1, reason: text() }, "not-ready"),
+            (FailureKind::Ended { exit_code: None, error: None, restarts: 0 }, "ended"),
+            (FailureKind::PreconditionFailed(text()), "stale"),
+            (E::Unreachable { address: text(), reason: text() }.into(), "unreachable"),
+            (E::Deadline { call: "start", after: Duration::ZERO }.into(), "deadline"),
+            (E::NotFound(text()).into(), "not-found"),
+            (E::Conflict(text()).into(), "conflict"),
+            (image.into(), "image"),
+            (E::PortTaken { port: None, message: text() }.into(), "port-taken"),
+            (E::CommandNotFound(text()).into(), "command-not-found"),
+            (E::TooOld { found: text(), needed: "1.41" }.into(), "refused"),
+            (E::Refused { status: 500, message: text() }.into(), "refused"),
+            (E::Broken(text()).into(), "other"),
+            (E::from(tally_docker::TransportError::SshMissing).into(), "unreachable"),
+        ];
+        for (kind, word) in kinds {
+            assert_eq!(why(&kind), word, "{kind:?}");
+        }
+    }
+
+    #[test]
     fn a_host_that_the_spec_no_longer_has_is_forgotten() {
         let mut metrics = Metrics::default();
         let [a, b] = ["a".to_owned(), "b".to_owned()];

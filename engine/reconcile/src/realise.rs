@@ -489,9 +489,41 @@ fn ready_rule(probe: Option<&Probe>, restart: Restart) -> ReadyRule {
 
 #[cfg(test)]
 mod tests {
-    use tally_graph::{Bytes, Cpu};
+    use tally_graph::{Bytes, Cpu, Millis};
 
     use super::*;
+
+    #[test]
+    fn a_probe_has_time_for_twice_its_rounds_before_it_is_given_up() {
+        let probe = |delay: u64, failures, successes| Probe {
+            action: ProbeAction::Command(vec!["true".to_owned()]),
+            every: Millis(10_000),
+            timeout: Millis(5_000),
+            delay: Millis(delay),
+            failures,
+            successes,
+        };
+        let rule = |probe: &Probe| {
+            let rule = ready_rule(Some(probe), Restart::Always);
+            (rule.healthy, rule.running_ms, rule.deadline_ms)
+        };
+        assert_eq!(rule(&probe(60_000, 5, 1)), (true, 0, 60_000 + 2 * 6 * 15_000));
+        // Docker counts one success, so that three cannot have come before three rounds.
+        assert_eq!(rule(&probe(0, 5, 3)), (true, 30_000, 2 * 8 * 15_000));
+        assert_eq!(rule(&probe(0, 1, 1)), (true, 0, READY_DEADLINE_MS), "never less than without");
+        let runs = Probe { action: ProbeAction::Running, ..probe(7_000, 1, 1) };
+        assert_eq!(rule(&runs), (false, 7_000, READY_DEADLINE_MS + 7_000));
+    }
+
+    #[test]
+    fn only_what_is_not_kept_running_may_end_and_count_as_ready() {
+        for (restart, may_end) in
+            [(Restart::Always, false), (Restart::OnFailure, true), (Restart::Never, true)]
+        {
+            let rule = ready_rule(None, restart);
+            assert_eq!((rule.may_end, rule.running_ms), (may_end, RUNNING_MS), "{restart:?}");
+        }
+    }
 
     #[test]
     fn resources_are_told_in_dockers_units() {

@@ -11,7 +11,7 @@ use tally_reconcile::memory::Memory;
 use tally_reconcile::plan::{HeldBy, Plan};
 use tally_reconcile::request::ContainerRequest;
 use tally_reconcile::rollback::{Decision, Entry, Failed, decide, formers};
-use tally_reconcile::undo::{ended, undo};
+use tally_reconcile::undo::{Undone, ended, undo};
 
 use crate::keeping::{Kept, keep};
 use crate::many::{Many, run};
@@ -379,6 +379,33 @@ fn the_loop_goes_back_once_for_each_way_to_fail_and_follows_what_is_new() {
             kept.end().await;
         });
     }
+}
+
+#[test]
+fn a_version_that_ends_badly_and_is_not_started_again_has_failed_at_once() {
+    let never = |text: &str| text.replace("replicas=3 {", "replicas=3 { restart never;");
+    keep(&["a", "b", "c"], &never(GOOD), |kept| async move {
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let bad = never(&with("command sh \"-c\" \"exit 3\""));
+        kept.news.send(News::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
+        let begun_ms = kept.many.now_ms();
+        let is_told = async |_: &Many| !kept.kinds(EntryKind::RolledBack).is_empty();
+        kept.until("it goes back", is_told).await;
+        let took_ms = kept.many.now_ms() - begun_ms;
+        assert!(took_ms < 5_000, "{took_ms} ms, of a deadline of 20 s");
+        kept.end().await;
+    });
+}
+
+#[test]
+fn what_is_undone_is_the_same_where_the_same_is_followed_instead_of_the_same() {
+    let [first, second, third] = [1, 2, 3].map(|env| many_graph(&web("", &format!("env A={env}"))));
+    let undone = |now: &Graph, before: &Graph| Undone::between(now, before, WEB).unwrap();
+    assert_eq!(undone(&second, &first), undone(&second, &first));
+    assert_ne!(undone(&second, &first), undone(&second, &third), "followed instead");
+    assert_ne!(undone(&second, &first), undone(&third, &first), "what it is instead of");
+    assert_eq!(Undone::between(&first, &first, WEB), None);
 }
 
 #[test]
