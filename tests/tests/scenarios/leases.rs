@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tally_control::lease::{
-    Common, Document, Renewed, Seen, SpecRecord, Store, StoreError, Taken, Term,
+    Common, Document, MOST_SHARED_BYTES, Renewed, Seen, SpecRecord, Store, StoreError, Taken, Term,
 };
 use tally_control::{Controller, Entry, EntryKind, Journal, News, Options, Reach, Sharing};
 use tally_docker::{Host, HostError};
@@ -54,6 +54,10 @@ impl Shared {
 
     fn leader(&self) -> Option<String> {
         self.model.lock().unwrap().leader(self.now_ms())
+    }
+
+    fn declared_revision(&self) -> i64 {
+        self.model.lock().unwrap().look(self.now_ms()).declared_revision
     }
 }
 
@@ -486,5 +490,44 @@ fn a_freeze_that_ends_while_the_store_is_away_does_not_come_back_with_it() {
         world.until("it is ended", async |world| world.frozen() == Some(None)).await;
         world.harm();
         world.until("it is put right", async |world| world.running().await == 2).await;
+    });
+}
+
+#[test]
+fn what_is_declared_in_the_store_and_cannot_be_read_is_told_once_and_is_not_written_over() {
+    run(&["a"], |world| async move {
+        let one = world.engine("one", WEB);
+        world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
+        let garbage = Document::Declared { text: "{ not ours".to_owned(), after: 0 };
+        let now_ms = world.store.now_ms();
+        let written = world.store.model.lock().unwrap().write(&garbage, now_ms);
+        assert!(written.is_some());
+        world.until("it is told", async |_| one.times(EntryKind::Failed) == 1).await;
+        // What is declared here counts here, and does not take the place of what nobody could read.
+        let frozen = Some("release".to_owned());
+        let freeze = Declarations { frozen, ..Declarations::default() };
+        one.news.send(News::Declared(freeze)).unwrap();
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(one.times(EntryKind::Failed), 1, "once");
+        assert_eq!(world.store.declared_revision(), written.unwrap());
+        world.harm();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(world.running().await, 1, "it is frozen");
+    });
+}
+
+#[test]
+fn what_is_declared_and_too_large_to_be_shared_counts_here_and_is_told() {
+    run(&["a"], |world| async move {
+        let one = world.engine("one", WEB);
+        world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
+        let frozen = Some("x".repeat(MOST_SHARED_BYTES));
+        let freeze = Declarations { frozen, ..Declarations::default() };
+        one.news.send(News::Declared(freeze)).unwrap();
+        world.until("it is told", async |_| one.times(EntryKind::Failed) == 1).await;
+        world.harm();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(world.running().await, 1, "it is frozen");
+        assert_eq!(world.store.declared_revision(), 0);
     });
 }

@@ -26,6 +26,8 @@ thread_local! {
 
 /// What comes after so many bytes is left out.
 const LONGEST: usize = 10_000;
+/// What comes after so many characters of an entry is left out.
+const LONGEST_LINE: usize = 400;
 /// Of a test with many runs the first ones are kept.
 const MOST_RUNS: u32 = 2;
 
@@ -95,6 +97,7 @@ pub fn entry(entry: &Entry) {
     for word in [host, workload, pod].into_iter().filter(|word| !word.is_empty()) {
         let _ = write!(text, " {word}");
     }
+    let what: String = what.chars().take(LONGEST_LINE).collect();
     let _ = write!(text, ": {what}");
     if let Some(cause) = cause {
         let _ = write!(text, " ({cause:?})");
