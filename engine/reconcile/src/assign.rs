@@ -266,7 +266,15 @@ impl<'a> Assigner<'a> {
                             self.seats.take(host, need);
                             Ok(host)
                         }
-                        Err(_) => Err(self.nowhere(&Need { pinned: Some(host), ..need.clone() })),
+                        // It is the pod of that host: what the others lack says nothing.
+                        Err(lack) => Err(Why {
+                            reason: format!(
+                                "its host cannot take it: {}",
+                                self.seats.says(host, &lack, need)
+                            ),
+                            by: HeldBy::NoRoom,
+                            ..Why::default()
+                        }),
                     };
                     slot.elsewhere.retain(|other| *other != host);
                 }

@@ -43,14 +43,18 @@ pub fn file(source: &str, mutants: &mut [&mut Mutant]) -> Result<String, String>
             genre: mutant.genre.clone(),
             replacement: mutant.replacement.clone(),
         };
-        match edits.iter_mut().find(|edit| edit.all == all) {
+        // A guard may be one comparison: both are there, and both are changed.
+        let kind = std::mem::discriminant(&place);
+        let is_there = |edit: &Edit| edit.all == all && std::mem::discriminant(&edit.place) == kind;
+        match edits.iter_mut().find(|edit| is_there(edit)) {
             Some(edit) => edit.mutants.push(choice),
             None => edits.push(Edit { all, place, mutants: vec![choice] }),
         }
     }
     // What only adds comes before what begins there, and what is around others before them.
     edits.sort_by_key(|edit| {
-        (edit.all.start, !edit.all.is_empty(), std::cmp::Reverse(edit.all.end))
+        let is_within = !matches!(edit.place, Place::Arm { .. });
+        (edit.all.start, !edit.all.is_empty(), std::cmp::Reverse(edit.all.end), is_within)
     });
     Ok(text(source, &edits, 0..source.len(), None))
 }

@@ -1,5 +1,7 @@
 //! Which host a pod is on, and when it moves.
 
+use tally_reconcile::memory::Declared;
+
 use crate::many::{Many, held, run};
 use crate::world::plan_errors;
 
@@ -64,10 +66,70 @@ fn a_pod_that_fits_nowhere_is_held_with_the_nearest_way_out_and_the_rest_goes_on
         );
         let graph = many.graph(hosts, &body);
         let plan = many.apply(&graph).await;
-        assert_eq!(held(&plan), ["big: no host can take it: a lacks 1GiB; b is not `disk=ssd`"]);
+        assert_eq!(
+            held(&plan),
+            ["big: no host can take it: a lacks 1GiB; b does not match `disk=ssd`"]
+        );
         assert_eq!(plan.held[0].why.help.as_deref(), Some("b fits if `disk=ssd` is dropped."));
         assert_eq!(many.hosts_of("small.c").await.len(), 1);
         assert!(many.hosts_of("big.c").await.is_empty());
+    });
+}
+
+#[test]
+fn each_condition_that_a_host_does_not_meet_is_told_and_can_be_dropped() {
+    run(&["a", "b"], |mut many: Many| async move {
+        for (condition, told, other) in [
+            ("require disk=ssd", "disk=ssd", "disk=ssd"),
+            ("require { not disk=hdd }", "not disk=hdd", "disk=ssd"),
+            ("require { any zone y z }", "any zone y z", "zone=y"),
+            ("require { has rack }", "has rack", "rack=1"),
+            ("require { lacks zone }", "lacks zone", "disk=ssd"),
+        ] {
+            let hosts = format!(
+                "host a \"sim:a\" {{ label disk=hdd zone=x }}\n\
+                 host b \"sim:b\" {{ drain #true; label {other} }}"
+            );
+            let body = format!("pod web {{ place {{ {condition} }}; {ONE} }}");
+            let plan = many.plan(&many.graph(&hosts, &body)).await;
+            let reason =
+                format!("web: no host can take it: a does not match `{told}`; b is drained");
+            assert_eq!(held(&plan), [reason], "{condition}");
+            let help = format!("a fits if `{told}` is dropped.");
+            assert_eq!(plan.held[0].why.help.as_deref(), Some(help.as_str()));
+        }
+    });
+}
+
+#[test]
+fn a_pod_of_each_host_that_does_not_fit_there_says_why_and_the_others_go_on() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let hosts = "host a \"sim:a\" { capacity memory=\"1GiB\" }\n\
+                     host b \"sim:b\" { capacity memory=\"8GiB\" }";
+        let body = "controller agent replicas=per-host { container c image=\"tally.local/hello:1\" { resources memory=\"2GiB\" } }";
+        let plan = many.apply(&many.graph(hosts, body)).await;
+        assert_eq!(many.running().await.len(), 1);
+        let reason = "agent-a: its host cannot take it: a lacks 1GiB";
+        assert_eq!(held(&plan), [reason]);
+    });
+}
+
+#[test]
+fn a_pod_of_a_lost_host_is_not_waited_for() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let body =
+            "controller agent replicas=per-host { container c image=\"tally.local/hello:1\" }";
+        let graph = many.plain(body);
+        many.apply(&graph).await;
+        many.cut("b");
+        assert_eq!(
+            held(&many.plan(&graph).await),
+            ["agent-b: it was on `b`, which does not answer"]
+        );
+        many.declare("b", Declared::Lost);
+        let plan = many.plan(&graph).await;
+        assert_eq!(held(&plan), Vec::<String>::new());
+        assert_eq!(plan.pods["controller/agent"].desired, 1);
     });
 }
 

@@ -31,14 +31,16 @@ impl Seats<'_> {
         self.offers.get(host).map_or("?", |offer| offer.name)
     }
 
-    fn says(&self, host: usize, lack: &Lack, need: &Need<'_>) -> String {
+    /// What a host lacks, in a few words.
+    #[must_use]
+    pub fn says(&self, host: usize, lack: &Lack, need: &Need<'_>) -> String {
         let name = self.name(host);
         match lack {
             Lack::Closed => {
                 let why = self.offers.get(host).and_then(|offer| offer.closed);
                 format!("{name} {}", why.unwrap_or("takes no pods"))
             }
-            Lack::Labels => format!("{name} is not `{}`", self.differs(host, need)),
+            Lack::Labels => format!("{name} does not match `{}`", self.differs(host, need)),
             Lack::Elsewhere => format!("{name} does not have its volume"),
             Lack::Cpu(missing) => format!("{name} lacks {} cores", Cpu(small(*missing))),
             Lack::Memory(missing) => format!("{name} lacks {}", rounded(*missing)),
