@@ -230,3 +230,166 @@ fn share(part: u64, all: u64) -> u64 {
 fn squares(from: i64, to: i64) -> i64 {
     2 * (to - from + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use tally_graph::{Place, Selector};
+
+    use super::*;
+    use crate::place::Offer;
+
+    const ZONE: &str = "zone";
+
+    /// What stands on which host, and all wishes counted anew: what [`View::change`] tells of one move must be
+    /// what these differ by.
+    struct Counted<'a> {
+        labels: &'a [BTreeMap<String, String>],
+        needs: &'a [Need<'a>],
+        pods: Vec<Vec<i64>>,
+    }
+
+    impl Counted<'_> {
+        fn total(&self, level: Level) -> i64 {
+            (0..self.needs.len()).map(|part| self.of(level, part)).sum()
+        }
+
+        fn of(&self, level: Level, part: usize) -> i64 {
+            let (need, pods) = (&self.needs[part], &self.pods[part]);
+            let on = |part: usize, host: usize| self.pods[part][host];
+            let hosts = 0..self.labels.len();
+            let pods_where = |is: &dyn Fn(usize) -> bool| -> i64 {
+                hosts.clone().filter(|host| is(*host)).map(|host| pods[host]).sum()
+            };
+            match level {
+                Level::Labelled => match &need.place.spread {
+                    Some(key) => pods_where(&|host| !self.labels[host].contains_key(key)),
+                    None => 0,
+                },
+                Level::Domains => {
+                    let Some(key) = &need.place.spread else { return 0 };
+                    let mut domains: BTreeMap<Option<&String>, i64> = BTreeMap::new();
+                    for host in hosts {
+                        *domains.entry(self.labels[host].get(key)).or_default() += pods[host];
+                    }
+                    domains.values().map(|pods| pods * pods).sum()
+                }
+                Level::Avoid => {
+                    let beside = |other: usize, host: usize| {
+                        pods[host] * (on(other, host) - i64::from(other == part))
+                    };
+                    let all = need.avoid.iter();
+                    all.map(|other| hosts.clone().map(|host| beside(*other, host)).sum::<i64>())
+                        .sum()
+                }
+                Level::Near if need.near.is_empty() => 0,
+                Level::Near => pods_where(&|host| {
+                    let near = need.near.iter();
+                    near.map(|other| on(*other, host) - i64::from(*other == part)).sum::<i64>() == 0
+                }),
+                Level::Prefer => {
+                    let prefer = need.place.prefer.as_ref();
+                    prefer.map_or(0, |it| pods_where(&|host| !it.matches(&self.labels[host])))
+                }
+                _ => hosts.map(|host| pods[host] * pods[host]).sum(),
+            }
+        }
+    }
+
+    /// Numbers that look drawn, the same each time (splitmix64).
+    struct Drawn(u64);
+
+    impl Drawn {
+        fn below(&mut self, most: u64) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            (mixed ^ (mixed >> 31)) % most
+        }
+
+        fn some(&mut self, of: usize) -> BTreeSet<usize> {
+            (0..of).filter(|_| self.below(3) == 0).collect()
+        }
+    }
+
+    const HOSTS: usize = 4;
+    const PARTS: usize = 3;
+
+    #[test]
+    fn what_a_move_changes_is_what_all_wishes_differ_by() {
+        let mut drawn = Drawn(7);
+        for case in 0..400 {
+            let labels: Vec<BTreeMap<String, String>> = (0..HOSTS)
+                .map(|_| match drawn.below(3) {
+                    0 => BTreeMap::new(),
+                    zone => [(ZONE.to_owned(), zone.to_string())].into(),
+                })
+                .collect();
+            let places: Vec<Place> = (0..PARTS)
+                .map(|_| {
+                    let all = [(ZONE.to_owned(), "1".to_owned())].into();
+                    let prefer = Selector { all, ..Selector::default() };
+                    Place {
+                        spread: (drawn.below(2) == 0).then(|| ZONE.to_owned()),
+                        prefer: (drawn.below(2) == 0).then_some(prefer),
+                        ..Place::default()
+                    }
+                })
+                .collect();
+            let needs: Vec<Need<'_>> = places
+                .iter()
+                .enumerate()
+                .map(|(workload, place)| Need {
+                    workload,
+                    cpu: 0,
+                    memory: 0,
+                    ports: Vec::new(),
+                    place,
+                    pinned: None,
+                    avoid: drawn.some(PARTS),
+                    near: drawn.some(PARTS),
+                })
+                .collect();
+            let offer = |labels| Offer { name: "h", labels, cpu: 0, memory: 0, closed: None };
+            let mut seats = Seats::new(labels.iter().map(offer).collect());
+            let mut pods = vec![vec![0; HOSTS]; PARTS];
+            for (part, need) in needs.iter().enumerate() {
+                for host in (0..HOSTS).flat_map(|host| vec![host; drawn.below(3) as usize]) {
+                    seats.take(host, need);
+                    pods[part][host] += 1;
+                }
+            }
+            let all: Vec<Part<'_>> = needs
+                .iter()
+                .map(|need| Part {
+                    need: need.clone(),
+                    free: BTreeMap::new(),
+                    interrupts: false,
+                    stand_in: false,
+                    lacking: BTreeSet::new(),
+                    barred: BTreeSet::new(),
+                })
+                .collect();
+            let mut view = View::new(seats, &all);
+            let mut counted = Counted { labels: &labels, needs: &needs, pods };
+            for _ in 0..6 {
+                let [part, from, to] =
+                    [PARTS, HOSTS, HOSTS].map(|most| drawn.below(most as u64) as usize);
+                if from == to || counted.pods[part][from] == 0 {
+                    continue;
+                }
+                let told = WISHES.map(|level| view.change(level, part, from, to));
+                let before = WISHES.map(|level| counted.total(level));
+                view.shift(part, from, to);
+                counted.pods[part][from] -= 1;
+                counted.pods[part][to] += 1;
+                for (at, level) in WISHES.into_iter().enumerate() {
+                    let differ = counted.total(level) - before[at];
+                    assert_eq!(
+                        told[at], differ,
+                        "case {case}: {level:?} of {part}, {from} to {to}"
+                    );
+                }
+                assert!((0..HOSTS).all(|host| view.on(part, host) == counted.pods[part][host]));
+            }
+        }
+    }
+}
