@@ -4,7 +4,7 @@ use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{ContainerState, HostView, Observed};
 use tally_reconcile::plan::{Action, ChangeKind, Operation};
 use tally_reconcile::{Options, reconcile};
-use tally_simulator::{Fault, FaultKind, FaultPlan, When};
+use tally_simulator::{Fault, FaultKind, FaultPlan, Model, When};
 
 use crate::many::{Many, run};
 use crate::world::{World, both, calls};
@@ -224,6 +224,48 @@ fn inits_run_in_order_and_once() {
         world.apply(&spec("b", "again")).await;
         assert_ne!(world.ids().await[&one], after[&one]);
     });
+}
+
+#[test]
+fn whoever_was_interrupted_between_inits_and_containers_goes_on_there() {
+    let body = "pod web { init one image=\"tally.local/hello:1\" { command \"true\" }\n\
+        container c image=\"tally.local/hello:1\" }";
+    for (exit_code, expected) in [
+        (0, &["start web/c"][..]),
+        // One that failed is run once more before.
+        (3, &["start web/one", "start web/c"][..]),
+    ] {
+        run(&["a"], |mut many: Many| async move {
+            let graph = many.plain(body);
+            let plan = many.plan(&graph).await;
+            let interrupted = |model: &mut Model, now: i64| {
+                for operation in &plan.operations {
+                    match &operation.action {
+                        Action::PullImage { image } => model.pull(image).unwrap(),
+                        Action::LoadInfraImage => model.load_infra_image(),
+                        Action::CreateNetwork(request) => {
+                            model.create_network(request).unwrap();
+                        }
+                        Action::CreateContainer(request) => {
+                            let id = model.create(request, now).unwrap();
+                            let container = operation.subject.container.as_str();
+                            if container != "c" {
+                                model.start(&id, now).unwrap();
+                            }
+                            if container == "one" {
+                                model.crash(&id, exit_code, now);
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            };
+            many.hosts["a"].meddle(interrupted).unwrap();
+            let plan = many.plan(&graph).await;
+            assert_eq!(calls(&plan), expected, "{exit_code}");
+            many.apply(&graph).await;
+        });
+    }
 }
 
 #[test]
