@@ -266,12 +266,6 @@ impl Controller {
         Self { secrets, ..self }
     }
 
-    /// What is remembered.
-    #[must_use]
-    pub fn memory(&self) -> &Memory {
-        &self.memory
-    }
-
     /// What it counts, while it goes on.
     #[must_use]
     pub fn board(&self) -> Board {
