@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help tools build images demo demo-clean lint test fuzz pictures lab-up lab-down \
-	conformance-podman chaos bench-repair bench bench-noop bench-hosts bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size sim sim-many planted mutants
+	conformance-podman conformance-docker test-docker pause chaos bench-repair bench bench-noop bench-hosts bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size sim sim-many planted mutants
 
 # A toolchain that was installed a moment ago is not in this shell's PATH yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -52,6 +52,16 @@ lab-down: ## take the lab away; nothing is left of it
 
 conformance-podman: tools ## the conformance suite on Debian's Podman (root)
 	@$(T)/podman.sh
+
+conformance-docker: tools ## the conformance suite on the Docker of another Debian suite: SUITE=trixie or sid (root)
+	@TALLY_TEST_DOCKER=1 $(T)/newer-docker.sh "$(or $(SUITE),sid)" \
+		cargo test $(LOCKED) -p tally-tests --test conformance -- --nocapture
+
+test-docker: tools ## all tests on the Docker of another Debian suite: SUITE=trixie or sid (root; long)
+	@$(T)/newer-docker.sh "$(or $(SUITE),sid)" $(T)/test.sh $(LOCKED)
+
+pause: tools ## make the infra image's program for both architectures from its source (root)
+	@$(T)/pause.sh
 
 chaos: tools ## harm a cluster of five real engines at random for MINUTES (60), from SEED; never part of CI
 	@$(T)/lab-runs.sh chaos "$(or $(MINUTES),60)" $(SEED)

@@ -1,21 +1,35 @@
-//! Compiles `pause/pause.rs`, the one program of the infra image, for the architecture Tally is
-//! built for. It has no dependencies, so the compiler that builds this crate is all it needs.
+//! Makes `pause`, the one program of the infra image, for both architectures that engines run on: for
+//! the one Tally is built for by compiling `pause/pause.rs`, which has no dependencies, so that the
+//! compiler that builds this crate is all it needs; for the other from the committed file, since few
+//! have that one's core library and linker (`make pause` makes those files anew).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+/// The compiler's word for an architecture and Docker's.
+const ARCHITECTURES: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("cargo::rerun-if-changed=pause/pause.rs");
+    println!("cargo::rerun-if-changed=pause");
     println!("cargo::rerun-if-changed=build.rs");
-    let out = PathBuf::from(env::var("OUT_DIR")?).join("pause");
+    let folder = PathBuf::from(env::var("OUT_DIR")?);
     let arch = env::var("CARGO_CFG_TARGET_ARCH")?;
-    let known = matches!(arch.as_str(), "x86_64" | "aarch64");
-    if env::var("CARGO_CFG_TARGET_OS")? != "linux" || !known {
-        // Loading it says so in a sentence; everything else works.
-        fs::write(&out, [])?;
-        return Ok(());
+    let on_linux = env::var("CARGO_CFG_TARGET_OS")? == "linux";
+    for (ours, docker) in ARCHITECTURES {
+        let name = format!("pause.{docker}");
+        match on_linux && ours == arch {
+            true => compile(&folder.join(name))?,
+            false => {
+                fs::copy(Path::new("pause").join(&name), folder.join(name))?;
+            }
+        }
     }
+    Ok(())
+}
+
+/// As in `tests/tools/pause.sh`.
+fn compile(out: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let mut rustc = Command::new(env::var("RUSTC")?);
     rustc
         .args(["--edition=2024", "--crate-type=bin", "--crate-name=pause"])
@@ -25,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .args(["-C", "link-arg=-nostdlib", "-C", "link-arg=-static"])
         .args(["-C", "link-arg=-Wl,--build-id=none,-z,norelro,-n"])
         .arg("-o")
-        .arg(&out)
+        .arg(out)
         .arg("pause/pause.rs");
     if let Ok(linker) = env::var("RUSTC_LINKER") {
         rustc.arg("-C").arg(format!("linker={linker}"));

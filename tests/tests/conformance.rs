@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use tally_docker::{ConnectOptions, ExecRequest, FileToWrite, Host, connect, infra_program};
 use tally_graph::HostAddress;
+use tally_reconcile::labels::INFRA_IMAGE;
 use tally_reconcile::request::{ContainerRequest, Part};
 use tally_simulator::{SimHost, SimOptions, tokio_clock};
 use tally_tests::conformance::{Case, IMAGE, World, cases, clean_up, run};
@@ -111,6 +112,18 @@ fn what_diverges_is_a_case_and_has_a_reason() {
     }
 }
 
+/// Clusters that are applied at the same time have one image between them.
+#[tokio::test]
+async fn several_load_the_infra_image_at_once() {
+    let Some(host) = real().await else { return };
+    let loads = (0..8).map(|_| host.load_infra_image());
+    for ended in futures_util::future::join_all(loads).await {
+        ended.expect("it is loaded");
+    }
+    let images = host.images().await.expect("images are listed");
+    assert!(images.contains_key(INFRA_IMAGE), "{images:?}");
+}
+
 /// As process 1 it inherits what its pod leaves behind.
 #[tokio::test]
 async fn the_infra_program_reaps_what_it_inherits() {
@@ -130,7 +143,8 @@ async fn reaps(world: &World) -> Result<(), Box<dyn std::error::Error>> {
         ..ContainerRequest::default()
     };
     let id = world.host.create_container(&request).await?;
-    let content = infra_program().to_vec();
+    let architecture = world.host.engine().await?.arch;
+    let content = infra_program(&architecture).ok_or("no program for it")?.to_vec();
     let owner = "0".to_owned();
     let program =
         FileToWrite { path: "/pause".to_owned(), content, mode: 0o755, owner, keyed: None };

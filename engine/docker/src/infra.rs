@@ -1,6 +1,8 @@
 //! The image of infra containers: one tiny static program of our own, handed to the engine
 //! through its API. No registry, and nothing to download.
 
+use std::time::Duration;
+
 use bollard::body_full;
 use bollard::query_parameters::CreateImageOptions;
 use futures_util::TryStreamExt as _;
@@ -9,18 +11,52 @@ use tally_reconcile::labels::INFRA_IMAGE;
 use crate::HostError;
 use crate::connect::DockerHost;
 
-/// `pause`, compiled by `build.rs`.
-static PAUSE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pause"));
+/// Docker's words for the architectures there is a program for, and `pause` for each (`build.rs`).
+static PROGRAMS: [(&str, &[u8]); 2] = [
+    ("amd64", include_bytes!(concat!(env!("OUT_DIR"), "/pause.amd64"))),
+    ("arm64", include_bytes!(concat!(env!("OUT_DIR"), "/pause.arm64"))),
+];
 
-/// The program of the infra image, for the architecture of this build; empty where there is none.
+/// The program of the infra image for an engine's architecture, in Docker's words (`amd64`), where
+/// there is one.
 #[must_use]
-pub fn infra_program() -> &'static [u8] {
-    PAUSE
+pub fn infra_program(architecture: &str) -> Option<&'static [u8]> {
+    PROGRAMS.iter().find(|(name, _)| *name == architecture).map(|(_, program)| *program)
 }
 
-/// Imports the image.
+/// How often loading is tried where others load it too, and how long they are given in between.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Imports the image. Where images lie in containerd's store, Docker takes away the one that is there
+/// before it names the new one, and of several who load it at once it refuses some: for them it is
+/// enough that it is there when they look.
 pub(crate) async fn load(host: &DockerHost) -> Result<(), HostError> {
     let archive = root_archive(&host.arch)?;
+    let mut tries = 1;
+    loop {
+        match import(host, archive.clone()).await {
+            Err(error @ (HostError::Refused { .. } | HostError::NotFound(_))) => {
+                if is_there(host).await {
+                    return Ok(());
+                }
+                if tries == TRIES {
+                    return Err(error);
+                }
+            }
+            other => return other,
+        }
+        tries += 1;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn is_there(host: &DockerHost) -> bool {
+    let look = host.docker.inspect_image(INFRA_IMAGE);
+    host.call("inspect image", host.options.read, look).await.is_ok()
+}
+
+async fn import(host: &DockerHost, archive: Vec<u8>) -> Result<(), HostError> {
     let options = CreateImageOptions {
         from_src: Some("-".to_owned()),
         // The tag within the name, as Docker allows: Podman overlooks one beside it.
@@ -36,26 +72,22 @@ pub(crate) async fn load(host: &DockerHost) -> Result<(), HostError> {
 
 /// The image's root file system.
 fn root_archive(engine_arch: &str) -> Result<Vec<u8>, HostError> {
-    let ours = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    if PAUSE.is_empty() || ours != engine_arch {
+    let Some(program) = infra_program(engine_arch) else {
+        let known = PROGRAMS.map(|(name, _)| name).join(" and ");
         return Err(HostError::Refused {
             status: 0,
             message: format!(
-                "pods of several containers need the infra image, which this build of Tally ({ours}) \
-                 has for engines of its own architecture only; this engine's is {engine_arch}"
+                "pods of several containers need the infra image, which there is for engines on \
+                 {known}; this one is on {engine_arch}"
             ),
         });
-    }
+    };
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Regular);
     header.set_mode(0o755);
-    header.set_size(PAUSE.len() as u64);
+    header.set_size(program.len() as u64);
     let mut builder = tar::Builder::new(Vec::new());
-    let written = builder.append_data(&mut header, "pause", PAUSE);
+    let written = builder.append_data(&mut header, "pause", program);
     written
         .and_then(|()| builder.into_inner())
         .map_err(|error| HostError::Broken(format!("the infra image could not be made: {error}")))
@@ -68,13 +100,26 @@ mod tests {
     #[test]
     fn an_engine_of_another_architecture_is_refused_in_a_sentence() {
         let error = root_archive("riscv64").map(|_| ()).map_err(|error| error.to_string());
-        assert!(error.is_err_and(|message| message.contains("this engine's is riscv64")));
+        assert!(error.is_err_and(|message| message.contains("this one is on riscv64")));
     }
 
     #[test]
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    fn the_program_is_tiny() {
-        assert!(!PAUSE.is_empty());
-        assert!(PAUSE.len() < 4096, "{} bytes", PAUSE.len());
+    fn engines_of_both_architectures_get_a_tiny_static_program_for_their_machine() {
+        let word = |at: &[u8], from: usize| u16::from_le_bytes([at[from], at[from + 1]]);
+        for (name, machine) in [("amd64", 62), ("arm64", 183)] {
+            let committed = std::fs::read(format!("pause/pause.{name}")).unwrap_or_default();
+            let program = infra_program(name).unwrap_or_default();
+            for elf in [program, &committed] {
+                assert!((64..4096).contains(&elf.len()), "{name}: {} bytes", elf.len());
+                assert_eq!(&elf[..6], b"\x7fELF\x02\x01", "{name}: 64 bits, little-endian");
+                assert_eq!((word(elf, 16), word(elf, 18)), (2, machine), "{name}: executable");
+                // What its program headers ask for: no interpreter (3) and nothing dynamic (2).
+                let (start, size) = (usize::from(word(elf, 32)), usize::from(word(elf, 54)));
+                for nth in 0..usize::from(word(elf, 56)) {
+                    let asks = word(elf, start + nth * size);
+                    assert!(!matches!(asks, 2 | 3), "{name}: static, and asks for {asks}");
+                }
+            }
+        }
     }
 }

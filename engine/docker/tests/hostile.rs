@@ -338,6 +338,45 @@ async fn an_error_in_the_midst_of_a_pull_is_its_end() {
     assert_eq!(engine.seen("POST /v1.41/images/create"), 1);
 }
 
+/// Docker 28 with containerd's image store makes an image that is there anew, and of several that do so
+/// at once some are refused, in these words.
+#[tokio::test]
+async fn an_infra_image_that_another_loads_at_the_same_time_is_loaded() {
+    let engine = Engine::start(|line, nth| {
+        let reply = match (line.contains("/images/create"), nth) {
+            (true, ..4) => Reply::Json(
+                404,
+                r#"{"message":"creating image tally.local/pause:1 failed because it already exists, but accessing it also failed: No such image: tally.local/pause:1"}"#,
+            ),
+            (true, _) => Reply::Json(
+                500,
+                r#"{"message":"failed to create an image tally.local/pause:1 with target sha256:b7e1 after deleting the existing one: AlreadyExists: image \"tally.local/pause:1\": already exists"}"#,
+            ),
+            // Its last look finds it.
+            (false, 5..) => Reply::Json(200, r#"{"Id":"sha256:1"}"#),
+            (false, _) => Reply::Json(404, r#"{"message":"No such image: tally.local/pause:1"}"#),
+        };
+        greet(line, reply)
+    });
+    engine.connect().await.unwrap().load_infra_image().await.unwrap();
+    assert_eq!(engine.seen("/images/create"), 2);
+}
+
+/// What is refused for good ends in time, with the engine's own words.
+#[tokio::test]
+async fn an_infra_image_that_cannot_be_loaded_is_a_failure() {
+    let engine = Engine::start(|line, _| {
+        let reply = match line.contains("/images/create") {
+            true => Reply::Json(500, r#"{"message":"no space left on device"}"#),
+            false => Reply::Json(404, r#"{"message":"No such image: tally.local/pause:1"}"#),
+        };
+        greet(line, reply)
+    });
+    let failed = engine.connect().await.unwrap().load_infra_image().await;
+    assert!(failed.is_err_and(|error| error.to_string().contains("no space left")));
+    assert!((2..=5).contains(&engine.seen("/images/create")));
+}
+
 #[tokio::test]
 async fn a_network_is_made_only_once() {
     let engine =
