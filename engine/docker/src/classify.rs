@@ -109,7 +109,11 @@ fn says_image_is_missing(lower: &str) -> bool {
         "no matching manifest for",
         "does not match the specified platform",
     ];
-    // containerd's image store says `…: not found` and nothing else.
+    // With containerd's image store a registry that wants a login is said to have none, or to want one.
+    if lower.contains("no basic auth credentials") {
+        return false;
+    }
+    // That store says `…: not found` and nothing else.
     SAYINGS.iter().any(|saying| lower.contains(saying))
         || (lower.contains("manifest for") && lower.contains("not found"))
         || (lower.contains("failed to resolve reference") && lower.contains("not found"))
@@ -146,7 +150,8 @@ fn says_state_forbids(lower: &str) -> bool {
         // Docker's.
         "is not running",
         "is not paused",
-        "cannot join network of a non running container",
+        // "cannot join network of a …" before Docker 28, "cannot join network namespace of a …" from it on.
+        "of a non running container",
         "is restarting, wait until",
         "has active endpoints",
     ]
@@ -154,16 +159,25 @@ fn says_state_forbids(lower: &str) -> bool {
     .any(|saying| lower.contains(saying))
 }
 
-/// The host port in `Bind for 0.0.0.0:8080 failed` or `listen tcp4 0.0.0.0:8080: bind: …`.
+/// The host port in `Bind for 0.0.0.0:8080 failed`, `listen tcp4 0.0.0.0:8080: bind: …`, or Docker 28's
+/// `failed to bind host port for 0.0.0.0:8080:172.17.0.2:80/tcp: …`.
 fn port_in(message: &str) -> Option<u16> {
+    let number = |text: &str| text.split(['/', '-']).next()?.parse().ok().filter(|port| *port != 0);
+    if let Some((_, pair)) = message.split_once("failed to bind host port for ") {
+        // The host's address and port, then the container's.
+        let after_address = match pair.starts_with('[') {
+            true => pair.split_once("]:")?.1,
+            false => pair.split_once(':')?.1,
+        };
+        return number(after_address.split(':').next()?);
+    }
     let after = ["Bind for ", "listen tcp", "listen udp", "failed to bind host port "]
         .iter()
         .find_map(|mark| message.split_once(mark).map(|(_, after)| after))?;
     // The port stands after the last colon of the first word that holds one.
     let word = after.split_whitespace().find(|word| word.contains(':'))?;
     let word = word.trim_end_matches([':', ',']);
-    let (_, tail) = word.rsplit_once(':')?;
-    tail.split(['/', '-']).next()?.parse().ok().filter(|port| *port != 0)
+    number(word.rsplit_once(':')?.1)
 }
 
 #[cfg(test)]
@@ -220,6 +234,16 @@ mod tests {
             ),
             (500, "received unexpected HTTP status: 503 Service Unavailable", false),
             (500, "unauthorized: authentication required", false),
+            (
+                404,
+                "failed to resolve reference \"127.0.0.1:34885/hello:1\": pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials",
+                false,
+            ),
+            (
+                404,
+                "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
+                true,
+            ),
         ] {
             assert_eq!(
                 kind("pull", Some("nginx:1"), status, message),
@@ -265,6 +289,14 @@ mod tests {
             (
                 "failed to set up container networking: driver failed programming external connectivity on endpoint x (f3): failed to bind host port 0.0.0.0:8080/tcp: address already in use",
                 8080,
+            ),
+            (
+                "failed to set up container networking: driver failed programming external connectivity on endpoint x (f3): failed to bind host port for 127.0.0.1:18082:172.17.0.2:80/tcp: address already in use",
+                18082,
+            ),
+            (
+                "failed to set up container networking: driver failed programming external connectivity on endpoint x (f3): failed to bind host port for [::]:18084:[fd00:77::2]:80/udp: address already in use",
+                18084,
             ),
             (
                 "failed to set up container networking: driver failed programming external connectivity on endpoint x (f3): Bind for :::8080 failed: port is already allocated",
@@ -322,6 +354,11 @@ mod tests {
             (409, "Container 2f is not running", "conflict"),
             (500, "Container 2f is not paused", "conflict"),
             (409, "cannot join network of a non running container: 2f", "conflict"),
+            (
+                500,
+                "Cannot restart container 2f: cannot join network namespace of a non running container: container c.infra is exited",
+                "conflict",
+            ),
             (404, "No such container: 2f", "not found"),
             (400, "No such container: c.p", "not found"),
             (404, "network 5 not found", "not found"),

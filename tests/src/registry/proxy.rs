@@ -1,7 +1,7 @@
 //! A proxy before a registry: it passes requests on, or does what it is told to instead.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -104,8 +104,23 @@ impl Drop for Proxy {
     }
 }
 
+/// Whether a client begins with a handshake of TLS.
+fn speaks_tls(client: &TcpStream) -> bool {
+    let mut first = [0];
+    client.peek(&mut first).is_ok_and(|count| count == 1 && first == [0x16])
+}
+
 impl Shared {
     fn serve(&self, mut client: TcpStream) -> Option<()> {
+        if speaks_tls(&client) {
+            // As Go's servers say it: engines then go on without TLS.
+            client.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").ok()?;
+            // What is left unread would make it a reset.
+            client.shutdown(Shutdown::Write).ok()?;
+            client.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+            let _ = client.read_to_end(&mut Vec::new());
+            return None;
+        }
         let head = read_head(&mut client)?;
         let line = head.lines().next()?.strip_suffix(" HTTP/1.1")?.to_owned();
         let before = {
