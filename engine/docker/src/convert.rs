@@ -231,15 +231,17 @@ pub(crate) fn network(raw: Network) -> Option<ObservedNetwork> {
     })
 }
 
-/// Names of images with their IDs. Untagged ones have none and are left out.
+/// Names of images with their IDs. One that lost all its names, since its tag moved, goes by its ID.
 pub(crate) fn images(raw: Vec<ImageSummary>) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     for image in raw {
-        for name in image.repo_tags.iter().chain(&image.repo_digests) {
-            if !name.contains("<none>") {
-                out.insert(canonical(name), image.id.clone());
-            }
+        let names = image.repo_tags.iter().chain(&image.repo_digests);
+        let names: Vec<_> = names.filter(|name| !name.contains("<none>")).collect();
+        if names.is_empty() {
+            out.insert(image.id.clone(), image.id);
+            continue;
         }
+        out.extend(names.into_iter().map(|name| (canonical(name), image.id.clone())));
     }
     out
 }

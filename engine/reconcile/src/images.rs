@@ -134,12 +134,25 @@ fn same(host: &ReadyHost<'_>, id: &str, image: &ImageRef, whose: String) -> Same
 
 /// The registry's name of an image among those of a host, of the same repository as `image`:
 /// `name@sha256:…`.
+///
+/// Where images lie in containerd's store, as in Docker 29, their IDs are the registry's digests. One
+/// whose tag has moved is listed without a name there, and of one with several names only one is told;
+/// so the ID says it.
 #[must_use]
 pub fn digest_of(images: &BTreeMap<String, String>, id: &str, image: &ImageRef) -> Option<String> {
     let prefix = format!("{}@", ImageRef { tag: None, ..image.clone() });
     let from = images.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
     let mut own = from.take_while(|(name, _)| name.starts_with(&prefix));
-    own.find(|(_, known)| *known == id).map(|(name, _)| name.clone())
+    let listed = own.find(|(_, known)| *known == id).map(|(name, _)| name.clone());
+    listed.or_else(|| ids_are_digests(images).then(|| format!("{prefix}{id}")))
+}
+
+/// Elsewhere an ID is the hash of what describes the image, and never that of what the registry has.
+fn ids_are_digests(images: &BTreeMap<String, String>) -> bool {
+    let is_digest = |(name, id): (&String, &String)| {
+        name.split_once('@').is_some_and(|(_, digest)| digest == id)
+    };
+    images.iter().any(is_digest)
 }
 
 /// How a host gets the image that was chosen.
@@ -166,10 +179,9 @@ impl Choice {
         }
         match (&same.digest, by_digest) {
             (Some(digest), Some(_)) => Way::There(digest.clone()),
+            // It has another name here, or lost its own.
+            _ if state.images.values().any(|id| *id == same.id) => Way::There(same.id.clone()),
             (Some(digest), None) => Way::Fetch(digest.clone()),
-            (None, _) if state.images.values().any(|id| *id == same.id) => {
-                Way::There(same.id.clone())
-            }
             // Machines of another kind have other images by the same name.
             (None, _) if here.is_some() && state.engine.arch == same.arch => Way::Other,
             (None, _) => Way::AsNamed,
@@ -233,6 +245,7 @@ mod tests {
             (&known, &[], "amd64", fetch()),
             (&known, &[(TAG, "2")], "amd64", fetch()),
             (&known, &[(TAG, "2"), (DIGEST, "1")], "amd64", there(DIGEST)),
+            (&known, &[(TAG, "2"), ("1", "1")], "amd64", there("1")),
             // One digest has an image for each kind of machine.
             (&known, &[(TAG, "7"), (DIGEST, "7")], "arm64", there(TAG)),
             (&known, &[(TAG, "2"), (DIGEST, "7")], "arm64", there(DIGEST)),
@@ -254,5 +267,18 @@ mod tests {
         let image = ImageRef::parse(TAG).unwrap();
         assert_eq!(digest_of(&state.images, "1", &image).as_deref(), Some(DIGEST));
         assert_eq!(digest_of(&state.images, "3", &image), None);
+    }
+
+    #[test]
+    fn an_id_is_the_digest_where_images_lie_in_containerds_store() {
+        let image = ImageRef::parse("registry.example:5000/app:1").unwrap();
+        let (other, moved) = ("tally.local/hello@sha256:bb", "registry.example:5000/app:1");
+        let lost = ("sha256:aa", "sha256:aa");
+        let state = has(&[(other, "sha256:bb"), (moved, "sha256:cc"), lost], "amd64");
+        let expected = "registry.example:5000/app@sha256:aa";
+        assert_eq!(digest_of(&state.images, "sha256:aa", &image).as_deref(), Some(expected));
+        // The same of an engine whose IDs are others.
+        let state = has(&[(other, "sha256:dd"), (moved, "sha256:cc"), lost], "amd64");
+        assert_eq!(digest_of(&state.images, "sha256:aa", &image), None);
     }
 }

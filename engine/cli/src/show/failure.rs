@@ -170,6 +170,10 @@ impl<'a> Blame<'a> {
             .iter()
             .any(|saying| lower.contains(saying));
         let help = match missing {
+            true if image.contains('@') => "It is the image that others of this version run. Where no \
+                 registry has it, load it on this host too, or say `pull never`: then each host uses \
+                 what it has by the name."
+                .to_owned(),
             true => format!(
                 "Is the name right, and the tag? If `{registry}` wants a login: `docker login \
                  {registry}`."

@@ -1,6 +1,6 @@
 //! What the engine shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tally_reconcile::observed::{
     ContainerDetails, ContainerState, Engine, Health, ObservedContainer, ObservedNetwork,
@@ -77,12 +77,19 @@ impl Model {
         self.networks.iter().map(network).collect()
     }
 
-    /// Names of all images, with their IDs.
+    /// Names of all images, with their IDs. One that lost its names is there for as long as a container is
+    /// made from it, under its ID.
     #[must_use]
     pub fn list_images(&self) -> BTreeMap<String, String> {
-        // One without a name is kept under its ID.
-        let named = self.images.iter().filter(|(name, image)| **name != image.id);
-        named.map(|(name, image)| (name.clone(), image.id.clone())).collect()
+        let in_use: BTreeSet<&String> = self.containers.values().map(|it| &it.image_id).collect();
+        let there = |(name, image): &(&String, &super::Image)| {
+            **name != image.id || in_use.contains(&image.id)
+        };
+        self.images
+            .iter()
+            .filter(there)
+            .map(|(name, image)| (name.clone(), image.id.clone()))
+            .collect()
     }
 
     /// What a container has printed by now.

@@ -49,6 +49,9 @@ pub(crate) struct Meta {
     /// How often each tag has moved at its registry.
     #[serde(default)]
     pub moved: BTreeMap<String, u64>,
+    /// Whether images lie in containerd's store.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub containerd_store: bool,
 }
 
 /// What a record is about.
@@ -122,6 +125,7 @@ impl Model {
                 engine: Engine::default(),
                 missing: BTreeSet::new(),
                 moved: BTreeMap::new(),
+                containerd_store: false,
             },
             images: BTreeMap::new(),
             containers: BTreeMap::new(),
@@ -155,6 +159,13 @@ impl Model {
     /// Says that no registry has `image`.
     pub fn set_missing(&mut self, image: &str) {
         self.meta.missing.insert(image.to_owned());
+        self.changed.insert(Key::Meta);
+    }
+
+    /// Says that images lie in containerd's store, as in Docker 29: an image's ID is its digest, and one
+    /// that loses its tag is left with no name.
+    pub fn use_containerd_store(&mut self) {
+        self.meta.containerd_store = true;
         self.changed.insert(Key::Meta);
     }
 

@@ -113,7 +113,13 @@ impl Model {
                 format!("sha256:{}", hash_of(image, moved))
             }
         };
-        let id = format!("sha256:{}", hash_of(&digest, 0));
+        let id = match self.meta.containerd_store {
+            true => digest.clone(),
+            false => format!("sha256:{}", hash_of(&digest, 0)),
+        };
+        if self.meta.containerd_store && parsed.digest.is_none() {
+            self.untag(image, &id);
+        }
         let by_digest = ImageRef { tag: None, digest: Some(digest), ..parsed };
         let is_there = |name: &str| self.images.get(name).is_some_and(|known| known.id == id);
         let names = [image.to_owned(), by_digest.to_string()];
@@ -124,6 +130,13 @@ impl Model {
             self.changed.insert(Key::Image(name.clone()));
         }
         Ok(())
+    }
+
+    /// A tag stands for the image `id` from now on: another one that had it keeps no name.
+    fn untag(&mut self, image: &str, id: &str) {
+        if self.images.get(image).is_some_and(|known| known.id != id) {
+            self.remove_image(image);
+        }
     }
 
     /// Loads the image of infra containers.
