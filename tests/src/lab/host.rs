@@ -254,13 +254,15 @@ impl LabHost {
         let version = run("dockerd", &["--version"])?;
         let number = version.split_whitespace().find_map(|word| word.split_once('.'));
         let major = number.and_then(|(major, _)| major.parse::<u32>().ok());
-        Ok(match major.is_some_and(|major| major < 24) {
+        let own_key = match major.is_some_and(|major| major < 24) {
             true => {
                 let key = self.folder.join("key.json");
-                format!("{{ \"deprecated-key-path\": \"{}\" }}\n", key.display())
+                format!(", \"deprecated-key-path\": \"{}\"", key.display())
             }
-            false => "{}\n".to_owned(),
-        })
+            false => String::new(),
+        };
+        // A registry of tests at this machine's address speaks no TLS.
+        Ok(format!("{{ \"insecure-registries\": [\"10.99.0.0/16\"]{own_key} }}\n"))
     }
 
     fn sshd_conf(&self) -> String {

@@ -167,6 +167,13 @@ impl Lab {
         &self.options.folder
     }
 
+    /// This machine's address on the lab's network: what its hosts reach beside each other. They take a
+    /// registry there without TLS.
+    #[must_use]
+    pub fn outside(&self) -> String {
+        net::outside_ip(self.options.network)
+    }
+
     /// The authority that signed all certificates of the lab.
     #[must_use]
     pub fn authority(&self) -> Authority {

@@ -15,6 +15,11 @@ pub(super) fn device_name(options: &LabOptions) -> String {
     format!("tl-{}", options.name)
 }
 
+/// This machine's address on the network of that number.
+pub(super) fn outside_ip(network: u8) -> String {
+    format!("10.99.{network}.253")
+}
+
 /// Makes the fabric, and this machine's cable to it.
 pub(super) fn fabric(options: &LabOptions) -> Result<(), LabError> {
     let fabric = fabric_name(options);
@@ -28,7 +33,7 @@ pub(super) fn fabric(options: &LabOptions) -> Result<(), LabError> {
     let cable = ["link", "add", "v0", "netns", &fabric, "type", "veth", "peer", "name", &device];
     run("ip", &cable)?;
     inside(&fabric, &["link", "set", "v0", "master", "br0", "up"])?;
-    run("ip", &["addr", "add", &format!("10.99.{net}.253/24"), "dev", &device])?;
+    run("ip", &["addr", "add", &format!("{}/24", outside_ip(net)), "dev", &device])?;
     run("ip", &["link", "set", &device, "up"])?;
     Ok(())
 }

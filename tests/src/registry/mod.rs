@@ -32,6 +32,7 @@ const HTPASSWD: &str = "tally:$2y$05$ibx6.RozYkAvTuc6uQmtyusdzvhYDu2PQGqRbiyYWgK
 /// A registry that runs until this is dropped.
 pub struct Registry {
     process: Child,
+    ip: String,
     port: u16,
 }
 
@@ -44,10 +45,19 @@ impl Registry {
     /// When it does not start.
     #[must_use]
     pub fn start(folder: &Path, guarded: bool) -> Option<Self> {
+        Self::start_at("127.0.0.1", folder, guarded)
+    }
+
+    /// The same at another address of this machine: for engines in networks of their own.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_at(ip: &str, folder: &Path, guarded: bool) -> Option<Self> {
         let program = std::env::var("TALLY_TEST_REGISTRY").ok().filter(|path| !path.is_empty());
         let program = program.unwrap_or_else(|| "docker-registry".to_owned());
         let config = folder.join(if guarded { "guarded.yml" } else { "open.yml" });
-        std::fs::write(&config, config_text(folder, guarded)).unwrap();
+        std::fs::write(&config, config_text(ip, folder, guarded)).unwrap();
         let spawned = Command::new(&program)
             .arg("serve")
             .arg(&config)
@@ -65,19 +75,19 @@ impl Registry {
         };
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let said = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let (_, address) = line.split_once("listening on 127.0.0.1:")?;
+            let (_, address) = line.split_once(&format!("listening on {ip}:"))?;
             address.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
         });
         let port = said.expect("the registry says where it listens");
         // Its log is read on, or it would wait for somebody to do so.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Some(Self { process, port })
+        Some(Self { process, ip: ip.to_owned(), port })
     }
 
-    /// `127.0.0.1:PORT`.
+    /// `127.0.0.1:PORT`, or with the address that it was started at.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.ip, self.port)
     }
 
     fn call(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
@@ -104,11 +114,11 @@ impl Drop for Registry {
     }
 }
 
-fn config_text(folder: &Path, guarded: bool) -> String {
+fn config_text(ip: &str, folder: &Path, guarded: bool) -> String {
     let root = folder.join("images");
     let mut text = format!(
         "version: 0.1\nlog: {{ level: info }}\nstorage: {{ filesystem: {{ rootdirectory: {} }} }}\n\
-         http: {{ addr: \"127.0.0.1:0\" }}\n",
+         http: {{ addr: \"{ip}:0\" }}\n",
         root.display()
     );
     if guarded {
