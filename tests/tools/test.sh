@@ -73,6 +73,15 @@ if [ "$etcd" -ne 0 ]; then
     loudly "NO ETCD" "The tests of engines that share a store are SKIPPED, but for those that simulate it."
 fi
 
+# Prometheus' own check of what it is served.
+promtool=0
+TALLY_TEST_PROMTOOL=$("$ROOT/tests/tools/unpacked.sh" prometheus promtool) || promtool=$?
+export TALLY_TEST_PROMTOOL
+if [ "$promtool" -ne 0 ]; then
+    [ "${CI:-}" != true ] || die "CI needs promtool (Debian's prometheus), and it cannot be had here."
+    loudly "NO PROMTOOL" "The test that Prometheus understands the metrics is SKIPPED."
+fi
+
 cargo test --workspace "$@"
 
 [ "$able" -eq 0 ] || loudly "NO LAB" "The tests over several engines were SKIPPED."

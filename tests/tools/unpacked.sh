@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints the path of a program that tests start: Debian's image registry, or its etcd. The package is
-# only unpacked: installing it would start the program as a service, which nobody asked for.
+# Prints the path of a program that tests start: Debian's image registry, its etcd, Prometheus' promtool.
+# The package is only unpacked: installing it may start a service, which nobody asked for.
 #
 #   unpacked.sh PACKAGE PROGRAM     as in: unpacked.sh etcd-server etcd
 #

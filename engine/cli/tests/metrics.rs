@@ -1,6 +1,12 @@
 //! `tally run --metrics` over a simulated host: what it counts, and that a bad client is let go.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests stop loudly"
+)]
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -23,9 +29,14 @@ struct Run {
 
 impl Run {
     fn begin(folder: &Path, address: &str) -> Self {
+        Self::looks_every("1", folder, address)
+    }
+
+    /// One that looks by itself only after so many seconds.
+    fn looks_every(seconds: &str, folder: &Path, address: &str) -> Self {
         std::fs::write(folder.join("tally.kdl"), SPEC).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_tally"))
-            .args(["run", "--resync", "1", "--metrics", address])
+            .args(["run", "--resync", seconds, "--metrics", address])
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -158,6 +169,49 @@ fn metrics_tell_of_a_loss_and_its_repair() {
     });
     assert_eq!(value(&held, "tally_pods_ready{workload=\"controller/web\"}"), Some(1.0));
     assert_eq!(run.end(), Some(0));
+}
+
+/// Nobody tells when a container has run for long enough.
+#[test]
+fn who_becomes_ready_by_time_alone_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run::looks_every("3600", folder.path(), "127.0.0.1:0");
+    let address = run.port();
+    until("all are ready", || tcp(&address, GET), tallies);
+}
+
+/// Prometheus' own program for it, which knows the format and the habits of names.
+#[test]
+fn promtool_finds_nothing_to_complain_about() {
+    let Some(promtool) = std::env::var_os("TALLY_TEST_PROMTOOL").filter(|path| !path.is_empty())
+    else {
+        eprintln!("SKIPPED: TALLY_TEST_PROMTOOL names no promtool of Prometheus'");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run::begin(folder.path(), "127.0.0.1:0");
+    let address = run.port();
+    until("it tallies", || tcp(&address, GET), tallies);
+    take_away(folder.path(), "web-1");
+    let made = "tally_operations_total{kind=\"create-container\",outcome=\"done\"}";
+    let again = |text: &str| tallies(text) && value(text, made) == Some(3.0);
+    let text = until("it is made again", || tcp(&address, GET), again);
+    let body = text.split_once("\r\n\r\n").unwrap().1;
+    let mut check = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    check.stdin.take().unwrap().write_all(body.as_bytes()).unwrap();
+    let said = check.wait_with_output().unwrap();
+    let words = [said.stdout, said.stderr].concat();
+    assert!(
+        said.status.success() && words.is_empty(),
+        "{}\n{body}",
+        String::from_utf8_lossy(&words)
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tally_graph::{Graph, Millis};
 use tally_reconcile::Prepared;
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::observed::Observed;
-use tally_reconcile::plan::{OpId, Plan};
+use tally_reconcile::plan::{OpId, Plan, Pods};
 use tally_reconcile::rollback::{Failed, Former};
 use tally_reconcile::undo::{Undone, undo};
 use tokio::sync::{Notify, watch};
@@ -184,6 +184,8 @@ pub struct Controller {
     pub(crate) at_rest: bool,
     /// When a plan is due although nothing happens, on the loop's own clock.
     pub(crate) plan_at_ms: Option<u64>,
+    /// How many pods there were and were ready at the last plan, and since when, on the loop's own clock.
+    pub(crate) counted: Option<(u64, BTreeMap<String, Pods>)>,
     /// Since when something is waited for, on the loop's own clock.
     pub(crate) waiting_since_ms: Option<u64>,
     /// What was held back at the last plan, so that each reason is told once.
@@ -245,6 +247,7 @@ impl Controller {
             dirty: false,
             at_rest: false,
             plan_at_ms: None,
+            counted: None,
             waiting_since_ms: None,
             told: BTreeSet::new(),
             last: None,

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use tally_docker::{Event, ExecuteOptions, Fetched, Host, Outcome, Progress, execute};
 use tally_reconcile::plan::{Awaits, Cause, Change, ChangeKind, OpId, Plan, Target};
+use tally_reconcile::realise::RUNNING_MS;
 use tally_reconcile::{Prepared, reconcile, reconcile_prepared};
 use tally_source::Severity;
 use tokio::sync::Notify;
@@ -137,7 +138,19 @@ impl Controller {
         });
         let next =
             lost.chain(backoff::next_ms(&self.memory, now_ms)).filter(|at| *at > now_ms).min();
-        self.plan_at_ms = next.map(|at| clock_ms + u64::try_from(at - now_ms).unwrap_or(0));
+        let next = next.map(|at| clock_ms + u64::try_from(at - now_ms).unwrap_or(0));
+        self.plan_at_ms = next.into_iter().chain(self.counts_again(plan, clock_ms)).min();
+    }
+
+    /// When to count again who is ready, while pods are there that are not: who has run for long enough
+    /// is, and no event tells so. Soon after their number changed, later the longer it stays.
+    fn counts_again(&mut self, plan: &Plan, clock_ms: u64) -> Option<u64> {
+        let (since, pods) = self.counted.get_or_insert_with(|| (clock_ms, plan.pods.clone()));
+        if *pods != plan.pods {
+            (*since, *pods) = (clock_ms, plan.pods.clone());
+        }
+        let pause = (clock_ms.saturating_sub(*since) / 4).max(RUNNING_MS);
+        plan.pods.values().any(|pods| pods.ready < pods.placed).then_some(clock_ms + pause)
     }
 
     /// Tells what a plan holds back or cannot do, once for each reason.
