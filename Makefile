@@ -54,10 +54,12 @@ conformance-podman: tools ## the conformance suite on Debian's Podman (root)
 	@$(T)/podman.sh
 
 conformance-docker: tools ## the conformance suite on the Docker of another Debian suite: SUITE=trixie or sid (root)
+	@cargo test $(LOCKED) -p tally-tests --test conformance --no-run
 	@TALLY_TEST_DOCKER=1 $(T)/newer-docker.sh "$(or $(SUITE),sid)" \
 		cargo test $(LOCKED) -p tally-tests --test conformance -- --nocapture
 
 test-docker: tools ## all tests on the Docker of another Debian suite: SUITE=trixie or sid (root; long)
+	@cargo test $(LOCKED) --workspace --no-run
 	@$(T)/newer-docker.sh "$(or $(SUITE),sid)" $(T)/test.sh $(LOCKED)
 
 pause: tools ## make the infra image's program for both architectures from its source (root)

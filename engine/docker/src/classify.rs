@@ -75,7 +75,9 @@ pub(crate) fn answer(call: Call<'_>, status: u16, message: &str) -> HostError {
     if let Some(image) = call.image
         && (call.name == "pull" || says_image_is_missing(&lower))
     {
-        let missing = says_image_is_missing(&lower) || status == 404;
+        // With containerd's store one that wants a login may say at the same time that it has none.
+        let wants_login = lower.contains("no basic auth credentials");
+        let missing = !wants_login && (says_image_is_missing(&lower) || status == 404);
         return HostError::Image { image: image.to_owned(), missing, message };
     }
     if lower.contains("port is already allocated") || lower.contains("address already in use") {
@@ -109,11 +111,7 @@ fn says_image_is_missing(lower: &str) -> bool {
         "no matching manifest for",
         "does not match the specified platform",
     ];
-    // With containerd's image store a registry that wants a login is said to have none, or to want one.
-    if lower.contains("no basic auth credentials") {
-        return false;
-    }
-    // That store says `…: not found` and nothing else.
+    // containerd's image store says `…: not found` and nothing else.
     SAYINGS.iter().any(|saying| lower.contains(saying))
         || (lower.contains("manifest for") && lower.contains("not found"))
         || (lower.contains("failed to resolve reference") && lower.contains("not found"))

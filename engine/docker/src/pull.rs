@@ -162,6 +162,9 @@ fn worth_another_try(error: &HostError) -> bool {
         HostError::Image { missing: false, message, .. } => message.to_lowercase(),
         _ => return false,
     };
+    if let Some(status) = status_in(&message) {
+        return matches!(status, 408 | 429 | 500..=599);
+    }
     [
         "toomanyrequests",
         "too many requests",
@@ -169,7 +172,6 @@ fn worth_another_try(error: &HostError) -> bool {
         "error parsing http 429 response body",
         "unexpected http status: 5",
         "unexpected status code 5",
-        "unexpected status from get request",
         "internal server error",
         "bad gateway",
         "service unavailable",
@@ -179,6 +181,15 @@ fn worth_another_try(error: &HostError) -> bool {
     ]
     .iter()
     .any(|saying| message.contains(saying))
+}
+
+/// What a registry answered, as containerd's store tells it:
+/// `unexpected status from HEAD request to https://…/manifests/1: 503 Service Unavailable`.
+fn status_in(lower: &str) -> Option<u16> {
+    let (_, after) = lower.split_once("unexpected status from ")?;
+    let (_, after) = after.split_once(" request to ")?;
+    let (_, status) = after.split_once(": ")?;
+    status.split(' ').next()?.parse().ok()
 }
 
 /// The wait that a registry asks for, where the engine passes it on: `retry-after: 1.5s`, or a
@@ -216,6 +227,15 @@ mod tests {
             (image(false, "received unexpected HTTP status: 503 Service Unavailable"), true),
             (image(false, "unexpected EOF"), true),
             (image(false, "error parsing HTTP 429 response body: unexpected end of JSON"), true),
+            (
+                image(
+                    false,
+                    "unknown: failed to resolve reference \"a:1\": unexpected status from HEAD request to http://a/v2/a/manifests/1: 503 Service Unavailable",
+                ),
+                true,
+            ),
+            (image(false, "unexpected status from HEAD request to https://a/v2/: 429 X"), true),
+            (image(false, "unexpected status from GET request to https://a/v2/: 400 X"), false),
             (image(false, "unauthorized: authentication required"), false),
             (image(false, "dial tcp: lookup nowhere: no such host"), false),
             (image(true, "manifest unknown"), false),
