@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use tally_graph::{FileSpec, Graph};
 use tally_reconcile::labels;
 use tally_reconcile::observed::ContainerState;
-use tally_reconcile::plan::{Action, Operation, Precondition};
+use tally_reconcile::plan::{Action, Operation, Precondition, Target};
 use tally_reconcile::request::FilesRequest;
 use tokio::sync::watch;
 
@@ -101,7 +101,10 @@ impl<'a> Context<'a> {
         let id = operation.id;
         let grace = |seconds: &Option<u64>| seconds.map(Duration::from_secs);
         match &operation.action {
-            Action::AwaitReady { rule, .. } => wait::ready(self, host, id, target, rule).await,
+            Action::AwaitReady { target: of, rule } => {
+                let is_new = matches!(of, Target::Created(_));
+                wait::ready(self, host, id, target, rule, is_new).await
+            }
             Action::AwaitExit { deadline_ms, .. } => {
                 wait::exit(self, host, id, target, *deadline_ms).await
             }

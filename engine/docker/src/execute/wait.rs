@@ -37,21 +37,34 @@ struct Memory {
     exit_code: Option<i64>,
     /// The start that is being timed, and since when by our clock: the daemon's may differ.
     run: Option<(Option<i64>, u32, Instant)>,
+    /// When it was started for the first time ever, by a call that was answered right before.
+    first_start: Option<Instant>,
 }
 
-/// Waits until a container is ready.
+/// Waits until a container is ready. One that `is_new` was made by this plan and has been started a moment ago.
 pub(super) async fn ready(
     context: &Context<'_>,
     host: &dyn Host,
     op: OpId,
     id: &str,
     rule: &ReadyRule,
+    is_new: bool,
 ) -> Result<Step, FailureKind> {
     let mut memory = Memory::default();
+    let mut first_look = Duration::ZERO;
+    let runs = Duration::from_millis(rule.running_ms);
+    if is_new && !rule.healthy && runs <= ONE_LOOK {
+        // It cannot be ready before, so there is one look instead of two.
+        first_look = runs;
+        memory.first_start = Some(Instant::now());
+        // What Docker has started again until then counts.
+        memory.first_restarts = Some(0);
+    }
     let judge = |container: &ObservedContainer, details: &ContainerDetails| {
         judge_ready(rule, container.state, details, &mut memory, Instant::now())
     };
-    look_until(context, host, op, id, rule.deadline_ms, judge).await
+    let times = Times { first_look, deadline: Duration::from_millis(rule.deadline_ms) };
+    look_until(context, host, op, id, times, judge).await
 }
 
 /// Waits until a container has ended with exit code 0.
@@ -66,7 +79,14 @@ pub(super) async fn exit(
     let judge = |container: &ObservedContainer, details: &ContainerDetails| {
         judge_exit(container.state, details, &mut memory)
     };
-    look_until(context, host, op, id, deadline_ms, judge).await
+    let deadline = Duration::from_millis(deadline_ms);
+    look_until(context, host, op, id, Times { first_look: Duration::ZERO, deadline }, judge).await
+}
+
+/// Times of a wait, from when it begins.
+struct Times {
+    first_look: Duration,
+    deadline: Duration,
 }
 
 async fn look_until(
@@ -74,15 +94,18 @@ async fn look_until(
     host: &dyn Host,
     op: OpId,
     id: &str,
-    deadline_ms: u64,
+    times: Times,
     mut judge: impl FnMut(&ObservedContainer, &ContainerDetails) -> Verdict + Send,
 ) -> Result<Step, FailureKind> {
     let _waiting = Waiting::begin(&context.waiting);
     let mut cancel = context.cancel.clone();
     let began = Instant::now();
-    let deadline = began + Duration::from_millis(deadline_ms);
+    let deadline = began + times.deadline;
     let mut pause = context.options.first_look;
     let mut told = String::new();
+    if !slept(times.first_look.min(times.deadline), &mut cancel).await {
+        return Ok(Step::BrokenOff);
+    }
     loop {
         if let Err(why) = context.options.permit.ask() {
             return Ok(Step::Withheld(why));
@@ -116,12 +139,22 @@ async fn look_until(
             Some(soon) if soon <= ONE_LOOK => soon,
             _ => soon.map_or(pause, |soon| soon.min(pause)).saturating_mul(share),
         };
-        tokio::select! {
-            biased;
-            () = tokio::time::sleep(wait.min(deadline - now)) => {}
-            true = is_cancelled(&mut cancel) => return Ok(Step::BrokenOff),
+        if !slept(wait.min(deadline - now), &mut cancel).await {
+            return Ok(Step::BrokenOff);
         }
         pause = (pause * 5 / 4).min(context.options.slowest_look.max(context.options.first_look));
+    }
+}
+
+/// Sleeps; `false` when the plan was cancelled meanwhile.
+async fn slept(time: Duration, cancel: &mut tokio::sync::watch::Receiver<bool>) -> bool {
+    if time.is_zero() {
+        return true;
+    }
+    tokio::select! {
+        biased;
+        () = tokio::time::sleep(time) => true,
+        true = is_cancelled(cancel) => false,
     }
 }
 
@@ -191,8 +224,10 @@ fn judge_ready(
             since
         }
         _ => {
-            memory.run = Some((details.started_at_ms, details.restart_count, now));
-            now
+            let first = memory.first_start.take().filter(|_| details.restart_count == 0);
+            let since = first.unwrap_or(now);
+            memory.run = Some((details.started_at_ms, details.restart_count, since));
+            since
         }
     };
     if rule.healthy && details.health != Health::Healthy {
@@ -283,6 +318,19 @@ mod tests {
         assert_eq!(judge(&seen), "not yet");
         tokio::time::advance(Duration::from_millis(100)).await;
         assert_eq!(judge(&seen), "good");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_counts_from_the_call_that_started_it_where_it_was_not_started_again() {
+        for (restarts, expected) in [(0, "good"), (1, "not yet")] {
+            let first_start = Some(Instant::now());
+            let mut memory = Memory { first_start, ..Memory::default() };
+            tokio::time::advance(Duration::from_millis(1_000)).await;
+            let seen = ContainerDetails { restart_count: restarts, ..details() };
+            let running = ContainerState::Running;
+            let verdict = judge_ready(&RULE, running, &seen, &mut memory, Instant::now());
+            assert_eq!(word(&verdict), expected, "{restarts}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
