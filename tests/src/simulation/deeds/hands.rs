@@ -1,0 +1,77 @@
+//! What people do to containers by hand, and what they make beside ours.
+
+use std::sync::Arc;
+
+use tally_reconcile::request::ContainerRequest;
+use tally_simulator::Model;
+
+use super::{Director, Mend};
+use crate::simulation::faults::Kind;
+use crate::simulation::judge;
+use crate::simulation::spec::IMAGE;
+
+impl Director {
+    /// Somebody does something to a container of ours by hand.
+    pub(super) fn by_hand(&mut self, kind: Kind) {
+        let versions = Arc::clone(&self.world.family);
+        let careful = kind == Kind::HandRename;
+        let fits = |found: &judge::Ours<'_>| {
+            let mut works = versions.versions.iter().flat_map(|version| &version.works);
+            // A renamed container goes on with its port and its data: that is what somebody asked
+            // for, and no engine could put it right.
+            let bound = works.any(|work| work.address == found.work && work.stateful)
+                || !found.shown.request.publish.is_empty()
+                || found.role != "container";
+            !(careful && bound) && (kind == Kind::HandRemove || found.shown.runs())
+        };
+        let Some((station, id, pod)) = self.container(fits) else { return };
+        let name = station.name.clone();
+        let deed = |model: &mut Model, now_ms| match kind {
+            Kind::HandStop => model.stop(&id, now_ms),
+            Kind::HandPause => model.pause(&id, now_ms),
+            Kind::HandRename => model.rename(&id, &format!("mine-{}", id.get(..6).unwrap_or(""))),
+            _ => model.stop(&id, now_ms).and_then(|()| model.remove(&id, now_ms)),
+        };
+        let _ = station.host.meddle(deed);
+        self.repairs(&pod);
+        if careful {
+            self.after(20_000, 200_000, Mend::Stranger(name.clone(), id));
+        }
+        self.world.fire(kind, &format!("{pod} on {name}"));
+    }
+
+    /// A container that is not ours, with a name or with labels of ours.
+    pub(super) fn stranger(&mut self, kind: Kind) {
+        let Some((station, id, pod)) = self.container(|found| found.role == "container") else {
+            return;
+        };
+        let forge = |model: &mut Model, now_ms: i64| {
+            let found = model.each().find(|it| it.id == id)?;
+            let (name, labels) = (found.request.name.clone(), found.request.labels.clone());
+            let all = if kind == Kind::Forged {
+                labels
+            } else {
+                [("own".to_owned(), "yes".to_owned())].into()
+            };
+            let request = ContainerRequest {
+                name: if kind == Kind::Forged { format!("copy-of-{name}") } else { name },
+                image: IMAGE.to_owned(),
+                labels: all,
+                ..ContainerRequest::default()
+            };
+            if kind == Kind::Foreign {
+                model.stop(&id, now_ms).ok()?;
+                model.remove(&id, now_ms).ok()?;
+            }
+            let _ = model.pull(IMAGE);
+            let id = model.create(&request, now_ms).ok()?;
+            let _ = model.start(&id, now_ms);
+            Some(id)
+        };
+        // Its place may be cleared and then not be taken, where the image is missing.
+        self.repairs(&pod);
+        let Ok(Some(id)) = station.host.meddle(forge) else { return };
+        self.after(5_000, 120_000, Mend::Stranger(station.name.clone(), id));
+        self.world.fire(kind, &format!("{pod} on {}", station.name));
+    }
+}
