@@ -7,6 +7,7 @@
 #
 # Honoured: TALLY_DOCKER_STORE=containerd   images lie in containerd's store, as in Docker 29
 #           TALLY_DOCKER_MIN_API=1.44       older versions of the API are refused, as in Docker 29
+#           TALLY_DOCKER_LOG=FILE           gets the engine's log when the command fails
 #
 # Ends as the command does; with 3 where no such engine can be had.
 set -eu
@@ -54,6 +55,8 @@ EOF
     chmod +x "$programs/bin/dockerd"
 }
 
+# What is told to end still takes its engine away.
+trap 'exit 130' INT TERM
 if [ -z "${TALLY_NEWER_DOCKER:-}" ]; then
     [ "$(id -u)" -eq 0 ] || { say "no engine of another suite: it needs root"; exit 3; }
     have ip || apt_install "an engine of another suite" iproute2
@@ -67,11 +70,11 @@ if [ -z "${TALLY_NEWER_DOCKER:-}" ]; then
     "$ROOT/tests/tools/unpacked.sh" prometheus promtool >/dev/null
     TALLY_NEWER_DOCKER=$(mktemp -d /var/lib/tally-docker.XXXXXX)
     export TALLY_NEWER_DOCKER
+    trap 'rm -rf "$TALLY_NEWER_DOCKER"' EXIT
     # shellcheck disable=SC2086  # a list of words, on purpose
     docker save -o "$TALLY_NEWER_DOCKER/images.tar" $images
     status=0
     unshare --mount --net "$0" "$suite" "$@" || status=$?
-    rm -rf "$TALLY_NEWER_DOCKER"
     exit "$status"
 fi
 

@@ -109,6 +109,8 @@ mod tests {
         for (name, machine) in [("amd64", 62), ("arm64", 183)] {
             let committed = std::fs::read(format!("pause/pause.{name}")).unwrap_or_default();
             let program = infra_program(name).unwrap_or_default();
+            let archive = root_archive(name).unwrap();
+            assert!(archive.windows(program.len()).any(|part| part == program), "{name}");
             for elf in [program, &committed] {
                 assert!((64..4096).contains(&elf.len()), "{name}: {} bytes", elf.len());
                 assert_eq!(&elf[..6], b"\x7fELF\x02\x01", "{name}: 64 bits, little-endian");
