@@ -26,8 +26,11 @@ end() {
     wait "$service" 2>/dev/null || true
     umount -l "$state/data/overlay" 2>/dev/null || true
     rm -rf "$state"
+    # It makes what a case binds although it is not there.
+    rmdir /none-such/path /none-such 2>/dev/null || true
 }
 trap end EXIT
+trap 'exit 130' INT TERM
 tries=0
 until [ -S "$socket" ]; do
     tries=$((tries + 1))
