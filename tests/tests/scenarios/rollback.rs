@@ -409,6 +409,25 @@ fn what_is_undone_is_the_same_where_the_same_is_followed_instead_of_the_same() {
 }
 
 #[test]
+fn what_is_undone_brings_the_secrets_that_the_spec_no_longer_has_and_leaves_those_it_has() {
+    let body = |secrets: &str, env: &str| {
+        let web = "controller web replicas=1 { container c image=\"tally.local/hello:1\" {";
+        many_graph(&format!("{secrets}\n{web} {env} }} }}"))
+    };
+    let old = "secret db env=DB\nsecret token env=OLD";
+    let before = body(old, "env A=\"${secret.db}\" B=\"${secret.token}\"");
+    let now = body("secret token env=NEW", "env B=\"${secret.token}\"");
+    let undone = [(WEB.to_owned(), Undone::between(&now, &before, WEB).unwrap())].into();
+    let mut followed = now;
+    assert_eq!(undo(&mut followed, &undone), [WEB]);
+    let sources: Vec<String> =
+        followed.secrets().map(|secret| format!("{} {:?}", secret.name, secret.source)).collect();
+    assert_eq!(sources.len(), 2, "{sources:?}");
+    assert!(sources.iter().any(|it| it.starts_with("db") && it.contains("DB")), "{sources:?}");
+    assert!(sources.iter().any(|it| it.starts_with("token") && it.contains("NEW")), "{sources:?}");
+}
+
+#[test]
 fn what_is_settled_is_ready_with_nothing_to_do_and_a_plan_with_an_error_tells_of_none() {
     run(&["a", "b"], |mut many: Many| async move {
         let two = |env: u32| {

@@ -287,3 +287,34 @@ fn where_none_can_stand_in_a_pod_beyond_the_number_is_no_stand_in() {
         assert!(held.iter().any(|why| why.contains("2 of 3 containers")), "{held:?}");
     });
 }
+
+#[test]
+fn a_restart_that_somebody_asked_for_is_done_once_and_one_pod_at_a_time() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let body = "controller web replicas=2 { container c image=\"tally.local/hello:1\" }\n\
+            pod other { container c image=\"tally.local/hello:1\" }";
+        let graph = many.plain(body);
+        many.apply(&graph).await;
+        let before = many.running().await;
+        let mut asked = std::collections::BTreeMap::new();
+        for host in ["a", "b"] {
+            for container in many.state(host).await.containers {
+                let started_at_ms = container.details.unwrap().started_at_ms.unwrap();
+                if container.name.contains(".web-") {
+                    asked.insert(container.id, started_at_ms);
+                }
+            }
+        }
+        assert_eq!(asked.len(), 2);
+        many.memory.declared.restarts.insert("controller/web".to_owned(), asked);
+        tokio::time::advance(std::time::Duration::from_secs(10)).await;
+        let plan = many.plan(&graph).await;
+        assert_eq!(calls(&plan), ["restart web-0/c", "restart web-1/c"]);
+        let restarts = |op: &&Operation| matches!(op.action, Action::Restart { .. });
+        let gated = plan.operations.iter().filter(restarts).filter(|op| !op.after.is_empty());
+        assert_eq!(gated.count(), 1, "the second one waits for the first");
+        assert!(many.execute(&graph, &plan).await.is_done());
+        assert!(many.plan(&graph).await.is_empty(), "once");
+        assert_eq!(many.running().await, before, "the same containers");
+    });
+}
