@@ -83,6 +83,16 @@ await_engine() {
     done
 }
 
+# end_engine FOLDER: the engine whose `pid` lies there ends, within half a minute, and takes that file away.
+end_engine() {
+    [ ! -f "$1/pid" ] || kill "$(cat "$1/pid")" 2>/dev/null || true
+    waited=0
+    while [ -f "$1/pid" ] && [ "$waited" -lt 150 ]; do
+        sleep 0.2
+        waited=$((waited + 1))
+    done
+}
+
 # unmount_below FOLDER: what an engine leaves mounted there.
 unmount_below() {
     grep -o " $1/[^ ]*" /proc/mounts 2>/dev/null | sort -r | while read -r mount; do

@@ -83,12 +83,7 @@ PATH=$programs/bin:$PATH
 export PATH
 # shellcheck disable=SC2317 # called by the trap
 stop() {
-    [ ! -f "$folder/pid" ] || kill "$(cat "$folder/pid")" 2>/dev/null || true
-    waited=0
-    while [ -f "$folder/pid" ] && [ "$waited" -lt 150 ]; do
-        sleep 0.2
-        waited=$((waited + 1))
-    done
+    end_engine "$folder"
     umount /var/run/docker.sock 2>/dev/null || true
     unmount_below "$folder"
 }

@@ -24,12 +24,7 @@ folder=$TALLY_OWN_ENGINE
 bridge=tally-own
 # shellcheck disable=SC2317 # called by the trap
 stop() {
-    [ ! -f "$folder/pid" ] || kill "$(cat "$folder/pid")" 2>/dev/null || true
-    waited=0
-    while [ -f "$folder/pid" ] && [ "$waited" -lt 150 ]; do
-        sleep 0.2
-        waited=$((waited + 1))
-    done
+    end_engine "$folder"
     unmount_below "$folder"
     ip link del "$bridge" 2>/dev/null || true
 }
