@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 /// What a burst of events is gathered for, in milliseconds.
 const GATHER_MS: u64 = 20;
 
+/// The longest pause after a look that failed, in milliseconds: a host that is back for longer is seen, and its
+/// silence is over.
+const MOST_FAILED_MS: u64 = 10_000;
+
 /// A look that begins so much later than it was due shows that the loop stood still, in milliseconds.
 const LATE_MS: u64 = 5_000;
 
@@ -96,7 +100,7 @@ impl Lookout {
     }
 
     /// A look has ended. The next one is due after the pause for quiet times, or, when it failed,
-    /// after 1 s, doubled each time up to that pause. Hosts are spread over the pause by name.
+    /// after 1 s, doubled each time up to that pause, and ten seconds at most. Hosts are spread over the pause by name.
     pub fn seen(&mut self, name: &str, ok: bool, now_ms: u64) {
         let resync_ms = self.resync_ms;
         let Some(host) = self.hosts.get_mut(name) else { return };
@@ -112,7 +116,7 @@ impl Lookout {
             }
             false => {
                 host.failures = host.failures.saturating_add(1);
-                (1_000 << (host.failures - 1).min(10)).min(resync_ms)
+                (1_000 << (host.failures - 1).min(10)).min(resync_ms).min(MOST_FAILED_MS)
             }
         };
         let at = now_ms + pause;
@@ -216,6 +220,6 @@ mod tests {
             pauses.push(next - now);
             now = next;
         }
-        assert_eq!(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+        assert_eq!(pauses, [1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000]);
     }
 }

@@ -27,6 +27,10 @@ use super::world::{Events, Station, Waiting, Way, World};
 /// see it.
 const GIVEN_UP_MS: i64 = 75_000;
 
+/// A host that is back for less than this may have been there between two looks, in milliseconds: ten seconds
+/// until a look that fails gives up, and ten until the next one. Its silence goes on then.
+const UNSEEN_MS: i64 = 20_500;
+
 /// Who does it all.
 pub struct Director {
     /// The run.
@@ -293,7 +297,9 @@ impl Director {
         let at = self.world.time_ms();
         let mut weather = station.weather();
         weather.way = way;
-        weather.cut_ms.get_or_insert(at);
+        let unseen = weather.was_cut_ms.filter(|(_, until)| at - until < UNSEEN_MS);
+        let since = unseen.map_or(at, |(since, _)| since);
+        weather.cut_ms.get_or_insert(since);
     }
 
     fn container_goes_wrong(&mut self, kind: Kind) {

@@ -98,6 +98,8 @@ pub struct Weather {
     pub way: Way,
     /// Since when not, by simulated time.
     pub cut_ms: Option<i64>,
+    /// From when until when it did not answer the last time.
+    pub was_cut_ms: Option<(i64, i64)>,
     /// Until when its pods may be taken for lost, because somebody said so or the spec's grace was
     /// over; for some time after it is back, since engines have yet to see that.
     pub given_up_ms: i64,
@@ -239,6 +241,7 @@ impl World {
             let weather = Weather {
                 way: Way::Open,
                 cut_ms: None,
+                was_cut_ms: None,
                 given_up_ms: i64::MIN,
                 events: Events::Tell,
                 waiting: VecDeque::new(),

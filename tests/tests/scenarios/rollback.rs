@@ -8,10 +8,11 @@ use tally_docker::{Report, failed_versions};
 use tally_graph::Graph;
 use tally_reconcile::Options;
 use tally_reconcile::memory::Memory;
-use tally_reconcile::plan::{HeldBy, Plan};
+use tally_reconcile::plan::{Action, HeldBy, Plan};
 use tally_reconcile::request::ContainerRequest;
 use tally_reconcile::rollback::{Decision, Entry, Failed, decide, formers};
 use tally_reconcile::undo::{Undone, ended, undo};
+use tally_simulator::Model;
 
 use crate::keeping::{Kept, keep};
 use crate::many::{Many, run};
@@ -297,6 +298,39 @@ fn what_was_undone_by_hand_and_fails_does_not_come_back_by_itself() {
         let mut followed = now.clone();
         undo(&mut followed, &memory.declared.undone);
         assert_eq!(decided(&world, &followed, &memory).await, None);
+    });
+}
+
+#[test]
+fn a_pod_that_is_seen_while_it_is_made_is_no_older_version() {
+    run(&["a", "b"], |mut many: Many| async move {
+        // Files are written after a container was made, and no label tells of them.
+        let spec =
+            |rest: &str| many_graph(&web("", &format!("{rest}; file \"/etc/f\" text=\"x\"")));
+        let (good, bad) = (spec("env A=1"), spec("command sh \"-c\" \"exit 3\""));
+        many.apply(&good).await;
+        many.memory.former = formers(&bad, [entry(1, &good)]);
+        let plan = many.plan(&bad).await;
+        let making = plan.operations.iter().find_map(|op| match &op.action {
+            Action::CreateContainer(request) => Some((op.host.clone(), request.clone())),
+            _ => None,
+        });
+        let (host, request) = making.unwrap();
+        // All others are gone, and one has been made and is not finished yet.
+        for name in ["a", "b"] {
+            let empty = |model: &mut Model, now: i64| {
+                let all: Vec<String> = model.list().into_iter().map(|it| it.id).collect();
+                for id in all {
+                    model.stop(&id, now).unwrap();
+                    model.remove(&id, now).unwrap();
+                }
+            };
+            many.hosts[name].meddle(empty).unwrap();
+        }
+        many.hosts[&host].meddle(|model, now| model.create(&request, now)).unwrap().unwrap();
+        let failed = Failed { why: "it ended".to_owned(), ..Failed::default() };
+        let decision = decide(&bad, &many.observe().await, &many.memory, WEB, failed);
+        assert!(matches!(decision, Some(Decision::Back(_))), "{decision:?}");
     });
 }
 

@@ -41,7 +41,10 @@ pub(super) fn before(
     let address = now.address().to_string();
     let all = inventories.iter().flat_map(|inventory| &inventory.pods);
     let own = all.filter(|(_, pod)| pod.workload() == Some(&address));
-    let older: Vec<_> = own.filter(|(name, pod)| !is_now(graph, now, name, pod, &around)).collect();
+    let is_older = |(name, pod): &(&&str, &Containers<'_>)| {
+        !is_being_made(pod) && !is_now(graph, now, name, pod, &around)
+    };
+    let older: Vec<_> = own.filter(is_older).collect();
     if let Some(before) = &former.before {
         // One that is being replaced is of both.
         let either = [&before.workload, now];
@@ -63,6 +66,14 @@ pub(super) fn before(
         None if older.is_empty() => Err(NOTHING_BEFORE.to_owned()),
         None => Err(NOT_FROM_PODS.to_owned()),
     }
+}
+
+/// Whether a pod was seen in the midst of being made: its files may not be written yet, so that it is of no
+/// version, and it serves nobody who could be taken down.
+fn is_being_made(pod: &Containers<'_>) -> bool {
+    pod.values().any(|found| {
+        found.container.state == ContainerState::Created && found.details.started_at_ms.is_none()
+    })
 }
 
 /// What a pod that runs was made from, as far as its labels tell; the rest is as it is now. Whether that

@@ -54,7 +54,7 @@ impl Director {
             .zip(grace)
             .is_some_and(|(since, grace)| self.world.time_ms() - since >= grace);
         weather.way = Way::Open;
-        weather.cut_ms = None;
+        weather.was_cut_ms = weather.cut_ms.take().map(|since| (since, self.world.time_ms()));
         weather.given_up_ms = match (fenced, lost || over) {
             (true, _) => i64::MAX,
             (false, true) => until,
