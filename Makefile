@@ -84,7 +84,7 @@ sim-many: tools ## many simulated seeds, on all cores (long): make sim-many SEED
 planted: tools ## the simulation against each planted bug (long)
 	@$(T)/planted.sh $(SEEDS)
 
-mutants: tools ## the tests against each mutant of planner and loop (hours)
+mutants: tools ## the tests against each mutant of planner and loop (half an hour)
 	@$(T)/mutants.sh $(PACKAGES)
 
 bench: bench-noop bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size ## all benchmarks

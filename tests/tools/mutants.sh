@@ -1,6 +1,6 @@
 #!/bin/sh
 # Tries all mutants of the planner and the loop that cargo-mutants finds. They are put into one copy of the
-# sources, each behind a switch, so that one build has them all; then the tests run once with each. Hours on
+# sources, each behind a switch, so that one build has them all; then the tests run once with each. Half an hour on
 # two cores. A line for each goes to standard output; those that begin with MISSED no test catches.
 #
 #   mutants.sh [PACKAGE...]     tally-reconcile and tally-control when nothing is said
