@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
-use tally_docker::{ExecuteOptions, Host, HostRead, Report, Secrets, execute, observe};
+use tally_docker::{ExecuteOptions, Failure, Host, HostRead, Report, Secrets, execute, observe};
 use tally_graph::{Address, Graph, HostAddress};
 use tally_lang::MemoryLoader;
 use tally_reconcile::memory::Memory;
@@ -270,8 +270,18 @@ impl World {
         let options = Options { destroy: true, remove_volumes, ..Options::default() };
         let plan = self.plan_with(graph, options).await;
         let report = self.execute(graph, &plan).await;
-        let failures: Vec<_> = report.failures().collect();
-        assert!(report.is_done(), "{failures:?}");
+        // Docker 20.10 was seen to keep an endpoint of a container that is gone, and then its network until it is
+        // restarted. Tally says so, which is all that it can do; everything else must be gone.
+        let is_kept = |failure: &Failure| {
+            let what = failure.kind.to_string();
+            self.real && what.contains("the engine has kept a record of one that is gone")
+        };
+        let (kept, failures): (Vec<_>, Vec<_>) =
+            report.failures().partition(|(_, failure)| is_kept(failure));
+        if !kept.is_empty() {
+            eprintln!("THE ENGINE KEEPS A NETWORK OF {}: {kept:?}", self.cluster);
+        }
+        assert!(failures.is_empty() && (report.is_done() || !kept.is_empty()), "{failures:?}");
     }
 
     /// Makes sure that the host has the image, for what tests make without a plan.
