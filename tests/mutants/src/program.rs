@@ -28,7 +28,6 @@ impl Program {
         let name = file.rsplit_once('-').map_or(file.as_ref(), |(name, _)| name).to_owned();
         let mut program = Self { name, path: path.to_owned(), reached: BTreeMap::new() };
         let tests = program.listed(copy)?;
-        let copy = &copy.canonicalize().map_err(|error| error.to_string())?;
         let folder = copy.join("reached").join(&program.name);
         std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
         let mut command = program.command(copy, None);

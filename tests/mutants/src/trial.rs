@@ -29,6 +29,8 @@ pub fn run(
     former: Option<&str>,
     tests: &[PathBuf],
 ) -> Result<(), String> {
+    // Programs run in a folder of it: what is told to them must not depend on that.
+    let copy = &copy.canonicalize().map_err(|error| error.to_string())?;
     let text = std::fs::read_to_string(list).map_err(|error| error.to_string())?;
     let all: Vec<Mutant> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let programs: Vec<Program> =
