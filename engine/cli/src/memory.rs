@@ -4,10 +4,12 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tally_control::lease::{Common, merge};
+use tally_docker::HostRead;
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Declared, Memory};
 use tally_reconcile::observed::Observed;
@@ -16,7 +18,7 @@ use tally_reconcile::undo::{Undone, undo};
 use crate::clocks::clocks;
 use crate::errors::CliError;
 use crate::history::History;
-use crate::hosts::now_ms;
+use crate::hosts::{look, now_ms};
 use crate::project::Project;
 use crate::show::terminal::err;
 
@@ -139,9 +141,14 @@ impl Remembered {
         write(&self.common_path(), common)
     }
 
-    /// Takes in what was seen.
-    pub fn learn(&mut self, observed: &Observed, now_ms: i64) {
-        self.memory.learn(&self.cluster, observed, now_ms);
+    /// Looks at the hosts of `graph` and takes in what was seen, and says when that was, in milliseconds
+    /// since 1970.
+    pub async fn look(&mut self, graph: &Graph, readers: &[Arc<dyn HostRead>]) -> (Observed, i64) {
+        let begun_ms = now_ms();
+        let observed = look(graph, readers).await;
+        let now_ms = now_ms();
+        self.memory.looked(&self.cluster, &observed, (begun_ms, now_ms));
+        (observed, now_ms)
     }
 
     /// Writes down what was learned, whole or not at all. Of what people declared only this can be

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use bollard::models::{
     ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HealthConfig, HostConfig, Mount,
-    MountType, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits, RestartPolicy,
-    RestartPolicyNameEnum,
+    MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig, PortBinding,
+    PortMap, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 use tally_reconcile::observed::{Live, PublishedPort};
 use tally_reconcile::request::{
-    ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef,
+    ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef, VolumeRequest,
 };
 
 use crate::connect::Size;
@@ -79,6 +79,28 @@ fn host_config(request: &ContainerRequest) -> HostConfig {
     }
 }
 
+/// How Docker is told to make a volume: its own driver and what that is told, where either matters.
+pub(crate) fn driver(request: &VolumeRequest) -> Option<(String, HashMap<String, String>)> {
+    // Only what is written takes any memory, and no more than the files of a spec may.
+    let options = [("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=64m,mode=0755")];
+    let options = options.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    request.in_memory.then(|| ("local".to_owned(), options))
+}
+
+/// What a volume is made as where it is gone when its container is made.
+fn anew(request: &ContainerRequest, name: &str) -> Option<MountVolumeOptions> {
+    let volume = request.volumes.iter().find(|volume| volume.name == name)?;
+    let driver = driver(volume).map(|(name, options)| MountVolumeOptionsDriverConfig {
+        name: Some(name),
+        options: Some(options),
+    });
+    Some(MountVolumeOptions {
+        labels: Some(volume.labels.clone().into_iter().collect()),
+        driver_config: driver,
+        ..MountVolumeOptions::default()
+    })
+}
+
 /// Typed mounts and not `Binds`: a bind whose source is missing is then refused, where `Binds`
 /// would make an empty folder on the host.
 fn mounts(request: &ContainerRequest) -> Option<Vec<Mount>> {
@@ -92,6 +114,7 @@ fn mounts(request: &ContainerRequest) -> Option<Vec<Mount>> {
             source: Some(source.clone()),
             typ: Some(typ),
             read_only: Some(mount.read_only),
+            volume_options: anew(request, source),
             ..Mount::default()
         }
     };

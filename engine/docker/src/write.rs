@@ -86,12 +86,6 @@ fn gone(id: &str) -> HostError {
     HostError::NotFound(format!("No such container: {id}"))
 }
 
-/// A volume in memory. Only what is written takes any, and no more than the files of a spec may.
-fn in_memory() -> std::collections::HashMap<String, String> {
-    let options = [("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=64m,mode=0755")];
-    options.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
-}
-
 /// 404 where being gone is what was wanted.
 fn gone_is_fine(result: Result<(), HostError>) -> Result<(), HostError> {
     match result {
@@ -140,11 +134,12 @@ impl Host for DockerHost {
     }
 
     async fn create_volume(&self, request: &VolumeRequest) -> Result<(), HostError> {
+        let (driver, driver_opts) = create::driver(request).unzip();
         let body = VolumeCreateRequest {
             name: Some(request.name.clone()),
             labels: Some(request.labels.clone().into_iter().collect()),
-            driver: request.in_memory.then(|| "local".to_owned()),
-            driver_opts: request.in_memory.then(in_memory),
+            driver,
+            driver_opts,
             ..VolumeCreateRequest::default()
         };
         let create = self.docker.create_volume(body);

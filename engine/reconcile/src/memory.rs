@@ -92,7 +92,8 @@ pub struct HostMemory {
     /// Since when it does not answer, in milliseconds since 1970.
     pub silent_since_ms: Option<i64>,
     /// Until when it surely did not: when the last look began that failed. A loop that was stopped
-    /// for a while has not looked meanwhile, and knows of no silence. `None`: until now.
+    /// for a while has not looked meanwhile, and knows of no silence; and a host may come back while a
+    /// look waits for it. `None`: until now.
     #[serde(skip)]
     pub silent_until_ms: Option<i64>,
     /// Pods of ours that were there when it last answered, or were begun to be made there since;
@@ -194,6 +195,22 @@ impl Memory {
         is_new
     }
 
+    /// As [`Memory::learn`], of one look at all hosts that began at `begun_ms`. A host that did not
+    /// answer may have come back while it was waited for: it surely was silent only until then.
+    pub fn looked(
+        &mut self,
+        cluster: &str,
+        observed: &Observed,
+        (begun_ms, now_ms): (i64, i64),
+    ) -> bool {
+        for (name, view) in &observed.hosts {
+            if matches!(view, HostView::Unknown { .. }) {
+                self.hosts.entry(name.clone()).or_default().silent_until_ms = Some(begun_ms);
+            }
+        }
+        self.learn(cluster, observed, now_ms)
+    }
+
     /// Notes what a plan is about to make, before it is carried out: a create whose reply is lost
     /// may have been done.
     pub fn intend(&mut self, plan: &Plan) {
@@ -239,6 +256,17 @@ mod tests {
         ] {
             assert_eq!(taken_up(now.clone()), expected, "{now:?}");
         }
+    }
+
+    #[test]
+    fn a_host_may_have_come_back_while_a_look_waited_for_it() {
+        let mut memory = Memory::default();
+        let silent = observed(HostView::Unknown { reason: String::new(), answers: false });
+        memory.looked("shop", &silent, (0, 1_000));
+        memory.looked("shop", &silent, (60_000, 80_000));
+        assert!(!memory.is_lost("a", Some(Millis(60_000)), 80_000));
+        memory.looked("shop", &silent, (61_000, 81_000));
+        assert!(memory.is_lost("a", Some(Millis(60_000)), 81_000));
     }
 
     #[test]

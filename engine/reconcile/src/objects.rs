@@ -18,21 +18,35 @@ use crate::request::{NetworkRequest, VolumeRequest};
 type Provided = Option<OpId>;
 
 /// A volume that a pod needs.
-pub(crate) struct WantedVolume<'a> {
+pub(crate) struct WantedVolume {
     /// Its name in Docker.
-    pub docker_name: &'a str,
+    pub docker_name: String,
     /// A pod's own, or a named one.
     pub role: Role,
     /// Whose it is: the workload, or `volume/data`.
-    pub workload: &'a str,
-    /// Whose it is, if a pod's own.
-    pub pod: &'a str,
+    pub workload: String,
+    /// Whose it is; empty, if not a pod's own.
+    pub pod: String,
     /// What the spec calls it.
-    pub name: &'a str,
+    pub name: String,
     /// Whether it lies in memory.
     pub in_memory: bool,
     /// Its node.
     pub origin: Span,
+}
+
+impl WantedVolume {
+    /// What Docker is told of it.
+    pub fn request(&self, cluster: &str) -> VolumeRequest {
+        let mut all = labels::owner_labels(cluster, self.role);
+        all.insert(labels::WORKLOAD.to_owned(), self.workload.clone());
+        all.insert(labels::NAME.to_owned(), self.name.clone());
+        if !self.pod.is_empty() {
+            all.insert(labels::POD.to_owned(), self.pod.clone());
+        }
+        let (name, in_memory) = (self.docker_name.clone(), self.in_memory);
+        VolumeRequest { name, labels: all, in_memory }
+    }
 }
 
 pub(crate) struct Objects<'a> {
@@ -179,13 +193,13 @@ impl<'a> Objects<'a> {
     }
 
     /// A Docker volume.
-    pub fn volume(&mut self, wanted: &WantedVolume<'_>, builder: &mut Builder) -> Provided {
-        let WantedVolume { docker_name, role, workload, pod, name, in_memory, origin } = *wanted;
+    pub fn volume(&mut self, wanted: &WantedVolume, builder: &mut Builder) -> Provided {
+        let (docker_name, origin) = (&wanted.docker_name, wanted.origin);
         if let Some(known) = self.volumes.get(docker_name) {
             return *known;
         }
-        let provided = match self.state.volumes.iter().find(|volume| volume.name == docker_name) {
-            Some(volume) if owns(self.cluster, role, &volume.labels) => None,
+        let provided = match self.state.volumes.iter().find(|volume| volume.name == *docker_name) {
+            Some(volume) if owns(self.cluster, wanted.role, &volume.labels) => None,
             Some(_) => {
                 builder.report(
                     Diagnostic::error(
@@ -202,24 +216,16 @@ impl<'a> Objects<'a> {
                 None
             }
             None => {
-                let (workload, pod) = (workload.to_owned(), pod.to_owned());
-                let mut all = labels::owner_labels(self.cluster, role);
-                all.insert(labels::WORKLOAD.to_owned(), workload.clone());
-                all.insert(labels::NAME.to_owned(), name.to_owned());
-                if !pod.is_empty() {
-                    all.insert(labels::POD.to_owned(), pod.clone());
-                }
+                let (workload, pod) = (wanted.workload.clone(), wanted.pod.clone());
                 let about = self.about_pod(workload, pod, Cause::New, Some(origin));
-                let request =
-                    VolumeRequest { name: docker_name.to_owned(), labels: all, in_memory };
-                let action = Action::CreateVolume(request);
+                let action = Action::CreateVolume(wanted.request(self.cluster));
                 let id = builder.op(&about, action, Precondition::None, &[]);
-                let note = Some(format!("volume {name}"));
+                let note = Some(format!("volume {}", wanted.name));
                 builder.change(&about, ChangeKind::Create, Vec::new(), note, vec![id]);
                 Some(id)
             }
         };
-        self.volumes.insert(docker_name.to_owned(), provided);
+        self.volumes.insert(docker_name.clone(), provided);
         provided
     }
 }

@@ -371,6 +371,8 @@ impl<'a> PodPlanner<'a, '_, '_> {
             request.image.clone_from(image);
         }
         request.labels.insert(labels::GENERATION.to_owned(), generation.to_string());
+        let volumes = self.volumes(desired).into_iter();
+        request.volumes = volumes.map(|volume| volume.request(self.context.cluster)).collect();
         let mut after = after.to_vec();
         after.extend(self.infra.and_then(|(create, _)| create));
         let create = Action::CreateContainer(Box::new(request));

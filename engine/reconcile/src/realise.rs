@@ -110,6 +110,7 @@ impl DesiredPod<'_> {
             secret_env: desired.source.map(|it| it.secret_env.clone()).unwrap_or_default(),
             joined_env: BTreeMap::new(),
             mounts: applied.mount.iter().map(|(p, m)| (p.clone(), mount_request(m))).collect(),
+            volumes: Vec::new(),
             ulimits: limits
                 .map(|(name, limit)| (name.clone(), (limit_i64(limit.soft), limit_i64(limit.hard))))
                 .collect(),

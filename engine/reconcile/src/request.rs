@@ -36,6 +36,10 @@ pub struct ContainerRequest {
     pub joined_env: BTreeMap<String, Hidden>,
     /// By path in the container.
     pub mounts: BTreeMap<String, MountRequest>,
+    /// What its volumes are to be where one is gone by the time it is made: a daemon makes it anew then,
+    /// and one without labels would be nobody's, one that is not in memory would keep secrets on a disk.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeRequest>,
     /// Soft and hard limit by name; -1 is unlimited.
     pub ulimits: BTreeMap<String, (i64, i64)>,
     /// Docker's own health check; `None` switches the image's off.

@@ -8,7 +8,9 @@ use futures_util::StreamExt as _;
 use tally_docker::{ExecRequest, FileToWrite, Host, HostError, LogRequest};
 use tally_graph::Publish;
 use tally_reconcile::labels;
-use tally_reconcile::observed::{ContainerDetails, Live, ObservedContainer, PublishedPort};
+use tally_reconcile::observed::{
+    ContainerDetails, Live, ObservedContainer, ObservedVolume, PublishedPort,
+};
 use tally_reconcile::request::{
     ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef, NetworkRequest, Part,
     VolumeRequest,
@@ -291,7 +293,13 @@ fn set(
                 "mount" => MountFrom::Volume(world.name(source)),
                 _ => MountFrom::HostPath(source.to_owned()),
             };
-            let read_only = parts.next() == Some("ro");
+            let words: Vec<&str> = parts.collect();
+            let read_only = words.contains(&"ro");
+            if let (true, MountFrom::Volume(name)) = (words.contains(&"anew"), &source) {
+                let labels = world.labels(labels::Role::Volume);
+                let in_memory = words.contains(&"in-memory");
+                request.volumes.push(VolumeRequest { name: name.clone(), labels, in_memory });
+            }
             request.mounts.insert(path.to_owned(), MountRequest { source, read_only });
         }
         "ulimit" => {
@@ -395,7 +403,12 @@ async fn presence(world: &World, there: bool, words: &[String]) -> Result<Option
         "container" => world.find(word).await?.is_some(),
         "volume" => {
             let volumes = world.host.volumes().await.map_err(|error| error.to_string())?;
-            volumes.iter().any(|volume| volume.name == name)
+            let ours = world.labels(labels::Role::Volume);
+            let as_asked = |volume: &ObservedVolume| match words.get(2).map(String::as_str) {
+                Some("ours") => volume.labels == ours,
+                _ => true,
+            };
+            volumes.iter().any(|volume| volume.name == name && as_asked(volume))
         }
         "network" => {
             let networks = world.host.networks().await.map_err(|error| error.to_string())?;

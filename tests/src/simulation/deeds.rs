@@ -245,6 +245,7 @@ impl Director {
             }
             Kind::DaemonDown => {
                 let _ = station.host.meddle(|model, now_ms| model.daemon_ends(now_ms));
+                self.forgets();
                 self.cut(&station, Way::Refused);
                 self.after(2_000, 120_000, Mend::Heal(name.clone()));
             }
@@ -254,6 +255,7 @@ impl Director {
                     model.daemon_begins(now_ms);
                 };
                 let _ = station.host.meddle(again);
+                self.forgets();
             }
             Kind::EventsSilent | Kind::EventsEnd | Kind::EventsThrice => {
                 station.weather().events = match kind {
@@ -336,6 +338,14 @@ impl Director {
         let works = versions.flat_map(|version| &version.works);
         let sizes = works.filter(|work| work.has(pod) || work.stands_in(pod)).map(|work| work.size);
         self.world.state().repairs += sizes.max().unwrap_or(4) as u64;
+    }
+
+    /// A daemon begins anew and has lost what lay in memory. What is started again for that may have a
+    /// stand-in meanwhile.
+    fn forgets(&self) {
+        let works = self.world.family.versions.iter().flat_map(|version| &version.works);
+        let stand_ins = works.filter(|work| work.in_memory).map(|work| work.surge);
+        self.world.state().repairs += stand_ins.sum::<usize>() as u64;
     }
 
     /// All pods of a host may be repaired.

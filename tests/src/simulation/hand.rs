@@ -46,9 +46,10 @@ impl Hand {
     async fn look(&mut self) -> Observed {
         let readers: Vec<Arc<dyn HostRead>> =
             self.doors.values().map(|door| Arc::clone(door) as Arc<dyn HostRead>).collect();
+        let begun_ms = now_ms();
         let observed = observe(&readers, CLUSTER).await;
         self.memory.declared = self.world.state().declared.clone();
-        self.memory.learn(CLUSTER, &observed, now_ms());
+        self.memory.looked(CLUSTER, &observed, (begun_ms, now_ms()));
         observed
     }
 

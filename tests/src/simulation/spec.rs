@@ -74,6 +74,8 @@ pub struct Work {
     pub may_end: bool,
     /// Whether an infra container holds its network.
     pub joined: bool,
+    /// Whether it has secrets in memory, which a daemon that begins anew has lost.
+    pub in_memory: bool,
     /// Its containers that have a secret in their environment.
     pub secret_env: Vec<String>,
     /// Names of its containers, with the value of `env V` of each.
@@ -391,9 +393,8 @@ pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work
         .flat_map(|container| container.mount.values())
         .any(|mount| mount.source == MountSource::Spec);
     let bound = workload.containers.iter().any(|container| !container.port.is_empty());
-    let joined = workload.containers.len() > 1
-        || !workload.inits.is_empty()
-        || workload.containers.iter().any(Container::has_secret_files);
+    let in_memory = workload.containers.iter().any(Container::has_secret_files);
+    let joined = workload.containers.len() > 1 || !workload.inits.is_empty() || in_memory;
     let surge = match workload.replicas {
         Replicas::Count(_) => workload.update.surge(replicas) as usize,
         Replicas::PerHost => 0,
@@ -411,6 +412,7 @@ pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work
         bound,
         may_end: workload.restart != tally_graph::Restart::Always,
         joined,
+        in_memory,
         secret_env: workload
             .containers
             .iter()

@@ -148,10 +148,9 @@ pub async fn carry_out(
 ) -> Result<Exit, CliError> {
     let hosts = hosts::writers(work.graph, work.project).await?;
     let readers = hosts::reading(&hosts);
-    let observed = hosts::look(work.graph, &readers).await;
-    work.options.now_ms = hosts::now_ms();
+    let (observed, now_ms) = remembered.look(work.graph, &readers).await;
+    work.options.now_ms = now_ms;
     work.options.secrets.clone_from(work.secrets.hashes());
-    remembered.learn(&observed, work.options.now_ms);
     let plan = reconcile(work.graph, &observed, &remembered.memory, &work.options);
     stop_on_errors(&plan, work.graph)?;
     err(&report::people(&plan.diagnostics, &work.graph.sources, terminal));
@@ -216,11 +215,9 @@ async fn rounds(
                 }
             });
         }
-        let observed = hosts::look(work.graph, &hosts::reading(hosts)).await;
+        let (observed, now_ms) = remembered.look(work.graph, &hosts::reading(hosts)).await;
         // What was agreed to is moved, and no more than that.
-        let now_ms = hosts::now_ms();
         let options = Options { now_ms, rebalance: false, ..work.options.clone() };
-        remembered.learn(&observed, options.now_ms);
         plan = reconcile(work.graph, &observed, &remembered.memory, &options);
         stop_on_errors(&plan, work.graph)?;
         if plan.is_empty() {

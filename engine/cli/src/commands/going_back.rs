@@ -44,9 +44,7 @@ pub async fn take_back(
     if work.options.destroy || *cancel.borrow() {
         return Ok(false);
     }
-    let observed = hosts::look(work.graph, &hosts::reading(hosts)).await;
-    let now_ms = hosts::now_ms();
-    remembered.learn(&observed, now_ms);
+    let (observed, now_ms) = remembered.look(work.graph, &hosts::reading(hosts)).await;
     let options = Options { now_ms, ..work.options.clone() };
     let left = reconcile(work.graph, &observed, &remembered.memory, &options);
     let history = History::of(work.graph, work.project);
@@ -114,9 +112,8 @@ impl Way<'_> {
         let begun = Instant::now();
         let mut first: Option<Plan> = None;
         for _ in 0..MOST_ROUNDS {
-            let observed = hosts::look(self.graph, &hosts::reading(self.hosts)).await;
-            let now_ms = hosts::now_ms();
-            remembered.learn(&observed, now_ms);
+            let readers = hosts::reading(self.hosts);
+            let (observed, now_ms) = remembered.look(self.graph, &readers).await;
             let options = Options {
                 now_ms,
                 target: Address::parse(address),

@@ -27,10 +27,9 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
         false => secrets::read(&graph, &project).await?,
     };
     let readers = hosts::readers(&graph, &project).await?;
-    let observed = hosts::look(&graph, &readers).await;
+    let (observed, now_ms) = remembered.look(&graph, &readers).await;
     let without =
         args.without.iter().map(|name| host_named(&graph, name)).collect::<Result<_, _>>()?;
-    let now_ms = hosts::now_ms();
     let options = Options {
         now_ms,
         target,
@@ -41,7 +40,6 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
         secrets: secrets.hashes().clone(),
         ..Options::default()
     };
-    remembered.learn(&observed, now_ms);
     let plan = reconcile(&graph, &observed, &remembered.memory, &options);
     if args.json {
         out(&plan_json::json(&plan, &graph, &warnings));

@@ -208,9 +208,7 @@ async fn status(
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
     let readers = hosts::readers(graph, project).await?;
-    let observed = hosts::look(graph, &readers).await;
-    let now_ms = hosts::now_ms();
-    remembered.learn(&observed, now_ms);
+    let (observed, now_ms) = remembered.look(graph, &readers).await;
     let mut followed = graph.clone();
     let undone = tally_reconcile::undo::undo(&mut followed, &remembered.memory.declared.undone);
     let graph = &followed;

@@ -14,8 +14,8 @@ pub async fn run(args: &args::Status, terminal: &Terminal) -> Result<Exit, CliEr
     let project = Project::find(&args.spec.spec)?;
     let (mut graph, _) = project.graph()?;
     let readers = hosts::readers(&graph, &project).await?;
-    let observed = hosts::look(&graph, &readers).await;
-    let now = hosts::now_ms();
+    let mut remembered = Remembered::read(&graph, &project)?;
+    let (observed, now) = remembered.look(&graph, &readers).await;
     if observed.hosts.values().all(|view| view.ready().is_none())
         && let Some((name, HostView::Unknown { reason, .. })) = observed.hosts.iter().next()
     {
@@ -24,7 +24,6 @@ pub async fn run(args: &args::Status, terminal: &Terminal) -> Result<Exit, CliEr
             "Nothing is known of what runs there.".to_owned(),
         ));
     }
-    let remembered = Remembered::read(&graph, &project)?;
     tally_reconcile::undo::undo(&mut graph, &remembered.memory.declared.undone);
     let status = status::status(&graph, &observed, &remembered.memory, now);
     out(&match args.json {

@@ -31,12 +31,8 @@ impl PodPlanner<'_, '_, '_> {
             self.images.insert((desired.role, desired.name.clone()), reference);
             needs.extend(provided);
             needs.extend(self.objects.network(self.builder));
-            needs.extend(self.memory(desired));
-            let Some(source) = desired.source else {
-                continue;
-            };
-            for mount in source.mount.values() {
-                needs.extend(self.volume(mount.source, &mount.volume));
+            for volume in self.volumes(desired) {
+                needs.extend(self.objects.volume(&volume, self.builder));
             }
         }
         needs.into_iter().collect()
@@ -54,65 +50,63 @@ impl PodPlanner<'_, '_, '_> {
         choice
     }
 
-    /// The volumes in memory that a container has or holds.
-    fn memory(&mut self, desired: &DesiredContainer<'_>) -> Vec<OpId> {
+    /// The volumes of a container: those in memory that it has or holds, then those of its mounts.
+    pub(super) fn volumes(&self, desired: &DesiredContainer<'_>) -> Vec<WantedVolume> {
         let mounts = desired.applied.mount.iter();
         let secrets = mounts.filter(|(path, _)| path.starts_with(labels::SECRETS_FOLDER));
-        let wanted = secrets.filter_map(|(_, mount)| mount.volume.as_deref());
-        let named = |docker_name: &str| {
+        let held = secrets.filter_map(|(_, mount)| mount.volume.as_deref());
+        let known = |docker_name: &str| {
             self.pod.volumes.iter().find(|(_, known)| known.as_str() == docker_name)
         };
-        let all: Vec<_> = wanted.filter_map(named).collect();
-        all.into_iter()
-            .filter_map(|(name, docker_name)| {
-                self.pod_volume(name, docker_name, true, desired.span)
-            })
-            .collect()
+        let in_memory = held
+            .filter_map(known)
+            .map(|(name, docker_name)| self.pod_volume(name, docker_name, true, desired.span));
+        let mounts = desired.source.into_iter().flat_map(|source| source.mount.values());
+        let mounted = mounts.filter_map(|mount| self.mounted(mount.source, &mount.volume));
+        in_memory.chain(mounted).collect()
     }
 
     /// A volume that goes with the pod.
     fn pod_volume(
-        &mut self,
+        &self,
         name: &str,
         docker_name: &str,
         in_memory: bool,
         origin: Span,
-    ) -> Option<OpId> {
-        let wanted = WantedVolume {
-            docker_name,
+    ) -> WantedVolume {
+        WantedVolume {
+            docker_name: docker_name.to_owned(),
             role: Role::PodVolume,
-            workload: &self.pod.workload.address().to_string(),
-            pod: &self.pod.name,
-            name,
+            workload: self.pod.workload.address().to_string(),
+            pod: self.pod.name.clone(),
+            name: name.to_owned(),
             in_memory,
             origin,
-        };
-        self.objects.volume(&wanted, self.builder)
+        }
     }
 
-    fn volume(&mut self, source: MountSource, name: &str) -> Option<OpId> {
-        let cluster = self.context.cluster;
+    /// A volume that is mounted; `None` for a path of the host.
+    fn mounted(&self, source: MountSource, name: &str) -> Option<WantedVolume> {
         match source {
             MountSource::Pod => {
                 let docker_name = self.pod.volumes.get(name)?;
                 let own = self.pod.workload.volumes.iter().find(|volume| volume.name == name)?;
-                self.pod_volume(name, docker_name, false, own.span)
+                Some(self.pod_volume(name, docker_name, false, own.span))
             }
             MountSource::Spec => {
                 let volume = self.context.graph.volumes().find(|volume| volume.name == name)?;
                 if volume.host_path.is_some() {
                     return None;
                 }
-                let wanted = WantedVolume {
-                    docker_name: &labels::volume_name(cluster, name),
+                Some(WantedVolume {
+                    docker_name: labels::volume_name(self.context.cluster, name),
                     role: Role::Volume,
-                    workload: &format!("volume/{name}"),
-                    pod: "",
-                    name,
+                    workload: format!("volume/{name}"),
+                    pod: String::new(),
+                    name: name.to_owned(),
                     in_memory: false,
                     origin: volume.span,
-                };
-                self.objects.volume(&wanted, self.builder)
+                })
             }
         }
     }

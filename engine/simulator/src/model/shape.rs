@@ -56,8 +56,10 @@ impl Model {
         };
         for mount in request.mounts.values() {
             if let MountFrom::Volume(name) = &mount.source {
-                // Docker makes a volume that is not there, with no labels.
-                self.volumes.entry(name.clone()).or_default();
+                // Docker makes a volume that is not there, with the labels that the mount says.
+                let wanted = request.volumes.iter().find(|volume| volume.name == *name);
+                let labels = wanted.map(|volume| volume.labels.clone()).unwrap_or_default();
+                self.volumes.entry(name.clone()).or_insert(labels);
                 self.changed.insert(Key::Volume(name.clone()));
             }
         }
