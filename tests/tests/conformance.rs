@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use tally_docker::{ConnectOptions, ExecRequest, FileToWrite, Host, connect, infra_program};
@@ -12,6 +13,7 @@ use tally_reconcile::labels::INFRA_IMAGE;
 use tally_reconcile::request::{ContainerRequest, Part};
 use tally_simulator::{SimHost, SimOptions, tokio_clock};
 use tally_tests::conformance::{Case, IMAGE, World, cases, clean_up, run};
+use tokio::time::timeout;
 
 fn all_cases() -> Vec<Case> {
     let only = std::env::var("TALLY_TEST_CASE").unwrap_or_default();
@@ -20,6 +22,9 @@ fn all_cases() -> Vec<Case> {
     all.retain(|case| case.promise.contains(&only) || case.file.contains(&only));
     all
 }
+
+/// A case that takes longer has gone another way. The longest takes some ten seconds on Docker.
+const LIMIT: Duration = Duration::from_secs(120);
 
 async fn run_all(host: Arc<dyn Host>, at_once: usize) {
     run_but(host, at_once, &[]).await;
@@ -40,8 +45,9 @@ async fn run_but(host: Arc<dyn Host>, at_once: usize, known: &[String]) {
             first_port: 20_000 + nth * 10,
         };
         async move {
-            let ended = run(&world, case).await;
-            clean_up(&world).await;
+            let late = |_| Err(format!("it did not end within {LIMIT:?}"));
+            let ended = timeout(LIMIT, run(&world, case)).await.unwrap_or_else(late);
+            let _ = timeout(LIMIT, clean_up(&world)).await;
             let is_known = known.contains(&case.promise)
                 // Looking at a container in the moment in which it ends, which any case may do.
                 || ended.as_ref().is_err_and(|problem| !known.is_empty() && is_gone(problem));

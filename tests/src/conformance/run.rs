@@ -529,9 +529,15 @@ fn ports(world: &World, published: &[PublishedPort]) -> String {
 pub async fn clean_up(world: &World) {
     let host = world.host.as_ref();
     let ours = |name: &str| name.starts_with(&format!("{}.", world.cluster));
-    for container in host.containers().await.unwrap_or_default() {
-        if ours(&container.name) {
-            // What cannot be stopped or removed shows in the next run, not here.
+    // One that restarts again and again may slip in between, or hide the whole list, and would slow all that
+    // follows. What cannot be removed at all shows in the next run, not here.
+    for _ in 0..20 {
+        let Ok(listed) = host.containers().await else { continue };
+        let left: Vec<_> = listed.iter().filter(|container| ours(&container.name)).collect();
+        if left.is_empty() {
+            break;
+        }
+        for container in left {
             let _ = host.stop(&container.id, Some(Duration::ZERO)).await;
             let _ = host.remove_container(&container.id).await;
         }
