@@ -331,6 +331,8 @@ fn explain_knows_codes_fields_and_where_values_came_from() {
     assert!(folder.tally(&["explain", "E1101"]).ends(0).out.contains("# E1101"));
     let field = folder.tally(&["explain", "container.image"]).ends(0);
     assert!(field.out.contains("recreates the container"), "{field:?}");
+    let named = folder.tally(&["explain", "image"]).ends(0);
+    assert!(named.out.contains("container.image") && named.out.contains("init.image"), "{named:?}");
     let value = folder.tally(&["explain", "controller/web.replicas"]).ends(0);
     assert!(value.out.contains("tally.kdl:4"), "{value:?}");
     let default = folder.tally(&["explain", "controller/web.restart"]).ends(0);

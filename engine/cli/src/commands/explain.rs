@@ -39,10 +39,19 @@ fn explain_code(code: Code) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// `container.image`, or a kind alone.
+/// `container.image`, a kind alone, or a field alone: of each kind that has one.
 fn explain_field(what: &str, terminal: &Terminal) -> Result<Exit, CliError> {
     let (kind, field) = what.split_once('.').unwrap_or((what, ""));
     let rows: Vec<&KindRow> = schema::kinds().filter(|row| row.word == kind).collect();
+    if rows.is_empty() && field.is_empty() {
+        let named = schema::kinds().filter_map(|row| Some((row, row.field(kind)?)));
+        let texts: Vec<String> =
+            named.map(|(row, field)| field_text(row, field, terminal)).collect();
+        if !texts.is_empty() {
+            out(&texts.join("\n"));
+            return Ok(Exit::Done);
+        }
+    }
     if rows.is_empty() {
         let words = schema::kinds().map(|row| row.word);
         let help = match nearest(kind, words) {
