@@ -5,7 +5,8 @@ use tally_graph::schema::{Step, UpdateClass, examples};
 
 use crate::world::{World, both};
 
-const FILES: &[(&str, &str)] = &[("a.kdl", ""), ("b.kdl", ""), ("a.conf", "a"), ("b.conf", "b")];
+pub const FILES: &[(&str, &str)] =
+    &[("a.kdl", ""), ("b.kdl", ""), ("a.conf", "a"), ("b.conf", "b")];
 
 #[test]
 fn after_each_field_the_second_plan_is_empty() {
@@ -43,7 +44,7 @@ fn after_each_field_the_second_plan_is_empty() {
 }
 
 /// The cluster's name is the test's own, so that cases can run side by side.
-fn own(world: &World, text: &str) -> String {
+pub fn own(world: &World, text: &str) -> String {
     let at = text.find("cluster ").expect("a cluster line") + "cluster ".len();
     let (head, tail) = text.split_at(at);
     let end = tail.find([' ', '{', ';', '\n']).unwrap_or(tail.len());

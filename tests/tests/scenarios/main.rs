@@ -35,5 +35,6 @@ mod rollouts;
 mod secrets;
 mod silent;
 mod tags;
+mod told;
 mod upgrade;
 mod world;
