@@ -1,4 +1,4 @@
-//! A plan for machines: `tally plan --json`. The form is documented in docs/user/plan-json.md and
+//! A plan for machines: `tally plan --json`. The form is documented in docs/api/plan.md and
 //! only ever grows.
 
 use serde::Serialize;
