@@ -3,73 +3,68 @@
 use serde::{Deserialize, Serialize};
 use tally_reconcile::plan::Cause;
 
-/// What an entry tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EntryKind {
-    /// The loop began.
-    Began,
-    /// The loop ended.
-    Ended,
-    /// A new spec is followed.
-    Spec,
-    /// A changed spec is broken; the last good one is kept.
-    BrokenSpec,
-    /// A host answers.
-    HostReady,
-    /// A host does not answer.
-    HostSilent,
-    /// Something is as it should be again, or for the first time.
-    Done,
-    /// Something could not be done.
-    Failed,
-    /// A container's liveness has failed.
-    Unwell,
-    /// A rollout failed, and its workload goes back to what it was.
-    RolledBack,
-    /// Something is held back.
-    Held,
-    /// All is as the spec says.
-    Tallies,
-    /// This engine leads from now on.
-    Leads,
-    /// This engine leads no longer.
-    StepsDown,
-    /// Another engine leads.
-    Follows,
-    /// This engine would not lead, since its spec was superseded.
-    StandsAside,
-    /// The store that engines share does not answer.
-    StoreSilent,
-    /// It answers again.
-    StoreReady,
+/// Makes the kinds with their words, so that none is missing among all of them.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $word:literal,)*) => {
+        /// What an entry tells.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum EntryKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl EntryKind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// The word for people and in JSON.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $word,)*
+                }
+            }
+        }
+    };
 }
 
-impl EntryKind {
-    /// The word for people and in JSON.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            EntryKind::Began => "began",
-            EntryKind::Ended => "ended",
-            EntryKind::Spec => "spec",
-            EntryKind::BrokenSpec => "broken-spec",
-            EntryKind::HostReady => "host-ready",
-            EntryKind::HostSilent => "host-silent",
-            EntryKind::Done => "done",
-            EntryKind::Failed => "failed",
-            EntryKind::Unwell => "unwell",
-            EntryKind::RolledBack => "rolled-back",
-            EntryKind::Held => "held",
-            EntryKind::Tallies => "tallies",
-            EntryKind::Leads => "leads",
-            EntryKind::StepsDown => "steps-down",
-            EntryKind::Follows => "follows",
-            EntryKind::StandsAside => "stands-aside",
-            EntryKind::StoreSilent => "store-silent",
-            EntryKind::StoreReady => "store-ready",
-        }
-    }
+kinds! {
+    /// The loop began.
+    Began = "began",
+    /// The loop ended.
+    Ended = "ended",
+    /// A new spec is followed.
+    Spec = "spec",
+    /// A changed spec is broken; the last good one is kept.
+    BrokenSpec = "broken-spec",
+    /// A host answers.
+    HostReady = "host-ready",
+    /// A host does not answer.
+    HostSilent = "host-silent",
+    /// Something is as it should be again, or for the first time.
+    Done = "done",
+    /// Something could not be done.
+    Failed = "failed",
+    /// A container's liveness has failed.
+    Unwell = "unwell",
+    /// A rollout failed, and its workload goes back to what it was.
+    RolledBack = "rolled-back",
+    /// Something is held back.
+    Held = "held",
+    /// All is as the spec says.
+    Tallies = "tallies",
+    /// This engine leads from now on.
+    Leads = "leads",
+    /// This engine leads no longer.
+    StepsDown = "steps-down",
+    /// Another engine leads.
+    Follows = "follows",
+    /// This engine would not lead, since its spec was superseded.
+    StandsAside = "stands-aside",
+    /// The store that engines share does not answer.
+    StoreSilent = "store-silent",
+    /// It answers again.
+    StoreReady = "store-ready",
 }
 
 /// One thing that happened.
