@@ -3,76 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop loudly")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod folder;
+
+use folder::Folder;
 
 const SPEC: &str = "cluster demo {\n    host laptop \"sim:laptop\"\n}\n\
     controller web replicas=2 {\n    container nginx image=\"nginx:1\" {\n\
         port http 80\n        env LEVEL=info\n    }\n}\n\
     pod front {\n    depends-on controller web\n    container nginx image=\"nginx:1\" {\n\
         port http 80 publish=\"127.0.0.1:8080\"\n    }\n}\n";
-
-/// A folder with a spec, gone at the end of the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str, spec: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tally-cli-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        let folder = Self(path);
-        folder.write("tally.kdl", spec);
-        folder
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.0.join(name), text).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.0.join(name)).unwrap()
-    }
-
-    fn tally(&self, args: &[&str]) -> Ran {
-        Ran::new(&self.0, args)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-#[derive(Debug)]
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    fn new(folder: &Path, args: &[&str]) -> Self {
-        let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_tally"))
-            .args(args)
-            .current_dir(folder)
-            .env_remove("DOCKER_HOST")
-            .env("LANG", "C.UTF-8")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        Self {
-            code: status.code().unwrap(),
-            out: String::from_utf8(stdout).unwrap(),
-            err: String::from_utf8(stderr).unwrap(),
-        }
-    }
-
-    fn ends(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{self:#?}");
-        self
-    }
-}
 
 #[test]
 fn a_new_user_goes_from_init_to_destroy() {
