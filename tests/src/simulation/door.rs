@@ -148,6 +148,8 @@ impl Door {
             }
             Some(Kind::CallUnreachable) => return Err(self.unreachable()),
             Some(Kind::LateWrite) => {
+                // By then nobody may want it any more.
+                self.world.state().repairs += u64::from(call == "create_container");
                 trip = DEADLINE + Duration::from_millis(self.world.state().rng.range(500, 40_000));
             }
             Some(Kind::LostReply | Kind::HangApplied) | None => {}

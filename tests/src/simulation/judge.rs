@@ -11,7 +11,7 @@ use tally_reconcile::request::ContainerRequest;
 use tally_simulator::Shown;
 
 use super::engine::HAND;
-use super::spec::{CLUSTER, Pods, Version, Work};
+use super::spec::{CLUSTER, Pods, Work};
 use super::world::{Station, World};
 
 /// What was seen this long ago may still be what an engine acts on, in milliseconds: the longest
@@ -233,14 +233,15 @@ fn too_many_go(world: &World, station: &Station, what: &What) {
         let state = world.state();
         (state.version, state.before, state.edited_ms, state.confirmed_ms)
     };
-    let (current, former) = (&world.family.versions[version], &world.family.versions[before]);
-    let gone = |version: &Version, work: &str, pod: &str| {
-        let found = version.works.iter().find(|it| it.address == work);
+    // What went back still has the pods that it had.
+    let (current, former) = (world.works(), &world.family.versions[before].works);
+    let gone = |works: &[Work], work: &str, pod: &str| {
+        let found = works.iter().find(|it| it.address == work);
         !found.is_some_and(|it| it.has(pod) || it.stands_in(pod))
     };
     let about = station.host.look(|model, _| {
         let found = model.each().find(|it| it.id == what.about).and_then(ours)?;
-        Some((gone(current, found.work, found.pod), gone(former, found.work, found.pod)))
+        Some((gone(&current, found.work, found.pod), gone(former, found.work, found.pod)))
     });
     let Ok(Some((is_gone, was_gone))) = about else { return };
     let other_plan = was_gone && version != before && at - edited < ROUND_MS;

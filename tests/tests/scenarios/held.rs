@@ -75,6 +75,7 @@ fn who_does_not_wait_is_told_what_is_not_ready_yet() {
         );
         assert!(plan.held.iter().all(|held| held.why.awaits == Awaits::Readiness));
         assert!(plan.held.iter().all(|held| held.why.by == HeldBy::NotReady));
+        assert!(plan.held.iter().all(|held| held.subject.container.is_empty()), "whole pods wait");
     });
 }
 

@@ -1,9 +1,10 @@
 //! Which host a pod is on, and when it moves.
 
 use tally_reconcile::memory::Declared;
+use tally_simulator::Model;
 
 use crate::many::{Many, held, run};
-use crate::world::plan_errors;
+use crate::world::{calls, plan_errors};
 
 const ONE: &str = "container c image=\"tally.local/hello:1\"";
 
@@ -297,5 +298,25 @@ fn what_if_a_host_were_lost_is_a_plan_like_any_other() {
         assert!(!plan.is_empty(), "its pod without data moves");
         assert_eq!(held(&plan), ["db: its volume `data` may be on `b`, which does not answer"]);
         assert!(plan.operations.iter().all(|operation| operation.host != "b"));
+    });
+}
+
+#[test]
+fn of_the_pods_of_a_drained_host_those_that_serve_nobody_go_first() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let body = format!("controller web replicas=2 {{ {ONE} }}");
+        many.apply(&many.graph("host a \"sim:a\"", &body)).await;
+        let stop = |model: &mut Model, now: i64| {
+            let found = model.list().into_iter().find(|it| it.name == "many.web-0.c").unwrap();
+            model.pause(&found.id, now).unwrap();
+        };
+        many.hosts["a"].meddle(stop).unwrap();
+        let drained = many.host_lines().replace("\"sim:a\"", "\"sim:a\" { drain #true }");
+        let graph = many.graph(&drained, &body);
+        let plan = many.plan(&graph).await;
+        let downs = calls(&plan).into_iter().filter(|call| call.starts_with("remove "));
+        assert_eq!(downs.collect::<Vec<_>>(), ["remove web-0/c", "remove web-1/c"]);
+        let (least, _) = many.watched(&graph, &plan, "web").await;
+        assert_eq!(least, 1, "web-1 serves until web-0 is ready elsewhere");
     });
 }

@@ -339,3 +339,21 @@ fn an_interrupted_apply_goes_on_where_it_was() {
         assert_eq!(created, 3);
     });
 }
+
+#[test]
+fn what_ended_badly_and_is_never_started_again_is_left_as_it_is() {
+    run(&["a"], |mut many: Many| async move {
+        let graph = many.plain(
+            "pod job { restart never; init i image=\"tally.local/hello:1\" { command \"true\" }\n\
+             container c image=\"tally.local/hello:1\" }",
+        );
+        many.apply(&graph).await;
+        let end = |model: &mut Model, now: i64| {
+            let found = model.list().into_iter().find(|it| it.name == "many.job.c").unwrap();
+            model.crash(&found.id, 3, now);
+        };
+        many.hosts["a"].meddle(end).unwrap();
+        let plan = many.plan(&graph).await;
+        assert!(plan.is_empty(), "{:?}", calls(&plan));
+    });
+}

@@ -575,3 +575,20 @@ fn a_loop_that_dies_on_the_way_back_is_followed_by_one_that_ends_the_same() {
         });
     }
 }
+
+#[test]
+fn a_version_whose_init_fails_goes_back() {
+    keep(&["a", "b"], GOOD, |kept| async move {
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let init =
+            "init i image=\"tally.local/hello:1\" { command sh \"-c\" \"exit 7\" }\ncontainer c";
+        let bad = with("env A=2").replace("container c", init);
+        kept.news.send(News::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
+        let is_told = async |_: &Many| !kept.kinds(EntryKind::RolledBack).is_empty();
+        kept.until("it goes back", is_told).await;
+        let told = kept.kinds(EntryKind::RolledBack);
+        assert!(told.len() == 1 && told[0].contains("exit code 7"), "{told:?}");
+        kept.end().await;
+    });
+}

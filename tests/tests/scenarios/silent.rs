@@ -3,9 +3,10 @@
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declared, Memory};
 use tally_reconcile::plan::{Change, ChangeKind};
+use tally_reconcile::request::VolumeRequest;
 
 use crate::many::{Many, held, run};
-use crate::world::plan_errors;
+use crate::world::{calls, plan_errors};
 
 const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
 const TWO: &str = "controller web replicas=2 { container c image=\"tally.local/hello:1\"\n \
@@ -338,5 +339,43 @@ fn a_pod_that_must_leave_a_host_is_not_made_while_it_may_run_on_a_silent_one() {
         assert_eq!(made.count(), 0, "{:?}", plan.changes);
         let why = format!("web-1: it may also be on `{second}`, which does not answer");
         assert!(held(&plan).contains(&why), "{:?}", held(&plan));
+    });
+}
+
+#[test]
+fn where_more_may_be_missing_a_pod_out_of_sight_leaves_room_for_the_next_one() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let body = |env: &str| {
+            format!(
+                "controller web replicas=3 {{ update max-unavailable=2\n\
+                 container c image=\"tally.local/hello:1\" {{ {env} }} }}"
+            )
+        };
+        many.apply(&many.plain(&body("env A=1"))).await;
+        many.cut("c");
+        let plan = many.plan(&many.plain(&body("env A=2"))).await;
+        let begun = calls(&plan).into_iter().filter(|call| call.starts_with("stop "));
+        assert_eq!(begun.collect::<Vec<_>>(), ["stop web-1/c"], "{:?}", held(&plan));
+        let rest = "web-0: no more of its pods may be missing: 1 cannot be seen or placed";
+        assert!(held(&plan).contains(&rest.to_owned()), "{:?}", held(&plan));
+    });
+}
+
+#[test]
+fn a_pod_with_two_volumes_goes_where_its_pod_was_when_both_are_on_several_hosts() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let body = "volume data\npod db { container c image=\"tally.local/hello:1\" { mount data \"/d\" } }";
+        let graph = many.plain(body);
+        many.apply(&graph).await;
+        let home = many.hosts_of("db.c").await.remove(0);
+        let volumes = many.state(&home).await.volumes;
+        let labels = volumes[0].labels.clone();
+        let request = VolumeRequest { name: volumes[0].name.clone(), labels, in_memory: false };
+        for other in ["a", "b", "c"].into_iter().filter(|other| *other != home) {
+            let copied = many.hosts[other].meddle(|model, _| model.create_volume(&request));
+            copied.unwrap().unwrap();
+        }
+        let plan = many.plan(&graph).await;
+        assert!(plan.is_empty() && plan.held.is_empty(), "{:?}", held(&plan));
     });
 }
