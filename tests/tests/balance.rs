@@ -10,8 +10,11 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use tally_graph::{Place, Protocol, Publish, Selector};
 use tally_reconcile::observed::PublishedPort;
 use tally_reconcile::place::{Need, Offer, Part, Seats, Step};
@@ -407,4 +410,27 @@ fn pods_that_reserve_nothing_are_counted() {
     let mut full = ten;
     full.push((300, 1, &[1]));
     assert_eq!(even(&[(1000, 1), (1000, 1)], &full).0, []);
+}
+
+/// Cases that are always the same, with hosts that lack an image and hosts that are barred among them.
+#[test]
+fn what_moves_in_drawn_clusters_is_what_was_agreed_to() {
+    let mut runner = TestRunner::deterministic();
+    let mut text = String::new();
+    for number in 0..80 {
+        let case = case().new_tree(&mut runner).unwrap().current();
+        let (begun, pods) = case.begin();
+        let mut parts = case.parts(&pods);
+        for (workload, part) in parts.iter_mut().enumerate() {
+            part.lacking.insert((workload + number) % case.hosts.len());
+            if number % 3 == 0 {
+                part.barred.insert((workload + 2 * number) % case.hosts.len());
+            }
+        }
+        let steps = begun.clone().even_out(&parts);
+        let shown = steps.iter().map(|step| format!("w{} h{}>h{}", step.part, step.from, step.to));
+        let shown: Vec<String> = shown.collect();
+        let _ = writeln!(text, "{number}: {}", shown.join(", "));
+    }
+    insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(text) });
 }

@@ -540,6 +540,10 @@ pub struct Plan {
     pub balance: Option<Balance>,
     /// Why things that should change cannot, and what is not acted on yet. Errors stop the plan.
     pub diagnostics: Vec<Diagnostic>,
+    /// How many pods were compared field by field. The others were seen at a glance to have nothing to do, which
+    /// is what makes the plan of a calm cluster quick.
+    #[serde(skip)]
+    pub compared: usize,
 }
 
 impl Plan {

@@ -254,6 +254,7 @@ impl<'a> Planner<'a> {
         let plan = match is_quiet {
             true => PodPlan { ready_now: true, ..PodPlan::default() },
             false => {
+                builder.plan.compared += 1;
                 let pod = realise(workload, name.to_owned(), &self.around);
                 plan_pod(&pod, &context, objects.get_mut(host)?, builder)
             }

@@ -109,7 +109,11 @@ fn whatever_is_seen_a_glance_misses_nothing() {
         world.apply(&graph).await;
         let seen = world.observe().await;
         let (memory, now_ms) = (Memory::default(), world.now_ms());
-        assert!(plan(&graph, &seen, &memory, now_ms).is_empty());
+        // Those of `once` are awaited, so each plan has to do with them.
+        const AWAITED: usize = 2;
+        let calm = plan(&graph, &seen, &memory, now_ms);
+        assert!(calm.is_empty());
+        assert_eq!(calm.compared, AWAITED, "all others are known at a glance");
         let count = world.state().await.containers.len();
         assert!(count >= 3 * 4 + 4, "{count}");
         let mut planned: BTreeSet<&str> = BTreeSet::new();
@@ -120,9 +124,11 @@ fn whatever_is_seen_a_glance_misses_nothing() {
                     panic!("no host");
                 };
                 change(state.containers.get_mut(at).unwrap());
-                if !plan(&graph, &observed, &memory, now_ms).is_empty() {
+                let plan = plan(&graph, &observed, &memory, now_ms);
+                if !plan.is_empty() {
                     planned.insert(name);
                 }
+                assert!(plan.compared <= AWAITED + 1, "{name} makes others be looked at closely");
             }
             // And without it: an init that has done its work need not be there.
             let mut observed = seen.clone();
