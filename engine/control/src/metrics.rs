@@ -250,6 +250,21 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_shown_from_the_first_on_and_no_longer_than_the_spec_has_it() {
+        let mut metrics = Metrics::default();
+        let names = ["a", "b"].map(str::to_owned);
+        metrics.set_hosts(names.iter());
+        assert!(metrics.hosts.values().all(|host| host.state == HostState::Unknown));
+        assert_eq!(metrics.hosts.keys().collect::<Vec<_>>(), ["a", "b"]);
+        metrics.reconnected("b");
+        let names = ["b", "c"].map(str::to_owned);
+        metrics.set_hosts(names.iter());
+        let reconnects: Vec<_> =
+            metrics.hosts.iter().map(|(name, host)| (name.as_str(), host.reconnects)).collect();
+        assert_eq!(reconnects, [("b", 1), ("c", 0)]);
+    }
+
+    #[test]
     fn each_kind_of_failure_is_counted_under_its_word() {
         use tally_docker::HostError as E;
         let text = || "what was said".to_owned();

@@ -14,6 +14,7 @@
 mod classes;
 mod clocks;
 mod convergence;
+mod courses;
 mod defaults;
 mod dependencies;
 mod failures;

@@ -320,3 +320,61 @@ fn of_the_pods_of_a_drained_host_those_that_serve_nobody_go_first() {
         assert_eq!(least, 1, "web-1 serves until web-0 is ready elsewhere");
     });
 }
+
+#[test]
+fn of_many_hosts_that_cannot_take_a_pod_the_first_ones_are_named_and_the_rest_counted() {
+    let all = ["a", "b", "c", "d", "e", "f"];
+    for (hosts, rest) in
+        [(&all[..4], None), (&all[..5], Some("1 more")), (&all[..], Some("2 more"))]
+    {
+        run(hosts, |mut many: Many| async move {
+            let big = "container c image=\"tally.local/hello:1\" { resources cpu=1000 }";
+            let body = format!("pod web {{ {big} }}");
+            let plan = many.plan(&many.plain(&body)).await;
+            let why = held(&plan).remove(0);
+            assert_eq!(why.matches(" lacks ").count(), 4, "{why}");
+            match rest {
+                Some(rest) => assert!(why.ends_with(&format!("{rest} cannot either")), "{why}"),
+                None => assert!(!why.contains("more cannot either"), "{why}"),
+            }
+        });
+    }
+}
+
+#[test]
+fn a_fenced_host_is_no_reason_to_split_who_shares_a_new_volume() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let other = "pod other { container c image=\"tally.local/hello:1\" }";
+        many.apply(&many.plain(other)).await;
+        many.cut("c");
+        many.declare("c", Declared::Fenced);
+        let mount = "container c image=\"tally.local/hello:1\" { mount data \"/d\" }";
+        let graph = many.plain(&format!(
+            "volume data\ncontroller web replicas=2 {{ {mount} }}\ncontroller api replicas=2 {{ {mount} }}\n{other}"
+        ));
+        let plan = many.plan(&graph).await;
+        assert_eq!(held(&plan), Vec::<String>::new());
+        let made = plan.operations.iter().filter(|it| it.action.word() == "create-container");
+        let made = made.filter(|it| it.subject.pod != "other");
+        let hosts: Vec<&str> = made.map(|it| it.host.as_str()).collect();
+        assert!(hosts.len() == 4 && hosts.iter().all(|host| *host == hosts[0]), "{hosts:?}");
+    });
+}
+
+#[test]
+fn a_port_by_another_protocol_is_another_port() {
+    run(&["a"], |mut many: Many| async move {
+        let port = |protocol: &str| {
+            format!(
+                "container c image=\"tally.local/hello:1\" {{ port dns 53 publish=53 protocol={protocol} }}"
+            )
+        };
+        let mut other = Many::beside(&many, "other");
+        other.apply(&other.plain(&format!("pod first {{ {} }}", port("udp")))).await;
+        let plan = many.plan(&many.plain(&format!("pod mine {{ {} }}", port("tcp")))).await;
+        assert_eq!((held(&plan), plan_errors(&plan)), (vec![], vec![]));
+        assert!(!plan.is_empty());
+        let plan = many.plan(&many.plain(&format!("pod mine {{ {} }}", port("udp")))).await;
+        assert!(plan.is_empty(), "{:?}", calls(&plan));
+    });
+}

@@ -357,3 +357,21 @@ fn what_ended_badly_and_is_never_started_again_is_left_as_it_is() {
         assert!(plan.is_empty(), "{:?}", calls(&plan));
     });
 }
+
+#[test]
+fn an_infra_container_is_started_again_whatever_its_pod_asks_for() {
+    run(&["a"], |mut many: Many| async move {
+        let one = "container c image=\"tally.local/hello:1\"";
+        let graph = many
+            .plain(&format!("pod job {{ restart never; {one}; {} }}", one.replace(" c ", " d ")));
+        let plan = many.plan(&graph).await;
+        let policies = plan.operations.iter().filter_map(|operation| match &operation.action {
+            Action::CreateContainer(request) => {
+                Some((request.name.as_str(), request.live.restart.as_str()))
+            }
+            _ => None,
+        });
+        let policies: Vec<_> = policies.collect();
+        assert_eq!(policies, [("many.job", "always"), ("many.job.c", "no"), ("many.job.d", "no")]);
+    });
+}

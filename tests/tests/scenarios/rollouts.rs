@@ -1,6 +1,6 @@
 //! Controllers: scaling, and changes that go a few pods at a time and stop at the first bad one.
 
-use tally_reconcile::plan::{Action, Operation};
+use tally_reconcile::plan::{Action, Cause, Operation};
 
 use crate::many::{Many, held, run};
 use crate::world::{World, both, calls, only_simulated};
@@ -310,6 +310,7 @@ fn a_restart_that_somebody_asked_for_is_done_once_and_one_pod_at_a_time() {
         tokio::time::advance(std::time::Duration::from_secs(10)).await;
         let plan = many.plan(&graph).await;
         assert_eq!(calls(&plan), ["restart web-0/c", "restart web-1/c"]);
+        assert!(plan.changes.iter().all(|change| change.cause == Cause::Needed), "nobody's drift");
         let restarts = |op: &&Operation| matches!(op.action, Action::Restart { .. });
         let gated = plan.operations.iter().filter(restarts).filter(|op| !op.after.is_empty());
         assert_eq!(gated.count(), 1, "the second one waits for the first");

@@ -1,0 +1,73 @@
+//! What course a workload takes: rolled out, gone back, or neither; and where that is noted.
+
+use std::collections::BTreeMap;
+
+use tally_graph::Graph;
+use tally_reconcile::memory::Memory;
+use tally_reconcile::rollback::{Entry, Failed, formers, rolled_back, rolling, went_back};
+use tally_reconcile::undo::Undone;
+
+use crate::many::Many;
+
+const WEB: &str = "controller/web";
+
+fn web(update: &str, env: u8) -> Graph {
+    Many::new(&["a"]).plain(&format!(
+        "controller web replicas=2 {{ {update}; container c image=\"tally.local/hello:1\" {{ env A={env} }} }}\n\
+         pod other {{ container c image=\"tally.local/hello:1\" }}"
+    ))
+}
+
+/// `now` comes after `before`.
+fn after(now: &Graph, before: &Graph) -> Memory {
+    let settled = before.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
+    let entry = Entry { number: 1, settled: settled.collect(), graph: before.clone() };
+    Memory { former: formers(now, [entry]), ..Memory::default() }
+}
+
+/// `now` failed, and what it was `before` is followed.
+fn undone(now: &Graph, before: &Graph, failed: Option<Failed>) -> Memory {
+    let of = |graph: &Graph| graph.workloads().find(|it| it.name == "web").unwrap().clone();
+    let back = Undone {
+        of: of(now).fingerprint(),
+        workload: of(before),
+        contents: BTreeMap::new(),
+        secrets: Vec::new(),
+        failed,
+    };
+    let mut memory = Memory::default();
+    memory.declared.undone.insert(WEB.to_owned(), back);
+    memory
+}
+
+#[test]
+fn only_what_asks_to_go_back_is_watched() {
+    let nobody = BTreeMap::new();
+    let (asks, does_not) = ("update on-failure=rollback", "update max-unavailable=1");
+    let (old, new) = (web(asks, 1), web(asks, 2));
+    let watched = rolling(&new, &after(&new, &old));
+    assert_eq!(watched.keys().collect::<Vec<_>>(), [WEB]);
+    let (old, new) = (web(does_not, 1), web(does_not, 2));
+    assert_eq!(rolling(&new, &after(&new, &old)), nobody, "it stays where it fails");
+    // What is remembered of another version is nothing about this one.
+    let (old, new, newer) = (web(asks, 1), web(asks, 2), web(asks, 3));
+    assert_eq!(rolling(&newer, &after(&new, &old)), nobody);
+    assert_eq!(rolling(&new, &Memory::default()), nobody, "nothing was here before");
+}
+
+#[test]
+fn what_went_back_by_itself_is_told_from_what_people_undid() {
+    let (old, new) = (web("update on-failure=rollback", 1), web("update on-failure=rollback", 2));
+    let failed =
+        Failed { pod: "web-1".to_owned(), why: "it ended".to_owned(), ..Failed::default() };
+    let memory = undone(&new, &old, Some(failed.clone()));
+    let mut followed = new.clone();
+    tally_reconcile::undo::undo(&mut followed, &memory.declared.undone);
+    assert_eq!(went_back(&followed, &memory).keys().collect::<Vec<_>>(), [WEB]);
+    assert_eq!(rolled_back(&followed, &memory), BTreeMap::from([(WEB.to_owned(), &failed)]));
+    assert_eq!(rolling(&followed, &memory), BTreeMap::new());
+    let by_hand = undone(&new, &old, None);
+    assert_eq!(went_back(&followed, &by_hand), BTreeMap::new());
+    assert_eq!(rolled_back(&followed, &by_hand), BTreeMap::new());
+    assert_eq!(rolled_back(&new, &Memory::default()), BTreeMap::new());
+}
