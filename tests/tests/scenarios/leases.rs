@@ -355,6 +355,22 @@ fn failure_7_without_the_store_nothing_is_changed_and_hosts_are_looked_at_all_th
 }
 
 #[test]
+fn a_leader_that_is_told_to_end_gives_the_lease_back() {
+    run(&["a"], |world| async move {
+        let one = world.engine("one", WEB);
+        world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
+        let two = world.engine("two", WEB);
+        world.until("it follows", async |_| two.times(EntryKind::Follows) == 1).await;
+        let begun = Instant::now();
+        one.stop.send(true).unwrap();
+        world.until_leads("two").await;
+        assert!(begun.elapsed() < LASTS / 2, "{:?}: it did not run out", begun.elapsed());
+        assert_eq!(one.times(EntryKind::Failed), 0);
+        two.task.abort();
+    });
+}
+
+#[test]
 fn a_follower_asks_no_container_whether_it_is_well() {
     let body = "pod web { container c image=\"tally.local/hello:1\" { \
                 liveness every=\"1s\" failures=2 { command \"true\" } } }";

@@ -375,3 +375,67 @@ fn an_infra_container_is_started_again_whatever_its_pod_asks_for() {
         assert_eq!(policies, [("many.job", "always"), ("many.job.c", "no"), ("many.job.d", "no")]);
     });
 }
+
+/// Does something to the container of that name.
+fn harm(many: &Many, name: &str, deed: impl Fn(&mut Model, &str, i64)) {
+    let deed = |model: &mut Model, now: i64| {
+        let id = model.list().into_iter().find(|it| it.name == name).unwrap().id;
+        deed(model, &id, now);
+    };
+    many.hosts["a"].meddle(deed).unwrap();
+}
+
+#[test]
+fn a_stopped_container_with_a_changed_file_is_started_and_not_signalled() {
+    run(&["a"], |mut many: Many| async move {
+        let spec = |text: &str| {
+            many.plain(&format!(
+                "pod web {{ container c image=\"tally.local/hello:1\" {{ \
+                 file \"/etc/f\" text=\"{text}\" on-change=SIGHUP }} }}"
+            ))
+        };
+        let (before, after) = (spec("one"), spec("two"));
+        many.apply(&before).await;
+        harm(&many, "many.web.c", |model, id, now| model.stop(id, now).unwrap());
+        let plan = many.plan(&after).await;
+        assert_eq!(calls(&plan), ["write-files web/c", "start web/c"]);
+    });
+}
+
+#[test]
+fn each_replacement_is_a_generation_of_its_own_and_an_infra_image_is_loaded_once() {
+    run(&["a"], |mut many: Many| async move {
+        let two = "container c image=\"tally.local/hello:1\" { env A=1 }\ncontainer d image=\"tally.local/hello:1\"";
+        many.apply(&many.plain(&format!("pod web {{ {two} }}"))).await;
+        for (env, generation) in [("A=2", "2"), ("A=3", "3")] {
+            let changed = two.replace("A=1", env);
+            let plan = many.apply(&many.plain(&format!("pod web {{ {changed} }}"))).await;
+            assert!(!calls(&plan).iter().any(|call| call.contains("infra")), "{:?}", calls(&plan));
+            let found = many.state("a").await.containers;
+            let own = found.iter().find(|it| it.name == "many.web.c").unwrap();
+            assert_eq!(own.labels["tally.generation"], generation);
+        }
+        let another = many
+            .plain(&format!("pod web {{ {} }}\npod more {{ {two} }}", two.replace("A=1", "A=3")));
+        let plan = many.plan(&another).await;
+        let loads = plan.operations.iter().filter(|it| it.action.word() == "load-infra-image");
+        assert_eq!(loads.count(), 0, "it is there");
+    });
+}
+
+#[test]
+fn what_a_pod_can_do_to_its_host_is_told_when_it_is_made() {
+    run(&["a"], |mut many: Many| async move {
+        let spec = |cpu: &str| {
+            many.plain(&format!(
+                "pod tool {{ volume d host-path=\"/var/run/docker.sock\"; container c image=\"tally.local/hello:1\" {{ \
+                 mount d \"/var/run/docker.sock\"; resources cpu={cpu} }} }}"
+            ))
+        };
+        let (before, after) = (spec("0.1"), spec("0.2"));
+        assert_eq!(many.apply(&before).await.powers.len(), 1);
+        let plan = many.plan(&after).await;
+        assert_eq!(calls(&plan), ["update tool/c"]);
+        assert_eq!(plan.powers, Vec::<String>::new(), "it could before");
+    });
+}

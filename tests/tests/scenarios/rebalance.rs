@@ -191,7 +191,8 @@ fn hosts_that_are_silent_drained_or_fenced_get_nothing_and_pods_out_of_sight_kee
 #[test]
 fn what_somebody_stopped_is_not_moved() {
     run(&["a", "b"], |mut many: Many| async move {
-        let body = format!("controller web replicas=4 {{ {ONE} }}");
+        let own = format!("{ONE} {{ resources cpu=0.1 memory=\"64MiB\" }}");
+        let body = format!("controller web replicas=4 {{ {own} }}");
         many.apply(&many.graph(&hosts(&["a"]), &body)).await;
         let graph = many.plain(&body);
         many.memory.declared.paused.insert("controller/web".to_owned(), "friday".to_owned());
@@ -207,6 +208,8 @@ fn what_somebody_stopped_is_not_moved() {
         }
         let balance = plan.balance.unwrap();
         assert!(balance.hosts.iter().all(|load| load.pods_before == load.pods_after));
+        assert!(balance.hosts.iter().all(|load| load.cpu.before == load.cpu.after));
+        assert!(balance.hosts.iter().all(|load| load.memory.before == load.memory.after));
     });
 }
 
@@ -499,4 +502,23 @@ proptest! {
             settled(&mut many, &graph, &plan).await;
         });
     }
+}
+
+#[test]
+fn a_host_without_an_image_that_is_never_pulled_gets_nothing() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let own = "container c image=\"tally.local/own:1\" { pull never }";
+        let have = |many: &Many, host: &str| {
+            many.hosts[host].meddle(|model, _| model.pull("tally.local/own:1").unwrap()).unwrap();
+        };
+        have(&many, "a");
+        let body = format!("controller web replicas=4 {{ {own} }}");
+        many.apply(&many.graph(&hosts(&["a"]), &body)).await;
+        let graph = many.plain(&body);
+        let plan = many.plan_with(&graph, asked()).await;
+        assert!(plan.is_empty() && moves(&plan).is_empty(), "{:?}", moves(&plan));
+        have(&many, "b");
+        let plan = many.plan_with(&graph, asked()).await;
+        assert_eq!(moves(&plan), ["web-2 a b", "web-3 a b"]);
+    });
 }
