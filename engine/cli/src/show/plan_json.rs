@@ -5,7 +5,7 @@ use serde::Serialize;
 use tally_graph::Graph;
 use tally_reconcile::balance::{Balance, Disruption, HostLoad};
 use tally_reconcile::plan::{
-    Action, Cause, Change, ChangeKind, Fallback, Plan, Reachable, Subject,
+    Action, Awaits, Cause, Change, ChangeKind, Fallback, HeldBy, Plan, Reachable, Subject,
 };
 use tally_source::{Diagnostic, JsonDiagnostic, Span};
 
@@ -32,6 +32,8 @@ struct JsonPlan<'a> {
 struct JsonHeld<'a> {
     subject: &'a Subject,
     host: &'a str,
+    by: HeldBy,
+    awaits: Awaits,
     reason: &'a str,
     help: Option<&'a str>,
     place: Option<String>,
@@ -152,6 +154,8 @@ pub fn json(plan: &Plan, graph: &Graph, warnings: &[Diagnostic]) -> String {
             .map(|held| JsonHeld {
                 subject: &held.subject,
                 host: &held.host,
+                by: held.why.by,
+                awaits: held.why.awaits,
                 reason: &held.why.reason,
                 help: held.why.help.as_deref(),
                 place: place(held.origin),
