@@ -100,6 +100,58 @@ pub fn next_ms(memory: &Memory, now_ms: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::container;
+
+    /// A host with one container of each of these: its pod, its state, when it began, when it last ended.
+    fn host(all: &[(&str, ContainerState, i64, Option<i64>)]) -> HostState {
+        let one = |(pod, state, begun, ended): &(&str, ContainerState, i64, Option<i64>)| {
+            container("1", pod, *state, (*begun, *ended))
+        };
+        HostState { containers: all.iter().map(one).collect(), ..HostState::default() }
+    }
+
+    #[test]
+    fn what_runs_well_for_long_enough_is_forgotten_and_what_is_paused_is_not() {
+        use ContainerState as S;
+        let ended = host(&[("web-0", S::Exited, 900, Some(1_000))]);
+        let mut memory = Memory::default();
+        learn(&mut memory, "shop", "a", &ended, 1_000);
+        learn(&mut memory, "shop", "a", &ended, 2_000);
+        assert_eq!(memory.backoff["a"]["web-0"].crashes, 1, "an end is counted once");
+        // Of two containers of a pod the one that began last counts.
+        for (state, began, now, known) in [
+            (S::Running, 3_000, 3_000 + RAN_WELL_MS - 1, true),
+            (S::Paused, 3_000, 3_000 + RAN_WELL_MS, true),
+            (S::Running, 3_000, 3_000 + RAN_WELL_MS, false),
+        ] {
+            let mut memory = memory.clone();
+            let both = [("web-0", S::Running, 2_000, None), ("web-0", state, began, None)];
+            learn(&mut memory, "shop", "a", &host(&both), now);
+            assert_eq!(memory.backoff["a"].contains_key("web-0"), known, "{state:?} at {now}");
+        }
+        learn(&mut memory, "shop", "a", &host(&[]), 1_000 + LONGEST_MS - 1);
+        assert!(memory.backoff["a"].contains_key("web-0"), "it is gone, and may come back");
+        learn(&mut memory, "shop", "a", &host(&[]), 1_000 + LONGEST_MS + 1);
+        assert!(!memory.backoff["a"].contains_key("web-0"));
+    }
+
+    #[test]
+    fn ends_of_one_pod_at_one_time_are_one_end() {
+        use ContainerState as S;
+        let mut memory = Memory::default();
+        let first = host(&[
+            ("web-0", S::Exited, 900, Some(1_000)),
+            ("web-0", S::Exited, 900, Some(1_000 + TOGETHER_MS)),
+        ]);
+        learn(&mut memory, "shop", "a", &first, 2_000);
+        assert_eq!(memory.backoff["a"]["web-0"].crashes, 1);
+        let next = host(&[("web-0", S::Exited, 2_000, Some(2_001 + TOGETHER_MS))]);
+        learn(&mut memory, "shop", "a", &next, 4_000);
+        assert_eq!(memory.backoff["a"]["web-0"].crashes, 2);
+        let later = host(&[("web-0", S::Exited, 10_000, Some(10_000 + RAN_WELL_MS))]);
+        learn(&mut memory, "shop", "a", &later, 30_000);
+        assert_eq!(memory.backoff["a"]["web-0"].crashes, 1, "it had run well");
+    }
 
     #[test]
     fn pauses_double_and_end_at_five_minutes() {

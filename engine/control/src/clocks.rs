@@ -80,9 +80,7 @@ fn times(state: &HostState) -> impl Iterator<Item = (&str, [Option<i64>; 2])> {
 mod tests {
     use super::*;
     use tally_reconcile::memory::{Backoff, HostMemory};
-    use tally_reconcile::observed::{
-        ContainerDetails, ContainerState, Health, Live, ObservedContainer,
-    };
+    use tally_reconcile::observed::{ContainerState, ObservedContainer};
 
     #[test]
     fn a_pause_of_a_clock_that_was_ahead_is_no_longer_than_the_longest() {
@@ -108,29 +106,7 @@ mod tests {
     }
 
     fn container(id: &str, started_at_ms: i64) -> ObservedContainer {
-        let details = ContainerDetails {
-            image_id: "i".to_owned(),
-            health: Health::None,
-            exit_code: None,
-            error: None,
-            started_at_ms: Some(started_at_ms),
-            finished_at_ms: None,
-            restart_count: 0,
-            live: Live::default(),
-            joined: None,
-            files: None,
-            secrets: None,
-            addresses: [].into(),
-        };
-        ObservedContainer {
-            id: id.to_owned(),
-            name: "c".to_owned(),
-            labels: [].into(),
-            image: "i".to_owned(),
-            state: ContainerState::Running,
-            published: Vec::new(),
-            details: Some(details),
-        }
+        crate::samples::container(id, "web-0", ContainerState::Running, (started_at_ms, None))
     }
 
     fn state(containers: Vec<ObservedContainer>) -> HostState {

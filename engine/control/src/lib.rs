@@ -21,6 +21,8 @@ mod probe;
 mod rest;
 mod rollouts;
 mod round;
+#[cfg(test)]
+mod samples;
 mod seat;
 mod seeing;
 

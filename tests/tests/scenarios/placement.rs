@@ -378,3 +378,16 @@ fn a_port_by_another_protocol_is_another_port() {
         assert!(plan.is_empty(), "{:?}", calls(&plan));
     });
 }
+
+#[test]
+fn a_port_on_another_address_is_another_port() {
+    run(&["a"], |mut many: Many| async move {
+        let pod = |name: &str, address: &str| {
+            format!(
+                "pod {name} {{ container c image=\"tally.local/hello:1\" {{ port http 80 publish=\"{address}\" }} }}\n"
+            )
+        };
+        let apart = pod("one", "127.0.0.1:8080") + &pod("two", "127.0.0.2:8080");
+        assert_eq!(held(&many.plan(&many.plain(&apart)).await), Vec::<String>::new());
+    });
+}

@@ -257,6 +257,7 @@ fn what_waits_for_a_pod_out_of_sight_is_not_begun_and_not_touched() {
         let late = "pod late { depends-on pod db; container c image=\"tally.local/hello:1\" }";
         let plan = many.plan(&many.plain(&body(late))).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
+        assert!(plan.held.iter().all(|held| held.why.help.is_none() || held.subject.pod == "db"));
         let why = "late: it waits for `db`, which cannot be seen or placed".to_owned();
         assert!(held(&plan).contains(&why), "{:?}", held(&plan));
     });
