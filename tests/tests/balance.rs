@@ -434,3 +434,27 @@ fn what_moves_in_drawn_clusters_is_what_was_agreed_to() {
     }
     insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(text) });
 }
+
+/// Each workload is placed after the ones before it; for what fits nowhere the reason stands there.
+#[test]
+fn where_pods_of_drawn_clusters_go_is_what_was_agreed_to() {
+    let mut runner = TestRunner::deterministic();
+    let mut text = String::new();
+    for number in 0..60 {
+        let case = case().new_tree(&mut runner).unwrap().current();
+        let mut seats = case.seats();
+        for workload in 0..case.work.len() {
+            let need = case.need(workload);
+            let given = seats.give(&need, case.work[workload].pods);
+            let on =
+                given.iter().map(|host| host.map_or("-".to_owned(), |host| format!("h{host}")));
+            let on: Vec<String> = on.collect();
+            let _ = writeln!(text, "{number}: w{workload} {}", on.join(" "));
+            if given.contains(&None) {
+                let (lacks, way_out) = seats.why_not(&need);
+                let _ = writeln!(text, "    {lacks}; {}", way_out.unwrap_or_default());
+            }
+        }
+    }
+    insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(text) });
+}

@@ -2,7 +2,7 @@
 
 use tally_docker::{FailureKind, HostError};
 
-use crate::world::{World, both, only_real};
+use crate::world::{HELLO, World, both, only_real, only_simulated};
 
 #[test]
 fn a_missing_image_takes_nothing_down() {
@@ -101,5 +101,27 @@ fn a_container_that_ends_says_its_exit_code_and_its_last_lines() {
             "{failure:?}"
         );
         assert_eq!(failure.last_lines, ["the reason"]);
+    });
+}
+
+#[test]
+fn what_this_version_does_not_act_on_is_said_in_one_sentence_each() {
+    only_simulated("later", "a matter of the plan", |world: World| async move {
+        let web = |probe: &str| {
+            format!("pod web {{ container c image=\"{HELLO}\" {{ port http 8080; {probe} }} }}")
+        };
+        let told = async |body: String| {
+            let plan = world.plan(&world.graph(&body)).await;
+            let said = plan.diagnostics.iter().map(|it| format!("{} {}", it.code, it.headline));
+            (plan.is_empty(), said.collect::<Vec<_>>())
+        };
+        let (empty, said) = told(web("readiness http=\"/\"")).await;
+        assert!(empty && said.len() == 1 && said[0].starts_with("E1102 "), "{said:?}");
+        // What can be left out without doing anything wrong is said, and the rest is done.
+        let (empty, said) = told(web("liveness tcp=8080")).await;
+        assert!(!empty && said.len() == 1 && said[0].starts_with("E1102 "), "{said:?}");
+        let service = format!("{}\nservice s {{ select pod=web; port http }}", web(""));
+        let (empty, said) = told(service).await;
+        assert_eq!((empty, said), (false, vec!["E1102 service `s` is not served yet".to_owned()]));
     });
 }

@@ -522,3 +522,25 @@ fn a_host_without_an_image_that_is_never_pulled_gets_nothing() {
         assert_eq!(moves(&plan), ["web-2 a b", "web-3 a b"]);
     });
 }
+
+#[test]
+fn what_moves_come_to_follows_from_update() {
+    // Each row: what `update` says, how many move at once, how many stay ready, how many stand in.
+    let rows = [
+        ("update max-unavailable=2", (2, 4, 0)),
+        ("update max-unavailable=2 max-surge=1", (3, 4, 1)),
+        ("update max-unavailable=0 max-surge=1", (1, 6, 1)),
+        ("update max-unavailable=9", (6, 0, 0)),
+        ("update strategy=recreate", (6, 0, 0)),
+    ];
+    for (update, expected) in rows {
+        run(&["a", "b"], |mut many: Many| async move {
+            let body = format!("controller web replicas=6 {{ {update}; {ONE} }}");
+            many.apply(&many.graph(&hosts(&["a"]), &body)).await;
+            let plan = many.plan_with(&many.plain(&body), asked()).await;
+            let disruption = plan.balance.unwrap().moves[0].disruption;
+            let found = (disruption.at_once, disruption.ready, disruption.stand_ins);
+            assert_eq!((found, disruption.replicas), (expected, 6), "{update}");
+        });
+    }
+}
