@@ -137,8 +137,9 @@ impl<'a> Planner<'a> {
         self.ports(&progress, builder);
         self.remove_objects(&removed, &progress, builder);
         self.powers(&progress, builder);
-        self.hold_waits(builder);
+        // A freeze first: who waits for what a freeze holds back would wait for as long as it lasts.
         self.hold_all(builder);
+        self.hold_waits(builder);
     }
 
     /// Plans all pods of a workload, and what they wait for.
