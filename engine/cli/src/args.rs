@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Keeps Docker hosts as a spec says.
 #[derive(Debug, Parser)]
-#[command(name = "tally", version, about, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "tally", version, disable_help_subcommand = true, max_term_width = 100)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,

@@ -58,6 +58,12 @@ impl CliError {
     pub fn show(&self, terminal: &Terminal) {
         let text = match self {
             CliError::Reports(reports, sources) => report::people(reports, sources, terminal),
+            // Who reads them from a pipe wants a line a message.
+            CliError::Usage(what, help) if terminal.stderr => format!(
+                "error: {}\n  help: {}\n",
+                terminal.wrap(what, "error: ".len()),
+                terminal.wrap(help, "  help: ".len())
+            ),
             CliError::Usage(what, help) => format!("error: {what}\n  help: {help}\n"),
             CliError::File(what, error) => format!("error: {what}: {error}\n"),
             CliError::Host(name, error) => format!("error: host `{name}`: {error}\n"),
@@ -84,6 +90,9 @@ pub fn unreachable(host: &str, error: &HostError, span: Option<Span>) -> Diagnos
     report.help(match error {
         HostError::TooOld { .. } => "Docker 20.10 or later is needed.".to_owned(),
         HostError::Transport(fault) => fault.help(),
+        HostError::Broken(what) if what.starts_with("the simulated host's file") => {
+            "Nothing was changed, and nothing is repaired by guessing.".to_owned()
+        }
         _ => "Is Docker running there, and may you use its socket? `docker version` tells. To try \
               Tally without Docker, give the cluster a simulated host: \
               `host demo \"sim:demo\"`."

@@ -7,9 +7,9 @@ use crate::commands::plan::host_named;
 use crate::errors::{CliError, Exit};
 use crate::memory::Remembered;
 use crate::project::Project;
-use crate::show::terminal::out;
+use crate::show::terminal::{Terminal, out};
 
-pub fn run(args: &HostArgs) -> Result<Exit, CliError> {
+pub fn run(args: &HostArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let (host, declared) = match &args.what {
         HostCommand::Lost(host) => (host, Some(Declared::Lost)),
         HostCommand::Fence(host) => (host, Some(Declared::Fenced)),
@@ -25,19 +25,32 @@ pub fn run(args: &HostArgs) -> Result<Exit, CliError> {
             None => all.hosts.remove(&name),
         };
     })?;
-    out(&match declared {
-        Some(Declared::Lost) => format!(
-            "{name} counts as lost: its pods without data are replaced at the next `tally apply`, \
-             or by `tally run` now.\nPods with a named volume are not, until you say that it is \
-             surely off: `tally host fence {name}`. When it answers again it is as any other host.\n"
-        ),
-        Some(Declared::Fenced) => format!(
-            "{name} counts as off: its pods are replaced, those with named volumes with new, empty \
-             ones.\nMake sure that it is off: two copies of one database would be the worst that \
-             can happen. When it comes back what runs there is stopped first, its volumes stay, \
-             and it takes no pods until `tally host restore {name}`.\n"
-        ),
-        None => format!("{name} is as any other host.\n"),
-    });
+    let said = match declared {
+        Some(Declared::Lost) => [
+            format!(
+                "{name} counts as lost: its pods without data are replaced at the next `tally apply`, \
+                 or by `tally run` now."
+            ),
+            format!(
+                "Pods with a named volume are not, until you say that it is surely off: `tally host \
+                 fence {name}`. When it answers again it is as any other host."
+            ),
+        ],
+        Some(Declared::Fenced) => [
+            format!(
+                "{name} counts as off: its pods are replaced, those with named volumes with new, \
+                 empty ones."
+            ),
+            format!(
+                "Make sure that it is off: two copies of one database would be the worst that can \
+                 happen. When it comes back what runs there is stopped first, its volumes stay, and \
+                 it takes no pods until `tally host restore {name}`."
+            ),
+        ],
+        None => [format!("{name} is as any other host."), String::new()],
+    };
+    for line in said.iter().filter(|line| !line.is_empty()) {
+        out(&format!("{}\n", terminal.wrap(line, 0)));
+    }
     Ok(Exit::Done)
 }

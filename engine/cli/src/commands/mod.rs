@@ -41,7 +41,7 @@ pub fn run(command: Command, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Status(args) => wait(status::run(&args, terminal)),
         Command::Run(args) => wait(run::run(args, terminal)),
         Command::Events(args) => wait(events::run(args, terminal)),
-        Command::Host(args) => host::run(&args),
+        Command::Host(args) => host::run(&args, terminal),
         Command::Freeze(args) => freeze::freeze(&args),
         Command::Unfreeze(args) => freeze::unfreeze(&args),
         Command::Rollout(args) => wait(rollout::run(args, terminal)),

@@ -64,7 +64,7 @@ fn environment(name: &str) -> Result<Vec<u8>, Unread> {
     let value = std::env::var_os(name).ok_or_else(|| {
         unread(
             format!("the environment variable `{name}` is not set"),
-            "It is one of the process that applies: a loop started by systemd has an environment of its own.",
+            format!("Set it where `tally` runs: `export {name}=…`. A loop started by systemd has an environment of its own."),
         )
     })?;
     within(value.into_vec())

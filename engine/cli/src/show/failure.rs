@@ -150,11 +150,30 @@ impl<'a> Blame<'a> {
                     clean(message)
                 ))
             }
-            other => Diagnostic::error(
-                Code(1206),
-                format!("{} on host `{host}`: {}", self.name(), clean(&other.to_string())),
-            ),
+            other => self.refused(&clean(&other.to_string())),
         }
+    }
+
+    /// What Docker refuses for no reason of its own kind; two of them have their attribute and way out.
+    fn refused(&self, message: &str) -> Diagnostic {
+        let host = &self.operation.host;
+        let headline = format!("{} on host `{host}`: {message}", self.name());
+        let report = Diagnostic::error(Code(1206), headline);
+        if ["passwd file", "group file"].iter().any(|file| message.contains(file)) {
+            let report = report.help(
+                "The user must be one that the image knows, or a number: `user \"1000:1000\"`.",
+            );
+            return match self.written(&["user"]) {
+                Some(span) => report.label(span, "the image knows no such user"),
+                None => report,
+            };
+        }
+        if message.contains("bind source path does not exist") {
+            return report.help(format!(
+                "A `host-path` is never made: make it on host `{host}`, or name another one."
+            ));
+        }
+        report
     }
 
     fn image(&self, image: &str, missing: bool, message: &str) -> Diagnostic {

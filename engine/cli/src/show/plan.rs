@@ -89,9 +89,10 @@ pub fn held<'h>(
         let place = held.origin.map(|span| graph.sources.line_place(span)).unwrap_or_default();
         let place = terminal.paint(Style::Dim, &place);
         out.push_str(&format!("{mark} {}  {place}\n", terminal.paint(Style::Bold, &what)));
-        out.push_str(&format!("      {}\n", clean(&held.why.reason)));
+        out.push_str(&format!("      {}\n", terminal.wrap(&clean(&held.why.reason), 6)));
         if let Some(help) = &held.why.help {
-            out.push_str(&format!("      {}\n", terminal.paint(Style::Dim, &clean(help))));
+            let help = terminal.wrap(&clean(help), 6);
+            out.push_str(&format!("      {}\n", terminal.paint(Style::Dim, &help)));
         }
     }
     out
@@ -104,7 +105,7 @@ pub fn summary(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
         let mut text = match plan.held.is_empty() {
             true => tallies(plan, graph, terminal),
             false => format!(
-                "{} Nothing can be done now; the rest is as the spec says.\n",
+                "{} nothing can be done now; the rest is as the spec says.\n",
                 terminal.paint(Style::Change, "Held back:")
             ),
         };

@@ -75,6 +75,23 @@ impl Terminal {
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 
+    /// Text in lines that begin at `indent` and fit, broken between words only: a path or a command that is
+    /// too long for a line stays whole, so that it can be copied.
+    #[must_use]
+    pub fn wrap(&self, text: &str, indent: usize) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        for word in text.split(' ') {
+            match lines.last_mut() {
+                Some(line) if indent + width(line) + 1 + width(word) <= self.width => {
+                    line.push(' ');
+                    line.push_str(word);
+                }
+                _ => lines.push(word.to_owned()),
+            }
+        }
+        lines.join(&format!("\n{:indent$}", ""))
+    }
+
     /// An arrow from old to new.
     #[must_use]
     pub fn arrow(&self) -> &'static str {
@@ -99,6 +116,11 @@ pub enum Style {
     Bad,
 }
 
+/// Columns, as near as characters tell.
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
 /// Writes to standard output; a closed pipe ends the program quietly, as people expect of `| head`.
 pub fn out(text: &str) {
     use std::io::Write as _;
@@ -119,4 +141,22 @@ pub fn err(text: &str) {
 #[must_use]
 pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_broken_between_words_and_what_is_too_long_stays_whole() {
+        let terminal = Terminal { width: 20, stderr: false, colour: false, unicode: false };
+        for (text, wrapped) in [
+            ("", ""),
+            ("short", "short"),
+            ("just as long as it", "just as long as\n    it"),
+            ("see /a/path/that/is/too/long here", "see\n    /a/path/that/is/too/long\n    here"),
+        ] {
+            assert_eq!(terminal.wrap(text, 4), wrapped);
+        }
+    }
 }
