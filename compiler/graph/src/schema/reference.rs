@@ -66,7 +66,7 @@ fn page(kind: &KindRow) -> String {
             let _ =
                 write!(out, "| {} | {} | {} | {} |", name(row), form(row), value(row), says(row));
             if classes {
-                let _ = write!(out, " {} |", row.class.phrase());
+                let _ = write!(out, " {} |", kind.class_of(row).phrase());
             }
             out.push('\n');
         }

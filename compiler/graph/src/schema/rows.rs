@@ -250,6 +250,16 @@ impl KindRow {
         self.field(if word == "content" { "text" } else { word })
     }
 
+    /// What a change of one of its fields does. Inits share their fields with containers; but an init runs
+    /// when its pod is made, so what would restart or recreate a container makes the pod of an init anew.
+    #[must_use]
+    pub fn class_of(&self, field: &FieldRow) -> UpdateClass {
+        match self.key == "init" && field.class >= UpdateClass::Restart {
+            true => UpdateClass::RecreatePod,
+            false => field.class,
+        }
+    }
+
     /// Its arguments in order.
     pub fn arguments(&self) -> impl Iterator<Item = &'static FieldRow> {
         self.fields.iter().filter(|row| row.form == Form::Argument)

@@ -9,6 +9,9 @@ use crate::errors::{CliError, Exit};
 use crate::project::Project;
 use crate::show::terminal::{Style, Terminal, out};
 
+/// Where the words begin that say what a field of a kind is for.
+const FIELD: usize = 21;
+
 include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 
 pub fn run(args: &Explain, terminal: &Terminal) -> Result<Exit, CliError> {
@@ -56,7 +59,7 @@ fn explain_field(what: &str, terminal: &Terminal) -> Result<Exit, CliError> {
         let words = schema::kinds().map(|row| row.word);
         let help = match nearest(kind, words) {
             Some(near) => format!("Did you mean `{near}`?"),
-            None => "Such as `E0301`, `container.image`, or `controller/web.replicas`.".to_owned(),
+            None => "Name a code, a field or an address: `E0301`, `container.image`, or `controller/web.replicas`.".to_owned(),
         };
         return Err(CliError::Usage(format!("nothing is called `{kind}`"), help));
     }
@@ -81,17 +84,19 @@ fn explain_field(what: &str, terminal: &Terminal) -> Result<Exit, CliError> {
 }
 
 fn kind_text(kind: &KindRow, terminal: &Terminal) -> String {
-    let mut text = format!("{}\n    {}\n\n", terminal.paint(Style::Bold, kind.word), kind.doc);
+    let doc = terminal.wrap(kind.doc, 4);
+    let mut text = format!("{}\n    {doc}\n\n", terminal.paint(Style::Bold, kind.word));
     let fields = kind.fields.iter().filter(|field| field.step != Step::Language);
     for field in fields {
-        text.push_str(&format!("    {:16} {}\n", field.word, field.doc));
+        text.push_str(&format!("    {:16} {}\n", field.word, terminal.wrap(field.doc, FIELD)));
     }
     text
 }
 
 fn field_text(kind: &KindRow, field: &FieldRow, terminal: &Terminal) -> String {
     let name = format!("{}.{}", kind.word, field.word);
-    let mut text = format!("{}\n    {}\n\n", terminal.paint(Style::Bold, &name), field.doc);
+    let doc = terminal.wrap(field.doc, 4);
+    let mut text = format!("{}\n    {doc}\n\n", terminal.paint(Style::Bold, &name));
     let mut row = |name: &str, value: &str| {
         text.push_str(&format!("    {name:8} {value}\n"));
     };
@@ -102,7 +107,7 @@ fn field_text(kind: &KindRow, field: &FieldRow, terminal: &Terminal) -> String {
     if field.required {
         row("needed", "yes");
     }
-    row("change", field.class.phrase());
+    row("change", kind.class_of(field).phrase());
     row("example", field.example);
     match field.step {
         Step::Now => {}
