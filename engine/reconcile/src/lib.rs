@@ -36,5 +36,6 @@ mod unsupported;
 mod verdict;
 mod whereabouts;
 
+pub use classify::owns;
 pub use images::digest_of;
 pub use reconcile::{LOCAL_HOST, Options, Prepared, reconcile, reconcile_prepared};

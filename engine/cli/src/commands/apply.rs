@@ -16,6 +16,7 @@ use tally_reconcile::{Options, reconcile};
 use tally_source::{Code, Diagnostic};
 
 use crate::args;
+use crate::commands::destroy::{nothing_to_destroy, staying};
 use crate::commands::going_back::take_back;
 use crate::commands::plan::{stop_on_errors, target};
 use crate::errors::{CliError, Exit};
@@ -160,11 +161,12 @@ pub async fn carry_out(
         return Err(moved_on(work.graph));
     }
     let header = hosts::header(work.graph, &observed);
-    if work.options.destroy && plan.is_empty() {
-        out(&format!("{header}\n\nNothing of {} is here.\n", plan.cluster));
+    let left = staying(work.graph, &observed, &work.options, terminal);
+    if work.options.destroy && plan.is_empty() && plan.held.is_empty() {
+        out(&nothing_to_destroy(&header, &plan.cluster, &left));
         return Ok(Exit::Done);
     }
-    out(&shown::people(&plan, work.graph, &header, terminal));
+    out(&format!("{}{left}", shown::people(&plan, work.graph, &header, terminal)));
     if plan.operations.is_empty() {
         remembered.write(hosts::now_ms())?;
         return Ok(if plan.held.is_empty() { Exit::Done } else { Exit::Failed });
@@ -226,7 +228,8 @@ async fn rounds(
                 let history = History::of(work.graph, work.project);
                 history.keep(work.graph, &plan.settled(), "apply", options.now_ms)?;
             }
-            conclude(work, &first, &plan, begun.elapsed(), terminal);
+            let left = !staying(work.graph, &observed, &work.options, terminal).is_empty();
+            conclude(work, (&first, &plan), left, begun.elapsed(), terminal);
             return Ok(if plan.held.is_empty() { Exit::Done } else { Exit::Failed });
         }
     }
@@ -237,7 +240,13 @@ async fn rounds(
 }
 
 /// The summary, which ends with the published addresses.
-fn conclude(work: &Work<'_>, first: &Plan, last: &Plan, took: Duration, terminal: &Terminal) {
+fn conclude(
+    work: &Work<'_>,
+    (first, last): (&Plan, &Plan),
+    leaves_volumes: bool,
+    took: Duration,
+    terminal: &Terminal,
+) {
     let halves = balance::halves(first);
     let listed = first.changes.iter().filter(|change| !balance::is_half(change, &halves));
     let of = |kind: ChangeKind| listed.clone().filter(|c| c.kind == kind).count();
@@ -254,9 +263,10 @@ fn conclude(work: &Work<'_>, first: &Plan, last: &Plan, took: Duration, terminal
         true => "all ready".to_owned(),
         false => parts.join(", "),
     };
+    let but = if leaves_volumes { ", but for its named volumes" } else { "" };
     let (style, verdict) = match (work.options.destroy, last.held.is_empty()) {
         (_, false) => (Style::Change, format!("{} is not all as the spec says", first.cluster)),
-        (true, true) => (Style::Add, format!("{} is gone", first.cluster)),
+        (true, true) => (Style::Add, format!("{} is gone{but}", first.cluster)),
         (false, true) => (Style::Add, format!("{} tallies", first.cluster)),
     };
     let verdict = terminal.paint(style, &verdict);
@@ -300,10 +310,14 @@ pub fn show_failures(graph: &Graph, plan: &Plan, done: &Report, terminal: &Termi
 }
 
 fn moved_on(graph: &Graph) -> CliError {
-    let report =
-        Diagnostic::error(Code(1104), "this plan no longer fits: the cluster has moved on").help(
-            "What would be done now is not what was planned. Plan again: `tally plan --out FILE`.",
-        );
+    let report = Diagnostic::error(
+        Code(1104),
+        "this plan no longer fits: the cluster has moved on",
+    )
+    .help(
+        "What would be done now is not what was planned: something on the hosts, or a secret, has \
+             changed since. Plan again: `tally plan --out FILE`.",
+    );
     CliError::report(report, &graph.sources)
 }
 

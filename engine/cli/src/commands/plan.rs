@@ -7,6 +7,7 @@ use tally_reconcile::{Options, reconcile};
 use tally_source::nearest;
 
 use crate::args;
+use crate::commands::destroy::{nothing_to_destroy, staying};
 use crate::errors::{CliError, Exit};
 use crate::hosts;
 use crate::memory::Remembered;
@@ -51,7 +52,12 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
         return Ok(Exit::Failed);
     }
     if !args.json {
-        out(&shown::people(&plan, &graph, &hosts::header(&graph, &observed), terminal));
+        let header = hosts::header(&graph, &observed);
+        let left = staying(&graph, &observed, &options, terminal);
+        out(&match args.destroy && plan.is_empty() && plan.held.is_empty() {
+            true => nothing_to_destroy(&header, &plan.cluster, &left),
+            false => format!("{}{left}", shown::people(&plan, &graph, &header, terminal)),
+        });
     }
     let empty = plan.is_empty() && plan.held.is_empty();
     if let Some(path) = &args.out {
