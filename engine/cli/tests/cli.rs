@@ -85,6 +85,7 @@ fn a_plan_of_destroy_takes_named_volumes_only_where_it_was_asked_to() {
     folder.tally(&["apply", "--yes"]).ends(0);
     let kept = folder.tally(&["plan", "--destroy"]).ends(0);
     assert!(!kept.out.contains("- volume data"), "{kept:?}");
+    assert!(kept.out.contains("volume data stays, with its data"), "{kept:?}");
     let gone = folder.tally(&["plan", "--destroy", "--volumes", "--out", "all.plan"]).ends(0);
     assert!(gone.out.contains("- volume data"), "{gone:?}");
     folder.tally(&["apply", "all.plan"]).ends(0);
@@ -92,7 +93,12 @@ fn a_plan_of_destroy_takes_named_volumes_only_where_it_was_asked_to() {
     folder.tally(&left).ends(0);
     folder.tally(&["apply", "--yes"]).ends(0);
     folder.tally(&["plan", "--destroy", "--out", "some.plan"]).ends(0);
-    folder.tally(&["apply", "some.plan"]).ends(0);
+    let gone = folder.tally(&["apply", "some.plan"]).ends(0).out;
+    assert!(gone.contains("demo is gone, but for its named volumes"), "{gone}");
+    let gone = folder.tally(&["destroy", "--yes"]).ends(0).out;
+    assert!(gone.contains("runs here") && gone.contains("volume data stays"), "{gone}");
+    let gone = folder.tally(&["plan", "--destroy"]).ends(0).out;
+    assert!(gone.contains("Nothing of demo runs here"), "nothing tallies that is gone: {gone}");
     folder.tally(&left).ends(2);
     let alone = folder.tally(&["plan", "--volumes"]);
     assert!(alone.code != 0 && alone.err.contains("--destroy"), "{alone:?}");
@@ -222,6 +228,26 @@ fn a_rollout_that_fails_goes_back_and_every_command_says_so() {
 }
 
 #[test]
+fn a_frozen_cluster_is_shown_as_it_runs_and_a_loop_does_not_wait_for_what_is_frozen() {
+    let folder = Folder::new("frozen", SPEC);
+    folder.tally(&["apply", "--yes"]).ends(0);
+    let image = |text: &str| text.split('"').find(|word| word.contains(':')).map(str::to_owned);
+    let old = SPEC.lines().find(|line| line.contains("image=")).and_then(image).unwrap();
+    folder.write("tally.kdl", &SPEC.replace(&old, "other:2"));
+    folder.tally(&["freeze", "-m", "not now"]).ends(0);
+    let status = folder.tally(&["status"]).ends(0).out;
+    assert!(status.contains(&format!("{old} (spec: other:2)")), "{status}");
+    let once = folder.tally(&["run", "--once"]).ends(1).out;
+    assert_eq!(once.matches("the cluster is frozen: not now").count(), 3, "{once}");
+    let kept = folder.tally(&["destroy", "--yes"]).ends(1).out;
+    assert!(kept.contains("the cluster is frozen") && !kept.contains("Nothing of"), "{kept}");
+    folder.tally(&["unfreeze"]).ends(0);
+    folder.tally(&["run", "--once"]).ends(0);
+    let status = folder.tally(&["status"]).ends(0).out;
+    assert!(status.contains("other:2") && !status.contains("spec:"), "{status}");
+}
+
+#[test]
 fn check_reports_for_people_and_machines_and_mends_what_is_certain() {
     let wrong = SPEC.replace("container nginx", "contianer nginx");
     let folder = Folder::new("check", &wrong);
@@ -270,6 +296,8 @@ fn explain_knows_codes_fields_and_where_values_came_from() {
     assert!(folder.tally(&["explain", "E1101"]).ends(0).out.contains("# E1101"));
     let field = folder.tally(&["explain", "container.image"]).ends(0);
     assert!(field.out.contains("recreates the container"), "{field:?}");
+    let init = folder.tally(&["explain", "init.image"]).ends(0);
+    assert!(init.out.contains("recreates the pod"), "an init runs when its pod is made: {init:?}");
     let named = folder.tally(&["explain", "image"]).ends(0);
     assert!(named.out.contains("container.image") && named.out.contains("init.image"), "{named:?}");
     let value = folder.tally(&["explain", "controller/web.replicas"]).ends(0);
@@ -312,6 +340,33 @@ fn a_failure_points_at_the_attribute_to_blame() {
             .replace("exit 7", "sleep 1000"),
     );
     folder.tally(&["apply", "--yes"]).ends(0);
+}
+
+#[test]
+fn what_docker_refuses_of_a_user_or_a_path_has_a_way_out() {
+    for (name, inside, place, help) in [
+        ("user", "user missing-user", "tally.kdl:2:35", "one that the image knows"),
+        ("path", "mount v \"/v\"", "tally.kdl:2:9", "make it on host `laptop`"),
+    ] {
+        let spec = format!(
+            "cluster demo {{ host laptop \"sim:laptop\" }}\n\
+             pod a {{ container c image=\"x:1\" {{ {inside}; }} }}\n\
+             volume v host-path=\"/missing/v\"\n"
+        );
+        let folder = Folder::new(name, &spec);
+        let failed = folder.tally(&["apply", "--yes"]).ends(1).err;
+        assert!(failed.contains("E1206") && failed.contains(place), "{failed}");
+        assert!(failed.contains(help), "{failed}");
+    }
+}
+
+#[test]
+fn a_damaged_file_of_a_simulated_host_is_not_asked_whether_docker_runs() {
+    let folder = Folder::new("damaged", SPEC);
+    folder.tally(&["apply", "--yes"]).ends(0);
+    folder.write(".tally/sim/laptop.jsonl", "{not ours}\n");
+    let failed = folder.tally(&["plan"]).ends(1).err;
+    assert!(failed.contains("is damaged") && !failed.contains("docker version"), "{failed}");
 }
 
 #[test]

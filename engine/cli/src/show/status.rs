@@ -77,8 +77,11 @@ pub struct ContainerStatus {
     pub name: String,
     /// What it is for.
     pub role: Role,
-    /// What it runs.
+    /// What the spec says that it runs.
     pub image: String,
+    /// The image that it was made from, which is another one until a change has got to it; `None` when
+    /// there is none.
+    pub made_from: Option<String>,
     /// Docker's state; `missing` when there is none, `unknown` when its host does not answer.
     pub state: String,
     /// What its health check says.
@@ -258,6 +261,7 @@ fn container(
         name: name.to_owned(),
         role,
         image: image.to_owned(),
+        made_from: found.map(|f| f.identity.applied().image),
         state: found.map_or("missing", |f| state_word(f.container.state)).to_owned(),
         health: found.map(|f| f.details.health).filter(|health| *health != Health::None),
         ready: found.is_some_and(|f| match role {
@@ -355,8 +359,16 @@ fn pod_lines(
         out.push_str(&format!(
             "{stem}{branch}{:width$}  {words}  {}\n",
             container.name,
-            terminal.paint(Style::Dim, &container.image)
+            terminal.paint(Style::Dim, &image_words(container))
         ));
+    }
+}
+
+/// What it runs; where the spec asks for something else by now, that too.
+fn image_words(container: &ContainerStatus) -> String {
+    match &container.made_from {
+        Some(runs) if *runs != container.image => format!("{runs} (spec: {})", container.image),
+        _ => container.image.clone(),
     }
 }
 
@@ -418,6 +430,7 @@ mod tests {
                 name: "c".to_owned(),
                 role,
                 image: "i".to_owned(),
+                made_from: None,
                 state: state.to_owned(),
                 health,
                 ready: false,
