@@ -383,10 +383,45 @@ impl<'a> Assigner<'a> {
         if !stateful.is_empty() && need.pinned.is_none() {
             return self.volume_blocked(&stateful);
         }
+        if slot.elsewhere.is_empty()
+            && let Some(why) = self.older_data(&stateful, need)
+        {
+            return Some(why);
+        }
         let may_have = self.hosts.may_have(&slot.name)?;
         Some(match slot.elsewhere.is_empty() {
             true => may_run(may_have),
             false => may_also_run(may_have),
+        })
+    }
+
+    /// Why a pod may not begin with the volumes that a ready host has: who used them last was seen on a host
+    /// that does not answer, so these may be older. That a host is lost gives no data up, only a fence does.
+    fn older_data(&self, volumes: &[&str], need: &Need<'_>) -> Option<Why> {
+        let mut silent = self.hosts.silent.iter().filter(|host| !host.fenced).peekable();
+        silent.peek().filter(|_| !volumes.is_empty())?;
+        let shares = |it: &&Workload| {
+            named_volumes(self.graph, it).iter().any(|volume| volumes.contains(volume))
+        };
+        let users: Vec<&Workload> = self.graph.workloads().filter(shares).collect();
+        let is_user = |pod: &String| users.iter().any(|workload| is_pod_of(workload, pod));
+        let host = silent.find(|host| {
+            let pods = host.memory.and_then(|memory| memory.pods.as_ref());
+            pods.is_none_or(|pods| pods.iter().any(is_user))
+        })?;
+        let older = need.pinned.and_then(|host| self.hosts.ready.get(host));
+        let older = older.map_or("another host", |host| host.name);
+        Some(Why {
+            reason: format!(
+                "its data may be on `{}`, which does not answer: what `{older}` has of it may be older",
+                host.name
+            ),
+            help: Some(format!(
+                "If that host is surely off and its data may be given up: `tally host fence {}`.",
+                host.name
+            )),
+            by: HeldBy::Silent,
+            ..Why::default()
         })
     }
 
@@ -489,6 +524,14 @@ fn may_run(host: &SilentHost<'_>) -> Why {
 fn may_also_run(host: &SilentHost<'_>) -> Why {
     let reason = format!("it may also be on `{}`, which does not answer", host.name);
     Why { reason, ..may_run(host) }
+}
+
+/// Whether a pod of that name is one of a workload's, which is no `per-host`: such have no named volume.
+fn is_pod_of(workload: &Workload, pod: &str) -> bool {
+    let rest = pod.strip_prefix(workload.name.as_str());
+    rest.is_some_and(|rest| {
+        rest.is_empty() || rest.strip_prefix('-').and_then(crate::quiet::ordinal).is_some()
+    })
 }
 
 /// The named volumes that bind a workload's pods to one host.

@@ -380,3 +380,50 @@ fn a_pod_with_two_volumes_goes_where_its_pod_was_when_both_are_on_several_hosts(
         assert!(plan.is_empty() && plan.held.is_empty(), "{:?}", held(&plan));
     });
 }
+
+/// The data of `db` has moved from one host to another by a fence, and the first one is back with what it had then.
+/// Gives that host, and the one where the data is.
+async fn older_data_is_back(many: &mut Many, graph: &Graph, container: &str) -> (String, String) {
+    many.apply(graph).await;
+    let first = many.hosts_of(container).await.remove(0);
+    many.cut(&first);
+    many.declare(&first, Declared::Fenced);
+    many.apply(graph).await;
+    let second = many.hosts_of(container).await.into_iter().find(|host| *host != first).unwrap();
+    many.heal(&first);
+    many.apply(graph).await;
+    many.memory.declared.hosts.remove(&first);
+    assert!(many.plan(graph).await.is_empty());
+    (first, second)
+}
+
+#[test]
+fn a_lost_host_does_not_make_older_data_count() {
+    let sharing = "volume data\ncontroller db replicas=2 { container c image=\"tally.local/hello:1\" { mount data \"/d\" } }";
+    for (body, container) in [(DB, "db.c"), (sharing, "db-0.c")] {
+        run(&["a", "b", "c"], |mut many: Many| async move {
+            let graph = many.plain(body);
+            let (first, second) = older_data_is_back(&mut many, &graph, container).await;
+            many.cut(&second);
+            many.declare(&second, Declared::Lost);
+            // One that was never there would have it no better.
+            let more = many.plain(&body.replace("replicas=2", "replicas=3"));
+            let plan = many.plan(&more).await;
+            assert!(plan.is_empty(), "{:?}", calls(&plan));
+            let reason = format!(
+                "its data may be on `{second}`, which does not answer: what `{first}` has of it may be older"
+            );
+            assert!(!plan.held.is_empty());
+            assert!(plan.held.iter().all(|it| it.why.reason == reason), "{:?}", held(&plan));
+            let way_out = format!("`tally host fence {second}`");
+            assert!(plan.held.iter().all(|it| it.why.help.as_ref().unwrap().contains(&way_out)));
+            // Nor does what nobody remembers.
+            let memory = std::mem::take(&mut many.memory.hosts);
+            assert!(many.plan(&more).await.is_empty());
+            many.memory.hosts = memory;
+            many.declare(&second, Declared::Fenced);
+            many.apply(&graph).await;
+            assert_eq!(many.hosts_of(container).await, [first, second], "one of them is cut off");
+        });
+    }
+}
