@@ -292,6 +292,16 @@ fn the_status_is_as_its_page_says() {
     let silent = spec(2, "false").replace("sim:a\";", "sim:a\"; host b \"unix:///none/d.sock\";");
     folder.write("tally.kdl", &format!("{silent}{gone}"));
     assert!(status(&folder)["hosts"][1]["silent"].is_string());
+    folder.tally(&["host", "lost", "b"]).ends(0);
+    folder.tally(&["rollout", "pause", "controller/web", "-m", "until monday"]).ends(0);
+    folder.tally(&["freeze", "-m", "a flood"]).ends(0);
+    let now = status(&folder);
+    assert_eq!((&now["frozen"], &now["hosts"][1]["declared"]), (&"a flood".into(), &"lost".into()));
+    assert!(now["workloads"][0]["paused"].as_str().unwrap().contains("until monday"));
+    let people = folder.tally(&["status"]).ends(0).out;
+    for said in ["frozen: a flood", "b (does not answer, declared lost)", "paused: until monday"] {
+        assert!(people.contains(said), "{said}: {people}");
+    }
     fits(&page);
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tally_graph::{Graph, Replicas, Workload};
 use tally_reconcile::found::{Containers, Found, Inventory, inventory};
 use tally_reconcile::labels::Role;
-use tally_reconcile::memory::Memory;
+use tally_reconcile::memory::{Declared, Memory};
 use tally_reconcile::observed::{ContainerState, Health, HostView, Observed};
 use tally_reconcile::plan::ReadyRule;
 use tally_reconcile::realise::{Surroundings, realise};
@@ -20,6 +20,9 @@ use crate::show::values::count;
 pub struct Status {
     /// The cluster.
     pub cluster: String,
+    /// Why nothing may be changed, where somebody has frozen it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<String>,
     /// Its hosts.
     pub hosts: Vec<HostStatus>,
     /// Its pods and controllers; those that the spec no longer has are last.
@@ -37,6 +40,9 @@ pub struct HostStatus {
     pub simulated: bool,
     /// Why nothing is known of it.
     pub silent: Option<String>,
+    /// What people declared about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Declared>,
 }
 
 /// One pod or controller.
@@ -48,6 +54,9 @@ pub struct WorkloadStatus {
     pub wanted: u32,
     /// How many are ready.
     pub ready: u32,
+    /// Why its rollout goes no further, where somebody has paused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<String>,
     /// That its last change failed and was rolled back, with what failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<String>,
@@ -163,6 +172,7 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
         let ready = u32::try_from(ready).unwrap_or(u32::MAX);
         let address = workload.address().to_string();
         workloads.push(WorkloadStatus {
+            paused: memory.declared.paused.get(&address).cloned(),
             rolled_back: failed.get(&address).map(|failed| failed.words(&address)),
             address,
             wanted,
@@ -171,7 +181,12 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
         });
     }
     workloads.extend(unasked(&left, now_ms));
-    Status { cluster, hosts: observed.hosts.iter().map(host_status).collect(), workloads }
+    let host = |(name, view): (&String, &HostView)| {
+        let declared = memory.declared.hosts.get(name).copied();
+        HostStatus { declared, ..host_status((name, view)) }
+    };
+    let hosts = observed.hosts.iter().map(host).collect();
+    Status { cluster, frozen: memory.declared.frozen.clone(), hosts, workloads }
 }
 
 /// The state of what was last seen on a host that does not answer now.
@@ -209,7 +224,7 @@ fn host_status((name, view): (&String, &HostView)) -> HostStatus {
         }
         HostView::Unknown { reason, .. } => (None, false, Some(reason.clone())),
     };
-    HostStatus { name: name.clone(), engine, simulated, silent }
+    HostStatus { name: name.clone(), engine, simulated, silent, declared: None }
 }
 
 /// Pods that run and that the spec does not ask for.
@@ -242,6 +257,7 @@ fn unasked(left: &BTreeMap<(&str, &String), &Containers<'_>>, now_ms: i64) -> Ve
             address,
             wanted: 0,
             ready: 0,
+            paused: None,
             rolled_back: None,
             pods,
         })
@@ -298,6 +314,10 @@ pub fn people(status: &Status, now_ms: i64, terminal: &Terminal) -> String {
     let hosts: Vec<String> = status.hosts.iter().map(host_words).collect();
     let name = terminal.paint(Style::Bold, &status.cluster);
     let mut out = format!("{name} on {}\n", hosts.join(", "));
+    if let Some(why) = &status.frozen {
+        let what = format!("frozen: {}", clean(why));
+        out.push_str(&format!("{}\n", terminal.paint(Style::Change, &what)));
+    }
     let several = status.hosts.len() > 1;
     for workload in &status.workloads {
         let (style, words) = match (workload.wanted, workload.ready) {
@@ -307,6 +327,10 @@ pub fn people(status: &Status, now_ms: i64, terminal: &Terminal) -> String {
         };
         let name = terminal.paint(Style::Bold, &workload.address);
         out.push_str(&format!("\n{name}  {}\n", terminal.paint(style, &words)));
+        if let Some(why) = &workload.paused {
+            let what = format!("its rollout is paused: {}", clean(why));
+            out.push_str(&format!("{}\n", terminal.paint(Style::Change, &what)));
+        }
         if let Some(rolled_back) = &workload.rolled_back {
             out.push_str(&format!("{}\n", terminal.paint(Style::Change, &clean(rolled_back))));
         }
@@ -322,11 +346,17 @@ pub fn people(status: &Status, now_ms: i64, terminal: &Terminal) -> String {
 }
 
 fn host_words(host: &HostStatus) -> String {
-    match (&host.engine, host.simulated) {
-        (Some(_), true) => format!("{} (SIMULATED)", host.name),
-        (Some(version), false) => format!("{} (Docker {version})", host.name),
-        (None, _) => format!("{} (does not answer)", host.name),
-    }
+    let what = match (&host.engine, host.simulated) {
+        (Some(_), true) => "SIMULATED".to_owned(),
+        (Some(version), false) => format!("Docker {version}"),
+        (None, _) => "does not answer".to_owned(),
+    };
+    let declared = match host.declared {
+        Some(Declared::Lost) => ", declared lost",
+        Some(Declared::Fenced) => ", fenced",
+        None => "",
+    };
+    format!("{} ({what}{declared})", host.name)
 }
 
 fn pod_lines(
