@@ -208,7 +208,8 @@ impl Controller {
     ) -> Self {
         let wall_ms = (options.now_ms)();
         crate::clocks::begin(&mut memory, wall_ms);
-        let resync = u64::try_from(options.resync.as_millis()).unwrap_or(u64::MAX).max(1);
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let lookout = Lookout::new(millis(options.resync).max(1), millis(options.look_deadline));
         let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
         memory.former = reach.formers(&graph);
         let mut followed = graph.clone();
@@ -225,7 +226,7 @@ impl Controller {
             journal,
             hosts: BTreeMap::new(),
             observed: Observed::default(),
-            lookout: Lookout::new(resync),
+            lookout,
             busy: Busy::default(),
             running: FuturesUnordered::new(),
             ended: Arc::default(),

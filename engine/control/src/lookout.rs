@@ -30,6 +30,10 @@ struct Host {
     looking: bool,
     /// Looks that have begun.
     begun: u64,
+    /// When the last one began, on the loop's own clock.
+    begun_ms: u64,
+    /// Whether the loop stood still while the last one was under way.
+    stood_still: bool,
     /// When the next look is due, on the loop's own clock.
     due_ms: Option<u64>,
     /// Looks that failed in a row.
@@ -44,11 +48,13 @@ pub(crate) struct Lookout {
     hosts: BTreeMap<String, Host>,
     /// The time between two looks when nothing happens, in milliseconds.
     resync_ms: u64,
+    /// The longest that a look takes, in milliseconds.
+    look_ms: u64,
 }
 
 impl Lookout {
-    pub fn new(resync_ms: u64) -> Self {
-        Self { hosts: BTreeMap::new(), resync_ms }
+    pub fn new(resync_ms: u64, look_ms: u64) -> Self {
+        Self { hosts: BTreeMap::new(), resync_ms, look_ms }
     }
 
     /// The hosts there are from now on; new ones are looked at at once.
@@ -92,8 +98,8 @@ impl Lookout {
             };
             host.looking = true;
             host.begun += 1;
-            host.due_ms = None;
-            let is_late = now_ms - at_ms > LATE_MS;
+            (host.begun_ms, host.due_ms) = (now_ms, None);
+            let is_late = std::mem::take(&mut host.stood_still) || now_ms - at_ms > LATE_MS;
             due.push(Due { host: name.clone(), number: host.begun, is_late });
         }
         due
@@ -105,6 +111,8 @@ impl Lookout {
         let resync_ms = self.resync_ms;
         let Some(host) = self.hosts.get_mut(name) else { return };
         host.looking = false;
+        host.stood_still =
+            now_ms.saturating_sub(host.begun_ms) > self.look_ms.saturating_add(LATE_MS);
         let pause = match ok {
             true => {
                 host.failures = 0;
@@ -120,7 +128,8 @@ impl Lookout {
             }
         };
         let at = now_ms + pause;
-        host.due_ms = Some(host.due_ms.map_or(at, |due| due.min(at)));
+        // What was due meanwhile is due now: it waited for this look, and not for a loop that stood still.
+        host.due_ms = Some(host.due_ms.map_or(at, |due| due.min(at).max(now_ms)));
     }
 
     /// The number of the last look that has begun.
@@ -146,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_burst_of_events_is_one_look() {
-        let mut lookout = Lookout::new(30_000);
+        let mut lookout = Lookout::new(30_000, 10_000);
         lookout.set_hosts(["a"].into_iter(), 0);
         let first = Due { host: "a".to_owned(), number: 1, is_late: false };
         assert_eq!(lookout.due(0), [first]);
@@ -163,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_was_seen_before_a_new_spec_is_looked_at_once_more() {
-        let mut lookout = Lookout::new(30_000);
+        let mut lookout = Lookout::new(30_000, 10_000);
         lookout.set_hosts(["a", "b", "silent"].into_iter(), 0);
         assert!(!lookout.all_seen());
         lookout.due(0);
@@ -186,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_quiet_host_is_looked_at_now_and_again() {
-        let mut lookout = Lookout::new(30_000);
+        let mut lookout = Lookout::new(30_000, 10_000);
         lookout.set_hosts(["a"].into_iter(), 0);
         lookout.due(0);
         lookout.seen("a", true, 0);
@@ -196,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_look_of_a_loop_that_stood_still_is_late() {
-        let mut lookout = Lookout::new(30_000);
+        let mut lookout = Lookout::new(30_000, 10_000);
         lookout.set_hosts(["a"].into_iter(), 0);
         lookout.due(0);
         lookout.seen("a", false, 10);
@@ -208,8 +217,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_due_during_a_look_is_not_late_after_it() {
+        let mut lookout = Lookout::new(30_000, 10_000);
+        lookout.set_hosts(["a"].into_iter(), 0);
+        lookout.due(0);
+        lookout.within("a", 1_000);
+        lookout.seen("a", false, 10_000);
+        assert_eq!(lookout.due(10_000), [Due { host: "a".to_owned(), number: 2, is_late: false }]);
+        // A look that took longer than any look may: the loop stood still meanwhile.
+        lookout.seen("a", false, 20_000 + LATE_MS + 1);
+        assert!(lookout.due(60_000)[0].is_late);
+        lookout.seen("a", false, 70_000);
+        let due_ms = lookout.next_ms().unwrap();
+        assert!(!lookout.due(due_ms)[0].is_late);
+    }
+
+    #[test]
     fn a_silent_host_is_asked_less_and_less_often() {
-        let mut lookout = Lookout::new(30_000);
+        let mut lookout = Lookout::new(30_000, 10_000);
         lookout.set_hosts(["a"].into_iter(), 0);
         let mut pauses = Vec::new();
         let mut now = 0;

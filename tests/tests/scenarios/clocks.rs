@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use tally_control::EntryKind;
+use tally_control::{EntryKind, News};
+use tally_simulator::{Fault, FaultKind, FaultPlan, When};
 
 use crate::keeping::{Kept, jump, keep_with};
+use crate::many::Many;
 
 const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
 const GRACE: &str = "lost-after \"5m\"";
@@ -60,6 +62,35 @@ fn what_was_silent_before_and_after_a_loop_stood_still_was_not_silent_for_so_lon
         tokio::time::sleep(Duration::from_secs(240)).await;
         assert_eq!(kept.many.hosts_of("web-1.c").await.len(), 1, "four minutes are not five");
         kept.until("it is lost", async |many| many.hosts_of("web-1.c").await.len() == 2).await;
+        kept.end().await;
+    });
+}
+
+#[test]
+fn a_host_that_falls_silent_in_a_rollout_is_lost_as_at_any_other_time() {
+    let web = |probe: &str| {
+        format!(
+            "controller web replicas=3 {{ update on-failure=rollback progress-deadline=\"30m\" max-unavailable=2\n\
+             container c image=\"tally.local/hello:1\" {{ readiness every=\"1s\" {{ command \"{probe}\" }} }} }}"
+        )
+    };
+    keep_with(&["a", "b", "c"], "lost-after \"60s\"", &web("true"), |kept| async move {
+        kept.until("they run", async |many| many.running().await.len() == 3).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        // Each look at it waits until it gives up, and as pods of a rollout are waited for, all hosts are to be
+        // looked at again before that.
+        let hangs =
+            Fault { call: None, when: When::Always, kind: FaultKind::Hang { applied: false } };
+        kept.many.hosts["b"].set_faults(FaultPlan { seed: 1, rules: vec![hangs] });
+        let lines = format!("lost-after \"60s\"\n{}", kept.many.host_lines());
+        kept.news.send(News::Spec(Box::new(kept.many.graph(&lines, &web("false"))))).unwrap();
+        let begun_ms = kept.many.now_ms();
+        let elsewhere = async |many: &Many| {
+            many.running().await.keys().filter(|key| !key.starts_with("b/")).count() == 3
+        };
+        kept.until("its pod is replaced", elsewhere).await;
+        let took_ms = kept.many.now_ms() - begun_ms;
+        assert!((60_000..110_000).contains(&took_ms), "{took_ms} ms");
         kept.end().await;
     });
 }
