@@ -49,6 +49,10 @@ impl Controller {
             if done && self.told.insert("tallies".to_owned()) {
                 self.tell(EntryKind::Tallies, "", format!("{} tallies", self.cluster));
             }
+            // Once what is wrong is over that is told, also where nothing had to be done for it.
+            if plan.has_errors() {
+                self.told.remove("tallies");
+            }
             if !done && plan.held.iter().any(|held| held.why.is_passing()) {
                 self.last = None;
             }

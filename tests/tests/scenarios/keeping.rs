@@ -449,3 +449,20 @@ fn a_container_that_is_not_well_is_restarted_and_one_that_is_is_not() {
         kept.end().await;
     });
 }
+
+#[test]
+fn that_an_error_is_over_is_told_also_where_nothing_was_done_about_it() {
+    let body =
+        "pod web { container c image=\"tally.local/hello:1\" { port http 8080 publish=8080 } }";
+    keep(&["a"], body, |kept| async move {
+        kept.until("it runs", async |_| kept.kinds(EntryKind::Tallies).len() == 1).await;
+        // Somebody takes the pod away and puts a container of that name there, which then goes.
+        let rename = |model: &mut Model, id: &str, _: i64| model.rename(id, "elsewhere").unwrap();
+        on_container(&kept, "many.web.c", rename);
+        kept.until("it is told", async |_| !kept.kinds(EntryKind::Failed).is_empty()).await;
+        let back = |model: &mut Model, id: &str, _: i64| model.rename(id, "many.web.c").unwrap();
+        on_container(&kept, "elsewhere", back);
+        kept.until("it is over", async |_| kept.kinds(EntryKind::Tallies).len() == 2).await;
+        kept.end().await;
+    });
+}
