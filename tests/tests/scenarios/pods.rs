@@ -1,5 +1,6 @@
 //! Pods: infra containers, inits, shared volumes, what is taken away and what never.
 
+use tally_graph::Graph;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{ContainerState, HostView, Observed};
 use tally_reconcile::plan::{Action, ChangeKind, Operation};
@@ -13,16 +14,18 @@ const SIDECAR: &str = "pod p { volume v\n\
     container a image=\"tally.local/hello:1\" { mount v \"/v\" }\n\
     container b image=\"tally.local/hello:1\" { command sh \"-c\" \"sleep 1000 & wait\"; stop signal=SIGKILL; mount v \"/v\" } }";
 
+/// A pod whose program is told by a signal of a file that changes.
+fn signalled(many: &Many, text: &str) -> Graph {
+    many.plain(&format!(
+        "pod web {{ container c image=\"tally.local/hello:1\" {{ \
+         file \"/etc/f\" text=\"{text}\" on-change=SIGHUP }} }}"
+    ))
+}
+
 #[test]
 fn a_signal_that_did_not_come_through_is_sent_by_the_next_apply() {
     run(&["a"], |mut many: Many| async move {
-        let spec = |text: &str| {
-            many.plain(&format!(
-                "pod web {{ container c image=\"tally.local/hello:1\" {{ \
-                 file \"/etc/f\" text=\"{text}\" on-change=SIGHUP }} }}"
-            ))
-        };
-        let (before, after) = (spec("one"), spec("two"));
+        let (before, after) = (signalled(&many, "one"), signalled(&many, "two"));
         many.apply(&before).await;
         let deaf = Fault {
             call: Some("signal".to_owned()),
@@ -388,13 +391,7 @@ fn harm(many: &Many, name: &str, deed: impl Fn(&mut Model, &str, i64)) {
 #[test]
 fn a_stopped_container_with_a_changed_file_is_started_and_not_signalled() {
     run(&["a"], |mut many: Many| async move {
-        let spec = |text: &str| {
-            many.plain(&format!(
-                "pod web {{ container c image=\"tally.local/hello:1\" {{ \
-                 file \"/etc/f\" text=\"{text}\" on-change=SIGHUP }} }}"
-            ))
-        };
-        let (before, after) = (spec("one"), spec("two"));
+        let (before, after) = (signalled(&many, "one"), signalled(&many, "two"));
         many.apply(&before).await;
         harm(&many, "many.web.c", |model, id, now| model.stop(id, now).unwrap());
         let plan = many.plan(&after).await;
