@@ -411,18 +411,11 @@ impl<'a> Assigner<'a> {
         })?;
         let older = need.pinned.and_then(|host| self.hosts.ready.get(host));
         let older = older.map_or("another host", |host| host.name);
-        Some(Why {
-            reason: format!(
-                "its data may be on `{}`, which does not answer: what `{older}` has of it may be older",
-                host.name
-            ),
-            help: Some(format!(
-                "If that host is surely off and its data may be given up: `tally host fence {}`.",
-                host.name
-            )),
-            by: HeldBy::Silent,
-            ..Why::default()
-        })
+        let reason = format!(
+            "its data may be on `{}`, which does not answer: what `{older}` has of it may be older",
+            host.name
+        );
+        Some(may_have_data(host, reason))
     }
 
     /// Why a pod with named volumes that no ready host has may not be placed: never a silent empty
@@ -446,19 +439,13 @@ impl<'a> Assigner<'a> {
                 }
                 _ => {
                     if let Some(host) = self.hosts.silent.iter().find(|host| !host.fenced) {
-                        return Some(Why {
-                            reason: format!(
-                                "its volume `{volume}` may be on `{}`, which does not answer",
-                                host.name
+                        let name = host.name;
+                        return Some(may_have_data(
+                            host,
+                            format!(
+                                "its volume `{volume}` may be on `{name}`, which does not answer"
                             ),
-                            help: Some(format!(
-                                "If that host is surely off and its data may be given up: `tally \
-                                 host fence {}`.",
-                                host.name
-                            )),
-                            by: HeldBy::Silent,
-                            ..Why::default()
-                        });
+                        ));
                     }
                 }
             }
@@ -524,6 +511,15 @@ fn may_run(host: &SilentHost<'_>) -> Why {
 fn may_also_run(host: &SilentHost<'_>) -> Why {
     let reason = format!("it may also be on `{}`, which does not answer", host.name);
     Why { reason, ..may_run(host) }
+}
+
+/// Data may be on a host that does not answer: only a fence gives it up.
+fn may_have_data(host: &SilentHost<'_>, reason: String) -> Why {
+    let help = format!(
+        "If that host is surely off and its data may be given up: `tally host fence {}`.",
+        host.name
+    );
+    Why { reason, help: Some(help), by: HeldBy::Silent, ..Why::default() }
 }
 
 /// Whether a pod of that name is one of a workload's, which is no `per-host`: such have no named volume.

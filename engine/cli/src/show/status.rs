@@ -181,11 +181,7 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
         });
     }
     workloads.extend(unasked(&left, now_ms));
-    let host = |(name, view): (&String, &HostView)| {
-        let declared = memory.declared.hosts.get(name).copied();
-        HostStatus { declared, ..host_status((name, view)) }
-    };
-    let hosts = observed.hosts.iter().map(host).collect();
+    let hosts = observed.hosts.iter().map(|(name, view)| host_status(name, view, memory)).collect();
     Status { cluster, frozen: memory.declared.frozen.clone(), hosts, workloads }
 }
 
@@ -217,14 +213,15 @@ fn hosts_of<T>(
     names.filter(|name| left.keys().any(|(pod, _)| *pod == name)).collect()
 }
 
-fn host_status((name, view): (&String, &HostView)) -> HostStatus {
+fn host_status(name: &str, view: &HostView, memory: &Memory) -> HostStatus {
     let (engine, simulated, silent) = match view {
         HostView::Ready(state) => {
             (Some(state.engine.version.clone()), state.engine.simulated, None)
         }
         HostView::Unknown { reason, .. } => (None, false, Some(reason.clone())),
     };
-    HostStatus { name: name.clone(), engine, simulated, silent, declared: None }
+    let declared = memory.declared.hosts.get(name).copied();
+    HostStatus { name: name.to_owned(), engine, simulated, silent, declared }
 }
 
 /// Pods that run and that the spec does not ask for.
