@@ -92,19 +92,20 @@ bench: bench-noop bench-apply bench-simulated bench-compile bench-memory bench-i
 bench-repair: tools ## from a fault to its repair, beside Swarm and restart policies (root; not in `bench`)
 	@$(T)/lab-runs.sh repair "$(or $(ROUNDS),10)"
 
-bench-noop: build ## no-op plan of 60 pods, against a minimal client and compose
+# Each builds what it needs and no more: `build` has other features, and the two would build each other's anew.
+bench-noop: tools ## no-op plan of 60 pods, against a minimal client and compose
 	@$(T)/bench.sh noop
-bench-hosts: build ## the same over three engines of a lab (root; not in `bench`)
+bench-hosts: tools ## the same over three engines of a lab (root; not in `bench`)
 	@$(T)/bench.sh hosts
-bench-apply: build ## 60 pods from nothing, against a minimal client and compose
+bench-apply: tools ## 60 pods from nothing, against a minimal client and compose
 	@$(T)/bench.sh apply
-bench-simulated: build ## no-op plan of 1,000 and 10,000 simulated pods, against terraform
+bench-simulated: tools ## no-op plan of 1,000 and 10,000 simulated pods, against terraform
 	@$(T)/bench.sh simulated
-bench-compile: build ## 1 MB of spec, against the kdl crate's own parse
+bench-compile: tools ## 1 MB of spec, against the kdl crate's own parse
 	@$(T)/bench.sh compile
-bench-memory: build ## peak memory of a plan for 10,000 pods (after bench-simulated)
+bench-memory: tools ## peak memory of a plan for 10,000 pods (after bench-simulated)
 	@$(T)/bench.sh memory
-bench-idle: ## the loop over 1,000 containers of ten engines to which nothing happens
+bench-idle: tools ## the loop over 1,000 containers of ten engines to which nothing happens
 	@$(T)/bench.sh idle
-bench-size: build ## size of the stripped binary
+bench-size: tools ## size of the stripped binary
 	@$(T)/bench.sh size

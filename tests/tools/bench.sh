@@ -145,7 +145,8 @@ apply)
     BENCH=${BENCH_ROUNDS:-3}
     measure "$BENCH" "tally apply" "$tally apply --yes --parallel 8 $spec" \
         "minimal client" "$bin/examples/raw_client create 60 8 $image bench-raw bench.raw=1" \
-        "compose up -d" "$work/docker-compose -f $file up -d"
+        "compose up -d" "$work/docker-compose -f $file up -d" \
+        "compose up -d --wait" "$work/docker-compose -f $file up -d --wait"
     sh -c "$MEASURE_BEFORE" >/dev/null 2>&1
     docker network rm bench-raw >/dev/null
     ;;

@@ -26,12 +26,9 @@ pub(crate) fn classify(call: Call<'_>, error: Error) -> HostError {
         }
         // Errors in the midst of a stream come without a status.
         Error::DockerStreamError { error } => answer(call, 500, &error),
-        Error::SocketNotFoundError(path) => HostError::Unreachable {
-            address: call.address.to_owned(),
-            reason: format!("there is no socket {}", clean::line(&path)),
-        },
         Error::HyperLegacyError { err } if let Some(fault) = fault_in(&err) => match fault {
             TransportError::Unreachable { reason } => {
+                let reason = clean::line(&reason);
                 HostError::Unreachable { address: call.address.to_owned(), reason }
             }
             fault => fault.into(),

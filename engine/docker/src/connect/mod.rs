@@ -184,16 +184,12 @@ async fn reach(
     // The client's own timeout is only a backstop to our deadlines, so it is above all of them.
     let backstop_s = options.pull_total.as_secs().saturating_add(60);
     let version = ClientVersion { major_version: SPOKEN.0, minor_version: SPOKEN.1 };
-    let (docker, tunnel) = match way(&endpoint, options)? {
-        None => (unix(&endpoint.address, backstop_s, &version), None),
-        Some(way) => {
-            let tunnel = match &way {
-                Way::Ssh(tunnel) => Some(Arc::clone(tunnel)),
-                Way::Tcp(_) | Way::Tls(..) => None,
-            };
-            (transport::client(way, options.connect, backstop_s, &version), tunnel)
-        }
+    let way = way(&endpoint, options)?;
+    let tunnel = match &way {
+        Way::Ssh(tunnel) => Some(Arc::clone(tunnel)),
+        Way::Unix(_) | Way::Tcp(_) | Way::Tls(..) => None,
     };
+    let docker = transport::client(way, options.connect, backstop_s, &version);
     let docker = docker.map_err(|error| classify(call, error))?;
     // Unversioned: an engine refuses versions it does not know, both old and new.
     let answer = match within(call.name, options.connect, docker.version()).await? {
@@ -218,18 +214,18 @@ async fn reach(
     })
 }
 
-/// How a far engine is reached; `None` for one behind a socket of this machine.
-fn way(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Option<Way>, HostError> {
+/// How an engine is reached.
+fn way(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Way, HostError> {
     match &endpoint.address {
-        HostAddress::Unix(_) => Ok(None),
+        HostAddress::Unix(path) => Ok(Way::Unix(path.into())),
         HostAddress::Ssh(url) => {
             let to = SshAddress::parse(url)?;
             let tunnel = Tunnel::new(to, endpoint.ssh_config.clone(), options.connect);
-            Ok(Some(Way::Ssh(Arc::new(tunnel))))
+            Ok(Way::Ssh(Arc::new(tunnel)))
         }
         HostAddress::Tcp(url) => {
             let address = TcpAddress::parse(url)?;
-            Ok(Some(tcp_way(address, endpoint.tls.as_ref(), endpoint.allow_plain_tcp)?))
+            Ok(tcp_way(address, endpoint.tls.as_ref(), endpoint.allow_plain_tcp)?)
         }
         HostAddress::Sim(name) => Err(HostError::Refused {
             status: 0,
@@ -254,17 +250,6 @@ fn tcp_way(
         return Err(TransportError::PlainTcp { address });
     }
     Ok(Way::Tcp(address))
-}
-
-fn unix(
-    address: &HostAddress,
-    backstop_s: u64,
-    version: &ClientVersion,
-) -> Result<Docker, bollard::errors::Error> {
-    let HostAddress::Unix(path) = address else {
-        return Err(bollard::errors::Error::SocketNotFoundError(address.to_string()));
-    };
-    Docker::connect_with_unix(path, backstop_s, version)
 }
 
 /// What the first answer's failure means: through `ssh` a reply that breaks off is a socket that

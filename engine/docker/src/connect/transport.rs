@@ -1,8 +1,10 @@
-//! The client's transport to engines that are not behind a socket of this machine: one connector
-//! over TCP, TLS and SSH. Connections are kept for a while, since a new one costs a handshake.
+//! The client's transport to engines: one connector over sockets of this machine, TCP, TLS and SSH. Connections
+//! are kept for a while: a new one costs a handshake, and on a socket of this machine it costs a look at 60
+//! containers a third of its time.
 
 use std::future::Future;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,7 +16,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tower_service::Service;
 
 use super::address::TcpAddress;
@@ -31,6 +33,8 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// How an engine is reached.
 pub(crate) enum Way {
+    /// By a socket of this machine.
+    Unix(PathBuf),
     /// In plain text.
     Tcp(TcpAddress),
     /// With TLS.
@@ -52,7 +56,7 @@ pub(crate) fn client(
     // For the Host header only; where a connection goes is the connector's.
     let shown = match &way {
         Way::Tcp(address) | Way::Tls(address, _) => format!("http://{}", address.authority()),
-        Way::Ssh(_) => "http://docker".to_owned(),
+        Way::Unix(_) | Way::Ssh(_) => "http://docker".to_owned(),
     };
     let client = pooled(Connector::new(way, limit));
     let transport = move |request: BollardRequest| {
@@ -102,6 +106,7 @@ impl Service<Uri> for Connector {
         let connector = self.clone();
         Box::pin(async move {
             match &*connector.way {
+                Way::Unix(path) => Ok(Stream::new(unix(path).await?)),
                 Way::Tcp(address) => Ok(Stream::new(tcp(address, connector.limit).await?)),
                 Way::Tls(address, tls) => {
                     let plain = tcp(address, connector.limit).await?;
@@ -111,6 +116,15 @@ impl Service<Uri> for Connector {
             }
         })
     }
+}
+
+async fn unix(path: &Path) -> Result<UnixStream, TransportError> {
+    UnixStream::connect(path).await.map_err(|error| TransportError::Unreachable {
+        reason: match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no socket {}", path.display()),
+            _ => error.to_string(),
+        },
+    })
 }
 
 async fn tcp(address: &TcpAddress, limit: Duration) -> Result<TcpStream, TransportError> {
