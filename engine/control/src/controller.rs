@@ -212,6 +212,7 @@ impl Controller {
         let lookout = Lookout::new(millis(options.resync).max(1), millis(options.look_deadline));
         let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
         memory.former = reach.formers(&graph);
+        memory.shared = false;
         let mut followed = graph.clone();
         undo(&mut followed, &memory.declared.undone);
         let mut new = Self {

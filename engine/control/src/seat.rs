@@ -23,6 +23,8 @@ use crate::lease::{
 use crate::metrics::SharingMetrics;
 use shared::HandedOver;
 
+/// The epoch of the first spec in a store.
+const FIRST_EPOCH: u64 = 1;
 /// So many digits of a hash are shown.
 const SHOWN_DIGITS: usize = 12;
 
@@ -208,6 +210,7 @@ impl Controller {
             metrics.sharing = Some(SharingMetrics { spec, ..SharingMetrics::default() });
         });
         self.seat = Some(Box::new(seat));
+        self.memory.shared = true;
         self
     }
 
@@ -338,12 +341,16 @@ impl Controller {
         let _ = seat.lease.take_loss();
         let (name, handed_over) = (seat.name.clone(), seat.handed_over.take());
         let spec = short(seat.lease.spec());
+        let now_ms = self.now_ms();
         // What another engine wrote may be of another version; losing it costs time.
-        if let Some(handed_over) = handed_over.and_then(|it| serde_json::from_str(&it).ok()) {
-            let now_ms = self.now_ms();
-            HandedOver::add_to(handed_over, &mut self.memory, now_ms);
-            self.reach.remember(&self.memory, now_ms);
+        match handed_over.map(|text| serde_json::from_str::<HandedOver>(&text)) {
+            Some(Ok(handed_over)) => handed_over.add_to(&mut self.memory, now_ms),
+            // Who led before made nothing.
+            None if epoch > FIRST_EPOCH => HandedOver::default().add_to(&mut self.memory, now_ms),
+            // Nobody led yet, or the store has lost what it held.
+            None | Some(Err(_)) => {}
         }
+        self.reach.remember(&self.memory, now_ms);
         self.end_undone();
         self.memory.former = self.reach.formers(&self.spec);
         self.rollouts.forget();

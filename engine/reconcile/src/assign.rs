@@ -250,7 +250,11 @@ impl<'a> Assigner<'a> {
         });
         let ready = ready.map(|(number, host)| (workload.pod_on(host.name), Ok(number)));
         let silent = self.hosts.silent.iter().filter(|host| !host.lost);
-        let silent = silent.map(|host| (workload.pod_on(host.name), Err(may_run(host))));
+        let silent = silent.map(|host| {
+            let pod = workload.pod_on(host.name);
+            let why = may_run(host, &pod);
+            (pod, Err(why))
+        });
         ready.chain(silent).collect()
     }
 
@@ -390,8 +394,8 @@ impl<'a> Assigner<'a> {
         }
         let may_have = self.hosts.may_have(&slot.name)?;
         Some(match slot.elsewhere.is_empty() {
-            true => may_run(may_have),
-            false => may_also_run(may_have),
+            true => may_run(may_have, &slot.name),
+            false => may_also_run(may_have, &slot.name),
         })
     }
 
@@ -404,10 +408,9 @@ impl<'a> Assigner<'a> {
             named_volumes(self.graph, it).iter().any(|volume| volumes.contains(volume))
         };
         let users: Vec<&Workload> = self.graph.workloads().filter(shares).collect();
-        let is_user = |pod: &String| users.iter().any(|workload| is_pod_of(workload, pod));
+        let is_user = |pod: &str| users.iter().any(|workload| is_pod_of(workload, pod));
         let host = silent.find(|host| {
-            let pods = host.memory.and_then(|memory| memory.pods.as_ref());
-            pods.is_none_or(|pods| pods.iter().any(is_user))
+            host.memory.is_none_or(|memory| memory.may_have(is_user))
         })?;
         let older = need.pinned.and_then(|host| self.hosts.ready.get(host));
         let older = older.map_or("another host", |host| host.name);
@@ -493,8 +496,8 @@ impl<'a> Assigner<'a> {
 }
 
 /// A pod that may run on a host that does not answer.
-fn may_run(host: &SilentHost<'_>) -> Why {
-    let seen = host.memory.is_some_and(|memory| memory.pods.is_some());
+fn may_run(host: &SilentHost<'_>, pod: &str) -> Why {
+    let seen = host.memory.is_some_and(|memory| memory.had(pod));
     let name = host.name;
     Why {
         reason: match seen {
@@ -508,9 +511,9 @@ fn may_run(host: &SilentHost<'_>) -> Why {
 }
 
 /// A pod that is there, and may also run on a host that does not answer.
-fn may_also_run(host: &SilentHost<'_>) -> Why {
+fn may_also_run(host: &SilentHost<'_>, pod: &str) -> Why {
     let reason = format!("it may also be on `{}`, which does not answer", host.name);
-    Why { reason, ..may_run(host) }
+    Why { reason, ..may_run(host, pod) }
 }
 
 /// Data may be on a host that does not answer: only a fence gives it up.

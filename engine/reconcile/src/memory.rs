@@ -35,6 +35,9 @@ pub struct Memory {
     pub former: BTreeMap<String, Former>,
     /// The clocks of who wrote it down.
     pub written: Option<Clocks>,
+    /// Whether engines elsewhere change the cluster too: then what stands here of a host that does not
+    /// answer may not be all that is there.
+    pub shared: bool,
 }
 
 /// The clocks of a machine at one moment.
@@ -52,7 +55,8 @@ pub struct Clocks {
 impl Memory {
     /// Takes up what another process wrote down: its times are put as `now` would have told them, as
     /// the clock may have been set since. Where nobody can say whether it was, after a restart of the
-    /// machine or on another one, a silence counts from now on. That costs time, never safety.
+    /// machine or on another one, a silence counts from now on. Where engines elsewhere change the cluster
+    /// too, any pod may be on a host until that was seen. Both cost time, never safety.
     pub fn take_up(&mut self, now: Option<&Clocks>) {
         let then = self.written.take();
         let both = then.as_ref().zip(now).filter(|(then, now)| then.boot == now.boot);
@@ -64,6 +68,7 @@ impl Memory {
             let since_ms = host.silent_since_ms.take().zip(set_by);
             host.silent_since_ms =
                 since_ms.map(|(since_ms, set_by)| since_ms.saturating_add(set_by));
+            host.may_have_more = self.shared;
         }
         let pauses = self.backoff.values_mut().flat_map(BTreeMap::values_mut);
         for pause in pauses {
@@ -99,12 +104,27 @@ pub struct HostMemory {
     /// Pods of ours that were there when it last answered, or were begun to be made there since;
     /// `None` when it was never seen.
     pub pods: Option<BTreeSet<String>>,
+    /// Whether engines elsewhere may have made others there since.
+    #[serde(skip)]
+    pub may_have_more: bool,
 }
 
 impl HostMemory {
+    /// Whether a pod was there, or was begun to be made there.
+    pub(crate) fn had(&self, pod: &str) -> bool {
+        self.pods.as_ref().is_some_and(|pods| pods.contains(pod))
+    }
+
+    /// Whether one of the pods that `is_one` knows may be there.
+    pub(crate) fn may_have(&self, is_one: impl Fn(&str) -> bool) -> bool {
+        let known = |pods: &BTreeSet<String>| pods.iter().any(|pod| is_one(pod));
+        self.may_have_more || self.pods.as_ref().is_none_or(known)
+    }
+
     /// Keeps which pods of `cluster` are there; whether they are others than before. One that is
     /// busy and not there may have been made since: it counts as there until a later view.
     fn saw(&mut self, cluster: &str, state: &HostState, busy: &BTreeSet<String>) -> bool {
+        self.may_have_more = false;
         let ours = state.containers.iter().filter(|container| {
             container.labels.get(labels::CLUSTER).is_some_and(|of| of == cluster)
         });

@@ -130,9 +130,7 @@ fn ready<'a>(
 impl<'a> Hosts<'a> {
     /// Whether a pod was seen on a host that does not answer and is not lost.
     pub fn was_seen_silent(&self, pod: &str) -> bool {
-        let known = |host: &SilentHost<'_>| {
-            host.memory.and_then(|memory| memory.pods.as_ref()).is_some_and(|it| it.contains(pod))
-        };
+        let known = |host: &SilentHost<'_>| host.memory.is_some_and(|memory| memory.had(pod));
         self.silent.iter().any(|host| !host.lost && known(host))
     }
 
@@ -140,8 +138,7 @@ impl<'a> Hosts<'a> {
     /// A lost host has none.
     pub fn may_have(&self, pod: &str) -> Option<&SilentHost<'a>> {
         self.silent.iter().filter(|host| !host.lost).find(|host| {
-            let pods = host.memory.and_then(|memory| memory.pods.as_ref());
-            pods.is_none_or(|pods| pods.contains(pod))
+            host.memory.is_none_or(|memory| memory.may_have(|known| known == pod))
         })
     }
 }

@@ -34,8 +34,11 @@ impl HandedOver {
     }
 
     /// What was known of a host that answers is seen anew; of one that does not, all that one of the two
-    /// knows may be there.
+    /// knows may be there, and no more.
     pub(super) fn add_to(self, memory: &mut Memory, now_ms: i64) {
+        for host in memory.hosts.values_mut() {
+            host.may_have_more = false;
+        }
         for (name, pods) in self.hosts {
             memory.hosts.entry(name).or_default().pods.get_or_insert_default().extend(pods);
         }
