@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// before it names the new one, and of several who load it at once it refuses some: for them it is
 /// enough that it is there when they look.
 pub(crate) async fn load(host: &DockerHost) -> Result<(), HostError> {
-    let archive = root_archive(&host.arch)?;
+    let archive = root_archive(&host.facts().await?.arch)?;
     let mut tries = 1;
     loop {
         match import(host, archive.clone()).await {

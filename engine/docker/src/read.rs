@@ -115,10 +115,10 @@ impl HostRead for DockerHost {
         let facts = self.facts().await?;
         Ok(Engine {
             id: clean::line(&facts.id),
-            version: clean::line(&self.engine_version),
+            version: clean::line(&facts.version),
             api_version: self.api_version.clone(),
-            os: clean::line(&self.os),
-            arch: clean::line(&self.arch),
+            os: clean::line(&facts.os),
+            arch: clean::line(&facts.arch),
             cpus: facts.size.cpus,
             memory: Bytes(facts.size.memory),
             simulated: false,

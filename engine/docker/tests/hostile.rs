@@ -77,38 +77,55 @@ impl Engine {
 }
 
 async fn serve(mut stream: UnixStream, answer: Answer, seen: &std::sync::Mutex<Vec<String>>) {
+    while let Some(text) = request(&mut stream).await {
+        let line = text.lines().next().unwrap_or_default().to_owned();
+        let nth = {
+            let mut seen = seen.lock().unwrap();
+            seen.push(text);
+            seen.len()
+        };
+        match answer(&line, nth) {
+            Reply::Json(status, body) => {
+                let head = format!(
+                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                let _ = stream.write_all(head.as_bytes()).await;
+                let _ = stream.write_all(body.as_bytes()).await;
+            }
+            Reply::Raw(bytes) => {
+                let _ = stream.write_all(bytes.as_bytes()).await;
+                return;
+            }
+            Reply::Silence => {}
+        }
+    }
+}
+
+/// The next request on a connection; `None` once the other side hangs up.
+async fn request(stream: &mut UnixStream) -> Option<String> {
     let mut request = Vec::new();
     let mut piece = [0; 4096];
-    while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+    let head = loop {
+        if let Some(end) = request.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
         match stream.read(&mut piece).await {
-            Ok(0) | Err(_) => return,
+            Ok(0) | Err(_) => return None,
+            Ok(count) => request.extend_from_slice(&piece[..count]),
+        }
+    };
+    let text = String::from_utf8_lossy(&request[..head]).to_lowercase();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let whole = head + length.map_or(0, |length| length.parse().unwrap());
+    let chunked = text.contains("transfer-encoding: chunked");
+    while request.len() < whole || (chunked && !request.ends_with(b"\r\n0\r\n\r\n")) {
+        match stream.read(&mut piece).await {
+            Ok(0) | Err(_) => return None,
             Ok(count) => request.extend_from_slice(&piece[..count]),
         }
     }
-    let text = String::from_utf8_lossy(&request).into_owned();
-    let line = text.lines().next().unwrap_or_default().to_owned();
-    let nth = {
-        let mut seen = seen.lock().unwrap();
-        seen.push(text);
-        seen.len()
-    };
-    match answer(&line, nth) {
-        Reply::Json(status, body) => {
-            let head = format!(
-                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-                body.len()
-            );
-            let _ = stream.write_all(head.as_bytes()).await;
-            let _ = stream.write_all(body.as_bytes()).await;
-        }
-        Reply::Raw(bytes) => {
-            let _ = stream.write_all(bytes.as_bytes()).await;
-            return;
-        }
-        Reply::Silence => {}
-    }
-    // Until the other side hangs up.
-    while !matches!(stream.read(&mut piece).await, Ok(0) | Err(_)) {}
+    Some(String::from_utf8_lossy(&request).into_owned())
 }
 
 fn short() -> ConnectOptions {
@@ -129,7 +146,9 @@ const INFO: &str = r#"{"ID":"X","NCPU":2,"MemTotal":1073741824}"#;
 
 /// A good answer to the calls of connecting; else `other`.
 fn greet(line: &str, other: Reply) -> Reply {
-    if line.contains("/version") {
+    if line.contains("/v1.41/_ping") {
+        Reply::Json(200, "OK")
+    } else if line.contains("/version") {
         Reply::Json(200, VERSION)
     } else if line.contains("/info") {
         Reply::Json(200, INFO)
@@ -259,10 +278,23 @@ async fn an_engine_too_old_is_refused() {
 }
 
 #[tokio::test]
+async fn an_engine_that_speaks_our_version_is_not_asked_which_it_speaks() {
+    let engine = Engine::start(|line, _| greet(line, Reply::Json(200, "[]")));
+    let host = engine.connect().await.unwrap();
+    assert_eq!(host.containers().await.unwrap(), []);
+    assert_eq!(engine.seen("GET /v1.41/containers/json"), 1);
+    assert_eq!(engine.seen("GET /version"), 0);
+}
+
+#[tokio::test]
 async fn the_version_agreed_on_is_spoken() {
     let engine = Engine::start(|line, _| {
         if line.contains("/version") {
             return Reply::Json(200, r#"{"ApiVersion":"1.52","MinAPIVersion":"1.44"}"#);
+        }
+        if line.contains("/v1.41/") {
+            let what = r#"{"message":"client version 1.41 is too old. Minimum supported API version is 1.44"}"#;
+            return Reply::Json(400, what);
         }
         greet(line, Reply::Json(200, "[]"))
     });
@@ -302,7 +334,7 @@ async fn a_busy_registry_is_asked_three_times() {
 #[tokio::test]
 async fn a_registry_that_recovers_is_good_enough() {
     let engine = Engine::start(|line, nth| {
-        // The first is the version; then two pulls of the three.
+        // The first is a greeting; then two pulls of the three.
         let busy = nth < 4;
         greet(
             line,
@@ -344,7 +376,7 @@ async fn an_error_in_the_midst_of_a_pull_is_its_end() {
 async fn an_infra_image_that_another_loads_at_the_same_time_is_loaded() {
     let engine = Engine::start(|line, nth| {
         let reply = match (line.contains("/images/create"), nth) {
-            (true, ..4) => Reply::Json(
+            (true, ..6) => Reply::Json(
                 404,
                 r#"{"message":"creating image tally.local/pause:1 failed because it already exists, but accessing it also failed: No such image: tally.local/pause:1"}"#,
             ),
@@ -352,8 +384,8 @@ async fn an_infra_image_that_another_loads_at_the_same_time_is_loaded() {
                 500,
                 r#"{"message":"failed to create an image tally.local/pause:1 with target sha256:b7e1 after deleting the existing one: AlreadyExists: image \"tally.local/pause:1\": already exists"}"#,
             ),
-            // Its last look finds it.
-            (false, 5..) => Reply::Json(200, r#"{"Id":"sha256:1"}"#),
+            // A greeting, what the engine is, a try, a look, another try; the last look finds it.
+            (false, 6..) => Reply::Json(200, r#"{"Id":"sha256:1"}"#),
             (false, _) => Reply::Json(404, r#"{"message":"No such image: tally.local/pause:1"}"#),
         };
         greet(line, reply)

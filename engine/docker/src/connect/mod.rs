@@ -97,14 +97,8 @@ pub(crate) struct DockerHost {
     pub(crate) options: ConnectOptions,
     /// The version of the API that is spoken with it.
     pub(crate) api_version: String,
-    /// The engine's own version, `20.10.24`.
-    pub(crate) engine_version: String,
-    /// As image manifests name it: `amd64`.
-    pub(crate) arch: String,
-    /// `linux`.
-    pub(crate) os: String,
-    /// What is asked once, and only when it is needed: `info` is the slowest of all reads, so it runs
-    /// beside the lists instead of before them.
+    /// What is asked once, and only when it is needed: `info` and `version` are the slowest of all reads, as
+    /// Docker runs programs for them, so they are asked beside the lists instead of before them.
     facts: OnceCell<Facts>,
     /// Which registries have troubles.
     pub(crate) registries: Registries,
@@ -115,6 +109,12 @@ pub(crate) struct DockerHost {
 pub(crate) struct Facts {
     /// The engine's own ID.
     pub id: String,
+    /// The engine's own version, `20.10.24`.
+    pub version: String,
+    /// As image manifests name it: `amd64`.
+    pub arch: String,
+    /// `linux`.
+    pub os: String,
     /// What the machine has.
     pub size: Size,
     /// By how much its clock was ahead of ours, in milliseconds; `None` when it did not say.
@@ -125,14 +125,25 @@ impl DockerHost {
     /// What the engine says of itself and its machine.
     pub(crate) async fn facts(&self) -> Result<&Facts, HostError> {
         let ask = || async {
-            let (asked_ms, asked) = (time::now_ms(), Instant::now());
-            let info = self.call("info", self.options.read, self.docker.info()).await?;
-            let took = asked.elapsed();
+            let info = async {
+                let (asked_ms, asked) = (time::now_ms(), Instant::now());
+                let info = self.call("info", self.options.read, self.docker.info()).await?;
+                Ok((info, asked_ms, asked.elapsed()))
+            };
+            let version = self.call("version", self.options.read, self.docker.version());
+            let ((info, asked_ms, took), version) = futures_util::try_join!(info, version)?;
             let its_ms = info.system_time.as_deref().and_then(time::parse_ms);
             let ahead_ms = its_ms.map(|its_ms| time::ahead_ms(asked_ms, took, its_ms));
             let cpus = info.ncpu.and_then(|count| count.try_into().ok()).unwrap_or(0);
             let memory = info.mem_total.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0);
-            Ok(Facts { id: info.id.unwrap_or_default(), size: Size { cpus, memory }, ahead_ms })
+            Ok(Facts {
+                id: info.id.unwrap_or_default(),
+                version: version.version.unwrap_or_default(),
+                arch: version.arch.unwrap_or_default(),
+                os: version.os.unwrap_or_default(),
+                size: Size { cpus, memory },
+                ahead_ms,
+            })
         };
         self.facts.get_or_try_init(ask).await
     }
@@ -180,7 +191,6 @@ async fn reach(
     options: &ConnectOptions,
 ) -> Result<DockerHost, HostError> {
     let address = endpoint.address.to_string();
-    let call = Call { name: "version", address: &address, image: None };
     // The client's own timeout is only a backstop to our deadlines, so it is above all of them.
     let backstop_s = options.pull_total.as_secs().saturating_add(60);
     let version = ClientVersion { major_version: SPOKEN.0, minor_version: SPOKEN.1 };
@@ -190,15 +200,13 @@ async fn reach(
         Way::Unix(_) | Way::Tcp(_) | Way::Tls(..) => None,
     };
     let docker = transport::client(way, options.connect, backstop_s, &version);
-    let docker = docker.map_err(|error| classify(call, error))?;
-    // Unversioned: an engine refuses versions it does not know, both old and new.
-    let answer = match within(call.name, options.connect, docker.version()).await? {
-        Ok(answer) => answer,
-        Err(error) => return Err(why(classify(call, error), tunnel.as_deref()).await),
+    let docker = docker.map_err(|error| {
+        classify(Call { name: "version", address: &address, image: None }, error)
+    })?;
+    let spoken = match agreed(&docker, &address, options.connect).await {
+        Ok(spoken) => spoken,
+        Err(error) => return Err(why(error, tunnel.as_deref()).await),
     };
-    let newest = answer.api_version.unwrap_or_default();
-    let oldest = answer.min_api_version.unwrap_or_default();
-    let spoken = agree(&newest, &oldest)?;
     let docker = docker.with_request_modifier(modifier(&spoken));
     Ok(DockerHost {
         name: name.to_owned(),
@@ -206,12 +214,28 @@ async fn reach(
         docker,
         options: options.clone(),
         api_version: spoken,
-        engine_version: answer.version.unwrap_or_default(),
-        arch: answer.arch.unwrap_or_default(),
-        os: answer.os.unwrap_or_default(),
         facts: OnceCell::new(),
         registries: Registries::default(),
     })
+}
+
+/// The version to speak with an engine. Nearly all speak ours, and a greeting in it shows that in a twentieth of the time
+/// that an engine takes to say which versions it speaks.
+async fn agreed(docker: &Docker, address: &str, limit: Duration) -> Result<String, HostError> {
+    let call = |name| Call { name, address, image: None };
+    let greeter = docker.clone().with_request_modifier(modifier(SPOKEN_TEXT));
+    match within("ping", limit, greeter.ping()).await? {
+        Ok(text) if text.trim() == "OK" => return Ok(SPOKEN_TEXT.to_owned()),
+        // It answers, and may want another version.
+        Ok(_) | Err(bollard::errors::Error::DockerResponseServerError { .. }) => {}
+        Err(error) => return Err(classify(call("ping"), error)),
+    }
+    // Unversioned: an engine refuses versions it does not know, both old and new.
+    let answer = within("version", limit, docker.version()).await?;
+    let answer = answer.map_err(|error| classify(call("version"), error))?;
+    let newest = answer.api_version.unwrap_or_default();
+    let oldest = answer.min_api_version.unwrap_or_default();
+    agree(&newest, &oldest)
 }
 
 /// How an engine is reached.
