@@ -5,13 +5,14 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tally_control::lease::{Common, merge};
 use tally_docker::HostRead;
 use tally_graph::Graph;
-use tally_reconcile::memory::{Declarations, Declared, Memory};
+use tally_reconcile::memory::{Clocks, Declarations, Declared, Memory};
 use tally_reconcile::observed::Observed;
 use tally_reconcile::undo::{Undone, undo};
 
@@ -34,6 +35,8 @@ pub struct Remembered {
     folder: PathBuf,
     /// What was declared when it was last read or written.
     declared: Declarations,
+    /// The clocks that its times are of.
+    clocks: Option<Clocks>,
 }
 
 impl Remembered {
@@ -46,10 +49,11 @@ impl Remembered {
         let folder = project.kept().join("memory");
         let mut memory: Memory = read(&folder.join(format!("{cluster}.json")))?;
         let declared: Declarations = read(&folder.join(format!("{cluster}.declared.json")))?;
-        memory.take_up(clocks(now_ms()).as_ref());
+        let clocks = clocks(now_ms());
+        memory.take_up(clocks.as_ref());
         memory.declared = declared.clone();
         memory.former = History::of(graph, project).formers(graph);
-        Ok(Self { memory, cluster, folder, declared })
+        Ok(Self { memory, cluster, folder, declared, clocks })
     }
 
     /// Where it is written what people declared.
@@ -144,10 +148,14 @@ impl Remembered {
     /// Looks at the hosts of `graph` and takes in what was seen, and says when that was, in milliseconds
     /// since 1970.
     pub async fn look(&mut self, graph: &Graph, readers: &[Arc<dyn HostRead>]) -> (Observed, i64) {
-        let begun_ms = now_ms();
+        let begun = Instant::now();
         let observed = look(graph, readers).await;
-        let now_ms = now_ms();
-        self.memory.looked(&self.cluster, &observed, (begun_ms, now_ms));
+        let (took, now_ms) = (begun.elapsed(), now_ms());
+        // Somebody may have set the clock meanwhile.
+        let clocks = clocks(now_ms);
+        self.memory.set_clock(self.clocks.as_ref(), clocks.as_ref());
+        self.clocks = clocks;
+        self.memory.looked(&self.cluster, &observed, took, now_ms);
         (observed, now_ms)
     }
 
@@ -231,6 +239,7 @@ mod tests {
             cluster: "shop".to_owned(),
             folder: folder.path().to_owned(),
             declared: Declarations::default(),
+            clocks: None,
         };
         // Somebody declares something here, of which the loop has not heard yet.
         let here = Declarations {
@@ -257,6 +266,7 @@ mod tests {
             cluster: "shop".to_owned(),
             folder: folder.path().to_owned(),
             declared: known.clone(),
+            clocks: None,
         };
         let path = remembered.declarations();
         // Somebody declares more, of which the loop has not heard yet.

@@ -162,12 +162,12 @@ impl Found<'_> {
 
     /// Whether it runs on in a network that is dead. An infra container that starts again has a new
     /// network; who joined before stays in the old one, so `running` proves nothing and the times of
-    /// starting do.
+    /// starting do. The network of one that is paused is the one it was.
     pub fn is_cut_off(&self, infra: Option<&Self>) -> bool {
         let Some(infra) = infra else { return self.details.joined.is_some() };
         infra.container.id != self.container.id
             && (self.details.joined.as_ref().is_some_and(|joined| *joined != infra.container.id)
-                || infra.container.state != ContainerState::Running
+                || !matches!(infra.container.state, ContainerState::Running | ContainerState::Paused)
                 || infra.details.started_at_ms > self.details.started_at_ms)
     }
 }

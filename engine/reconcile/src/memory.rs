@@ -2,6 +2,7 @@
 //! declared. Losing it costs time, never safety: what is not remembered is waited for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tally_graph::Millis;
@@ -53,13 +54,21 @@ pub struct Clocks {
 }
 
 impl Memory {
-    /// Takes up what another process wrote down: its times are put as `now` would have told them, as
-    /// the clock may have been set since. Where nobody can say whether it was, after a restart of the
-    /// machine or on another one, a silence counts from now on. Where engines elsewhere change the cluster
-    /// too, any pod may be on a host until that was seen. Both cost time, never safety.
+    /// Takes up what another process wrote down. Where engines elsewhere change the cluster too, any pod may
+    /// be on a host until that was seen: that costs time, never safety.
     pub fn take_up(&mut self, now: Option<&Clocks>) {
         let then = self.written.take();
-        let both = then.as_ref().zip(now).filter(|(then, now)| then.boot == now.boot);
+        self.set_clock(then.as_ref(), now);
+        for host in self.hosts.values_mut() {
+            host.may_have_more = self.shared;
+        }
+    }
+
+    /// Puts its times as `now` would have told them, that were told by `then`: the clock may have been set
+    /// since. Where nobody can say whether it was, after a restart of the machine or on another one, a
+    /// silence counts from now on. That costs time, never safety.
+    pub fn set_clock(&mut self, then: Option<&Clocks>, now: Option<&Clocks>) {
+        let both = then.zip(now).filter(|(then, now)| then.boot == now.boot);
         let set_by = both.map(|(then, now)| {
             let wall = now.now_ms.saturating_sub(then.now_ms);
             wall.saturating_sub(now.steady_ms.saturating_sub(then.steady_ms))
@@ -68,7 +77,6 @@ impl Memory {
             let since_ms = host.silent_since_ms.take().zip(set_by);
             host.silent_since_ms =
                 since_ms.map(|(since_ms, set_by)| since_ms.saturating_add(set_by));
-            host.may_have_more = self.shared;
         }
         let pauses = self.backoff.values_mut().flat_map(BTreeMap::values_mut);
         for pause in pauses {
@@ -215,14 +223,18 @@ impl Memory {
         is_new
     }
 
-    /// As [`Memory::learn`], of one look at all hosts that began at `begun_ms`. A host that did not
-    /// answer may have come back while it was waited for: it surely was silent only until then.
+    /// As [`Memory::learn`], of one look at all hosts that took so long, by a clock that nobody sets. A host
+    /// that did not answer may have come back while it was waited for: it surely was silent only until
+    /// the look began.
     pub fn looked(
         &mut self,
         cluster: &str,
         observed: &Observed,
-        (begun_ms, now_ms): (i64, i64),
+        took: Duration,
+        now_ms: i64,
     ) -> bool {
+        let took_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
+        let begun_ms = now_ms.saturating_sub(took_ms);
         for (name, view) in &observed.hosts {
             if matches!(view, HostView::Unknown { .. }) {
                 self.hosts.entry(name.clone()).or_default().silent_until_ms = Some(begun_ms);
@@ -282,10 +294,14 @@ mod tests {
     fn a_host_may_have_come_back_while_a_look_waited_for_it() {
         let mut memory = Memory::default();
         let silent = observed(HostView::Unknown { reason: String::new(), answers: false });
-        memory.looked("shop", &silent, (0, 1_000));
-        memory.looked("shop", &silent, (60_000, 80_000));
+        let looked = |memory: &mut Memory, begun_ms, now_ms| {
+            let took = Duration::from_millis(now_ms - begun_ms);
+            memory.looked("shop", &silent, took, i64::try_from(now_ms).unwrap());
+        };
+        looked(&mut memory, 0, 1_000);
+        looked(&mut memory, 60_000, 80_000);
         assert!(!memory.is_lost("a", Some(Millis(60_000)), 80_000));
-        memory.looked("shop", &silent, (61_000, 81_000));
+        looked(&mut memory, 61_000, 81_000);
         assert!(memory.is_lost("a", Some(Millis(60_000)), 81_000));
     }
 
@@ -301,6 +317,26 @@ mod tests {
         memory.learn("shop", &silent, 70_000);
         assert!(!memory.is_lost("a", grace, 119_999));
         assert!(memory.is_lost("a", grace, 120_000));
+    }
+
+    #[test]
+    fn beside_other_engines_any_pod_may_be_on_a_host_until_that_was_seen() {
+        let may_have = |memory: &Memory, pod: &str| memory.hosts["a"].may_have(|known| known == pod);
+        for shared in [false, true] {
+            let mut memory = Memory { shared, ..Memory::default() };
+            let pods = Some(["web-0".to_owned()].into());
+            memory.hosts.insert("a".to_owned(), HostMemory { pods, ..HostMemory::default() });
+            let text = serde_json::to_string(&memory).unwrap();
+            let mut memory: Memory = serde_json::from_str(&text).unwrap();
+            memory.take_up(None);
+            let silent = observed(HostView::Unknown { reason: String::new(), answers: false });
+            memory.learn("shop", &silent, 0);
+            assert!(may_have(&memory, "web-0"));
+            assert_eq!(may_have(&memory, "web-1"), shared);
+            assert!(!memory.hosts["a"].had("web-1"), "nobody saw it there");
+            memory.learn("shop", &observed(HostView::Ready(Box::default())), 1);
+            assert!(!may_have(&memory, "web-1"), "the host was seen");
+        }
     }
 
     #[test]

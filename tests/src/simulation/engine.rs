@@ -265,7 +265,8 @@ pub fn doors(world: &Arc<World>, engine: u32) -> BTreeMap<String, Arc<dyn Host>>
 #[must_use]
 pub fn plan_of_truth(world: &World, memory: &Memory, without_waits: bool) -> Plan {
     let observed = super::ending::truth(world);
-    let mut memory = memory.clone();
+    // Who leads was handed over what the others knew.
+    let mut memory = Memory { shared: false, ..memory.clone() };
     memory.take_up(Some(&world.clocks(now_ms())));
     memory.declared = world.state().declared.clone();
     memory.learn(CLUSTER, &observed, now_ms());

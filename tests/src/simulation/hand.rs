@@ -6,11 +6,12 @@ use std::sync::Arc;
 use tally_docker::{ExecuteOptions, Host, HostRead, Report, execute, failed_versions, observe};
 use tally_graph::{Address, Graph};
 use tally_reconcile::Options;
-use tally_reconcile::memory::Memory;
+use tally_reconcile::memory::{Clocks, Memory};
 use tally_reconcile::observed::Observed;
 use tally_reconcile::plan::Plan;
 use tally_reconcile::rollback::{Decision, decide};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::closely;
 
@@ -21,8 +22,9 @@ use super::world::World;
 /// One apply: looks, plans without the guard of the loop, and carries the plan out; what failed and
 /// goes back is brought back.
 pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
-    memory.take_up(Some(&world.clocks(now_ms())));
-    let mut hand = Hand { doors: doors(&world, HAND), memory, world };
+    let clocks = world.clocks(now_ms());
+    memory.take_up(Some(&clocks));
+    let mut hand = Hand { doors: doors(&world, HAND), memory, clocks, world };
     let goes_back = hand.world.version().goes_back;
     let spec = Arc::clone(&hand.world.version().graph);
     hand.memory.former = hand.world.formers(&spec);
@@ -40,16 +42,20 @@ struct Hand {
     world: Arc<World>,
     doors: BTreeMap<String, Arc<dyn Host>>,
     memory: Memory,
+    clocks: Clocks,
 }
 
 impl Hand {
     async fn look(&mut self) -> Observed {
         let readers: Vec<Arc<dyn HostRead>> =
             self.doors.values().map(|door| Arc::clone(door) as Arc<dyn HostRead>).collect();
-        let begun_ms = now_ms();
+        let begun = Instant::now();
         let observed = observe(&readers, CLUSTER).await;
+        let clocks = self.world.clocks(now_ms());
+        self.memory.set_clock(Some(&self.clocks), Some(&clocks));
         self.memory.declared = self.world.state().declared.clone();
-        self.memory.looked(CLUSTER, &observed, (begun_ms, now_ms()));
+        self.memory.looked(CLUSTER, &observed, begun.elapsed(), clocks.now_ms);
+        self.clocks = clocks;
         observed
     }
 

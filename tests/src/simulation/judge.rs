@@ -316,8 +316,7 @@ fn short_by(world: &World, work: &Work, pod: &str) -> Option<(usize, usize)> {
     let mut networks: Vec<(String, bool, i64)> = Vec::new();
     each(world, |_, _, found| {
         if found.work == work.address && found.role == "infra" {
-            let runs = found.shown.state == ContainerState::Running;
-            networks.push((found.shown.id.to_owned(), runs, started(found)));
+            networks.push((found.shown.id.to_owned(), found.shown.runs(), started(found)));
         }
     });
     each(world, |_, now_ms, found| {
