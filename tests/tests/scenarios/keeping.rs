@@ -241,6 +241,25 @@ fn what_people_do_by_hand_is_put_right_once() {
     });
 }
 
+/// The network of a paused container is the one that it was, and who joined it goes on answering.
+#[test]
+fn who_joined_an_infra_container_that_was_paused_by_hand_is_left_alone() {
+    let body = "pod pair { container a image=\"tally.local/hello:1\"; container b image=\"tally.local/hello:1\" }";
+    keep(&["a"], body, |kept| async move {
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        let restarts = || kept.many.hosts["a"].calls().get("restart").copied().unwrap_or(0);
+        let before = (kept.many.running().await, restarts());
+        let done = kept.kinds(EntryKind::Done).len();
+        on_container(&kept, "many.pair", |model, id, now| model.pause(id, now).unwrap());
+        assert_eq!(kept.many.running().await.len(), 2);
+        kept.until("all run again", async |many| many.running().await.len() == 3).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!((kept.many.running().await, restarts()), before);
+        assert_eq!(kept.kinds(EntryKind::Done).len(), done + 1);
+        kept.end().await;
+    });
+}
+
 #[test]
 fn a_quiet_cluster_is_left_alone() {
     keep(&["a", "b"], WEB, |kept| async move {
