@@ -392,10 +392,24 @@ fn a_target_and_a_missing_spec_are_said_with_a_way_out() {
     let folder = Folder::new("target", SPEC);
     let wrong = folder.tally(&["plan", "--target", "controller/wbe"]).ends(1);
     assert!(wrong.err.contains("controller/web"), "{wrong:?}");
+    let whole = folder.tally(&["plan", "--target", "controller/web"]).ends(0);
+    let short = folder.tally(&["plan", "--target", "web"]).ends(0);
+    assert_eq!(short.out, whole.out, "a name that only one has is enough");
     folder.tally(&["apply", "--yes", "--target", "controller/web"]).ends(0);
     folder.tally(&["plan", "--detailed-exitcode"]).ends(2);
     let nothing = folder.tally(&["plan", "nowhere"]).ends(1);
     assert!(nothing.err.contains("nowhere"), "{nothing:?}");
+}
+
+#[test]
+fn a_restart_that_was_asked_for_is_planned_with_how_many_go_at_a_time() {
+    let spec =
+        "cluster c { host h \"sim:h\" }\ncontroller web replicas=3 { container c image=\"x:1\" }\n";
+    let folder = Folder::new("restart", spec);
+    folder.tally(&["apply", "--yes"]).ends(0);
+    folder.tally(&["rollout", "restart", "web"]).ends(0);
+    let plan = folder.tally(&["plan"]).ends(0);
+    assert!(plan.out.contains("1 of 3 at a time, never below 2 ready"), "{plan:?}");
 }
 
 #[test]

@@ -167,7 +167,10 @@ impl Found<'_> {
         let Some(infra) = infra else { return self.details.joined.is_some() };
         infra.container.id != self.container.id
             && (self.details.joined.as_ref().is_some_and(|joined| *joined != infra.container.id)
-                || !matches!(infra.container.state, ContainerState::Running | ContainerState::Paused)
+                || !matches!(
+                    infra.container.state,
+                    ContainerState::Running | ContainerState::Paused
+                )
                 || infra.details.started_at_ms > self.details.started_at_ms)
     }
 }

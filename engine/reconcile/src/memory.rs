@@ -321,7 +321,8 @@ mod tests {
 
     #[test]
     fn beside_other_engines_any_pod_may_be_on_a_host_until_that_was_seen() {
-        let may_have = |memory: &Memory, pod: &str| memory.hosts["a"].may_have(|known| known == pod);
+        let may_have =
+            |memory: &Memory, pod: &str| memory.hosts["a"].may_have(|known| known == pod);
         for shared in [false, true] {
             let mut memory = Memory { shared, ..Memory::default() };
             let pods = Some(["web-0".to_owned()].into());

@@ -137,9 +137,10 @@ impl<'a> Hosts<'a> {
     /// The silent host that may have a pod: it was seen there last, or nobody knows what is there.
     /// A lost host has none.
     pub fn may_have(&self, pod: &str) -> Option<&SilentHost<'a>> {
-        self.silent.iter().filter(|host| !host.lost).find(|host| {
-            host.memory.is_none_or(|memory| memory.may_have(|known| known == pod))
-        })
+        self.silent
+            .iter()
+            .filter(|host| !host.lost)
+            .find(|host| host.memory.is_none_or(|memory| memory.may_have(|known| known == pod)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `tally plan`: the first half of the way. It is handed hosts that cannot be changed.
 
 use tally_docker::Secrets;
-use tally_graph::{Address, Graph};
+use tally_graph::{Address, Graph, Workload};
 use tally_reconcile::plan::Plan;
 use tally_reconcile::{Options, reconcile};
 use tally_source::nearest;
@@ -85,17 +85,20 @@ pub fn host_named(graph: &Graph, name: &str) -> Result<String, CliError> {
     Err(CliError::Usage(format!("no host `{name}` in this spec"), help))
 }
 
-/// The workload that `--target` names.
+/// The workload that `--target` names: by its address, or by its name where no other has that.
 ///
 /// # Errors
 /// When there is none, with the nearest one.
 pub fn target(graph: &Graph, text: &str) -> Result<Address, CliError> {
-    let known: Vec<String> = graph.workloads().map(|w| w.address().to_string()).collect();
-    if let Some(address) = Address::parse(text)
-        && known.iter().any(|known| known == text)
-    {
-        return Ok(address);
+    let all: Vec<Address> = graph.workloads().map(Workload::address).collect();
+    if let Some(address) = all.iter().find(|address| address.to_string() == text) {
+        return Ok(address.clone());
     }
+    let mut named = all.iter().filter(|address| address.name == text);
+    if let (Some(address), None) = (named.next(), named.next()) {
+        return Ok(address.clone());
+    }
+    let known: Vec<String> = all.iter().map(Address::to_string).collect();
     let help = match nearest(text, known.iter().map(String::as_str)) {
         Some(near) => format!("Did you mean `{near}`?"),
         None => format!("The spec has {}.", known.join(", ")),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tally_graph::schema::UpdateClass;
 use tally_graph::{Graph, HostAddress, Protocol, Replicas, Strategy, Workload};
 use tally_reconcile::plan::{
-    Action, Cause, Change, ChangeKind, Fallback, FieldChange, Held, Plan, Reachable,
+    Action, Cause, Change, ChangeKind, Fallback, FieldChange, Held, OpId, Plan, Reachable,
 };
 use tally_reconcile::rollback::goal;
 
@@ -25,7 +25,9 @@ pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> 
         && plan.balance.is_none();
     let workloads = graph.workloads().map(|w| (w.address().to_string(), w)).collect();
     let several_hosts = graph.hosts().nth(1).is_some();
-    let shown = Shown { graph, terminal, workloads, destroy, several_hosts };
+    let restarts = plan.operations.iter().filter(|it| matches!(it.action, Action::Restart { .. }));
+    let restarts = restarts.map(|it| it.id).collect();
+    let shown = Shown { graph, terminal, workloads, destroy, several_hosts, restarts };
     let halves = balance::halves(plan);
     let listed = plan.changes.iter().filter(|change| !balance::is_half(change, &halves));
     let (drift, spec): (Vec<&Change>, Vec<&Change>) =
@@ -170,6 +172,8 @@ struct Shown<'a> {
     destroy: bool,
     /// Whether it must be said on which host something happens.
     several_hosts: bool,
+    /// What restarts something.
+    restarts: BTreeSet<OpId>,
 }
 
 /// Changes that differ in their pod only are shown together.
@@ -222,7 +226,7 @@ impl Shown<'_> {
         }
         let mut line = format!("{glyph} {}", self.terminal.paint(Style::Bold, address));
         let mut length = 4 + address.len();
-        if let Some(words) = known.and_then(|workload| disruption(workload, changes)) {
+        if let Some(words) = known.and_then(|workload| self.disruption(workload, changes)) {
             line.push_str(&format!("  {words}"));
             length += 2 + words.chars().count();
         }
@@ -331,6 +335,41 @@ impl Shown<'_> {
         }
     }
 
+    /// How far a workload's change disturbs what it serves.
+    fn disruption(&self, workload: &Workload, changes: &[&Change]) -> Option<String> {
+        let Replicas::Count(replicas) = workload.replicas else { return None };
+        let heavy = |change: &&&Change| {
+            let class = change.fields.iter().map(|field| field.class).max();
+            // Of what changed outside the spec, what does not serve is put right at once.
+            let restarts = || change.operations.iter().any(|id| self.restarts.contains(id));
+            let asked = change.cause == Cause::Needed && restarts();
+            change.kind == ChangeKind::Replace || class >= Some(UpdateClass::Restart) || asked
+        };
+        let pods: BTreeSet<&str> =
+            changes.iter().filter(heavy).map(|change| change.subject.pod.as_str()).collect();
+        if pods.is_empty() {
+            return None;
+        }
+        if workload.update.strategy == Strategy::Recreate {
+            return Some("all at once, interrupts it".to_owned());
+        }
+        let missing = workload.update.missing(replicas).min(replicas);
+        let surge = workload.update.surge(replicas);
+        let stands_in = changes.iter().any(|change| change.kind == ChangeKind::Create);
+        if surge > 0 && stands_in {
+            return Some(format!(
+                "{} of {replicas} at a time beside {}, never below {} ready",
+                (missing + surge).min(replicas),
+                count(surge as usize, "stand-in", "stand-ins"),
+                replicas - missing
+            ));
+        }
+        Some(match replicas - missing {
+            0 => format!("{} of {replicas} at a time, interrupts it", missing.min(replicas)),
+            least => format!("{missing} of {replicas} at a time, never below {least} ready"),
+        })
+    }
+
     fn reachable(&self, all: &[Reachable], out: &mut String) {
         let new: Vec<&Reachable> = all.iter().filter(|reachable| !reachable.already).collect();
         if new.is_empty() {
@@ -385,38 +424,6 @@ fn machine(host: &tally_graph::Host) -> Option<&str> {
         Some((machine, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(machine),
         _ => Some(rest),
     }
-}
-
-/// How far a workload's change disturbs what it serves.
-fn disruption(workload: &Workload, changes: &[&Change]) -> Option<String> {
-    let Replicas::Count(replicas) = workload.replicas else { return None };
-    let heavy = |change: &&&Change| {
-        let class = change.fields.iter().map(|field| field.class).max();
-        change.kind == ChangeKind::Replace || class >= Some(UpdateClass::Restart)
-    };
-    let pods: BTreeSet<&str> =
-        changes.iter().filter(heavy).map(|change| change.subject.pod.as_str()).collect();
-    if pods.is_empty() {
-        return None;
-    }
-    if workload.update.strategy == Strategy::Recreate {
-        return Some("all at once, interrupts it".to_owned());
-    }
-    let missing = workload.update.missing(replicas).min(replicas);
-    let surge = workload.update.surge(replicas);
-    let stands_in = changes.iter().any(|change| change.kind == ChangeKind::Create);
-    if surge > 0 && stands_in {
-        return Some(format!(
-            "{} of {replicas} at a time beside {}, never below {} ready",
-            (missing + surge).min(replicas),
-            count(surge as usize, "stand-in", "stand-ins"),
-            replicas - missing
-        ));
-    }
-    Some(match replicas - missing {
-        0 => format!("{} of {replicas} at a time, interrupts it", missing.min(replicas)),
-        least => format!("{missing} of {replicas} at a time, never below {least} ready"),
-    })
 }
 
 /// Changes that are alike but for their pod, in order of first appearance.
