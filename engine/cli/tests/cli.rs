@@ -402,6 +402,24 @@ fn a_target_and_a_missing_spec_are_said_with_a_way_out() {
 }
 
 #[test]
+fn a_loop_that_is_to_end_waits_for_what_never_gets_ready_as_long_as_a_pod_may_take() {
+    let one = |name: &str, more: &str| {
+        format!(
+            "controller {name} replicas=1 {{\n    update progress-deadline=\"1s\"\n    container c image=\"x:1\" {{ {more} }}\n"
+        )
+    };
+    let crashes = one("web", "command \"sh\" \"-c\" \"exit 3\"");
+    let waits = one("front", "");
+    let spec = format!(
+        "cluster c {{ host h \"sim:h\" }}\n{crashes}}}\n{waits}    depends-on controller web\n}}\n"
+    );
+    let folder = Folder::new("patience", &spec);
+    let once = folder.tally(&["run", "--once"]).ends(1);
+    assert!(once.out.contains("what is waited for did not come about within 1s"), "{once:?}");
+    assert!(once.out.contains("front-0"), "{once:?}");
+}
+
+#[test]
 fn a_restart_that_was_asked_for_is_planned_with_how_many_go_at_a_time() {
     let spec =
         "cluster c { host h \"sim:h\" }\ncontroller web replicas=3 { container c image=\"x:1\" }\n";

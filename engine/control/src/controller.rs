@@ -98,7 +98,7 @@ pub struct Options {
 pub enum Ended {
     /// All was as the spec says.
     Tallies,
-    /// Something is held back or failed.
+    /// Something is held back or failed, or did not get ready for as long as it may take.
     Differs,
     /// It was told to.
     Stopped,
@@ -188,6 +188,8 @@ pub struct Controller {
     pub(crate) counted: Option<(u64, BTreeMap<String, Pods>)>,
     /// Since when something is waited for, on the loop's own clock.
     pub(crate) waiting_since_ms: Option<u64>,
+    /// Since when nothing is done but to wait and to put right what ends, on the loop's own clock.
+    pub(crate) only_waits_since_ms: Option<u64>,
     /// What was held back at the last plan, so that each reason is told once.
     pub(crate) told: BTreeSet<String>,
     pub(crate) last: Option<Ended>,
@@ -251,6 +253,7 @@ impl Controller {
             plan_at_ms: None,
             counted: None,
             waiting_since_ms: None,
+            only_waits_since_ms: None,
             told: BTreeSet::new(),
             last: None,
             board: Board::default(),

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use tally_docker::{Event, ExecuteOptions, Fetched, Host, Outcome, Progress, execute};
-use tally_reconcile::plan::{Awaits, Cause, Change, ChangeKind, OpId, Plan, Target};
-use tally_reconcile::realise::RUNNING_MS;
+use tally_reconcile::plan::{Awaits, Cause, Change, ChangeKind, Held, OpId, Plan, Target};
+use tally_reconcile::realise::{RUNNING_MS, patience};
 use tally_reconcile::{Prepared, reconcile, reconcile_prepared};
 use tally_source::Severity;
 use tokio::sync::Notify;
@@ -53,10 +54,17 @@ impl Controller {
             if plan.has_errors() {
                 self.told.remove("tallies");
             }
-            if !done && plan.held.iter().any(|held| held.why.is_passing()) {
+            if !done
+                && plan.held.iter().any(|held| held.why.is_passing())
+                && !self.has_waited(&plan)
+            {
                 self.last = None;
             }
             return;
+        }
+        // What ends again and again is put right again and again, and that is no progress.
+        if plan.changes.iter().any(|change| change.cause != Cause::Drift) {
+            self.only_waits_since_ms = None;
         }
         self.told.remove("tallies");
         self.last = None;
@@ -64,6 +72,25 @@ impl Controller {
         self.reach.remember(&self.memory, self.now_ms());
         self.declared_moved();
         self.begin_shared(plan);
+    }
+
+    /// Whether a loop that is to end has waited for as long as a pod may take to get ready. What it waited for
+    /// is told then.
+    fn has_waited(&mut self, plan: &Plan) -> bool {
+        let clock_ms = self.clock_ms();
+        let since_ms = *self.only_waits_since_ms.get_or_insert(clock_ms);
+        let patience = patience(&self.graph);
+        let waited = Duration::from_millis(clock_ms.saturating_sub(since_ms));
+        let is_over = self.options.once && waited >= patience;
+        if is_over {
+            plan.held
+                .iter()
+                .filter(|held| held.why.is_passing())
+                .for_each(|held| self.tell_held(held));
+            let what = format!("what is waited for did not come about within {patience:?}");
+            self.tell(EntryKind::Failed, "", what);
+        }
+        is_over
     }
 
     /// Prepares plans of what is followed now.
@@ -100,7 +127,7 @@ impl Controller {
     }
 
     /// Counts a plan that was made.
-    fn count(&self, plan: &Plan, took: std::time::Duration, now_ms: i64) {
+    fn count(&self, plan: &Plan, took: Duration, now_ms: i64) {
         let tallies = plan.is_empty() && self.busy.is_empty() && self.last == Some(Ended::Tallies);
         let lost_after = self.lost_after();
         self.board.change(|metrics| {
@@ -171,14 +198,7 @@ impl Controller {
             let key =
                 format!("{}/{}: {}", held.subject.workload, held.subject.pod, held.why.reason);
             if !self.told.contains(&key) {
-                let at_ms = (self.options.now_ms)();
-                self.journal.entry(&Entry {
-                    host: held.host.clone(),
-                    workload: held.subject.workload.clone(),
-                    pod: held.subject.pod.clone(),
-                    place: held.origin.map(|span| self.graph.sources.line_place(span)),
-                    ..Entry::new(at_ms, EntryKind::Held, held.why.reason.clone())
-                });
+                self.tell_held(held);
             }
             now.insert(key);
         }
@@ -186,6 +206,17 @@ impl Controller {
             now.insert("tallies".to_owned());
         }
         self.told = now;
+    }
+
+    fn tell_held(&self, held: &Held) {
+        let at_ms = (self.options.now_ms)();
+        self.journal.entry(&Entry {
+            host: held.host.clone(),
+            workload: held.subject.workload.clone(),
+            pod: held.subject.pod.clone(),
+            place: held.origin.map(|span| self.graph.sources.line_place(span)),
+            ..Entry::new(at_ms, EntryKind::Held, held.why.reason.clone())
+        });
     }
 
     /// Begins to carry a plan out.

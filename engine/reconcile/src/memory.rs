@@ -294,7 +294,7 @@ mod tests {
     fn a_host_may_have_come_back_while_a_look_waited_for_it() {
         let mut memory = Memory::default();
         let silent = observed(HostView::Unknown { reason: String::new(), answers: false });
-        let looked = |memory: &mut Memory, begun_ms, now_ms| {
+        let looked = |memory: &mut Memory, begun_ms: u64, now_ms: u64| {
             let took = Duration::from_millis(now_ms - begun_ms);
             memory.looked("shop", &silent, took, i64::try_from(now_ms).unwrap());
         };

@@ -3,6 +3,7 @@
 //! Nothing after this module knows the difference.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tally_graph::{
     Container, FileSpec, Graph, Mount, MountSource, PodVolume, PodVolumeSource, Port, Probe,
@@ -296,7 +297,7 @@ impl<'a> Pod<'a, '_> {
             applied,
             pull: source.pull,
             grace_s: grace_s(source),
-            ready: self.ready_rule(source),
+            ready: rule_of(self.workload, source),
             keyed_files,
         }
     }
@@ -318,15 +319,6 @@ impl<'a> Pod<'a, '_> {
         };
         let files = source.file.iter();
         files.map(|(path, file)| (path.clone(), keyed(file).unwrap_or(file.clone()))).collect()
-    }
-
-    /// The probe's rule, within the time that a change of the controller may take.
-    fn ready_rule(&self, source: &Container) -> ReadyRule {
-        let rule = ready_rule(source.readiness.as_ref(), self.workload.restart);
-        match self.workload.update.progress_deadline {
-            Some(deadline) => ReadyRule { deadline_ms: deadline.0, ..rule },
-            None => rule,
-        }
     }
 
     /// What the holder of the pod's network is told besides.
@@ -455,6 +447,24 @@ fn applied_probe(probe: &Probe) -> Option<AppliedProbe> {
             failures: probe.failures,
         }),
         _ => None,
+    }
+}
+
+/// The longest that a pod of the spec may take to get ready.
+#[must_use]
+pub fn patience(graph: &Graph) -> Duration {
+    let rules = graph.workloads().flat_map(|workload| {
+        workload.containers.iter().map(|container| rule_of(workload, container).deadline_ms)
+    });
+    Duration::from_millis(rules.max().unwrap_or(READY_DEADLINE_MS))
+}
+
+/// The probe's rule, within the time that a change of the controller may take.
+fn rule_of(workload: &Workload, source: &Container) -> ReadyRule {
+    let rule = ready_rule(source.readiness.as_ref(), workload.restart);
+    match workload.update.progress_deadline {
+        Some(deadline) => ReadyRule { deadline_ms: deadline.0, ..rule },
+        None => rule,
     }
 }
 
