@@ -11,6 +11,8 @@ use tally_control::{Entry, EntryKind, Journal};
 use crate::args::ReportFormat;
 use crate::show::terminal::{Style, Terminal, clean, err, out};
 
+/// What happened begins in this column.
+const COLUMN: usize = 33;
 /// A file of events that has grown to so many bytes gives way to a new one.
 const LARGEST: u64 = 8 << 20;
 
@@ -121,23 +123,30 @@ pub fn people(entry: &Entry, terminal: &Terminal) -> String {
         }
         EntryKind::Began | EntryKind::Ended | EntryKind::Spec | EntryKind::Follows => Style::Dim,
     };
-    let mut line = format!("{}  ", time(entry.at_ms));
-    line.push_str(&terminal.paint(style, &format!("{:11}", entry.kind.word())));
-    for part in [&entry.host, &entry.pod] {
-        if !part.is_empty() {
-            line.push_str(&format!(" {}", clean(part)));
-        }
-    }
-    let what: Vec<String> = entry.what.lines().map(clean).collect();
-    line.push_str(&format!(" {}", what.join("\n           ")));
+    let kind = terminal.paint(style, &format!("{:11}", entry.kind.word()));
+    let about = [&entry.host, &entry.pod].into_iter().filter(|part| !part.is_empty());
+    let about: Vec<String> = about.map(|part| clean(part)).collect();
+    let mut text = [about.as_slice(), std::slice::from_ref(&entry.what)].concat().join(" ");
     if let Some(cause) = entry.cause {
-        line.push_str(&format!("  [{}]", cause_words(cause)));
+        text.push_str(&format!("  [{}]", cause_words(cause)));
     }
     if let Some(place) = &entry.place {
-        line.push_str(&format!("  {}", terminal.paint(Style::Dim, place)));
+        text.push_str(&format!("  {place}"));
     }
-    line.push('\n');
-    line
+    let lines = text.lines().map(clean);
+    let mut text = match terminal.stdout {
+        // Beside the time and the kind.
+        true => {
+            let lines: Vec<String> = lines.map(|line| terminal.wrap(&line, COLUMN)).collect();
+            lines.join(&format!("\n{:COLUMN$}", ""))
+        }
+        false => lines.collect::<Vec<_>>().join("\n           "),
+    };
+    if let Some(place) = entry.place.as_ref().filter(|place| text.ends_with(place.as_str())) {
+        text.truncate(text.len() - place.len());
+        text.push_str(&terminal.paint(Style::Dim, place));
+    }
+    format!("{}  {kind} {text}\n", time(entry.at_ms))
 }
 
 fn cause_words(cause: tally_reconcile::plan::Cause) -> &'static str {

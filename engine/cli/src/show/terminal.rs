@@ -12,6 +12,8 @@ const DEFAULT_WIDTH: usize = 100;
 pub struct Terminal {
     /// Columns.
     pub width: usize,
+    /// Whether standard output is a terminal: only there lines are broken to fit.
+    pub stdout: bool,
     /// Whether standard error is a terminal: progress and questions go there.
     pub stderr: bool,
     /// Whether colours are wanted.
@@ -42,6 +44,7 @@ impl Terminal {
             .to_ascii_lowercase();
         Self {
             width: width.max(40),
+            stdout,
             stderr,
             colour: stdout && !unwanted && !dumb,
             unicode: any && (locale.contains("utf-8") || locale.contains("utf8")),
@@ -149,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_line_is_broken_between_words_and_what_is_too_long_stays_whole() {
-        let terminal = Terminal { width: 20, stderr: false, colour: false, unicode: false };
+        let terminal =
+            Terminal { width: 20, stdout: true, stderr: false, colour: false, unicode: false };
         for (text, wrapped) in [
             ("", ""),
             ("short", "short"),
