@@ -214,7 +214,6 @@ impl Controller {
         let lookout = Lookout::new(millis(options.resync).max(1), millis(options.look_deadline));
         let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
         memory.former = reach.formers(&graph);
-        memory.shared = false;
         let mut followed = graph.clone();
         undo(&mut followed, &memory.declared.undone);
         let mut new = Self {
@@ -289,6 +288,8 @@ impl Controller {
         self.tell(EntryKind::Began, "", format!("keeping cluster {}", self.cluster));
         if self.seat.is_none() {
             self.end_undone();
+            // Nobody else changes the cluster from now on, or nobody says so.
+            self.memory.shared = false;
         }
         let ended = loop {
             self.start_looks();

@@ -23,8 +23,6 @@ use crate::lease::{
 use crate::metrics::SharingMetrics;
 use shared::HandedOver;
 
-/// The epoch of the first spec in a store.
-const FIRST_EPOCH: u64 = 1;
 /// So many digits of a hash are shown.
 const SHOWN_DIGITS: usize = 12;
 
@@ -60,6 +58,8 @@ pub(crate) struct Seat {
     leads: Option<u64>,
     /// What the last leader remembered, until that is taken in.
     handed_over: Option<String>,
+    /// Whether anybody had led when the lease was taken.
+    is_successor: bool,
     common: Common,
     /// Of what is common; −1 before anything was seen.
     common_revision: i64,
@@ -124,6 +124,7 @@ impl Seat {
             permit: Permit::until(clock, 0),
             leads: None,
             handed_over: None,
+            is_successor: false,
             common,
             common_revision: -1,
             asked_ms: 0,
@@ -210,7 +211,6 @@ impl Controller {
             metrics.sharing = Some(SharingMetrics { spec, ..SharingMetrics::default() });
         });
         self.seat = Some(Box::new(seat));
-        self.memory.shared = true;
         self
     }
 
@@ -262,8 +262,9 @@ impl Controller {
             Answered::Lease(mut answer) => {
                 let error = match &mut answer {
                     Answer::Failed(error) => Some(error.clone()),
-                    Answer::Taken(Taken::Ours { memory, .. }) => {
+                    Answer::Taken(Taken::Ours { memory, seen, .. }) => {
                         seat.handed_over = memory.take();
+                        seat.is_successor = seen.record_revision != 0;
                         None
                     }
                     _ => None,
@@ -278,8 +279,18 @@ impl Controller {
             Answered::Memory(text, written) => self.memory_written(text, written),
         };
         self.tell_store(error);
+        self.note_others();
         self.heed_common();
         self.stand();
+    }
+
+    /// Once a spec is published whoever leads changes things, and who comes after on this machine must know.
+    fn note_others(&mut self) {
+        let published = |seat: &Seat| seat.lease.seen().record_revision != 0;
+        if self.seat.as_deref().is_some_and(published) && !self.memory.shared {
+            self.memory.shared = true;
+            self.reach.remember(&self.memory, self.now_ms());
+        }
     }
 
     /// Tells once that the store does not answer, and that it does again.
@@ -340,13 +351,14 @@ impl Controller {
         seat.remembered.clear();
         let _ = seat.lease.take_loss();
         let (name, handed_over) = (seat.name.clone(), seat.handed_over.take());
+        let is_successor = seat.is_successor;
         let spec = short(seat.lease.spec());
         let now_ms = self.now_ms();
         // What another engine wrote may be of another version; losing it costs time.
         match handed_over.map(|text| serde_json::from_str::<HandedOver>(&text)) {
             Some(Ok(handed_over)) => handed_over.add_to(&mut self.memory, now_ms),
             // Who led before made nothing.
-            None if epoch > FIRST_EPOCH => HandedOver::default().add_to(&mut self.memory, now_ms),
+            None if is_successor => HandedOver::default().add_to(&mut self.memory, now_ms),
             // Nobody led yet, or the store has lost what it held.
             None | Some(Err(_)) => {}
         }
