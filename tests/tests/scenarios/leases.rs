@@ -15,6 +15,7 @@ use tally_control::{Controller, Entry, EntryKind, Journal, News, Options, Reach,
 use tally_docker::{Host, HostError};
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declarations, Memory};
+use tally_reconcile::reconcile;
 use tally_simulator::{Fault, FaultKind, FaultPlan, SimHost, When};
 use tally_tests::gate::{Gate, gated};
 use tally_tests::letters::Letters;
@@ -91,6 +92,7 @@ impl Store for Shared {
 struct Doors {
     hosts: BTreeMap<String, Arc<SimHost>>,
     common: Arc<Mutex<Common>>,
+    memory: Arc<Mutex<Memory>>,
 }
 
 #[async_trait]
@@ -101,7 +103,9 @@ impl Reach for Doors {
     fn hosts(&self, graph: &Graph) -> Vec<String> {
         graph.hosts().map(|host| host.name.clone()).collect()
     }
-    fn remember(&self, _: &Memory, _: i64) {}
+    fn remember(&self, memory: &Memory, _: i64) {
+        *self.memory.lock().unwrap() = memory.clone();
+    }
     fn settled(&self, _: &Graph, _: &BTreeSet<String>) {}
     fn shared(&self, common: &Common, _: &Declarations) {
         *self.common.lock().unwrap() = common.clone();
@@ -123,6 +127,8 @@ struct Engine {
     told: Arc<Told>,
     /// What it wrote down of what is in the store.
     common: Arc<Mutex<Common>>,
+    /// What it wrote down of what it saw.
+    memory: Arc<Mutex<Memory>>,
     news: mpsc::UnboundedSender<News>,
     gate: Arc<Gate>,
     task: tokio::task::JoinHandle<()>,
@@ -154,7 +160,12 @@ impl Engine {
         let (news, letters) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let kept = Arc::new(Mutex::new(common.clone()));
-        let doors = Doors { hosts: many.hosts.clone(), common: Arc::clone(&kept) };
+        let memory = Arc::new(Mutex::new(Memory::default()));
+        let doors = Doors {
+            hosts: many.hosts.clone(),
+            common: Arc::clone(&kept),
+            memory: Arc::clone(&memory),
+        };
         let journal = Arc::clone(&told) as Arc<dyn Journal>;
         let sharing = Sharing {
             store: Arc::clone(store) as Arc<dyn Store>,
@@ -174,7 +185,7 @@ impl Engine {
             let run = controller.run(&mut letters, stopped);
             gated(shut, run).await;
         });
-        Self { told, common: kept, news, gate, task, stop }
+        Self { told, common: kept, memory, news, gate, task, stop }
     }
 
     /// Stops it, as SIGSTOP does.
@@ -452,6 +463,31 @@ fn a_new_leader_knows_what_the_last_one_was_about_to_make() {
         world.many.heal("c");
         world.until("all run", async |world| world.running().await == 3).await;
         assert_eq!(world.many.hosts_of("web-2.c").await, ["c"]);
+    });
+}
+
+#[test]
+fn who_applies_by_hand_beside_engines_takes_no_pod_for_absent_from_a_silent_host() {
+    run(&["a", "b", "c"], |world| async move {
+        let one = world.engine("one", WEB);
+        world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
+        let two = world.engine("two", WEB);
+        world.until("it follows", async |_| two.times(EntryKind::Follows) == 1).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        world.many.cut("c");
+        let graph = world.many.plain(&WEB.replace("replicas=2", "replicas=3"));
+        let observed = world.many.observe().await;
+        for engine in [one, two] {
+            let mut memory = engine.memory.lock().unwrap().clone();
+            assert!(memory.hosts["c"].pods.as_ref().is_some_and(BTreeSet::is_empty));
+            memory.take_up(None);
+            memory.learn("many", &observed, 0);
+            let plan = reconcile(&graph, &observed, &memory, &tally_reconcile::Options::default());
+            let why = "it may be on `c`, which does not answer".to_owned();
+            let held: Vec<_> =
+                plan.held.iter().map(|it| (&*it.subject.pod, &it.why.reason)).collect();
+            assert_eq!(held, [("web-2", &why)]);
+        }
     });
 }
 
