@@ -88,7 +88,7 @@ fn is_passing_state(error: &HostError) -> bool {
 }
 
 /// So often, and with such a pause, something is asked for again because of [`is_passing_state`].
-const PASSING_TRIES: u32 = 20;
+const PASSING_TRIES: u32 = 50;
 const PASSING_PAUSE: Duration = Duration::from_millis(100);
 
 /// Asks until no container is in a state that passes.
