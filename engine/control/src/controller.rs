@@ -445,7 +445,7 @@ impl Controller {
         for (plan, id) in ended {
             if let Some(operation) = plan.operation(id) {
                 let last = self.lookout.last(&operation.host);
-                self.busy.end(&operation.subject.pod, &operation.host, last);
+                self.busy.end(&operation.claims(), &operation.host, last);
                 let now_ms = self.clock_ms();
                 self.lookout.event(&operation.host, now_ms);
             }

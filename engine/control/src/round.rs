@@ -227,7 +227,7 @@ impl Controller {
         }
         let plan = Arc::new(plan);
         for operation in &plan.operations {
-            self.busy.begin(&operation.subject.pod);
+            self.busy.begin(&operation.claims());
         }
         let doors: BTreeMap<String, Arc<dyn Host>> = self
             .hosts
@@ -267,7 +267,7 @@ impl Controller {
         for operation in &plan.operations {
             if matches!(report.outcome(operation.id), Some(Outcome::NotStarted) | None) {
                 let last = self.lookout.last(&operation.host);
-                self.busy.end(&operation.subject.pod, &operation.host, last);
+                self.busy.end(&operation.claims(), &operation.host, last);
             }
         }
         let mut failed: BTreeSet<(&str, &str)> = BTreeSet::new();

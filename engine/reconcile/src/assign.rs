@@ -325,14 +325,23 @@ impl<'a> Assigner<'a> {
     }
 
     /// Whether what a host has of a pod is not all of it, and it was seen on one that does not answer too:
-    /// nobody can say which of the two serves, and what is made here may be there.
+    /// nobody can say which of the two serves, and what is made here may be there. Where nobody knows what was
+    /// on the silent one, what is here is put right, and nothing of the pod is made.
     fn may_be_better_elsewhere(&self, workload: &Workload, slot: &Slot, host: usize) -> bool {
+        let ready = self.hosts.ready.get(host);
         let is_whole = || {
-            let ready = self.hosts.ready.get(host);
             let (level, running) = ready.map_or((0, 0), |host| health(host, &slot.name));
             level == ALL_RUNS && running >= workload.containers.len()
         };
-        self.hosts.was_seen_silent(&slot.name) && !is_whole()
+        let lacks = || {
+            let found = ready.and_then(|host| host.inventory.pods.get(slot.name.as_str()));
+            let has = |name: &str| found.is_some_and(|it| it.get(Role::Container, name).is_some());
+            workload.containers.iter().any(|container| !has(&container.name))
+        };
+        match self.hosts.was_seen_silent(&slot.name) {
+            true => !is_whole(),
+            false => self.hosts.may_have(&slot.name).is_some() && lacks(),
+        }
     }
 
     /// Pods that are nowhere, or must leave where they are.

@@ -24,7 +24,8 @@ pub struct Memory {
     /// What people declared.
     #[serde(skip)]
     pub declared: Declarations,
-    /// Pods that something is being done to.
+    /// Pods that something is being done to, and what is under way beside them: as
+    /// [`crate::plan::Operation::claims`] calls it.
     #[serde(skip)]
     pub busy: BTreeSet<String>,
     /// Containers whose liveness has failed, by full ID.

@@ -139,6 +139,7 @@ impl<'a> Planner<'a> {
         self.powers(&progress, builder);
         // A freeze first: who waits for what a freeze holds back would wait for as long as it lasts.
         self.hold_all(builder);
+        self.hold_under_way(builder);
         self.hold_waits(builder);
     }
 

@@ -516,7 +516,11 @@ impl Director {
                 // Two that see the hosts differently may place a pod without data twice.
                 let version = self.world.version();
                 let all: usize = version.works.iter().map(|work| work.count() * work.size).sum();
-                self.world.state().repairs += all as u64;
+                {
+                    let mut state = self.world.state();
+                    state.repairs += all as u64;
+                    state.at_odds = true;
+                }
                 self.after(2_000, 90_000, Mend::SecondEnds);
             }
             _ => self.apply(),

@@ -12,7 +12,7 @@ use tally_simulator::Shown;
 
 use super::engine::HAND;
 use super::spec::{CLUSTER, Pods, Work};
-use super::world::{Station, World};
+use super::world::{Station, Way, World};
 
 /// What was seen this long ago may still be what an engine acts on, in milliseconds: the longest
 /// time between two looks at a quiet host, with what a look and a call take.
@@ -184,6 +184,16 @@ fn container_call(world: &World, station: &Station, what: &What) {
     if matches!(what.call, "stop" | "remove_container") {
         too_many_go(world, station, what);
     }
+    if what.call == "remove_container" {
+        let pod = station.host.look(|model, _| {
+            let found = model.each().find(|it| it.id == what.about).and_then(ours)?;
+            Some(found.pod.to_owned())
+        });
+        if let Ok(Some(pod)) = pod {
+            let at = world.time_ms();
+            world.state().replaced.insert((station.name.clone(), pod), at);
+        }
+    }
 }
 
 fn object_call(world: &World, station: &Station, what: &What) {
@@ -201,17 +211,28 @@ fn object_call(world: &World, station: &Station, what: &What) {
     }
 }
 
-/// S8: a pod that is made while it runs on another host that nobody gave up was taken for absent.
+/// S8: a pod that is made while it runs on another host that nobody gave up was taken for absent. One that
+/// was there just now is replaced, and of two copies that can both be seen one may be made whole.
 fn unseen(world: &World, station: &Station, pod: &str) {
+    let replaced = (station.name.clone(), pod.to_owned());
+    let replaced = world.state().replaced.get(&replaced).copied();
+    if replaced.is_some_and(|at| world.time_ms() - at < STANDS_MS) {
+        return;
+    }
     let mut there = Vec::new();
+    let mut is_here = false;
     each(world, |other, now_ms, found| {
         let stands = found.shown.started_at_ms.is_some_and(|start| now_ms - start >= STANDS_MS);
         let runs = found.shown.runs() && found.role == "container" && stands;
-        if found.pod == pod && other.name != station.name && runs && !given_up(world, other) {
-            there.push(other.name.clone());
+        if found.pod != pod {
+            return;
+        }
+        is_here |= other.name == station.name;
+        if other.name != station.name && runs && !given_up(world, other) {
+            there.push((other.name.clone(), other.weather().way == Way::Open));
         }
     });
-    for other in there {
+    for (other, _) in there.into_iter().filter(|(_, is_seen)| !(*is_seen && is_here)) {
         let what = format!("{pod} is made on {} and runs on {other}", station.name);
         world.violate("S8", what);
     }
@@ -375,7 +396,8 @@ pub fn done(world: &World, station: &Station, engine: u32, what: &What, error: O
     let on = format!("{}{engine} {} {how}", station.name, short(&what.about));
     world.note("done", what.call, &on);
     if error.is_none() && what.call == "create_container" {
-        world.state().made += 1;
+        let mut state = world.state();
+        state.made += u64::from(!state.at_odds);
     }
     happened(world);
 }

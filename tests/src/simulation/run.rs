@@ -143,6 +143,8 @@ async fn quiet(director: &mut Director, settings: Settings) {
     let still_ms = 120_000 + grace_ms;
     let mut asked = began + 40_000;
     let mut stable = (world.state().changes, began);
+    // Since when somebody keeps the cluster: what was left behind a fence is gone some time after.
+    let mut kept = began;
     loop {
         let now = world.time_ms();
         let changes = world.state().changes;
@@ -176,8 +178,9 @@ async fn quiet(director: &mut Director, settings: Settings) {
             if world.state().shared && director.supersede() {
                 // Until now nobody led: that nothing was done says nothing.
                 stable.1 = now;
+                kept = now;
             }
-            if now - began > FENCE_MS && !dead && !world.state().declared.hosts.is_empty() {
+            if now - kept > FENCE_MS && !dead && !world.state().declared.hosts.is_empty() {
                 director.declare_nothing();
             }
             let plan = kept_plan(director);

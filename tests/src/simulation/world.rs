@@ -185,6 +185,8 @@ pub struct State {
     pub declared: Declarations,
     /// Removals of the last seconds: when, and whether of a pod that the spec does not have.
     pub removed: BTreeMap<String, i64>,
+    /// When a container of a pod was last removed on a host, by both.
+    pub replaced: BTreeMap<(String, String), i64>,
     /// Containers that engines have made.
     pub made: u64,
     /// Containers that engines may have to make anew because of what befell them.
@@ -201,6 +203,9 @@ pub struct State {
     pub dies: Option<(u64, Death)>,
     /// More than one engine is at work.
     pub engines: usize,
+    /// Two engines that know nothing of each other are at work: where they see the hosts differently each undoes
+    /// what the other does.
+    pub at_odds: bool,
     /// What came to be, newest last, where a rollout may go back to it.
     pub history: Vec<Entry>,
     /// So often a rollout went back.
@@ -265,6 +270,7 @@ impl World {
             disturbed_ms: -1_000_000,
             declared: Declarations::default(),
             removed: BTreeMap::new(),
+            replaced: BTreeMap::new(),
             confirmed_ms: i64::MIN / 2,
             made: 0,
             repairs: 0,
@@ -273,6 +279,7 @@ impl World {
             strange: BTreeSet::new(),
             dies: None,
             engines: 0,
+            at_odds: false,
             history: Vec::new(),
             rollbacks: 0,
             shared: false,

@@ -355,8 +355,8 @@ impl Lease {
                 self.settle(now_ms);
             }
             (_, Answer::Published(_)) => {
-                // Somebody published, or the term is over: renewing shows which.
-                self.unsure = None;
+                // Somebody published, maybe this very engine with an answer that was lost, or the term is over:
+                // renewing shows which, and until then what was seen last says nothing.
                 if let Some(held) = &mut self.held {
                     held.renew_at_ms = now_ms;
                 }

@@ -63,6 +63,23 @@ impl Planner<'_> {
         }
     }
 
+    /// What belongs to no pod and is under way is not begun once more, and what waits for it waits.
+    pub(super) fn hold_under_way(&self, builder: &mut Builder) {
+        let all =
+            builder.plan.operations.iter().filter(|operation| operation.subject.pod.is_empty());
+        let open = all.filter(|operation| self.memory.busy.contains(&*operation.claims()));
+        let open: Vec<(OpId, Held)> = open
+            .map(|operation| {
+                let (subject, host) = (operation.subject.clone(), operation.host.clone());
+                let (why, origin) = (Why::under_way(), operation.origin);
+                (operation.id, Held { subject, host, why, origin })
+            })
+            .collect();
+        for (id, held) in open {
+            builder.hold(&[id], held);
+        }
+    }
+
     /// For who does not wait: what has to wait is left for a later plan.
     pub(super) fn hold_waits(&self, builder: &mut Builder) {
         if !self.options.without_waits {

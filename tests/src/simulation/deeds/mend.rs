@@ -108,6 +108,7 @@ impl Director {
                 if let Some(engine) = self.engines.remove(&2) {
                     engine.kill(&self.world);
                 }
+                self.world.state().at_odds = false;
             }
             Mend::Unfreeze => {
                 let mut state = self.world.state();
