@@ -12,4 +12,18 @@ fn every_planted_bug_still_fits_its_file() {
     let misfits: Vec<String> =
         bugs.iter().filter_map(|bug| bug.plant(root, "true").err()).collect();
     assert_eq!(misfits, Vec::<String>::new());
+
+    // All of them are planted into one copy.
+    let copy = tempfile::tempdir().unwrap();
+    for bug in &bugs {
+        let to = copy.path().join(&bug.file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        if !to.exists() {
+            std::fs::copy(root.join(&bug.file), &to).unwrap();
+        }
+    }
+    for bug in &bugs {
+        let text = bug.plant(copy.path(), "true").unwrap();
+        std::fs::write(copy.path().join(&bug.file), text).unwrap();
+    }
 }

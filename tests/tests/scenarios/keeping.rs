@@ -344,6 +344,27 @@ fn a_silent_host_delays_nothing_on_the_others() {
     });
 }
 
+/// What belongs to no pod was begun anew with each plan, until all executions waited for that host and each
+/// failure counted against pods on the others (seeds 937964, 950281 of the simulation).
+#[test]
+fn a_call_that_hangs_is_begun_once_whatever_goes_on_elsewhere() {
+    keep(&["a", "b", "c"], WEB, |kept| async move {
+        let call = Some("create_network".to_owned());
+        let hang = Fault { call, when: When::Always, kind: FaultKind::Hang { applied: false } };
+        kept.many.hosts["c"].set_faults(FaultPlan { seed: 1, rules: vec![hang] });
+        kept.until("all others run", async |many| many.running().await.len() == 2).await;
+        for _ in 0..5 {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            on_container(&kept, "web-0.c", |model, id, now| model.stop(id, now).unwrap());
+            kept.until("it runs again", async |many| many.running().await.len() == 2).await;
+        }
+        assert_eq!(kept.many.hosts["c"].calls().get("create_network"), Some(&1));
+        kept.many.heal("c");
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        kept.end().await;
+    });
+}
+
 #[test]
 fn a_lost_host_is_replaced_when_somebody_says_so_and_doubles_go_when_it_returns() {
     keep(&["a", "b", "c"], WEB, |kept| async move {

@@ -327,6 +327,42 @@ fn a_pod_with_a_part_on_a_host_and_maybe_all_of_it_on_a_silent_one_is_not_made_w
     });
 }
 
+/// Seed 937333 of the simulation.
+#[test]
+fn where_nobody_knows_what_a_silent_host_has_nothing_of_a_part_is_made() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let graph = many.plain(TWO);
+        let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
+        many.plan(&graph).await;
+        many.cut(&second);
+        take_away(&many, &first, "web-0.side");
+        many.memory = Memory::default();
+        let plan = many.plan(&graph).await;
+        assert!(plan.is_empty(), "{:?}", plan.changes);
+        let why = format!("web-0: it may also be on `{second}`, which does not answer");
+        assert!(held(&plan).contains(&why), "{:?}", held(&plan));
+    });
+}
+
+#[test]
+fn where_nobody_knows_what_a_silent_host_has_what_stands_still_is_started() {
+    run(&["a", "b", "c"], |mut many: Many| async move {
+        let graph = many.plain(TWO);
+        many.apply(&graph).await;
+        let on = many.hosts_of("web-0.side").await.remove(0);
+        let other = ["a", "b", "c"].into_iter().find(|host| **host != on).unwrap();
+        many.cut(other);
+        let stop = |model: &mut tally_simulator::Model, now: i64| {
+            let found = model.list().into_iter().find(|c| c.name.ends_with("web-0.side")).unwrap();
+            model.stop(&found.id, now).unwrap();
+        };
+        many.hosts[&on].meddle(stop).unwrap();
+        many.memory = Memory::default();
+        let plan = many.plan(&graph).await;
+        assert_eq!(calls(&plan).iter().filter(|call| call.starts_with("start ")).count(), 1);
+    });
+}
+
 #[test]
 fn a_pod_that_must_leave_a_host_is_not_made_while_it_may_run_on_a_silent_one() {
     run(&["a", "b", "c"], |mut many: Many| async move {

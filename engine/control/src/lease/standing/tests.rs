@@ -174,6 +174,26 @@ fn a_publish_whose_reply_was_lost_is_found_by_the_next_look() {
     assert!(leads(&lease, 550));
 }
 
+/// Seed 909297 of the simulation.
+#[test]
+fn a_spec_that_comes_back_after_another_one_was_published_unheard_leads_nobody() {
+    let mut lease = lease("b");
+    lease.next(0);
+    lease.answered(Answer::Seen(seen(None, Some(record(3, "a", &[])))), 10);
+    lease.next(10);
+    lease.answered(ours(Some(record(3, "a", &[]))), 20);
+    lease.next(20);
+    lease.answered(silent(), 30);
+    let Some(Ask::Publish { .. }) = lease.next(530) else { panic!() };
+    // The first one had come to pass.
+    lease.answered(Answer::Published(None), 540);
+    lease.follow("a", 550);
+    assert!(!leads(&lease, 550), "what was seen last says nothing");
+    assert_eq!(lease.next(550), Some(Ask::Renew(TERM)));
+    lease.answered(longer(record(4, "b", &["a"])), 560);
+    assert!(!leads(&lease, 560));
+}
+
 #[test]
 fn a_superseded_spec_never_takes_the_lease() {
     let mut lease = lease("z");
