@@ -99,6 +99,15 @@ async fn replaced_and_back(many: &mut Many, graph: &Graph, container: &str) -> (
     (first, second)
 }
 
+/// A part of web-0 on a host that answers, and all of it on one that no longer does, whose name this gives.
+async fn part_and_whole(many: &mut Many, graph: &Graph) -> String {
+    let (first, second) = replaced_and_back(many, graph, "web-0.c").await;
+    many.plan(graph).await;
+    many.cut(&second);
+    take_away(many, &first, "web-0.side");
+    second
+}
+
 #[test]
 fn the_copy_that_is_healthy_is_the_one_that_is_kept() {
     run(&["a", "b", "c"], |mut many: Many| async move {
@@ -313,10 +322,7 @@ fn of_a_pod_that_may_run_on_a_silent_host_too_what_is_whole_is_kept_and_what_is_
 fn a_pod_with_a_part_on_a_host_and_maybe_all_of_it_on_a_silent_one_is_not_made_whole() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(TWO);
-        let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
-        many.plan(&graph).await;
-        many.cut(&second);
-        take_away(&many, &first, "web-0.side");
+        let second = part_and_whole(&mut many, &graph).await;
         let plan = many.plan(&graph).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
         let why = format!("web-0: it may also be on `{second}`, which does not answer");
@@ -332,10 +338,7 @@ fn a_pod_with_a_part_on_a_host_and_maybe_all_of_it_on_a_silent_one_is_not_made_w
 fn where_nobody_knows_what_a_silent_host_has_nothing_of_a_part_is_made() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(TWO);
-        let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
-        many.plan(&graph).await;
-        many.cut(&second);
-        take_away(&many, &first, "web-0.side");
+        let second = part_and_whole(&mut many, &graph).await;
         many.memory = Memory::default();
         let plan = many.plan(&graph).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
