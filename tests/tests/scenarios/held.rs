@@ -222,3 +222,25 @@ fn a_pod_beyond_the_number_gives_its_port_away_before_another_one_takes_it() {
         assert_eq!(many.running().await.len(), 1);
     });
 }
+
+/// Seeds 937964 and 950281 of the simulation.
+#[test]
+fn what_belongs_to_no_pod_and_is_under_way_is_not_begun_once_more() {
+    run(&["a", "b"], |mut many: Many| async move {
+        let graph = many.plain(WEB);
+        let on = |plan: &Plan, host: &str| {
+            let words = plan.operations.iter().filter(|op| op.host == host);
+            words.map(|op| op.action.word()).collect::<Vec<_>>()
+        };
+        let whole = many.plan(&graph).await;
+        assert!(on(&whole, "b").contains(&"create-network"), "{:?}", on(&whole, "b"));
+        let claims = whole.operations.iter().filter(|op| op.host == "b");
+        let network =
+            claims.filter(|op| op.action.word() == "create-network").map(|op| op.claims());
+        many.memory.busy = network.map(|claims| claims.into_owned()).collect();
+        let rest = many.plan(&graph).await;
+        assert_eq!(on(&rest, "b"), Vec::<&str>::new(), "what needs it waits");
+        assert_eq!(on(&rest, "a"), on(&whole, "a"));
+        assert!(rest.held.iter().all(|held| held.why.is_passing()));
+    });
+}
