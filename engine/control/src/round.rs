@@ -77,11 +77,14 @@ impl Controller {
     /// Whether a loop that is to end has waited for as long as a pod may take to get ready. What it waited for
     /// is told then.
     fn has_waited(&mut self, plan: &Plan) -> bool {
+        if !self.options.once {
+            return false;
+        }
         let clock_ms = self.clock_ms();
         let since_ms = *self.only_waits_since_ms.get_or_insert(clock_ms);
         let patience = patience(&self.graph);
         let waited = Duration::from_millis(clock_ms.saturating_sub(since_ms));
-        let is_over = self.options.once && waited >= patience;
+        let is_over = waited >= patience;
         if is_over {
             plan.held
                 .iter()

@@ -418,7 +418,8 @@ impl<'a> Assigner<'a> {
         };
         let users: Vec<&Workload> = self.graph.workloads().filter(shares).collect();
         let is_user = |pod: &str| users.iter().any(|workload| is_pod_of(workload, pod));
-        let host = silent.find(|host| host.memory.is_none_or(|memory| memory.may_have(is_user)))?;
+        let host =
+            silent.find(|host| host.memory.is_none_or(|memory| memory.may_have_one(is_user)))?;
         let older = need.pinned.and_then(|host| self.hosts.ready.get(host));
         let older = older.map_or("another host", |host| host.name);
         let reason = format!(

@@ -2,15 +2,36 @@
 //! done now is taken out of the plan again, with all that waits for it, and stands there with its
 //! reason instead.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::builder::Builder;
-use crate::plan::{Action, Held, OpId, Plan, Subject, Target, Why};
+use crate::plan::{Action, Held, OpId, Operation, Plan, Subject, Target, Why};
 
 /// Operations that are not to be made, and what is said about them.
 pub(crate) struct Hold {
     pub operations: Vec<OpId>,
     pub held: Held,
+}
+
+impl Operation {
+    /// What is busy while it is under way: its pod, or what it makes or removes that belongs to no pod.
+    #[must_use]
+    pub fn claims(&self) -> Cow<'_, str> {
+        if !self.subject.pod.is_empty() {
+            return Cow::Borrowed(&self.subject.pod);
+        }
+        let what = match &self.action {
+            Action::PullImage { image } => image,
+            Action::CreateNetwork(request) => &request.name,
+            Action::RemoveNetwork { id } => id,
+            Action::CreateVolume(request) => &request.name,
+            Action::RemoveVolume { name } => name,
+            _ => "",
+        };
+        // No pod's name has a slash.
+        Cow::Owned(format!("{}/{}/{what}", self.host, self.action.word()))
+    }
 }
 
 impl Builder {

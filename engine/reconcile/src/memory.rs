@@ -124,10 +124,19 @@ impl HostMemory {
         self.pods.as_ref().is_some_and(|pods| pods.contains(pod))
     }
 
+    /// Whether a pod may be there.
+    pub(crate) fn may_have(&self, pod: &str) -> bool {
+        !self.has_all() || self.had(pod)
+    }
+
     /// Whether one of the pods that `is_one` knows may be there.
-    pub(crate) fn may_have(&self, is_one: impl Fn(&str) -> bool) -> bool {
-        let known = |pods: &BTreeSet<String>| pods.iter().any(|pod| is_one(pod));
-        self.may_have_more || self.pods.as_ref().is_none_or(known)
+    pub(crate) fn may_have_one(&self, is_one: impl Fn(&str) -> bool) -> bool {
+        !self.has_all() || self.pods.iter().flatten().any(|pod| is_one(pod))
+    }
+
+    /// Whether no other pods can be there than those that are remembered.
+    fn has_all(&self) -> bool {
+        self.pods.is_some() && !self.may_have_more
     }
 
     /// Keeps which pods of `cluster` are there; whether they are others than before. One that is
@@ -322,8 +331,7 @@ mod tests {
 
     #[test]
     fn beside_other_engines_any_pod_may_be_on_a_host_until_that_was_seen() {
-        let may_have =
-            |memory: &Memory, pod: &str| memory.hosts["a"].may_have(|known| known == pod);
+        let may_have = |memory: &Memory, pod: &str| memory.hosts["a"].may_have(pod);
         for shared in [false, true] {
             let mut memory = Memory { shared, ..Memory::default() };
             let pods = Some(["web-0".to_owned()].into());

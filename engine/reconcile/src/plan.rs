@@ -2,7 +2,6 @@
 //! wait), with its cause, the place in the spec it comes from, the fields that differ, and what
 //! must still be true when it is made. The plan decides; the executor obeys.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -308,26 +307,6 @@ pub struct Operation {
     pub precondition: Precondition,
     /// Operations that must have succeeded before.
     pub after: Vec<OpId>,
-}
-
-impl Operation {
-    /// What is busy while it is under way: its pod, or what it makes or removes that belongs to no pod.
-    #[must_use]
-    pub fn claims(&self) -> Cow<'_, str> {
-        if !self.subject.pod.is_empty() {
-            return Cow::Borrowed(&self.subject.pod);
-        }
-        let what = match &self.action {
-            Action::PullImage { image } => image,
-            Action::CreateNetwork(request) => &request.name,
-            Action::RemoveNetwork { id } => id,
-            Action::CreateVolume(request) => &request.name,
-            Action::RemoveVolume { name } => name,
-            _ => "",
-        };
-        // No pod's name has a slash.
-        Cow::Owned(format!("{}/{}/{what}", self.host, self.action.word()))
-    }
 }
 
 /// What happens to one thing, for people: the lines of a plan.

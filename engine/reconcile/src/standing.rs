@@ -140,7 +140,7 @@ impl<'a> Hosts<'a> {
         self.silent
             .iter()
             .filter(|host| !host.lost)
-            .find(|host| host.memory.is_none_or(|memory| memory.may_have(|known| known == pod)))
+            .find(|host| host.memory.is_none_or(|memory| memory.may_have(pod)))
     }
 }
 
