@@ -21,6 +21,7 @@ pub fn plan(graph: &Graph, observed: &Observed, memory: &Memory, options: &Optio
     let text = |plan: &Plan| serde_json::to_string(plan).unwrap_or_default();
     assert_eq!(text(&plan), text(&closely), "at a glance, and closely");
     plan.operations.iter().for_each(says_what_its_volumes_are);
+    crate::golden::record(graph, &plan);
     plan
 }
 

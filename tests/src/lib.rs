@@ -5,6 +5,7 @@ pub mod conformance;
 pub mod crash;
 pub mod etcd;
 pub mod gate;
+pub mod golden;
 pub mod keeper;
 pub mod lab;
 pub mod letters;

@@ -129,6 +129,7 @@ pub fn each(world: &World, mut look: impl FnMut(&Station, i64, &Ours<'_>)) {
 pub fn sent(world: &World, station: &Station, engine: u32, what: &What) {
     let on = format!("{}{} {}", station.name, engine, short(&what.about));
     world.note("send", what.call, &on);
+    world.note_call("send", what.call, &on);
     world.state().changes += 1;
     led(world, engine, what);
     match &what.kind {
@@ -395,6 +396,9 @@ pub fn done(world: &World, station: &Station, engine: u32, what: &What, error: O
     let how = error.map_or("ok".to_owned(), ToString::to_string);
     let on = format!("{}{engine} {} {how}", station.name, short(&what.about));
     world.note("done", what.call, &on);
+    let how = if error.is_some() { "error" } else { "ok" };
+    let on = format!("{}{engine} {} {how}", station.name, short(&what.about));
+    world.note_call("done", what.call, &on);
     if error.is_none() && what.call == "create_container" {
         let mut state = world.state();
         state.made += u64::from(!state.at_odds);

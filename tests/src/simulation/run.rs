@@ -42,6 +42,8 @@ pub struct Outcome {
     pub seed: u64,
     /// The hash of all that happened, and when.
     pub hash: u64,
+    /// The hash of all calls that changed something, and when they came.
+    pub calls_hash: u64,
     /// What must not have happened and did.
     pub violations: Vec<String>,
     /// How often each kind of fault came to pass.
@@ -291,6 +293,7 @@ fn finish(seed: u64, world: &World) -> Outcome {
     Outcome {
         seed,
         hash: state.trace.hash(),
+        calls_hash: state.trace.calls_hash,
         rollbacks: state.rollbacks,
         violations: std::mem::take(&mut state.violations),
         fired: std::mem::take(&mut state.fired),

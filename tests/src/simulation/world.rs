@@ -227,10 +227,15 @@ pub struct State {
     pub listeners: Vec<mpsc::UnboundedSender<News>>,
 }
 
+/// Where FNV-1a begins.
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+
 /// What happened in a run.
 #[derive(Default)]
 pub struct Trace {
     hash: u64,
+    /// The hash of all calls that changed something, and when they came.
+    pub calls_hash: u64,
     /// The lines, where they are kept.
     pub lines: Option<Vec<String>>,
 }
@@ -261,7 +266,11 @@ impl World {
         };
         let state = State {
             rng: Rng::new(seed, 3),
-            trace: Trace { hash: 0xcbf2_9ce4_8422_2325, lines: verbose.then(Vec::new) },
+            trace: Trace {
+                hash: FNV_OFFSET,
+                calls_hash: FNV_OFFSET,
+                lines: verbose.then(Vec::new),
+            },
             fired: BTreeMap::new(),
             violations: Vec::new(),
             version: 0,
@@ -402,6 +411,14 @@ impl World {
         self.tells_no_secret(what, more);
     }
 
+    /// Adds a call to the hash of all calls, which holds no sentence: a change of wording leaves it as it was.
+    pub fn note_call(&self, what: &str, call: &str, on: &str) {
+        let at = self.time_ms();
+        let mut state = self.state();
+        let hash = mix_all(state.trace.calls_hash, at, [what, call, on]);
+        state.trace.calls_hash = hash;
+    }
+
     /// S10: a text that is kept or shown holds nothing of what a secret holds.
     pub fn tells_no_secret(&self, what: &str, text: &str) {
         if text.contains(CANARY) {
@@ -431,21 +448,11 @@ impl World {
 
 impl Trace {
     fn note(&mut self, at: i64, what: &str, about: &str, more: &str) {
-        for byte in at.to_le_bytes() {
-            self.mix(byte);
-        }
-        for text in [what, about, more] {
-            text.bytes().for_each(|byte| self.mix(byte));
-            self.mix(0xff);
-        }
+        self.hash = mix_all(self.hash, at, [what, about, more]);
         if let Some(lines) = &mut self.lines {
             let seconds = at / 1_000;
             lines.push(format!("{seconds:>5}.{:03} {what:<9} {about} {more}", at % 1_000));
         }
-    }
-
-    fn mix(&mut self, byte: u8) {
-        self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
 
     /// The hash of all that happened, and when.
@@ -453,6 +460,13 @@ impl Trace {
     pub fn hash(&self) -> u64 {
         self.hash
     }
+}
+
+/// Returns `hash` with a moment and texts mixed in, by FNV-1a.
+fn mix_all(hash: u64, at: i64, texts: [&str; 3]) -> u64 {
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let hash = at.to_le_bytes().into_iter().fold(hash, mix);
+    texts.iter().fold(hash, |hash, text| mix(text.bytes().fold(hash, mix), 0xff))
 }
 
 /// A panic while a lock was held has ended the run anyhow.
