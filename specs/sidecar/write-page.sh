@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the page anew every second. PID 1 must ask for SIGTERM to get it, hence the trap.
+# Rewrites the page every second. PID 1 gets SIGTERM only if it handles the signal, hence the trap.
 trap 'exit 0' TERM
 
 while :; do

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Asks each replica in turn, so a page shows at one glance which of them answer.
+# Asks each replica in turn, so one page shows which of them answer.
 printf 'Content-Type: text/plain\r\n\r\n'
 for replica in $REPLICAS; do
     echo "$replica: $(timeout 1 wget -q -O - "http://$replica:8080/cgi-bin/hits" || echo 'no answer')"
