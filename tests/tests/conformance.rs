@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use tally_docker::{ConnectOptions, ExecRequest, FileToWrite, Host, connect, infra_program};
+use tally_docker::{ConnectOptions, connect, infra_program};
 use tally_graph::HostAddress;
+use tally_host::{ExecRequest, FileToWrite, Host};
 use tally_reconcile::labels::INFRA_IMAGE;
 use tally_reconcile::request::{ContainerRequest, Part};
 use tally_simulator::{SimHost, SimOptions, tokio_clock};

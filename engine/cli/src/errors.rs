@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use tally_docker::HostError;
+use tally_host::HostError;
 use tally_source::{Code, Diagnostic, SourceMap, Span};
 
 use crate::show::report;

@@ -8,18 +8,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future;
-use tally_docker::{
-    ConnectOptions, Endpoint, Host, HostError, HostRead, TlsPaths, observe, silent,
-};
+use tally_docker::{ConnectOptions, Endpoint};
 use tally_graph::{Graph, HostAddress};
+use tally_host::{Host, HostError, HostRead, observe, unreachable_host};
 use tally_reconcile::LOCAL_HOST;
 use tally_reconcile::observed::Observed;
 use tally_source::{Diagnostic, Span};
+use tally_transport::TlsPaths;
 
 use crate::errors::{CliError, unreachable};
 use crate::project::Project;
 
-pub use tally_docker::now_ms;
+pub use tally_host::now_ms;
 
 /// A host of a spec, and where the spec says so.
 #[derive(Debug, Clone)]
@@ -95,7 +95,7 @@ pub async fn readers(graph: &Graph, project: &Project) -> Result<Vec<Arc<dyn Hos
         }
     });
     let settle = |(place, reached): (&Place, Result<Arc<dyn HostRead>, HostError>)| {
-        reached.unwrap_or_else(|why| silent(&place.name, why))
+        reached.unwrap_or_else(|why| unreachable_host(&place.name, why))
     };
     Ok(reached.await?.into_iter().map(settle).collect())
 }
@@ -112,7 +112,7 @@ pub async fn writers(
     let places = places(graph, project)?;
     let reached = reach_all(graph, &places, async |place| writer(place, project).await);
     let settle = |(place, reached): (&Place, Result<Arc<dyn Host>, HostError>)| {
-        let host = reached.unwrap_or_else(|why| silent(&place.name, why));
+        let host = reached.unwrap_or_else(|why| unreachable_host(&place.name, why));
         (place.name.clone(), host)
     };
     Ok(reached.await?.into_iter().map(settle).collect())

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tally_control::Sharing;
 use tally_control::lease::{Bounds, Common};
-use tally_docker::TlsPaths;
 use tally_store::Etcd;
+use tally_transport::TlsPaths;
 
 use crate::args;
 use crate::errors::CliError;
@@ -35,7 +35,7 @@ pub fn sharing(
     let store = Etcd::new(address, cluster, tls.as_ref(), args.store_plain, limit);
     let store = store.map_err(|error| {
         let help = match error.fault {
-            tally_docker::TransportError::PlainTcp { .. } => {
+            tally_host::TransportError::PlainTcp { .. } => {
                 "Whoever reads it learns what runs where, and whoever writes it says who leads. Give \
                  --store-ca, --store-cert and --store-key, or --store-plain where the network is \
                  yours alone."

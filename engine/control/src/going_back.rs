@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tally_docker::{Report, failed_versions, last_lines};
+use tally_host::{Report, failed_versions, last_lines};
 use tally_reconcile::Prepared;
 use tally_reconcile::plan::{Plan, Pods};
 use tally_reconcile::rollback::{self, Decision, Failed, Unready};

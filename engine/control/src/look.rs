@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
-use tally_docker::{Host, HostError, HostEvent, observe_host};
 use tally_graph::Graph;
+use tally_host::{Host, HostError, HostEvent, observe_host};
 use tally_reconcile::observed::HostState;
 
 use crate::controller::Reach;

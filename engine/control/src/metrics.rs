@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tally_docker::{FailureKind, HostError, Outcome, Report};
 use tally_graph::Millis;
+use tally_host::{FailureKind, HostError, Outcome, Report};
 use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{HostView, Observed};
 use tally_reconcile::plan::{HeldBy, Plan, Pods};
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_failure_is_counted_under_its_word() {
-        use tally_docker::HostError as E;
+        use tally_host::HostError as E;
         let text = || "what was said".to_owned();
         let image = E::Image { image: text(), missing: true, message: text() };
         let kinds: [(FailureKind, &str); 14] = [
@@ -283,7 +283,7 @@ mod tests {
             (E::TooOld { found: text(), needed: "1.41" }.into(), "refused"),
             (E::Refused { status: 500, message: text() }.into(), "refused"),
             (E::Broken(text()).into(), "other"),
-            (E::from(tally_docker::TransportError::SshMissing).into(), "unreachable"),
+            (E::from(tally_host::TransportError::SshMissing).into(), "unreachable"),
         ];
         for (kind, word) in kinds {
             assert_eq!(why(&kind), word, "{kind:?}");

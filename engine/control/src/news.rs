@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tally_docker::Fetched;
+use tally_host::Fetched;
 use tally_reconcile::undo::undo;
 use tokio::sync::watch;
 

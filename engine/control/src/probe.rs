@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tally_docker::{ExecRequest, Host};
+use tally_host::{ExecRequest, Host};
 
 use crate::liveness::Ask;
 

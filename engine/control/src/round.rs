@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tally_docker::{Event, ExecuteOptions, Fetched, Host, Outcome, Progress, execute};
+use tally_host::{Event, ExecuteOptions, Fetched, Host, Outcome, Progress, execute};
 use tally_reconcile::plan::{Awaits, Cause, Change, ChangeKind, Held, OpId, Plan, Target};
 use tally_reconcile::realise::{RUNNING_MS, patience};
 use tally_reconcile::{Prepared, reconcile, reconcile_prepared};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tally_docker::{Permit, Steady, clean};
+use tally_host::{Permit, Steady, clean};
 use tally_reconcile::memory::Declarations;
 use tally_reconcile::plan::Plan;
 use tally_reconcile::undo::ended;

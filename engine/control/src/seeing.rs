@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{AbortHandle, Abortable, BoxStream, abortable};
-use tally_docker::{HostError, HostEvent, unknown};
+use tally_host::{HostError, HostEvent, unknown};
 use tally_reconcile::observed::HostView;
 
 use crate::controller::{Controller, Events};

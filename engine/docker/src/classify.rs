@@ -4,8 +4,8 @@
 
 use bollard::errors::Error;
 
-use crate::connect::fault_in;
-use crate::{HostError, TransportError, clean};
+use tally_host::{HostError, TransportError, clean};
+use tally_transport::{innermost, transport_error_in};
 
 /// The call that failed, for its message.
 #[derive(Debug, Clone, Copy)]
@@ -26,13 +26,15 @@ pub(crate) fn classify(call: Call<'_>, error: Error) -> HostError {
         }
         // Errors in the midst of a stream come without a status.
         Error::DockerStreamError { error } => answer(call, 500, &error),
-        Error::HyperLegacyError { err } if let Some(fault) = fault_in(&err) => match fault {
-            TransportError::Unreachable { reason } => {
-                let reason = clean::line(&reason);
-                HostError::Unreachable { address: call.address.to_owned(), reason }
+        Error::HyperLegacyError { err } if let Some(fault) = transport_error_in(&err) => {
+            match fault {
+                TransportError::Unreachable { reason } => {
+                    let reason = clean::line(&reason);
+                    HostError::Unreachable { address: call.address.to_owned(), reason }
+                }
+                fault => fault.into(),
             }
-            fault => fault.into(),
-        },
+        }
         Error::HyperLegacyError { err } if err.is_connect() => HostError::Unreachable {
             address: call.address.to_owned(),
             reason: clean::line(&innermost(&err)),
@@ -45,15 +47,6 @@ pub(crate) fn classify(call: Call<'_>, error: Error) -> HostError {
 
 fn broken(call: Call<'_>, reason: &str) -> HostError {
     HostError::Broken(format!("the reply to `{}` broke off: {}", call.name, clean::line(reason)))
-}
-
-/// The deepest cause: the one that says what happened.
-pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
-    let mut deepest = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    deepest.to_string()
 }
 
 /// The kind of an answer, by an ordered table; the first rule that fits decides.

@@ -16,7 +16,8 @@ use tally_reconcile::observed::{
 
 use crate::connect::Size;
 use crate::create::unset;
-use crate::{clean, time};
+use crate::time;
+use tally_host::clean;
 
 /// A container as a list shows it; `None` when it lacks an ID, which no engine's list does.
 pub(crate) fn container(summary: ContainerSummary) -> Option<ObservedContainer> {

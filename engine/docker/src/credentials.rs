@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::HostError;
+use tally_host::HostError;
 
 /// How Docker's config file calls Docker's own registry.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";

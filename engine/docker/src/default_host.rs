@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tally_graph::{HostAddress, sha256};
 
-use crate::connect::{Endpoint, TlsPaths, TransportError};
+use crate::connect::Endpoint;
+use tally_host::{TransportError, clean};
+use tally_transport::TlsPaths;
 
 /// Docker's own default.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
@@ -140,7 +142,7 @@ fn endpoint(text: &str, tls: Option<TlsPaths>, of: &str) -> Result<Endpoint, Tra
         HostAddress::Tcp(text.to_owned())
     } else {
         return Err(fault(
-            &format!("{of} is `{}`, which Tally cannot reach", crate::clean::line(text)),
+            &format!("{of} is `{}`, which Tally cannot reach", clean::line(text)),
             "It reaches `unix://`, `ssh://` and `tcp://`.",
         ));
     };

@@ -1,34 +1,16 @@
-//! Files in containers: the archive that writes them, the record kept beside them, and reading it
-//! back. The record says what was written, so that a file is compared by its hash and never read.
+//! Files in containers: the archive that writes them and the record of them, and reading the record back.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
-use tally_graph::{FileContent, FileSpec};
+use tally_graph::FileSpec;
 use tally_reconcile::labels::{FILES_RECORD, SECRETS_FILES};
 use tally_reconcile::request::Part;
 
-use crate::{FileToWrite, HostError};
+use tally_host::{FileToWrite, HostError, record};
 
 /// The largest archive that is read from a container: records and user databases are small.
 pub(crate) const READ_CAP_BYTES: usize = 4 << 20;
-
-/// The record of written files, by path. It says nothing of what happens on a change: that is the
-/// spec's to say, and no part of what was written.
-#[must_use]
-pub fn record(files: &[FileToWrite]) -> BTreeMap<String, FileSpec> {
-    let spec = |file: &FileToWrite| FileSpec {
-        content: match &file.keyed {
-            Some(keyed) => keyed.clone(),
-            None => FileContent(file.content.clone()).hash(),
-        },
-        mode: file.mode,
-        owner: file.owner.clone(),
-        on_change: None,
-        secret: None,
-    };
-    files.iter().map(|file| (file.path.clone(), spec(file))).collect()
-}
 
 /// Reads a record; what cannot be read is as good as none, and the files are written again.
 pub(crate) fn parse_record(bytes: &[u8]) -> Option<BTreeMap<String, FileSpec>> {

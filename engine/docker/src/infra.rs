@@ -8,8 +8,8 @@ use bollard::query_parameters::CreateImageOptions;
 use futures_util::TryStreamExt as _;
 use tally_reconcile::labels::INFRA_IMAGE;
 
-use crate::HostError;
 use crate::connect::DockerHost;
+use tally_host::HostError;
 
 /// Docker's words for the architectures there is a program for, and `pause` for each (`build.rs`).
 static PROGRAMS: [(&str, &[u8]); 2] = [

@@ -11,8 +11,9 @@ use tally_graph::ImageRef;
 
 use crate::classify::{Call, classify};
 use crate::connect::{DockerHost, within};
+use crate::credentials;
 use crate::registries::TRIES;
-use crate::{HostError, PullProgress, credentials};
+use tally_host::{HostError, PullProgress};
 
 /// More layers than any image has: what a daemon says is bounded.
 const MOST_LAYERS: usize = 1_000;

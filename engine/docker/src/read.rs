@@ -20,7 +20,8 @@ use tally_reconcile::observed::{
 
 use crate::classify::{Call, classify};
 use crate::connect::{DockerHost, within};
-use crate::{HostError, HostEvent, HostRead, LogChunk, LogRequest, clean, convert, files, stream};
+use crate::{convert, files, stream};
+use tally_host::{HostError, HostEvent, HostRead, LogChunk, LogRequest, clean};
 
 impl DockerHost {
     /// Makes a call under a deadline and gives its error our kind.

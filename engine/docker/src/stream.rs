@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt as _};
 
 use crate::classify::{Call, classify};
 use crate::connect::{DockerHost, within};
-use crate::{ExecRequest, ExecSession, HostError, HostEvent, LogChunk, LogRequest};
+use tally_host::{ExecRequest, ExecSession, HostError, HostEvent, LogChunk, LogRequest};
 use tally_reconcile::labels;
 
 type Chunks = BoxStream<'static, Result<LogChunk, HostError>>;

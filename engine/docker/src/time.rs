@@ -1,13 +1,6 @@
-//! Docker's times (RFC 3339) as milliseconds since 1970, and how its clock stands to ours.
+//! Docker's times (RFC 3339) as milliseconds since 1970, and the offset of its clock from ours.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// The wall clock of this machine, in milliseconds since 1970.
-#[must_use]
-pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
+use std::time::Duration;
 
 /// By how much another clock is ahead of ours, in milliseconds: it was asked at `asked_ms`, answered
 /// `took` later, and said `its_ms`, which was somewhere between (Cristian, "Probabilistic clock

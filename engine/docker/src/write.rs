@@ -15,9 +15,9 @@ use tally_reconcile::observed::{ContainerState, Live};
 use tally_reconcile::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
 
 use crate::connect::DockerHost;
-use crate::{
-    ExecRequest, ExecSession, FileToWrite, Host, HostError, HostRead as _, PullProgress, create,
-    files, infra, pull, stream,
+use crate::{create, files, infra, pull, stream};
+use tally_host::{
+    ExecRequest, ExecSession, FileToWrite, Host, HostError, HostRead as _, PullProgress,
 };
 
 impl DockerHost {

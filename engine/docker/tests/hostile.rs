@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use tally_docker::{ConnectOptions, Host, HostError, LogRequest, connect, connect_read, observe};
+use tally_docker::{ConnectOptions, connect, connect_read};
 use tally_graph::HostAddress;
+use tally_host::{Host, HostError, LogRequest, observe};
 use tally_reconcile::observed::HostView;
 use tally_reconcile::request::NetworkRequest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

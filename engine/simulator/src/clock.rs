@@ -38,7 +38,7 @@ pub fn wall_clock() -> Arc<dyn Clock> {
     struct Wall;
     impl Clock for Wall {
         fn now_ms(&self) -> i64 {
-            tally_docker::now_ms()
+            tally_host::now_ms()
         }
     }
     Arc::new(Wall)

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tally_docker::HostError;
+use tally_host::HostError;
 
 use crate::host::Store;
 use crate::{Model, Record, SimHost, SimOptions};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
-use tally_docker::{
+use tally_host::{
     ExecRequest, ExecSession, FileToWrite, Host, HostError, HostEvent, HostRead, LogChunk,
     LogRequest, PullProgress,
 };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tally_docker::{HostError, HostEvent};
+use tally_host::{HostError, HostEvent};
 use tally_reconcile::labels;
 use tally_reconcile::observed::{ContainerState, Health};
 use tokio::sync::Notify;

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tally_docker::{
+use tally_graph::Graph;
+use tally_host::{
     Event, ExecuteOptions, FailureKind, Host, HostError, HostRead as _, Outcome, Permit, Progress,
     Report, Steady, execute,
 };
-use tally_graph::Graph;
 use tally_reconcile::labels::{self, Role};
 use tally_reconcile::observed::{ContainerState, Live};
 use tally_reconcile::plan::{

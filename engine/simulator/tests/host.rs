@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tally_docker::{Host as _, HostError, HostRead, observe};
+use tally_host::{Host as _, HostError, HostRead, observe};
 use tally_reconcile::labels::{self, Role};
 use tally_reconcile::observed::{ContainerState, Health, Live};
 use tally_reconcile::request::{ContainerRequest, HealthRequest};

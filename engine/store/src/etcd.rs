@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 use tally_control::lease::{
     Document, MOST_SHARED_BYTES, Renewed, Seen, SpecRecord, Store, StoreError, Taken, Term,
 };
-use tally_docker::{Channel, ChannelError, Reply, TlsPaths, TransportError, clean};
+use tally_host::{TransportError, clean};
 use tally_reconcile::memory::Declarations;
+use tally_transport::TlsPaths;
 
 use crate::address::Address;
+use crate::channel::{Channel, ChannelError, Reply};
 use crate::wire::{
     KeyValue, LeaseReply, OpReply, Streamed, TxnReply, made_at, put, range, read, refusal,
     written_at,

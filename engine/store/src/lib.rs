@@ -2,6 +2,7 @@
 //! who leads and what follows from that is `tally-control`'s.
 
 mod address;
+mod channel;
 mod etcd;
 mod wire;
 

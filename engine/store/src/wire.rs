@@ -107,7 +107,7 @@ pub(crate) fn refusal(status: u16, body: &[u8]) -> StoreError {
         (Value::String(error), true) => error.clone(),
         _ => format!("status {status}"),
     };
-    StoreError::Refused(tally_docker::clean::line(&words))
+    StoreError::Refused(tally_host::clean::line(&words))
 }
 
 /// Reads an answer.

@@ -6,9 +6,9 @@
 use std::time::{Duration, Instant};
 
 use tally_control::lease::{Document, Renewed, SpecRecord, Store as _, StoreError, Taken, Term};
-use tally_docker::TlsPaths;
 use tally_store::Etcd;
 use tally_tests::lab::{Authority, Purpose};
+use tally_transport::TlsPaths;
 
 const LIMIT: Duration = Duration::from_secs(10);
 const LASTS: Duration = Duration::from_secs(3);

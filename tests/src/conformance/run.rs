@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tally_docker::{ExecRequest, FileToWrite, Host, HostError, LogRequest};
 use tally_graph::Publish;
+use tally_host::{ExecRequest, FileToWrite, Host, HostError, LogRequest};
 use tally_reconcile::labels;
 use tally_reconcile::observed::{
     ContainerDetails, Live, ObservedContainer, ObservedVolume, PublishedPort,

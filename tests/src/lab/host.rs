@@ -6,8 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tally_docker::{Endpoint, TlsPaths};
+use tally_docker::Endpoint;
 use tally_graph::HostAddress;
+use tally_transport::TlsPaths;
 
 use super::net::{fabric_name, inside};
 use super::pki::{Authority, Purpose};

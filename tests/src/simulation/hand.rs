@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tally_docker::{ExecuteOptions, Host, HostRead, Report, execute, failed_versions, observe};
 use tally_graph::{Address, Graph};
+use tally_host::{ExecuteOptions, Host, HostRead, Report, execute, failed_versions, observe};
 use tally_reconcile::Options;
 use tally_reconcile::memory::{Clocks, Memory};
 use tally_reconcile::observed::Observed;

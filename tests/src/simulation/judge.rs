@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use tally_docker::HostError;
+use tally_host::HostError;
 use tally_reconcile::labels;
 use tally_reconcile::memory::Declared;
 use tally_reconcile::observed::{ContainerState, Health};

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tally_docker::Secrets;
 use tally_graph::{Container, Graph, MountSource, Replicas, Strategy, Workload};
+use tally_host::Secrets;
 use tally_lang::MemoryLoader;
 
 use super::rng::Rng;

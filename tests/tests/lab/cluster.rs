@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tally_docker::{ExecuteOptions, Host, HostRead, connect, execute, observe};
+use tally_docker::connect;
 use tally_graph::Graph;
+use tally_host::{ExecuteOptions, Host, HostRead, execute, observe};
 use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::Observed;
 use tally_reconcile::plan::Plan;

@@ -12,11 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use tally_docker::{
-    ConnectOptions, Endpoint, HostError, HostRead, TransportError, connect_read, observe,
-    observe_host, silent,
-};
+use tally_docker::{ConnectOptions, Endpoint, connect_read};
 use tally_graph::HostAddress;
+use tally_host::{HostError, HostRead, TransportError, observe, observe_host, unreachable_host};
 use tally_reconcile::observed::{HostState, HostView};
 use tally_tests::lab::{Authority, Lab, LabHost, LabOptions, Purpose, Way};
 
@@ -187,7 +185,7 @@ fn only_the_given_authority_is_trusted() {
     let foreign = Authority::new(&folder.join("foreign"), "somebody else").unwrap();
     let ours = borrowed.lab.authority();
     let good = host.endpoint(Way::Tls);
-    let with = |change: &dyn Fn(&mut tally_docker::TlsPaths)| {
+    let with = |change: &dyn Fn(&mut tally_transport::TlsPaths)| {
         let mut endpoint = good.clone();
         change(endpoint.tls.as_mut().unwrap());
         endpoint
@@ -234,7 +232,7 @@ fn files_for_tls_that_do_not_fit_are_named() {
     std::fs::write(&garbage, "no certificate").unwrap();
     let other = ours.issue("other", "other-key", Purpose::Client, &[], 30).unwrap();
     let old = ours.issue("old", "old-key", Purpose::Client, &[], -1).unwrap();
-    let fault = |change: &dyn Fn(&mut tally_docker::TlsPaths)| {
+    let fault = |change: &dyn Fn(&mut tally_transport::TlsPaths)| {
         let mut endpoint = host.endpoint(Way::Tls);
         change(endpoint.tls.as_mut().unwrap());
         run(refused(&endpoint)).to_string()
@@ -293,7 +291,7 @@ async fn stays_in_place(host: &LabHost, way: Way) {
     let fresh = connect_read(host.name(), &host.endpoint(way), &options()).await;
     let why = fresh.err().expect("it cannot be reached");
     assert!(began.elapsed() < DEADLINE + NORMAL, "{way:?}: {:?}", began.elapsed());
-    let stand_in: Vec<Arc<dyn HostRead>> = vec![silent(host.name(), why)];
+    let stand_in: Vec<Arc<dyn HostRead>> = vec![unreachable_host(host.name(), why)];
     let observed = observe(&stand_in, "lab").await;
     assert!(matches!(observed.hosts[host.name()], HostView::Unknown { .. }));
 }

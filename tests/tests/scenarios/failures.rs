@@ -1,6 +1,6 @@
 //! Failures at run time: each is classified, and its report points at the attribute in the spec.
 
-use tally_docker::{FailureKind, HostError};
+use tally_host::{FailureKind, HostError};
 
 use crate::world::{HELLO, World, both, only_real, only_simulated};
 

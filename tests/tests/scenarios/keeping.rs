@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tally_control::{Board, Controller, Ended, Entry, EntryKind, Journal, News, Options, Reach};
-use tally_docker::{Host, HostError};
 use tally_graph::Graph;
+use tally_host::{Host, HostError};
 use tally_reconcile::memory::{Declarations, Declared, Memory};
 use tally_reconcile::rollback::{Former, formers};
 use tally_reconcile::undo::Undone;

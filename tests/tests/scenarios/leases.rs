@@ -12,8 +12,8 @@ use tally_control::lease::{
     Common, Document, MOST_SHARED_BYTES, Renewed, Seen, SpecRecord, Store, StoreError, Taken, Term,
 };
 use tally_control::{Controller, Entry, EntryKind, Journal, News, Options, Reach, Sharing};
-use tally_docker::{Host, HostError};
 use tally_graph::Graph;
+use tally_host::{Host, HostError};
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::reconcile;
 use tally_simulator::{Fault, FaultKind, FaultPlan, SimHost, When};

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tally_docker::{ExecuteOptions, Fetched, Host, HostRead, Report, execute, observe};
 use tally_graph::Graph;
+use tally_host::{ExecuteOptions, Fetched, Host, HostRead, Report, execute, observe};
 use tally_lang::MemoryLoader;
 use tally_reconcile::Options;
 use tally_reconcile::memory::{Declared, Memory};

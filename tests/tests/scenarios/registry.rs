@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tally_docker::{ConnectOptions, FailureKind, Host, HostError};
+use tally_docker::ConnectOptions;
 use tally_graph::HostAddress;
+use tally_host::{FailureKind, Host, HostError};
 use tally_reconcile::LOCAL_HOST;
 use tally_tests::registry::{Does, Proxy, Registry, Request, TestImage};
 

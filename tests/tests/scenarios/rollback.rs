@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tally_control::{EntryKind, News};
-use tally_docker::{Report, failed_versions};
 use tally_graph::Graph;
+use tally_host::{Report, failed_versions};
 use tally_reconcile::Options;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::plan::{Action, HeldBy, Plan};

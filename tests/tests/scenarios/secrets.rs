@@ -2,8 +2,8 @@
 //! costs, and what lay in memory is there again after all of a pod was down.
 
 use futures_util::StreamExt as _;
-use tally_docker::ExecRequest;
 use tally_graph::schema::UpdateClass;
+use tally_host::ExecRequest;
 use tally_reconcile::plan::{Cause, Plan};
 use tally_reconcile::reconcile;
 

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use tally_control::News;
-use tally_docker::Fetched;
 use tally_graph::{Graph, ImageRef};
+use tally_host::Fetched;
 use tally_reconcile::memory::Declared;
 use tally_reconcile::plan::{Action, Plan};
 use tally_reconcile::{Options, digest_of};

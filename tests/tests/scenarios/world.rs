@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
-use tally_docker::{ExecuteOptions, Failure, Host, HostRead, Report, Secrets, execute, observe};
 use tally_graph::{Address, Graph, HostAddress};
+use tally_host::{ExecuteOptions, Failure, Host, HostRead, Report, Secrets, execute, observe};
 use tally_lang::MemoryLoader;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::observed::{HostState, Observed};

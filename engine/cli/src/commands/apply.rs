@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tally_docker::{
+use tally_graph::Graph;
+use tally_host::{
     ExecuteOptions, Failure, FailureKind, Fetched, Host, Outcome, Report, Secrets, execute,
 };
-use tally_graph::Graph;
 use tally_reconcile::plan::{ChangeKind, OpId, Plan};
 use tally_reconcile::undo::{ended, undo};
 use tally_reconcile::{Options, reconcile};

@@ -25,7 +25,7 @@ pub async fn run(args: args::Destroy, terminal: &Terminal) -> Result<Exit, CliEr
         parallel: 8,
         saved: None,
         // What goes needs none.
-        secrets: tally_docker::Secrets::default(),
+        secrets: tally_host::Secrets::default(),
         // What went back is no more, and the spec is new to who begins again.
         ended: remembered.memory.declared.undone.keys().cloned().collect(),
     };

@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tally_docker::{ExecRequest, Host};
+use tally_host::{ExecRequest, Host};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::args;
@@ -74,10 +74,10 @@ pub async fn run(args: args::Exec) -> Result<Exit, CliError> {
 }
 
 async fn copy_out(
-    session: &mut tally_docker::ExecSession,
+    session: &mut tally_host::ExecSession,
     host: &dyn Host,
     tty: bool,
-) -> Result<(), tally_docker::HostError> {
+) -> Result<(), tally_host::HostError> {
     let kind = tokio::signal::unix::SignalKind::window_change();
     let mut resized = tokio::signal::unix::signal(kind).ok();
     loop {

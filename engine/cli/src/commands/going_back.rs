@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tally_docker::{ExecuteOptions, Host, Report, Secrets, execute, failed_versions};
 use tally_graph::{Address, Graph};
+use tally_host::{ExecuteOptions, Host, Report, Secrets, execute, failed_versions};
 use tally_reconcile::plan::Plan;
 use tally_reconcile::rollback::{Decision, Failed, decide, images, stays};
 use tally_reconcile::undo::{Undone, undo};

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt as _;
 use futures_util::stream::SelectAll;
-use tally_docker::LogRequest;
+use tally_host::LogRequest;
 
 use crate::args;
 use crate::commands::select::{host_of, select};

@@ -1,7 +1,7 @@
 //! `tally plan`: the first half of the way. It is handed hosts that cannot be changed.
 
-use tally_docker::Secrets;
 use tally_graph::{Address, Graph, Workload};
+use tally_host::Secrets;
 use tally_reconcile::plan::Plan;
 use tally_reconcile::{Options, reconcile};
 use tally_source::nearest;

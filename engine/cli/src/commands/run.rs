@@ -11,8 +11,8 @@ use tally_control::lease::Common;
 use tally_control::{
     Controller, Ended, Entry, EntryKind, Journal, News, Options, Reach, SpecSource,
 };
-use tally_docker::{Host, HostError, Secrets};
 use tally_graph::Graph;
+use tally_host::{Host, HostError, Secrets};
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::rollback::Former;
 use tally_reconcile::undo::{Undone, undo};

@@ -1,7 +1,7 @@
 //! Which containers an address of `logs` or `exec` means.
 
-use tally_docker::HostRead;
 use tally_graph::Graph;
+use tally_host::HostRead;
 use tally_reconcile::found::inventory;
 use tally_reconcile::labels::Role;
 use tally_reconcile::observed::Observed;

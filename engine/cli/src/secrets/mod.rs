@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use futures_util::{StreamExt as _, stream};
-use tally_docker::Secrets;
 use tally_graph::{Graph, Secret, SecretSource, Template};
+use tally_host::Secrets;
 use tally_source::{Code, Diagnostic};
 
 use crate::errors::CliError;

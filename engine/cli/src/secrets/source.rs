@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tally_docker::{Secrets, clean};
 use tally_graph::SecretSource;
+use tally_host::{Secrets, clean};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 

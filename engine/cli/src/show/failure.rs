@@ -1,7 +1,7 @@
 //! A call that failed, as a report that points at the attribute to blame.
 
-use tally_docker::{Failure, FailureKind, HostError};
 use tally_graph::{FieldPath, Graph, ImageRef, Workload};
+use tally_host::{Failure, FailureKind, HostError};
 use tally_reconcile::plan::{Action, Operation};
 use tally_source::{Code, Diagnostic, Span};
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tally_docker::{Event, Progress};
 use tally_graph::Bytes;
+use tally_host::{Event, Progress};
 use tally_reconcile::plan::{Action, ChangeKind, OpId, Plan};
 
 use crate::show::failure::few_words;

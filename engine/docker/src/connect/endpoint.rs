@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use tally_graph::HostAddress;
+use tally_transport::TlsPaths;
 
 /// Where an engine is, and what is needed to get there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,17 +16,6 @@ pub struct Endpoint {
     pub allow_plain_tcp: bool,
     /// The configuration that `ssh` reads instead of the user's, for `ssh://`.
     pub ssh_config: Option<PathBuf>,
-}
-
-/// Files for mutual TLS, each PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsPaths {
-    /// The only authorities that are trusted; the system's are not.
-    pub ca: PathBuf,
-    /// Our certificate, with what leads from it to its authority.
-    pub cert: PathBuf,
-    /// Our key.
-    pub key: PathBuf,
 }
 
 impl From<&HostAddress> for Endpoint {

@@ -12,42 +12,17 @@ use tokio::sync::OnceCell;
 
 use crate::classify::{Call, classify};
 use crate::registries::Registries;
-use crate::{Host, HostError, HostRead, time};
+use crate::time;
+use tally_host::{Host, HostError, HostRead, clean, now_ms};
+use tally_transport::{TcpAddress, TcpRoute};
 
-mod address;
-mod channel;
 mod endpoint;
-mod fault;
 mod ssh;
-mod ssh_words;
-mod tls;
 mod transport;
 
-use address::{SshAddress, TcpAddress};
-pub use channel::{Channel, ChannelError, Reply};
-pub use endpoint::{Endpoint, TlsPaths};
-pub use fault::TransportError;
-use ssh::Tunnel;
-use tls::Tls;
-use transport::Way;
-
-/// Why the way is closed, where an error of the client or anything below it says so.
-pub(crate) fn fault_in(error: &(dyn std::error::Error + 'static)) -> Option<TransportError> {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<TransportError>() {
-            return Some(found.clone());
-        }
-        // An I/O error shows the source of what it holds, and not what it holds.
-        if let Some(found) = error.downcast_ref::<std::io::Error>()
-            && let Some(found) = tls::rustls_error(found)
-        {
-            return Some(tls::fault(found));
-        }
-        next = error.source();
-    }
-    None
-}
+pub use endpoint::Endpoint;
+use ssh::{SshAddress, Tunnel};
+use transport::EngineRoute;
 
 /// The API version Tally speaks wherever the engine still does: that of Docker 20.10. Speaking
 /// one version to all engines keeps what they answer alike.
@@ -126,7 +101,7 @@ impl DockerHost {
     pub(crate) async fn facts(&self) -> Result<&Facts, HostError> {
         let ask = || async {
             let info = async {
-                let (asked_ms, asked) = (time::now_ms(), Instant::now());
+                let (asked_ms, asked) = (now_ms(), Instant::now());
                 let info = self.call("info", self.options.read, self.docker.info()).await?;
                 Ok((info, asked_ms, asked.elapsed()))
             };
@@ -194,12 +169,12 @@ async fn reach(
     // The client's own timeout is only a backstop to our deadlines, so it is above all of them.
     let backstop_s = options.pull_total.as_secs().saturating_add(60);
     let version = ClientVersion { major_version: SPOKEN.0, minor_version: SPOKEN.1 };
-    let way = way(&endpoint, options)?;
-    let tunnel = match &way {
-        Way::Ssh(tunnel) => Some(Arc::clone(tunnel)),
-        Way::Unix(_) | Way::Tcp(_) | Way::Tls(..) => None,
+    let route = route(&endpoint, options)?;
+    let tunnel = match &route {
+        EngineRoute::Ssh(tunnel) => Some(Arc::clone(tunnel)),
+        EngineRoute::Unix(_) | EngineRoute::Tcp(_) => None,
     };
-    let docker = transport::client(way, options.connect, backstop_s, &version);
+    let docker = transport::client(route, options.connect, backstop_s, &version);
     let docker = docker.map_err(|error| {
         classify(Call { name: "version", address: &address, image: None }, error)
     })?;
@@ -238,42 +213,25 @@ async fn agreed(docker: &Docker, address: &str, limit: Duration) -> Result<Strin
     agree(&newest, &oldest)
 }
 
-/// How an engine is reached.
-fn way(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Way, HostError> {
+/// Returns the route to an engine.
+fn route(endpoint: &Endpoint, options: &ConnectOptions) -> Result<EngineRoute, HostError> {
     match &endpoint.address {
-        HostAddress::Unix(path) => Ok(Way::Unix(path.into())),
+        HostAddress::Unix(path) => Ok(EngineRoute::Unix(path.into())),
         HostAddress::Ssh(url) => {
             let to = SshAddress::parse(url)?;
             let tunnel = Tunnel::new(to, endpoint.ssh_config.clone(), options.connect);
-            Ok(Way::Ssh(Arc::new(tunnel)))
+            Ok(EngineRoute::Ssh(Arc::new(tunnel)))
         }
         HostAddress::Tcp(url) => {
             let address = TcpAddress::parse(url)?;
-            Ok(tcp_way(address, endpoint.tls.as_ref(), endpoint.allow_plain_tcp)?)
+            let tcp = TcpRoute::new(address, endpoint.tls.as_ref(), endpoint.allow_plain_tcp)?;
+            Ok(EngineRoute::Tcp(tcp))
         }
         HostAddress::Sim(name) => Err(HostError::Refused {
             status: 0,
             message: format!("`sim:{name}` is a simulated host, and no Docker engine"),
         }),
     }
-}
-
-/// How a TCP address is reached.
-fn tcp_way(
-    address: TcpAddress,
-    tls: Option<&TlsPaths>,
-    allow_plain: bool,
-) -> Result<Way, TransportError> {
-    if let Some(paths) = tls {
-        let tls = Tls::read(&address.host, paths)?;
-        return Ok(Way::Tls(address, tls));
-    }
-    // A plain port gives the machine to whoever reaches it, so nobody is led into it.
-    if !address.is_loopback() && !allow_plain {
-        let address = format!("tcp://{}", address.authority());
-        return Err(TransportError::PlainTcp { address });
-    }
-    Ok(Way::Tcp(address))
 }
 
 /// What the first answer's failure means: through `ssh` a reply that breaks off is a socket that
@@ -292,7 +250,7 @@ fn agree(newest: &str, oldest: &str) -> Result<String, HostError> {
     let newest_parts = parts(newest).ok_or_else(|| {
         HostError::Broken(format!(
             "what answers is no Docker engine: it gives `{}` as its API version",
-            crate::clean::line(newest)
+            clean::line(newest)
         ))
     })?;
     if newest_parts < SPOKEN {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tally_docker::HostError;
+use tally_host::HostError;
 use tally_reconcile::observed::{ContainerState, Health};
 use tally_reconcile::request::ContainerRequest;
 

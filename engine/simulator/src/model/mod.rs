@@ -12,8 +12,8 @@ mod shape;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tally_docker::HostError;
 use tally_graph::{Bytes, FileSpec};
+use tally_host::HostError;
 use tally_reconcile::observed::{ContainerState, Engine, Health};
 use tally_reconcile::request::ContainerRequest;
 

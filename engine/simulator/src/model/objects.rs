@@ -1,7 +1,7 @@
 //! Volumes, networks and images.
 
-use tally_docker::HostError;
 use tally_graph::ImageRef;
+use tally_host::HostError;
 use tally_reconcile::labels::INFRA_IMAGE;
 use tally_reconcile::request::{MountFrom, NetworkRef, NetworkRequest, VolumeRequest};
 

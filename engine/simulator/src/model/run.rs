@@ -1,6 +1,6 @@
 //! Starting, stopping, and what happens by itself in time.
 
-use tally_docker::HostError;
+use tally_host::HostError;
 use tally_reconcile::observed::ContainerState;
 use tally_reconcile::request::NetworkRef;
 

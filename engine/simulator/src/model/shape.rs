@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tally_docker::{FileToWrite, HostError, record};
+use tally_host::{FileToWrite, HostError, record};
 use tally_reconcile::labels::{self, SECRETS_FOLDER};
 use tally_reconcile::observed::{ContainerState, Live};
 use tally_reconcile::request::{ContainerRequest, MountFrom, NetworkRef, Part};

@@ -1,8 +1,8 @@
 //! Carrying a plan out: its graph is walked in parallel under a bound, each call made once its
 //! precondition still holds. Nothing is decided here; a plan is never resumed, only made anew.
 
-mod blame;
 mod create;
+mod failure_attribution;
 mod fetched;
 mod operation;
 mod permit;
@@ -19,7 +19,7 @@ use tally_graph::Graph;
 use tally_reconcile::plan::{Action, OpId, Operation, Plan, Target};
 use tokio::sync::watch;
 
-pub use blame::failed_versions;
+pub use failure_attribution::failed_versions;
 pub use fetched::Fetched;
 pub use operation::last_lines;
 pub use permit::{Permit, Steady, Withheld};

@@ -16,8 +16,8 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::address::SshAddress;
-use super::ssh_words;
-use crate::TransportError;
+use super::messages;
+use tally_host::TransportError;
 
 /// Runs `ssh` for as long as our end of its standard input is open. However Tally ends (a signal
 /// and SIGKILL too), the pipe closes and `ssh` is ended. `$1` is the folder of the sockets. The shell
@@ -130,7 +130,7 @@ impl Tunnel {
             .stderr(Stdio::null())
             .kill_on_drop(true);
         let output = timeout(ASK, ask.output()).await.ok()?.ok()?;
-        ssh_words::socket(&String::from_utf8_lossy(&output.stdout), &self.to)
+        messages::socket(&String::from_utf8_lossy(&output.stdout), &self.to)
     }
 }
 
@@ -182,7 +182,7 @@ async fn begin(
                 // What it said last is still on its way.
                 let _ = timeout(ASK, listener).await;
                 let words = words.lock().await;
-                return Err(ssh_words::ending(&String::from_utf8_lossy(&words), to));
+                return Err(messages::ending(&String::from_utf8_lossy(&words), to));
             }
         };
         if over {
@@ -297,5 +297,5 @@ fn private_folder() -> Result<tempfile::TempDir, TransportError> {
 }
 
 fn ended(reason: &str) -> TransportError {
-    TransportError::SshEnded { reason: crate::clean::line(reason) }
+    TransportError::SshEnded { reason: tally_host::clean::line(reason) }
 }

@@ -13,7 +13,7 @@ use tally_reconcile::observed::{
 };
 use tally_reconcile::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
 
-use crate::HostError;
+use crate::error::HostError;
 
 /// A file to write into a container.
 #[derive(Clone, PartialEq, Eq)]

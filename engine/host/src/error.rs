@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::TransportError;
+use crate::transport_error::TransportError;
 
 /// A failed call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,7 +2,7 @@
 //! happens in this file; its tests hold the sentences as OpenSSH wrote them.
 
 use super::address::SshAddress;
-use crate::{TransportError, clean};
+use tally_host::{TransportError, clean};
 
 /// Why `ssh` ended, by an ordered table; the first rule that fits decides.
 ///

@@ -7,7 +7,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 use tally_reconcile::labels;
 use tally_reconcile::observed::{HostState, HostView, Observed, ObservedContainer};
 
-use crate::{HostError, HostRead};
+use crate::error::HostError;
+use crate::host::HostRead;
 
 /// So many inspections of one host at once.
 const AT_ONCE: usize = 16;

@@ -2,7 +2,7 @@
 //! trusts the system's authorities, so the configuration is made here.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -14,14 +14,24 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::endpoint::TlsPaths;
-use crate::{TransportError, clean};
+use tally_host::{TransportError, clean};
 
 /// The largest file that is read for TLS, in bytes: a chain of certificates takes some kilobytes.
 const LARGEST_FILE: u64 = 1 << 20;
 
-/// How to speak TLS with one engine.
-pub(crate) struct Tls {
+/// Files for mutual TLS, each PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsPaths {
+    /// The only authorities that are trusted; those of the system are not.
+    pub ca: PathBuf,
+    /// Our certificate, with the chain up to its authority.
+    pub cert: PathBuf,
+    /// Our key.
+    pub key: PathBuf,
+}
+
+/// The TLS configuration for one server.
+pub struct Tls {
     connector: TlsConnector,
     name: ServerName<'static>,
     ca: String,
@@ -34,7 +44,7 @@ impl Tls {
     /// # Errors
     /// The `Tls…` kinds: a file that is not there or is no PEM, a key of another certificate, a
     /// certificate of ours that is out of date.
-    pub(crate) fn read(host: &str, paths: &TlsPaths) -> Result<Self, TransportError> {
+    pub fn read(host: &str, paths: &TlsPaths) -> Result<Self, TransportError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let authorities = certificates(&paths.ca, "authority's certificate")?;
         let mut roots = RootCertStore::empty();
@@ -70,10 +80,7 @@ impl Tls {
     ///
     /// # Errors
     /// The `Tls…` kinds.
-    pub(crate) async fn wrap(
-        &self,
-        tcp: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, TransportError> {
+    pub async fn wrap(&self, tcp: TcpStream) -> Result<TlsStream<TcpStream>, TransportError> {
         let wrapped = self.connector.connect(self.name.clone(), tcp).await;
         wrapped.map_err(|error| match rustls_error(&error) {
             Some(found) => self.fault(found),

@@ -1,6 +1,5 @@
-//! The stand-in for a host that could not be reached: it keeps its place among the others, and
-//! every call of it fails with why. So looking at it gives `Unknown` with the reason, and nobody
-//! above has a second way of handling hosts that are not there.
+//! A host that could not be reached. It keeps its place among the other hosts, and every call to it fails with the
+//! reason. So observing it gives `Unknown` with the reason, and no caller needs a second way of handling such hosts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,32 +12,33 @@ use tally_reconcile::observed::{
 };
 use tally_reconcile::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
 
+use crate::error::HostError;
 use crate::host::{
-    ExecRequest, ExecSession, FileToWrite, HostEvent, LogChunk, LogRequest, PullProgress,
+    ExecRequest, ExecSession, FileToWrite, Host, HostEvent, HostRead, LogChunk, LogRequest,
+    PullProgress,
 };
-use crate::{Host, HostError, HostRead};
 
-/// A host called `name` that could not be reached, and why. Calls end at once.
+/// Returns a host that could not be reached because of `reason`. Its calls fail immediately.
 #[must_use]
-pub fn silent(name: &str, why: HostError) -> Arc<SilentHost> {
-    Arc::new(SilentHost { name: name.to_owned(), why })
+pub fn unreachable_host(name: &str, reason: HostError) -> Arc<UnreachableHost> {
+    Arc::new(UnreachableHost { name: name.to_owned(), reason })
 }
 
 /// A host that could not be reached.
 #[derive(Debug)]
-pub struct SilentHost {
+pub struct UnreachableHost {
     name: String,
-    why: HostError,
+    reason: HostError,
 }
 
-impl SilentHost {
+impl UnreachableHost {
     fn fail<T>(&self) -> Result<T, HostError> {
-        Err(self.why.clone())
+        Err(self.reason.clone())
     }
 }
 
 #[async_trait]
-impl HostRead for SilentHost {
+impl HostRead for UnreachableHost {
     fn name(&self) -> &str {
         &self.name
     }
@@ -92,7 +92,7 @@ impl HostRead for SilentHost {
 }
 
 #[async_trait]
-impl Host for SilentHost {
+impl Host for UnreachableHost {
     async fn pull(
         &self,
         _: &str,

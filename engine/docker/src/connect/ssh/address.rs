@@ -1,22 +1,12 @@
-//! Addresses of far engines, taken apart.
+//! Addresses of engines behind SSH.
 
-use std::net::IpAddr;
+use tally_host::{TransportError, clean};
+use tally_transport::address::{is_host, split_port};
 
-use crate::TransportError;
-
-/// Where Docker listens unless an address says otherwise.
+/// Docker's socket unless the address names another one.
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 
-/// `tcp://HOST:PORT`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TcpAddress {
-    /// A name, or an address without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-}
-
-/// `ssh://[USER@]HOST[:PORT][/SOCKET]`
+/// An address `ssh://[USER@]HOST[:PORT][/SOCKET]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SshAddress {
     /// Who to be there; the user's own configuration decides where it is left out.
@@ -29,49 +19,14 @@ pub(crate) struct SshAddress {
     pub socket: String,
 }
 
-impl TcpAddress {
-    /// Takes an address apart.
-    ///
-    /// # Errors
-    /// [`TransportError::Address`] with what is wrong.
-    pub(crate) fn parse(url: &str) -> Result<Self, TransportError> {
-        let bad = |reason: &str| TransportError::Address {
-            address: crate::clean::line(url),
-            reason: reason.to_owned(),
-        };
-        let rest = url.strip_prefix("tcp://").ok_or_else(|| bad("it is no `tcp://` address"))?;
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = split_port(rest).ok_or_else(|| bad("its port is none"))?;
-        let port = port.ok_or_else(|| bad("it has no port"))?;
-        if !is_host(host) {
-            return Err(bad("it names no host"));
-        }
-        Ok(Self { host: host.to_owned(), port })
-    }
-
-    /// Whether it stays on this machine.
-    pub(crate) fn is_loopback(&self) -> bool {
-        self.host == "localhost"
-            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    }
-
-    /// As a URL writes it: `10.0.0.1:2376`, `[fe80::1]:2376`.
-    pub(crate) fn authority(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
-    }
-}
-
 impl SshAddress {
-    /// Takes an address apart. What is given to `ssh` as an argument cannot be taken for an option.
+    /// Parses an address. No part of it can be taken for an option of `ssh`.
     ///
     /// # Errors
-    /// [`TransportError::Address`] with what is wrong.
+    /// [`TransportError::Address`] with the reason.
     pub(crate) fn parse(url: &str) -> Result<Self, TransportError> {
         let bad = |reason: &str| TransportError::Address {
-            address: crate::clean::line(url),
+            address: clean::line(url),
             reason: reason.to_owned(),
         };
         let rest = url.strip_prefix("ssh://").ok_or_else(|| bad("it is no `ssh://` address"))?;
@@ -98,32 +53,6 @@ impl SshAddress {
         }
         Ok(Self { user, host: host.to_owned(), port, socket: path })
     }
-}
-
-/// A host, and its port if there is one; `None` for a port that is none.
-fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
-    if let Some(rest) = text.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']')?;
-        return match rest.strip_prefix(':') {
-            Some(port) => Some((host, Some(number(port)?))),
-            None => rest.is_empty().then_some((host, None)),
-        };
-    }
-    match text.rsplit_once(':') {
-        // Several colons without brackets: an IPv6 address without a port.
-        Some((host, _)) if host.contains(':') => Some((text, None)),
-        Some((host, port)) => Some((host, Some(number(port)?))),
-        None => Some((text, None)),
-    }
-}
-
-fn number(port: &str) -> Option<u16> {
-    port.parse().ok().filter(|port| *port != 0)
-}
-
-fn is_host(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:_%".contains(&byte);
-    !text.is_empty() && !text.starts_with('-') && text.bytes().all(plain)
 }
 
 fn is_user(text: &str) -> bool {
@@ -174,25 +103,6 @@ mod tests {
             "tcp://alpha",
         ] {
             assert!(SshAddress::parse(url).is_err(), "{url}");
-        }
-        for url in ["tcp://alpha", "tcp://:1", "tcp://alpha:0", "tcp://a b:1", "ssh://alpha:1"] {
-            assert!(TcpAddress::parse(url).is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn only_this_machine_is_loopback() {
-        for (url, expected) in [
-            ("tcp://localhost:2375", true),
-            ("tcp://127.0.0.1:2375", true),
-            ("tcp://127.8.8.8:2375", true),
-            ("tcp://[::1]:2375/", true),
-            ("tcp://127.example.com:2375", false),
-            ("tcp://10.0.0.1:2375", false),
-            ("tcp://0.0.0.0:2375", false),
-        ] {
-            let found = TcpAddress::parse(url).map(|address| address.is_loopback());
-            assert_eq!(found, Ok(expected), "{url}");
         }
     }
 }

@@ -10,14 +10,14 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 
-use super::address::TcpAddress;
-use super::transport::{Connector, pooled};
-use super::{TlsPaths, fault_in, tcp_way};
-use crate::TransportError;
+use tally_host::{TransportError, clean};
+use tally_transport::{
+    Connector, TcpAddress, TcpRoute, TlsPaths, innermost, pooled, transport_error_in,
+};
 
 /// A way to one address, whose connections are kept for a while.
 pub struct Channel {
-    client: Client<Connector, Full<Bytes>>,
+    client: Client<Connector<TcpRoute>, Full<Bytes>>,
     authority: String,
     limit: Duration,
 }
@@ -62,8 +62,8 @@ impl Channel {
     ) -> Result<Self, TransportError> {
         let address = TcpAddress::parse(address)?;
         let authority = address.authority();
-        let way = tcp_way(address, tls, allow_plain)?;
-        Ok(Self { client: pooled(Connector::new(way, limit)), authority, limit })
+        let route = TcpRoute::new(address, tls, allow_plain)?;
+        Ok(Self { client: pooled(Connector::new(route, limit)), authority, limit })
     }
 
     /// `HOST:PORT`.
@@ -108,8 +108,8 @@ impl Channel {
 }
 
 fn broken(error: &(dyn std::error::Error + 'static)) -> ChannelError {
-    match fault_in(error) {
+    match transport_error_in(error) {
         Some(fault) => ChannelError::Transport(fault),
-        None => ChannelError::Broken(crate::clean::line(&crate::classify::innermost(error))),
+        None => ChannelError::Broken(clean::line(&innermost(error))),
     }
 }
