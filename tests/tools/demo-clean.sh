@@ -1,6 +1,6 @@
 #!/bin/sh
-# Takes back what the demo made: the cluster of specs/hello, the simulated copy, the images.
-# It starts no engine: where none answers, nothing of ours can be running on it.
+# Removes everything that the demo created: the cluster of specs/hello, the simulated copy, the images.
+# It starts no engine: if none answers, no containers of the demo can be running.
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -28,7 +28,7 @@ if have docker && timeout 10 docker version >/dev/null 2>&1; then
     "$ROOT/tests/tools/images.sh" --remove
 fi
 
-# The engine may be somebody else's by now, so it is left running; say how it ends.
+# Somebody else may use the engine meanwhile, so it is left running; print how to end it.
 if [ -s "$TALLY_LOGS/dockerd.pid" ] && kill -0 "$(cat "$TALLY_LOGS/dockerd.pid")" 2>/dev/null; then
     say "the Docker engine that make started is still running; to end it: kill $(cat "$TALLY_LOGS/dockerd.pid")"
 fi

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The demo: the commands a newcomer would type, each shown before it runs. `make demo` has built
-# the binary; this brings the engine and the images, and nothing is asked.
+# The demo: runs the first commands of a new user, and prints each before it runs. `make demo` has built the
+# binary; this script provides the engine and the images, and asks no questions.
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -18,14 +18,14 @@ engine=0
 case $engine in
 0) "$ROOT/tests/tools/images.sh" hello:1 hello:2 ;;
 3)
-    # The same spec with one block more. It is a copy, so specs/hello stays as it is.
+    # The same spec with one more block. It is a copy, so specs/hello is not changed.
     spec=target/demo/hello
     mkdir -p "$spec"
     sed 's/^cluster hello$/cluster hello {\n    host demo "sim:demo"\n}/' specs/hello/tally.kdl >"$spec/tally.kdl"
     grep -q 'sim:demo' "$spec/tally.kdl" || die "specs/hello has no line 'cluster hello' to add the simulated host to."
     loudly "SIMULATED" \
-        "No Docker engine can be had here, so this runs on a SIMULATED host." \
-        "The plans are real; no container is. The spec is a copy: $spec/tally.kdl"
+        "No Docker engine is available here, so this runs on a SIMULATED host." \
+        "The plans are real, but no containers run. The spec is a copy: $spec/tally.kdl"
     ;;
 *) exit "$engine" ;;
 esac
@@ -47,18 +47,18 @@ case $status in
 *) exit "$status" ;;
 esac
 
-# From here on people type it themselves, so show the path that works from where they are.
+# From here on users type the commands themselves, so print the path relative to the repository.
 shown=$bin/tally
 case $shown in "$ROOT"/*) shown=${shown#"$ROOT"/} ;; esac
 
-printf '\nWhat to try next:\n'
+printf '\nNext steps:\n'
 if [ "$engine" -eq 0 ]; then
     printf '  curl http://127.0.0.1:8080\n'
 fi
 cat <<END
   change hello:1 to hello:2 in $spec/tally.kdl, then: $shown plan $spec
-  $shown explain pod/hello -s $spec    where each value comes from
-  $shown explain container.image       what a field means
+  $shown explain pod/hello -s $spec    the origin of each value
+  $shown explain container.image       the meaning of a field
 END
 if [ "$engine" -eq 0 ]; then
     cat <<END
@@ -67,4 +67,4 @@ END
 else
     printf '\nAll of this was SIMULATED.\n'
 fi
-printf '  make demo-clean                   takes it all back\n'
+printf '  make demo-clean                   removes everything again\n'

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Random bytes for the compiler, for FUZZ_SECONDS (300 if not set), beginning from all specs and cases
-# of this repository. Needs rustup: libFuzzer wants a nightly compiler, which is installed beside the
-# pinned one, as is cargo-fuzz. What breaks the compiler is left in target/fuzz/artifacts; make a test of
-# it in compiler/lang/tests/hostile.rs.
+# Fuzzes the compiler for FUZZ_SECONDS (300 if not set), starting from all specs and cases of this repository. Needs
+# rustup: libFuzzer needs a nightly compiler, which is installed beside the pinned one; cargo-fuzz is installed too.
+# Inputs that break the compiler are stored in target/fuzz/artifacts; add a test for each to
+# compiler/lang/tests/hostile.rs.
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -12,7 +12,7 @@ cd "$ROOT"
 have rustup || die "fuzzing needs a nightly compiler, and there is no rustup to install one with."
 rustup toolchain list | grep -q '^nightly' || {
     say "installing a nightly toolchain"
-    quietly nightly.log timeout 900 rustup toolchain install nightly --profile minimal || die "no nightly toolchain can be had"
+    quietly nightly.log timeout 900 rustup toolchain install nightly --profile minimal || die "no nightly toolchain could be installed"
 }
 target=${CARGO_TARGET_DIR:-$ROOT/target}
 case $target in /*) ;; *) target=$ROOT/$target ;; esac

@@ -1,13 +1,11 @@
 #!/bin/sh
-# Builds the small local images of the demo, the worked examples and the tests. There is no
-# registry in this: a root file system is put together from Debian packages that are downloaded
-# and unpacked, and handed to the engine by `docker import`.
+# Builds the small local images of the demo, the worked examples and the tests, without a registry: it creates a root
+# file system from Debian packages, which it downloads and unpacks, and imports it by `docker import`.
 #
-#   images.sh [hello:1] [hello:2] [redis:7]     builds what is named (all when nothing is)
-#   images.sh --remove                          removes the images that it made
+#   images.sh [hello:1] [hello:2] [redis:7]     builds the named images (default: all)
+#   images.sh --remove                          removes the images that it built
 #
-# Each image carries a hash of its recipe as a label. While that is the same, nothing is done; a
-# changed recipe builds the image again.
+# Each image has a hash of its recipe as a label. An image is built again only if its recipe changed.
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -30,10 +28,10 @@ first_of() {
             return 0
         fi
     done
-    die "none of these is there: $*"
+    die "none of these exists: $*"
 }
 
-# download PACKAGE...: into the cache, the ones that are not there yet.
+# download PACKAGE...: downloads the packages that the cache lacks.
 download() {
     mkdir -p "$TALLY_DEBS"
     wanted=
@@ -42,29 +40,29 @@ download() {
         [ -e "$1" ] || wanted="$wanted $package"
     done
     [ -n "$wanted" ] || return 0
-    have apt-get || die "the images are made from Debian packages ($wanted), and there is no apt-get here."
+    have apt-get || die "the images are built from Debian packages ($wanted), and there is no apt-get here."
     # shellcheck disable=SC2086  # a list of words, on purpose
     (cd "$TALLY_DEBS" && timeout 300 apt-get -q -o APT::Sandbox::User=root download $wanted) >"$TALLY_DEBS/log" 2>&1 && return 0
-    # A fresh machine has no package lists yet.
+    # A new machine has no package lists yet.
     can_be_root || die "these packages could not be downloaded: $wanted. As root: apt-get update, then run this again."
     apt_update_once || die "the package lists could not be fetched; is this machine online?"
     # shellcheck disable=SC2086
     (cd "$TALLY_DEBS" && timeout 300 apt-get -q -o APT::Sandbox::User=root download $wanted) >"$TALLY_DEBS/log" 2>&1 ||
-        die "these packages could not be downloaded: $wanted ($TALLY_DEBS/log says why)"
+        die "these packages could not be downloaded: $wanted (see $TALLY_DEBS/log)"
 }
 
-# unpack PACKAGE...: into $DEBS, as they would lie on a machine.
+# unpack PACKAGE...: unpacks into $DEBS, with the paths of an installed system.
 unpack() {
     download "$@"
     for package in "$@"; do
-        # A cache may hold an older build of the same package beside a newer one.
+        # The cache may contain an older build of the same package beside a newer one.
         # shellcheck disable=SC2012  # names of packages: no odd characters
         dpkg-deb -x "$(ls -t "$TALLY_DEBS/${package}"_*.deb | head -n 1)" "$DEBS"
     done
 }
 
-# libraries_of PACKAGE: the library packages it depends on, through any depth. Of an either-or the
-# first is taken.
+# libraries_of PACKAGE: prints the library packages that it depends on, directly or indirectly. Of alternatives it
+# uses the first.
 libraries_of() {
     queue=$1
     found=
@@ -82,8 +80,8 @@ libraries_of() {
     printf '%s\n' "$found"
 }
 
-# copy_libraries PROGRAM: what the program's own loader says it needs, from the unpacked packages
-# and never from this machine.
+# copy_libraries PROGRAM: copies the libraries that the program's loader lists, from the unpacked packages and never
+# from this machine.
 copy_libraries() {
     loader=$(find "$DEBS" \( -name 'ld-linux*.so.*' -o -name 'ld64.so.*' \) -type f | head -n 1)
     [ -n "$loader" ] || die "the unpacked libc6 has no loader"
@@ -93,19 +91,19 @@ copy_libraries() {
     printf '%s\n' "$listing" | awk '$2 == "=>" && $1 !~ /^\// { print $1, $3 }' | while read -r name path; do
         [ -e "$IMAGE/lib/$name" ] || cp -L "$path" "$IMAGE/lib/$name"
     done
-    # The loader stands where every program of this kind of machine names it.
+    # Programs of this architecture expect the loader at this path.
     interpreter=$(printf '%s\n' "$listing" | awk '$1 ~ /^\/lib.*\/ld/ { print $1; exit }')
     [ -n "$interpreter" ] || case $(uname -m) in
     x86_64) interpreter=/lib64/ld-linux-x86-64.so.2 ;;
     aarch64) interpreter=/lib/ld-linux-aarch64.so.1 ;;
-    *) die "unknown kind of machine: $(uname -m)" ;;
+    *) die "unknown architecture: $(uname -m)" ;;
     esac
     mkdir -p "$IMAGE$(dirname "$interpreter")"
     [ -e "$IMAGE$interpreter" ] || cp -L "$loader" "$IMAGE$interpreter"
 }
 
 recipe_hash() {
-    # The name goes in too: both versions of one recipe are different images.
+    # The name is part of the hash: two versions of one recipe are different images.
     { printf '%s\n' "$1" && cat "$ROOT/tests/tools/images.sh" "$RECIPES"/base/* "$RECIPES/${1%%:*}"/*; } | sha256sum | cut -c1-16
 }
 
@@ -125,12 +123,12 @@ build() {
     redis:*) redis_root ;;
     *) die "no recipe for the image $name" ;;
     esac
-    # Same order, owner and time whoever builds it.
+    # The same order, owner and time on every machine.
     tar -C "$IMAGE" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - . |
         timeout 300 docker import \
             -c "CMD $COMMAND" -c "EXPOSE $PORT" -c "LABEL $LABEL=$hash" \
             -m "made by tests/tools/images.sh" - "tally.local/$name" >/dev/null
-    # The image that had the name before is nobody's now, unless a container still runs on it.
+    # Remove the previous image with this name, unless a container still uses it.
     [ -z "$there" ] || timeout 60 docker image rm "${there#* }" >/dev/null 2>&1 </dev/null || true
     rm -rf "$work"
     trap - EXIT

@@ -1,14 +1,14 @@
-# Shared by the scripts beside this file: how they speak, and how they become root.
-# Sourced, never run. Every script that sources it has set ROOT to the repository.
+# Functions for the scripts in this folder: messages, root access, packages, engines.
+# Sourced, never run. Every script sets ROOT to the repository before it sources this file.
 # shellcheck shell=sh
 
-# The host's own values, unless the caller chose others.
+# The default, unless the caller set another value.
 : "${TALLY_LOGS:=$ROOT/target/tools}"
 
-# One line for each thing that is done. Silence means nothing was needed.
+# Prints one line for each action. No output means that nothing was needed.
 say() { printf 'tally setup: %s\n' "$*" >&2; }
 
-# A sentence that ends the script: what is wrong, then what to do.
+# Prints an error (the problem, then the solution) and exits.
 die() {
     printf 'tally setup: error: %s\n' "$*" >&2
     exit 1
@@ -16,7 +16,7 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Can we act as root without asking for a password in the middle of a build?
+# Checks whether root access is possible without a password prompt in the middle of a build.
 can_be_root() {
     [ "$(id -u)" -eq 0 ] || { have sudo && { sudo -n true 2>/dev/null || [ -t 0 ]; }; }
 }
@@ -25,7 +25,7 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# Runs a command with its output in a log, and shows the log's end only when it fails.
+# Runs a command with its output in a log, and prints the end of the log if it fails.
 quietly() {
     log=$1
     shift
@@ -37,18 +37,18 @@ quietly() {
     return "$status"
 }
 
-# Package lists are fetched once a run, and only when something has to be installed.
+# Updates the package lists, at most once per run, and only if something has to be installed.
 apt_update_once() {
     [ -z "${apt_updated:-}" ] || return 0
     quietly apt-update.log as_root timeout 600 apt-get -q update || return 1
     apt_updated=yes
 }
 
-# apt_install WHY PACKAGE...: the one place that installs system packages.
+# apt_install WHY PACKAGE...: installs system packages. No other function does.
 apt_install() {
     why=$1
     shift
-    have apt-get || die "$why needs these Debian packages, and there is no apt-get here: $*. Install what they hold by your system's own means, then run this again."
+    have apt-get || die "$why needs these Debian packages, and there is no apt-get here: $*. Install their contents with your system's package manager, then run this again."
     can_be_root || die "$why needs these packages, and this user may not install them: $*. Run as root: apt-get install $*"
     say "installing for $why: $*"
     apt_update_once || die "the package lists could not be fetched; is this machine online?"
@@ -57,7 +57,7 @@ apt_install() {
         die "apt-get could not install: $*"
 }
 
-# loudly HEADLINE SENTENCE...: what must not be overlooked among other lines.
+# loudly HEADLINE SENTENCE...: prints a message that stands out among other lines.
 loudly() {
     headline=$1
     shift
@@ -68,8 +68,8 @@ loudly() {
     } >&2
 }
 
-# await_engine WHAT FOLDER: waits until the engine at FOLDER/sock answers; shows the end of FOLDER/log
-# and ends the script with 3 when it does not.
+# await_engine NAME FOLDER: waits until the engine at FOLDER/sock answers. If it does not, prints the end of
+# FOLDER/log and exits with 3.
 await_engine() {
     waited=0
     until DOCKER_HOST=unix://$2/sock timeout 5 docker version >/dev/null 2>&1; do
@@ -83,7 +83,8 @@ await_engine() {
     done
 }
 
-# end_engine FOLDER: the engine whose `pid` lies there ends, within half a minute, and takes that file away.
+# end_engine FOLDER: ends the engine whose process id is in FOLDER/pid, and waits up to half a minute until it has
+# removed that file.
 end_engine() {
     [ ! -f "$1/pid" ] || kill "$(cat "$1/pid")" 2>/dev/null || true
     waited=0
@@ -93,7 +94,7 @@ end_engine() {
     done
 }
 
-# unmount_below FOLDER: what an engine leaves mounted there.
+# unmount_below FOLDER: unmounts all file systems that an engine left mounted below FOLDER.
 unmount_below() {
     grep -o " $1/[^ ]*" /proc/mounts 2>/dev/null | sort -r | while read -r mount; do
         umount -l "$mount" 2>/dev/null || true

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Tries all mutants of the planner and the loop that cargo-mutants finds. They are put into one copy of the
-# sources, each behind a switch, so that one build has them all; then the tests run once with each. Half an hour on
-# two cores. A line for each goes to standard output; those that begin with MISSED no test catches.
+# Tries all mutants of the planner and the loop that cargo-mutants finds. They are inserted into one copy of the
+# sources, each behind a switch, so that one build contains them all; then the tests run once with each. This takes half
+# an hour on two cores. Prints a line for each mutant; no test catches those that begin with MISSED.
 #
-#   mutants.sh [PACKAGE...]     tally-reconcile and tally-control when nothing is said
+#   mutants.sh [PACKAGE...]     default: tally-reconcile and tally-control
 #
-# With MISSED=FILE, what an earlier run printed, only those are tried that were missed then.
+# With MISSED=FILE, the output of an earlier run, only the mutants that it missed are tried.
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -36,9 +36,9 @@ cargo mutants --list --json $packages >mutants.json
 cat "$ROOT/tests/mutants/switch.rs" >>compiler/graph/src/lib.rs
 export CARGO_TARGET_DIR="$kept/copy"
 "$own" plant . mutants.json >planted.json
-# Comparisons that only stand in builds with assertions are tests too.
+# Comparisons in builds with assertions count as tests too.
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true
-# The quick ones first: what they catch the others need not try.
+# The fast tests first: the others skip the mutants that they catch.
 # shellcheck disable=SC2086
 tests=$(cargo test --release --no-run $packages --package tally-tests --lib --test scenarios --test balance \
     --test leases --test simulation 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p') || die "the tests do not build"

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Runs a command with the Docker engine of another Debian suite at the usual socket: dockerd, containerd
-# and runc of that suite, with state, network and mounts of their own. They stand first in PATH too, so
-# the second engine and the lab's are of that suite. Needs root; leaves nothing behind but what it fetched.
+# Runs a command with the Docker engine of another Debian suite at the usual socket: dockerd, containerd and runc of
+# that suite, with separate state, network and mounts. They are also first in PATH, so the second engine and the
+# lab's engines are of that suite too. Needs root; leaves only the downloaded packages behind.
 #
-#   newer-docker.sh SUITE COMMAND [ARGUMENT...]     as in: newer-docker.sh sid make test
+#   newer-docker.sh SUITE COMMAND [ARGUMENT...]     for example: newer-docker.sh sid make test
 #
-# Honoured: TALLY_DOCKER_STORE=containerd   images lie in containerd's store, as in Docker 29
-#           TALLY_DOCKER_MIN_API=1.44       older versions of the API are refused, as in Docker 29
-#           TALLY_DOCKER_LOG=FILE           gets the engine's log when the command fails
+# Variables: TALLY_DOCKER_STORE=containerd   images are in containerd's store, as in Docker 29
+#            TALLY_DOCKER_MIN_API=1.44       older versions of the API are refused, as in Docker 29
+#            TALLY_DOCKER_LOG=FILE           gets the engine's log if the command fails
 #
-# Ends as the command does; with 3 where no such engine can be had.
+# Exits with the command's exit code, or with 3 if no such engine is available.
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -21,7 +21,7 @@ programs=$ROOT/target/tools/docker-$suite
 images="tally.local/hello:1 tally.local/hello:2 tally.local/redis:7"
 PATH=$PATH:/usr/sbin:/sbin
 
-# runc alone wants the suite's own C library: it is told where that is.
+# Only runc needs the suite's own C library: its path is set here.
 unpack() {
     [ ! -e "$programs/bin/runc" ] || return 0
     have patchelf || apt_install "programs of another suite" patchelf
@@ -36,13 +36,13 @@ unpack() {
     mv "$programs/runc" "$programs/bin/runc"
 }
 
-# Engines that tests start themselves have what is asked of this one.
+# Engines that tests start themselves get the same settings as this one.
 wrap() {
     cat >"$programs/bin/dockerd" <<EOF
 #!/bin/sh
 [ -z "\${TALLY_DOCKER_MIN_API:-}" ] || export DOCKER_MIN_API_VERSION="\$TALLY_DOCKER_MIN_API"
 if [ "\${TALLY_DOCKER_STORE:-}" = containerd ]; then
-    # That store has another name for the same driver.
+    # That store uses another name for the same driver.
     for word in "\$@"; do
         shift
         [ "\$word" != overlay2 ] || word=overlayfs
@@ -55,7 +55,7 @@ EOF
     chmod +x "$programs/bin/dockerd"
 }
 
-# What is told to end still takes its engine away.
+# Stop the engine also after a signal.
 trap 'exit 130' INT TERM
 if [ -z "${TALLY_NEWER_DOCKER:-}" ]; then
     [ "$(id -u)" -eq 0 ] || { say "no engine of another suite: it needs root"; exit 3; }
@@ -64,7 +64,7 @@ if [ -z "${TALLY_NEWER_DOCKER:-}" ]; then
     wrap
     "$ROOT/tests/tools/engine.sh"
     "$ROOT/tests/tools/images.sh"
-    # What tests start is fetched here: where they run there is no way out.
+    # Download the programs that tests start here: the tests' network namespace has no route to the outside.
     "$ROOT/tests/tools/unpacked.sh" docker-registry docker-registry >/dev/null
     "$ROOT/tests/tools/unpacked.sh" etcd-server etcd >/dev/null
     "$ROOT/tests/tools/unpacked.sh" prometheus promtool >/dev/null
@@ -89,7 +89,7 @@ stop() {
 }
 trap stop EXIT
 ip link set lo up
-# A containerd of the machine's own would be used, and its sockets lie here.
+# Hide the machine's own containerd, whose sockets are here: dockerd would use it.
 mkdir -p /run/containerd
 mount -t tmpfs tmpfs /run/containerd
 echo '{}' >"$folder/daemon.json"

@@ -1,16 +1,15 @@
 #!/bin/sh
-# A second Docker engine with other defaults than Docker's own (log options, ulimits, init, cgroup
-# parent, shared memory), in a network namespace of its own, for the test that a daemon's defaults
-# never show up as differences.
+# Controls a second Docker engine whose defaults differ from Docker's own (log options, ulimits, init, cgroup parent,
+# shared memory), in its own network namespace, for the test that a daemon's defaults never appear as differences.
 #
-#   other-engine.sh start FOLDER     prints the socket; ends with 3 where none can be started
-#   other-engine.sh stop FOLDER      leaves nothing behind
+#   other-engine.sh start FOLDER     prints the socket; exits with 3 if the engine cannot be started
+#   other-engine.sh stop FOLDER      stops the engine and removes its state
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
 . "$ROOT/tests/tools/lib.sh"
 
-what=${1:-}
+action=${1:-}
 folder=${2:-}
 [ -n "$folder" ] || die "usage: other-engine.sh start|stop FOLDER"
 netns=tally-other-$(printf '%s' "$folder" | cksum | cut -d ' ' -f 1)
@@ -18,7 +17,7 @@ netns=tally-other-$(printf '%s' "$folder" | cksum | cut -d ' ' -f 1)
 stop() {
     if [ -f "$folder/pid" ]; then
         pid=$(cat "$folder/pid")
-        # Containers first: with live-restore off they end with their engine anyway.
+        # Remove containers first: with live-restore off they end with their engine anyway.
         kill "$pid" 2>/dev/null || true
         waited=0
         while kill -0 "$pid" 2>/dev/null && [ "$waited" -lt 150 ]; do
@@ -62,7 +61,7 @@ END
     printf '%s\n' "$folder/sock"
 }
 
-case $what in
+case $action in
 start) start ;;
 stop) stop ;;
 *) die "usage: other-engine.sh start|stop FOLDER" ;;

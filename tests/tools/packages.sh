@@ -1,12 +1,11 @@
 #!/bin/sh
-# Installs the system packages that a fresh Debian or Ubuntu lacks for building Tally, and
-# nothing else. It looks for programs and files, not for packages, so a machine that got them
-# another way is left alone.
+# Installs the system packages that a new Debian or Ubuntu lacks for building Tally, and nothing else. It checks for
+# programs and files, not for packages, so it changes nothing on a machine that has them from elsewhere.
 #
-#   packages.sh build     a linker and what fetches a toolchain
-#   packages.sh test      the same, and the check of these shell scripts
-#   packages.sh podman    the same as for building, and Podman
-#   packages.sh lab       the same as for building, and what the lab's hosts are made of
+#   packages.sh build     a linker and the tools that download a toolchain
+#   packages.sh test      the same, and the linter of these shell scripts
+#   packages.sh podman    the same as for build, and Podman
+#   packages.sh lab       the same as for build, and the programs of the lab's hosts
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -20,7 +19,7 @@ have cc || need gcc
 # A compiler without the C library's headers and start files cannot link.
 echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null || need libc6-dev
 [ -e /etc/ssl/certs/ca-certificates.crt ] || need ca-certificates
-# curl fetches the toolchain where Debian has no package for it, and is what the demo tells you to try.
+# curl downloads the toolchain if Debian has no package for it, and the demo suggests it to users.
 have curl || need curl
 if [ "$purpose" = test ]; then
     have shellcheck || need shellcheck
@@ -29,7 +28,7 @@ if [ "$purpose" = podman ]; then
     have podman || need podman
 fi
 if [ "$purpose" = lab ]; then
-    # Programs of the administrator, which are in few users' PATH.
+    # Administration programs, which are not in every user's PATH.
     PATH=$PATH:/usr/sbin:/sbin
     have ip || need iproute2
     have iptables || need iptables

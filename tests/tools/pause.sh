@@ -1,10 +1,11 @@
 #!/bin/sh
-# Makes the infra image's program for both architectures from its source, engine/docker/pause/pause.rs,
-# with the compilers of one Debian suite, and says whether what is committed is the same. A build compiles
-# it for its own architecture and takes the committed file for the other, whose core library few have.
+# Builds the infra image's program for both architectures from its source, engine/docker/pause/pause.rs, with the
+# compilers of one Debian suite, and reports whether the committed files are the same. A build of Tally compiles the
+# program for its own architecture and uses the committed file for the other, because few machines have the core
+# library for it.
 #
-#   pause.sh             replaces the committed files where they differ
-#   pause.sh --check     ends with 1 where they differ
+#   pause.sh             replaces the committed files if they differ
+#   pause.sh --check     exits with 1 if they differ
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -13,7 +14,7 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 suite=trixie
 folder=$ROOT/engine/docker/pause
 compilers=$ROOT/target/tools/rust-$suite
-[ "$(id -u)" -eq 0 ] || die "the compilers of another suite run in a root file system of their own, which needs root."
+[ "$(id -u)" -eq 0 ] || die "the compilers of another suite run in a separate root file system, which needs root."
 "$ROOT/tests/tools/suite.sh" --whole "$suite" "$compilers" \
     rustc libstd-rust-dev:amd64 libstd-rust-dev:arm64 gcc-x86-64-linux-gnu gcc-aarch64-linux-gnu
 for merged in bin lib lib64; do
@@ -24,7 +25,7 @@ mkdir -p "$compilers/work" "$compilers/tmp" "$compilers/dev"
 cp "$folder/pause.rs" "$compilers/work/"
 
 status=0
-# one ARCHITECTURE MACHINE: Docker's word and the compiler's.
+# one ARCHITECTURE MACHINE: builds for one architecture, given by Docker's and the compiler's name.
 one() {
     # As in engine/docker/build.rs.
     chroot "$compilers" rustc --edition=2024 --crate-type=bin --crate-name=pause --target "$2-unknown-linux-gnu" \
@@ -34,19 +35,19 @@ one() {
         -o /work/pause /work/pause.rs
     made=$compilers/work/pause
     if cmp -s "$made" "$folder/pause.$1"; then
-        say "pause.$1 is what pause.rs gives ($(wc -c <"$made") bytes, rustc of $suite)"
+        say "pause.$1 matches pause.rs ($(wc -c <"$made") bytes, rustc of $suite)"
     elif [ "${3:-}" = --check ]; then
-        say "pause.$1 is NOT what pause.rs gives: make pause"
+        say "pause.$1 does NOT match pause.rs: run make pause"
         status=1
     else
         install -m 644 "$made" "$folder/pause.$1"
-        say "pause.$1 is made anew ($(wc -c <"$made") bytes, rustc of $suite)"
+        say "pause.$1 was built again ($(wc -c <"$made") bytes, rustc of $suite)"
     fi
 }
 one amd64 x86_64 "${1:-}"
 one arm64 aarch64 "${1:-}"
 
-# tried ARCHITECTURE RUNNER...: as process 1 it reaps what it inherits, and ends on SIGTERM.
+# tried ARCHITECTURE RUNNER...: checks that as process 1 it reaps orphaned processes, and ends on SIGTERM.
 tried() {
     program=$work/pause.$1
     install -m 755 "$folder/pause.$1" "$program"
@@ -58,7 +59,7 @@ tried() {
     sleep 1
     dead=$(pgrep -P "$inner" -r Z || true)
     kill -TERM "$inner"
-    wait $! || { say "$program does not end well on SIGTERM"; status=1; }
+    wait $! || { say "$program does not end with 0 on SIGTERM"; status=1; }
     [ -z "$dead" ] || { say "$program does not reap: $dead"; status=1; }
 }
 work=$(mktemp -d)
@@ -71,5 +72,5 @@ x86_64)
     ;;
 aarch64) tried arm64 ;;
 esac
-[ "$status" -ne 0 ] || say "they reap what they inherit and end on SIGTERM"
+[ "$status" -ne 0 ] || say "both programs reap orphaned processes and end on SIGTERM"
 exit "$status"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes docs/pictures from what `tally` really prints, on a simulated host so that it is the same
-# everywhere. `script` gives it a terminal to colour for.
+# Creates docs/pictures from the real output of `tally`, on a simulated host so that the output is the same
+# everywhere. `script` provides a terminal, so that the output is coloured.
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -18,7 +18,7 @@ unset NO_COLOR
 
 # picture NAME SHOWN-COMMAND COMMAND
 picture() {
-    # `check` ends with 1 where there are mistakes, and that is what the picture shows.
+    # `check` exits with 1 for a spec with errors, which is the case that the picture shows.
     (cd "$work" && { script -qefc "stty cols 92; $3" /dev/null </dev/null || true; }) |
         "$target/release/examples/picture" "$2" >"docs/pictures/$1.svg"
     say "docs/pictures/$1.svg"

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Plants the bugs of tests/planted into a copy of the sources, builds it once, and runs the
-# simulation with each, and the tests with those that it does not show: every one must be caught. The
-# table goes to standard output.
+# Inserts the bugs of tests/planted into a copy of the sources, builds it once, and runs the simulation with each
+# bug. For bugs that the simulation does not show, it runs the tests. Every bug must be caught. The table goes to
+# standard output.
 #
-#   planted.sh [SEEDS]     so many seeds at most for each bug; 1,000 when nothing is said
+#   planted.sh [SEEDS]     maximum number of seeds for each bug; default 1,000
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -15,7 +15,7 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t 
 cargo run --quiet --release -p tally-tests --example plant -- "$copy"
 cd "$copy"
 export CARGO_TARGET_DIR="${TALLY_PLANTED_TARGET:-$ROOT/target/planted}"
-# Built once and run for minutes: what the linker would still gain takes longer than it saves.
+# The program is built once and runs for minutes: LTO would take longer than it saves.
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 cargo build --quiet --release -p tally-tests --example planted
 parts=$(nproc)
@@ -28,13 +28,13 @@ while [ "$part" -lt "$parts" ]; do
 done
 for process in $running; do wait "$process"; done
 
-# What no seed shows a test may: each of them is told which bug there is. One that asserts, that is: what
-# scenarios keep as text differs with most bugs, and says less.
+# If no seed shows a bug, a test may: TALLY_PLANTED selects the bug. Only assertions count: the recorded texts of
+# scenarios differ with most bugs, and prove less.
 export INSTA_FORCE_PASS=1
 tests() { timeout "${limit:-600}" cargo test --quiet --release -p tally-reconcile -p tally-control -p tally-simulator \
     -p tally-tests --lib --test scenarios --test executor --test crash_points --test leases "$@" </dev/null 2>&1; }
 limit=3600 tests --no-run >/dev/null || die "the tests do not build"
-printf '| bug | caught by | what was seen |\n|---|---|---|\n'
+printf '| bug | caught by | violation |\n|---|---|---|\n'
 missed=0
 sort -n "$copy"/table.* >"$copy/table"
 while IFS='|' read -r number name seed seen _; do

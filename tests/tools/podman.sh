@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the conformance suite on Debian's Podman, whose service is started for it with state of its own
-# and ended afterwards. Needs root.
+# Runs the conformance suite on Debian's Podman. Starts a Podman service with separate state, and ends it afterwards.
+# Needs root.
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -14,7 +14,7 @@ cd "$ROOT"
 
 state=$(mktemp -d /var/lib/tally-podman.XXXXXX)
 socket=$state/sock
-# A limit above the machine's own could not be set.
+# A limit above the machine's own cannot be set.
 printf '[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n' >"$state/conf"
 own() { podman --root "$state/data" --runroot "$state/run" --storage-driver overlay "$@"; }
 CONTAINERS_CONF=$state/conf podman --root "$state/data" --runroot "$state/run" --storage-driver overlay \
@@ -26,7 +26,7 @@ end() {
     wait "$service" 2>/dev/null || true
     umount -l "$state/data/overlay" 2>/dev/null || true
     rm -rf "$state"
-    # It makes what a case binds although it is not there.
+    # Podman creates the missing folder that a case binds.
     rmdir /none-such/path /none-such 2>/dev/null || true
 }
 trap end EXIT

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes sure that the toolchain of rust-toolchain.toml is there with its components. The pin is
-# read from that file, so there is one place to change it.
+# Ensures that the toolchain of rust-toolchain.toml is installed with its components. The version is read from that
+# file, so there is only one place to change it.
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -20,12 +20,12 @@ install_rustup() {
     say "installing rustup from https://rustup.rs (this release of the system has no package for it)"
     mkdir -p "$TALLY_LOGS"
     curl --proto '=https' --tlsv1.2 -sSf --max-time 120 https://sh.rustup.rs -o "$TALLY_LOGS/rustup-init.sh" ||
-        die "rustup could not be fetched. Install Rust $channel by hand (https://rustup.rs), then run this again."
+        die "rustup could not be downloaded. Install Rust $channel by hand (https://rustup.rs), then run this again."
     quietly rustup.log timeout 900 sh "$TALLY_LOGS/rustup-init.sh" -y --no-modify-path --profile minimal --default-toolchain none ||
         die "rustup could not be installed"
 }
 
-# A cargo that did not come from rustup cannot be told to be another version: judge it.
+# A cargo that did not come from rustup cannot switch versions: check its version.
 if have cargo && ! have rustup; then
     version=$(cargo --version | cut -d' ' -f2)
     oldest=$(printf '%s\n%s\n' "$channel" "$version" | sort -V | head -n 1)

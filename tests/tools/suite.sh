@@ -1,12 +1,12 @@
 #!/bin/sh
-# Unpacks packages of another Debian suite than this machine's into a folder, and installs nothing: newer
-# engines and compilers to test with. The machine's own lists and sources stay as they are.
+# Unpacks packages of another Debian suite than this machine's into a folder, without installing them: newer engines
+# and compilers for tests. The machine's own package lists and sources are not changed.
 #
 #   suite.sh SUITE FOLDER PACKAGE[:ARCHITECTURE]...
-#   suite.sh --whole SUITE FOLDER PACKAGE...     with all that they depend on
+#   suite.sh --whole SUITE FOLDER PACKAGE...     with all their dependencies
 #
-# A package that not every suite has is named with a question mark: ?tini-static.
-# Nothing is done where FOLDER is there already. Ends with 3 where the packages cannot be had.
+# Prefix a package that not every suite has with a question mark: ?tini-static.
+# Does nothing if FOLDER exists. Exits with 3 if the packages are not available.
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -26,9 +26,9 @@ cannot() {
     exit 3
 }
 have apt-get || cannot "there is no apt-get here."
-# What this machine is updated from also serves the other suites.
+# The mirror that this machine uses also has the other suites.
 mirror() {
-    # shellcheck disable=SC2016  # apt's own words
+    # shellcheck disable=SC2016  # apt's own variables
     apt-get indextargets --format '$(CREATED_BY) $(ORIGIN) $(REPO_URI)' |
         awk '$1 == "Packages" && $2 == "Debian" && $3 !~ /security/ { print $3; exit }'
 }
@@ -43,7 +43,7 @@ trap 'rm -rf "$work"' EXIT
 : >"$work/apt/status"
 printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$from" "$suite" >"$work/apt/sources"
 machine=$(dpkg --print-architecture)
-# apt_other PROGRAM WORD...: apt with lists, sources and a record of what is installed (nothing) of its own.
+# apt_other PROGRAM WORD...: runs apt with separate lists, sources and an empty list of installed packages.
 apt_other() {
     program=$1
     shift
@@ -53,8 +53,8 @@ apt_other() {
         -o APT::Architecture="$machine" -o APT::Architectures::="$machine" -o APT::Architectures::=arm64 \
         -o APT::Install-Recommends=false -o Acquire::Languages=none "$@"
 }
-say "fetching packages of Debian $suite, to test with: $*"
-quietly "apt-$suite.log" apt_other apt-get update || cannot "its lists cannot be fetched."
+say "downloading packages of Debian $suite for tests: $*"
+quietly "apt-$suite.log" apt_other apt-get update || cannot "its lists could not be downloaded."
 for package in "$@"; do
     shift
     case $package in
@@ -63,9 +63,9 @@ for package in "$@"; do
     esac
 done
 if [ -n "$whole" ]; then
-    quietly "apt-$suite.log" apt_other apt-get --download-only install "$@" || cannot "they cannot be fetched: $*"
+    quietly "apt-$suite.log" apt_other apt-get --download-only install "$@" || cannot "they could not be downloaded: $*"
 else
-    (cd "$work/apt/cache/archives" && quietly "apt-$suite.log" apt_other apt-get download "$@") || cannot "they cannot be fetched: $*"
+    (cd "$work/apt/cache/archives" && quietly "apt-$suite.log" apt_other apt-get download "$@") || cannot "they could not be downloaded: $*"
 fi
 for package in "$work"/apt/cache/archives/*.deb; do
     dpkg-deb -x "$package" "$work/root"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs all tests, those on a real engine among them. Without an engine they are skipped, which is
-# said loudly, and in CI is a failure: a green run must mean that they ran.
+# Runs all tests, including those on a real engine. Without an engine those are skipped with a visible warning; in CI
+# this is a failure, because a green run must mean that they ran.
 #
 #   test.sh [ARGUMENT...]     arguments go to cargo test
 set -eu
@@ -16,8 +16,8 @@ case $engine in
     "$ROOT/tests/tools/images.sh"
     if [ -z "${TALLY_OWN_ENGINE:-}" ] && ! timeout -k 5 90 \
         docker run --rm --network none tally.local/hello:1 true >/dev/null 2>&1 </dev/null; then
-        loudly "THE DOCKER ENGINE STARTS NOTHING" \
-            "It answers, and starts no container: the tests run on an engine of their own."
+        loudly "THE DOCKER ENGINE STARTS NO CONTAINERS" \
+            "It answers, but starts no containers: the tests run on a separate engine."
         exec "$ROOT/tests/tools/own-engine.sh" "$0" "$@"
     fi
     TALLY_TEST_DOCKER=1
@@ -28,31 +28,31 @@ case $engine in
     TALLY_TEST_OTHER_DOCKER=$("$ROOT/tests/tools/other-engine.sh" start "$other") || second=$?
     export TALLY_TEST_OTHER_DOCKER
     if [ "$second" -ne 0 ]; then
-        [ "${CI:-}" != true ] || die "CI needs a second Docker engine, and none can be had here."
+        [ "${CI:-}" != true ] || die "CI needs a second Docker engine, and none is available here."
         loudly "NO SECOND ENGINE" "The test on an engine with other defaults is SKIPPED."
     fi
     registry=0
     TALLY_TEST_REGISTRY=$("$ROOT/tests/tools/unpacked.sh" docker-registry docker-registry) || registry=$?
     export TALLY_TEST_REGISTRY
     if [ "$registry" -ne 0 ]; then
-        [ "${CI:-}" != true ] || die "CI needs an image registry (Debian's docker-registry), and none can be had here."
+        [ "${CI:-}" != true ] || die "CI needs an image registry (Debian's docker-registry), and none is available here."
         loudly "NO REGISTRY" "The tests that pull from an image registry are SKIPPED."
     fi
     ;;
 3)
-    [ "${CI:-}" != true ] || die "CI needs a Docker engine, and none can be had here."
+    [ "${CI:-}" != true ] || die "CI needs a Docker engine, and none is available here."
     unset TALLY_TEST_DOCKER
     loudly "NO DOCKER ENGINE" \
-        "The tests on a real engine are SKIPPED. What passes below was only simulated."
+        "The tests on a real engine are SKIPPED. The tests below ran on simulated engines only."
     ;;
 *) exit "$engine" ;;
 esac
 
-# Several engines behind cables that can be pulled: where root and namespaces are.
+# The lab of several engines needs root and namespaces.
 able=0
 [ "$engine" -eq 0 ] || able=3
 if [ "$able" -eq 0 ]; then
-    # Elsewhere nothing is installed for it: on many machines its sshd would be started for all.
+    # Install its packages in CI only: on many machines this would start an sshd for the whole machine.
     [ "${CI:-}" != true ] || [ "$(id -u)" -ne 0 ] || "$ROOT/tests/tools/packages.sh" lab
     "$ROOT/tests/tools/lab.sh" able || able=$?
 fi
@@ -64,21 +64,21 @@ else
     loudly "NO LAB" "The tests over several engines, by TLS and by ssh, are SKIPPED."
 fi
 
-# A store for engines that share one.
+# The store that several engines share.
 etcd=0
 TALLY_TEST_ETCD=$("$ROOT/tests/tools/unpacked.sh" etcd-server etcd) || etcd=$?
 export TALLY_TEST_ETCD
 if [ "$etcd" -ne 0 ]; then
-    [ "${CI:-}" != true ] || die "CI needs etcd (Debian's etcd-server), and it cannot be had here."
-    loudly "NO ETCD" "The tests of engines that share a store are SKIPPED, but for those that simulate it."
+    [ "${CI:-}" != true ] || die "CI needs etcd (Debian's etcd-server), and it is not available here."
+    loudly "NO ETCD" "The tests of engines that share a store are SKIPPED, except those with a simulated store."
 fi
 
-# Prometheus' own check of what it is served.
+# Prometheus' own check of the metrics format.
 promtool=0
 TALLY_TEST_PROMTOOL=$("$ROOT/tests/tools/unpacked.sh" prometheus promtool) || promtool=$?
 export TALLY_TEST_PROMTOOL
 if [ "$promtool" -ne 0 ]; then
-    [ "${CI:-}" != true ] || die "CI needs promtool (Debian's prometheus), and it cannot be had here."
+    [ "${CI:-}" != true ] || die "CI needs promtool (Debian's prometheus), and it is not available here."
     loudly "NO PROMTOOL" "The test that Prometheus understands the metrics is SKIPPED."
 fi
 

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Prints the path of a program that tests start: Debian's image registry, its etcd, Prometheus' promtool.
-# The package is only unpacked: installing it may start a service, which nobody asked for.
+# The package is only unpacked, because installing it may start a service.
 #
-#   unpacked.sh PACKAGE PROGRAM     as in: unpacked.sh etcd-server etcd
+#   unpacked.sh PACKAGE PROGRAM     for example: unpacked.sh etcd-server etcd
 #
-# Ends with 3 where it cannot be had.
+# Exits with 3 if the program is not available.
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/tools/lib.sh
@@ -19,13 +19,13 @@ fi
 folder=$ROOT/target/tools/$package
 program=$folder/usr/bin/$name
 if [ ! -x "$program" ]; then
-    have apt-get || { say "no $name: there is no apt-get to fetch $package with"; exit 3; }
-    say "fetching for the tests: $package"
+    have apt-get || { say "no $name: there is no apt-get to download $package with"; exit 3; }
+    say "downloading for the tests: $package"
     rm -rf "$folder"
     mkdir -p "$folder"
     fetch() { (cd "$folder" && quietly "$package.log" timeout 300 apt-get -q -o APT::Sandbox::User=root download "$package"); }
-    # A fresh machine has no package lists yet.
-    fetch || { can_be_root && apt_update_once && fetch; } || { say "no $name: $package cannot be fetched"; exit 3; }
+    # A new machine has no package lists yet.
+    fetch || { can_be_root && apt_update_once && fetch; } || { say "no $name: $package could not be downloaded"; exit 3; }
     dpkg-deb -x "$folder/$package"_*.deb "$folder"
 fi
 printf '%s\n' "$program"

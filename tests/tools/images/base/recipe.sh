@@ -1,5 +1,5 @@
-# The ground both images stand on: a static busybox with a link for each of its commands, and
-# `as-child`. Sourced by images.sh, as the other recipes are; see there for unpack.
+# The base of both images: a static busybox with a link for each of its commands, and `as-child`. images.sh sources
+# this file and the other recipes, and defines unpack.
 # shellcheck shell=sh
 
 busybox_root() {

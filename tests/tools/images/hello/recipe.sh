@@ -1,5 +1,5 @@
-# tally.local/hello:VERSION: a web server with one page that says which version it is. Two
-# versions of it are all that a first rollout needs.
+# tally.local/hello:VERSION: a web server with one page that contains its version. Two versions are enough for a first
+# rollout.
 # shellcheck shell=sh disable=SC2034  # COMMAND and PORT are read by images.sh
 
 hello_root() {

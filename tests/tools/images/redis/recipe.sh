@@ -1,5 +1,5 @@
 # tally.local/redis:7: the real redis of this system's own package (7.0 on Debian 12), the shared
-# libraries that its loader asks for, and busybox for a shell. Nothing is installed on the machine:
+# libraries that its loader lists, and busybox as a shell. Nothing is installed on the machine:
 # the packages are only unpacked, so no redis is started on it.
 # shellcheck shell=sh disable=SC2034  # COMMAND and PORT are read by images.sh
 
