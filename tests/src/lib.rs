@@ -1,5 +1,6 @@
 //! What the tests that span crates share.
 
+pub mod architecture;
 pub mod closely;
 pub mod conformance;
 pub mod crash;

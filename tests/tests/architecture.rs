@@ -1,0 +1,157 @@
+//! The source tree keeps its own rules: no import cycle in a crate, one style of modules, no long file, and
+//! crates that compile only what their place in the layout allows.
+//!
+//! The rules are in docs/devel/README.md, the checks in `tally_tests::architecture`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use tally_tests::architecture::crates::{Crate, Workspace, rust_files};
+use tally_tests::architecture::cycles::{cycles, rendered};
+use tally_tests::architecture::layout::{mixed_modules, too_long};
+
+/// Crates that still have import cycles. Remove an entry as soon as its crate has none: the test says so.
+const CYCLES_ALLOWED: &[&str] = &[
+    "tally-cli",
+    "tally-control",
+    "tally-graph",
+    "tally-host",
+    "tally-lang",
+    "tally-reconcile",
+    "tally-simulator",
+    "tally-source",
+    "tally-tests",
+];
+
+/// Crates that still have modules written as `x.rs` beside `x/`. Remove an entry as soon as its crate has none.
+const MIXED_MODULES_ALLOWED: &[&str] =
+    &["tally-control", "tally-reconcile", "tally-source", "tally-tests"];
+
+/// The maximum number of lines of a Rust file.
+const LINES: usize = 600;
+
+/// Files that may be longer, each with its reason.
+const LONG_FILES_ALLOWED: &[(&str, &str)] =
+    &[("compiler/graph/src/schema/workloads.rs", "one table, which is about to be split")];
+
+/// Crates with no I/O, clock or randomness.
+const PURE: &[&str] = &["tally-source", "tally-graph", "tally-lang", "tally-reconcile"];
+
+/// Crates for I/O, which no pure crate compiles.
+const IMPURE: &[&str] = &[
+    "bollard",
+    "hyper",
+    "mio",
+    "rustls",
+    "socket2",
+    "tally-cli",
+    "tally-control",
+    "tally-docker",
+    "tally-host",
+    "tally-simulator",
+    "tally-store",
+    "tally-transport",
+    "tokio",
+];
+
+/// Crates with what they must not compile: the Docker client is for `tally-docker` and the binary alone.
+const WITHOUT_DOCKER: &[(&str, &[&str])] = &[
+    ("tally-simulator", &["tally-docker", "bollard", "hyper", "rustls"]),
+    ("tally-control", &["tally-docker", "bollard", "hyper", "rustls"]),
+    ("tally-store", &["tally-docker", "bollard"]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository").to_owned()
+}
+
+fn workspace() -> Workspace {
+    Workspace::read(env!("CARGO"), &root()).expect("cargo metadata")
+}
+
+fn sources(krate: &Crate) -> BTreeMap<String, String> {
+    rust_files(&krate.folder.join("src")).expect("sources")
+}
+
+/// Fails when a crate breaks a rule and is not listed, and when a listed one no longer breaks it.
+fn check_each_crate(
+    rule: &str,
+    list: &str,
+    allowed: &[&str],
+    broken: impl Fn(&Crate) -> Option<String>,
+) {
+    let mut problems = String::new();
+    for krate in workspace().crates {
+        match (broken(&krate), allowed.contains(&krate.name.as_str())) {
+            (Some(found), false) => problems.push_str(&format!("{}: {found}\n", krate.name)),
+            (None, true) => {
+                problems.push_str(&format!("{} is fine now: remove it from {list}\n", krate.name))
+            }
+            (Some(_), true) | (None, false) => {}
+        }
+    }
+    assert!(problems.is_empty(), "{rule}\n\n{problems}");
+}
+
+#[test]
+fn no_crate_has_an_import_cycle() {
+    check_each_crate(
+        "Files of a crate must not import one another in a circle: move what both need into a module of its own.",
+        "CYCLES_ALLOWED",
+        CYCLES_ALLOWED,
+        |krate| {
+            let found: Vec<String> = cycles(&sources(krate)).iter().map(rendered).collect();
+            (!found.is_empty()).then(|| found.join("\n"))
+        },
+    );
+}
+
+#[test]
+fn a_module_with_children_is_a_folder_with_mod_rs() {
+    check_each_crate(
+        "A module with children is a folder with mod.rs: move x.rs to x/mod.rs.",
+        "MIXED_MODULES_ALLOWED",
+        MIXED_MODULES_ALLOWED,
+        |krate| {
+            let found = mixed_modules(&sources(krate));
+            (!found.is_empty()).then(|| found.join(", "))
+        },
+    );
+}
+
+#[test]
+fn no_file_is_longer_than_600_lines() {
+    let mut long = BTreeMap::new();
+    for krate in workspace().crates {
+        let folder =
+            krate.folder.strip_prefix(root()).expect("a folder of the repository").to_owned();
+        for (file, lines) in too_long(&rust_files(&krate.folder).expect("sources"), LINES) {
+            long.insert(folder.join(file).display().to_string(), lines);
+        }
+    }
+    let allowed: BTreeSet<&str> = LONG_FILES_ALLOWED.iter().map(|(file, _)| *file).collect();
+    let found: BTreeSet<&str> = long.keys().map(String::as_str).collect();
+    assert_eq!(found, allowed, "split a file past {LINES} lines by kind: {long:?}");
+}
+
+#[test]
+fn pure_crates_compile_no_impure_ones() {
+    let workspace = workspace();
+    for name in PURE {
+        let compiled = workspace.compiles(name);
+        let impure: Vec<&str> =
+            IMPURE.iter().copied().filter(|impure| compiled.contains(*impure)).collect();
+        assert!(impure.is_empty(), "{name} must do no I/O, and compiles {impure:?}");
+    }
+}
+
+#[test]
+fn only_the_real_host_and_the_binary_compile_the_docker_client() {
+    let workspace = workspace();
+    for (name, without) in WITHOUT_DOCKER {
+        let compiled = workspace.compiles(name);
+        let found: Vec<&str> =
+            without.iter().copied().filter(|other| compiled.contains(*other)).collect();
+        assert!(found.is_empty(), "{name} must not compile {found:?}");
+    }
+}
