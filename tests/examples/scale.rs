@@ -18,12 +18,12 @@ use std::time::Instant;
 
 use tally_graph::{Graph, Place};
 use tally_lang::MemoryLoader;
-use tally_reconcile::memory::Memory;
-use tally_reconcile::observed::{
+use tally_reconcile::input::observed::{
     ContainerDetails, ContainerState, Engine, Health, HostState, HostView, Observed,
     ObservedContainer, ObservedNetwork,
 };
-use tally_reconcile::place::{Need, Offer, Seats};
+use tally_reconcile::memory::Memory;
+use tally_reconcile::placement::{Need, Offer, Seats};
 use tally_reconcile::plan::Action;
 use tally_reconcile::{Options, labels, reconcile};
 

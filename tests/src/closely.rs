@@ -1,11 +1,11 @@
 //! Plans made twice: at a glance, and with every pod compared field by field.
 
 use tally_graph::Graph;
+use tally_reconcile::input::observed::Observed;
 use tally_reconcile::labels;
 use tally_reconcile::memory::Memory;
-use tally_reconcile::observed::Observed;
+use tally_reconcile::plan::request::{MountFrom, VolumeRequest};
 use tally_reconcile::plan::{Action, Operation, Plan};
-use tally_reconcile::request::{MountFrom, VolumeRequest};
 use tally_reconcile::{Options, reconcile};
 
 /// A plan, after making sure that what is passed over at a glance has nothing to do when it is

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 use tally_graph::Graph;
-use tally_reconcile::observed::{Engine, HostState, HostView, Observed};
+use tally_reconcile::input::observed::{Engine, HostState, HostView, Observed};
 use tally_reconcile::plan::{Change, Held, Operation, Plan, Subject};
 use tally_source::{Diagnostic, Span};
 

@@ -16,8 +16,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use tally_graph::{Place, Protocol, Publish, Selector};
-use tally_reconcile::observed::PublishedPort;
-use tally_reconcile::place::{Need, Offer, Part, Seats, Step};
+use tally_reconcile::input::observed::PublishedPort;
+use tally_reconcile::placement::{Need, Offer, Part, Seats, Step};
 
 const DISK: &str = "disk";
 const ZONE: &str = "zone";

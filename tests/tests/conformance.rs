@@ -11,7 +11,7 @@ use tally_docker::{ConnectOptions, connect, infra_program};
 use tally_graph::HostAddress;
 use tally_host::{ExecRequest, FileToWrite, Host};
 use tally_reconcile::labels::INFRA_IMAGE;
-use tally_reconcile::request::{ContainerRequest, Part};
+use tally_reconcile::plan::request::{ContainerRequest, Part};
 use tally_simulator::{SimHost, SimOptions, tokio_clock};
 use tally_tests::conformance::{Case, IMAGE, World, cases, clean_up, run};
 use tokio::time::timeout;

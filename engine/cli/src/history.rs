@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tally_graph::Graph;
+use tally_reconcile::rollback::undo::Undone;
 use tally_reconcile::rollback::{Entry, Failed, Former, formers};
-use tally_reconcile::undo::Undone;
 
 use crate::errors::CliError;
 use crate::memory::{read, write};

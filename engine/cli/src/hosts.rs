@@ -12,7 +12,7 @@ use tally_docker::{ConnectOptions, Endpoint};
 use tally_graph::{Graph, HostAddress};
 use tally_host::{Host, HostError, HostRead, observe, unreachable_host};
 use tally_reconcile::LOCAL_HOST;
-use tally_reconcile::observed::Observed;
+use tally_reconcile::input::observed::Observed;
 use tally_source::{Diagnostic, Span};
 use tally_transport::TlsPaths;
 

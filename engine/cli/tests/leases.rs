@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tally_reconcile::observed::ContainerState;
+use tally_reconcile::input::observed::ContainerState;
 use tally_simulator::{SimHost, SimOptions, open_file, wall_clock};
 use tally_tests::etcd::Etcd;
 
@@ -70,7 +70,7 @@ impl World {
     /// How many containers run.
     fn running(&self) -> usize {
         let runs = |all: Vec<_>| -> usize {
-            let all: Vec<tally_reconcile::observed::ObservedContainer> = all;
+            let all: Vec<tally_reconcile::input::observed::ObservedContainer> = all;
             all.iter().filter(|it| it.state == ContainerState::Running).count()
         };
         self.host().look(|model, _| runs(model.list())).unwrap()

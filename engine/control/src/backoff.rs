@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use tally_reconcile::input::observed::{ContainerState, HostState};
 use tally_reconcile::labels;
 use tally_reconcile::memory::{Backoff, Memory};
-use tally_reconcile::observed::{ContainerState, HostState};
 
 /// A container that has run so long has started well, as with Docker's own restart policy; in
 /// milliseconds.

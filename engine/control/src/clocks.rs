@@ -2,8 +2,8 @@
 //! wall clock does; a host is asked by its own clock: by how much it is ahead or behind is found when
 //! the host is reached, and from the times of its events and containers since then. Pure.
 
+use tally_reconcile::input::observed::HostState;
 use tally_reconcile::memory::Memory;
-use tally_reconcile::observed::HostState;
 
 use crate::backoff::LONGEST_MS;
 
@@ -79,8 +79,8 @@ fn times(state: &HostState) -> impl Iterator<Item = (&str, [Option<i64>; 2])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tally_reconcile::input::observed::{ContainerState, ObservedContainer};
     use tally_reconcile::memory::{Backoff, HostMemory};
-    use tally_reconcile::observed::{ContainerState, ObservedContainer};
 
     #[test]
     fn a_pause_of_a_clock_that_was_ahead_is_no_longer_than_the_longest() {

@@ -11,11 +11,11 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tally_graph::{Graph, Millis};
 use tally_host::{Fetched, Host, HostError, HostEvent, Report, Secrets};
 use tally_reconcile::Prepared;
+use tally_reconcile::input::observed::Observed;
 use tally_reconcile::memory::{Declarations, Memory};
-use tally_reconcile::observed::Observed;
 use tally_reconcile::plan::{OpId, Plan, Pods};
+use tally_reconcile::rollback::undo::{Undone, undo};
 use tally_reconcile::rollback::{Failed, Former};
-use tally_reconcile::undo::{Undone, undo};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 

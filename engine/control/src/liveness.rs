@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{Graph, Probe, ProbeAction};
+use tally_reconcile::input::observed::{ContainerState, HostState};
 use tally_reconcile::labels;
-use tally_reconcile::observed::{ContainerState, HostState};
 
 /// A container that is asked now.
 #[derive(Debug, Clone, PartialEq, Eq)]

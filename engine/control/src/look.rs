@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use tally_graph::Graph;
 use tally_host::{Host, HostError, HostEvent, observe_host};
-use tally_reconcile::observed::HostState;
+use tally_reconcile::input::observed::HostState;
 
 use crate::controller::Reach;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tally_graph::Millis;
 use tally_host::{FailureKind, HostError, Outcome, Report};
+use tally_reconcile::input::observed::{HostView, Observed};
 use tally_reconcile::memory::Memory;
-use tally_reconcile::observed::{HostView, Observed};
 use tally_reconcile::plan::{HeldBy, Plan, Pods};
 
 /// The upper bounds of the buckets that rounds are counted in by how long they took, in seconds.

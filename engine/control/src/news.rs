@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tally_host::Fetched;
-use tally_reconcile::undo::undo;
+use tally_reconcile::rollback::undo::undo;
 use tokio::sync::watch;
 
 use crate::controller::{Controller, News};

@@ -5,7 +5,7 @@
 //! Time alone brings nothing about in a cluster at rest: what is ready stays ready, no pause is running and no
 //! host is silent. Builds with assertions, as the simulation is in CI, make the plan all the same and compare.
 
-use tally_reconcile::observed::{HostState, HostView};
+use tally_reconcile::input::observed::{HostState, HostView};
 use tally_reconcile::plan::Plan;
 
 use crate::controller::{Controller, Ended};

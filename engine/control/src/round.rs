@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tally_host::{Event, ExecuteOptions, Fetched, Host, Outcome, Progress, execute};
+use tally_reconcile::desired::realise::{RUNNING_MS, patience};
 use tally_reconcile::plan::{Awaits, Cause, Change, ChangeKind, Held, OpId, Plan, Target};
-use tally_reconcile::realise::{RUNNING_MS, patience};
 use tally_reconcile::{Prepared, reconcile, reconcile_prepared};
 use tally_source::Severity;
 use tokio::sync::Notify;

@@ -1,9 +1,9 @@
 //! What unit tests see on a host.
 
-use tally_reconcile::labels;
-use tally_reconcile::observed::{
+use tally_reconcile::input::observed::{
     ContainerDetails, ContainerState, Health, Live, ObservedContainer,
 };
+use tally_reconcile::labels;
 
 /// A container of pod `pod` in cluster `shop`, with when it began and when it last ended, in milliseconds since 1970.
 pub fn container(

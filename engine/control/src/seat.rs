@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use tally_host::{Permit, Steady, clean};
 use tally_reconcile::memory::Declarations;
 use tally_reconcile::plan::Plan;
-use tally_reconcile::undo::ended;
+use tally_reconcile::rollback::undo::ended;
 use tokio::time::Instant;
 
 use crate::controller::{Controller, Future};

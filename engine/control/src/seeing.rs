@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::{AbortHandle, Abortable, BoxStream, abortable};
 use tally_host::{HostError, HostEvent, unknown};
-use tally_reconcile::observed::HostView;
+use tally_reconcile::input::observed::HostView;
 
 use crate::controller::{Controller, Events};
 use crate::journal::EntryKind;

@@ -9,7 +9,7 @@ use bollard::models::{
     Network, NetworkSettings, PortMap, PortSummary, PortSummaryTypeEnum, Volume,
 };
 use tally_graph::{ImageRef, Protocol, Publish};
-use tally_reconcile::observed::{
+use tally_reconcile::input::observed::{
     ContainerDetails, ContainerState, Health, Live, ObservedContainer, ObservedNetwork,
     ObservedVolume, PublishedPort,
 };

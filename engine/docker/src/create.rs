@@ -8,8 +8,8 @@ use bollard::models::{
     MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig, PortBinding,
     PortMap, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
-use tally_reconcile::observed::{Live, PublishedPort};
-use tally_reconcile::request::{
+use tally_reconcile::input::observed::{Live, PublishedPort};
+use tally_reconcile::plan::request::{
     ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef, VolumeRequest,
 };
 

@@ -5,7 +5,7 @@ use std::io::Read as _;
 
 use tally_graph::FileSpec;
 use tally_reconcile::labels::{FILES_RECORD, SECRETS_FILES};
-use tally_reconcile::request::Part;
+use tally_reconcile::plan::request::Part;
 
 use tally_host::{FileToWrite, HostError, record};
 

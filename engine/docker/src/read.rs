@@ -13,10 +13,10 @@ use bollard::query_parameters::{
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use tally_graph::{Bytes, FileSpec};
-use tally_reconcile::labels::{self, FILES_RECORD, SECRETS_RECORD};
-use tally_reconcile::observed::{
+use tally_reconcile::input::observed::{
     ContainerDetails, Engine, ObservedContainer, ObservedNetwork, ObservedVolume,
 };
+use tally_reconcile::labels::{self, FILES_RECORD, SECRETS_RECORD};
 
 use crate::classify::{Call, classify};
 use crate::connect::{DockerHost, within};

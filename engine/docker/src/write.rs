@@ -10,9 +10,9 @@ use bollard::query_parameters::{
     RemoveVolumeOptions, RestartContainerOptions, StartContainerOptions, StopContainerOptions,
     UploadToContainerOptions,
 };
+use tally_reconcile::input::observed::{ContainerState, Live};
 use tally_reconcile::labels;
-use tally_reconcile::observed::{ContainerState, Live};
-use tally_reconcile::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
+use tally_reconcile::plan::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
 
 use crate::connect::DockerHost;
 use crate::{create, files, infra, pull, stream};

@@ -12,8 +12,8 @@ use futures_util::StreamExt as _;
 use tally_docker::{ConnectOptions, connect, connect_read};
 use tally_graph::HostAddress;
 use tally_host::{Host, HostError, LogRequest, observe};
-use tally_reconcile::observed::HostView;
-use tally_reconcile::request::NetworkRequest;
+use tally_reconcile::input::observed::HostView;
+use tally_reconcile::plan::request::NetworkRequest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 

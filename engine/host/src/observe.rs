@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
+use tally_reconcile::input::observed::{HostState, HostView, Observed, ObservedContainer};
 use tally_reconcile::labels;
-use tally_reconcile::observed::{HostState, HostView, Observed, ObservedContainer};
 
 use crate::error::HostError;
 use crate::host::HostRead;

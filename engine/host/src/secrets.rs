@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tally_graph::{Part, Template};
-use tally_reconcile::request::{ContainerRequest, Hidden};
+use tally_reconcile::plan::request::{ContainerRequest, Hidden};
 
 /// Shorter lines of a secret are not looked for in what is shown: they would be found everywhere.
 const LEAST_REDACTED: usize = 4;

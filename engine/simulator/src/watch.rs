@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tally_host::{HostError, HostEvent};
+use tally_reconcile::input::observed::{ContainerState, Health};
 use tally_reconcile::labels;
-use tally_reconcile::observed::{ContainerState, Health};
 use tokio::sync::Notify;
 
 use crate::host::{Store, lock};

@@ -12,12 +12,12 @@ use tally_host::{
     Event, ExecuteOptions, FailureKind, Host, HostError, HostRead as _, Outcome, Permit, Progress,
     Report, Steady, execute,
 };
+use tally_reconcile::input::observed::{ContainerState, Live};
 use tally_reconcile::labels::{self, Role};
-use tally_reconcile::observed::{ContainerState, Live};
+use tally_reconcile::plan::request::{ContainerRequest, NetworkRequest, VolumeRequest};
 use tally_reconcile::plan::{
     Action, Cause, OpId, Operation, Plan, Precondition, ReadyRule, Subject, Target,
 };
-use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
 use tally_simulator::{Fault, FaultKind, FaultPlan, SimHost, SimOptions, When, tokio_clock};
 use tokio::sync::watch;
 

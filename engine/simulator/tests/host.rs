@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tally_host::{Host as _, HostError, HostRead, observe};
+use tally_reconcile::input::observed::{ContainerState, Health, Live};
 use tally_reconcile::labels::{self, Role};
-use tally_reconcile::observed::{ContainerState, Health, Live};
-use tally_reconcile::request::{ContainerRequest, HealthRequest};
+use tally_reconcile::plan::request::{ContainerRequest, HealthRequest};
 use tally_simulator::{ManualClock, Model, SimHost, SimOptions, open_file, wall_clock};
 
 fn request(name: &str) -> ContainerRequest {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tally_graph::Publish;
 use tally_host::{ExecRequest, FileToWrite, Host, HostError, LogRequest};
-use tally_reconcile::labels;
-use tally_reconcile::observed::{
+use tally_reconcile::input::observed::{
     ContainerDetails, Live, ObservedContainer, ObservedVolume, PublishedPort,
 };
-use tally_reconcile::request::{
+use tally_reconcile::labels;
+use tally_reconcile::plan::request::{
     ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef, NetworkRequest, Part,
     VolumeRequest,
 };

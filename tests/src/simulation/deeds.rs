@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tally_control::News;
+use tally_reconcile::input::observed::Health;
 use tally_reconcile::memory::{Declarations, Declared, Memory};
-use tally_reconcile::observed::Health;
 use tally_simulator::Model;
 
 use mend::Mend;

@@ -12,10 +12,10 @@ use tally_host::{
     ExecRequest, ExecSession, FileToWrite, Host, HostError, HostEvent, HostRead, LogChunk,
     LogRequest, PullProgress,
 };
-use tally_reconcile::observed::{
+use tally_reconcile::input::observed::{
     ContainerDetails, Engine, Live, ObservedContainer, ObservedNetwork, ObservedVolume,
 };
-use tally_reconcile::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
+use tally_reconcile::plan::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
 use tally_simulator::{Clock as _, Model};
 use tokio::sync::oneshot;
 

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tally_graph::Workload;
+use tally_reconcile::input::observed::{ContainerState, HostState, HostView, Observed};
 use tally_reconcile::labels;
 use tally_reconcile::memory::Memory;
-use tally_reconcile::observed::{ContainerState, HostState, HostView, Observed};
 use tally_reconcile::plan::Plan;
 use tally_reconcile::reconcile;
 use tally_simulator::{Clock as _, Model};
@@ -45,9 +45,10 @@ pub fn state(model: &Model, now_ms: i64) -> HostState {
     let containers = model.list().into_iter().map(|listed| {
         let ours = listed.labels.get(labels::CLUSTER).is_some_and(|of| of == CLUSTER);
         match model.inspect(&listed.id, true, now_ms).filter(|_| ours) {
-            Some((seen, details)) => {
-                tally_reconcile::observed::ObservedContainer { details: Some(details), ..seen }
-            }
+            Some((seen, details)) => tally_reconcile::input::observed::ObservedContainer {
+                details: Some(details),
+                ..seen
+            },
             None => listed,
         }
     });

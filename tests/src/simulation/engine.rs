@@ -14,7 +14,7 @@ use tally_host::{Host, HostError};
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::plan::Plan;
 use tally_reconcile::rollback::Former;
-use tally_reconcile::undo::Undone;
+use tally_reconcile::rollback::undo::Undone;
 use tally_simulator::Clock as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use tally_host::HostError;
+use tally_reconcile::input::observed::{ContainerState, Health};
 use tally_reconcile::labels;
 use tally_reconcile::memory::Declared;
-use tally_reconcile::observed::{ContainerState, Health};
-use tally_reconcile::request::ContainerRequest;
+use tally_reconcile::plan::request::ContainerRequest;
 use tally_simulator::Shown;
 
 use super::engine::HAND;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tally_docker::connect;
 use tally_graph::Graph;
 use tally_host::{ExecuteOptions, Host, HostRead, execute, observe};
+use tally_reconcile::input::observed::Observed;
 use tally_reconcile::memory::Memory;
-use tally_reconcile::observed::Observed;
 use tally_reconcile::plan::Plan;
 use tally_reconcile::{Options, reconcile};
 use tally_tests::lab::{Lab, LabOptions, Way};
@@ -155,7 +155,7 @@ fn three_hosts_are_one_cluster_and_a_silent_one_moves_nothing() {
 fn started(observed: &Observed) -> BTreeMap<String, i64> {
     let ready = observed.hosts.values().filter_map(|view| view.ready());
     let containers = ready.flat_map(|state| &state.containers);
-    let time = |one: &tally_reconcile::observed::ObservedContainer| {
+    let time = |one: &tally_reconcile::input::observed::ObservedContainer| {
         Some((one.name.clone(), one.details.as_ref()?.started_at_ms?))
     };
     containers.filter_map(time).collect()

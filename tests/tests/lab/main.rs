@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use tally_docker::{ConnectOptions, Endpoint, connect_read};
 use tally_graph::HostAddress;
 use tally_host::{HostError, HostRead, TransportError, observe, observe_host, unreachable_host};
-use tally_reconcile::observed::{HostState, HostView};
+use tally_reconcile::input::observed::{HostState, HostView};
 use tally_tests::lab::{Authority, Lab, LabHost, LabOptions, Purpose, Way};
 
 /// A host that is asked must answer or be given up by then.

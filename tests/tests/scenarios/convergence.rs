@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use tally_reconcile::input::observed::ContainerState;
 use tally_reconcile::labels;
-use tally_reconcile::observed::ContainerState;
 
 use crate::world::World;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tally_graph::Graph;
 use tally_reconcile::memory::Memory;
+use tally_reconcile::rollback::undo::Undone;
 use tally_reconcile::rollback::{Entry, Failed, formers, rolled_back, rolling, went_back};
-use tally_reconcile::undo::Undone;
 
 use crate::many::Many;
 
@@ -62,7 +62,7 @@ fn what_went_back_by_itself_is_told_from_what_people_undid() {
         Failed { pod: "web-1".to_owned(), why: "it ended".to_owned(), ..Failed::default() };
     let memory = undone(&new, &old, Some(failed.clone()));
     let mut followed = new.clone();
-    tally_reconcile::undo::undo(&mut followed, &memory.declared.undone);
+    tally_reconcile::rollback::undo::undo(&mut followed, &memory.declared.undone);
     assert_eq!(went_back(&followed, &memory).keys().collect::<Vec<_>>(), [WEB]);
     assert_eq!(rolled_back(&followed, &memory), BTreeMap::from([(WEB.to_owned(), &failed)]));
     assert_eq!(rolling(&followed, &memory), BTreeMap::new());

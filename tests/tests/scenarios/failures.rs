@@ -52,11 +52,11 @@ fn a_port_that_a_foreign_container_has_is_said_before_anything_is_done() {
                 "pod p {{ container c image=\"tally.local/hello:1\" {{ port http 8080 publish=\"127.0.0.1:{port}\" }} }}"
             ))
         };
-        let other = tally_reconcile::request::ContainerRequest {
+        let other = tally_reconcile::plan::request::ContainerRequest {
             name: format!("{}-other", world.cluster),
             image: crate::world::HELLO.to_owned(),
             labels: [("test.cluster".to_owned(), world.cluster.clone())].into(),
-            publish: vec![tally_reconcile::observed::PublishedPort {
+            publish: vec![tally_reconcile::input::observed::PublishedPort {
                 host: tally_graph::Publish { ip: None, port: 28_191 },
                 container: 8080,
                 protocol: tally_graph::Protocol::Tcp,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tally_reconcile::Options;
-use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
+use tally_reconcile::plan::request::{ContainerRequest, NetworkRequest, VolumeRequest};
 
 use crate::many::{Many, run};
 use crate::world::{HELLO, World, both, plan_errors};
@@ -19,7 +19,10 @@ async fn foreign(world: &World, name: &str, labels: &[(&str, &str)]) -> String {
         name: name.to_owned(),
         image: HELLO.to_owned(),
         labels: marked(world, labels),
-        live: tally_reconcile::observed::Live { restart: "no".to_owned(), ..Default::default() },
+        live: tally_reconcile::input::observed::Live {
+            restart: "no".to_owned(),
+            ..Default::default()
+        },
         ..ContainerRequest::default()
     };
     world.have_image().await;

@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 
 use tally_graph::Graph;
+use tally_reconcile::input::observed::{
+    ContainerState, Health, HostView, Observed, ObservedContainer,
+};
 use tally_reconcile::memory::Memory;
-use tally_reconcile::observed::{ContainerState, Health, HostView, Observed, ObservedContainer};
 use tally_reconcile::plan::Plan;
 use tally_reconcile::{LOCAL_HOST, Options, labels};
 use tally_tests::closely;
@@ -32,7 +34,9 @@ pod behind { depends-on controller once until=completed; container c image=\"tal
 
 type Change = fn(&mut ObservedContainer);
 
-fn details(container: &mut ObservedContainer) -> &mut tally_reconcile::observed::ContainerDetails {
+fn details(
+    container: &mut ObservedContainer,
+) -> &mut tally_reconcile::input::observed::ContainerDetails {
     container.details.as_mut().unwrap()
 }
 

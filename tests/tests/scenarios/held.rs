@@ -3,8 +3,8 @@
 use tally_graph::Graph;
 use tally_reconcile::Options;
 use tally_reconcile::memory::{Backoff, Declared};
+use tally_reconcile::plan::request::VolumeRequest;
 use tally_reconcile::plan::{Awaits, Held, HeldBy, Plan};
-use tally_reconcile::request::VolumeRequest;
 use tally_simulator::Model;
 
 use crate::many::{Many, held, run};

@@ -10,8 +10,8 @@ use tally_control::{Board, Controller, Ended, Entry, EntryKind, Journal, News, O
 use tally_graph::Graph;
 use tally_host::{Host, HostError};
 use tally_reconcile::memory::{Declarations, Declared, Memory};
+use tally_reconcile::rollback::undo::Undone;
 use tally_reconcile::rollback::{Former, formers};
-use tally_reconcile::undo::Undone;
 use tally_simulator::{Fault, FaultKind, FaultPlan, Model, SimHost, When};
 use tokio::sync::{mpsc, watch};
 

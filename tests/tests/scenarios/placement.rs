@@ -191,7 +191,7 @@ fn a_named_volume_keeps_its_pods_on_its_host() {
         for pod in ["db-0.c", "db-1.c", "db-2.c"] {
             assert_eq!(many.hosts_of(pod).await, home, "{pod}");
         }
-        let volumes = |state: tally_reconcile::observed::HostState| state.volumes.len();
+        let volumes = |state: tally_reconcile::input::observed::HostState| state.volumes.len();
         let mut all = 0;
         for host in ["a", "b", "c"] {
             all += volumes(many.state(host).await);

@@ -1,8 +1,8 @@
 //! Pods: infra containers, inits, shared volumes, what is taken away and what never.
 
 use tally_graph::Graph;
+use tally_reconcile::input::observed::{ContainerState, HostView, Observed};
 use tally_reconcile::memory::Memory;
-use tally_reconcile::observed::{ContainerState, HostView, Observed};
 use tally_reconcile::plan::{Action, ChangeKind, Operation};
 use tally_reconcile::{Options, reconcile};
 use tally_simulator::{Fault, FaultKind, FaultPlan, Model, When};
@@ -296,7 +296,7 @@ fn a_pods_own_volume_goes_with_it_and_a_named_one_never_unasked() {
              pod p { volume own; container c image=\"tally.local/hello:1\" { mount data \"/data\"; mount own \"/own\" } }",
         );
         world.apply(&with).await;
-        let names = |state: tally_reconcile::observed::HostState, cluster: &str| {
+        let names = |state: tally_reconcile::input::observed::HostState, cluster: &str| {
             let ours = state.volumes.into_iter().filter(|v| v.name.starts_with(cluster));
             let mut names: Vec<String> = ours.map(|volume| volume.name).collect();
             names.sort();

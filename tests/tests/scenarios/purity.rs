@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tally_reconcile::input::observed::HostView;
 use tally_reconcile::memory::Memory;
-use tally_reconcile::observed::HostView;
 use tally_reconcile::plan::{Action, OpId, Plan};
 use tally_reconcile::{Options, reconcile};
 

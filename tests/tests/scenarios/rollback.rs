@@ -8,10 +8,10 @@ use tally_graph::Graph;
 use tally_host::{Report, failed_versions};
 use tally_reconcile::Options;
 use tally_reconcile::memory::Memory;
+use tally_reconcile::plan::request::ContainerRequest;
 use tally_reconcile::plan::{Action, HeldBy, Plan};
-use tally_reconcile::request::ContainerRequest;
+use tally_reconcile::rollback::undo::{Undone, ended, undo};
 use tally_reconcile::rollback::{Decision, Entry, Failed, decide, formers};
-use tally_reconcile::undo::{Undone, ended, undo};
 use tally_simulator::Model;
 
 use crate::keeping::{Kept, keep};

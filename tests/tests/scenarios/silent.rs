@@ -2,8 +2,8 @@
 
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declared, Memory};
+use tally_reconcile::plan::request::VolumeRequest;
 use tally_reconcile::plan::{Change, ChangeKind};
-use tally_reconcile::request::VolumeRequest;
 
 use crate::many::{Many, held, run};
 use crate::world::{calls, plan_errors};

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 use tally_graph::schema::{Step, examples};
 use tally_reconcile::plan::Action;
-use tally_reconcile::request::ContainerRequest;
+use tally_reconcile::plan::request::ContainerRequest;
 
 use crate::fields::{FILES, own};
 use crate::world::World;

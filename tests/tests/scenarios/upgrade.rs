@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tally_lang::MemoryLoader;
-use tally_reconcile::applied::Applied;
+use tally_reconcile::desired::realise::{Surroundings, realise};
 use tally_reconcile::labels;
-use tally_reconcile::realise::{Surroundings, realise};
+use tally_reconcile::labels::applied::Applied;
 
 /// Labels of every container of a spec, by container.
 fn labels_of(spec: &Path) -> BTreeMap<String, BTreeMap<String, String>> {

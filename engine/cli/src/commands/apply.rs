@@ -11,7 +11,7 @@ use tally_host::{
     ExecuteOptions, Failure, FailureKind, Fetched, Host, Outcome, Report, Secrets, execute,
 };
 use tally_reconcile::plan::{ChangeKind, OpId, Plan};
-use tally_reconcile::undo::{ended, undo};
+use tally_reconcile::rollback::undo::{ended, undo};
 use tally_reconcile::{Options, reconcile};
 use tally_source::{Code, Diagnostic};
 

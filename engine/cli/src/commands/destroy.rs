@@ -2,8 +2,8 @@
 
 use tally_graph::Graph;
 use tally_reconcile::Options;
+use tally_reconcile::input::observed::{Observed, ObservedVolume};
 use tally_reconcile::labels::Role;
-use tally_reconcile::observed::{Observed, ObservedVolume};
 use tally_reconcile::owns;
 
 use crate::args;

@@ -3,7 +3,7 @@
 use tally_graph::{Address, Graph};
 use tally_reconcile::labels::Role;
 use tally_reconcile::plan::ChangeKind;
-use tally_reconcile::undo::Undone;
+use tally_reconcile::rollback::undo::Undone;
 use tally_reconcile::{Options, reconcile};
 
 use crate::args::{Rollout, RolloutCommand};
@@ -141,7 +141,7 @@ fn undo_change(
     let name = address.to_string();
     // What is followed now: what was undone already, if something was.
     let mut followed = graph.clone();
-    tally_reconcile::undo::undo(&mut followed, &remembered.memory.declared.undone);
+    tally_reconcile::rollback::undo::undo(&mut followed, &remembered.memory.declared.undone);
     let find = |graph: &Graph| {
         graph.workloads().find(|workload| workload.address() == *address).map(|w| w.fingerprint())
     };
@@ -176,10 +176,11 @@ async fn restart(
     let cluster = graph.cluster().map(|cluster| cluster.name.as_str()).unwrap_or_default();
     let mut marked = std::collections::BTreeMap::new();
     for state in observed.hosts.values().filter_map(|view| view.ready()) {
-        let inventory = tally_reconcile::found::inventory(cluster, state);
+        let inventory = tally_reconcile::inventory::containers::inventory(cluster, state);
         let all = inventory.pods.values().flat_map(|pod| pod.values());
         for found in all.filter(|found| found.identity.workload == name) {
-            let runs = found.container.state == tally_reconcile::observed::ContainerState::Running;
+            let runs =
+                found.container.state == tally_reconcile::input::observed::ContainerState::Running;
             if let (true, Role::Container, Some(started)) =
                 (runs, found.identity.role, found.details.started_at_ms)
             {
@@ -210,7 +211,8 @@ async fn status(
     let readers = hosts::readers(graph, project).await?;
     let (observed, now_ms) = remembered.look(graph, &readers).await;
     let mut followed = graph.clone();
-    let undone = tally_reconcile::undo::undo(&mut followed, &remembered.memory.declared.undone);
+    let undone =
+        tally_reconcile::rollback::undo::undo(&mut followed, &remembered.memory.declared.undone);
     let graph = &followed;
     let options = Options { now_ms, ..Options::default() };
     let plan = reconcile(graph, &observed, &remembered.memory, &options);

@@ -15,7 +15,7 @@ use tally_graph::Graph;
 use tally_host::{Host, HostError, Secrets};
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::rollback::Former;
-use tally_reconcile::undo::{Undone, undo};
+use tally_reconcile::rollback::undo::{Undone, undo};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 

@@ -2,9 +2,9 @@
 
 use tally_graph::Graph;
 use tally_host::HostRead;
-use tally_reconcile::found::inventory;
+use tally_reconcile::input::observed::Observed;
+use tally_reconcile::inventory::containers::inventory;
 use tally_reconcile::labels::Role;
-use tally_reconcile::observed::Observed;
 use tally_source::nearest;
 
 use crate::errors::CliError;

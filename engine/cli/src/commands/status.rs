@@ -1,6 +1,6 @@
 //! `tally status`.
 
-use tally_reconcile::observed::HostView;
+use tally_reconcile::input::observed::HostView;
 
 use crate::args;
 use crate::errors::{CliError, Exit};
@@ -24,7 +24,7 @@ pub async fn run(args: &args::Status, terminal: &Terminal) -> Result<Exit, CliEr
             "Nothing is known of what runs there.".to_owned(),
         ));
     }
-    tally_reconcile::undo::undo(&mut graph, &remembered.memory.declared.undone);
+    tally_reconcile::rollback::undo::undo(&mut graph, &remembered.memory.declared.undone);
     let status = status::status(&graph, &observed, &remembered.memory, now);
     out(&match args.json {
         true => format!("{}\n", serde_json::to_string_pretty(&status).unwrap_or_default()),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{Bytes, Cpu, Graph};
-use tally_reconcile::balance::{Balance, Disruption, Move, Share};
+use tally_reconcile::plan::balance::{Balance, Disruption, Move, Share};
 use tally_reconcile::plan::{Change, ChangeKind, Plan};
 
 use crate::show::terminal::{Style, Terminal, clean};

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use tally_graph::Graph;
-use tally_reconcile::balance::{Balance, Disruption, HostLoad};
+use tally_reconcile::plan::balance::{Balance, Disruption, HostLoad};
 use tally_reconcile::plan::{
     Action, Awaits, Cause, Change, ChangeKind, Fallback, HeldBy, Plan, Reachable, Subject,
 };

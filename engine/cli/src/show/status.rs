@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tally_graph::{Graph, Replicas, Workload};
-use tally_reconcile::found::{Containers, Found, Inventory, inventory};
+use tally_reconcile::desired::realise::{Surroundings, realise};
+use tally_reconcile::input::observed::{ContainerState, Health, HostView, Observed};
+use tally_reconcile::inventory::containers::{Containers, Found, Inventory, inventory};
 use tally_reconcile::labels::Role;
 use tally_reconcile::memory::{Declared, Memory};
-use tally_reconcile::observed::{ContainerState, Health, HostView, Observed};
 use tally_reconcile::plan::ReadyRule;
-use tally_reconcile::realise::{Surroundings, realise};
 use tally_reconcile::rollback::rolled_back;
 
 use crate::show::terminal::{Style, Terminal, clean};
@@ -162,7 +162,7 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
             let published = pod
                 .containers
                 .iter()
-                .flat_map(|desired| tally_reconcile::realise::published(&desired.applied))
+                .flat_map(|desired| tally_reconcile::desired::realise::published(&desired.applied))
                 .map(|port| format!("{}/{}", port.host, port.protocol))
                 .collect();
             let host = at.map(|(_, host)| host).or(silent).cloned();

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use tally_reconcile::request::{ContainerRequest, NetworkRequest, VolumeRequest};
+use tally_reconcile::plan::request::{ContainerRequest, NetworkRequest, VolumeRequest};
 
 use super::operation::is_uncertain;
 use crate::{Host, HostError};

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tally_graph::{FileSpec, Graph};
+use tally_reconcile::input::observed::ContainerState;
 use tally_reconcile::labels;
-use tally_reconcile::observed::ContainerState;
+use tally_reconcile::plan::request::FilesRequest;
 use tally_reconcile::plan::{Action, Operation, Precondition, Target};
-use tally_reconcile::request::FilesRequest;
 use tokio::sync::watch;
 
 use super::{Event, ExecuteOptions, Failure, FailureKind, Progress, Withheld, create, wait};

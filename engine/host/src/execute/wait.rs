@@ -3,9 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tally_reconcile::observed::{ContainerDetails, ContainerState, Health, ObservedContainer};
+use tally_reconcile::desired::realise::CRASH_LOOP_RESTARTS;
+use tally_reconcile::input::observed::{
+    ContainerDetails, ContainerState, Health, ObservedContainer,
+};
 use tally_reconcile::plan::{OpId, ReadyRule};
-use tally_reconcile::realise::CRASH_LOOP_RESTARTS;
 use tokio::time::Instant;
 
 use super::operation::{Context, Step, Waiting};
@@ -271,7 +273,7 @@ fn ended(exit_code: Option<i64>, details: &ContainerDetails, restarts: u32) -> V
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use tally_reconcile::observed::Live;
+    use tally_reconcile::input::observed::Live;
 
     fn details() -> ContainerDetails {
         ContainerDetails {

@@ -6,13 +6,13 @@ use tally_graph::schema::UpdateClass;
 use tally_graph::{Graph, ImageRef, Millis, Probe, ProbeAction, Workload};
 
 use super::Former;
-use crate::applied::{Applied, AppliedProbe};
+use crate::desired::realise::{Surroundings, realise};
 use crate::diff::{Places, difference};
-use crate::found::{Containers, Found, Inventory};
+use crate::input::observed::ContainerState;
+use crate::inventory::containers::{Containers, Found, Inventory};
 use crate::labels::Role;
-use crate::observed::ContainerState;
-use crate::realise::{Surroundings, realise};
-use crate::undo::Undone;
+use crate::labels::applied::{Applied, AppliedProbe};
+use crate::rollback::undo::Undone;
 
 const NOTHING_BEFORE: &str = "there is nothing to go back to: none of its pods is of an older version, and the history has none";
 const NOT_FROM_PODS: &str =

@@ -5,11 +5,11 @@ use tally_source::{Code, Diagnostic, Span};
 
 use super::older::before;
 use super::{Blame, Course, Failed, course};
-use crate::builder::Builder;
-use crate::found::Inventory;
+use crate::inventory::containers::Inventory;
+use crate::plan::builder::Builder;
 use crate::plan::{Fallback, Held, HeldBy, Why};
-use crate::planner::{Planner, subject};
-use crate::pods::PodPlan;
+use crate::planner::cluster::{Planner, subject};
+use crate::planner::pod::PodPlan;
 
 /// That a rollout failed and stays where it is.
 #[must_use]

@@ -6,14 +6,14 @@ use tally_graph::{Graph, Workload};
 
 use super::older::is_now;
 use super::{Blame, course, ended_words, is_calm, is_held};
-use crate::found::Found;
-use crate::labels::Role;
-use crate::memory::Memory;
-use crate::observed::{ContainerState, Health, Observed};
-use crate::realise::{
+use crate::desired::realise::{
     CRASH_LOOP_RESTARTS, DesiredContainer, INIT_DEADLINE_MS, Surroundings, realise,
 };
-use crate::reconcile::Prepared;
+use crate::input::observed::{ContainerState, Health, Observed};
+use crate::inventory::containers::Found;
+use crate::labels::Role;
+use crate::memory::Memory;
+use crate::planner::reconcile::Prepared;
 
 /// A container of a rollout's new pods that is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use tally_host::HostError;
-use tally_reconcile::observed::{ContainerState, Health};
-use tally_reconcile::request::ContainerRequest;
+use tally_reconcile::input::observed::{ContainerState, Health};
+use tally_reconcile::plan::request::ContainerRequest;
 
 use super::{Container, Key, Model, look, no_such_container};
 

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tally_reconcile::observed::{
+use tally_reconcile::input::observed::{
     ContainerDetails, ContainerState, Engine, Health, ObservedContainer, ObservedNetwork,
     ObservedVolume,
 };
-use tally_reconcile::request::{HealthRequest, NetworkRef};
+use tally_reconcile::plan::request::{HealthRequest, NetworkRef};
 
 use super::{Container, Model};
 use crate::program;

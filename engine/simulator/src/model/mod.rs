@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tally_graph::{Bytes, FileSpec};
 use tally_host::HostError;
-use tally_reconcile::observed::{ContainerState, Engine, Health};
-use tally_reconcile::request::ContainerRequest;
+use tally_reconcile::input::observed::{ContainerState, Engine, Health};
+use tally_reconcile::plan::request::ContainerRequest;
 
 pub use befall::Shown;
 pub use record::Record;

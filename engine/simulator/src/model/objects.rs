@@ -3,7 +3,7 @@
 use tally_graph::ImageRef;
 use tally_host::HostError;
 use tally_reconcile::labels::INFRA_IMAGE;
-use tally_reconcile::request::{MountFrom, NetworkRef, NetworkRequest, VolumeRequest};
+use tally_reconcile::plan::request::{MountFrom, NetworkRef, NetworkRequest, VolumeRequest};
 
 use super::run::is_none_such;
 use super::{Image, Key, Model, Network, mix};

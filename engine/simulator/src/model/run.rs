@@ -1,8 +1,8 @@
 //! Starting, stopping, and what happens by itself in time.
 
 use tally_host::HostError;
-use tally_reconcile::observed::ContainerState;
-use tally_reconcile::request::NetworkRef;
+use tally_reconcile::input::observed::ContainerState;
+use tally_reconcile::plan::request::NetworkRef;
 
 use super::{Container, Key, Model, no_such_container};
 use crate::program::{self, Program};

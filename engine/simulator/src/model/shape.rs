@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use tally_host::{FileToWrite, HostError, record};
+use tally_reconcile::input::observed::{ContainerState, Live};
 use tally_reconcile::labels::{self, SECRETS_FOLDER};
-use tally_reconcile::observed::{ContainerState, Live};
-use tally_reconcile::request::{ContainerRequest, MountFrom, NetworkRef, Part};
+use tally_reconcile::plan::request::{ContainerRequest, MountFrom, NetworkRef, Part};
 
 use super::run::is_none_such;
 use super::{Container, Key, Model, no_such_container};

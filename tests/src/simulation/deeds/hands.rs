@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tally_reconcile::request::ContainerRequest;
+use tally_reconcile::plan::request::ContainerRequest;
 use tally_simulator::Model;
 
 use super::{Director, Mend};

@@ -1,0 +1,558 @@
+//! Pods to containers. A pod of one container is that container; a pod with more of them, or with
+//! inits, gets an infra container that holds its network, IPC and ports, and the others join it.
+//! Nothing after this module knows the difference.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tally_graph::{
+    Container, FileSpec, Graph, Mount, MountSource, PodVolume, PodVolumeSource, Port, Probe,
+    ProbeAction, Pull, Resources, Restart, Template, Volume, Workload,
+};
+use tally_source::Span;
+
+use crate::input::observed::{Live, PublishedPort};
+use crate::labels::applied::{Applied, AppliedMount, AppliedProbe, AppliedSecret, AppliedStop};
+use crate::labels::{self, Role};
+use crate::plan::ReadyRule;
+use crate::plan::request::{ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef};
+
+/// A container without a readiness counts as ready when it has run so long: enough to see a
+/// command that ends at once, short enough not to be felt.
+pub const RUNNING_MS: u64 = 500;
+/// The shortest time that a container is given to get ready.
+const READY_DEADLINE_MS: u64 = 120_000;
+/// The time an init is given to end.
+pub const INIT_DEADLINE_MS: u64 = 600_000;
+/// A container that Docker's own policy has started again so often before it was ready crashes in a
+/// loop: going on waiting would only hide its exit code. Two restarts can be a slow dependency;
+/// Docker waits 0.1, 0.2 and 0.4 s before the first three, so a loop is known after a second.
+pub const CRASH_LOOP_RESTARTS: u32 = 3;
+/// Infra containers obey SIGTERM at once.
+const INFRA_GRACE_S: u64 = 2;
+
+/// One pod as it shall be.
+#[derive(Debug, Clone)]
+pub struct DesiredPod<'a> {
+    /// Its workload.
+    pub workload: &'a Workload,
+    /// Its name.
+    pub name: String,
+    /// Its containers in the order in which they start: infra, inits, the others.
+    pub containers: Vec<DesiredContainer<'a>>,
+    /// Docker names of its own volumes, by name in the pod.
+    pub volumes: BTreeMap<String, String>,
+}
+
+/// One container as it shall be.
+#[derive(Debug, Clone)]
+pub struct DesiredContainer<'a> {
+    /// Its part in the pod.
+    pub role: Role,
+    /// Its name in the pod; the infra container's is empty.
+    pub name: String,
+    /// What it comes from; `None` for the infra container.
+    pub source: Option<&'a Container>,
+    /// The node in the text.
+    pub span: Span,
+    /// What Docker is told, in the words of the language.
+    pub applied: Applied,
+    /// When its image is fetched.
+    pub pull: Pull,
+    /// Time until it is killed, in seconds.
+    pub grace_s: Option<u64>,
+    /// When it is ready.
+    pub ready: ReadyRule,
+    /// Its files where some hold secrets, with what tells their content from another.
+    pub keyed_files: Option<BTreeMap<String, FileSpec>>,
+}
+
+impl DesiredPod<'_> {
+    /// Docker's name of one of its containers.
+    #[must_use]
+    pub fn docker_name(&self, cluster: &str, desired: &DesiredContainer<'_>) -> String {
+        match desired.role {
+            Role::Infra => labels::infra_name(cluster, &self.name),
+            _ => labels::container_name(cluster, &self.name, &desired.name),
+        }
+    }
+
+    /// What Docker is told of one of its containers, without generation. It is made when it is needed:
+    /// most of what is realised is only compared.
+    #[must_use]
+    pub fn request(&self, cluster: &str, desired: &DesiredContainer<'_>) -> ContainerRequest {
+        let applied = &desired.applied;
+        let joins = self.containers.first().is_some_and(|first| first.role == Role::Infra);
+        let network = match joins && desired.role != Role::Infra {
+            true => NetworkRef::Joins(labels::infra_name(cluster, &self.name)),
+            false => {
+                let aliases = vec![self.name.clone()];
+                NetworkRef::Named { name: cluster.to_owned(), aliases }
+            }
+        };
+        let probe = |probe: &AppliedProbe| HealthRequest {
+            command: probe.command.clone(),
+            every_ms: probe.every.0,
+            timeout_ms: probe.timeout.0,
+            delay_ms: probe.delay.0,
+            failures: probe.failures,
+        };
+        let limits = applied.ulimit.iter();
+        ContainerRequest {
+            name: self.docker_name(cluster, desired),
+            image: applied.image.clone(),
+            labels: self.labels(cluster, desired),
+            hostname: applied.hostname.clone(),
+            entrypoint: applied.entrypoint.clone(),
+            command: applied.command.clone(),
+            workdir: applied.workdir.clone(),
+            user: applied.user.clone(),
+            env: applied.env.clone(),
+            secret_env: desired.source.map(|it| it.secret_env.clone()).unwrap_or_default(),
+            joined_env: BTreeMap::new(),
+            mounts: applied.mount.iter().map(|(p, m)| (p.clone(), mount_request(m))).collect(),
+            volumes: Vec::new(),
+            ulimits: limits
+                .map(|(name, limit)| (name.clone(), (limit_i64(limit.soft), limit_i64(limit.hard))))
+                .collect(),
+            health: applied.readiness.as_ref().map(probe),
+            stop_signal: applied.stop.signal.clone(),
+            stop_timeout_s: desired.source.and_then(grace_s),
+            live: desired.live(),
+            network,
+            shareable_ipc: desired.role == Role::Infra,
+            publish: published(applied),
+        }
+    }
+
+    fn labels(&self, cluster: &str, desired: &DesiredContainer<'_>) -> BTreeMap<String, String> {
+        let mut all = desired.applied.label.clone();
+        all.extend(labels::owner_labels(cluster, desired.role));
+        all.insert(labels::WORKLOAD.to_owned(), self.workload.address().to_string());
+        all.insert(labels::POD.to_owned(), self.name.clone());
+        all.insert(labels::NAME.to_owned(), desired.name.clone());
+        all.insert(labels::SPEC.to_owned(), desired.applied.to_label());
+        if desired.source.is_some_and(|source| !source.file.is_empty()) {
+            all.insert(labels::FILES.to_owned(), "1".to_owned());
+        }
+        if desired.keyed_files.is_some() {
+            all.insert(labels::SECRETS.to_owned(), "1".to_owned());
+        }
+        all
+    }
+}
+
+impl DesiredContainer<'_> {
+    /// Its resources and restart policy in Docker's own units. An infra container always restarts.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        match self.role {
+            Role::Infra => live(&self.applied.resources, Restart::Always),
+            _ => live(&self.applied.resources, self.applied.restart),
+        }
+    }
+
+    /// The files it shall hold.
+    #[must_use]
+    pub fn files(&self) -> Option<&BTreeMap<String, FileSpec>> {
+        if self.keyed_files.is_some() {
+            return self.keyed_files.as_ref();
+        }
+        self.source.map(|source| &source.file).filter(|files| !files.is_empty())
+    }
+}
+
+/// The host ports of all containers of a pod.
+pub fn workload_ports(workload: &Workload) -> impl Iterator<Item = PublishedPort> {
+    workload.containers.iter().flat_map(|container| container.port.values()).filter_map(|port| {
+        let (container, protocol) = (port.number, port.protocol);
+        port.publish.clone().map(|host| PublishedPort { host, container, protocol })
+    })
+}
+
+/// Volumes of the spec that a workload's containers mount, in its order.
+#[must_use]
+pub fn mounted_volumes<'g>(graph: &'g Graph, workload: &Workload) -> Vec<&'g Volume> {
+    let containers = workload.inits.iter().chain(&workload.containers);
+    let mounted: BTreeSet<&str> = containers
+        .flat_map(|container| container.mount.values())
+        .filter(|mount| mount.source == MountSource::Spec)
+        .map(|mount| mount.volume.as_str())
+        .collect();
+    // Most mount none, and a spec may have many.
+    if mounted.is_empty() {
+        return Vec::new();
+    }
+    graph.volumes().filter(|volume| mounted.contains(volume.name.as_str())).collect()
+}
+
+/// What realising needs to know beside the pod.
+pub struct Surroundings<'a> {
+    /// The cluster's name.
+    pub cluster: &'a str,
+    /// Named volumes of the spec.
+    pub volumes: BTreeMap<&'a str, &'a Volume>,
+    /// Keyed hashes of what the secrets hold, by name.
+    pub secrets: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Those of a cluster of this spec.
+    #[must_use]
+    pub fn of(graph: &'a Graph, cluster: &'a str, secrets: &'a BTreeMap<String, String>) -> Self {
+        let volumes = graph.volumes().map(|volume| (volume.name.as_str(), volume)).collect();
+        Self { cluster, volumes, secrets }
+    }
+}
+
+/// The containers of the pod of that name.
+#[must_use]
+pub fn realise<'a>(
+    workload: &'a Workload,
+    name: String,
+    around: &Surroundings<'_>,
+) -> DesiredPod<'a> {
+    let pod = Pod { workload, name: &name, around };
+    // Secrets in memory are lost when nobody holds them: a program that starts again would not find
+    // its own.
+    let joined = workload.containers.len() > 1
+        || !workload.inits.is_empty()
+        || workload.containers.iter().any(Container::has_secret_files);
+    let mut containers = Vec::new();
+    if joined {
+        containers.push(pod.infra());
+    }
+    let inits = workload.inits.iter().map(|init| pod.container(init, Role::Init, joined));
+    containers.extend(inits);
+    let mains = workload.containers.iter().map(|c| pod.container(c, Role::Container, joined));
+    containers.extend(mains);
+    let own = own_volumes(workload).map(|volume| {
+        let docker_name = labels::pod_volume_name(around.cluster, &name, &volume);
+        (volume, docker_name)
+    });
+    let volumes = own.collect();
+    DesiredPod { workload, name, containers, volumes }
+}
+
+/// Names of the volumes that go with each pod of a workload: those that stand in it, and the memory that
+/// holds the secrets of its containers.
+pub(crate) fn own_volumes(workload: &Workload) -> impl Iterator<Item = String> {
+    let own = workload.volumes.iter().filter(|volume| volume.source == PodVolumeSource::Empty);
+    let held = workload.inits.iter().chain(&workload.containers);
+    let held = held.filter(|container| container.has_secret_files());
+    let held = held.map(|container| labels::secrets_volume(&container.name));
+    own.map(|volume| volume.name.clone()).chain(held)
+}
+
+struct Pod<'a, 'b> {
+    workload: &'a Workload,
+    name: &'b str,
+    around: &'b Surroundings<'b>,
+}
+
+impl<'a> Pod<'a, '_> {
+    fn infra(&self) -> DesiredContainer<'a> {
+        let mut applied = Applied { image: labels::INFRA_IMAGE.to_owned(), ..Applied::default() };
+        let all = self.workload.containers.iter().flat_map(|container| &container.port);
+        self.hold(&mut applied, all);
+        applied.init = self.workload.inits.iter().map(|init| init.name.clone()).collect();
+        let held = self.workload.inits.iter().chain(&self.workload.containers);
+        for container in held.filter(|container| container.has_secret_files()) {
+            let path = format!("{}/{}", labels::SECRETS_FOLDER, container.name);
+            applied.mount.insert(path, self.secrets_mount(container, false));
+        }
+        DesiredContainer {
+            role: Role::Infra,
+            name: String::new(),
+            source: None,
+            span: self.workload.span,
+            applied,
+            pull: Pull::Never,
+            grace_s: Some(INFRA_GRACE_S),
+            ready: ReadyRule {
+                healthy: false,
+                running_ms: 0,
+                may_end: false,
+                deadline_ms: READY_DEADLINE_MS,
+            },
+            keyed_files: None,
+        }
+    }
+
+    fn container(&self, source: &'a Container, role: Role, joined: bool) -> DesiredContainer<'a> {
+        let mut applied = self.applied(source, role);
+        if joined {
+            let infra = labels::infra_name(self.around.cluster, self.name);
+            applied.network = Some(format!("container:{infra}"));
+        } else {
+            self.hold(&mut applied, source.port.iter());
+        }
+        let keyed_files = source.has_secret_files().then(|| self.keyed_files(source));
+        let span = self.workload.container_spans.get(&source.name);
+        DesiredContainer {
+            role,
+            name: source.name.clone(),
+            source: Some(source),
+            span: span.copied().unwrap_or(self.workload.span),
+            applied,
+            pull: source.pull,
+            grace_s: grace_s(source),
+            ready: rule_of(self.workload, source),
+            keyed_files,
+        }
+    }
+
+    /// The memory that a container's secrets lie in. The infra container has it too, so that it
+    /// stays while the container starts again; only there it is written to.
+    fn secrets_mount(&self, container: &Container, read_only: bool) -> AppliedMount {
+        let volume = labels::secrets_volume(&container.name);
+        let volume = labels::pod_volume_name(self.around.cluster, self.name, &volume);
+        AppliedMount { volume: Some(volume), host_path: None, read_only }
+    }
+
+    /// Files with what tells their content from another, where they hold secrets.
+    fn keyed_files(&self, source: &Container) -> BTreeMap<String, FileSpec> {
+        let keyed = |file: &FileSpec| {
+            let keyed = file.secret.as_ref()?.keyed(self.around.secrets).unwrap_or_default();
+            let content = format!("{}{keyed}", FileSpec::KEYED);
+            Some(FileSpec { content, ..file.clone() })
+        };
+        let files = source.file.iter();
+        files.map(|(path, file)| (path.clone(), keyed(file).unwrap_or(file.clone()))).collect()
+    }
+
+    /// What the holder of the pod's network is told besides.
+    fn hold<'p>(&self, applied: &mut Applied, ports: impl Iterator<Item = (&'p String, &'p Port)>) {
+        applied.hostname = Some(self.name.to_owned());
+        applied.network = Some(self.around.cluster.to_owned());
+        applied.label.clone_from(&self.workload.labels);
+        applied.port = ports
+            .filter(|(_, port)| port.publish.is_some())
+            .map(|(name, port)| (name.clone(), port.clone()))
+            .collect();
+    }
+
+    fn applied(&self, source: &Container, role: Role) -> Applied {
+        let init = role == Role::Init;
+        let mut mounts: BTreeMap<String, AppliedMount> =
+            source.mount.iter().map(|(path, m)| (path.clone(), self.mount(m))).collect();
+        if source.has_secret_files() {
+            mounts.insert(labels::SECRETS_FOLDER.to_owned(), self.secrets_mount(source, true));
+        }
+        let secret = |(key, template): (&String, &Template)| {
+            let keyed = template.keyed(self.around.secrets).unwrap_or_default();
+            (key.clone(), AppliedSecret { text: template.to_string(), keyed })
+        };
+        Applied {
+            image: source.image.to_string(),
+            entrypoint: source.entrypoint.clone(),
+            command: source.command.clone(),
+            workdir: source.workdir.clone(),
+            user: source.user.clone(),
+            env: source.env.clone(),
+            secret_env: source.secret_env.iter().map(secret).collect(),
+            port: BTreeMap::new(),
+            mount: mounts,
+            ulimit: source.ulimit.clone(),
+            readiness: source.readiness.as_ref().and_then(applied_probe),
+            stop: AppliedStop { signal: source.stop.signal.clone() },
+            label: self.workload.labels.clone(),
+            init: Vec::new(),
+            hostname: None,
+            network: None,
+            resources: source.resources,
+            restart: if init { Restart::Never } else { self.workload.restart },
+        }
+    }
+
+    fn mount(&self, mount: &Mount) -> AppliedMount {
+        let cluster = self.around.cluster;
+        let (volume, host_path) = match mount.source {
+            MountSource::Pod => {
+                let find = |volume: &&PodVolume| volume.name == mount.volume;
+                match self.workload.volumes.iter().find(find).map(|volume| &volume.source) {
+                    Some(PodVolumeSource::HostPath(path)) => (None, Some(path.clone())),
+                    _ => (Some(labels::pod_volume_name(cluster, self.name, &mount.volume)), None),
+                }
+            }
+            MountSource::Spec => {
+                let volume = self.around.volumes.get(mount.volume.as_str());
+                match volume.and_then(|volume| volume.host_path.clone()) {
+                    Some(path) => (None, Some(path)),
+                    None => (Some(labels::volume_name(cluster, &mount.volume)), None),
+                }
+            }
+        };
+        AppliedMount { volume, host_path, read_only: mount.read_only }
+    }
+}
+
+/// The time until a container is killed, in seconds.
+fn grace_s(source: &Container) -> Option<u64> {
+    source.stop.grace.map(|grace| grace.0.div_ceil(1000))
+}
+
+fn mount_request(mount: &AppliedMount) -> MountRequest {
+    let source = match (&mount.volume, &mount.host_path) {
+        (Some(volume), _) => MountFrom::Volume(volume.clone()),
+        (None, path) => MountFrom::HostPath(path.clone().unwrap_or_default()),
+    };
+    MountRequest { source, read_only: mount.read_only }
+}
+
+fn limit_i64(limit: Option<u64>) -> i64 {
+    limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX))
+}
+
+/// The host ports of an applied spec.
+#[must_use]
+pub fn published(applied: &Applied) -> Vec<PublishedPort> {
+    named_published(applied).map(|(_, port)| port).collect()
+}
+
+/// The host ports of an applied spec, with the names of the ports.
+pub fn named_published(applied: &Applied) -> impl Iterator<Item = (&str, PublishedPort)> {
+    applied.port.iter().filter_map(|(name, port)| {
+        let host = port.publish.clone()?;
+        let (container, protocol) = (port.number, port.protocol);
+        Some((name.as_str(), PublishedPort { host, container, protocol }))
+    })
+}
+
+/// Resources and restart policy in Docker's own units.
+#[must_use]
+pub fn live(resources: &Resources, restart: Restart) -> Live {
+    Live {
+        // Docker's weight: 1024 is one core's worth, 2 the least.
+        cpu_shares: resources.cpu.map_or(0, |cpu| (u64::from(cpu.0) * 1024 / 1000).max(2)),
+        nano_cpus: resources.max_cpu.map_or(0, |cpu| u64::from(cpu.0) * 1_000_000),
+        memory: resources.memory_limit().map_or(0, |bytes| bytes.0),
+        memory_reservation: resources.memory.map_or(0, |bytes| bytes.0),
+        restart: match restart {
+            Restart::Always => "always",
+            Restart::OnFailure => "on-failure",
+            Restart::Never => "no",
+        }
+        .to_owned(),
+    }
+}
+
+fn applied_probe(probe: &Probe) -> Option<AppliedProbe> {
+    match &probe.action {
+        ProbeAction::Command(command) => Some(AppliedProbe {
+            command: command.clone(),
+            every: probe.every,
+            timeout: probe.timeout,
+            delay: probe.delay,
+            failures: probe.failures,
+        }),
+        _ => None,
+    }
+}
+
+/// The longest that a pod of the spec may take to get ready.
+#[must_use]
+pub fn patience(graph: &Graph) -> Duration {
+    let rules = graph.workloads().flat_map(|workload| {
+        workload.containers.iter().map(|container| rule_of(workload, container).deadline_ms)
+    });
+    Duration::from_millis(rules.max().unwrap_or(READY_DEADLINE_MS))
+}
+
+/// The probe's rule, within the time that a change of the controller may take.
+fn rule_of(workload: &Workload, source: &Container) -> ReadyRule {
+    let rule = ready_rule(source.readiness.as_ref(), workload.restart);
+    match workload.update.progress_deadline {
+        Some(deadline) => ReadyRule { deadline_ms: deadline.0, ..rule },
+        None => rule,
+    }
+}
+
+fn ready_rule(probe: Option<&Probe>, restart: Restart) -> ReadyRule {
+    let may_end = restart != Restart::Always;
+    let base = ReadyRule {
+        healthy: false,
+        running_ms: RUNNING_MS,
+        may_end,
+        deadline_ms: READY_DEADLINE_MS,
+    };
+    let Some(probe) = probe else { return base };
+    match &probe.action {
+        ProbeAction::Command(_) => {
+            let round = probe.every.0 + probe.timeout.0;
+            let needed = probe.delay.0 + round * u64::from(probe.failures + probe.successes) * 2;
+            // Docker counts one success as healthy; more of them cannot come before so many rounds.
+            let rounds = if probe.successes > 1 { u64::from(probe.successes) } else { 0 };
+            ReadyRule {
+                healthy: true,
+                running_ms: probe.every.0 * rounds,
+                deadline_ms: needed.max(READY_DEADLINE_MS),
+                ..base
+            }
+        }
+        _ => ReadyRule {
+            running_ms: probe.delay.0,
+            deadline_ms: READY_DEADLINE_MS + probe.delay.0,
+            ..base
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tally_graph::{Bytes, Cpu, Millis};
+
+    use super::*;
+
+    #[test]
+    fn a_probe_has_time_for_twice_its_rounds_before_it_is_given_up() {
+        let probe = |delay: u64, failures, successes| Probe {
+            action: ProbeAction::Command(vec!["true".to_owned()]),
+            every: Millis(10_000),
+            timeout: Millis(5_000),
+            delay: Millis(delay),
+            failures,
+            successes,
+        };
+        let rule = |probe: &Probe| {
+            let rule = ready_rule(Some(probe), Restart::Always);
+            (rule.healthy, rule.running_ms, rule.deadline_ms)
+        };
+        assert_eq!(rule(&probe(60_000, 5, 1)), (true, 0, 60_000 + 2 * 6 * 15_000));
+        // Docker counts one success, so that three cannot have come before three rounds.
+        assert_eq!(rule(&probe(0, 5, 3)), (true, 30_000, 2 * 8 * 15_000));
+        assert_eq!(rule(&probe(0, 1, 1)), (true, 0, READY_DEADLINE_MS), "never less than without");
+        let runs = Probe { action: ProbeAction::Running, ..probe(7_000, 1, 1) };
+        assert_eq!(rule(&runs), (false, 7_000, READY_DEADLINE_MS + 7_000));
+    }
+
+    #[test]
+    fn only_what_is_not_kept_running_may_end_and_count_as_ready() {
+        for (restart, may_end) in
+            [(Restart::Always, false), (Restart::OnFailure, true), (Restart::Never, true)]
+        {
+            let rule = ready_rule(None, restart);
+            assert_eq!((rule.may_end, rule.running_ms), (may_end, RUNNING_MS), "{restart:?}");
+        }
+    }
+
+    #[test]
+    fn resources_are_told_in_dockers_units() {
+        let of = |cpu: u32, max_cpu: u32, memory: u64, max_memory: Option<u64>| {
+            let resources = Resources {
+                cpu: Some(Cpu(cpu)),
+                max_cpu: Some(Cpu(max_cpu)),
+                memory: Some(Bytes(memory)),
+                max_memory: max_memory.map(Bytes),
+            };
+            let live = live(&resources, Restart::OnFailure);
+            (live.cpu_shares, live.nano_cpus, live.memory_reservation, live.memory)
+        };
+        // Thousandths of a core: 1,024 shares and 10⁹ are one.
+        assert_eq!(of(1_000, 2_000, 64, None), (1_024, 2_000_000_000, 64, 64));
+        assert_eq!(of(500, 1, 64, Some(128)), (512, 1_000_000, 64, 128));
+        assert_eq!(of(1, 1_500, 0, None).0, 2, "Docker takes no less");
+        let none = live(&Resources::default(), Restart::Never);
+        assert_eq!((none.cpu_shares, none.nano_cpus, none.memory), (0, 0, 0), "unlimited");
+    }
+}

@@ -1,0 +1,336 @@
+//! Differences of one container, each seen three ways: desired (the graph), applied (the label),
+//! live (list and inspect). Written once, over sorted maps of fields.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tally_graph::schema::{UpdateClass, update_class};
+use tally_graph::{FieldPath, FileSpec, Graph, Provenance, Workload, flatten};
+use tally_source::Span;
+
+use crate::desired::realise::DesiredContainer;
+use crate::input::observed::Live;
+use crate::inventory::containers::Found;
+use crate::labels::applied::{Applied, AppliedSecret};
+use crate::labels::{self, Role};
+use crate::plan::FieldChange;
+
+/// What differs, and why.
+#[derive(Debug, Clone, Default)]
+pub struct Difference {
+    /// Desired ≠ applied: the spec has changed.
+    pub spec: Vec<FieldChange>,
+    /// Applied ≠ live: somebody else changed what runs.
+    pub drift: Vec<FieldChange>,
+}
+
+impl Difference {
+    /// All fields.
+    pub fn all(&self) -> impl Iterator<Item = &FieldChange> {
+        self.spec.iter().chain(&self.drift)
+    }
+
+    /// The heaviest class among the fields; `Nothing` when nothing differs.
+    #[must_use]
+    pub fn class(&self) -> UpdateClass {
+        self.all().map(|change| change.class).max().unwrap_or(UpdateClass::Nothing)
+    }
+}
+
+/// Where the fields of one container were written.
+pub struct Places<'a> {
+    graph: &'a Graph,
+    workload: &'a Workload,
+    container: Option<&'a Provenance>,
+    fallback: Span,
+}
+
+impl<'a> Places<'a> {
+    /// The places of a desired container's fields.
+    #[must_use]
+    pub fn new(graph: &'a Graph, workload: &'a Workload, desired: &DesiredContainer<'a>) -> Self {
+        let container = workload.container_provenance.get(&desired.name);
+        Self { graph, workload, container, fallback: desired.span }
+    }
+
+    /// The place a field was written at, or its container's node.
+    #[must_use]
+    pub fn of(&self, path: &FieldPath) -> Span {
+        let pod_level =
+            matches!(path.first(), "label" | "restart" | "hostname" | "network" | "init");
+        let provenance = match (pod_level, self.container) {
+            (false, Some(container)) => container,
+            _ => &self.workload.provenance,
+        };
+        provenance
+            .of(path)
+            .and_then(|origin| self.graph.written_at(origin))
+            .unwrap_or(self.fallback)
+    }
+}
+
+/// All differences of a container that exists.
+#[must_use]
+pub fn difference(
+    desired: &DesiredContainer<'_>,
+    seen: &Found<'_>,
+    places: &Places<'_>,
+) -> Difference {
+    let applied = &seen.identity.applied();
+    let mut found = Difference::default();
+    immutable(desired, applied, places, &mut found);
+    live(desired, applied, &seen.details.live, places, &mut found);
+    files(desired, seen, places, &mut found);
+    found
+}
+
+/// [`difference`] of a container whose label is word by word what is desired: the label is not read then,
+/// and only what changes behind our back is compared.
+pub(crate) fn difference_of_wished(
+    desired: &DesiredContainer<'_>,
+    seen: &Found<'_>,
+    places: &Places<'_>,
+) -> Difference {
+    let mut found = Difference::default();
+    live(desired, &desired.applied, &seen.details.live, places, &mut found);
+    files(desired, seen, places, &mut found);
+    found
+}
+
+/// Fields that only a new container can change: desired against the label. Docker cannot change
+/// them behind our back, so they cannot drift, and its normalised forms are never compared.
+fn immutable(
+    desired: &DesiredContainer<'_>,
+    applied: &Applied,
+    places: &Places<'_>,
+    found: &mut Difference,
+) {
+    if *applied == desired.applied {
+        return;
+    }
+    let fields = |of: &Applied| {
+        let value = serde_json::to_value(of).unwrap_or(Value::Null);
+        let mut fields = flatten(&value);
+        fields.retain(|path, _| !matches!(path.first(), "resources" | "restart" | "secret-env"));
+        for (key, secret) in &of.secret_env {
+            let known = applied.secret_env.get(key);
+            fields.insert(FieldPath::new(["env", key.as_str()]), secret_words(secret, known));
+        }
+        fields
+    };
+    found.spec.extend(compare(&fields(applied), &fields(&desired.applied), places));
+}
+
+/// A text with secrets, and the beginning of what tells its content from another. What was not read
+/// counts as unchanged.
+fn secret_words(secret: &AppliedSecret, applied: Option<&AppliedSecret>) -> Value {
+    let keyed = match (secret.keyed.is_empty(), applied) {
+        (true, Some(applied)) => &applied.keyed,
+        _ => &secret.keyed,
+    };
+    json!(format!("{} (keyed {})", secret.text, keyed.get(..12).unwrap_or(keyed)))
+}
+
+/// The fields of two sorted maps that differ, without those that do nothing.
+fn compare(
+    old: &BTreeMap<FieldPath, Value>,
+    new: &BTreeMap<FieldPath, Value>,
+    places: &Places<'_>,
+) -> Vec<FieldChange> {
+    let gone = old.keys().filter(|path| !new.contains_key(*path));
+    let mut paths: Vec<&FieldPath> = new.keys().chain(gone).collect();
+    paths.sort();
+    let changes = paths.into_iter().filter_map(|path| {
+        let (old, new) = (old.get(path), new.get(path));
+        let class = update_class(path);
+        (old != new && class != UpdateClass::Nothing).then(|| FieldChange {
+            path: path.clone(),
+            old: old.cloned(),
+            new: new.cloned(),
+            class,
+            origin: Some(places.of(path)),
+        })
+    });
+    changes.collect()
+}
+
+/// One field that Docker can change while a container runs.
+struct LiveRow {
+    path: &'static str,
+    value: fn(&Live) -> u64,
+    /// Docker's units in the language's.
+    words: fn(u64) -> Value,
+}
+
+const LIVE_ROWS: &[LiveRow] = &[
+    LiveRow {
+        path: "resources.cpu",
+        value: |live| live.cpu_shares,
+        words: |shares| json!((shares * 1000).div_ceil(1024)),
+    },
+    LiveRow {
+        path: "resources.max-cpu",
+        value: |live| live.nano_cpus,
+        words: |nano| json!(nano / 1_000_000),
+    },
+    LiveRow {
+        path: "resources.memory",
+        value: |live| live.memory_reservation,
+        words: |bytes| json!(bytes),
+    },
+    LiveRow {
+        path: "resources.max-memory",
+        value: |live| live.memory,
+        words: |bytes| json!(bytes),
+    },
+];
+
+/// Fields that Docker can change while a container runs: desired against inspect. The label says
+/// whether it was the spec or somebody else: it holds what was asked for when the container was
+/// made, so a value that differs from both is counted as drift only while the spec still says what
+/// the label says.
+fn live(
+    desired: &DesiredContainer<'_>,
+    applied: &Applied,
+    seen: &Live,
+    places: &Places<'_>,
+    found: &mut Difference,
+) {
+    let wanted = desired.live();
+    let asked = crate::desired::realise::live(&applied.resources, applied.restart);
+    for row in LIVE_ROWS {
+        let (old, new) = ((row.value)(seen), (row.value)(&wanted));
+        if old == new {
+            continue;
+        }
+        let path = FieldPath::parse(row.path);
+        let change = FieldChange {
+            old: (old != 0).then(|| (row.words)(old)),
+            new: (new != 0).then(|| (row.words)(new)),
+            class: UpdateClass::Live,
+            origin: Some(places.of(&path)),
+            path,
+        };
+        match (row.value)(&asked) == new {
+            true => found.drift.push(change),
+            false => found.spec.push(change),
+        }
+    }
+    if seen.restart != wanted.restart {
+        let path = FieldPath::parse("restart");
+        let change = FieldChange {
+            old: Some(restart_word(&seen.restart)),
+            new: Some(restart_word(&wanted.restart)),
+            class: UpdateClass::Live,
+            origin: Some(places.of(&path)),
+            path,
+        };
+        // An infra container's policy is ours, not the spec's.
+        let ours = desired.source.is_none() || asked.restart == wanted.restart;
+        match ours {
+            true => found.drift.push(change),
+            false => found.spec.push(change),
+        }
+    }
+}
+
+fn restart_word(policy: &str) -> Value {
+    match policy {
+        "no" | "" => json!("never"),
+        other => json!(other),
+    }
+}
+
+/// Files: desired against the record that is kept beside them.
+fn files(
+    desired: &DesiredContainer<'_>,
+    seen: &Found<'_>,
+    places: &Places<'_>,
+    found: &mut Difference,
+) {
+    let none = BTreeMap::new();
+    let wanted = desired.files().unwrap_or(&none);
+    let recorded = seen.details.files.as_ref().unwrap_or(&none);
+    // The record is looked for where the label says so, and labels cannot be added later.
+    let readable = seen.container.labels.contains_key(labels::FILES);
+    for (path, file) in wanted {
+        let old = recorded.get(path);
+        if old.is_some_and(|old| is_same(old, file)) {
+            continue;
+        }
+        let class = match file.on_change {
+            _ if !readable => UpdateClass::RecreateContainer,
+            Some(_) => UpdateClass::Reload,
+            None => UpdateClass::Restart,
+        };
+        let field = FieldPath::new(["file", path.as_str()]);
+        found.spec.push(FieldChange {
+            old: old.map(file_words),
+            new: Some(file_words(file)),
+            class,
+            origin: Some(places.of(&field)),
+            path: field,
+        });
+    }
+    for (path, old) in recorded.iter().filter(|(path, _)| !wanted.contains_key(*path)) {
+        // Docker's API can write a file and cannot take one away.
+        let field = FieldPath::new(["file", path.as_str()]);
+        found.spec.push(FieldChange {
+            old: Some(file_words(old)),
+            new: None,
+            class: UpdateClass::RecreateContainer,
+            origin: Some(places.of(&field)),
+            path: field,
+        });
+    }
+}
+
+/// Whether a file is as it shall be. A secret that was not read counts as unchanged.
+fn is_same(old: &FileSpec, file: &FileSpec) -> bool {
+    let unread = file.content == FileSpec::KEYED && old.is_secret();
+    old.is_same_as(file) || unread && (old.mode, &old.owner) == (file.mode, &file.owner)
+}
+
+/// Files that hold secrets and are not in memory as they were written there, as after all of the pod
+/// was down. A container that runs without them has begun without them.
+#[must_use]
+pub fn lost_secrets(
+    desired: &DesiredContainer<'_>,
+    seen: &Found<'_>,
+    places: &Places<'_>,
+) -> Vec<FieldChange> {
+    let none = BTreeMap::new();
+    let recorded = seen.details.files.as_ref().unwrap_or(&none);
+    let in_memory = seen.details.secrets.as_ref();
+    let class = match in_memory.is_none() && desired.role == Role::Container {
+        true => UpdateClass::Restart,
+        false => UpdateClass::Reload,
+    };
+    let wanted = desired.files().into_iter().flatten().filter(|(_, file)| file.is_secret());
+    let lost = wanted.filter_map(|(path, file)| {
+        // What the spec has changed is written anyway.
+        let written = recorded.get(path).filter(|written| is_same(written, file))?;
+        let now = in_memory.and_then(|files| files.get(path));
+        if now.is_some_and(|now| is_same(now, written)) {
+            return None;
+        }
+        let field = FieldPath::new(["file", path.as_str()]);
+        Some(FieldChange {
+            old: now.map(file_words),
+            new: Some(file_words(written)),
+            class,
+            origin: Some(places.of(&field)),
+            path: field,
+        })
+    });
+    lost.collect()
+}
+
+fn file_words(file: &FileSpec) -> Value {
+    let (kind, hash) = match file.content.strip_prefix(FileSpec::KEYED) {
+        Some(keyed) => ("keyed", keyed),
+        None => ("sha256", file.content.as_str()),
+    };
+    let short = hash.get(..12).unwrap_or(hash);
+    json!(format!("{kind}:{short} {:04o} {}", file.mode, file.owner))
+}

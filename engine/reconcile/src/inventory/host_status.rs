@@ -1,0 +1,248 @@
+//! How the hosts stand: which of them answered, which are silent, and what may be concluded from
+//! a silence. Unreachable is never absent: only a declaration, or a grace that the spec grants,
+//! turns a silent host into a lost one.
+
+use std::collections::BTreeMap;
+
+use tally_graph::{Graph, Host};
+use tally_source::{Code, Diagnostic, Span};
+
+use crate::input::observed::{HostState, HostView, Observed};
+use crate::input::options::{LOCAL_HOST, Options};
+use crate::inventory::containers::{Inventory, inventory_beside};
+use crate::inventory::fast_path::{Judge, Patterns};
+use crate::memory::{Declared, HostMemory, Memory};
+
+/// A host that answered.
+pub(crate) struct ReadyHost<'a> {
+    pub name: &'a str,
+    pub span: Option<Span>,
+    /// Its own, and `host`, `os` and `arch`.
+    pub labels: BTreeMap<String, String>,
+    /// In thousandths of a core.
+    pub cpu: u64,
+    /// In bytes.
+    pub memory: u64,
+    /// Why it takes no pods and gives away those it has, if so.
+    pub closed: Option<&'static str>,
+    /// Whether somebody declared it off: what runs there again is a second copy.
+    pub fenced: bool,
+    pub state: &'a HostState,
+    pub inventory: Inventory<'a>,
+}
+
+/// A host that did not answer.
+pub(crate) struct SilentHost<'a> {
+    pub name: &'a str,
+    pub span: Option<Span>,
+    pub reason: String,
+    /// Since when, in milliseconds since 1970, where that is remembered.
+    pub since_ms: Option<i64>,
+    /// Whether its pods without data count as gone.
+    pub lost: bool,
+    /// Whether its pods with data do too.
+    pub fenced: bool,
+    pub memory: Option<&'a HostMemory>,
+}
+
+/// All hosts of a cluster.
+pub(crate) struct Hosts<'a> {
+    pub ready: Vec<ReadyHost<'a>>,
+    pub silent: Vec<SilentHost<'a>>,
+}
+
+/// Sorts the hosts of a spec by how they stand.
+pub(crate) fn hosts<'a>(
+    graph: &'a Graph,
+    observed: &'a Observed,
+    memory: &'a Memory,
+    options: &Options,
+    patterns: &Patterns,
+) -> Hosts<'a> {
+    let mut all = Hosts { ready: Vec::new(), silent: Vec::new() };
+    let Some(cluster) = graph.cluster() else { return all };
+    let named: Vec<(&str, Option<&Host>)> = match graph.hosts().next() {
+        Some(_) => graph.hosts().map(|host| (host.name.as_str(), Some(host))).collect(),
+        None => vec![(LOCAL_HOST, None)],
+    };
+    for (name, host) in named {
+        let span = host.map(|host| host.span);
+        let remembered = memory.hosts.get(name);
+        let declared = memory.declared.hosts.get(name).copied();
+        let fenced = declared == Some(Declared::Fenced);
+        let supposed = options.without.contains(name);
+        match observed.hosts.get(name) {
+            Some(HostView::Ready(state)) if !supposed => {
+                let judge = Judge {
+                    failing: &memory.failing,
+                    restarts: &memory.declared.restarts,
+                    now_ms: state.its_now_ms(options.now_ms),
+                };
+                let inventory = inventory_beside(&cluster.name, state, patterns, Some(&judge));
+                all.ready.push(ready(name, host, state, fenced, inventory));
+            }
+            view => {
+                let since_ms = remembered.and_then(|memory| memory.silent_since_ms);
+                let reason = match view {
+                    Some(HostView::Unknown { reason, .. }) => reason.clone(),
+                    Some(HostView::Ready(_)) => "supposed to be lost".to_owned(),
+                    None => "it was not observed".to_owned(),
+                };
+                let lost = supposed || memory.is_lost(name, cluster.lost_after, options.now_ms);
+                let memory = remembered;
+                all.silent.push(SilentHost { name, span, reason, since_ms, lost, fenced, memory });
+            }
+        }
+    }
+    all
+}
+
+fn ready<'a>(
+    name: &'a str,
+    host: Option<&Host>,
+    state: &'a HostState,
+    fenced: bool,
+    inventory: Inventory<'a>,
+) -> ReadyHost<'a> {
+    let mut labels = host.map(|host| host.labels.clone()).unwrap_or_default();
+    labels.insert("host".to_owned(), name.to_owned());
+    labels.insert("os".to_owned(), state.engine.os.clone());
+    labels.insert("arch".to_owned(), state.engine.arch.clone());
+    let capacity = host.map(|host| host.capacity).unwrap_or_default();
+    let drained = host.is_some_and(|host| host.drain);
+    ReadyHost {
+        name,
+        span: host.map(|host| host.span),
+        labels,
+        cpu: capacity.cpu.map_or(u64::from(state.engine.cpus) * 1000, |cpu| u64::from(cpu.0)),
+        memory: capacity.memory.unwrap_or(state.engine.memory).0,
+        closed: match (fenced, drained) {
+            (true, _) => Some("is fenced"),
+            (false, true) => Some("is drained"),
+            (false, false) => None,
+        },
+        fenced,
+        state,
+        inventory,
+    }
+}
+
+impl<'a> Hosts<'a> {
+    /// Whether a pod was seen on a host that does not answer and is not lost.
+    pub fn was_seen_silent(&self, pod: &str) -> bool {
+        let known = |host: &SilentHost<'_>| host.memory.is_some_and(|memory| memory.had(pod));
+        self.silent.iter().any(|host| !host.lost && known(host))
+    }
+
+    /// The silent host that may have a pod: it was seen there last, or nobody knows what is there.
+    /// A lost host has none.
+    pub fn may_have(&self, pod: &str) -> Option<&SilentHost<'a>> {
+        self.silent
+            .iter()
+            .filter(|host| !host.lost)
+            .find(|host| host.memory.is_none_or(|memory| memory.may_have(pod)))
+    }
+}
+
+impl Hosts<'_> {
+    /// What is said about silent hosts: each one, or an error when most of them are silent, since
+    /// then the fault is likely on this side and nothing at all is changed. And about those that
+    /// answer and were declared off: they take no pods, which nobody would guess.
+    pub fn reports(&self, now_ms: i64) -> Vec<Diagnostic> {
+        let silent: Vec<&SilentHost<'_>> = self.silent.iter().filter(|host| !host.lost).collect();
+        let all = self.ready.len() + silent.len();
+        if self.ready.is_empty() || silent.len() * 2 > all {
+            return self.frozen(&silent, all, now_ms);
+        }
+        let silent = self.silent.iter().map(|host| said(host, now_ms));
+        silent.chain(self.ready.iter().filter(|host| host.fenced).map(back)).collect()
+    }
+
+    fn frozen(&self, silent: &[&SilentHost<'_>], all: usize, now_ms: i64) -> Vec<Diagnostic> {
+        if all <= 1 {
+            let label = "nothing is planned for a host that cannot be seen";
+            return self
+                .silent
+                .iter()
+                .map(|host| {
+                    let headline = format!("host `{}` does not answer: {}", host.name, host.reason);
+                    at(Diagnostic::error(Code(1001), headline), host.span, label)
+                })
+                .collect();
+        }
+        let mut found = Diagnostic::error(
+            Code(1301),
+            format!("{} of {all} hosts do not answer, so nothing is changed", silent.len()),
+        );
+        for host in silent {
+            if let Some(span) = host.span {
+                found = found.label(span, format!("{}{}", host.reason, since(host, now_ms)));
+            }
+        }
+        vec![found.help(
+            "When most hosts are silent the fault is likely on this side: is the network up, and \
+             this machine allowed to reach them? If they are really gone, say so for each: `tally \
+             host lost NAME`.",
+        )]
+    }
+}
+
+/// One silent host, in words.
+fn said(host: &SilentHost<'_>, now_ms: i64) -> Diagnostic {
+    let since = since(host, now_ms);
+    let (headline, help) = match (host.lost, host.fenced) {
+        (_, true) => (
+            format!("host `{}` is fenced", host.name),
+            "Its pods are replaced on other hosts, those with data too, without the data."
+                .to_owned(),
+        ),
+        (true, false) => (
+            format!("host `{}` is lost{since}: {}", host.name, host.reason),
+            format!(
+                "Its pods without data are replaced on other hosts. Pods with a named volume are \
+                 not, unless you say that the host is surely off: `tally host fence {}`.",
+                host.name
+            ),
+        ),
+        (false, false) => (
+            format!("host `{}` does not answer{since}: {}", host.name, host.reason),
+            format!(
+                "What runs there is left as it is, and nothing is concluded from what is not \
+                 seen. If it will not come back: `tally host lost {}`.",
+                host.name
+            ),
+        ),
+    };
+    at(Diagnostic::warning(Code(1001), headline).help(help), host.span, "")
+}
+
+/// A report with the place of the host in the spec, where it stands there.
+fn at(found: Diagnostic, span: Option<Span>, label: &str) -> Diagnostic {
+    match span {
+        Some(span) => found.label(span, label),
+        None => found,
+    }
+}
+
+/// A fenced host that answers, in words.
+fn back(host: &ReadyHost<'_>) -> Diagnostic {
+    let headline = format!("host `{}` is fenced, and answers", host.name);
+    let help = format!(
+        "It was declared off, so what runs there is stopped, its volumes stay, and it takes no pods. \
+         If it may take part again: `tally host restore {}`.",
+        host.name
+    );
+    at(Diagnostic::warning(Code(1305), headline).help(help), host.span, "")
+}
+
+/// ` for 3m`, where it is remembered.
+fn since(host: &SilentHost<'_>, now_ms: i64) -> String {
+    let Some(since) = host.since_ms else { return String::new() };
+    let seconds = u64::try_from(now_ms.saturating_sub(since) / 1000).unwrap_or(0);
+    match seconds {
+        0..1 => String::new(),
+        1..120 => format!(" for {seconds}s"),
+        120..7200 => format!(" for {}m", seconds / 60),
+        _ => format!(" for {}h", seconds / 3600),
+    }
+}

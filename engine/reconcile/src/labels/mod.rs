@@ -1,0 +1,197 @@
+//! Names and labels of what we make in Docker.
+//!
+//! | object | name | role |
+//! |---|---|---|
+//! | container of a pod | `cluster.pod.container` | `container` or `init` |
+//! | a pod's infra container | `cluster.pod` | `infra` |
+//! | a pod's own volume | `cluster.pod.volume` | `pod-volume` |
+//! | the memory that holds the secrets of a container | `cluster.pod.container.secrets` | `pod-volume` |
+//! | a named volume | `cluster.volume` | `volume` |
+//! | the cluster's network | `cluster` | `network` |
+//!
+//! Names in a spec hold no dots, so two objects never share a name. The name is the
+//! compare-and-swap: of two engines that create one, exactly one succeeds.
+
+pub mod applied;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The cluster's name; what has it is ours, if its name agrees too.
+pub const CLUSTER: &str = "tally.cluster";
+/// What the object is for: see [`Role`].
+pub const ROLE: &str = "tally.role";
+/// `controller/frontend`: the workload a pod belongs to.
+pub const WORKLOAD: &str = "tally.workload";
+/// The pod's name, `frontend-0`.
+pub const POD: &str = "tally.pod";
+/// The name of the container in its pod, or of the volume.
+pub const NAME: &str = "tally.name";
+/// How often this container has been made, from 1.
+pub const GENERATION: &str = "tally.generation";
+/// The applied spec: what Docker was told, as compact JSON.
+pub const SPEC: &str = "tally.spec";
+/// `1` when files were written into the container, so that the record is worth reading.
+pub const FILES: &str = "tally.files";
+
+/// `1` when files of a container lie in memory, so that the record there is worth reading.
+pub const SECRETS: &str = "tally.secrets";
+
+/// Where the files of a container that hold secrets lie: in memory.
+pub const SECRETS_FOLDER: &str = "/.tally/secrets";
+/// The path of the record of what lies there.
+pub const SECRETS_RECORD: &str = "/.tally/secrets/record.json";
+/// What a path of a file in memory begins with; the container's own path is a link to it.
+pub const SECRETS_FILES: &str = "/.tally/secrets/files";
+
+/// The path of the record of written files in a container.
+pub const FILES_RECORD: &str = "/.tally/files.json";
+
+/// The image of infra containers, made from a program of our own and loaded through the API.
+pub const INFRA_IMAGE: &str = "tally.local/pause:1";
+
+/// What an object of ours is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// A container of a pod.
+    Container,
+    /// One that ends before the pod's containers begin.
+    Init,
+    /// The holder of a pod's network, IPC and ports.
+    Infra,
+    /// A pod's own volume.
+    PodVolume,
+    /// A named volume.
+    Volume,
+    /// The cluster's network.
+    Network,
+}
+
+impl Role {
+    /// The label's value.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::Container => "container",
+            Role::Init => "init",
+            Role::Infra => "infra",
+            Role::PodVolume => "pod-volume",
+            Role::Volume => "volume",
+            Role::Network => "network",
+        }
+    }
+
+    /// The role of that label.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Role::Container, Role::Init, Role::Infra, Role::PodVolume, Role::Volume, Role::Network]
+            .into_iter()
+            .find(|role| role.word() == word)
+    }
+}
+
+/// The labels of ours on a thing, read in one go: they are looked at for every container of every
+/// host, each time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OurLabels<'a> {
+    pub cluster: Option<&'a str>,
+    pub role: Option<&'a str>,
+    pub workload: Option<&'a str>,
+    pub pod: Option<&'a str>,
+    pub name: Option<&'a str>,
+    pub generation: Option<&'a str>,
+    pub spec: Option<&'a str>,
+}
+
+impl<'a> OurLabels<'a> {
+    pub fn of(all: &'a BTreeMap<String, String>) -> Self {
+        let mut ours = Self::default();
+        // A container has a handful of labels: going through all of them is quicker than looking for ours.
+        for (key, value) in all.iter().filter(|(key, _)| key.starts_with("tally.")) {
+            let place = match key.as_str() {
+                CLUSTER => &mut ours.cluster,
+                ROLE => &mut ours.role,
+                WORKLOAD => &mut ours.workload,
+                POD => &mut ours.pod,
+                NAME => &mut ours.name,
+                GENERATION => &mut ours.generation,
+                SPEC => &mut ours.spec,
+                _ => continue,
+            };
+            *place = Some(value);
+        }
+        ours
+    }
+}
+
+/// Whether a thing with these labels is an infra container of the same cluster as the other.
+#[must_use]
+pub fn is_infra_of(infra: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {
+    infra.get(ROLE).is_some_and(|role| role == Role::Infra.word())
+        && infra.get(CLUSTER) == other.get(CLUSTER)
+}
+
+/// Whether `text` is the parts with dots between them, without making that text.
+pub(crate) fn is_joined_of(text: &str, parts: &[&str]) -> bool {
+    let mut rest = Some(text);
+    for (number, part) in parts.iter().enumerate() {
+        let dot = if number == 0 { "" } else { "." };
+        rest = rest.and_then(|rest| rest.strip_prefix(dot)?.strip_prefix(part));
+    }
+    rest == Some("")
+}
+
+/// The name of a pod's container.
+#[must_use]
+pub fn container_name(cluster: &str, pod: &str, container: &str) -> String {
+    format!("{cluster}.{pod}.{container}")
+}
+
+/// The name of a pod's infra container.
+#[must_use]
+pub fn infra_name(cluster: &str, pod: &str) -> String {
+    format!("{cluster}.{pod}")
+}
+
+/// The name of a pod's own volume.
+#[must_use]
+pub fn pod_volume_name(cluster: &str, pod: &str, volume: &str) -> String {
+    format!("{cluster}.{pod}.{volume}")
+}
+
+/// The name, in its pod, of the volume in memory that holds a container's secrets.
+#[must_use]
+pub fn secrets_volume(container: &str) -> String {
+    format!("{container}.secrets")
+}
+
+/// The name of a named volume.
+#[must_use]
+pub fn volume_name(cluster: &str, volume: &str) -> String {
+    format!("{cluster}.{volume}")
+}
+
+/// The labels every object of ours carries.
+#[must_use]
+pub fn owner_labels(cluster: &str, role: Role) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (CLUSTER.to_owned(), cluster.to_owned()),
+        (ROLE.to_owned(), role.word().to_owned()),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_it_is_made() {
+        assert!(is_joined_of(&container_name("shop", "web-0", "app"), &["shop", "web-0", "app"]));
+        assert!(is_joined_of(&infra_name("shop", "web-0"), &["shop", "web-0"]));
+        for wrong in ["shop.web-0", "shop.web-0.app.more", "shop.web-0.ap", "shopweb-0app", ""] {
+            assert!(!is_joined_of(wrong, &["shop", "web-0", "app"]), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,573 @@
+//! Which host each pod is on. What runs stays where it runs, unless the spec, the host or a person
+//! says otherwise; what is not there is placed; and where a silent host may have a pod, nothing is
+//! concluded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tally_graph::{Graph, Replicas, Selector, Workload, WorkloadKind};
+
+use crate::desired::realise::{mounted_volumes, workload_ports};
+use crate::input::observed::PublishedPort;
+use crate::inventory::classify::owns;
+use crate::inventory::containers::{Containers, Found};
+use crate::inventory::fast_path::Patterns;
+use crate::inventory::host_status::{Hosts, ReadyHost, SilentHost};
+use crate::inventory::pod_index::Whereabouts;
+use crate::labels::{self, Role};
+use crate::placement::{Need, Offer, Seats};
+use crate::plan::{HeldBy, Why};
+
+/// One pod of a workload.
+#[derive(Debug)]
+pub(crate) struct Slot<'a> {
+    /// Its name.
+    pub name: String,
+    /// The ready host it is or will be on, or why it is on none.
+    pub seat: Result<usize, Why>,
+    /// Other ready hosts that have it: it moves away from there, or is there twice.
+    pub elsewhere: Vec<usize>,
+    /// Where one ready host alone has it: that host, and what it has.
+    pub found: Option<(usize, &'a Containers<'a>)>,
+}
+
+/// The pods of all workloads, by the workload's name.
+pub(crate) struct Assignment<'a> {
+    pub slots: BTreeMap<&'a str, Vec<Slot<'a>>>,
+    pub seats: Seats<'a>,
+    needs: BTreeMap<&'a str, Need<'a>>,
+}
+
+impl<'a> Assignment<'a> {
+    /// What each pod of a workload needs.
+    pub fn need(&self, workload: &str) -> Option<&Need<'a>> {
+        self.needs.get(workload)
+    }
+
+    /// Hosts for pods beyond the number of a workload; `None` for each that no host can take.
+    pub fn surge(&mut self, workload: &str, count: usize) -> Vec<Option<usize>> {
+        match self.needs.get(workload) {
+            Some(need) => self.seats.give(need, count),
+            None => vec![None; count],
+        }
+    }
+}
+
+/// Gives every pod of the spec a host.
+pub(crate) fn assign<'a>(
+    graph: &'a Graph,
+    cluster: &str,
+    hosts: &'a Hosts<'a>,
+    patterns: &Patterns,
+) -> Assignment<'a> {
+    let offers = hosts.ready.iter().map(|host| Offer {
+        name: host.name,
+        labels: &host.labels,
+        cpu: host.cpu,
+        memory: host.memory,
+        closed: host.closed,
+    });
+    let mut assigner = Assigner {
+        graph,
+        hosts,
+        seats: Seats::new(offers.collect()),
+        volumes: volumes(cluster, hosts),
+        groups: groups(graph),
+        selectable: graph.workloads().map(|w| w.selectable_labels(cluster)).collect(),
+        found: Whereabouts::of(graph, hosts, patterns),
+    };
+    assigner.foreign_ports();
+    assigner.join_volumes();
+    let mut all: Vec<(&Workload, Need<'a>, Vec<Slot<'a>>)> = Vec::new();
+    for (number, workload) in graph.workloads().enumerate() {
+        let need = assigner.need(number, workload);
+        all.push((workload, need, assigner.slots(workload)));
+    }
+    // First what runs, then what does not: a new pod takes nobody's place.
+    for (workload, need, slots) in &mut all {
+        assigner.keep(workload, need, slots);
+    }
+    for (workload, need, slots) in &mut all {
+        assigner.place(workload, need, slots);
+    }
+    let mut assignment =
+        Assignment { slots: BTreeMap::new(), seats: assigner.seats, needs: BTreeMap::new() };
+    for (workload, need, slots) in all {
+        assignment.slots.insert(&workload.name, slots);
+        assignment.needs.insert(&workload.name, need);
+    }
+    assignment
+}
+
+/// The ready hosts that have each named volume of ours.
+fn volumes(cluster: &str, hosts: &Hosts<'_>) -> BTreeMap<String, Vec<usize>> {
+    let mut all: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (number, host) in hosts.ready.iter().enumerate() {
+        for volume in &host.state.volumes {
+            if owns(cluster, Role::Volume, &volume.labels)
+                && let Some(name) = volume.labels.get(labels::NAME)
+                && volume.name == labels::volume_name(cluster, name)
+            {
+                all.entry(name.clone()).or_default().push(number);
+            }
+        }
+    }
+    all
+}
+
+/// Named volumes that must be on one host: pods have several of them, and share some with others. Each
+/// volume is in one group.
+fn groups(graph: &Graph) -> Vec<BTreeSet<&str>> {
+    let mut groups: Vec<BTreeSet<&str>> = Vec::new();
+    let each = graph.workloads().map(|workload| named_volumes(graph, workload));
+    for volumes in each.filter(|volumes| !volumes.is_empty()) {
+        let mut group: BTreeSet<&str> = volumes.into_iter().collect();
+        groups.retain(|other| {
+            let apart = other.is_disjoint(&group);
+            if !apart {
+                group.extend(other);
+            }
+            apart
+        });
+        groups.push(group);
+    }
+    groups
+}
+
+struct Assigner<'a> {
+    graph: &'a Graph,
+    hosts: &'a Hosts<'a>,
+    seats: Seats<'a>,
+    /// Which ready hosts have a named volume, or will have it.
+    volumes: BTreeMap<String, Vec<usize>>,
+    /// Named volumes that must be on one host.
+    groups: Vec<BTreeSet<&'a str>>,
+    /// The labels of each workload that selectors see, by its number.
+    selectable: Vec<BTreeMap<String, String>>,
+    /// The ready hosts that have each pod.
+    found: Whereabouts<'a>,
+}
+
+impl<'a> Assigner<'a> {
+    /// Host ports of containers that are not this cluster's. Where there is one host there is no
+    /// other place to go, and the plan says who has the port.
+    fn foreign_ports(&mut self) {
+        let hosts = self.hosts;
+        if hosts.ready.len() + hosts.silent.len() == 1 {
+            return;
+        }
+        for (number, host) in hosts.ready.iter().enumerate() {
+            let foreign = host.inventory.others.values();
+            for port in foreign.flat_map(|(container, _)| &container.published) {
+                self.seats.hold_port(number, port.clone());
+            }
+        }
+    }
+
+    fn need(&self, number: usize, workload: &'a Workload) -> Need<'a> {
+        let matching = |selector: &Option<Selector>| match selector {
+            Some(selector) => (0..self.selectable.len())
+                .filter(|other| self.selectable.get(*other).is_some_and(|l| selector.matches(l)))
+                .collect(),
+            None => BTreeSet::new(),
+        };
+        let reserved = |of: fn(&tally_graph::Container) -> u64| {
+            let together: u64 = workload.containers.iter().map(of).sum();
+            // Inits run one after another, before the others.
+            together.max(workload.inits.iter().map(of).max().unwrap_or(0))
+        };
+        Need {
+            workload: number,
+            cpu: reserved(|c| c.resources.cpu.map_or(0, |cpu| u64::from(cpu.0))),
+            memory: reserved(|c| c.resources.memory.map_or(0, |memory| memory.0)),
+            ports: workload_ports(workload).collect::<Vec<PublishedPort>>(),
+            place: &workload.place,
+            pinned: None,
+            avoid: matching(&workload.place.avoid),
+            near: matching(&workload.place.near),
+        }
+    }
+
+    /// Volumes that are to be made go to the one host that has the others of their group.
+    fn join_volumes(&mut self) {
+        let is_open = |host: &&usize| self.hosts.ready.get(**host).is_some_and(|host| !host.fenced);
+        let home = |group: &BTreeSet<&'a str>| {
+            let known = group.iter().filter_map(|volume| self.volumes.get(*volume));
+            let on: BTreeSet<usize> = known.flatten().filter(is_open).copied().collect();
+            let host = *on.first().filter(|_| on.len() == 1)?;
+            Some((*group.first()?, host))
+        };
+        let homes: Vec<(&str, usize)> = self.groups.iter().filter_map(home).collect();
+        for (volume, host) in homes {
+            self.settle(volume, host);
+        }
+    }
+
+    /// Notes where a volume will be made that is nowhere, and with it its group.
+    fn settle(&mut self, volume: &str, host: usize) {
+        // One that no ready host has may be on one that does not answer.
+        if self.hosts.silent.iter().any(|host| !host.fenced) {
+            return;
+        }
+        for other in self.groups.iter().filter(|group| group.contains(volume)).flatten() {
+            self.volumes.entry((*other).to_owned()).or_insert_with(|| vec![host]);
+        }
+    }
+
+    /// The pods of a workload, with the ready hosts that have them.
+    fn slots(&self, workload: &Workload) -> Vec<Slot<'a>> {
+        let slot = |(name, seat): (String, Result<usize, Why>)| {
+            let elsewhere = self.found.hosts(&name);
+            Slot { name, seat, elsewhere, found: None }
+        };
+        let count = match (workload.replicas, workload.kind) {
+            (Replicas::Count(count), WorkloadKind::Controller) => count,
+            (Replicas::Count(_), WorkloadKind::Pod) => {
+                return vec![slot((workload.pod_name(0), Err(Why::default())))];
+            }
+            (Replicas::PerHost, _) => {
+                return self.per_host(workload).into_iter().map(slot).collect();
+            }
+        };
+        let row = self.found.row(&workload.name);
+        let counted = (0..count).map(|ordinal| {
+            let seen = row.of(ordinal);
+            let found = match seen {
+                [(_, host, found)] => Some((*host, *found)),
+                _ => None,
+            };
+            let elsewhere = seen.iter().map(|(_, host, _)| *host).collect();
+            let (name, seat) = (workload.pod_name(ordinal), Err(Why::default()));
+            Slot { name, seat, elsewhere, found }
+        });
+        counted.collect()
+    }
+
+    /// One pod on each host that suits; one that is silent may have its pod, and keeps its slot.
+    fn per_host(&self, workload: &Workload) -> Vec<(String, Result<usize, Why>)> {
+        let require = workload.place.require.as_ref();
+        let ready = self.hosts.ready.iter().enumerate().filter(|(_, host)| {
+            host.closed.is_none() && require.is_none_or(|require| require.matches(&host.labels))
+        });
+        let ready = ready.map(|(number, host)| (workload.pod_on(host.name), Ok(number)));
+        let silent = self.hosts.silent.iter().filter(|host| !host.lost);
+        let silent = silent.map(|host| {
+            let pod = workload.pod_on(host.name);
+            let why = may_run(host, &pod);
+            (pod, Err(why))
+        });
+        ready.chain(silent).collect()
+    }
+
+    /// Pods that are where they may stay.
+    fn keep(&mut self, workload: &'a Workload, need: &mut Need<'a>, slots: &mut [Slot]) {
+        self.pin(workload, need, slots);
+        for number in self.order(need, slots) {
+            let Some(slot) = slots.get_mut(number) else { continue };
+            if workload.replicas == Replicas::PerHost {
+                if let Ok(host) = slot.seat {
+                    slot.seat = match self.seats.fits(host, need) {
+                        Ok(()) => {
+                            self.seats.take(host, need);
+                            Ok(host)
+                        }
+                        // It is the pod of that host: what the others lack says nothing.
+                        Err(lack) => Err(Why {
+                            reason: format!(
+                                "its host cannot take it: {}",
+                                self.seats.says(host, &lack, need)
+                            ),
+                            by: HeldBy::NoRoom,
+                            ..Why::default()
+                        }),
+                    };
+                    slot.elsewhere.retain(|other| *other != host);
+                }
+                continue;
+            }
+            let Some(host) = self.keeper(need, slot) else { continue };
+            if self.may_be_better_elsewhere(workload, slot, host) {
+                continue;
+            }
+            self.seats.take(host, need);
+            slot.seat = Ok(host);
+            slot.elsewhere.retain(|other| *other != host);
+        }
+    }
+
+    /// In what order pods may stay: by ordinal. Where they have a host port, and so only one of them fits
+    /// on a host, those that run first, since the other could not start beside it.
+    fn order(&self, need: &Need<'_>, slots: &[Slot]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..slots.len()).collect();
+        if !need.ports.is_empty() {
+            let best = |number: &usize| {
+                let slot = slots.get(*number)?;
+                let hosts = slot.elsewhere.iter().filter_map(|host| self.hosts.ready.get(*host));
+                hosts.map(|host| health(host, &slot.name)).max()
+            };
+            order.sort_by_key(|number| std::cmp::Reverse(best(number)));
+        }
+        order
+    }
+
+    /// Of the hosts that have a pod, the one that keeps it: where it may stay, a healthy one first,
+    /// then by name.
+    fn keeper(&self, need: &Need<'_>, slot: &Slot) -> Option<usize> {
+        let mut fitting =
+            slot.elsewhere.iter().filter(|host| self.seats.fits(**host, need).is_ok());
+        if slot.elsewhere.len() == 1 {
+            return fitting.next().copied();
+        }
+        let health = |number: &usize| {
+            let host = self.hosts.ready.get(*number)?;
+            Some(health(host, &slot.name))
+        };
+        fitting.copied().min_by_key(|number| (std::cmp::Reverse(health(number)), *number))
+    }
+
+    /// Whether what a host has of a pod is not all of it, and it was seen on one that does not answer too:
+    /// nobody can say which of the two serves, and what is made here may be there. Where nobody knows what was
+    /// on the silent one, what is here is put right, and nothing of the pod is made.
+    fn may_be_better_elsewhere(&self, workload: &Workload, slot: &Slot, host: usize) -> bool {
+        let ready = self.hosts.ready.get(host);
+        let is_whole = || {
+            let (level, running) = ready.map_or((0, 0), |host| health(host, &slot.name));
+            level == ALL_RUNS && running >= workload.containers.len()
+        };
+        let lacks = || {
+            let found = ready.and_then(|host| host.inventory.pods.get(slot.name.as_str()));
+            let has = |name: &str| found.is_some_and(|it| it.get(Role::Container, name).is_some());
+            workload.containers.iter().any(|container| !has(&container.name))
+        };
+        match self.hosts.was_seen_silent(&slot.name) {
+            true => !is_whole(),
+            false => self.hosts.may_have(&slot.name).is_some() && lacks(),
+        }
+    }
+
+    /// Pods that are nowhere, or must leave where they are.
+    fn place(&mut self, workload: &'a Workload, need: &mut Need<'a>, slots: &mut [Slot]) {
+        if workload.replicas == Replicas::PerHost {
+            return;
+        }
+        let volumes = named_volumes(self.graph, workload);
+        // Another workload may have decided meanwhile where a volume is made.
+        if need.pinned.is_none() && !volumes.is_empty() {
+            self.pin(workload, need, slots);
+        }
+        let mut open: Vec<usize> = Vec::new();
+        for (number, slot) in slots.iter_mut().enumerate() {
+            if slot.seat.is_ok() {
+                continue;
+            }
+            match self.blocked(workload, need, slot) {
+                Some(why) => slot.seat = Err(why),
+                None => open.push(number),
+            }
+        }
+        // The first pod with a new volume decides where the volume is made, and so for the others.
+        while !open.is_empty() {
+            let batch = if need.pinned.is_none() && !volumes.is_empty() { 1 } else { open.len() };
+            let rest = open.split_off(batch);
+            for (number, host) in open.iter().zip(self.seats.give(need, batch)) {
+                let Some(slot) = slots.get_mut(*number) else { continue };
+                slot.seat = match host {
+                    Some(host) => Ok(host),
+                    None => Err(self.nowhere(need)),
+                };
+                // All volumes of a pod are in one group.
+                if let (Some(host), Some(volume)) = (host, volumes.first()) {
+                    self.settle(volume, host);
+                    need.pinned = Some(host);
+                }
+            }
+            open = rest;
+        }
+    }
+
+    fn nowhere(&self, need: &Need<'_>) -> Why {
+        let (lacks, way_out) = self.seats.why_not(need);
+        let reason = format!("no host can take it: {lacks}");
+        Why { reason, help: way_out, by: HeldBy::NoRoom, ..Why::default() }
+    }
+
+    /// Why a pod that is on no ready host, or must leave, may not be placed.
+    fn blocked(&self, workload: &Workload, need: &Need<'_>, slot: &Slot) -> Option<Why> {
+        let stateful = named_volumes(self.graph, workload);
+        if !stateful.is_empty() && need.pinned.is_none() {
+            return self.volume_blocked(&stateful);
+        }
+        if slot.elsewhere.is_empty()
+            && let Some(why) = self.older_data(&stateful, need)
+        {
+            return Some(why);
+        }
+        let may_have = self.hosts.may_have(&slot.name)?;
+        Some(match slot.elsewhere.is_empty() {
+            true => may_run(may_have, &slot.name),
+            false => may_also_run(may_have, &slot.name),
+        })
+    }
+
+    /// Why a pod may not begin with the volumes that a ready host has: who used them last was seen on a host
+    /// that does not answer, so these may be older. That a host is lost gives no data up, only a fence does.
+    fn older_data(&self, volumes: &[&str], need: &Need<'_>) -> Option<Why> {
+        let mut silent = self.hosts.silent.iter().filter(|host| !host.fenced).peekable();
+        silent.peek().filter(|_| !volumes.is_empty())?;
+        let shares = |it: &&Workload| {
+            named_volumes(self.graph, it).iter().any(|volume| volumes.contains(volume))
+        };
+        let users: Vec<&Workload> = self.graph.workloads().filter(shares).collect();
+        let is_user = |pod: &str| users.iter().any(|workload| is_pod_of(workload, pod));
+        let host =
+            silent.find(|host| host.memory.is_none_or(|memory| memory.may_have_one(is_user)))?;
+        let older = need.pinned.and_then(|host| self.hosts.ready.get(host));
+        let older = older.map_or("another host", |host| host.name);
+        let reason = format!(
+            "its data may be on `{}`, which does not answer: what `{older}` has of it may be older",
+            host.name
+        );
+        Some(may_have_data(host, reason))
+    }
+
+    /// Why a pod with named volumes that no ready host has may not be placed: never a silent empty
+    /// volume.
+    fn volume_blocked(&self, volumes: &[&str]) -> Option<Why> {
+        for volume in volumes {
+            match self.volumes.get(*volume).map(Vec::as_slice) {
+                Some([_]) => {}
+                Some([first, second, ..]) => {
+                    let name = |n: &usize| self.hosts.ready.get(*n).map_or("?", |host| host.name);
+                    return Some(Why {
+                        reason: format!(
+                            "its volume `{volume}` is on `{}` and on `{}`",
+                            name(first),
+                            name(second)
+                        ),
+                        help: Some("Say which one counts: `place { require host=… }`.".to_owned()),
+                        by: HeldBy::Volume,
+                        ..Why::default()
+                    });
+                }
+                _ => {
+                    if let Some(host) = self.hosts.silent.iter().find(|host| !host.fenced) {
+                        let name = host.name;
+                        return Some(may_have_data(
+                            host,
+                            format!(
+                                "its volume `{volume}` may be on `{name}`, which does not answer"
+                            ),
+                        ));
+                    }
+                }
+            }
+        }
+        let on: BTreeSet<usize> =
+            volumes.iter().filter_map(|v| self.volumes.get(*v)).flatten().copied().collect();
+        (on.len() > 1).then(|| Why {
+            reason: "its volumes are on different hosts".to_owned(),
+            help: Some("A pod runs on one host: copy one of the volumes over.".to_owned()),
+            by: HeldBy::Volume,
+            ..Why::default()
+        })
+    }
+
+    /// Sets the one host that has a workload's volumes, if there is one.
+    fn pin(&self, workload: &Workload, need: &mut Need<'a>, slots: &[Slot]) {
+        let volumes = named_volumes(self.graph, workload);
+        let mut on: Option<BTreeSet<usize>> = None;
+        for volume in &volumes {
+            if let Some(hosts) = self.volumes.get(*volume) {
+                let hosts: BTreeSet<usize> = hosts.iter().copied().collect();
+                on = Some(match on {
+                    Some(on) => on.intersection(&hosts).copied().collect(),
+                    None => hosts,
+                });
+            }
+        }
+        let Some(on) = on else { return };
+        let suits = |host: &&usize| {
+            let Some(ready) = self.hosts.ready.get(**host) else { return false };
+            let require = workload.place.require.as_ref();
+            !ready.fenced && require.is_none_or(|require| require.matches(&ready.labels))
+        };
+        let suiting: Vec<usize> = on.iter().filter(suits).copied().collect();
+        let with_pod = |host: &&usize| slots.iter().any(|slot| slot.elsewhere.contains(host));
+        need.pinned = match (suiting.as_slice(), on.len()) {
+            ([one], _) => Some(*one),
+            ([], 1) => on.first().copied(),
+            (several, _) => match several.iter().filter(with_pod).collect::<Vec<_>>()[..] {
+                [one] => Some(*one),
+                _ => None,
+            },
+        };
+    }
+}
+
+/// A pod that may run on a host that does not answer.
+fn may_run(host: &SilentHost<'_>, pod: &str) -> Why {
+    let seen = host.memory.is_some_and(|memory| memory.had(pod));
+    let name = host.name;
+    Why {
+        reason: match seen {
+            true => format!("it was on `{name}`, which does not answer"),
+            false => format!("it may be on `{name}`, which does not answer"),
+        },
+        help: Some(format!("If `{name}` will not come back: `tally host lost {name}`.")),
+        by: HeldBy::Silent,
+        ..Why::default()
+    }
+}
+
+/// A pod that is there, and may also run on a host that does not answer.
+fn may_also_run(host: &SilentHost<'_>, pod: &str) -> Why {
+    let reason = format!("it may also be on `{}`, which does not answer", host.name);
+    Why { reason, ..may_run(host, pod) }
+}
+
+/// Data may be on a host that does not answer: only a fence gives it up.
+fn may_have_data(host: &SilentHost<'_>, reason: String) -> Why {
+    let help = format!(
+        "If that host is surely off and its data may be given up: `tally host fence {}`.",
+        host.name
+    );
+    Why { reason, help: Some(help), by: HeldBy::Silent, ..Why::default() }
+}
+
+/// Whether a pod of that name is one of a workload's, which is no `per-host`: such have no named volume.
+fn is_pod_of(workload: &Workload, pod: &str) -> bool {
+    let rest = pod.strip_prefix(workload.name.as_str());
+    rest.is_some_and(|rest| {
+        rest.is_empty()
+            || rest.strip_prefix('-').and_then(crate::inventory::fast_path::ordinal).is_some()
+    })
+}
+
+/// The named volumes that bind a workload's pods to one host.
+pub(crate) fn named_volumes<'g>(graph: &'g Graph, workload: &'g Workload) -> Vec<&'g str> {
+    let mounted = mounted_volumes(graph, workload).into_iter();
+    let binding = mounted.filter(|volume| volume.host_path.is_none() && !volume.per_host);
+    binding.map(|volume| volume.name.as_str()).collect()
+}
+
+/// The level of [`health`] of a pod all of whose containers run.
+const ALL_RUNS: u8 = 3;
+
+/// How well a pod is on a host: all that is there runs, then some of it, then none; and how much runs,
+/// since what is not there is not seen to be ill. What runs on in a network that has ended serves
+/// nobody.
+pub(crate) fn health(host: &ReadyHost<'_>, pod: &str) -> (u8, usize) {
+    let Some(found) = host.inventory.pods.get(pod) else { return (0, 0) };
+    let infra = found.get(Role::Infra, "");
+    let mains = || found.values().filter(|found| found.identity.role == Role::Container);
+    let runs = |found: &Found<'_>| {
+        found.container.state == crate::input::observed::ContainerState::Running
+            && found.details.health != crate::input::observed::Health::Unhealthy
+            && !found.is_cut_off(infra)
+    };
+    let running = mains().filter(|found| runs(found)).count();
+    match (running == mains().count(), running) {
+        (_, 0) => (1, 0),
+        (false, _) => (2, running),
+        (true, _) => (ALL_RUNS, running),
+    }
+}

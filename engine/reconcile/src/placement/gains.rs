@@ -1,0 +1,395 @@
+//! What a move of one pod gains or costs, in the order in which placement scores hosts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Need, Seats};
+
+/// A workload, as far as its pods may move.
+#[derive(Debug, Clone)]
+pub struct Part<'a> {
+    /// What each of its pods needs.
+    pub need: Need<'a>,
+    /// How many of its pods may leave each host, by number; empty when none may.
+    pub free: BTreeMap<usize, u32>,
+    /// Whether a move interrupts what it serves.
+    pub interrupts: bool,
+    /// Whether one more pod must run while one moves, so that there must be room for it.
+    pub stand_in: bool,
+    /// Hosts that would have to pull an image for it.
+    pub lacking: BTreeSet<usize>,
+    /// Hosts that it must not go to.
+    pub barred: BTreeSet<usize>,
+}
+
+/// What is to be gained, the most important first: the order in which placement scores hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Hosts that have the label that its pods are spread over.
+    Labelled,
+    /// Its pods are spread over the values of that label.
+    Domains,
+    /// Pods keep away from those that they avoid.
+    Avoid,
+    /// Pods are near those that they like to be near.
+    Near,
+    /// Hosts whose labels are preferred.
+    Prefer,
+    /// Pods of one workload are on different hosts.
+    Apart,
+    /// Hosts are equally full.
+    Full,
+    /// Hosts have equally many pods.
+    Count,
+}
+
+/// A host that is full. So fine that every pod that reserves something shows.
+pub(super) const WHOLE: u64 = 1_000_000_000;
+
+/// Those that count pods and wishes; the other two weigh hosts against each other.
+pub(super) const WISHES: [Level; 6] =
+    [Level::Labelled, Level::Domains, Level::Avoid, Level::Near, Level::Prefer, Level::Apart];
+
+/// What all moves are judged by.
+#[derive(Debug, Clone)]
+pub(super) struct View<'a, 'p> {
+    pub seats: Seats<'a>,
+    pub parts: &'p [Part<'a>],
+    /// For each workload that is spread over a label: how many of its pods are in each domain.
+    domains: Vec<Vec<u32>>,
+    /// For each workload, those that avoid its pods, and those that like to be near them.
+    avoided_by: Vec<Vec<usize>>,
+    liked_by: Vec<Vec<usize>>,
+}
+
+impl<'a, 'p> View<'a, 'p> {
+    /// `parts` stand by the numbers of their workloads.
+    pub fn new(mut seats: Seats<'a>, parts: &'p [Part<'a>]) -> Self {
+        let mut avoided_by = vec![Vec::new(); parts.len()];
+        let mut liked_by = vec![Vec::new(); parts.len()];
+        let mut domains = Vec::new();
+        for (number, part) in parts.iter().enumerate() {
+            let spread = part.need.place.spread.as_deref();
+            seats.divide(spread);
+            let all = spread.and_then(|key| seats.spreads.get(key));
+            let mut pods = vec![0; all.map_or(0, |all| all.unlabelled.len())];
+            for (host, count) in seats.of.get(&number).into_iter().flatten() {
+                let domain = all.and_then(|all| all.of.get(*host)).copied();
+                if let Some(known) = domain.and_then(|domain| pods.get_mut(domain)) {
+                    *known += count;
+                }
+            }
+            domains.push(pods);
+            for (of, by) in [(&part.need.avoid, &mut avoided_by), (&part.need.near, &mut liked_by)]
+            {
+                for other in of {
+                    by.get_mut(*other).into_iter().for_each(|all: &mut Vec<_>| all.push(number));
+                }
+            }
+        }
+        Self { seats, parts, domains, avoided_by, liked_by }
+    }
+
+    /// Moves one pod.
+    pub fn shift(&mut self, part: usize, from: usize, to: usize) {
+        let Some(of) = self.parts.get(part) else { return };
+        self.seats.give_back(from, &of.need);
+        self.seats.take(to, &of.need);
+        for (host, more) in [(from, false), (to, true)] {
+            let domain = self.domain(&of.need, host).map(|(domain, _)| domain);
+            let pods = domain.zip(self.domains.get_mut(part));
+            if let Some(pods) = pods.and_then(|(domain, pods)| pods.get_mut(domain)) {
+                *pods = if more { *pods + 1 } else { pods.saturating_sub(1) };
+            }
+        }
+    }
+
+    /// The domain of a host, and whether it is that of the hosts without the label.
+    fn domain(&self, need: &Need<'_>, host: usize) -> Option<(usize, bool)> {
+        let all = self.seats.spreads.get(need.place.spread.as_deref()?)?;
+        let domain = *all.of.get(host)?;
+        Some((domain, all.unlabelled.get(domain).copied() == Some(true)))
+    }
+
+    /// How many pods of a workload are in the domain of a host.
+    pub fn in_domain(&self, part: usize, host: usize) -> u32 {
+        let need = self.parts.get(part).map(|part| &part.need);
+        let domain = need.and_then(|need| self.domain(need, host));
+        let pods = domain.zip(self.domains.get(part));
+        pods.and_then(|((domain, _), pods)| pods.get(domain).copied()).unwrap_or(0)
+    }
+
+    /// How many pods of a workload a host has.
+    pub fn on(&self, part: usize, host: usize) -> i64 {
+        let on = self.seats.of.get(&part).and_then(|of| of.get(&host));
+        on.copied().map_or(0, i64::from)
+    }
+
+    /// Whether its pods are only to be kept apart: no wish of it or of others looks at them.
+    pub fn is_plain(&self, part: usize) -> bool {
+        let Some(of) = self.parts.get(part) else { return true };
+        let none = |by: &[Vec<usize>]| by.get(part).is_none_or(Vec::is_empty);
+        of.need.place.spread.is_none()
+            && of.need.place.prefer.is_none()
+            && of.need.avoid.is_empty()
+            && of.need.near.is_empty()
+            && none(&self.avoided_by)
+            && none(&self.liked_by)
+    }
+
+    /// By how much the cluster gets worse by a move in one of [`WISHES`]; below 0 it gets better.
+    pub fn change(&self, level: Level, part: usize, from: usize, to: usize) -> i64 {
+        let Some(need) = self.parts.get(part).map(|part| &part.need) else { return 0 };
+        let differ = |of: &dyn Fn(usize) -> bool| i64::from(of(to)) - i64::from(of(from));
+        match level {
+            Level::Labelled => {
+                differ(&|host| self.domain(need, host).is_some_and(|(_, unlabelled)| unlabelled))
+            }
+            Level::Domains => {
+                let domain = |host| self.domain(need, host).map(|(domain, _)| domain);
+                let pods = |host| i64::from(self.in_domain(part, host));
+                if domain(from) == domain(to) { 0 } else { squares(pods(from), pods(to)) }
+            }
+            Level::Avoid => {
+                let by = self.avoided_by.get(part).map(Vec::as_slice).unwrap_or_default();
+                let pairs = |other: usize| {
+                    self.on(other, to) - self.on(other, from) + i64::from(other == part)
+                };
+                need.avoid.iter().chain(by).map(|other| pairs(*other)).sum()
+            }
+            Level::Near => self.lonely(part, from, to),
+            Level::Prefer => {
+                let unlike = |host: usize| {
+                    let labels = self.seats.offers.get(host).map(|offer| offer.labels);
+                    let prefer = need.place.prefer.as_ref();
+                    prefer.zip(labels).is_some_and(|(prefer, labels)| !prefer.matches(labels))
+                };
+                differ(&unlike)
+            }
+            _ => squares(self.on(part, from), self.on(part, to)),
+        }
+    }
+
+    /// How many more pods have none of those near that they like to be near.
+    fn lonely(&self, part: usize, from: usize, to: usize) -> i64 {
+        // What a pod of `of` sees on a host where it is itself.
+        let seen = |of: usize, host: usize| -> i64 {
+            let near = self.parts.get(of).map(|part| &part.need.near);
+            let all: i64 = near.into_iter().flatten().map(|other| self.on(*other, host)).sum();
+            all - i64::from(near.is_some_and(|near| near.contains(&of)))
+        };
+        let mut more = 0;
+        if self.parts.get(part).is_some_and(|part| !part.need.near.is_empty()) {
+            let itself = self.parts.get(part).is_some_and(|p| p.need.near.contains(&part));
+            let there = seen(part, to) + i64::from(itself);
+            more += i64::from(there == 0) - i64::from(seen(part, from) == 0);
+        }
+        for other in self.liked_by.get(part).into_iter().flatten() {
+            let own = i64::from(*other == part);
+            if seen(*other, from) == 1 {
+                more += self.on(*other, from) - own;
+            }
+            if seen(*other, to) == 0 {
+                more -= self.on(*other, to);
+            }
+        }
+        more
+    }
+
+    /// How full a host is, as a part of [`WHOLE`], with so much less and so much more.
+    pub fn full(&self, host: usize, less: Option<&Need<'_>>, more: Option<&Need<'_>>) -> u64 {
+        let (Some(offer), Some(load)) = (self.seats.offers.get(host), self.seats.loads.get(host))
+        else {
+            return 0;
+        };
+        let part = |used: u64, all: u64, of: fn(&Need<'_>) -> u64| {
+            share((used + more.map_or(0, of)).saturating_sub(less.map_or(0, of)), all)
+        };
+        part(load.cpu, offer.cpu, |need| need.cpu)
+            .max(part(load.memory, offer.memory, |need| need.memory))
+    }
+
+    /// What a pod fills of a host.
+    pub fn fills(&self, host: usize, need: &Need<'_>) -> u64 {
+        let offer = self.seats.offers.get(host);
+        offer.map_or(0, |of| share(need.cpu, of.cpu).max(share(need.memory, of.memory)))
+    }
+
+    /// How many pods a host has.
+    pub fn pods(&self, host: usize) -> i64 {
+        self.seats.loads.get(host).map_or(0, |load| i64::from(load.pods))
+    }
+}
+
+/// A part of a whole, as a part of [`WHOLE`].
+fn share(part: u64, all: u64) -> u64 {
+    let share = u128::from(part) * u128::from(WHOLE) / u128::from(all.max(1));
+    u64::try_from(share).unwrap_or(u64::MAX)
+}
+
+/// By how much the sum of squares grows when one goes from `from` to `to`.
+fn squares(from: i64, to: i64) -> i64 {
+    2 * (to - from + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use tally_graph::{Place, Selector};
+
+    use super::*;
+    use crate::placement::Offer;
+
+    const ZONE: &str = "zone";
+
+    /// What stands on which host, and all wishes counted anew: what [`View::change`] tells of one move must be
+    /// what these differ by.
+    struct Counted<'a> {
+        labels: &'a [BTreeMap<String, String>],
+        needs: &'a [Need<'a>],
+        pods: Vec<Vec<i64>>,
+    }
+
+    impl Counted<'_> {
+        fn total(&self, level: Level) -> i64 {
+            (0..self.needs.len()).map(|part| self.of(level, part)).sum()
+        }
+
+        fn of(&self, level: Level, part: usize) -> i64 {
+            let (need, pods) = (&self.needs[part], &self.pods[part]);
+            let on = |part: usize, host: usize| self.pods[part][host];
+            let hosts = 0..self.labels.len();
+            let pods_where = |is: &dyn Fn(usize) -> bool| -> i64 {
+                hosts.clone().filter(|host| is(*host)).map(|host| pods[host]).sum()
+            };
+            match level {
+                Level::Labelled => match &need.place.spread {
+                    Some(key) => pods_where(&|host| !self.labels[host].contains_key(key)),
+                    None => 0,
+                },
+                Level::Domains => {
+                    let Some(key) = &need.place.spread else { return 0 };
+                    let mut domains: BTreeMap<Option<&String>, i64> = BTreeMap::new();
+                    for host in hosts {
+                        *domains.entry(self.labels[host].get(key)).or_default() += pods[host];
+                    }
+                    domains.values().map(|pods| pods * pods).sum()
+                }
+                Level::Avoid => {
+                    let beside = |other: usize, host: usize| {
+                        pods[host] * (on(other, host) - i64::from(other == part))
+                    };
+                    let all = need.avoid.iter();
+                    all.map(|other| hosts.clone().map(|host| beside(*other, host)).sum::<i64>())
+                        .sum()
+                }
+                Level::Near if need.near.is_empty() => 0,
+                Level::Near => pods_where(&|host| {
+                    let near = need.near.iter();
+                    near.map(|other| on(*other, host) - i64::from(*other == part)).sum::<i64>() == 0
+                }),
+                Level::Prefer => {
+                    let prefer = need.place.prefer.as_ref();
+                    prefer.map_or(0, |it| pods_where(&|host| !it.matches(&self.labels[host])))
+                }
+                _ => hosts.map(|host| pods[host] * pods[host]).sum(),
+            }
+        }
+    }
+
+    /// Numbers that look drawn, the same each time (splitmix64).
+    struct Drawn(u64);
+
+    impl Drawn {
+        fn below(&mut self, most: u64) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            (mixed ^ (mixed >> 31)) % most
+        }
+
+        fn some(&mut self, of: usize) -> BTreeSet<usize> {
+            (0..of).filter(|_| self.below(3) == 0).collect()
+        }
+    }
+
+    const HOSTS: usize = 4;
+    const PARTS: usize = 3;
+
+    #[test]
+    fn what_a_move_changes_is_what_all_wishes_differ_by() {
+        let mut drawn = Drawn(7);
+        for case in 0..400 {
+            let labels: Vec<BTreeMap<String, String>> = (0..HOSTS)
+                .map(|_| match drawn.below(3) {
+                    0 => BTreeMap::new(),
+                    zone => [(ZONE.to_owned(), zone.to_string())].into(),
+                })
+                .collect();
+            let places: Vec<Place> = (0..PARTS)
+                .map(|_| {
+                    let all = [(ZONE.to_owned(), "1".to_owned())].into();
+                    let prefer = Selector { all, ..Selector::default() };
+                    Place {
+                        spread: (drawn.below(2) == 0).then(|| ZONE.to_owned()),
+                        prefer: (drawn.below(2) == 0).then_some(prefer),
+                        ..Place::default()
+                    }
+                })
+                .collect();
+            let needs: Vec<Need<'_>> = places
+                .iter()
+                .enumerate()
+                .map(|(workload, place)| Need {
+                    workload,
+                    cpu: 0,
+                    memory: 0,
+                    ports: Vec::new(),
+                    place,
+                    pinned: None,
+                    avoid: drawn.some(PARTS),
+                    near: drawn.some(PARTS),
+                })
+                .collect();
+            let offer = |labels| Offer { name: "h", labels, cpu: 0, memory: 0, closed: None };
+            let mut seats = Seats::new(labels.iter().map(offer).collect());
+            let mut pods = vec![vec![0; HOSTS]; PARTS];
+            for (part, need) in needs.iter().enumerate() {
+                for host in (0..HOSTS).flat_map(|host| vec![host; drawn.below(3) as usize]) {
+                    seats.take(host, need);
+                    pods[part][host] += 1;
+                }
+            }
+            let all: Vec<Part<'_>> = needs
+                .iter()
+                .map(|need| Part {
+                    need: need.clone(),
+                    free: BTreeMap::new(),
+                    interrupts: false,
+                    stand_in: false,
+                    lacking: BTreeSet::new(),
+                    barred: BTreeSet::new(),
+                })
+                .collect();
+            let mut view = View::new(seats, &all);
+            let mut counted = Counted { labels: &labels, needs: &needs, pods };
+            for _ in 0..6 {
+                let [part, from, to] =
+                    [PARTS, HOSTS, HOSTS].map(|most| drawn.below(most as u64) as usize);
+                if from == to || counted.pods[part][from] == 0 {
+                    continue;
+                }
+                let told = WISHES.map(|level| view.change(level, part, from, to));
+                let before = WISHES.map(|level| counted.total(level));
+                view.shift(part, from, to);
+                counted.pods[part][from] -= 1;
+                counted.pods[part][to] += 1;
+                for (at, level) in WISHES.into_iter().enumerate() {
+                    let differ = counted.total(level) - before[at];
+                    assert_eq!(
+                        told[at], differ,
+                        "case {case}: {level:?} of {part}, {from} to {to}"
+                    );
+                }
+                assert!((0..HOSTS).all(|host| view.on(part, host) == counted.pods[part][host]));
+            }
+        }
+    }
+}

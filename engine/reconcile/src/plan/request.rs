@@ -1,0 +1,184 @@
+//! What Docker is asked for: the data of the calls that make things.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tally_graph::{FileSpec, Template};
+
+use crate::input::observed::{Live, PublishedPort};
+
+/// A container to create.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ContainerRequest {
+    /// The deterministic name: creating it is the compare-and-swap.
+    pub name: String,
+    /// The image, in the form of [`tally_graph::ImageRef`].
+    pub image: String,
+    /// Ours and the pod's.
+    pub labels: BTreeMap<String, String>,
+    /// Host name; `None` for one that joins another's network.
+    pub hostname: Option<String>,
+    /// Replaces the image's.
+    pub entrypoint: Option<Vec<String>>,
+    /// Replaces the image's.
+    pub command: Option<Vec<String>>,
+    /// Replaces the image's.
+    pub workdir: Option<String>,
+    /// Replaces the image's.
+    pub user: Option<String>,
+    /// Added to the image's.
+    pub env: BTreeMap<String, String>,
+    /// Added too, once what the secrets in them hold has been put in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_env: BTreeMap<String, Template>,
+    /// The same, put together: there for the call alone, and never written down.
+    #[serde(skip)]
+    pub joined_env: BTreeMap<String, Hidden>,
+    /// By path in the container.
+    pub mounts: BTreeMap<String, MountRequest>,
+    /// What its volumes are to be where one is gone by the time it is made: a daemon makes it anew then,
+    /// and one without labels would be nobody's, one that is not in memory would keep secrets on a disk.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeRequest>,
+    /// Soft and hard limit by name; -1 is unlimited.
+    pub ulimits: BTreeMap<String, (i64, i64)>,
+    /// Docker's own health check; `None` switches the image's off.
+    pub health: Option<HealthRequest>,
+    /// Replaces the image's.
+    pub stop_signal: Option<String>,
+    /// Seconds Docker itself waits before it kills; `None` is its 10 s.
+    pub stop_timeout_s: Option<u64>,
+    /// Resources and restart policy.
+    pub live: Live,
+    /// The network it is on.
+    pub network: NetworkRef,
+    /// Whether others may join its IPC namespace.
+    pub shareable_ipc: bool,
+    /// Host ports.
+    pub publish: Vec<PublishedPort>,
+}
+
+/// A text that is shown to nobody: it cannot be written down, and tells nothing when it is printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// Hides a text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for the call that needs it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hidden")
+    }
+}
+
+/// The network a container is on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkRef {
+    /// Docker's default bridge.
+    #[default]
+    Default,
+    /// A network by name, with further names that resolve to the container there.
+    Named {
+        /// The network.
+        name: String,
+        /// Further names.
+        aliases: Vec<String>,
+    },
+    /// Network and IPC of another container, by its name.
+    Joins(String),
+}
+
+/// What is mounted at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountRequest {
+    /// Where it comes from.
+    pub source: MountFrom,
+    /// Whether writing is refused.
+    pub read_only: bool,
+}
+
+/// Where a mount comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MountFrom {
+    /// A Docker volume by name.
+    Volume(String),
+    /// A path of the host.
+    HostPath(String),
+}
+
+/// Docker's health check, times in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthRequest {
+    /// The command, run without a shell.
+    pub command: Vec<String>,
+    /// Time between two.
+    pub every_ms: u64,
+    /// Time after which one has failed.
+    pub timeout_ms: u64,
+    /// Time after the start in which failing does not count.
+    pub delay_ms: u64,
+    /// So many failures in a row make it unhealthy.
+    pub failures: u32,
+}
+
+/// A network to create: a bridge with our labels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkRequest {
+    /// Its name.
+    pub name: String,
+    /// Our labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A volume to create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeRequest {
+    /// Its name.
+    pub name: String,
+    /// Our labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it lies in memory, and is empty once no container that runs has it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_memory: bool,
+}
+
+/// Files to write into a container, with the record kept beside them, in one call.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FilesRequest {
+    /// What to write, by absolute path; contents are in the graph, by hash.
+    pub files: BTreeMap<String, FileSpec>,
+    /// Which part of it.
+    #[serde(default, skip_serializing_if = "is_all")]
+    pub part: Part,
+}
+
+/// What is written in one call. The record says what was applied. Where more than writing belongs to that,
+/// as a signal does, it comes after it, so that whoever is interrupted in between begins again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The files and the record of them.
+    #[default]
+    All,
+    /// The files; the record stays as it is.
+    Contents,
+    /// The record.
+    Record,
+}
+
+fn is_all(part: &Part) -> bool {
+    *part == Part::All
+}

@@ -1,0 +1,12 @@
+//! The planner: decides per workload and pod, and emits the operations of the plan.
+
+mod blocking;
+pub(crate) mod cluster;
+pub(crate) mod images;
+pub(crate) mod objects;
+pub(crate) mod pod;
+mod ports;
+mod rebalance;
+pub(crate) mod reconcile;
+pub(crate) mod removals;
+mod unsupported;

@@ -1,0 +1,268 @@
+//! A container that stays: live changes, files, and what brings it back to work.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tally_graph::FileSpec;
+use tally_graph::schema::UpdateClass;
+
+use super::{PodPlanner, Unended};
+use crate::desired::realise::{DesiredContainer, INIT_DEADLINE_MS};
+use crate::diff::Difference;
+use crate::input::observed::ContainerState;
+use crate::inventory::containers::Found;
+use crate::labels::Role;
+use crate::plan::builder::{About, owned};
+use crate::plan::request::{FilesRequest, Part};
+use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Target};
+use crate::planner::pod::verdict::{Nudge, infra_of};
+
+impl<'a> PodPlanner<'a, '_, '_> {
+    /// A container that stays: live changes, files, and what brings it back to work.
+    pub(super) fn keep(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        found: &Found<'_>,
+        differs: &Difference,
+        nudge: Option<Nudge>,
+    ) {
+        let about = self.about(desired, Cause::SpecChanged);
+        let precondition = owned(self.context.cluster, found.container);
+        let target = Target::Id(found.container.id.clone());
+        let class = differs.class();
+        self.plan.rolls |= differs.spec.iter().any(|it| it.class >= UpdateClass::Restart);
+        let restart_by_file =
+            class == UpdateClass::Restart && matches!(nudge, Some(Nudge::Restart | Nudge::Unpause));
+        let mut done = Vec::new();
+        if !restart_by_file {
+            done = self.change_in_place(desired, found, differs, &about);
+            self.plan.gated.extend(&done);
+        }
+        let act = |this: &mut Self, action: Action, after: &[OpId]| {
+            let mut after = after.to_vec();
+            if desired.role != Role::Infra {
+                after.extend(this.infra.map(|(_, start)| start));
+            }
+            after.extend(&this.begun);
+            let id = this.builder.op(&about, action, precondition.clone(), &after);
+            this.plan.gated.push(id);
+            id
+        };
+        let mut last = None;
+        if nudge == Some(Nudge::Unpause) {
+            let id = act(self, Action::Unpause { target: target.clone() }, &done);
+            done.push(id);
+            last = Some(id);
+        }
+        if restart_by_file {
+            // Stopped before its files are written: an apply that ends in between leaves a
+            // container that has to be started, never one that runs with what it read before.
+            let stop = Action::Stop { target: target.clone(), grace_s: desired.grace_s };
+            let stop = act(self, stop, &done);
+            self.note_stop(found, Some(stop));
+            done.push(stop);
+            let changed = self.change_in_place(desired, found, differs, &about);
+            self.builder.gate(&changed, &[stop]);
+            done.extend(changed);
+            let id = act(self, Action::Start { target: target.clone() }, &done);
+            done.push(id);
+            last = Some(id);
+        } else if nudge == Some(Nudge::Restart) {
+            let action = Action::Restart { target: target.clone(), grace_s: desired.grace_s };
+            let id = act(self, action, &done);
+            self.plan.stops.push((found.container.id.clone(), id));
+            self.plan.disruptive = true;
+            done.push(id);
+            last = Some(id);
+        } else if nudge == Some(Nudge::Start) {
+            let id = act(self, Action::Start { target: target.clone() }, &done);
+            done.push(id);
+            last = Some(id);
+        }
+        if let Some(last) = last {
+            if desired.role == Role::Infra {
+                self.infra = Some((None, last));
+            }
+            done.extend(self.settle(desired, &about, target, precondition, last));
+        } else {
+            self.wait_where_unready(desired, found, &about, target, precondition);
+        }
+        self.say_kept(desired, found, differs, nudge, done);
+    }
+
+    fn wait_where_unready(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        found: &Found<'_>,
+        about: &About,
+        target: Target,
+        precondition: Precondition,
+    ) {
+        let about = About { cause: Cause::Needed, ..about.clone() };
+        if desired.role == Role::Container && !found.has_ended_well() {
+            self.plan.unended.push(Unended {
+                about: about.clone(),
+                target: target.clone(),
+                precondition: precondition.clone(),
+                start: None,
+            });
+        }
+        let running_init =
+            desired.role == Role::Init && found.container.state == ContainerState::Running;
+        if running_init {
+            let action = Action::AwaitExit { target, deadline_ms: INIT_DEADLINE_MS };
+            self.begun = vec![self.builder.op(&about, action, precondition, &[])];
+        } else if desired.role == Role::Container
+            && !found.is_ready(
+                &desired.ready,
+                infra_of(self.pod, self.context),
+                self.context.now_ms,
+            )
+        {
+            let action = Action::AwaitReady { target, rule: desired.ready.clone() };
+            let wait = self.builder.op(&about, action, precondition, &[]);
+            self.plan.ready.push(wait);
+        }
+    }
+
+    /// Docker's update, and files with their signals.
+    fn change_in_place(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        found: &Found<'_>,
+        differs: &Difference,
+        about: &About,
+    ) -> Vec<OpId> {
+        let precondition = owned(self.context.cluster, found.container);
+        let target = Target::Id(found.container.id.clone());
+        let mut done = Vec::new();
+        if differs.all().any(|change| change.class == UpdateClass::Live) {
+            let action = Action::Update { target: target.clone(), live: desired.live() };
+            done.push(self.builder.op(about, action, precondition.clone(), &[]));
+        }
+        let changed: Vec<&str> = differs
+            .all()
+            .filter(|change| change.path.first() == "file")
+            .filter_map(|change| change.path.segments().nth(1))
+            .collect();
+        let Some(files) = desired.files().filter(|_| !changed.is_empty()) else {
+            return done;
+        };
+        let signals = self.signals(found, differs, files, &changed);
+        // The records say what was applied, so they come last: whoever is interrupted begins again.
+        let (first, last) = match signals.is_empty() {
+            true => (Part::All, None),
+            false => (Part::Contents, Some(Part::Record)),
+        };
+        let rewritten = differs.spec.iter().any(|change| change.path.first() == "file");
+        let written = self.write(desired, found, about, first, rewritten, &[]);
+        done.extend(&written);
+        let signalled: Vec<OpId> = signals
+            .into_iter()
+            .map(|signal| {
+                let action = Action::Signal { target: target.clone(), signal: signal.clone() };
+                self.builder.op(about, action, precondition.clone(), &written)
+            })
+            .collect();
+        done.extend(&signalled);
+        if let Some(part) = last {
+            done.extend(self.write(desired, found, about, part, rewritten, &signalled));
+        }
+        done
+    }
+
+    /// The signals by which a container is told of changed files, when nothing more than that is needed.
+    fn signals<'f>(
+        &self,
+        found: &Found<'_>,
+        differs: &Difference,
+        files: &'f BTreeMap<String, FileSpec>,
+        changed: &[&str],
+    ) -> BTreeSet<&'f String> {
+        let reload = differs.class() == UpdateClass::Reload
+            && found.container.state == ContainerState::Running;
+        let own = files.iter().filter(|(path, _)| reload && changed.contains(&path.as_str()));
+        own.filter_map(|(_, file)| file.on_change.as_ref()).collect()
+    }
+
+    /// Writes the files that hold secrets into memory, and then, where `rewritten`, all of them.
+    fn write(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        found: &Found<'_>,
+        about: &About,
+        part: Part,
+        rewritten: bool,
+        after: &[OpId],
+    ) -> Vec<OpId> {
+        let precondition = owned(self.context.cluster, found.container);
+        let target = Target::Id(found.container.id.clone());
+        let into = (target.clone(), precondition.clone());
+        let mut written: Vec<OpId> =
+            self.write_secrets(desired, about, into, part, after).into_iter().collect();
+        if let Some(files) = desired.files().filter(|_| rewritten) {
+            let files = FilesRequest { files: files.clone(), part };
+            let after = [after, written.as_slice()].concat();
+            let action = Action::WriteFiles { target, files };
+            written.push(self.builder.op(about, action, precondition, &after));
+        }
+        written
+    }
+
+    /// The lines of the plan for a container that stays: the spec's changes and, apart, drift.
+    fn say_kept(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        found: &Found<'_>,
+        differs: &Difference,
+        nudge: Option<Nudge>,
+        done: Vec<OpId>,
+    ) {
+        if !differs.spec.is_empty() {
+            let about = self.about(desired, Cause::SpecChanged);
+            let fields = differs.spec.clone();
+            self.builder.change(&about, ChangeKind::Update, fields, None, done.clone());
+        }
+        let lost = differs.drift.iter().any(|change| change.path.first() == "file");
+        let by_spec = differs.class() == UpdateClass::Restart && nudge == Some(Nudge::Restart);
+        let note = lost.then(|| "its secrets are not in memory; they are written again".to_owned());
+        let note = note.or_else(|| {
+            nudge.filter(|_| !by_spec).map(|nudge| {
+                match nudge == Nudge::Restart && self.context.was_asked_to_restart(found) {
+                    true => "its restart was asked for".to_owned(),
+                    false => {
+                        drift_note(found, nudge, self.context.failing.contains(&found.container.id))
+                    }
+                }
+            })
+        });
+        if !differs.drift.is_empty() || note.is_some() {
+            // What was never started is left from an apply that did not finish; nobody changed it.
+            let unfinished = found.container.state == ContainerState::Created
+                && differs.drift.iter().all(|change| change.path.first() == "file");
+            let asked = nudge == Some(Nudge::Restart) && self.context.was_asked_to_restart(found);
+            let cause = if unfinished || asked { Cause::Needed } else { Cause::Drift };
+            let about = self.about(desired, cause);
+            let fields = differs.drift.clone();
+            self.builder.change(&about, ChangeKind::Update, fields, note, done);
+        }
+    }
+}
+
+fn drift_note(found: &Found<'_>, nudge: Nudge, failing: bool) -> String {
+    if failing && nudge == Nudge::Restart {
+        return "its liveness has failed; it is restarted".to_owned();
+    }
+    match (nudge, found.container.state, found.details.exit_code) {
+        (Nudge::Unpause, ..) => "it is paused; it runs on".to_owned(),
+        (Nudge::Restart, ..) => {
+            "its pod's network was made anew without it; it is restarted".to_owned()
+        }
+        (Nudge::Start, ContainerState::Created, _) => {
+            "it was made and never started; it is started".to_owned()
+        }
+        (Nudge::Start, _, Some(code)) => {
+            format!("it is stopped (exit code {code}); it is started")
+        }
+        (Nudge::Start, ..) => "it is stopped; it is started".to_owned(),
+    }
+}

@@ -1,0 +1,515 @@
+//! One pod: from what shall happen to its containers to operations.
+
+mod keep;
+mod needs;
+pub(crate) mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tally_graph::Graph;
+use tally_source::{Code, Diagnostic};
+
+use crate::desired::realise::{DesiredContainer, DesiredPod, INIT_DEADLINE_MS};
+use crate::diff::Difference;
+use crate::input::observed::ContainerState;
+use crate::inventory::containers::{Found, Inventory};
+use crate::labels::{self, Role};
+use crate::plan::builder::{About, Builder, owned};
+use crate::plan::request::{FilesRequest, Part};
+use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Subject, Target};
+use crate::planner::images::Choosing;
+use crate::planner::objects::Objects;
+use crate::planner::pod::verdict::{Verdict, find, infra_of, verdicts};
+
+/// What must be known to plan a pod.
+pub(crate) struct Context<'a> {
+    pub graph: &'a Graph,
+    pub cluster: &'a str,
+    pub host: &'a str,
+    pub inventory: &'a Inventory<'a>,
+    /// Containers whose liveness has failed, by full ID.
+    pub failing: &'a BTreeSet<String>,
+    /// Containers that are to be restarted, with the start that is to be their last.
+    pub restarts: Option<&'a std::collections::BTreeMap<String, i64>>,
+    /// By the host's clock.
+    pub now_ms: i64,
+    /// What choosing images needs to know.
+    pub choosing: Choosing<'a>,
+}
+
+impl Context<'_> {
+    /// Whether a container that runs is to be restarted all the same.
+    pub fn must_restart(&self, found: &Found<'_>) -> bool {
+        self.failing.contains(&found.container.id) || self.was_asked_to_restart(found)
+    }
+
+    /// Whether somebody asked for its restart, and it has not been restarted since.
+    pub fn was_asked_to_restart(&self, found: &Found<'_>) -> bool {
+        let last = self.restarts.and_then(|restarts| restarts.get(&found.container.id));
+        last.is_some() && last.copied() == found.details.started_at_ms
+    }
+}
+
+/// What was planned for a pod.
+#[derive(Debug, Default)]
+pub(crate) struct PodPlan {
+    /// Operations that end or begin containers: what gates hold back.
+    pub gated: Vec<OpId>,
+    /// Starts, for `until=started`.
+    pub started: Vec<OpId>,
+    /// Waits until it is ready, for gates on it.
+    pub ready: Vec<OpId>,
+    /// Its containers that have not ended well, for gates on that.
+    pub unended: Vec<Unended>,
+    /// Stops, with the ID of what is stopped.
+    pub stops: Vec<(String, OpId)>,
+    /// The start of the container that holds the published ports.
+    pub holder_start: Option<OpId>,
+    /// Whether something that serves is taken down.
+    pub disruptive: bool,
+    /// Whether all of it is ready now.
+    pub ready_now: bool,
+    /// Images, volumes and the network that its new containers need.
+    pub needs: Vec<OpId>,
+    /// Operations that make or start containers.
+    pub ups: Vec<OpId>,
+    /// Operations that stop or remove containers.
+    pub downs: Vec<OpId>,
+    /// Operations that take a second copy of it away, once the one that stays is ready.
+    pub seconds: Vec<OpId>,
+    /// Whether nothing of it was there.
+    pub fresh: bool,
+    /// Whether the spec has changed so that something is made anew or restarted.
+    pub rolls: bool,
+    /// Whether nothing could be planned for it, because it cannot be seen or placed.
+    pub absent: bool,
+}
+
+/// A container that somebody may have to wait for until it ends.
+#[derive(Debug)]
+pub(crate) struct Unended {
+    about: About,
+    target: Target,
+    precondition: Precondition,
+    start: Option<OpId>,
+}
+
+impl Unended {
+    /// A wait until it has ended with exit code 0.
+    pub fn wait(&self, builder: &mut Builder) -> OpId {
+        let action =
+            Action::AwaitExit { target: self.target.clone(), deadline_ms: INIT_DEADLINE_MS };
+        let after: Vec<OpId> = self.start.into_iter().collect();
+        builder.op(&self.about, action, self.precondition.clone(), &after)
+    }
+}
+
+/// Plans one pod.
+pub(crate) fn plan_pod(
+    pod: &DesiredPod<'_>,
+    context: &Context<'_>,
+    objects: &mut Objects<'_>,
+    builder: &mut Builder,
+) -> PodPlan {
+    if let Some(clash) = name_clash(pod, context) {
+        builder.report(clash);
+        return PodPlan::default();
+    }
+    let verdicts = verdicts(pod, context);
+    if let Some(stuck) = verdicts.iter().find_map(stuck_container) {
+        builder.report(stuck_report(pod, stuck));
+        return wait_for_stuck(pod, stuck, context, builder);
+    }
+    let infra = infra_of(pod, context);
+    let ready_now =
+        pod.containers.iter().filter(|desired| desired.role == Role::Container).all(|desired| {
+            find(pod, desired, context)
+                .is_some_and(|found| found.serves(&desired.ready, infra, context.now_ms))
+        });
+    let fresh = !context.inventory.pods.contains_key(pod.name.as_str());
+    let plan = PodPlan { ready_now, fresh, ..PodPlan::default() };
+    let mut planner = PodPlanner {
+        pod,
+        context,
+        objects,
+        builder,
+        plan,
+        infra: None,
+        begun: Vec::new(),
+        images: BTreeMap::new(),
+    };
+    planner.run(&verdicts);
+    planner.plan
+}
+
+fn stuck_container<'a>(verdict: &Verdict<'a>) -> Option<&'a Found<'a>> {
+    match verdict {
+        Verdict::Stuck(found) => Some(found),
+        _ => None,
+    }
+}
+
+/// What waits for this pod, the other pods of a rollout above all, waits for what is stuck, and is
+/// not tried when it goes away.
+fn wait_for_stuck(
+    pod: &DesiredPod<'_>,
+    stuck: &Found<'_>,
+    context: &Context<'_>,
+    builder: &mut Builder,
+) -> PodPlan {
+    let about =
+        About { cause: Cause::Needed, ..gone(stuck, context.host, Some(pod.workload.span)) };
+    let rule = pod.containers.iter().find(|desired| desired.name == stuck.identity.name);
+    let Some(rule) = rule.map(|desired| desired.ready.clone()) else {
+        return PodPlan::default();
+    };
+    let target = Target::Id(stuck.container.id.clone());
+    let action = Action::AwaitReady { target, rule };
+    let precondition = owned(context.cluster, stuck.container);
+    let wait = builder.op(&about, action, precondition, &[]);
+    PodPlan { ready: vec![wait], ..PodPlan::default() }
+}
+
+fn stuck_report(pod: &DesiredPod<'_>, found: &Found<'_>) -> Diagnostic {
+    Diagnostic::warning(
+        Code(1108),
+        format!("pod `{}` waits: Docker is removing `{}`", pod.name, found.container.name),
+    )
+    .label(pod.workload.span, "left alone this time")
+    .help("Plan again in a moment. If it stays so, restart the Docker engine of that host.")
+}
+
+/// A container that is not ours and has a name that this pod needs.
+fn name_clash(pod: &DesiredPod<'_>, context: &Context<'_>) -> Option<Diagnostic> {
+    if context.inventory.others.is_empty() {
+        return None;
+    }
+    pod.containers.iter().find_map(|desired| {
+        let name = pod.docker_name(context.cluster, desired);
+        let (container, why) = context.inventory.others.get(name.as_str())?;
+        let headline = format!("a container `{name}` on host `{}` is not Tally's", context.host);
+        let short = container.id.get(..12).unwrap_or(&container.id);
+        let what = match why {
+            Some(why) => format!("It carries Tally's labels, but {why}. "),
+            None => String::new(),
+        };
+        let help = format!(
+            "{what}Tally touches only what it made itself. Rename it (`docker rename {short} \
+             NEW-NAME`) or remove it (`docker rm -f {short}`), or give the pod another name."
+        );
+        let label = "this container has that name in Docker";
+        Some(Diagnostic::error(Code(1101), headline).label(desired.span, label).help(help))
+    })
+}
+
+struct PodPlanner<'a, 'b, 'o> {
+    pod: &'b DesiredPod<'a>,
+    context: &'b Context<'b>,
+    objects: &'b mut Objects<'o>,
+    builder: &'b mut Builder,
+    plan: PodPlan,
+    /// Create and start of the infra container, when this plan makes or starts it.
+    infra: Option<(Option<OpId>, OpId)>,
+    /// What the next start waits for: the inits so far.
+    begun: Vec<OpId>,
+    /// What each container that is made is made from.
+    images: BTreeMap<(Role, String), String>,
+}
+
+impl<'a> PodPlanner<'a, '_, '_> {
+    fn run(&mut self, verdicts: &[Verdict<'_>]) {
+        let needs = self.needs(verdicts);
+        self.plan.needs.clone_from(&needs);
+        let removed = self.remove_extra(&needs);
+        let replaced = self.remove_replaced(verdicts, &needs);
+        for (desired, verdict) in self.pod.containers.iter().zip(verdicts) {
+            match verdict {
+                Verdict::Create => {
+                    let cause = match self.exists() {
+                        true => Cause::Needed,
+                        false => Cause::New,
+                    };
+                    let about = self.about(desired, cause);
+                    let mut after = needs.clone();
+                    after.extend(&removed);
+                    let done = self.create(desired, &about, 1, &after);
+                    let about = About { cause: Cause::New, ..about };
+                    let image = desired.source.map(|source| source.image.to_string());
+                    self.builder.change(&about, ChangeKind::Create, Vec::new(), image, done);
+                }
+                Verdict::Replace(found, differs, reason) => {
+                    self.replace(desired, found, differs, reason.as_deref(), &needs, &replaced);
+                }
+                Verdict::Keep(found, differs, nudge) => self.keep(desired, found, differs, *nudge),
+                Verdict::Done | Verdict::Stuck(_) => {}
+            }
+        }
+    }
+
+    fn exists(&self) -> bool {
+        self.context.inventory.pods.contains_key(self.pod.name.as_str())
+    }
+
+    fn about(&self, desired: &DesiredContainer<'_>, cause: Cause) -> About {
+        let container = match desired.role {
+            Role::Infra => "(infra)".to_owned(),
+            _ => desired.name.clone(),
+        };
+        About {
+            host: self.context.host.to_owned(),
+            subject: Subject {
+                workload: self.pod.workload.address().to_string(),
+                pod: self.pod.name.clone(),
+                container,
+            },
+            cause,
+            origin: Some(desired.span),
+        }
+    }
+
+    /// Containers of this pod that the spec no longer has.
+    fn remove_extra(&mut self, needs: &[OpId]) -> Vec<OpId> {
+        let Some(existing) = self.context.inventory.pods.get(self.pod.name.as_str()) else {
+            return Vec::new();
+        };
+        let wanted: BTreeSet<(Role, &str)> =
+            self.pod.containers.iter().map(|c| (c.role, c.name.as_str())).collect();
+        let extra = existing
+            .values()
+            .filter(|found| !wanted.contains(&(found.identity.role, found.identity.name)));
+        let mut removed = Vec::new();
+        // Infra last: its role sorts behind the others, and joiners stop before what they joined.
+        for found in extra {
+            let about = gone(found, self.context.host, Some(self.pod.workload.span));
+            let after = [needs, removed.as_slice()].concat();
+            let (stop, remove) =
+                remove_container(found, &about, self.context.cluster, None, &after, self.builder);
+            self.note_stop(found, stop);
+            self.plan.gated.push(remove);
+            self.plan.downs.push(remove);
+            removed.push(remove);
+            let done = stop.into_iter().chain([remove]).collect();
+            self.builder.change(&about, ChangeKind::Remove, Vec::new(), None, done);
+        }
+        removed
+    }
+
+    fn note_stop(&mut self, found: &Found<'_>, stop: Option<OpId>) {
+        if let Some(stop) = stop {
+            self.plan.stops.push((found.container.id.clone(), stop));
+            self.plan.gated.push(stop);
+            self.plan.downs.push(stop);
+            self.plan.disruptive = true;
+        }
+    }
+
+    /// Stops and removes all that is made anew, joiners before the infra container. Gives the
+    /// removals by container.
+    fn remove_replaced(
+        &mut self,
+        verdicts: &[Verdict<'_>],
+        needs: &[OpId],
+    ) -> Vec<(String, Vec<OpId>)> {
+        let mut removed: Vec<(String, Vec<OpId>)> = Vec::new();
+        let mut stops: Vec<OpId> = Vec::new();
+        let both = self.pod.containers.iter().zip(verdicts).rev();
+        for (desired, verdict) in both {
+            let Verdict::Replace(found, differs, _) = verdict else {
+                continue;
+            };
+            let about = self.about(desired, replace_cause(differs));
+            let mut after = needs.to_vec();
+            if desired.role == Role::Infra {
+                after.extend(&stops);
+            }
+            let grace = desired.grace_s;
+            let cluster = self.context.cluster;
+            let (stop, remove) =
+                remove_container(found, &about, cluster, grace, &after, self.builder);
+            self.note_stop(found, stop);
+            self.plan.gated.push(remove);
+            self.plan.downs.push(remove);
+            stops.extend(stop);
+            let done = stop.into_iter().chain([remove]).collect();
+            removed.push((found.container.id.clone(), done));
+        }
+        removed
+    }
+
+    fn replace(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        found: &Found<'_>,
+        differs: &Difference,
+        reason: Option<&str>,
+        needs: &[OpId],
+        replaced: &[(String, Vec<OpId>)],
+    ) {
+        self.plan.rolls |= !differs.spec.is_empty();
+        let about = self.about(desired, replace_cause(differs));
+        let removed = replaced.iter().find(|(id, _)| *id == found.container.id);
+        let removed = removed.map(|(_, done)| done.clone()).unwrap_or_default();
+        let mut after = needs.to_vec();
+        after.extend(removed.last());
+        let created = self.create(desired, &about, found.identity.generation + 1, &after);
+        let fields = differs.all().cloned().collect();
+        let done = removed.into_iter().chain(created).collect();
+        let note = reason.map(str::to_owned);
+        self.builder.change(&about, ChangeKind::Replace, fields, note, done);
+    }
+
+    /// Create, write files, start, wait.
+    fn create(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        about: &About,
+        generation: u64,
+        after: &[OpId],
+    ) -> Vec<OpId> {
+        let mut request = self.pod.request(self.context.cluster, desired);
+        // Its label says what the spec asks for, and Docker which image that is.
+        if let Some(image) = self.images.get(&(desired.role, desired.name.clone())) {
+            request.image.clone_from(image);
+        }
+        request.labels.insert(labels::GENERATION.to_owned(), generation.to_string());
+        let volumes = self.volumes(desired).into_iter();
+        request.volumes = volumes.map(|volume| volume.request(self.context.cluster)).collect();
+        let mut after = after.to_vec();
+        after.extend(self.infra.and_then(|(create, _)| create));
+        let create = Action::CreateContainer(Box::new(request));
+        let create = self.builder.op(about, create, Precondition::None, &after);
+        let target = Target::Created(create);
+        let mut done = vec![create];
+        if let Some(files) = desired.files() {
+            let files = FilesRequest { files: files.clone(), part: Part::All };
+            let action = Action::WriteFiles { target: target.clone(), files };
+            done.push(self.builder.op(about, action, Precondition::None, &[create]));
+        }
+        let into = (target.clone(), Precondition::None);
+        done.extend(self.write_secrets(desired, about, into, Part::All, &[create]));
+        let mut after = done.clone();
+        after.extend(self.infra.map(|(_, start)| start));
+        after.extend(&self.begun);
+        let action = Action::Start { target: target.clone() };
+        let start = self.builder.op(about, action, Precondition::None, &after);
+        self.plan.gated.extend([create, start]);
+        self.plan.ups.extend([create, start]);
+        done.push(start);
+        if desired.role == Role::Infra {
+            self.infra = Some((Some(create), start));
+        }
+        done.extend(self.settle(desired, about, target, Precondition::None, start));
+        done
+    }
+
+    /// Puts the files that hold secrets into memory, where a container has such: the infra container
+    /// must run by then.
+    fn write_secrets(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        about: &About,
+        (target, precondition): (Target, Precondition),
+        part: Part,
+        after: &[OpId],
+    ) -> Option<OpId> {
+        let files = desired.keyed_files.as_ref()?.iter().filter(|(_, file)| file.is_secret());
+        let files = files.map(|(path, file)| (path.clone(), file.clone())).collect();
+        let action = Action::WriteSecrets { target, files: FilesRequest { files, part } };
+        let mut after = after.to_vec();
+        after.extend(self.infra.map(|(_, start)| start));
+        Some(self.builder.op(about, action, precondition, &after))
+    }
+
+    /// What follows a start: an init must end, another container get ready.
+    fn settle(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        about: &About,
+        target: Target,
+        precondition: Precondition,
+        start: OpId,
+    ) -> Option<OpId> {
+        self.plan.started.push(start);
+        let joined = self.pod.containers.first().is_some_and(|first| first.role == Role::Infra);
+        if desired.role == Role::Infra || !joined {
+            self.plan.holder_start = Some(start);
+        }
+        match desired.role {
+            Role::Infra => None,
+            Role::Init => {
+                let action = Action::AwaitExit { target, deadline_ms: INIT_DEADLINE_MS };
+                let wait = self.builder.op(about, action, precondition, &[start]);
+                self.begun = vec![wait];
+                Some(wait)
+            }
+            _ => {
+                self.plan.unended.push(Unended {
+                    about: About { cause: Cause::Needed, ..about.clone() },
+                    target: target.clone(),
+                    precondition: precondition.clone(),
+                    start: Some(start),
+                });
+                let action = Action::AwaitReady { target, rule: desired.ready.clone() };
+                let wait = self.builder.op(about, action, precondition, &[start]);
+                self.plan.ready.push(wait);
+                Some(wait)
+            }
+        }
+    }
+}
+
+fn replace_cause(differs: &Difference) -> Cause {
+    match (differs.spec.is_empty(), differs.drift.is_empty()) {
+        (false, _) => Cause::SpecChanged,
+        (true, false) => Cause::Drift,
+        (true, true) => Cause::Needed,
+    }
+}
+
+/// What operations on a container that the spec no longer has are about.
+pub(crate) fn gone(found: &Found<'_>, host: &str, origin: Option<tally_source::Span>) -> About {
+    let identity = &found.identity;
+    let container = match identity.role {
+        Role::Infra => "(infra)".to_owned(),
+        _ => identity.name.to_owned(),
+    };
+    let (workload, pod) = (identity.workload.to_owned(), identity.pod.to_owned());
+    About {
+        host: host.to_owned(),
+        subject: Subject { workload, pod, container },
+        cause: Cause::Gone,
+        origin,
+    }
+}
+
+/// Stops what runs, then removes it.
+pub(crate) fn remove_container(
+    found: &Found<'_>,
+    about: &About,
+    cluster: &str,
+    grace_s: Option<u64>,
+    after: &[OpId],
+    builder: &mut Builder,
+) -> (Option<OpId>, OpId) {
+    let precondition = owned(cluster, found.container);
+    let target = Target::Id(found.container.id.clone());
+    let mut after = after.to_vec();
+    let mut stop = None;
+    if found.container.state == ContainerState::Paused {
+        // A frozen process cannot obey its stop signal.
+        let action = Action::Unpause { target: target.clone() };
+        after.push(builder.op(about, action, precondition.clone(), &after));
+    }
+    let runs = matches!(
+        found.container.state,
+        ContainerState::Running | ContainerState::Restarting | ContainerState::Paused
+    );
+    if runs {
+        let action = Action::Stop { target: target.clone(), grace_s };
+        let id = builder.op(about, action, precondition.clone(), &after);
+        after = vec![id];
+        stop = Some(id);
+    }
+    let remove = builder.op(about, Action::RemoveContainer { target }, precondition, &after);
+    (stop, remove)
+}

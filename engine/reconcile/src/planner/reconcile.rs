@@ -1,0 +1,101 @@
+//! The one door: graph, observation and memory to plan.
+
+use std::collections::BTreeMap;
+
+use tally_graph::Graph;
+use tally_source::Diagnostic;
+
+use crate::desired::realise::Surroundings;
+use crate::input::needs::needs;
+use crate::input::observed::{HostState, Observed};
+use crate::input::options::Options;
+use crate::inventory::containers::{Inventory, inventory_beside};
+use crate::inventory::fast_path::Patterns;
+use crate::inventory::host_status;
+use crate::memory::Memory;
+use crate::plan::builder::Builder;
+use crate::plan::{Plan, balance};
+use crate::planner::cluster::Planner;
+
+/// What follows from a spec and its secrets alone, whatever is seen: kept from one plan to the next.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Prepared(Patterns);
+
+impl Prepared {
+    /// What follows from `graph`, with the keyed hashes of what its secrets hold by name.
+    #[must_use]
+    pub fn of(graph: &Graph, secrets: &BTreeMap<String, String>) -> Self {
+        let Some(cluster) = graph.cluster() else { return Self::default() };
+        let around = Surroundings::of(graph, &cluster.name, secrets);
+        Self(Patterns::of(graph, &needs(graph), &around))
+    }
+
+    /// What a host shows, beside what the spec asks for.
+    pub(crate) fn inventory<'a>(&self, cluster: &str, host: &'a HostState) -> Inventory<'a> {
+        inventory_beside(cluster, host, &self.0, None)
+    }
+}
+
+/// The plan that brings what was seen to what the graph asks for.
+#[must_use]
+pub fn reconcile(graph: &Graph, observed: &Observed, memory: &Memory, options: &Options) -> Plan {
+    let prepared = match options.thorough {
+        true => Prepared::default(),
+        false => Prepared::of(graph, &options.secrets),
+    };
+    reconcile_prepared(graph, observed, memory, options, &prepared)
+}
+
+/// [`reconcile`] with what was prepared of the same graph and the same secrets: the same plan, sooner.
+#[must_use]
+pub fn reconcile_prepared(
+    graph: &Graph,
+    observed: &Observed,
+    memory: &Memory,
+    options: &Options,
+    prepared: &Prepared,
+) -> Plan {
+    debug_assert!(options.thorough || *prepared == Prepared::of(graph, &options.secrets));
+    let mut builder = Builder::default();
+    if let Some(cluster) = graph.cluster() {
+        builder.plan.cluster.clone_from(&cluster.name);
+        let around = Surroundings::of(graph, &cluster.name, &options.secrets);
+        let needs = needs(graph);
+        let patterns = &prepared.0;
+        let hosts = host_status::hosts(graph, observed, memory, options, patterns);
+        for report in hosts.reports(options.now_ms) {
+            builder.report(report);
+        }
+        if !builder.plan.has_errors() {
+            let (hosts, needs) = (&hosts, &needs);
+            let awaited = needs.values().flatten().map(|(name, _)| *name).collect();
+            Planner { graph, cluster, hosts, memory, options, around, patterns, needs, awaited }
+                .run(&mut builder);
+        }
+    }
+    finish(builder)
+}
+
+/// Sorts what order must not depend on, takes out what is held back, and leaves nothing to do where
+/// there is an error.
+fn finish(mut builder: Builder) -> Plan {
+    builder.settle_holds();
+    let mut plan = builder.plan;
+    plan.diagnostics.sort_by_key(Diagnostic::sort_key);
+    plan.diagnostics.dedup();
+    plan.reachable.sort();
+    plan.fallbacks.sort();
+    plan.held.sort();
+    plan.held.dedup();
+    if plan.has_errors() {
+        plan.operations.clear();
+        plan.changes.clear();
+        plan.reachable.clear();
+        plan.powers.clear();
+        plan.fallbacks.clear();
+        plan.held.clear();
+        plan.balance = None;
+    }
+    balance::settle(&mut plan);
+    plan
+}

@@ -1,0 +1,298 @@
+//! What the spec no longer asks for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tally_graph::{Replicas, Workload};
+
+use crate::desired::realise::{own_volumes, workload_ports};
+use crate::input::observed::{ObservedVolume, PublishedPort};
+use crate::inventory::classify::owns;
+use crate::inventory::containers::Containers;
+use crate::labels::{self, Role};
+use crate::plan::builder::{About, Builder};
+use crate::plan::{Action, Cause, ChangeKind, Held, HeldBy, OpId, Precondition, Subject, Why};
+use crate::planner::cluster::{Planner, Progress, removes};
+use crate::planner::pod::{gone, remove_container};
+
+/// A pod that goes.
+pub(crate) struct Removed {
+    host: usize,
+    pod: String,
+    /// All that takes it down.
+    operations: Vec<OpId>,
+}
+
+/// Why a pod is taken down, and what must be done before.
+pub(crate) struct Leaving {
+    pub cause: Cause,
+    /// One line for people.
+    pub note: Option<String>,
+    pub after: Vec<OpId>,
+}
+
+/// Whether a pod holds a host port that one waits for which is about to start on that host: then it
+/// cannot wait for that one in turn.
+fn is_in_the_way(host: usize, containers: &Containers<'_>, progress: &Progress<'_>) -> bool {
+    let held = || containers.values().flat_map(|found| &found.container.published);
+    let clashes = |port: PublishedPort| {
+        held().any(|held| held.protocol == port.protocol && held.host.clashes(&port.host))
+    };
+    let mut starting = progress.planned.iter().filter(|it| it.host == host && it.start.is_some());
+    held().next().is_some() && starting.any(|it| workload_ports(it.workload).any(clashes))
+}
+
+impl Planner<'_> {
+    /// Pods that the spec no longer has, highest ordinal first. With a target only its own. Pods
+    /// beyond a controller's number go once the others are ready: they stood in for them.
+    pub fn remove_gone(&self, progress: &mut Progress<'_>, builder: &mut Builder) -> Vec<Removed> {
+        let target = self.options.target.as_ref().map(ToString::to_string);
+        let mut pods: Vec<(usize, &str, &Containers<'_>)> = Vec::new();
+        for (number, host) in self.hosts.ready.iter().enumerate() {
+            for (name, found) in &host.inventory.pods {
+                let wanted = progress.settled.has(number, found);
+                if !wanted && (target.is_none() || target.as_deref() == found.workload()) {
+                    pods.push((number, name, found));
+                }
+            }
+        }
+        pods.sort_by_key(|(host, name, _)| (std::cmp::Reverse(ordinal_key(name)), *host));
+        let mut removed = Vec::new();
+        for (number, name, containers) in pods {
+            let Some(host) = self.hosts.ready.get(number) else { continue };
+            let stays =
+                self.is_stand_in(containers) && !is_in_the_way(number, containers, progress);
+            let after = match stays {
+                true => containers.workload().and_then(|w| progress.after.get(w)).cloned(),
+                false => None,
+            };
+            let why = Leaving { cause: Cause::Gone, note: None, after: after.unwrap_or_default() };
+            let operations = self.take_down(number, containers, &why, progress, builder);
+            self.hold_busy(name, host.name, &operations, builder);
+            removed.push(Removed { host: number, pod: name.to_owned(), operations });
+        }
+        self.guard(&removed, builder);
+        self.unseen(builder);
+        removed
+    }
+
+    /// Stops and removes all containers of a pod on one host, joiners before the infra container.
+    /// Gives all operations: unpausing, stopping, removing.
+    pub fn take_down(
+        &self,
+        host: usize,
+        containers: &Containers<'_>,
+        why: &Leaving,
+        progress: &mut Progress<'_>,
+        builder: &mut Builder,
+    ) -> Vec<OpId> {
+        let name = self.hosts.ready.get(host).map_or("", |host| host.name);
+        let first = builder.plan.operations.len();
+        let mut stops: Vec<OpId> = Vec::new();
+        // Joiners before the infra container: roles sort that way.
+        for found in containers.values() {
+            let about = About { cause: why.cause, ..gone(found, name, None) };
+            let mut after = why.after.clone();
+            if found.identity.role == Role::Infra {
+                after.extend(&stops);
+            }
+            let cluster = &self.cluster.name;
+            let (stop, remove) = remove_container(found, &about, cluster, None, &after, builder);
+            if let Some(stop) = stop {
+                progress.stops.insert((host, found.container.id.clone()), stop);
+                stops.push(stop);
+            }
+            let done = stop.into_iter().chain([remove]).collect();
+            builder.change(&about, ChangeKind::Remove, Vec::new(), why.note.clone(), done);
+        }
+        let made = builder.plan.operations.iter().skip(first);
+        made.map(|operation| operation.id).collect()
+    }
+
+    /// What is done to a pod shows only once its host has been looked at again; until then it would
+    /// be done a second time.
+    fn hold_busy(&self, pod: &str, host: &str, operations: &[OpId], builder: &mut Builder) {
+        if self.memory.busy.contains(pod) {
+            let (subject, host) = (Subject::pod("", pod), host.to_owned());
+            let why = Why::under_way();
+            builder.hold(operations, Held { subject, host, why, origin: None });
+        }
+    }
+
+    /// Whether a pod has an ordinal just beyond its controller's number, as stand-ins have.
+    fn is_stand_in(&self, containers: &Containers<'_>) -> bool {
+        let Some(found) = containers.values().next() else { return false };
+        let identity = &found.identity;
+        self.graph.workloads().any(|workload| {
+            let Replicas::Count(count) = workload.replicas else { return false };
+            workload.address().to_string() == identity.workload
+                && (count..count.saturating_add(self.stand_ins(workload, count)))
+                    .any(|ordinal| workload.pod_name(ordinal) == identity.pod)
+        })
+    }
+
+    /// Too much goes at once for nobody to have read it.
+    fn guard(&self, removed: &[Removed], builder: &mut Builder) {
+        if !self.options.guard_removals || removed.is_empty() {
+            return;
+        }
+        let of = |host: usize, pod: &str| self.hosts.ready.get(host)?.inventory.pods.get(pod);
+        let asked: Vec<(&Removed, &Containers<'_>)> = removed
+            .iter()
+            .filter_map(|removed| Some((removed, of(removed.host, &removed.pod)?)))
+            .filter(|(_, containers)| !self.is_stand_in(containers))
+            .collect();
+        let pods = self.hosts.ready.iter().flat_map(|host| host.inventory.pods.values());
+        let all: usize = pods.map(Containers::len).sum();
+        let going: usize = asked.iter().map(|(_, containers)| containers.len()).sum();
+        if going <= (all / 5).max(1) {
+            return;
+        }
+        for (removed, _) in asked {
+            let why = Why {
+                reason: format!(
+                    "{going} of {all} containers would be removed at once, which a person must confirm"
+                ),
+                help: Some("Read `tally plan`, then `tally apply` removes them.".to_owned()),
+                by: HeldBy::Removals,
+                ..Why::default()
+            };
+            builder.hold(&removed.operations, self.held_cluster(why));
+        }
+    }
+
+    /// `destroy` cannot take away what is on a silent host.
+    fn unseen(&self, builder: &mut Builder) {
+        if !self.options.destroy {
+            return;
+        }
+        for host in self.hosts.silent.iter().filter(|host| !host.fenced) {
+            builder.plan.held.push(Held {
+                subject: Subject::pod(format!("host/{}", host.name), ""),
+                host: host.name.to_owned(),
+                why: Why {
+                    reason: "it does not answer: what is there stays".to_owned(),
+                    help: Some("`tally destroy` again when it answers.".to_owned()),
+                    by: HeldBy::Silent,
+                    ..Why::default()
+                },
+                origin: host.span,
+            });
+        }
+    }
+
+    /// Pods' own volumes go with their pods; named volumes only when both `destroy` and its flag
+    /// ask for it; the network when nothing is left.
+    pub fn remove_objects(
+        &self,
+        removed: &[Removed],
+        progress: &Progress<'_>,
+        builder: &mut Builder,
+    ) {
+        let mut by_pod: BTreeMap<(String, String), Vec<OpId>> = BTreeMap::new();
+        for operation in builder.plan.operations.iter().filter(|op| removes(&op.action)) {
+            let key = (operation.host.clone(), operation.subject.pod.clone());
+            by_pod.entry(key).or_default().push(operation.id);
+        }
+        let mut by_host: BTreeMap<usize, BTreeMap<&str, &Workload>> = BTreeMap::new();
+        for planned in &progress.planned {
+            let Some(host) = self.hosts.ready.get(planned.host) else { continue };
+            if !host.state.volumes.is_empty() {
+                let pods = by_host.entry(planned.host).or_default();
+                pods.insert(&planned.name, planned.workload);
+            }
+        }
+        for (number, host) in self.hosts.ready.iter().enumerate() {
+            let own = removed.iter().filter(|removed| removed.host == number);
+            let gone: BTreeSet<&str> = own.clone().map(|removed| removed.pod.as_str()).collect();
+            let all: Vec<OpId> = own.flat_map(|r| r.operations.iter().copied()).collect();
+            let nothing = BTreeMap::new();
+            let planned = by_host.get(&number).unwrap_or(&nothing);
+            let mut volumes: Vec<&ObservedVolume> = host.state.volumes.iter().collect();
+            volumes.sort_unstable_by_key(|volume| &volume.name);
+            for volume in volumes {
+                let cluster = self.cluster.name.as_str();
+                let pod_volume = owns(cluster, Role::PodVolume, &volume.labels);
+                let named = owns(cluster, Role::Volume, &volume.labels);
+                let (goes, after): (bool, &[OpId]) = if pod_volume {
+                    // `cluster.pod.volume`
+                    let pod = volume.name.split('.').nth(1).unwrap_or_default();
+                    let wanted = match planned.get(pod) {
+                        Some(workload) => own_volumes(workload)
+                            .any(|own| labels::is_joined_of(&volume.name, &[cluster, pod, &own])),
+                        // One that cannot be placed elsewhere stays as it is.
+                        None => {
+                            let found = host.inventory.pods.get(pod);
+                            found.is_some_and(|found| progress.settled.has(number, found))
+                        }
+                    };
+                    let orphan = self.options.target.is_none() && !wanted;
+                    // Docker keeps a volume while a container has it.
+                    let key = (host.name.to_owned(), pod.to_owned());
+                    let after = by_pod.get(&key).map(Vec::as_slice).unwrap_or_default();
+                    (gone.contains(pod) || orphan, after)
+                } else {
+                    (named && self.options.destroy && self.options.remove_volumes, &all)
+                };
+                if !goes {
+                    continue;
+                }
+                let action = Action::RemoveVolume { name: volume.name.clone() };
+                let label = |key| volume.labels.get(key).cloned().unwrap_or_default();
+                let pod = label(labels::POD);
+                let subject = Subject::pod(label(labels::WORKLOAD), &pod);
+                let name = volume.labels.get(labels::NAME).unwrap_or(&volume.name);
+                let note = format!("volume {name}");
+                let removal = self.remove_object(host.name, subject, action, note, after, builder);
+                self.hold_busy(&pod, host.name, &removal, builder);
+            }
+            self.remove_network(number, &all, builder);
+        }
+    }
+
+    fn remove_network(&self, host: usize, after: &[OpId], builder: &mut Builder) {
+        let nothing_left = self.options.destroy && self.options.target.is_none();
+        let Some(host) = self.hosts.ready.get(host).filter(|_| nothing_left) else { return };
+        let cluster = self.cluster.name.as_str();
+        let ours = host.state.networks.iter().filter(|network| {
+            network.name == cluster && owns(cluster, Role::Network, &network.labels)
+        });
+        let mut ours: Vec<_> = ours.collect();
+        ours.sort_unstable_by_key(|network| &network.id);
+        for network in ours {
+            let action = Action::RemoveNetwork { id: network.id.clone() };
+            let subject = Subject::cluster(cluster);
+            let note = format!("network {cluster}");
+            self.remove_object(host.name, subject, action, note, after, builder);
+        }
+    }
+
+    fn remove_object(
+        &self,
+        host: &str,
+        subject: Subject,
+        action: Action,
+        note: String,
+        after: &[OpId],
+        builder: &mut Builder,
+    ) -> Vec<OpId> {
+        let about = About { host: host.to_owned(), subject, cause: Cause::Gone, origin: None };
+        let cluster = self.cluster.name.clone();
+        let key = match &action {
+            Action::RemoveVolume { name } => name.clone(),
+            Action::RemoveNetwork { id } => id.clone(),
+            _ => return Vec::new(),
+        };
+        let precondition = Precondition::OwnedObject { key, cluster };
+        let id = builder.op(&about, action, precondition, after);
+        builder.change(&about, ChangeKind::Remove, Vec::new(), Some(note), vec![id]);
+        vec![id]
+    }
+}
+
+/// `web-10` behind `web-9`.
+fn ordinal_key(pod: &str) -> (String, u64) {
+    match pod.rsplit_once('-').and_then(|(name, n)| Some((name, n.parse().ok()?))) {
+        Some((name, ordinal)) => (name.to_owned(), ordinal),
+        None => (pod.to_owned(), 0),
+    }
+}

@@ -1,0 +1,95 @@
+//! In what order a workload's pods change, and what waits for what.
+
+use tally_graph::{Strategy, Until, Workload};
+
+use crate::plan::builder::Builder;
+use crate::plan::{Held, HeldBy, OpId, Subject, Why};
+use crate::planner::pod::PodPlan;
+
+/// Makes disruptive changes go a few at a time, never below replicas − max-unavailable, and stop at
+/// the first pod that does not get ready. `surge` are pods beyond the number, that stand in for
+/// those that are taken down.
+///
+/// Pods that are not ready stand first: they are missing already, so changing them takes nothing
+/// away, and all that follow wait for them. Then the ready ones that must be taken down, highest
+/// ordinal first. With `m` allowed to be missing, and `s` that stand in, the pod at place `i` waits
+/// until all pods at places up to `i − m − s` are ready, and those that stand in: so at most `m`
+/// are missing at any time. One that cannot be seen or placed is missing and cannot be waited for:
+/// what would have to wait for it is held back. A stand-in that cannot be seen stands in for nobody.
+pub(crate) fn stagger(
+    workload: &Workload,
+    pods: &[PodPlan],
+    surge: &[PodPlan],
+    builder: &mut Builder,
+) {
+    if workload.update.strategy == Strategy::Recreate {
+        return all_at_once(pods, builder);
+    }
+    let replicas = u32::try_from(pods.len()).unwrap_or(u32::MAX);
+    let missing = workload.update.max_unavailable.of(replicas) as usize;
+    let unseen = surge.iter().filter(|pod| pod.absent).count();
+    let together = (missing + surge.len() - unseen).max(1);
+    let stand_ins: Vec<OpId> = surge.iter().flat_map(|pod| pod.ready.iter().copied()).collect();
+    let absent: Vec<&PodPlan> = pods.iter().filter(|pod| pod.absent).collect();
+    let unready = pods.iter().filter(|pod| !pod.ready_now && !pod.absent);
+    let first: Vec<&PodPlan> = absent.iter().copied().chain(unready).collect();
+    let disrupted = pods.iter().rev().filter(|pod| pod.ready_now && pod.disruptive);
+    let mut row = first.clone();
+    row.extend(disrupted);
+    for place in first.len()..row.len() {
+        let Some(pod) = row.get(place) else { continue };
+        if unseen > 0 && missing == 0 {
+            builder.hold(&pod.gated, too_many_missing(workload, unseen));
+            continue;
+        }
+        let before = (place + 1).saturating_sub(together).min(place);
+        if before > 0 && !absent.is_empty() {
+            builder.hold(&pod.gated, too_many_missing(workload, absent.len()));
+            continue;
+        }
+        let ready = row.iter().take(before).flat_map(|pod| pod.ready.iter().copied());
+        let gates: Vec<OpId> = ready.chain(stand_ins.iter().copied()).collect();
+        builder.gate(&pod.gated, &gates);
+    }
+}
+
+/// All pods go down before any comes back.
+fn all_at_once(pods: &[PodPlan], builder: &mut Builder) {
+    let downs: Vec<OpId> = pods.iter().flat_map(|pod| pod.downs.iter().copied()).collect();
+    let needs: Vec<OpId> = pods.iter().flat_map(|pod| pod.needs.iter().copied()).collect();
+    builder.gate(&downs, &needs);
+    for pod in pods {
+        builder.gate(&pod.ups, &downs);
+    }
+}
+
+fn too_many_missing(workload: &Workload, absent: usize) -> Held {
+    Held {
+        subject: Subject::pod(workload.address().to_string(), ""),
+        host: String::new(),
+        why: Why {
+            reason: format!(
+                "no more of its pods may be missing: {absent} cannot be seen or placed"
+            ),
+            help: Some("It goes on when they are ready again.".to_owned()),
+            by: HeldBy::Budget,
+            ..Why::default()
+        },
+        origin: Some(workload.span),
+    }
+}
+
+/// The operations that must have succeeded before a dependent begins.
+pub(crate) fn gates(until: Until, pods: &[PodPlan], builder: &mut Builder) -> Vec<OpId> {
+    let mut gates = Vec::new();
+    for pod in pods {
+        match until {
+            Until::Started => gates.extend(&pod.started),
+            Until::Ready => gates.extend(&pod.ready),
+            Until::Completed => {
+                gates.extend(pod.unended.iter().map(|container| container.wait(builder)));
+            }
+        }
+    }
+    gates
+}
