@@ -17,5 +17,6 @@ mod rollout;
 
 pub use input::options::{LOCAL_HOST, Options};
 pub use inventory::classify::owns;
+pub use inventory::collect::Prepared;
 pub use planner::images::digest_of;
-pub use planner::reconcile::{Prepared, reconcile, reconcile_prepared};
+pub use planner::reconcile::{reconcile, reconcile_prepared};

@@ -176,7 +176,7 @@ async fn restart(
     let cluster = graph.cluster().map(|cluster| cluster.name.as_str()).unwrap_or_default();
     let mut marked = std::collections::BTreeMap::new();
     for state in observed.hosts.values().filter_map(|view| view.ready()) {
-        let inventory = tally_reconcile::inventory::containers::inventory(cluster, state);
+        let inventory = tally_reconcile::inventory::collect::inventory(cluster, state);
         let all = inventory.pods.values().flat_map(|pod| pod.values());
         for found in all.filter(|found| found.identity.workload == name) {
             let runs =

@@ -3,7 +3,7 @@
 use tally_graph::Graph;
 use tally_host::HostRead;
 use tally_reconcile::input::observed::Observed;
-use tally_reconcile::inventory::containers::inventory;
+use tally_reconcile::inventory::collect::inventory;
 use tally_reconcile::labels::Role;
 use tally_source::nearest;
 

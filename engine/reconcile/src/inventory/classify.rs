@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use tally_graph::Workload;
 
 use crate::input::observed::ObservedContainer;
-use crate::inventory::fast_path::Patterns;
+use crate::inventory::patterns::Patterns;
 use crate::labels::applied::Applied;
 use crate::labels::{self, OurLabels, Role};
 

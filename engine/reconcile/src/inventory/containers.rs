@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::input::observed::{
-    ContainerDetails, ContainerState, Health, HostState, ObservedContainer,
-};
-use crate::inventory::classify::{Class, Identity, classify};
-use crate::inventory::fast_path::{Glance, Judge, Patterns};
+use crate::input::observed::{ContainerDetails, ContainerState, Health, ObservedContainer};
+use crate::inventory::classify::Identity;
+use crate::inventory::patterns::Glance;
 use crate::labels::Role;
 use crate::plan::ReadyRule;
 
@@ -33,7 +31,7 @@ pub struct Containers<'a> {
 
 impl<'a> Containers<'a> {
     /// Puts one in its place; Docker has no two of one name.
-    fn insert(&mut self, found: Found<'a>) {
+    pub(crate) fn insert(&mut self, found: Found<'a>) {
         let key = |found: &Found<'a>| (found.identity.role, found.identity.name);
         match self.all.binary_search_by_key(&key(&found), key) {
             Ok(at) => self.all.splice(at..=at, [found]).for_each(drop),
@@ -88,45 +86,6 @@ pub struct Inventory<'a> {
     pub pods: BTreeMap<&'a str, Containers<'a>>,
     /// Not ours, or not surely ours, by name, with the reason for the latter.
     pub others: BTreeMap<&'a str, (&'a ObservedContainer, Option<&'static str>)>,
-}
-
-/// Sorts what a host showed. A container of ours that could not be inspected vanished between the
-/// list and the inspection; it is left out, and the next observation will tell.
-#[must_use]
-pub fn inventory<'a>(cluster: &str, host: &'a HostState) -> Inventory<'a> {
-    inventory_beside(cluster, host, &Patterns::default(), None)
-}
-
-/// [`inventory`], beside what the spec asks for, with a glance at each pod where there is who judges.
-pub(crate) fn inventory_beside<'a>(
-    cluster: &str,
-    host: &'a HostState,
-    patterns: &Patterns,
-    judge: Option<&Judge<'_>>,
-) -> Inventory<'a> {
-    let mut all = Inventory::default();
-    for container in &host.containers {
-        match (classify(cluster, container, patterns), &container.details) {
-            (Class::Ours(identity), Some(details)) => {
-                let pod = all.pods.entry(identity.pod).or_default();
-                pod.insert(Found { identity, container, details });
-            }
-            (Class::Ours(_), None) => {}
-            (Class::Foreign, _) => {
-                all.others.insert(&container.name, (container, None));
-            }
-            (Class::Quarantined(why), _) => {
-                all.others.insert(&container.name, (container, Some(why)));
-            }
-        }
-    }
-    for (number, (name, pod)) in all.pods.iter_mut().enumerate() {
-        pod.number = number;
-        if let Some(judge) = judge {
-            pod.glance = patterns.glance(name, pod, judge);
-        }
-    }
-    all
 }
 
 impl Found<'_> {

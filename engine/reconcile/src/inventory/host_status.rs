@@ -9,8 +9,10 @@ use tally_source::{Code, Diagnostic, Span};
 
 use crate::input::observed::{HostState, HostView, Observed};
 use crate::input::options::{LOCAL_HOST, Options};
-use crate::inventory::containers::{Inventory, inventory_beside};
-use crate::inventory::fast_path::{Judge, Patterns};
+use crate::inventory::collect::inventory_beside;
+use crate::inventory::containers::Inventory;
+use crate::inventory::fast_path::Judge;
+use crate::inventory::patterns::Patterns;
 use crate::memory::{Declared, HostMemory, Memory};
 
 /// A host that answered.

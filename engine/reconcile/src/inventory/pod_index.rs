@@ -4,8 +4,8 @@
 use tally_graph::{Graph, Replicas};
 
 use crate::inventory::containers::Containers;
-use crate::inventory::fast_path::{Glance, Patterns, ordinal};
 use crate::inventory::host_status::Hosts;
+use crate::inventory::patterns::{Glance, Patterns, ordinal};
 
 /// A pod of a controller: its ordinal, the ready host that has it, and what that has of it.
 type Seen<'a> = (u32, usize, &'a Containers<'a>);

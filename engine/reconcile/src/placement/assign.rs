@@ -10,8 +10,8 @@ use crate::desired::realise::{mounted_volumes, workload_ports};
 use crate::input::observed::PublishedPort;
 use crate::inventory::classify::owns;
 use crate::inventory::containers::{Containers, Found};
-use crate::inventory::fast_path::Patterns;
 use crate::inventory::host_status::{Hosts, ReadyHost, SilentHost};
+use crate::inventory::patterns::Patterns;
 use crate::inventory::pod_index::Whereabouts;
 use crate::labels::{self, Role};
 use crate::placement::{Need, Offer, Seats};
@@ -538,7 +538,7 @@ fn is_pod_of(workload: &Workload, pod: &str) -> bool {
     let rest = pod.strip_prefix(workload.name.as_str());
     rest.is_some_and(|rest| {
         rest.is_empty()
-            || rest.strip_prefix('-').and_then(crate::inventory::fast_path::ordinal).is_some()
+            || rest.strip_prefix('-').and_then(crate::inventory::patterns::ordinal).is_some()
     })
 }
 

@@ -1,40 +1,18 @@
 //! The one door: graph, observation and memory to plan.
 
-use std::collections::BTreeMap;
-
 use tally_graph::Graph;
 use tally_source::Diagnostic;
 
 use crate::desired::realise::Surroundings;
 use crate::input::needs::needs;
-use crate::input::observed::{HostState, Observed};
+use crate::input::observed::Observed;
 use crate::input::options::Options;
-use crate::inventory::containers::{Inventory, inventory_beside};
-use crate::inventory::fast_path::Patterns;
+use crate::inventory::collect::Prepared;
 use crate::inventory::host_status;
 use crate::memory::Memory;
 use crate::plan::builder::Builder;
 use crate::plan::{Plan, balance};
 use crate::planner::cluster::Planner;
-
-/// What follows from a spec and its secrets alone, whatever is seen: kept from one plan to the next.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Prepared(Patterns);
-
-impl Prepared {
-    /// What follows from `graph`, with the keyed hashes of what its secrets hold by name.
-    #[must_use]
-    pub fn of(graph: &Graph, secrets: &BTreeMap<String, String>) -> Self {
-        let Some(cluster) = graph.cluster() else { return Self::default() };
-        let around = Surroundings::of(graph, &cluster.name, secrets);
-        Self(Patterns::of(graph, &needs(graph), &around))
-    }
-
-    /// What a host shows, beside what the spec asks for.
-    pub(crate) fn inventory<'a>(&self, cluster: &str, host: &'a HostState) -> Inventory<'a> {
-        inventory_beside(cluster, host, &self.0, None)
-    }
-}
 
 /// The plan that brings what was seen to what the graph asks for.
 #[must_use]

@@ -20,7 +20,8 @@ pub use say::{blamed, images, stays};
 pub use unready::{Unready, unready};
 
 use crate::input::observed::{HostView, Observed};
-use crate::inventory::containers::{Inventory, inventory};
+use crate::inventory::collect::inventory;
+use crate::inventory::containers::Inventory;
 use crate::memory::Memory;
 use crate::rollback::undo::Undone;
 use older::before;

@@ -10,10 +10,10 @@ use crate::desired::realise::{
     CRASH_LOOP_RESTARTS, DesiredContainer, INIT_DEADLINE_MS, Surroundings, realise,
 };
 use crate::input::observed::{ContainerState, Health, Observed};
+use crate::inventory::collect::Prepared;
 use crate::inventory::containers::Found;
 use crate::labels::Role;
 use crate::memory::Memory;
-use crate::planner::reconcile::Prepared;
 
 /// A container of a rollout's new pods that is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::diff::{Difference, Places, difference, difference_of_wished, lost_sec
 use crate::input::observed::ContainerState;
 use crate::inventory::containers::Found;
 use crate::labels::Role;
-use crate::planner::pod::Context;
+use crate::planner::pod::context::Context;
 
 /// What shall happen to one container.
 pub(crate) enum Verdict<'a> {
