@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tally_graph::Graph;
-use tally_reconcile::rollback::undo::Undone;
+use tally_reconcile::memory::revisions::Undone;
 use tally_reconcile::rollback::{Entry, Failed, Former, formers};
 
 use crate::errors::CliError;

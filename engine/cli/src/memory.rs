@@ -13,8 +13,9 @@ use tally_control::lease::{Common, merge};
 use tally_graph::Graph;
 use tally_host::HostRead;
 use tally_reconcile::input::observed::Observed;
+use tally_reconcile::memory::revisions::Undone;
 use tally_reconcile::memory::{Clocks, Declarations, Declared, Memory};
-use tally_reconcile::rollback::undo::{Undone, undo};
+use tally_reconcile::rollback::undo::undo;
 
 use crate::clocks::clocks;
 use crate::errors::CliError;

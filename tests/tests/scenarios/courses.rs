@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tally_graph::Graph;
 use tally_reconcile::memory::Memory;
-use tally_reconcile::rollback::undo::Undone;
+use tally_reconcile::memory::revisions::Undone;
 use tally_reconcile::rollback::{Entry, Failed, formers, rolled_back, rolling, went_back};
 
 use crate::many::Many;

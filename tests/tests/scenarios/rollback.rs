@@ -8,9 +8,10 @@ use tally_graph::Graph;
 use tally_host::{Report, failed_versions};
 use tally_reconcile::Options;
 use tally_reconcile::memory::Memory;
+use tally_reconcile::memory::revisions::Undone;
 use tally_reconcile::plan::request::ContainerRequest;
 use tally_reconcile::plan::{Action, HeldBy, Plan};
-use tally_reconcile::rollback::undo::{Undone, ended, undo};
+use tally_reconcile::rollback::undo::{ended, undo};
 use tally_reconcile::rollback::{Decision, Entry, Failed, decide, formers};
 use tally_simulator::Model;
 

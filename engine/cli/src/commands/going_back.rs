@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use tally_graph::{Address, Graph};
 use tally_host::{ExecuteOptions, Host, Report, Secrets, execute, failed_versions};
+use tally_reconcile::memory::revisions::Undone;
 use tally_reconcile::plan::Plan;
-use tally_reconcile::rollback::undo::{Undone, undo};
+use tally_reconcile::rollback::undo::undo;
 use tally_reconcile::rollback::{Decision, Failed, decide, images, stays};
 use tally_reconcile::{Options, reconcile};
 use tokio::sync::watch;

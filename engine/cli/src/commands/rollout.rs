@@ -2,8 +2,8 @@
 
 use tally_graph::{Address, Graph};
 use tally_reconcile::labels::Role;
+use tally_reconcile::memory::revisions::Undone;
 use tally_reconcile::plan::ChangeKind;
-use tally_reconcile::rollback::undo::Undone;
 use tally_reconcile::{Options, reconcile};
 
 use crate::args::{Rollout, RolloutCommand};

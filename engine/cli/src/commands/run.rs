@@ -13,9 +13,10 @@ use tally_control::{
 };
 use tally_graph::Graph;
 use tally_host::{Host, HostError, Secrets};
+use tally_reconcile::memory::revisions::Undone;
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::rollback::Former;
-use tally_reconcile::rollback::undo::{Undone, undo};
+use tally_reconcile::rollback::undo::undo;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 

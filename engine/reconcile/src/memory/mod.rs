@@ -1,6 +1,8 @@
 //! What live state cannot tell: since when a host is silent, what was last seen on it, what people
 //! declared. Losing it costs time, never safety: what is not remembered is waited for.
 
+pub mod revisions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -9,9 +11,8 @@ use tally_graph::Millis;
 
 use crate::input::observed::{HostState, HostView, Observed};
 use crate::labels;
+use crate::memory::revisions::{Former, Undone};
 use crate::plan::{Action, Plan};
-use crate::rollback::Former;
-use crate::rollback::undo::Undone;
 
 /// Everything that is remembered between two observations.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use tally_graph::schema::UpdateClass;
 use tally_graph::{Graph, ImageRef, Millis, Probe, ProbeAction, Workload};
 
-use super::Former;
 use crate::desired::realise::{Surroundings, realise};
 use crate::diff::{Places, difference};
 use crate::input::observed::ContainerState;
 use crate::inventory::containers::{Containers, Found, Inventory};
 use crate::labels::Role;
 use crate::labels::applied::{Applied, AppliedProbe};
-use crate::rollback::undo::Undone;
+use crate::memory::revisions::{Former, Undone};
 
 const NOTHING_BEFORE: &str = "there is nothing to go back to: none of its pods is of an older version, and the history has none";
 const NOT_FROM_PODS: &str =

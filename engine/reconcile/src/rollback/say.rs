@@ -3,13 +3,14 @@
 use tally_graph::{FieldPath, Graph, Workload};
 use tally_source::{Code, Diagnostic, Span};
 
-use super::older::before;
-use super::{Blame, Course, Failed, course};
 use crate::inventory::containers::Inventory;
+use crate::memory::revisions::{Blame, Failed};
 use crate::plan::builder::Builder;
 use crate::plan::{Fallback, Held, HeldBy, Why};
 use crate::planner::cluster::{Planner, subject};
 use crate::planner::pod::PodPlan;
+use crate::rollback::course::{Course, course};
+use crate::rollback::older::before;
 
 /// That a rollout failed and stays where it is.
 #[must_use]

@@ -2,36 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use tally_graph::{FileContent, Graph, Node, Secret, Workload};
+use tally_graph::{Graph, Node, Secret, Workload};
 
-use crate::rollback::Failed;
-
-/// A workload as it was, in the place of what the spec says.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Undone {
-    /// The fingerprint of what was undone: a spec that asks for something else ends this.
-    pub of: String,
-    /// What is followed instead.
-    pub workload: Workload,
-    /// Contents of its files, by SHA-256.
-    pub contents: BTreeMap<String, FileContent>,
-    /// Where the secrets are read from that it uses.
-    #[serde(default)]
-    pub secrets: Vec<Secret>,
-    /// What failed, where nobody asked for this: the spec says `on-failure=rollback`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<Failed>,
-}
-
-impl PartialEq for Undone {
-    /// Two are alike when they follow the same instead of the same.
-    fn eq(&self, other: &Self) -> bool {
-        self.of == other.of && self.workload.fingerprint() == other.workload.fingerprint()
-    }
-}
-
-impl Eq for Undone {}
+use crate::memory::revisions::Undone;
 
 impl Undone {
     /// What undoes the change of the workload at `address` from `before` to `now`; `None` when one

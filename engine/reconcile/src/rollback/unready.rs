@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use tally_graph::{Graph, Workload};
 
-use super::older::is_now;
-use super::{Blame, course, ended_words, is_calm, is_held};
 use crate::desired::realise::{
     CRASH_LOOP_RESTARTS, DesiredContainer, INIT_DEADLINE_MS, Surroundings, realise,
 };
@@ -14,6 +12,9 @@ use crate::inventory::collect::Prepared;
 use crate::inventory::containers::Found;
 use crate::labels::Role;
 use crate::memory::Memory;
+use crate::memory::revisions::Blame;
+use crate::rollback::course::{course, is_calm, is_held};
+use crate::rollback::older::is_now;
 
 /// A container of a rollout's new pods that is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,4 +169,20 @@ fn lack(
             _ => not_yet("it has not run long enough yet", deadline_ms, Blame::Command),
         },
     }
+}
+
+/// How a container ended, in one line.
+#[must_use]
+pub fn ended_words(exit_code: Option<i64>, error: Option<&str>, restarts: u32) -> String {
+    let mut text = match exit_code {
+        Some(code) => format!("it ended with exit code {code}"),
+        None => "it ended".to_owned(),
+    };
+    if restarts > 0 {
+        text.push_str(&format!(", and again after each of {restarts} restarts"));
+    }
+    if let Some(error) = error {
+        text.push_str(&format!(": {error}"));
+    }
+    text
 }

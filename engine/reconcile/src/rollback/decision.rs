@@ -1,0 +1,54 @@
+//! The decision after a rollout has failed: roll back, or stay.
+
+use tally_graph::Graph;
+
+use crate::input::observed::{HostView, Observed};
+use crate::inventory::collect::inventory;
+use crate::inventory::containers::Inventory;
+use crate::memory::Memory;
+use crate::memory::revisions::{Failed, Undone};
+use crate::rollback::course::{Course, course, is_held};
+use crate::rollback::older::before;
+
+/// What is done about a rollout that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The workload goes back: this is to be followed.
+    Back(Box<Undone>),
+    /// It stays where it is, and why.
+    Stays(String),
+}
+
+/// What is to be done now that the workload at `address` failed; `None` when that was no rollout
+/// that goes back, or people hold it.
+#[must_use]
+pub fn decide(
+    graph: &Graph,
+    observed: &Observed,
+    memory: &Memory,
+    address: &str,
+    failed: Failed,
+) -> Option<Decision> {
+    if is_held(memory, address) {
+        return None;
+    }
+    let workload = graph.workloads().find(|it| it.address().to_string() == address)?;
+    let former = match course(workload, memory)? {
+        Course::Rolling(former) => former,
+        Course::Back(first) => {
+            let why = format!("it went back to {}, and that fails too", first.goal());
+            return Some(Decision::Stays(why));
+        }
+    };
+    let name = graph.cluster().map(|cluster| cluster.name.as_str()).unwrap_or_default();
+    let views = observed.hosts.values().filter_map(HostView::ready);
+    let inventories: Vec<Inventory<'_>> = views.map(|state| inventory(name, state)).collect();
+    let inventories: Vec<&Inventory<'_>> = inventories.iter().collect();
+    Some(match before(graph, &inventories, workload, former) {
+        Ok((entry, before)) => {
+            let failed = Some(Failed { entry, ..failed });
+            Decision::Back(Box::new(Undone { failed, ..before }))
+        }
+        Err(why) => Decision::Stays(why),
+    })
+}

@@ -1,0 +1,53 @@
+//! The revisions of a workload before its last change, from the history.
+
+use std::collections::BTreeMap;
+
+use tally_graph::{Graph, OnFailure, Workload};
+
+use crate::memory::revisions::{Former, Undone};
+
+/// An entry of the history.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its number.
+    pub number: u64,
+    /// Fingerprints of the workloads that had come to be as it says, by address.
+    pub settled: BTreeMap<String, String>,
+    /// The spec.
+    pub graph: Graph,
+}
+
+/// What the workloads of a spec were before, of those that go back when their rollout fails. One
+/// that was settled as it is now is not being rolled out, and is left out.
+pub fn formers(
+    spec: &Graph,
+    newest_first: impl IntoIterator<Item = Entry>,
+) -> BTreeMap<String, Former> {
+    let goes_back = |workload: &&Workload| workload.update.on_failure == OnFailure::Rollback;
+    let wanted = spec.workloads().filter(goes_back);
+    let mut open: BTreeMap<String, &Workload> =
+        wanted.map(|workload| (workload.address().to_string(), workload)).collect();
+    let mut found = BTreeMap::new();
+    let mut entries = newest_first.into_iter();
+    while !open.is_empty()
+        && let Some(entry) = entries.next()
+    {
+        open.retain(|address, workload| {
+            if !entry.settled.contains_key(address) {
+                return true;
+            }
+            let was = entry.graph.workloads().find(|was| was.address().to_string() == *address);
+            let Some(was) = was else { return true };
+            if !was.has_pods_of(workload) {
+                let before = Undone::between(spec, &entry.graph, address);
+                let former = Former { of: workload.fingerprint(), entry: entry.number, before };
+                found.insert(address.clone(), former);
+            }
+            false
+        });
+    }
+    for (address, workload) in open {
+        found.insert(address, Former { of: workload.fingerprint(), entry: 0, before: None });
+    }
+    found
+}
