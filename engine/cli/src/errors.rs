@@ -90,7 +90,7 @@ pub fn unreachable(host: &str, error: &HostError, span: Option<Span>) -> Diagnos
     report.help(match error {
         HostError::TooOld { .. } => "Docker 20.10 or later is needed.".to_owned(),
         HostError::Transport(fault) => fault.help(),
-        HostError::Broken(what) if what.starts_with("the simulated host's file") => {
+        HostError::SimulatedFile { .. } => {
             "Nothing was changed, and nothing is repaired by guessing.".to_owned()
         }
         _ => "Is Docker running there, and may you use its socket? `docker version` tells. To try \

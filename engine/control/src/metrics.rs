@@ -229,8 +229,16 @@ fn why(kind: &FailureKind) -> &'static str {
             HostError::Image { .. } => "image",
             HostError::PortTaken { .. } => "port-taken",
             HostError::CommandNotFound(_) => "command-not-found",
-            HostError::TooOld { .. } | HostError::Refused { .. } => "refused",
-            _ => "other",
+            HostError::TooOld { .. }
+            | HostError::Refused { .. }
+            | HostError::UnknownOwner { .. }
+            | HostError::CredentialHelper { .. }
+            | HostError::DockerConfig { .. }
+            | HostError::NoInfraImage { .. }
+            | HostError::Simulated { .. } => "refused",
+            HostError::Broken(_) | HostError::Archive { .. } | HostError::SimulatedFile { .. } => {
+                "other"
+            }
         },
     }
 }
@@ -266,13 +274,14 @@ mod tests {
 
     #[test]
     fn each_kind_of_failure_is_counted_under_its_word() {
-        use tally_host::HostError as E;
+        use tally_host::{HostError as E, NotReadyReason, SimulatedFileProblem, StaleReason};
         let text = || "what was said".to_owned();
         let image = E::Image { image: text(), missing: true, message: text() };
-        let kinds: [(FailureKind, &str); 14] = [
-            (FailureKind::NotReady { waited_ms: 1, reason: text() }, "not-ready"),
+        let problem = SimulatedFileProblem::Io(text());
+        let kinds: [(FailureKind, &str); 16] = [
+            (FailureKind::NotReady { waited_ms: 1, reason: NotReadyReason::Paused }, "not-ready"),
             (FailureKind::Ended { exit_code: None, error: None, restarts: 0 }, "ended"),
-            (FailureKind::PreconditionFailed(text()), "stale"),
+            (FailureKind::PreconditionFailed(StaleReason::Removed), "stale"),
             (E::Unreachable { address: text(), reason: text() }.into(), "unreachable"),
             (E::Deadline { call: "start", after: Duration::ZERO }.into(), "deadline"),
             (E::NotFound(text()).into(), "not-found"),
@@ -282,7 +291,9 @@ mod tests {
             (E::CommandNotFound(text()).into(), "command-not-found"),
             (E::TooOld { found: text(), needed: "1.41" }.into(), "refused"),
             (E::Refused { status: 500, message: text() }.into(), "refused"),
+            (E::Simulated { name: text() }.into(), "refused"),
             (E::Broken(text()).into(), "other"),
+            (E::SimulatedFile { path: text(), problem }.into(), "other"),
             (E::from(tally_host::TransportError::SshMissing).into(), "unreachable"),
         ];
         for (kind, word) in kinds {

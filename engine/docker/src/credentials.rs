@@ -151,13 +151,11 @@ async fn ask_helper(helper: &str, server: &str) -> Result<Option<Credentials>, H
 }
 
 fn failed(reason: &str, program: &str) -> HostError {
-    let message = format!("the credential helper {program} failed: {reason}");
-    HostError::Refused { status: 0, message }
+    HostError::CredentialHelper { program: program.to_owned(), reason: reason.to_owned() }
 }
 
 fn unusable(path: &Path, reason: &str) -> HostError {
-    let message = format!("{} cannot be used: {reason}", path.display());
-    HostError::Refused { status: 0, message }
+    HostError::DockerConfig { path: path.display().to_string(), reason: reason.to_owned() }
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ fn fault(what: &str, help: &str) -> TransportError {
     } else {
         help
     };
-    TransportError::DefaultHost { what: what.to_owned(), help: help.to_owned() }
+    TransportError::DefaultHost { problem: what.to_owned(), help: help.to_owned() }
 }
 
 #[cfg(test)]

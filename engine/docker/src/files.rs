@@ -7,7 +7,7 @@ use tally_graph::FileSpec;
 use tally_reconcile::labels::{FILES_RECORD, SECRETS_FILES};
 use tally_reconcile::plan::request::Part;
 
-use tally_host::{FileToWrite, HostError, record};
+use tally_host::{FileToWrite, HostError, OwnerKind, record};
 
 /// The largest archive that is read from a container: records and user databases are small.
 pub(crate) const READ_CAP_BYTES: usize = 4 << 20;
@@ -52,8 +52,9 @@ impl Names {
                 (uid, line.and_then(|line| number(line, 3)).unwrap_or(0))
             }
             Err(_) => {
-                let line = by_name(&self.passwd, user).ok_or_else(|| unknown("user", user))?;
-                let uid = number(&line, 2).ok_or_else(|| unknown("user", user))?;
+                let line =
+                    by_name(&self.passwd, user).ok_or_else(|| unknown(OwnerKind::User, user))?;
+                let uid = number(&line, 2).ok_or_else(|| unknown(OwnerKind::User, user))?;
                 (uid, number(&line, 3).unwrap_or(0))
             }
         };
@@ -62,19 +63,14 @@ impl Names {
             Some((_, Ok(gid))) => gid,
             Some((name, Err(_))) => by_name(&self.group, name)
                 .and_then(|line| number(&line, 2))
-                .ok_or_else(|| unknown("group", name))?,
+                .ok_or_else(|| unknown(OwnerKind::Group, name))?,
         };
         Ok((uid, gid))
     }
 }
 
-fn unknown(what: &str, name: &str) -> HostError {
-    HostError::Refused {
-        status: 0,
-        message: format!(
-            "the container's image knows no {what} `{name}`, which a file is owned by"
-        ),
-    }
+fn unknown(kind: OwnerKind, name: &str) -> HostError {
+    HostError::UnknownOwner { kind, name: name.to_owned() }
 }
 
 /// The archive that writes files, their record, or both in one call. Folders on the way are made by
@@ -156,7 +152,7 @@ fn append(
 }
 
 fn broken(error: &dyn std::fmt::Display) -> HostError {
-    HostError::Broken(format!("the archive of files could not be made: {error}"))
+    HostError::Archive { content: "files", reason: error.to_string() }
 }
 
 /// The first regular file of an archive, as reading a path of a container gives it.

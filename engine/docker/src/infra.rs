@@ -74,13 +74,7 @@ async fn import(host: &DockerHost, archive: Vec<u8>) -> Result<(), HostError> {
 fn root_archive(engine_arch: &str) -> Result<Vec<u8>, HostError> {
     let Some(program) = infra_program(engine_arch) else {
         let known = PROGRAMS.map(|(name, _)| name).join(" and ");
-        return Err(HostError::Refused {
-            status: 0,
-            message: format!(
-                "pods of several containers need the infra image, which there is for engines on \
-                 {known}; this one is on {engine_arch}"
-            ),
-        });
+        return Err(HostError::NoInfraImage { architecture: engine_arch.to_owned(), known });
     };
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Regular);
@@ -88,9 +82,10 @@ fn root_archive(engine_arch: &str) -> Result<Vec<u8>, HostError> {
     header.set_size(program.len() as u64);
     let mut builder = tar::Builder::new(Vec::new());
     let written = builder.append_data(&mut header, "pause", program);
-    written
-        .and_then(|()| builder.into_inner())
-        .map_err(|error| HostError::Broken(format!("the infra image could not be made: {error}")))
+    written.and_then(|()| builder.into_inner()).map_err(|error| HostError::Archive {
+        content: "the infra image",
+        reason: error.to_string(),
+    })
 }
 
 #[cfg(test)]

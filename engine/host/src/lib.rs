@@ -13,10 +13,10 @@ mod time;
 mod transport_error;
 mod unreachable_host;
 
-pub use error::HostError;
+pub use error::{HostError, OwnerKind, SimulatedFileProblem};
 pub use execute::{
-    Event, ExecuteOptions, Failure, FailureKind, Fetched, Outcome, Permit, Progress, Report,
-    Steady, Withheld, execute, failed_versions, last_lines,
+    Event, ExecuteOptions, Failure, FailureKind, Fetched, NotReadyReason, Outcome, Permit,
+    Progress, Report, StaleReason, Steady, Withheld, execute, failed_versions, last_lines,
 };
 pub use file_record::record;
 pub use host::{

@@ -1,58 +1,57 @@
-//! Why the way to an engine is closed, as the few kinds that each have a way out of their own.
+//! Why no connection to an engine can be made, as the few kinds that each have a help text of their own.
 
 use tally_source::Code;
 
-/// Why the way to an engine is closed. Its words are a headline; [`TransportError::help`] is what
-/// to do.
+/// Why no connection to an engine can be made. Its text is a headline; [`TransportError::help`] returns the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// An address that names nothing that can be reached.
+    /// An invalid address.
     #[error("`{address}` cannot be reached: {reason}")]
     Address {
-        /// As it was written.
+        /// The address in the spec.
         address: String,
-        /// What is wrong with it.
+        /// Why it is invalid.
         reason: String,
     },
     /// Nothing answers there.
     #[error("{reason}")]
     Unreachable {
-        /// What the attempt said.
+        /// The error of the attempt.
         reason: String,
     },
     /// There is no `ssh` program.
     #[error("there is no program `ssh` in PATH")]
     SshMissing,
-    /// No key of the host is known, so it may be anybody.
+    /// No ssh key of the host is known, so its identity cannot be checked.
     #[error("the ssh host key of {host} is not known")]
     HostKeyUnknown {
         /// The host as known_hosts names it: `10.0.0.1`, `[10.0.0.1]:2222`.
         host: String,
     },
-    /// The host shows another key than the known one.
+    /// The ssh key of the host differs from the known one.
     #[error("the ssh host key of {host} has changed")]
     HostKeyChanged {
         /// The host as known_hosts names it.
         host: String,
-        /// Where the known one stands: `/home/me/.ssh/known_hosts:3`.
+        /// File and line of the known key: `/home/me/.ssh/known_hosts:3`.
         known: Option<String>,
     },
-    /// It does not let us in.
+    /// The host rejects the login.
     #[error("ssh cannot log in: {reason}")]
     SshLogin {
-        /// Its words.
+        /// The message of `ssh`.
         reason: String,
     },
-    /// `ssh` does not take its own configuration.
-    #[error("ssh does not take its configuration: {reason}")]
+    /// `ssh` rejects its own configuration.
+    #[error("ssh rejects its configuration: {reason}")]
     SshConfig {
-        /// Its words.
+        /// The message of `ssh`.
         reason: String,
     },
-    /// `ssh` ended with words that we do not know.
+    /// `ssh` ended with an unknown message.
     #[error("ssh ended: {reason}")]
     SshEnded {
-        /// Its last words.
+        /// Its last message.
         reason: String,
     },
     /// The host's sshd does not forward to sockets.
@@ -71,14 +70,14 @@ pub enum TransportError {
         /// Docker's socket there.
         socket: String,
     },
-    /// The user that we log in as may not use the socket.
+    /// The login user has no permission to use the socket.
     #[error("{user} may not use the socket {socket} on {host}")]
     RemoteSocketDenied {
         /// The host.
         host: String,
         /// Docker's socket there.
         socket: String,
-        /// Who we are there.
+        /// The login user.
         user: String,
     },
     /// A file for TLS cannot be used.
@@ -88,10 +87,10 @@ pub enum TransportError {
         what: &'static str,
         /// Its path.
         path: String,
-        /// Why: `is not there`.
+        /// Why: `does not exist`.
         reason: String,
     },
-    /// Certificate and key are not of one pair.
+    /// Certificate and key do not belong together.
     #[error("the key {key} does not belong to the certificate {cert}")]
     TlsPair {
         /// The certificate's path.
@@ -99,7 +98,7 @@ pub enum TransportError {
         /// The key's path.
         key: String,
     },
-    /// The authority that we trust did not sign what the engine shows.
+    /// The engine's certificate is not signed by the trusted authority.
     #[error("the certificate of the engine is not signed by {ca}")]
     TlsAuthority {
         /// Path of the authority's certificate.
@@ -117,39 +116,39 @@ pub enum TransportError {
         /// Expired, or not valid yet.
         reason: &'static str,
     },
-    /// The engine does not take our certificate.
-    #[error("the engine does not take our certificate: {reason}")]
+    /// The engine rejects our certificate.
+    #[error("the engine rejects our certificate: {reason}")]
     TlsRefused {
-        /// The alert's name.
+        /// The name of the TLS alert.
         reason: String,
     },
-    /// What answers speaks something else.
-    #[error("what answers there does not speak TLS")]
+    /// The server at the address does not speak TLS.
+    #[error("the server there does not speak TLS")]
     TlsNotSpoken,
-    /// Anything else that TLS says.
+    /// Any other TLS error.
     #[error("no TLS connection: {reason}")]
     Tls {
-        /// Its words.
+        /// The message of the TLS library.
         reason: String,
     },
-    /// A plain port gives the machine to whoever reaches it.
-    #[error("`{address}` without TLS gives the machine to everyone who reaches it")]
+    /// Plain TCP to another machine: everyone who reaches the port has full access to the host.
+    #[error("`{address}` without TLS gives everyone who reaches it full access to the host")]
     PlainTcp {
         /// The address.
         address: String,
     },
-    /// What Docker's own settings name cannot be found.
-    #[error("{what}")]
+    /// Docker's own settings name a host that cannot be determined.
+    #[error("{problem}")]
     DefaultHost {
-        /// What is wrong.
-        what: String,
-        /// What to do.
+        /// The problem.
+        problem: String,
+        /// The remedy.
         help: String,
     },
 }
 
 impl TransportError {
-    /// The code of its page.
+    /// Returns the code of its page.
     #[must_use]
     pub fn code(&self) -> Code {
         Code(match self {
@@ -174,7 +173,32 @@ impl TransportError {
         })
     }
 
-    /// What to do about it, in a sentence or two.
+    /// Returns its texts, so that they can be cleaned.
+    pub(crate) fn texts_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::SshMissing | Self::TlsNotSpoken | Self::TlsDate { .. } => Vec::new(),
+            Self::Address { address, reason } => vec![address, reason],
+            Self::Unreachable { reason: text }
+            | Self::HostKeyUnknown { host: text }
+            | Self::SshLogin { reason: text }
+            | Self::SshConfig { reason: text }
+            | Self::SshEnded { reason: text }
+            | Self::TlsAuthority { ca: text }
+            | Self::TlsName { name: text }
+            | Self::TlsRefused { reason: text }
+            | Self::Tls { reason: text }
+            | Self::PlainTcp { address: text } => vec![text],
+            Self::HostKeyChanged { host, known } => std::iter::once(host).chain(known).collect(),
+            Self::ForwardingRefused { host, socket }
+            | Self::RemoteSocketMissing { host, socket } => vec![host, socket],
+            Self::RemoteSocketDenied { host, socket, user } => vec![host, socket, user],
+            Self::TlsFile { path, reason, .. } => vec![path, reason],
+            Self::TlsPair { cert, key } => vec![cert, key],
+            Self::DefaultHost { problem, help } => vec![problem, help],
+        }
+    }
+
+    /// Returns the remedy, in a sentence or two.
     #[must_use]
     pub fn help(&self) -> String {
         match self {
@@ -190,7 +214,7 @@ impl TransportError {
                 "Install OpenSSH's client (Debian: `openssh-client`).".to_owned()
             }
             TransportError::HostKeyUnknown { host } => format!(
-                "Compare its fingerprint with what the host itself shows, then make it known: \
+                "Compare its fingerprint with the one that the host itself shows, then add the key: \
                  `{}`.",
                 keyscan(host)
             ),
@@ -199,19 +223,19 @@ impl TransportError {
                 let file = known.as_deref().and_then(|known| known.rsplit_once(':'));
                 let file = file.map_or(String::new(), |(file, _)| format!("-f '{file}' "));
                 format!(
-                    "If the machine was set up anew, forget the old key with `ssh-keygen {file}-R \
-                     '{host}'`, compare the new fingerprint with what the host itself shows, and \
-                     make it known: `{}`. If not, somebody may be in between.",
+                    "If the machine was reinstalled, remove the old key with `ssh-keygen {file}-R \
+                     '{host}'`, compare the new fingerprint with the one that the host itself \
+                     shows, and add the new key: `{}`. Otherwise somebody may intercept the connection.",
                     keyscan(host)
                 )
             }
             TransportError::SshLogin { .. } => {
-                "Nobody is asked for a password. Does `ssh -o BatchMode=yes HOST true` work? A key \
-                 in the agent or in `~/.ssh/config` does."
+                "Tally never asks for a password. Check `ssh -o BatchMode=yes HOST true`. Use a key \
+                 in the agent or in `~/.ssh/config`."
                     .to_owned()
             }
-            TransportError::SshConfig { .. } => "Mend `~/.ssh/config`.".to_owned(),
-            TransportError::SshEnded { .. } => "`ssh -v` to the host says more.".to_owned(),
+            TransportError::SshConfig { .. } => "Fix `~/.ssh/config`.".to_owned(),
+            TransportError::SshEnded { .. } => "`ssh -v` to the host shows more.".to_owned(),
             TransportError::ForwardingRefused { .. } => {
                 "Its sshd_config needs `AllowStreamLocalForwarding yes`, which is the default, and \
                  neither `DisableForwarding` nor `restrict` in authorized_keys."
@@ -222,8 +246,8 @@ impl TransportError {
                  `ssh://{host}/run/user/1000/docker.sock`."
             ),
             TransportError::RemoteSocketDenied { user, .. } => format!(
-                "Let the user in, on that host as root: `usermod -aG docker {user}`. It holds from \
-                 the next login."
+                "Give the user access, on that host as root: `usermod -aG docker {user}`. It takes \
+                 effect at the next login."
             ),
             TransportError::TlsFile { .. } => {
                 "`ca`, `cert` and `key` are PEM files beside the spec.".to_owned()
@@ -232,15 +256,15 @@ impl TransportError {
                 "Give the key that the certificate was made for.".to_owned()
             }
             TransportError::TlsAuthority { .. } => {
-                "Only this authority is trusted, never the system's. Is it the right file?"
+                "Only this authority is trusted, never those of the system. Is it the right file?"
                     .to_owned()
             }
             TransportError::TlsName { name } => format!(
-                "Use a name that the certificate bears, or make one with `subjectAltName` for \
-                 `{name}`."
+                "Use a name that the certificate contains, or issue a certificate with \
+                 `subjectAltName` for `{name}`."
             ),
             TransportError::TlsDate { .. } => {
-                "Renew the engine's certificate; if it is good, mend this machine's clock."
+                "Renew the engine's certificate; if it is valid, correct this machine's clock."
                     .to_owned()
             }
             TransportError::TlsRefused { .. } => {
@@ -253,18 +277,17 @@ impl TransportError {
                     .to_owned()
             }
             TransportError::Tls { .. } => {
-                "`openssl s_client -connect HOST:PORT` says more.".to_owned()
+                "`openssl s_client -connect HOST:PORT` shows more.".to_owned()
             }
             TransportError::PlainTcp { .. } => {
-                "Use `ssh://`, or TLS. If the network in between is yours alone, \
-                 `TALLY_ALLOW_PLAIN_TCP=1` allows it."
+                "Use `ssh://`, or TLS. On a private network, `TALLY_ALLOW_PLAIN_TCP=1` allows plain TCP."
                     .to_owned()
             }
         }
     }
 }
 
-/// The command that fetches a host's keys. `host` is in the form of known_hosts.
+/// Returns the command that fetches a host's keys. `host` is in the form of known_hosts.
 fn keyscan(host: &str) -> String {
     let parts = host.strip_prefix('[').and_then(|rest| rest.split_once("]:"));
     match parts {

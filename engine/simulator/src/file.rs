@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tally_host::HostError;
+use tally_host::{HostError, SimulatedFileProblem};
 
 use crate::host::Store;
 use crate::{Model, Record, SimHost, SimOptions};
@@ -177,18 +177,17 @@ impl SimFile {
     }
 
     fn unusable(&self, error: &dyn std::fmt::Display) -> HostError {
-        let path = self.path.display();
-        HostError::Broken(format!("the simulated host's file {path} cannot be used: {error}"))
+        problem(&self.path, SimulatedFileProblem::Io(error.to_string()))
     }
 
-    fn damaged(&self, how: &str) -> HostError {
-        HostError::Broken(format!(
-            "the simulated host's file {}, line {}, is damaged: {how}; remove the file to begin with an \
-             empty host",
-            self.path.display(),
-            self.lines,
-        ))
+    fn damaged(&self, damage: &str) -> HostError {
+        let damage = damage.to_owned();
+        problem(&self.path, SimulatedFileProblem::Damaged { line: self.lines, damage })
     }
+}
+
+fn problem(path: &Path, problem: SimulatedFileProblem) -> HostError {
+    HostError::SimulatedFile { path: path.display().to_string(), problem }
 }
 
 fn push_lines(text: &mut String, records: &[Record]) -> serde_json::Result<()> {
@@ -200,18 +199,13 @@ fn push_lines(text: &mut String, records: &[Record]) -> serde_json::Result<()> {
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), HostError> {
-    let fail = |why: &dyn std::fmt::Display| {
-        HostError::Broken(format!(
-            "the simulated host's file {} cannot be locked: {why}",
-            path.display()
-        ))
-    };
+    let fail = |reason: String| problem(path, SimulatedFileProblem::Lock(reason));
     for _ in 0..LOCK_TRIES {
         match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::Error(error)) => return Err(fail(&error)),
+            Err(TryLockError::Error(error)) => return Err(fail(error.to_string())),
         }
     }
-    Err(fail(&"another process holds it"))
+    Err(fail("another process holds the lock".to_owned()))
 }

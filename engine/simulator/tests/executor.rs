@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tally_graph::Graph;
 use tally_host::{
-    Event, ExecuteOptions, FailureKind, Host, HostError, HostRead as _, Outcome, Permit, Progress,
-    Report, Steady, execute,
+    Event, ExecuteOptions, FailureKind, Host, HostError, HostRead as _, NotReadyReason, Outcome,
+    Permit, Progress, Report, StaleReason, Steady, execute,
 };
 use tally_reconcile::input::observed::{ContainerState, Live};
 use tally_reconcile::labels::{self, Role};
@@ -223,13 +223,16 @@ async fn what_changed_under_the_plan_is_not_touched() {
         name: name.to_owned(),
         cluster: cluster.to_owned(),
     };
-    for (precondition, says) in [
-        (owned("shop.b", CLUSTER), "it was called shop.b and is now shop.a"),
-        (owned("shop.a", "other"), "it no longer carries the label of cluster other"),
+    for (precondition, reason) in [
+        (
+            owned("shop.b", CLUSTER),
+            StaleReason::Renamed { from: "shop.b".to_owned(), to: "shop.a".to_owned() },
+        ),
+        (owned("shop.a", "other"), StaleReason::LabelLost { cluster: "other".to_owned() }),
     ] {
         let action = Action::RemoveContainer { target: Target::Id(id.clone()) };
         let report = run(&host, &plan(vec![(action, precondition, &[])])).await;
-        let expected = FailureKind::PreconditionFailed(says.to_owned());
+        let expected = FailureKind::PreconditionFailed(reason);
         assert_eq!(failure(&report, 0), &expected);
         assert_eq!(names(&host).await, ["shop.a"]);
     }
@@ -396,7 +399,7 @@ async fn a_wait_ends_at_its_deadline_and_says_what_was_missing() {
     .await;
     match failure(&report, 2) {
         FailureKind::NotReady { waited_ms: 3_000..=3_400, reason } => {
-            assert_eq!(reason, "its health check has not succeeded yet");
+            assert_eq!(*reason, NotReadyReason::HealthCheckPending);
         }
         other => panic!("{other:?}"),
     }

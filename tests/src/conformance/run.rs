@@ -68,8 +68,15 @@ fn kind(error: &HostError) -> &'static str {
         HostError::Image { missing: false, .. } => "image-unavailable",
         HostError::PortTaken { .. } => "port-taken",
         HostError::CommandNotFound(_) => "command-not-found",
-        HostError::Refused { .. } => "refused",
-        HostError::Broken(_) => "broken",
+        HostError::Refused { .. }
+        | HostError::UnknownOwner { .. }
+        | HostError::CredentialHelper { .. }
+        | HostError::DockerConfig { .. }
+        | HostError::NoInfraImage { .. }
+        | HostError::Simulated { .. } => "refused",
+        HostError::Broken(_) | HostError::Archive { .. } | HostError::SimulatedFile { .. } => {
+            "broken"
+        }
     }
 }
 

@@ -54,10 +54,14 @@ fn failure_report(operation: &Operation, failure: &Failure, graph: &Graph) -> Di
     let mut report = match &failure.kind {
         FailureKind::Host(error) => blame.host_error(error),
         FailureKind::Ended { .. } => blame.ended(&clean(&failure.kind.to_string())),
-        FailureKind::NotReady { reason, .. } => blame.not_ready(&clean(reason)),
-        FailureKind::PreconditionFailed(what) => Diagnostic::error(
+        FailureKind::NotReady { reason, .. } => blame.not_ready(&reason.to_string()),
+        FailureKind::PreconditionFailed(reason) => Diagnostic::error(
             Code(1207),
-            format!("{} changed while the plan was applied: {}", blame.name(), clean(what)),
+            format!(
+                "{} changed while the plan was applied: {}",
+                blame.name(),
+                clean(&reason.to_string())
+            ),
         )
         .help("Somebody else changes this cluster. Plan again."),
     };

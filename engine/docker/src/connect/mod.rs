@@ -137,8 +137,8 @@ pub(crate) struct Size {
 ///
 /// # Errors
 /// [`HostError::Unreachable`] when nothing answers, [`HostError::Deadline`] when the answer takes
-/// too long, [`HostError::TooOld`] for an engine before Docker 20.10, [`HostError::Refused`] for a
-/// kind of address that this version cannot reach.
+/// too long, [`HostError::TooOld`] for an engine before Docker 20.10, [`HostError::Simulated`] for
+/// the address of a simulated host.
 pub async fn connect(
     name: &str,
     endpoint: impl Into<Endpoint>,
@@ -227,10 +227,7 @@ fn route(endpoint: &Endpoint, options: &ConnectOptions) -> Result<EngineRoute, H
             let tcp = TcpRoute::new(address, endpoint.tls.as_ref(), endpoint.allow_plain_tcp)?;
             Ok(EngineRoute::Tcp(tcp))
         }
-        HostAddress::Sim(name) => Err(HostError::Refused {
-            status: 0,
-            message: format!("`sim:{name}` is a simulated host, and no Docker engine"),
-        }),
+        HostAddress::Sim(name) => Err(HostError::Simulated { name: name.clone() }),
     }
 }
 

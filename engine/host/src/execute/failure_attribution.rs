@@ -1,16 +1,17 @@
-//! Which failures of a plan speak against what was to be run, as opposed to hosts, registries and
-//! what others do meanwhile: only those make a rollout go back.
+//! Which failures of a plan count against the revision that was rolled out, as opposed to hosts, registries and
+//! concurrent changes by others. Only those trigger an automatic rollback.
 
 use std::collections::BTreeMap;
 
 use tally_reconcile::plan::{Action, OpId, Operation, Plan};
 use tally_reconcile::rollback::{Blame, Failed};
 
-use super::{Failure, FailureKind, Outcome, Report};
-use crate::HostError;
+use super::failure::{Failure, FailureKind};
+use super::report::{Outcome, Report};
+use crate::error::HostError;
 
-/// The first failure of each workload that speaks against what it was to run, by address; `by` and
-/// `at_ms` say who saw it and when.
+/// Returns the first failure of each workload that counts against its revision, by address. `by` and `at_ms` say who
+/// observed it and when.
 #[must_use]
 pub fn failed_versions(
     plan: &Plan,
@@ -24,11 +25,11 @@ pub fn failed_versions(
         let Some(blame) = blame(&failure.kind) else { continue };
         let failed = Failed { by: by.to_owned(), at_ms, blame, ..failed(operation, failure) };
         match &operation.action {
-            // An image is nobody's own: those are meant that waited for it.
+            // An image belongs to no workload: the failure counts against those that waited for it.
             Action::PullImage { image } => {
                 for (workload, container) in waited_for(plan, report, id, image) {
                     let (pod, container) = (String::new(), container.to_owned());
-                    let why = format!("image {image} cannot be had: {}", failed.why);
+                    let why = format!("image {image} is not available: {}", failed.why);
                     let failed = Failed { pod, container, why, ..failed.clone() };
                     all.entry(workload.to_owned()).or_insert(failed);
                 }
@@ -52,7 +53,7 @@ fn failed(operation: &Operation, failure: &Failure) -> Failed {
     }
 }
 
-/// Whose containers were not made because an image could not be had: workload and container.
+/// Returns the containers that were not created because an image was not available, with their workload.
 fn waited_for<'p>(
     plan: &'p Plan,
     report: &'p Report,
@@ -69,26 +70,31 @@ fn waited_for<'p>(
     })
 }
 
-/// What to change about the version that failed; `None` where the failure says nothing against it.
+/// Returns the part of the failed revision to change; `None` when the failure does not count against the revision.
 ///
-/// | failure | |
+/// | failure | counts against the revision |
 /// |---|---|
-/// | it ended, or did not get ready in time | the version |
-/// | the registry has no such image, or none for this machine | the version |
-/// | its command cannot be started, or its host port is taken | the version |
-/// | Docker refuses what it is asked to make | the version |
-/// | the registry is busy or away; the host is, or its disk is full; others changed something | not |
+/// | the container ended, or was not ready in time | yes |
+/// | the registry does not have the image, or not for this platform | yes |
+/// | the command cannot be started, or the host port is taken | yes |
+/// | Docker refuses the request with status 400 to 499 | yes |
+/// | an error of Tally's own about the request or this machine's configuration | yes |
+/// | the registry or the host is busy or unreachable; its disk is full; others changed something | no |
 fn blame(kind: &FailureKind) -> Option<Blame> {
     match kind {
         FailureKind::Ended { .. } => Some(Blame::Command),
-        FailureKind::NotReady { reason, .. } => Some(match reason.contains("health check") {
-            true => Blame::Readiness,
-            false => Blame::Command,
-        }),
+        FailureKind::NotReady { reason, .. } if reason.is_health_check() => Some(Blame::Readiness),
+        FailureKind::NotReady { .. } => Some(Blame::Command),
         FailureKind::Host(HostError::Image { missing: true, .. }) => Some(Blame::Image),
         FailureKind::Host(HostError::PortTaken { .. }) => Some(Blame::Publish),
         FailureKind::Host(
-            HostError::CommandNotFound(_) | HostError::Refused { status: 0 | 400..=499, .. },
+            HostError::CommandNotFound(_)
+            | HostError::Refused { status: 400..=499, .. }
+            | HostError::UnknownOwner { .. }
+            | HostError::CredentialHelper { .. }
+            | HostError::DockerConfig { .. }
+            | HostError::NoInfraImage { .. }
+            | HostError::Simulated { .. },
         ) => Some(Blame::Command),
         FailureKind::Host(_) | FailureKind::PreconditionFailed(_) => None,
     }
@@ -97,18 +103,22 @@ fn blame(kind: &FailureKind) -> Option<Blame> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::OwnerKind;
+    use crate::execute::failure::{NotReadyReason, StaleReason};
 
     #[test]
-    fn only_what_a_version_does_speaks_against_it() {
+    fn only_failures_of_the_revision_count_against_it() {
         let image =
             |missing| HostError::Image { image: "a:1".into(), missing, message: "x".into() };
         let refused = |status| HostError::Refused { status, message: "x".into() };
-        let late = |reason: &str| FailureKind::NotReady { waited_ms: 1, reason: reason.into() };
+        let late = |reason| FailureKind::NotReady { waited_ms: 1, reason };
+        let owner = HostError::UnknownOwner { kind: OwnerKind::User, name: "x".into() };
+        let archive = HostError::Archive { content: "files", reason: "x".into() };
         let ended = FailureKind::Ended { exit_code: Some(3), error: None, restarts: 0 };
         for (kind, expected) in [
             (ended, Some(Blame::Command)),
-            (late("its health check fails"), Some(Blame::Readiness)),
-            (late("it is not started yet"), Some(Blame::Command)),
+            (late(NotReadyReason::HealthCheckFails), Some(Blame::Readiness)),
+            (late(NotReadyReason::NotStarted), Some(Blame::Command)),
             (image(true).into(), Some(Blame::Image)),
             (image(false).into(), None),
             (HostError::CommandNotFound("x".into()).into(), Some(Blame::Command)),
@@ -117,7 +127,9 @@ mod tests {
             (refused(500).into(), None),
             (HostError::Broken("x".into()).into(), None),
             (HostError::Conflict("x".into()).into(), None),
-            (FailureKind::PreconditionFailed("x".into()), None),
+            (owner.into(), Some(Blame::Command)),
+            (archive.into(), None),
+            (FailureKind::PreconditionFailed(StaleReason::Removed), None),
         ] {
             assert_eq!(blame(&kind), expected, "{kind}");
         }

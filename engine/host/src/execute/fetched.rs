@@ -1,26 +1,29 @@
-//! Images that are fetched by a tag while a plan is carried out: the first pull of a tag decides which
-//! image is meant, and every other host gets just that, although the tag may move in between.
+//! Images that are pulled by a tag while a plan is carried out: the first pull of a tag decides which image it
+//! resolves to, and every other host gets that image, although the tag may move in between.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use tally_graph::ImageRef;
 use tally_reconcile::digest_of;
 
-use super::Permit;
-use super::operation::Step;
-use crate::{Host, HostError, HostRead, PullProgress};
+use super::context::Step;
+use super::permit::Permit;
+use crate::error::HostError;
+use crate::host::{Host, HostRead, PullProgress};
 
-/// What tags were found to stand for. Copies share what they know: plans that are carried out beside
-/// each other get the same images.
+/// The images that tags were resolved to. Copies share one state, so that plans that are carried out at the same
+/// time get the same images.
 #[derive(Debug, Clone, Default)]
 pub struct Fetched(Arc<Mutex<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// The registry's digest of each name that was fetched: `app:1` and `app@sha256:…`.
+    /// The registry's digest by pulled name: `app:1` and `app@sha256:…`.
     digests: BTreeMap<String, String>,
-    /// Where a name stands for something else, or nothing: host and name, and what is meant.
+    /// The resolved image by host and name, where the name refers to another image on that host or to none.
     elsewhere: BTreeMap<(String, String), String>,
 }
 
@@ -33,26 +36,27 @@ impl PartialEq for Fetched {
 impl Eq for Fetched {}
 
 impl Fetched {
-    fn known<T>(&self, look: impl FnOnce(&mut Known) -> T) -> T {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn known<T>(&self, access: impl FnOnce(&mut Known) -> T) -> T {
+        access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Fetches an image for a host. One that is named by its tag is the one that the first host got;
-    /// of two hosts that ask at the same time the later one asks again where it got another.
+    /// Pulls an image on a host. An image that is named by a tag is the one that the first host got. Of two hosts that
+    /// pull at the same time, the later one pulls again if it got another image.
     pub(super) async fn fetch(
         &self,
         host: &dyn Host,
         image: &str,
         permit: &Permit,
-        heard: &(dyn Fn(PullProgress) + Send + Sync),
+        progress: &(dyn Fn(PullProgress) + Send + Sync),
     ) -> Result<Step, HostError> {
         let Some(by_tag) = ImageRef::parse(image).ok().filter(|image| image.digest.is_none())
         else {
-            return permit.during(host.pull(image, heard)).await;
+            return while_permitted(permit, host.pull(image, progress)).await;
         };
-        let mut meant = self.known(|known| known.digests.get(image).cloned());
-        if meant.is_none() {
-            if let Step::Withheld(why) = permit.during(host.pull(image, heard)).await? {
+        let mut resolved = self.known(|known| known.digests.get(image).cloned());
+        if resolved.is_none() {
+            if let Step::Withheld(why) = while_permitted(permit, host.pull(image, progress)).await?
+            {
                 return Ok(Step::Withheld(why));
             }
             let Some(own) = digest(host, image, &by_tag).await else {
@@ -61,26 +65,42 @@ impl Fetched {
             let first = self.known(|known| {
                 known.digests.entry(image.to_owned()).or_insert_with(|| own.clone()).clone()
             });
-            meant = (first != own).then_some(first);
+            resolved = (first != own).then_some(first);
         }
-        if let Some(meant) = meant {
-            if let Step::Withheld(why) = permit.during(host.pull(&meant, heard)).await? {
+        if let Some(resolved) = resolved {
+            if let Step::Withheld(why) =
+                while_permitted(permit, host.pull(&resolved, progress)).await?
+            {
                 return Ok(Step::Withheld(why));
             }
             let key = (host.name().to_owned(), image.to_owned());
-            self.known(|known| known.elsewhere.insert(key, meant));
+            self.known(|known| known.elsewhere.insert(key, resolved));
         }
         Ok(Step::Done(None))
     }
 
-    /// The name by which a host has the image that `image` was fetched for.
+    /// Returns the name under which a host has the image that `image` was resolved to.
     pub(super) fn name_on(&self, host: &dyn Host, image: &str) -> String {
         let key = (host.name().to_owned(), image.to_owned());
         self.known(|known| known.elsewhere.get(&key).cloned()).unwrap_or_else(|| image.to_owned())
     }
 }
 
-/// The registry's digest of an image that was just fetched; `None` where the engine does not tell one.
+/// Runs a pull, which may ask its registry several times over minutes. Each step of it checks the permit first; the
+/// pull is cancelled when the permit does not hold.
+async fn while_permitted(
+    permit: &Permit,
+    pull: impl Future<Output = Result<(), HostError>>,
+) -> Result<Step, HostError> {
+    let mut pull = pin!(pull);
+    std::future::poll_fn(|context| match permit.ask() {
+        Ok(()) => pull.as_mut().poll(context).map(|done| done.map(|()| Step::Done(None))),
+        Err(why) => Poll::Ready(Ok(Step::Withheld(why))),
+    })
+    .await
+}
+
+/// Returns the registry's digest of an image that was just pulled; `None` when the engine reports none.
 async fn digest(host: &dyn Host, image: &str, by_tag: &ImageRef) -> Option<String> {
     let reader: &dyn HostRead = host;
     let images = reader.images().await.ok()?;

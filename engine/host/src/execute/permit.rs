@@ -1,96 +1,73 @@
-//! Whether calls that change something may be made now. Who shares a cluster with other engines may do
-//! so until a deadline only, which is moved ahead for as long as it leads.
+//! Whether mutating calls may be made. An engine that shares a cluster with others may make them until a deadline
+//! only, which is extended while it leads.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 
 use tokio::time::Instant;
 
-use super::operation::Step;
-use crate::HostError;
-
-/// A clock that does not jump, and that goes on while the machine sleeps where it is told for how long
-/// that was.
+/// A monotonic clock. It also counts the time that the machine was suspended, as far as `slept_ms` reports it.
 #[derive(Debug, Clone, Copy)]
 pub struct Steady {
-    begun: Instant,
+    started: Instant,
     slept_ms: fn() -> u64,
     slept_before_ms: u64,
 }
 
 impl Steady {
-    /// A clock that begins now. `slept_ms` says for how long the machine has slept in all, in
-    /// milliseconds: the runtime's own clock stands still meanwhile.
+    /// Returns a clock that starts now. `slept_ms` returns for how long the machine was suspended in total, in
+    /// milliseconds: the clock of the runtime stops meanwhile.
     #[must_use]
     pub fn new(slept_ms: fn() -> u64) -> Self {
-        Self { begun: Instant::now(), slept_ms, slept_before_ms: slept_ms() }
+        Self { started: Instant::now(), slept_ms, slept_before_ms: slept_ms() }
     }
 
-    /// Milliseconds since it began.
+    /// Returns the milliseconds since it started.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        let awake = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let awake = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         awake.saturating_add((self.slept_ms)().saturating_sub(self.slept_before_ms))
     }
 }
 
-/// Whether calls that change something may be made now. Copies stand and fall together. The default one
-/// always holds.
+/// The permission to make mutating calls. Copies share one state. The default one always holds.
 #[derive(Debug, Clone, Default)]
 pub struct Permit(Option<Arc<Bounds>>);
 
 #[derive(Debug)]
 struct Bounds {
     clock: Steady,
-    /// Until when it holds, by that clock; 0 once it has ended for good.
+    /// The time of that clock until which it holds; 0 after it ended for good.
     until_ms: AtomicU64,
 }
 
-/// The permit does not hold: nothing was begun.
+/// The permit does not hold: nothing was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this engine no longer leads: nothing further was begun")]
+#[error("this engine no longer leads: nothing further was started")]
 pub struct Withheld;
 
 impl Permit {
-    /// One that holds until a time of that clock.
+    /// Returns a permit that holds until a time of that clock.
     #[must_use]
     pub fn until(clock: Steady, until_ms: u64) -> Self {
         Self(Some(Arc::new(Bounds { clock, until_ms: AtomicU64::new(until_ms) })))
     }
 
-    /// Whether it holds now. To be asked right before each call that changes something.
+    /// Checks whether it holds now. Call this right before each mutating call.
     ///
     /// # Errors
     /// [`Withheld`] when it does not.
     pub fn ask(&self) -> Result<(), Withheld> {
         let Some(bounds) = &self.0 else { return Ok(()) };
-        match bounds.clock.now_ms() < bounds.until_ms.load(Ordering::SeqCst) {
-            true => Ok(()),
-            false => Err(Withheld),
-        }
+        let holds = bounds.clock.now_ms() < bounds.until_ms.load(Ordering::SeqCst);
+        if holds { Ok(()) } else { Err(Withheld) }
     }
 
-    /// A pull, which may ask its registry several times over minutes: each step of it asks the permit
-    /// first, and it is broken off where that does not hold.
-    pub(super) async fn during(
-        &self,
-        pull: impl Future<Output = Result<(), HostError>>,
-    ) -> Result<Step, HostError> {
-        let mut pull = pin!(pull);
-        std::future::poll_fn(|context| match self.ask() {
-            Ok(()) => pull.as_mut().poll(context).map(|done| done.map(|()| Step::Done(None))),
-            Err(why) => Poll::Ready(Ok(Step::Withheld(why))),
-        })
-        .await
-    }
-
-    /// Moves the deadline; not of one that has ended or has run out, which never holds again.
+    /// Extends the deadline. A permit that ended or expired never holds again.
     pub fn extend(&self, until_ms: u64) {
         let Some(bounds) = &self.0 else { return };
         let now_ms = bounds.clock.now_ms();
-        // Whoever fails here sees one that is over already.
+        // An error means that the permit is already over.
         let _ = bounds.until_ms.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |until| {
             (now_ms < until).then_some(until.max(until_ms))
         });

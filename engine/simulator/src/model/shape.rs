@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tally_host::{FileToWrite, HostError, record};
+use tally_host::{FileToWrite, HostError, OwnerKind, record};
 use tally_reconcile::input::observed::{ContainerState, Live};
 use tally_reconcile::labels::{self, SECRETS_FOLDER};
 use tally_reconcile::plan::request::{ContainerRequest, MountFrom, NetworkRef, Part};
@@ -278,6 +278,5 @@ impl Model {
 /// Whether the container's image knows whom files are owned by.
 fn owners_are_known(files: &[FileToWrite]) -> Result<(), HostError> {
     let Some(file) = files.iter().find(|file| is_none_such(&file.owner)) else { return Ok(()) };
-    let message = format!("the container's image knows no user `{}`", file.owner);
-    Err(HostError::Refused { status: 0, message })
+    Err(HostError::UnknownOwner { kind: OwnerKind::User, name: file.owner.clone() })
 }

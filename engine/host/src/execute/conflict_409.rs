@@ -1,30 +1,31 @@
-//! Creating, where the name is the compare-and-swap: a create that is refused because its name is
-//! taken, or whose reply was lost, has succeeded if what bears the name is just what was asked
-//! for.
+//! Creating objects, with Docker's 409 (the name is taken) handled: the name is the compare-and-swap. A create that
+//! is refused because its name is taken, or whose reply was lost, has succeeded if the object with that name is
+//! exactly the requested one.
 
 use std::collections::BTreeMap;
 
 use tally_reconcile::plan::request::{ContainerRequest, NetworkRequest, VolumeRequest};
 
-use super::operation::is_uncertain;
-use crate::{Host, HostError};
+use crate::error::HostError;
+use crate::host::Host;
 
+/// Checks whether the object may exist as requested although the create failed.
 fn may_be_ours(error: &HostError) -> bool {
-    is_uncertain(error) || matches!(error, HostError::Conflict(_))
+    error.is_uncertain() || matches!(error, HostError::Conflict(_))
 }
 
-/// Why what bears the name is not what was asked for.
-fn taken(what: &str, name: &str, error: HostError) -> HostError {
+/// Returns the error for a name that another object has.
+fn taken(kind: &str, name: &str, error: HostError) -> HostError {
     match error {
-        HostError::Conflict(said) => HostError::Conflict(format!(
-            "{what} {name} is there already and is not the one that was asked for: {said}"
-        )),
+        HostError::Conflict(message) => {
+            HostError::Conflict(format!("another {kind} named {name} exists already: {message}"))
+        }
         other => other,
     }
 }
 
-/// Makes a container; its full ID.
-pub(super) async fn container(
+/// Creates a container and returns its full ID.
+pub(super) async fn create_container(
     host: &dyn Host,
     request: &ContainerRequest,
 ) -> Result<String, HostError> {
@@ -37,19 +38,19 @@ pub(super) async fn container(
     };
     match listed.into_iter().find(|container| container.name == request.name) {
         Some(found) if has_labels(&found.labels, &request.labels) => Ok(found.id),
-        Some(_) => Err(taken("a container named", &request.name, error)),
+        Some(_) => Err(taken("container", &request.name, error)),
         None => Err(error),
     }
 }
 
-/// Docker adds the image's labels to a container's, so ours must be among them; the applied spec
-/// is one of ours, which makes this a comparison of all that was asked for.
-fn has_labels(found: &BTreeMap<String, String>, asked: &BTreeMap<String, String>) -> bool {
-    asked.iter().all(|(key, value)| found.get(key) == Some(value))
+/// Checks whether a container has all requested labels. Docker adds the labels of the image. The applied spec is one
+/// of the labels, so this compares the whole request.
+fn has_labels(found: &BTreeMap<String, String>, requested: &BTreeMap<String, String>) -> bool {
+    requested.iter().all(|(key, value)| found.get(key) == Some(value))
 }
 
-/// Makes a network; its full ID.
-pub(super) async fn network(
+/// Creates a network and returns its full ID.
+pub(super) async fn create_network(
     host: &dyn Host,
     request: &NetworkRequest,
 ) -> Result<String, HostError> {
@@ -62,13 +63,16 @@ pub(super) async fn network(
     };
     match listed.into_iter().find(|network| network.name == request.name) {
         Some(found) if found.labels == request.labels => Ok(found.id),
-        Some(_) => Err(taken("a network named", &request.name, error)),
+        Some(_) => Err(taken("network", &request.name, error)),
         None => Err(error),
     }
 }
 
-/// Makes a volume.
-pub(super) async fn volume(host: &dyn Host, request: &VolumeRequest) -> Result<(), HostError> {
+/// Creates a volume.
+pub(super) async fn create_volume(
+    host: &dyn Host,
+    request: &VolumeRequest,
+) -> Result<(), HostError> {
     let error = match host.create_volume(request).await {
         Err(error) if may_be_ours(&error) => error,
         other => return other,
