@@ -41,12 +41,9 @@ pub struct Container {
     /// Files written into it before it starts, by absolute path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub file: BTreeMap<String, FileSpec>,
-    /// Working directory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub workdir: Option<String>,
-    /// `user`, `uid`, `user:group` or `uid:gid`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
+    /// What Docker is given as it is written.
+    #[serde(flatten)]
+    pub settings: Settings,
     /// Environment variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
@@ -87,8 +84,7 @@ impl Container {
             entrypoint: None,
             command: None,
             file: BTreeMap::new(),
-            workdir: None,
-            user: None,
+            settings: Settings::default(),
             env: BTreeMap::new(),
             secret_env: BTreeMap::new(),
             port: BTreeMap::new(),
@@ -100,6 +96,23 @@ impl Container {
             stop: Stop::default(),
         }
     }
+}
+
+/// Settings that Docker is given as they are written. The spec, the label of the applied spec and the request
+/// that creates a container hold them as one value, and a rollback restores that value from the label: a field
+/// that is added here is compared, requested, labelled and rolled back without further code.
+///
+/// New fields go to the end, are `None` by default and are left out when they are: labels and fingerprints of
+/// older versions must not change.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Working directory; replaces the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<String>,
+    /// `user`, `uid`, `user:group` or `uid:gid`; replaces the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
 }
 
 /// A file written into a container. Its content lies in the graph, by hash.

@@ -18,7 +18,7 @@ mod units;
 pub use address::{Address, Kind};
 pub use container::{
     Container, FileSpec, Mount, MountSource, Port, Probe, ProbeAction, Protocol, Publish, Pull,
-    Resources, Stop, Ulimit,
+    Resources, Settings, Stop, Ulimit,
 };
 pub use field_path::{FieldPath, Provenance, flatten};
 pub use hash::sha256;

@@ -20,12 +20,12 @@ pub(crate) fn body(request: &ContainerRequest) -> ContainerCreateBody {
     let ports: Vec<String> = request.publish.iter().map(port_key).collect();
     ContainerCreateBody {
         hostname: request.hostname.clone(),
-        user: request.user.clone(),
+        user: request.settings.user.clone(),
         env: Some(environment(request)),
         cmd: request.command.clone(),
         entrypoint: request.entrypoint.clone(),
         image: Some(request.image.clone()),
-        working_dir: request.workdir.clone(),
+        working_dir: request.settings.workdir.clone(),
         labels: Some(request.labels.clone().into_iter().collect()),
         stop_signal: request.stop_signal.clone(),
         stop_timeout: request.stop_timeout_s.map(signed),

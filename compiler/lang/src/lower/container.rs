@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{
     Bytes, Container, Cpu, ImageRef, Mount, MountSource, Port, Protocol, Provenance, Pull,
-    Resources, Stop, Ulimit,
+    Resources, Settings, Stop, Ulimit,
 };
 use tally_source::{Diagnostic, Span};
 
@@ -50,8 +50,7 @@ pub(super) fn container(
     };
     container.entrypoint = list(object, "entrypoint");
     container.command = list(object, "command");
-    container.workdir = object.text("workdir").map(str::to_owned);
-    container.user = object.text("user").map(str::to_owned);
+    container.settings = settings(object);
     env(low, names, object, &mut container);
     let mut lowered = Lowered {
         container,
@@ -80,6 +79,12 @@ pub(super) fn container(
     lowered.container.stop = object.block("stop").map(stop).unwrap_or_default();
     lowered.provenance = notes(low, object);
     lowered
+}
+
+/// Returns what Docker is given as it is written.
+fn settings(object: &Object<'_>) -> Settings {
+    let text = |word: &str| object.text(word).map(str::to_owned);
+    Settings { workdir: text("workdir"), user: text("user") }
 }
 
 fn list(object: &Object<'_>, word: &str) -> Option<Vec<String>> {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tally_graph::{Millis, Port, Resources, Restart, Ulimit};
+use tally_graph::{Millis, Port, Resources, Restart, Settings, Ulimit};
 
 /// What Docker was told of one container.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,12 +21,9 @@ pub struct Applied {
     /// Replaces the image's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
-    /// Replaces the image's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub workdir: Option<String>,
-    /// Replaces the image's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
+    /// As they are written.
+    #[serde(flatten)]
+    pub settings: Settings,
     /// Environment variables.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use tally_graph::{FileSpec, Template};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
+use tally_graph::{FileSpec, Settings, Template};
 
 use crate::input::observed::{Live, PublishedPort};
 
@@ -22,10 +23,9 @@ pub struct ContainerRequest {
     pub entrypoint: Option<Vec<String>>,
     /// Replaces the image's.
     pub command: Option<Vec<String>>,
-    /// Replaces the image's.
-    pub workdir: Option<String>,
-    /// Replaces the image's.
-    pub user: Option<String>,
+    /// As they are written.
+    #[serde(flatten, serialize_with = "with_nulls")]
+    pub settings: Settings,
     /// Added to the image's.
     pub env: BTreeMap<String, String>,
     /// Added too, once what the secrets in them hold has been put in.
@@ -56,6 +56,20 @@ pub struct ContainerRequest {
     pub shareable_ipc: bool,
     /// Host ports.
     pub publish: Vec<PublishedPort>,
+}
+
+/// Writes settings as the plan's JSON promises: `workdir` and `user` are `null` where they are not set, and those
+/// that came later are left out.
+fn with_nulls<S: Serializer>(settings: &Settings, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut later = settings.clone();
+    let mut map = serializer.serialize_map(None)?;
+    map.serialize_entry("workdir", &later.workdir.take())?;
+    map.serialize_entry("user", &later.user.take())?;
+    let later = serde_json::to_value(&later).map_err(serde::ser::Error::custom)?;
+    for (key, value) in later.as_object().into_iter().flatten() {
+        map.serialize_entry(key, value)?;
+    }
+    map.end()
 }
 
 /// A text that is shown to nobody: it cannot be written down, and tells nothing when it is printed.

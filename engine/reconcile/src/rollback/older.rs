@@ -86,12 +86,11 @@ fn told_by(now: &Workload, pod: &Containers<'_>) -> Option<Workload> {
             if role == Role::Container && found.container.state != ContainerState::Running {
                 return None;
             }
-            let Applied { image, entrypoint, command, workdir, user, env, ulimit, .. } =
+            let Applied { image, entrypoint, command, settings, env, ulimit, .. } =
                 found.identity.applied();
             container.image = ImageRef::parse(&image).ok()?;
             (container.entrypoint, container.command) = (entrypoint, command);
-            (container.workdir, container.user) = (workdir, user);
-            (container.env, container.ulimit) = (env, ulimit);
+            (container.settings, container.env, container.ulimit) = (settings, env, ulimit);
             let Applied { stop, resources, readiness, label, restart, .. } =
                 found.identity.applied();
             container.stop.signal = stop.signal;

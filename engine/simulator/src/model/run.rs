@@ -113,7 +113,7 @@ impl Model {
         let container = self.get(id)?;
         self.check_network(container)?;
         self.check_ports(container)?;
-        if container.request.user.as_deref().is_some_and(is_none_such) {
+        if container.request.settings.user.as_deref().is_some_and(is_none_such) {
             let said = "unable to find user: no matching entries in passwd file".to_owned();
             return Err(HostError::Refused { status: 400, message: said });
         }
