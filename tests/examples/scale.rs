@@ -123,7 +123,11 @@ fn plan(pods: usize, hosts: usize, added: usize) {
         let begun = Instant::now();
         let plan = reconcile(&graph, &observed, &memory, &options);
         times.push(begun.elapsed().as_secs_f64() * 1_000.0);
-        assert!(plan.operations.is_empty() && plan.held.is_empty(), "{:?}", plan.changes.first());
+        assert!(
+            plan.operations.is_empty() && plan.blocked.is_empty(),
+            "{:?}",
+            plan.changes.first()
+        );
     }
     times.sort_by(f64::total_cmp);
     println!(

@@ -18,7 +18,8 @@ pub fn plan(graph: &Graph, observed: &Observed, memory: &Memory, options: &Optio
     let plan = reconcile(graph, observed, memory, options);
     let closely = Options { thorough: true, ..options.clone() };
     let closely = reconcile(graph, observed, memory, &closely);
-    let text = |plan: &Plan| serde_json::to_string(plan).unwrap_or_default();
+    // How many pods were compared is the one thing that differs.
+    let text = |plan: &Plan| format!("{:?}", Plan { compared: 0, ..plan.clone() });
     assert_eq!(text(&plan), text(&closely), "at a glance, and closely");
     plan.operations.iter().for_each(says_what_its_volumes_are);
     crate::golden::record(graph, &plan);

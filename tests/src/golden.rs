@@ -13,7 +13,9 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use tally_graph::Graph;
 use tally_reconcile::input::observed::{Engine, HostState, HostView, Observed};
-use tally_reconcile::plan::{Change, Held, Operation, Plan, Subject};
+use tally_reconcile::plan::reason::Blocked;
+use tally_reconcile::plan::subject::Subject;
+use tally_reconcile::plan::{Change, Operation, Plan};
 use tally_source::{Diagnostic, Span};
 
 /// Keys of the graph's JSON whose values are sentences or depend on the folder of the checkout.
@@ -132,7 +134,7 @@ pub fn plan_text(graph: &Graph, plan: &Plan) -> String {
     };
     plan.operations.iter().for_each(|operation| add(lines.operation(operation)));
     plan.changes.iter().for_each(|change| add(lines.change(change)));
-    let mut held: Vec<String> = plan.held.iter().map(|held| lines.held(held)).collect();
+    let mut held: Vec<String> = plan.blocked.iter().map(|it| lines.blocked(it)).collect();
     held.sort();
     held.into_iter().for_each(&mut add);
     for reachable in &plan.reachable {
@@ -162,7 +164,8 @@ fn json(value: &impl serde::Serialize) -> String {
 }
 
 fn subject(subject: &Subject) -> String {
-    format!("{}/{}/{}", subject.workload, subject.pod, subject.container)
+    let (pod, container) = (subject.pod().unwrap_or_default(), subject.container());
+    format!("{}/{pod}/{}", subject.address(), container.unwrap_or_default())
 }
 
 fn diagnostic(found: &Diagnostic) -> String {
@@ -214,13 +217,13 @@ impl Lines<'_> {
         )
     }
 
-    fn held(&self, one: &Held) -> String {
+    fn blocked(&self, one: &Blocked) -> String {
         format!(
             "held {} {} {} {:?} {}",
             subject(&one.subject),
-            one.host,
-            one.why.by.word(),
-            one.why.awaits,
+            one.host.as_deref().unwrap_or_default(),
+            one.reason.by().word(),
+            one.reason.awaits(),
             self.place(one.origin),
         )
     }

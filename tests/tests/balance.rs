@@ -18,6 +18,7 @@ use proptest::test_runner::TestRunner;
 use tally_graph::{Place, Protocol, Publish, Selector};
 use tally_reconcile::input::observed::PublishedPort;
 use tally_reconcile::placement::{Need, Offer, Part, Seats, Step};
+use tally_reconcile::plan::reason::{BlockReason, Closed, WayOut};
 
 const DISK: &str = "disk";
 const ZONE: &str = "zone";
@@ -124,7 +125,7 @@ impl Case {
                     labels: &host.labels,
                     cpu: host.cpu,
                     memory: host.memory,
-                    closed: host.closed.then_some("is drained"),
+                    closed: host.closed.then_some(Closed::Drained),
                 })
                 .collect(),
         )
@@ -451,8 +452,15 @@ fn where_pods_of_drawn_clusters_go_is_what_was_agreed_to() {
             let on: Vec<String> = on.collect();
             let _ = writeln!(text, "{number}: w{workload} {}", on.join(" "));
             if given.contains(&None) {
-                let (lacks, way_out) = seats.why_not(&need);
-                let _ = writeln!(text, "    {lacks}; {}", way_out.unwrap_or_default());
+                let reason = seats.no_host(&need);
+                let lacks = reason.to_string().replace("no host can take it: ", "");
+                let way_out = match reason {
+                    BlockReason::NoHost { way_out: Some(WayOut { host, dropped }), .. } => {
+                        format!("{host} fits if `{dropped}` is dropped.")
+                    }
+                    _ => String::new(),
+                };
+                let _ = writeln!(text, "    {lacks}; {way_out}");
             }
         }
     }

@@ -118,7 +118,7 @@ pub fn people(entry: &Entry, terminal: &Terminal) -> String {
         | EntryKind::HostSilent
         | EntryKind::StoreSilent
         | EntryKind::BrokenSpec => Style::Remove,
-        EntryKind::Held | EntryKind::Unwell | EntryKind::StepsDown | EntryKind::StandsAside => {
+        EntryKind::Blocked | EntryKind::Unwell | EntryKind::StepsDown | EntryKind::StandsAside => {
             Style::Change
         }
         EntryKind::Began | EntryKind::Ended | EntryKind::Spec | EntryKind::Follows => Style::Dim,

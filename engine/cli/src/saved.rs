@@ -3,14 +3,20 @@
 //! A plan is never carried out as it was saved. It is made anew from the same graph and compared:
 //! when anything came out differently, the cluster has moved on and the saved plan is refused.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tally_graph::Graph;
 use tally_reconcile::Options;
-use tally_reconcile::plan::{Operation, Plan};
+use tally_reconcile::plan::balance::Balance;
+use tally_reconcile::plan::reason::{Awaits, Blocked, BlockedBy};
+use tally_reconcile::plan::subject::Subject;
+use tally_reconcile::plan::{Change, Fallback, Operation, Plan, Pods, Reachable};
+use tally_source::{Diagnostic, Span};
 
 use crate::errors::CliError;
+use crate::show::blocked::help;
 
 /// The version of the form.
 const FORMAT: u32 = 1;
@@ -37,7 +43,96 @@ pub struct Saved {
     /// The graph.
     pub graph: Graph,
     /// The plan.
-    pub plan: Plan,
+    plan: SavedPlan,
+}
+
+/// The form of a plan in a file. Only its operations are compared with a new plan; people read the others.
+#[derive(Serialize, Deserialize)]
+struct SavedPlan {
+    cluster: String,
+    operations: Vec<Operation>,
+    changes: Vec<Change>,
+    reachable: Vec<Reachable>,
+    powers: Vec<String>,
+    #[serde(default)]
+    held: Vec<SavedBlocked>,
+    #[serde(default)]
+    fallbacks: Vec<Fallback>,
+    #[serde(default)]
+    pods: BTreeMap<String, Pods>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    balance: Option<Balance>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// Something that the plan does not do.
+#[derive(Serialize, Deserialize)]
+struct SavedBlocked {
+    subject: Subject,
+    host: String,
+    why: SavedReason,
+    origin: Option<Span>,
+}
+
+/// Why the plan does not do it, as text.
+#[derive(Serialize, Deserialize)]
+struct SavedReason {
+    reason: String,
+    help: Option<String>,
+    #[serde(default)]
+    awaits: Awaits,
+    #[serde(default = "other")]
+    by: BlockedBy,
+}
+
+/// Returns the kind of a reason that was saved before reasons had kinds.
+fn other() -> BlockedBy {
+    BlockedBy::Other
+}
+
+impl From<Plan> for SavedPlan {
+    fn from(plan: Plan) -> Self {
+        // Each field is named, so that a new one is not forgotten here.
+        let Plan {
+            cluster,
+            operations,
+            changes,
+            reachable,
+            powers,
+            blocked,
+            fallbacks,
+            pods,
+            balance,
+            diagnostics,
+            compared: _,
+        } = plan;
+        let held = blocked.into_iter().map(SavedBlocked::from).collect();
+        Self {
+            cluster,
+            operations,
+            changes,
+            reachable,
+            powers,
+            held,
+            fallbacks,
+            pods,
+            balance,
+            diagnostics,
+        }
+    }
+}
+
+impl From<Blocked> for SavedBlocked {
+    fn from(blocked: Blocked) -> Self {
+        let Blocked { subject, host, reason, origin } = blocked;
+        let why = SavedReason {
+            help: help(&reason),
+            awaits: reason.awaits(),
+            by: reason.by(),
+            reason: reason.to_string(),
+        };
+        Self { subject, host: host.unwrap_or_default(), why, origin }
+    }
 }
 
 impl Saved {
@@ -60,7 +155,7 @@ impl Saved {
             remove_volumes: options.remove_volumes,
             rebalance: options.rebalance,
             graph,
-            plan,
+            plan: plan.into(),
         }
     }
 
@@ -113,14 +208,14 @@ impl Saved {
     /// itself.
     #[must_use]
     pub fn still_fits(&self, now: &Plan) -> bool {
-        let calls = |plan: &Plan| -> Vec<Operation> {
-            plan.operations
+        let calls = |operations: &[Operation]| -> Vec<Operation> {
+            operations
                 .iter()
                 .filter(|operation| operation.action.mutates())
                 .map(|operation| Operation { after: Vec::new(), ..operation.clone() })
                 .collect()
         };
-        let (before, now) = (calls(&self.plan), calls(now));
+        let (before, now) = (calls(&self.plan.operations), calls(&now.operations));
         before.len() == now.len()
             && before.iter().zip(&now).all(|(before, now)| {
                 // Numbers shift with the waits between them.

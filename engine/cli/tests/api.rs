@@ -380,7 +380,7 @@ fn events_are_as_their_page_says() {
     folder.write("tally.kdl", "cluster demo {");
     engine.until(&[EntryKind::BrokenSpec]);
     folder.write("tally.kdl", &spec("c:bad", ""));
-    engine.until(&[EntryKind::RolledBack, EntryKind::Held]);
+    engine.until(&[EntryKind::RolledBack, EntryKind::Blocked]);
     folder.write("tally.kdl", &spec("missing:1", "host b \"unix:///none/docker.sock\""));
     engine.until(&[EntryKind::HostSilent, EntryKind::Failed]);
     let told = engine.end();

@@ -49,8 +49,9 @@ kinds! {
     Unwell = "unwell",
     /// A rollout failed, and its workload goes back to what it was.
     RolledBack = "rolled-back",
-    /// Something is held back.
-    Held = "held",
+    /// Something is blocked.
+    #[serde(rename = "held")]
+    Blocked = "held",
     /// All is as the spec says.
     Tallies = "tallies",
     /// This engine leads from now on.

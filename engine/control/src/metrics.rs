@@ -8,7 +8,8 @@ use tally_graph::Millis;
 use tally_host::{FailureKind, HostError, Outcome, Report};
 use tally_reconcile::input::observed::{HostView, Observed};
 use tally_reconcile::memory::Memory;
-use tally_reconcile::plan::{HeldBy, Plan, Pods};
+use tally_reconcile::plan::reason::BlockedBy;
+use tally_reconcile::plan::{Plan, Pods};
 
 /// The upper bounds of the buckets that rounds are counted in by how long they took, in seconds.
 pub const ROUND_BUCKETS_S: [f64; 8] = [0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
@@ -81,7 +82,7 @@ pub struct Metrics {
     /// Pods that are left alone for a while now.
     pub backed_off: usize,
     /// What is held back now, by what holds it.
-    pub held: BTreeMap<HeldBy, u64>,
+    pub blocked: BTreeMap<BlockedBy, u64>,
     /// Whether the cluster is frozen.
     pub frozen: bool,
     /// Workloads whose rollout is paused.
@@ -171,9 +172,9 @@ impl Metrics {
     pub(crate) fn planned(&mut self, plan: &Plan, tallies: bool, took: Duration) {
         self.rounds.add(took);
         self.pods.clone_from(&plan.pods);
-        self.held.clear();
-        for held in &plan.held {
-            *self.held.entry(held.why.by).or_default() += 1;
+        self.blocked.clear();
+        for blocked in &plan.blocked {
+            *self.blocked.entry(blocked.reason.by()).or_default() += 1;
         }
         self.tallies = tallies;
     }

@@ -36,8 +36,8 @@ impl Controller {
     pub(crate) fn assert_rest(&self) {
         if cfg!(debug_assertions) {
             let plan = self.plan();
-            let idle = plan.is_empty() && plan.held.is_empty() && plan.diagnostics.is_empty();
-            debug_assert!(idle, "nothing is new, and yet {:?} {:?}", plan.changes, plan.held);
+            let idle = plan.is_empty() && plan.blocked.is_empty() && plan.diagnostics.is_empty();
+            debug_assert!(idle, "nothing is new, and yet {:?} {:?}", plan.changes, plan.blocked);
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tally_host::{Event, ExecuteOptions, Fetched, Host, Outcome, Progress, execute};
 use tally_reconcile::desired::realise::{RUNNING_MS, patience};
-use tally_reconcile::plan::{Awaits, Cause, Change, ChangeKind, Held, OpId, Plan, Target};
+use tally_reconcile::plan::reason::{Awaits, Blocked};
+use tally_reconcile::plan::{Cause, Change, ChangeKind, OpId, Plan, Target};
 use tally_reconcile::{Prepared, reconcile, reconcile_prepared};
 use tally_source::Severity;
 use tokio::sync::Notify;
@@ -38,7 +39,7 @@ impl Controller {
         let plan = self.plan();
         self.report(&plan);
         self.schedule(&plan, now_ms);
-        self.last = Some(match plan.held.is_empty() && !plan.has_errors() {
+        self.last = Some(match plan.blocked.is_empty() && !plan.has_errors() {
             true => Ended::Tallies,
             false => Ended::Differs,
         });
@@ -55,7 +56,7 @@ impl Controller {
                 self.told.remove("tallies");
             }
             if !done
-                && plan.held.iter().any(|held| held.why.is_passing())
+                && plan.blocked.iter().any(|it| it.reason.is_passing())
                 && !self.has_waited(&plan)
             {
                 self.last = None;
@@ -86,10 +87,10 @@ impl Controller {
         let waited = Duration::from_millis(clock_ms.saturating_sub(since_ms));
         let is_over = waited >= patience;
         if is_over {
-            plan.held
+            plan.blocked
                 .iter()
-                .filter(|held| held.why.is_passing())
-                .for_each(|held| self.tell_held(held));
+                .filter(|it| it.reason.is_passing())
+                .for_each(|it| self.report_blocked(it));
             let what = format!("what is waited for did not come about within {patience:?}");
             self.tell(EntryKind::Failed, "", what);
         }
@@ -144,10 +145,10 @@ impl Controller {
     fn schedule(&mut self, plan: &Plan, now_ms: i64) {
         let clock_ms = self.clock_ms();
         let mut waits: BTreeSet<&str> = plan
-            .held
+            .blocked
             .iter()
-            .filter(|held| held.why.awaits == Awaits::Readiness)
-            .map(|held| held.host.as_str())
+            .filter(|it| it.reason.awaits() == Awaits::Readiness)
+            .map(|it| it.host.as_deref().unwrap_or_default())
             .collect();
         if self.awaits_rollouts(plan) {
             waits.insert("");
@@ -197,11 +198,11 @@ impl Controller {
             }
             now.insert(key);
         }
-        for held in plan.held.iter().filter(|held| !held.why.is_passing()) {
-            let key =
-                format!("{}/{}: {}", held.subject.workload, held.subject.pod, held.why.reason);
+        for it in plan.blocked.iter().filter(|it| !it.reason.is_passing()) {
+            let pod = it.subject.pod().unwrap_or_default();
+            let key = format!("{}/{pod}: {}", it.subject.address(), it.reason);
             if !self.told.contains(&key) {
-                self.tell_held(held);
+                self.report_blocked(it);
             }
             now.insert(key);
         }
@@ -211,14 +212,14 @@ impl Controller {
         self.told = now;
     }
 
-    fn tell_held(&self, held: &Held) {
+    fn report_blocked(&self, blocked: &Blocked) {
         let at_ms = (self.options.now_ms)();
         self.journal.entry(&Entry {
-            host: held.host.clone(),
-            workload: held.subject.workload.clone(),
-            pod: held.subject.pod.clone(),
-            place: held.origin.map(|span| self.graph.sources.line_place(span)),
-            ..Entry::new(at_ms, EntryKind::Held, held.why.reason.clone())
+            host: blocked.host.clone().unwrap_or_default(),
+            workload: blocked.subject.address().into_owned(),
+            pod: blocked.subject.pod().unwrap_or_default().to_owned(),
+            place: blocked.origin.map(|span| self.graph.sources.line_place(span)),
+            ..Entry::new(at_ms, EntryKind::Blocked, blocked.reason.to_string())
         });
     }
 
@@ -273,7 +274,7 @@ impl Controller {
                 self.busy.end(&operation.claims(), &operation.host, last);
             }
         }
-        let mut failed: BTreeSet<(&str, &str)> = BTreeSet::new();
+        let mut failed: BTreeSet<(&str, Option<&str>)> = BTreeSet::new();
         for (id, failure) in report.failures() {
             let Some(operation) = plan.operation(id) else { continue };
             let mut what = failure.kind.to_string();
@@ -282,14 +283,14 @@ impl Controller {
             }
             let cause = operation.cause;
             self.entry(EntryKind::Failed, plan, id, what, cause);
-            failed.insert((&operation.host, &operation.subject.pod));
+            failed.insert((&operation.host, operation.subject.pod()));
         }
         for operation in &plan.operations {
             if matches!(report.outcome(operation.id), Some(Outcome::Skipped { .. })) {
-                failed.insert((&operation.host, &operation.subject.pod));
+                failed.insert((&operation.host, operation.subject.pod()));
             }
         }
-        for (host, pod) in failed.into_iter().filter(|(_, pod)| !pod.is_empty()) {
+        for (host, pod) in failed.into_iter().filter_map(|(host, pod)| Some((host, pod?))) {
             backoff::failed(&mut self.memory, host, pod, now_ms);
         }
         self.judge_report(plan, report);
@@ -312,8 +313,8 @@ impl Controller {
         let Some(operation) = plan.operation(id) else { return };
         self.journal.entry(&Entry {
             host: operation.host.clone(),
-            workload: operation.subject.workload.clone(),
-            pod: operation.subject.pod.clone(),
+            workload: operation.subject.address().into_owned(),
+            pod: operation.subject.pod().unwrap_or_default().to_owned(),
             cause: Some(cause),
             place: operation.origin.map(|span| self.graph.sources.line_place(span)),
             ..Entry::new((self.options.now_ms)(), kind, what)
@@ -329,16 +330,14 @@ fn words(change: &Change) -> String {
         ChangeKind::Replace => "replaced",
         ChangeKind::Remove => "removed",
     };
-    let what = match (change.subject.container.is_empty(), &change.note) {
-        (false, _) => change.subject.container.as_str(),
-        (true, Some(note)) => note.as_str(),
-        (true, None) => change.subject.workload.as_str(),
-    };
+    let container = change.subject.container();
+    let address = change.subject.address();
+    let what = container.or(change.note.as_deref()).unwrap_or(&address);
     let mut text = format!("{verb} {what}");
     if !change.fields.is_empty() {
         let fields: Vec<String> = change.fields.iter().map(|f| f.path.to_string()).collect();
         text.push_str(&format!(" ({})", fields.join(", ")));
-    } else if let (false, Some(note)) = (change.subject.container.is_empty(), &change.note) {
+    } else if let (Some(_), Some(note)) = (container, &change.note) {
         text.push_str(&format!(": {note}"));
     }
     text

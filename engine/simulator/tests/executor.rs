@@ -15,8 +15,9 @@ use tally_host::{
 use tally_reconcile::input::observed::{ContainerState, Live};
 use tally_reconcile::labels::{self, Role};
 use tally_reconcile::plan::request::{ContainerRequest, NetworkRequest, VolumeRequest};
+use tally_reconcile::plan::subject::Subject;
 use tally_reconcile::plan::{
-    Action, Cause, OpId, Operation, Plan, Precondition, ReadyRule, Subject, Target,
+    Action, Cause, OpId, Operation, Plan, Precondition, ReadyRule, Target,
 };
 use tally_simulator::{Fault, FaultKind, FaultPlan, SimHost, SimOptions, When, tokio_clock};
 use tokio::sync::watch;
@@ -62,7 +63,7 @@ fn ready(created: u32, running_ms: u64) -> Action {
 /// Operations with what each needs.
 fn plan(steps: Vec<(Action, Precondition, &[u32])>) -> Plan {
     let operation = |(id, (action, precondition, after)): (u32, (Action, Precondition, &[u32]))| {
-        let subject = Subject {
+        let subject = Subject::Container {
             workload: "controller/web".to_owned(),
             pod: "web-0".to_owned(),
             container: "web".to_owned(),

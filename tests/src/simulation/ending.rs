@@ -8,6 +8,7 @@ use tally_reconcile::input::observed::{ContainerState, HostState, HostView, Obse
 use tally_reconcile::labels;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::plan::Plan;
+use tally_reconcile::plan::subject::Subject;
 use tally_reconcile::reconcile;
 use tally_simulator::{Clock as _, Model};
 
@@ -286,8 +287,7 @@ pub fn pure(world: &World, now_ms: i64, rng: &mut Rng) {
     let secrets = world.version().secrets.hashes().clone();
     let options = tally_reconcile::Options { now_ms, secrets, ..Default::default() };
     let plan = |observed: &Observed| {
-        serde_json::to_string(&reconcile(graph, observed, &Memory::default(), &options))
-            .unwrap_or_default()
+        format!("{:?}", reconcile(graph, observed, &Memory::default(), &options))
     };
     let first = plan(&observed);
     world.tells_no_secret("a plan", &first);
@@ -336,19 +336,19 @@ pub fn without_reason(
         // A stand-in stays for as long as the change it stands in for cannot go on.
         let stood_for = works.iter().find(|work| work.stands_in(pod));
         let stood_for = stood_for.map(|work| work.address.as_str());
-        let about = |subject: &tally_reconcile::plan::Subject| {
-            subject.pod == pod
-                || (subject.pod.is_empty() && work == Some(subject.workload.as_str()))
-                || stood_for == Some(subject.workload.as_str())
-                || subject.workload.starts_with("cluster/")
+        let about = |subject: &Subject| {
+            subject.is_of_pod(pod)
+                || (subject.pod().is_none() && work == Some(&*subject.address()))
+                || stood_for == Some(&*subject.address())
+                || matches!(subject, Subject::Cluster(_))
         };
-        plan.held.iter().any(|held| about(&held.subject) && !held.why.reason.is_empty())
+        plan.blocked.iter().any(|it| about(&it.subject))
             || plan.diagnostics.iter().any(|found| found.severity == tally_source::Severity::Error)
             || plan.diagnostics.iter().any(|found| {
                 let by_host = home.as_ref().is_some_and(|home| found.headline.contains(home));
                 by_host || found.headline.contains(&format!("`{pod}`"))
             })
-            || plan.operations.iter().any(|op| op.subject.pod == pod)
+            || plan.operations.iter().any(|op| op.subject.is_of_pod(pod))
     };
     differs.iter().filter(|(pod, _)| !said(pod)).map(|(pod, why)| format!("{pod}: {why}")).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tally_reconcile::memory::{Declarations, Memory};
-use tally_reconcile::plan::HeldBy;
+use tally_reconcile::plan::reason::{Blocked, BlockedBy};
 use tally_simulator::Clock as _;
 
 use super::deeds::Director;
@@ -167,8 +167,9 @@ async fn quiet(director: &mut Director, settings: Settings) {
         }
         if now - began > PATIENCE_MS {
             let plan = kept_plan(director);
-            let held = held_in_words(&plan);
-            let changes = plan.changes.iter().map(|c| format!("{:?} {}", c.kind, c.subject.pod));
+            let held = blocked_in_words(&plan);
+            let changes =
+                plan.changes.iter().map(|c| format!("{:?} {:?}", c.kind, c.subject.pod()));
             let changes: Vec<String> = changes.collect();
             let seen: Vec<_> = left.keys().flat_map(|pod| shown(&world, pod)).collect();
             let what = format!("still differs: {left:?}; held {held:?}; {changes:?}; {seen:?}");
@@ -186,7 +187,7 @@ async fn quiet(director: &mut Director, settings: Settings) {
                 director.declare_nothing();
             }
             let plan = kept_plan(director);
-            if plan.held.iter().any(|held| held.why.reason.contains("must confirm")) {
+            if plan.blocked.iter().any(|it| it.reason.by() == BlockedBy::Removals) {
                 // Somebody reads the plan, and means it.
                 world.note("hand", "confirms", "");
                 director.apply();
@@ -224,7 +225,7 @@ async fn ended(director: &mut Director, settings: Settings, dead: bool) {
             world.violate("L6", format!("no reason for {silent:?}"));
         }
         if !plan.is_empty() {
-            let held = held_in_words(&plan);
+            let held = blocked_in_words(&plan);
             world.violate("L3", format!("left undone: {:?}; held {held:?}", first_changes(&plan)));
         }
     } else {
@@ -240,7 +241,7 @@ async fn ended(director: &mut Director, settings: Settings, dead: bool) {
 
 /// Whether something is left alone for a while, and will be tried again.
 fn pauses(plan: &tally_reconcile::plan::Plan) -> bool {
-    plan.held.iter().any(|held| held.why.by == HeldBy::Backoff)
+    plan.blocked.iter().any(|it| it.reason.by() == BlockedBy::Backoff)
 }
 
 /// L1: once all is as it should be, nothing is done any more.
@@ -256,15 +257,15 @@ async fn stays(world: &World, settings: Settings) {
 
 fn first_changes(plan: &tally_reconcile::plan::Plan) -> Vec<String> {
     let all = plan.changes.iter().take(4);
-    all.map(|c| format!("{:?} {} {} {:?}", c.kind, c.subject.pod, c.subject.container, c.note))
-        .collect()
+    all.map(|c| format!("{:?} {:?} {:?}", c.kind, c.subject, c.note)).collect()
 }
 
-fn held_in_words(plan: &tally_reconcile::plan::Plan) -> Vec<String> {
-    let words = |held: &tally_reconcile::plan::Held| {
-        format!("{} {}: {}", held.subject.pod, held.host, held.why.reason)
+fn blocked_in_words(plan: &tally_reconcile::plan::Plan) -> Vec<String> {
+    let words = |it: &Blocked| {
+        let host = it.host.as_deref().unwrap_or_default();
+        format!("{} {host}: {}", it.subject.pod().unwrap_or_default(), it.reason)
     };
-    plan.held.iter().map(words).collect()
+    plan.blocked.iter().map(words).collect()
 }
 
 /// L5: no more is made than the specs ask for, and what befell them.

@@ -203,7 +203,7 @@ fn a_host_is_added_and_drained_and_nothing_else_moves() {
         let asked = || Options { rebalance: true, ..Options::default() };
         let plan = wider.plan_with(&added, asked());
         let moves = &plan.balance.as_ref().unwrap().moves;
-        let of_web = moves.iter().filter(|it| it.subject.workload == "controller/web").count();
+        let of_web = moves.iter().filter(|it| it.subject.address() == "controller/web").count();
         assert!(of_web > 0 && moves.iter().all(|it| it.to == "delta"), "{moves:?}");
         let (_never, cancel) = watch::channel(false);
         let options = ExecuteOptions::default();
@@ -211,8 +211,7 @@ fn a_host_is_added_and_drained_and_nothing_else_moves() {
         assert!(report.is_done(), "{:?}", report.outcomes);
         let evened = wider.settle().await;
         assert!(wider.plan_with(&evened, asked()).is_empty(), "once is enough");
-        let moved =
-            |name: &str| moves.iter().any(|it| name.split('.').nth(1) == Some(&it.subject.pod));
+        let moved = |name: &str| moves.iter().any(|it| name.split('.').nth(1) == it.subject.pod());
         let stays = with_fourth.iter().filter(|((_, name), _)| !moved(name));
         let evened = ids(&evened);
         assert!(stays.into_iter().all(|(key, id)| evened.get(key) == Some(id)), "only those move");

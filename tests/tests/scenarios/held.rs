@@ -3,8 +3,9 @@
 use tally_graph::Graph;
 use tally_reconcile::Options;
 use tally_reconcile::memory::{Backoff, Declared};
+use tally_reconcile::plan::Plan;
+use tally_reconcile::plan::reason::{Awaits, BlockReason, Blocked, BlockedBy};
 use tally_reconcile::plan::request::VolumeRequest;
-use tally_reconcile::plan::{Awaits, Held, HeldBy, Plan};
 use tally_simulator::Model;
 
 use crate::many::{Many, held, run};
@@ -15,8 +16,8 @@ const CHANGED: &str =
     "controller web replicas=2 { container c image=\"tally.local/hello:1\" { env A=1 } }";
 
 /// What is held back, by kind.
-fn of(plan: &Plan, by: HeldBy) -> Vec<&Held> {
-    plan.held.iter().filter(|held| held.why.by == by).collect()
+fn of(plan: &Plan, by: BlockedBy) -> Vec<&Blocked> {
+    plan.blocked.iter().filter(|it| it.reason.by() == by).collect()
 }
 
 #[test]
@@ -26,7 +27,7 @@ fn a_pod_that_something_is_done_to_is_left_alone() {
         many.memory.busy.insert("web-0".to_owned());
         let plan = many.plan(&many.plain(CHANGED)).await;
         assert_eq!(held(&plan)[0], "web-0: something is being done to it");
-        assert_eq!(of(&plan, HeldBy::Busy)[0].why.awaits, Awaits::Work);
+        assert_eq!(of(&plan, BlockedBy::Busy)[0].reason.awaits(), Awaits::Work);
         assert!(!calls(&plan).iter().any(|call| call.contains("web-0")), "{:?}", calls(&plan));
         // One that is to go, too.
         let other = many.plain("pod other { container c image=\"tally.local/hello:1\" }");
@@ -45,14 +46,13 @@ fn a_pod_that_ends_again_and_again_is_left_alone_until_its_pause_is_over() {
         many.memory.backoff.entry("a".to_owned()).or_default().insert("web-1".to_owned(), pause);
         let graph = many.plain(CHANGED);
         let plan = many.plan(&graph).await;
-        let paused = of(&plan, HeldBy::Backoff);
-        assert_eq!(paused[1].subject.pod, "web-1", "and the other one waits for it");
+        let paused = of(&plan, BlockedBy::Backoff);
+        assert_eq!(paused[1].subject.pod(), Some("web-1"), "and the other one waits for it");
         assert!(plan.is_empty(), "{:?}", calls(&plan));
-        let help = paused[1].why.help.as_deref();
-        assert_eq!(help, Some("See why: `tally events`, `tally logs web-1`."));
+        assert_eq!(paused[1].reason, BlockReason::Backoff { pod: "web-1".to_owned() });
         assert!(paused[1].origin.is_some());
         tokio::time::advance(std::time::Duration::from_secs(10)).await;
-        assert_eq!(many.plan(&graph).await.held, []);
+        assert_eq!(many.plan(&graph).await.blocked, []);
     });
 }
 
@@ -73,9 +73,9 @@ fn who_does_not_wait_is_told_what_is_not_ready_yet() {
                 "web: it waits for db: it is not ready yet"
             ]
         );
-        assert!(plan.held.iter().all(|held| held.why.awaits == Awaits::Readiness));
-        assert!(plan.held.iter().all(|held| held.why.by == HeldBy::NotReady));
-        assert!(plan.held.iter().all(|held| held.subject.container.is_empty()), "whole pods wait");
+        assert!(plan.blocked.iter().all(|it| it.reason.awaits() == Awaits::Readiness));
+        assert!(plan.blocked.iter().all(|it| it.reason.by() == BlockedBy::NotReady));
+        assert!(plan.blocked.iter().all(|it| it.subject.container().is_none()), "whole pods wait");
     });
 }
 
@@ -108,8 +108,8 @@ fn of_a_volume_that_is_on_two_hosts_somebody_says_which_one_counts() {
         }
         let plan = many.plan(&graph).await;
         assert_eq!(held(&plan), ["db: its volume `one` is on `a` and on `b`"]);
-        let help = of(&plan, HeldBy::Volume)[0].why.help.as_deref();
-        assert_eq!(help, Some("Say which one counts: `place { require host=… }`."));
+        let reason = &of(&plan, BlockedBy::Volume)[0].reason;
+        assert!(matches!(reason, BlockReason::VolumeOnSeveralHosts { .. }), "{reason:?}");
         assert!(plan.is_empty(), "{:?}", calls(&plan));
     });
 }
@@ -122,7 +122,7 @@ fn a_pod_whose_volumes_are_on_different_hosts_is_not_made() {
         many.hosts[&home].meddle(|model, _| model.remove_volume("many.one")).unwrap().unwrap();
         let plan = many.plan(&graph).await;
         assert_eq!(held(&plan), ["db: its volumes are on different hosts"]);
-        assert_eq!(of(&plan, HeldBy::Volume).len(), 1);
+        assert_eq!(of(&plan, BlockedBy::Volume).len(), 1);
         assert!(plan.is_empty(), "{:?}", calls(&plan));
     });
 }
@@ -135,13 +135,13 @@ fn destroying_says_what_is_out_of_reach() {
         many.cut("b");
         let destroy = Options { destroy: true, ..Options::default() };
         let plan = many.plan_with(&graph, destroy.clone()).await;
-        let silent = of(&plan, HeldBy::Silent);
+        let silent = of(&plan, BlockedBy::Unreachable);
         assert_eq!(held(&plan), ["host/b: it does not answer: what is there stays"]);
-        assert_eq!(silent[0].why.help.as_deref(), Some("`tally destroy` again when it answers."));
-        assert_eq!(silent[0].host, "b");
+        assert_eq!(silent[0].reason, BlockReason::HostUnreachable);
+        assert_eq!(silent[0].host.as_deref(), Some("b"));
         // What is given up needs no saying.
         many.declare("b", Declared::Fenced);
-        assert_eq!(many.plan_with(&graph, destroy).await.held, []);
+        assert_eq!(many.plan_with(&graph, destroy).await.blocked, []);
     });
 }
 
@@ -151,9 +151,9 @@ fn what_depends_on_a_pod_that_cannot_be_placed_is_not_begun() {
         pod web { depends-on pod db; container c image=\"tally.local/hello:1\" }";
     run(&["a"], |mut many: Many| async move {
         let plan = many.plan(&many.plain(body)).await;
-        let waits = of(&plan, HeldBy::Dependency);
-        assert_eq!(waits[0].why.reason, "it waits for `db`, which cannot be seen or placed");
-        assert_eq!(of(&plan, HeldBy::NoRoom).len(), 1);
+        let waits = of(&plan, BlockedBy::Dependency);
+        assert_eq!(waits[0].reason, BlockReason::Dependency { on: "db".to_owned() });
+        assert_eq!(of(&plan, BlockedBy::NoRoom).len(), 1);
         assert!(calls(&plan).is_empty(), "{:?}", calls(&plan));
     });
 }
@@ -174,10 +174,13 @@ fn pods_that_wait_for_one_that_docker_is_removing_are_not_begun_without_it() {
         };
         many.hosts["a"].meddle(get_stuck).unwrap();
         let plan = many.plan(&many.plain(&body(2))).await;
-        let wait = plan.operations.iter().find(|it| it.subject.pod == "web-0").unwrap();
+        let wait = plan.operations.iter().find(|it| it.subject.is_of_pod("web-0")).unwrap();
         assert_eq!(wait.action.word(), "await-ready");
         let first_of = |pod: &str| {
-            plan.operations.iter().find(|it| it.subject.pod == pod && it.action.mutates()).unwrap()
+            plan.operations
+                .iter()
+                .find(|it| it.subject.is_of_pod(pod) && it.action.mutates())
+                .unwrap()
         };
         assert!(first_of("web-1").after.contains(&wait.id), "{:?}", calls(&plan));
         assert!(!first_of("late").after.is_empty());
@@ -241,6 +244,6 @@ fn what_belongs_to_no_pod_and_is_under_way_is_not_begun_once_more() {
         let rest = many.plan(&graph).await;
         assert_eq!(on(&rest, "b"), Vec::<&str>::new(), "what needs it waits");
         assert_eq!(on(&rest, "a"), on(&whole, "a"));
-        assert!(rest.held.iter().all(|held| held.why.is_passing()));
+        assert!(rest.blocked.iter().all(|it| it.reason.is_passing()));
     });
 }

@@ -23,7 +23,7 @@ use tally_tests::store::ModelStore;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::many::Many;
+use crate::many::{Many, held};
 
 const WEB: &str = "controller web replicas=2 { container c image=\"tally.local/hello:1\" }";
 const LASTS: Duration = Duration::from_secs(15);
@@ -483,10 +483,8 @@ fn who_applies_by_hand_beside_engines_takes_no_pod_for_absent_from_a_silent_host
             memory.take_up(None);
             memory.learn("many", &observed, 0);
             let plan = reconcile(&graph, &observed, &memory, &tally_reconcile::Options::default());
-            let why = "it may be on `c`, which does not answer".to_owned();
-            let held: Vec<_> =
-                plan.held.iter().map(|it| (&*it.subject.pod, &it.why.reason)).collect();
-            assert_eq!(held, [("web-2", &why)]);
+            let reason = "it may be on `c`, which does not answer";
+            assert_eq!(held(&plan), [format!("web-2: {reason}")]);
         }
     });
 }

@@ -215,11 +215,11 @@ impl Many {
 
 /// The reasons of what a plan holds back, with the pods.
 pub fn held(plan: &Plan) -> Vec<String> {
-    plan.held
+    plan.blocked
         .iter()
-        .map(|held| match held.subject.pod.is_empty() {
-            true => format!("{}: {}", held.subject.workload, held.why.reason),
-            false => format!("{}: {}", held.subject.pod, held.why.reason),
+        .map(|it| match it.subject.pod() {
+            None => format!("{}: {}", it.subject.address(), it.reason),
+            Some(pod) => format!("{pod}: {}", it.reason),
         })
         .collect()
 }

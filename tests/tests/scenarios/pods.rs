@@ -121,8 +121,11 @@ fn who_joined_a_network_that_is_gone_is_made_anew() {
         side.details.as_mut().unwrap().joined = Some("0".repeat(64));
         let options = Options { now_ms: many.now_ms(), ..Options::default() };
         let plan = reconcile(&graph, &observed, &many.memory, &options);
-        let changes: Vec<_> =
-            plan.changes.iter().map(|it| (it.kind, it.subject.container.as_str())).collect();
+        let changes: Vec<_> = plan
+            .changes
+            .iter()
+            .map(|it| (it.kind, it.subject.container().unwrap_or_default()))
+            .collect();
         assert_eq!(changes, [(ChangeKind::Replace, "side")]);
     });
 }
@@ -182,7 +185,11 @@ fn a_pod_whose_network_has_ended_is_put_right_at_once_and_nothing_stands_in_for_
         world.host.stop(&infra, Some(std::time::Duration::ZERO)).await.unwrap();
         let plan = world.plan(&graph).await;
         // Who joined it still runs, and serves nobody: it is no pod that another must stand in for.
-        assert!(plan.operations.iter().all(|op| op.subject.pod != "web-1"), "{:?}", calls(&plan));
+        assert!(
+            plan.operations.iter().all(|op| !op.subject.is_of_pod("web-1")),
+            "{:?}",
+            calls(&plan)
+        );
         world.apply(&graph).await;
         assert_eq!(world.ids().await, before, "all are the same");
         assert!(world.plan(&graph).await.is_empty());
@@ -251,7 +258,7 @@ fn whoever_was_interrupted_between_inits_and_containers_goes_on_there() {
                         }
                         Action::CreateContainer(request) => {
                             let id = model.create(request, now).unwrap();
-                            let container = operation.subject.container.as_str();
+                            let container = operation.subject.container().unwrap_or_default();
                             if container != "c" {
                                 model.start(&id, now).unwrap();
                             }

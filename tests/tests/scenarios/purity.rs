@@ -29,8 +29,7 @@ fn permuted_observations_give_the_same_bytes() {
         for (graph, options) in plans {
             let options = Options { now_ms: 1 << 41, ..options };
             let bytes = |observed: &_| {
-                serde_json::to_string(&reconcile(&graph, observed, &Memory::default(), &options))
-                    .unwrap()
+                format!("{:?}", reconcile(&graph, observed, &Memory::default(), &options))
             };
             let first = bytes(&observed);
             let mut permuted = observed.clone();
@@ -59,7 +58,7 @@ pub fn most_missing(plan: &Plan) -> usize {
     let mut stops: BTreeMap<&str, OpId> = BTreeMap::new();
     let mut ready: BTreeMap<&str, OpId> = BTreeMap::new();
     for operation in &plan.operations {
-        let pod = operation.subject.pod.as_str();
+        let pod = operation.subject.pod().unwrap_or_default();
         match operation.action {
             Action::Stop { .. } => drop(stops.entry(pod).or_insert(operation.id)),
             Action::AwaitReady { .. } => drop(ready.insert(pod, operation.id)),

@@ -26,7 +26,7 @@ fn hosts(names: &[&str]) -> String {
 /// `web-1 a b` for each move.
 fn moves(plan: &Plan) -> Vec<String> {
     let moves = plan.balance.iter().flat_map(|balance| &balance.moves);
-    moves.map(|it| format!("{} {} {}", it.subject.pod, it.from, it.to)).collect()
+    moves.map(|it| format!("{} {} {}", it.subject.pod().unwrap(), it.from, it.to)).collect()
 }
 
 /// Why workloads stay.
@@ -52,7 +52,7 @@ async fn settled(many: &mut Many, graph: &Graph, plan: &Plan) {
         many.apply(graph).await;
     }
     let unaided = |it: &String| it.contains("no host has room");
-    if !plan.held.is_empty() || fixed(plan).iter().any(unaided) {
+    if !plan.blocked.is_empty() || fixed(plan).iter().any(unaided) {
         // What had no room may have found some, and then there is something new to even out.
         return;
     }
@@ -427,7 +427,7 @@ fn stand_ins_have_room_beside_all_that_is_there_and_all_that_comes() {
         many.apply(&graph).await;
         let plan = many.plan_with(&graph, asked()).await;
         assert_eq!(held(&plan), Vec::<String>::new());
-        assert_eq!(fixed(&plan), ["controller/w0: no host has room for a stand-in now"]);
+        assert_eq!(fixed(&plan), ["controller/w0: no host has room for a surge pod now"]);
         assert!(!moves(&plan).is_empty());
     });
 }
@@ -459,7 +459,7 @@ fn a_pod_stays_until_another_one_has_left_it_its_room() {
         let op = |pod: &str, word: &str| {
             plan.operations
                 .iter()
-                .find(|it| it.subject.pod == pod && it.action.word() == word)
+                .find(|it| it.subject.is_of_pod(pod) && it.action.word() == word)
                 .unwrap()
         };
         assert!(op("w0-0", "stop").after.contains(&op("w1-0", "remove-container").id));

@@ -11,9 +11,9 @@ use std::fmt::Write as _;
 
 use tally_control::{Entry, HostMetrics, Metrics};
 use tally_graph::Graph;
-use tally_reconcile::plan::{
-    Action, Awaits, Change, Held, OpId, Operation, Plan, Precondition, Target,
-};
+use tally_reconcile::plan::reason::{Awaits, Blocked};
+use tally_reconcile::plan::subject::Subject;
+use tally_reconcile::plan::{Action, Change, OpId, Operation, Plan, Precondition, Target};
 use tally_source::Span;
 
 thread_local! {
@@ -118,7 +118,7 @@ impl Words<'_> {
         let mut lines: Vec<String> = vec!["plan".to_owned()];
         lines.extend(self.plan.changes.iter().flat_map(|change| self.change(change)));
         lines.extend(self.operations());
-        lines.extend(self.plan.held.iter().flat_map(|held| self.held(held)));
+        lines.extend(self.plan.blocked.iter().map(|it| self.blocked(it)));
         for found in &self.plan.diagnostics {
             lines.push(format!("{:?} {} {}", found.severity, found.code, found.headline));
             lines.extend(found.help.iter().map(|help| format!("  help: {help}")));
@@ -152,7 +152,7 @@ impl Words<'_> {
 
     fn change(&self, change: &Change) -> Vec<String> {
         let Change { subject, host, kind, cause, note, origin, .. } = change;
-        let name = name(&subject.workload, &subject.pod, &subject.container);
+        let name = name(subject);
         let note = note.as_ref().map(|note| format!(", {note}")).unwrap_or_default();
         let at = self.at(*origin);
         let mut lines = vec![format!("{kind:?} {name} on {host} ({cause:?}{note}){at}")];
@@ -167,19 +167,16 @@ impl Words<'_> {
         lines
     }
 
-    fn held(&self, held: &Held) -> Vec<String> {
-        let subject = &held.subject;
-        let name = name(&subject.workload, &subject.pod, &subject.container);
-        let (by, at) = (held.why.by.word(), self.at(held.origin));
-        let awaits = match held.why.awaits {
+    fn blocked(&self, it: &Blocked) -> String {
+        let name = name(&it.subject);
+        let (by, at) = (it.reason.by().word(), self.at(it.origin));
+        let awaits = match it.reason.awaits() {
             Awaits::Change => "",
             Awaits::Work => ", until work ends",
             Awaits::Readiness => ", until it is ready",
         };
-        let first =
-            format!("held {name} on {:?} ({by}{awaits}): {}{at}", held.host, held.why.reason);
-        let help = held.why.help.iter().map(|help| format!("  help: {help}"));
-        std::iter::once(first).chain(help).collect()
+        let host = it.host.as_deref().unwrap_or_default();
+        format!("held {name} on {host:?} ({by}{awaits}): {}{at}", it.reason)
     }
 
     /// Operations, a line for what is about one pod.
@@ -187,7 +184,7 @@ impl Words<'_> {
         let mut lines: Vec<(String, Vec<String>)> = Vec::new();
         for operation in &self.plan.operations {
             let subject = &operation.subject;
-            let key = format!("{} {}", operation.host, name(&subject.workload, &subject.pod, ""));
+            let key = format!("{} {}", operation.host, name(&subject.whole_pod()));
             let text = self.operation(operation);
             match lines.last_mut().filter(|(last, _)| *last == key) {
                 Some((_, all)) => all.push(text),
@@ -200,7 +197,7 @@ impl Words<'_> {
     fn operation(&self, operation: &Operation) -> String {
         let Operation { id, action, subject, precondition, after, .. } = operation;
         let mut text = format!("{} {}", id.0, action.word());
-        for word in [subject.container.as_str(), &detail(action)] {
+        for word in [subject.container().unwrap_or_default(), &detail(action)] {
             if !word.is_empty() {
                 let _ = write!(text, " {word}");
             }
@@ -245,9 +242,11 @@ fn detail(action: &Action) -> String {
     }
 }
 
-fn name(workload: &str, pod: &str, container: &str) -> String {
-    let names = [workload, pod, container];
-    names.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ")
+fn name(subject: &Subject) -> String {
+    let address = subject.address();
+    let names = [Some(&*address), subject.pod(), subject.container()];
+    let names = names.into_iter().flatten().filter(|name| !name.is_empty());
+    names.collect::<Vec<_>>().join(" ")
 }
 
 /// What a loop has counted when it ends.

@@ -9,8 +9,9 @@ use tally_host::{Report, failed_versions};
 use tally_reconcile::Options;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::plan::reason::BlockedBy;
 use tally_reconcile::plan::request::ContainerRequest;
-use tally_reconcile::plan::{Action, HeldBy, Plan};
+use tally_reconcile::plan::{Action, Plan};
 use tally_reconcile::rollback::undo::{ended, undo};
 use tally_reconcile::rollback::{Decision, Entry, Failed, decide, formers};
 use tally_simulator::Model;
@@ -106,16 +107,16 @@ fn a_version_that_fails_goes_back_and_the_healthy_pods_are_not_touched() {
             let mut followed = now.clone();
             assert_eq!(undo(&mut followed, &memory.declared.undone), [WEB]);
             let plan = world.plan_remembering(&followed, &memory, Options::default()).await;
-            assert!(plan.changes.iter().all(|it| it.subject.pod == pod), "{:?}", plan.changes);
+            assert!(plan.changes.iter().all(|it| it.subject.is_of_pod(&pod)), "{:?}", plan.changes);
             assert!(world.execute(&followed, &plan).await.is_done());
 
             // It stays there, and every plan says why.
             let plan = world.plan_remembering(&followed, &memory, Options::default()).await;
             assert!(plan.is_empty(), "{:?}", plan.changes);
             let held: Vec<_> =
-                plan.held.iter().map(|held| (held.why.by, &held.why.reason)).collect();
+                plan.blocked.iter().map(|it| (it.reason.by(), it.reason.to_string())).collect();
             assert_eq!(held.len(), 1, "{held:?}");
-            assert!(held[0].0 == HeldBy::RolledBack && held[0].1.contains(why), "{held:?}");
+            assert!(held[0].0 == BlockedBy::RolledBack && held[0].1.contains(why), "{held:?}");
             assert!(plan.diagnostics.iter().any(|found| found.code.0 == 1303));
             let after = world.ids().await;
             let kept = before.iter().filter(|(name, id)| after.get(*name) == Some(id)).count();
@@ -475,7 +476,7 @@ fn what_is_settled_is_ready_with_nothing_to_do_and_a_plan_with_an_error_tells_of
         assert_eq!(settled(&mut many, &two(1)).await.len(), 2);
         let left: Vec<String> = settled(&mut many, &two(2)).await.into_iter().collect();
         assert_eq!(left, ["pod/db"]);
-        // Held back or not, it is not as it shall be.
+        // Blocked or not, it is not as it shall be.
         many.memory.declared.paused.insert(WEB.to_owned(), "wait".to_owned());
         assert!(!settled(&mut many, &two(2)).await.contains(WEB));
         // Something foreign has a name that the spec needs: nothing is planned at all.

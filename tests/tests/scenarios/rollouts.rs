@@ -67,7 +67,7 @@ fn a_stand_in_whose_create_came_late_is_not_started_beside_the_one_that_runs() {
         let changed = many.plain(&spec(2));
         let made =
             many.plan(&changed).await.operations.into_iter().find_map(|op| match op.action {
-                Action::CreateContainer(request) if op.subject.pod == "web-2" => Some(*request),
+                Action::CreateContainer(request) if op.subject.is_of_pod("web-2") => Some(*request),
                 _ => None,
             });
         let request = made.expect("a stand-in");
@@ -83,7 +83,7 @@ fn a_stand_in_whose_create_came_late_is_not_started_beside_the_one_that_runs() {
         }
         let plan = many.plan(&changed).await;
         let started = |op: &&Operation| {
-            op.subject.pod == "web-2" && matches!(op.action, Action::Start { .. })
+            op.subject.is_of_pod("web-2") && matches!(op.action, Action::Start { .. })
         };
         assert_eq!(plan.operations.iter().filter(started).count(), 0, "{:?}", calls(&plan));
         many.apply(&changed).await;

@@ -321,7 +321,7 @@ fn failure_21_a_tag_that_moves_mid_rollout_gives_all_pods_one_digest() {
         assert!(world.execute(&now, &plan).await.is_done());
         publish("tally.local/hello:2");
         docker(&["pull", "-q", &image]);
-        while !plan.is_empty() || !plan.held.is_empty() {
+        while !plan.is_empty() || !plan.blocked.is_empty() {
             tokio::time::sleep(Duration::from_millis(100)).await;
             plan = world.plan_with(&now, without_waits()).await;
             assert!(world.execute(&now, &plan).await.is_done());

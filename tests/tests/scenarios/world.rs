@@ -358,9 +358,9 @@ pub fn calls(plan: &Plan) -> Vec<String> {
             let word = operation.action.word();
             let word = word.trim_end_matches("-image").trim_end_matches("-container");
             let subject = &operation.subject;
-            match subject.pod.is_empty() {
-                true => word.to_owned(),
-                false => format!("{word} {}/{}", subject.pod, subject.container),
+            match subject.pod() {
+                None => word.to_owned(),
+                Some(pod) => format!("{word} {pod}/{}", subject.container().unwrap_or_default()),
             }
         })
         .collect()

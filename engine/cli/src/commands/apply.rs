@@ -162,14 +162,14 @@ pub async fn carry_out(
     }
     let header = hosts::header(work.graph, &observed);
     let left = staying(work.graph, &observed, &work.options, terminal);
-    if work.options.destroy && plan.is_empty() && plan.held.is_empty() {
+    if work.options.destroy && plan.is_empty() && plan.blocked.is_empty() {
         out(&nothing_to_destroy(&header, &plan.cluster, &left));
         return Ok(Exit::Done);
     }
     out(&format!("{}{left}", shown::people(&plan, work.graph, &header, terminal)));
     if plan.operations.is_empty() {
         remembered.write(hosts::now_ms())?;
-        return Ok(if plan.held.is_empty() { Exit::Done } else { Exit::Failed });
+        return Ok(if plan.blocked.is_empty() { Exit::Done } else { Exit::Failed });
     }
     if !plan.is_empty() && !yes {
         ask(&plan, work.options.destroy)?;
@@ -230,7 +230,7 @@ async fn rounds(
             }
             let left = !staying(work.graph, &observed, &work.options, terminal).is_empty();
             conclude(work, (&first, &plan), left, begun.elapsed(), terminal);
-            return Ok(if plan.held.is_empty() { Exit::Done } else { Exit::Failed });
+            return Ok(if plan.blocked.is_empty() { Exit::Done } else { Exit::Failed });
         }
     }
     Err(CliError::Usage(
@@ -264,7 +264,7 @@ fn conclude(
         false => parts.join(", "),
     };
     let but = if leaves_volumes { ", but for its named volumes" } else { "" };
-    let (style, verdict) = match (work.options.destroy, last.held.is_empty()) {
+    let (style, verdict) = match (work.options.destroy, last.blocked.is_empty()) {
         (_, false) => (Style::Change, format!("{} is not all as the spec says", first.cluster)),
         (true, true) => (Style::Add, format!("{} is gone{but}", first.cluster)),
         (false, true) => (Style::Add, format!("{} tallies", first.cluster)),
@@ -275,7 +275,7 @@ fn conclude(
     for reachable in &last.reachable {
         out(&format!("  {:width$}  {}\n", reachable.pod, shown::address(reachable, work.graph)));
     }
-    out(&shown::held(&last.held, work.graph, terminal));
+    out(&shown::blocked(&last.blocked, work.graph, terminal));
 }
 
 /// Says what failed and what was not done.

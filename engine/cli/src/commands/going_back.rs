@@ -129,7 +129,7 @@ impl Way<'_> {
             }
             if first.is_none() && !plan.changes.is_empty() {
                 // What it follows from now on was said, and is said again by every plan.
-                let changes = Plan { held: Vec::new(), ..plan.clone() };
+                let changes = Plan { blocked: Vec::new(), ..plan.clone() };
                 let header = hosts::header(self.graph, &observed);
                 out(&shown::people(&changes, self.graph, &header, self.terminal));
             }
@@ -161,7 +161,7 @@ impl Way<'_> {
     fn say(&self, address: &str, back: &Undone, plan: &Plan, begun: Instant) {
         let failed = back.failed.clone().unwrap_or_default();
         let verdict = self.terminal.paint(Style::Change, &format!("{address} was rolled back"));
-        let pods = plan.changes.iter().map(|change| change.subject.pod.as_str());
+        let pods = plan.changes.iter().filter_map(|change| change.subject.pod());
         let pods = pods.collect::<std::collections::BTreeSet<_>>().len();
         out(&format!(
             "\n{verdict} to {}, {}: {} put back in {:.1}s.\n  {}: {}\n  The spec \

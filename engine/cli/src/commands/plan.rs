@@ -54,12 +54,12 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
     if !args.json {
         let header = hosts::header(&graph, &observed);
         let left = staying(&graph, &observed, &options, terminal);
-        out(&match args.destroy && plan.is_empty() && plan.held.is_empty() {
+        out(&match args.destroy && plan.is_empty() && plan.blocked.is_empty() {
             true => nothing_to_destroy(&header, &plan.cluster, &left),
             false => format!("{}{left}", shown::people(&plan, &graph, &header, terminal)),
         });
     }
-    let empty = plan.is_empty() && plan.held.is_empty();
+    let empty = plan.is_empty() && plan.blocked.is_empty();
     if let Some(path) = &args.out {
         Saved::new(graph, plan, &project.folder, args.target, &options).write(path)?;
         err(&format!("saved; carry it out with `tally apply {}`\n", path.display()));

@@ -222,16 +222,16 @@ async fn status(
         return Err(CliError::Internal(format!("no status of {name}")));
     };
     let pods = |wanted: fn(ChangeKind) -> bool| {
-        let of = plan.changes.iter().filter(|c| c.subject.workload == name && wanted(c.kind));
-        of.map(|change| change.subject.pod.as_str()).collect::<std::collections::BTreeSet<_>>()
+        let of = plan.changes.iter().filter(|c| c.subject.address() == name && wanted(c.kind));
+        of.filter_map(|change| change.subject.pod()).collect::<std::collections::BTreeSet<_>>()
     };
     let old = pods(|kind| matches!(kind, ChangeKind::Replace | ChangeKind::Update));
-    let held = plan.held.iter().filter(|held| held.subject.workload == name);
+    let blocked = plan.blocked.iter().filter(|it| it.subject.address() == name);
     let wanted = own.wanted as usize;
     let left = match own.rolled_back {
         // None of them is.
         Some(_) => wanted,
-        None => old.len() + held.clone().count(),
+        None => old.len() + blocked.clone().count(),
     };
     out(&format!(
         "{name}: {} of {} as the spec says, {} ready\n",
@@ -245,7 +245,7 @@ async fn status(
     if undone.contains(&name) && own.rolled_back.is_none() {
         out("  its last change is undone, until the spec asks for something new\n");
     }
-    out(&crate::show::plan::held(held, graph, terminal));
+    out(&crate::show::plan::blocked(blocked, graph, terminal));
     let done = left == 0 && own.ready == own.wanted;
     Ok(if done { Exit::Done } else { Exit::Differs })
 }

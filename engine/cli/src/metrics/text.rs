@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use tally_control::{HostState, Metrics, ROUND_BUCKETS_S, SharingMetrics};
-use tally_reconcile::plan::{HeldBy, Pods};
+use tally_reconcile::plan::Pods;
+use tally_reconcile::plan::reason::BlockedBy;
 
 /// So many hosts, and so many workloads, have a line of their own; the others share one.
 const MOST_LINES: usize = 1_000;
@@ -72,7 +73,7 @@ const ROWS: &[Row] = &[
     Row { name: "tally_pods_backed_off", kind: "gauge", labels: "",
         help: "Pods that are left alone for a while, since they end again and again or could not be made.", samples: |m| one(number(m.backed_off)) },
     Row { name: "tally_held_changes", kind: "gauge", labels: "reason",
-        help: "What the last plan held back, by what holds it.", samples: held },
+        help: "What the last plan held back, by what holds it.", samples: blocked },
     Row { name: "tally_round_duration_seconds", kind: "histogram", labels: "le",
         help: "How long it took to make a plan.", samples: rounds },
     Row { name: "tally_operations_total", kind: "counter", labels: "kind, outcome: done, failed, skipped, not-started",
@@ -193,12 +194,12 @@ fn pods(metrics: &Metrics, of: fn(&Pods) -> usize) -> Vec<Sample> {
     each("workload", &metrics.pods, |pods| Some(number(of(pods))), true)
 }
 
-fn held(metrics: &Metrics) -> Vec<Sample> {
-    let sample = |by: HeldBy| {
-        let count = metrics.held.get(&by).copied().unwrap_or(0);
+fn blocked(metrics: &Metrics) -> Vec<Sample> {
+    let sample = |by: BlockedBy| {
+        let count = metrics.blocked.get(&by).copied().unwrap_or(0);
         labelled(vec![("reason", by.word().to_owned())], float(count))
     };
-    HeldBy::ALL.into_iter().map(sample).collect()
+    BlockedBy::ALL.into_iter().map(sample).collect()
 }
 
 fn rounds(metrics: &Metrics) -> Vec<Sample> {

@@ -1,5 +1,6 @@
 //! The part of a plan that only evens out, for people.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{Bytes, Cpu, Graph};
@@ -17,7 +18,7 @@ const MOST_FIXED: usize = 8;
 pub fn halves(plan: &Plan) -> BTreeSet<(&str, &str, ChangeKind)> {
     let mut all = BTreeSet::new();
     for it in plan.balance.iter().flat_map(|balance| &balance.moves) {
-        let pod = it.subject.pod.as_str();
+        let Some(pod) = it.subject.pod() else { continue };
         all.insert((pod, it.from.as_str(), ChangeKind::Remove));
         all.insert((pod, it.to.as_str(), ChangeKind::Create));
     }
@@ -27,8 +28,9 @@ pub fn halves(plan: &Plan) -> BTreeSet<(&str, &str, ChangeKind)> {
 /// Whether a change is one half of a move.
 #[must_use]
 pub fn is_half(change: &Change, halves: &BTreeSet<(&str, &str, ChangeKind)>) -> bool {
-    let key = (change.subject.pod.as_str(), change.host.as_str(), change.kind);
-    !change.subject.container.is_empty() && halves.contains(&key)
+    let Some(pod) = change.subject.pod() else { return false };
+    let key = (pod, change.host.as_str(), change.kind);
+    change.subject.container().is_some() && halves.contains(&key)
 }
 
 /// The moves with their reasons and costs, the hosts before and after, and what stays whatever the
@@ -41,12 +43,12 @@ pub fn people(balance: &Balance, graph: &Graph, terminal: &Terminal) -> String {
         false => "Moves, to even out",
     };
     out.push_str(&format!("{}\n", terminal.paint(Style::Bold, title)));
-    let mut workloads: BTreeMap<&str, Vec<&Move>> = BTreeMap::new();
+    let mut workloads: BTreeMap<Cow<'_, str>, Vec<&Move>> = BTreeMap::new();
     for it in &balance.moves {
-        workloads.entry(&it.subject.workload).or_default().push(it);
+        workloads.entry(it.subject.address()).or_default().push(it);
     }
     for (workload, moves) in workloads {
-        of_workload(workload, &moves, graph, terminal, &mut out);
+        of_workload(&workload, &moves, graph, terminal, &mut out);
     }
     if !balance.moves.is_empty() {
         out.push('\n');
@@ -78,9 +80,10 @@ fn of_workload(
     let mark = terminal.paint(Style::Change, "  >");
     let place = terminal.paint(Style::Dim, &place);
     out.push_str(&format!("{mark} {workload}  {words}  {place}\n"));
-    let width = moves.iter().map(|it| it.subject.pod.chars().count()).max().unwrap_or(0);
+    let pod = |it: &Move| it.subject.pod().unwrap_or_default().to_owned();
+    let width = moves.iter().map(|it| pod(it).chars().count()).max().unwrap_or(0);
     for it in moves {
-        let (pod, arrow) = (&it.subject.pod, terminal.arrow());
+        let (pod, arrow) = (pod(it), terminal.arrow());
         let mut costs = Vec::new();
         if it.memory > 0 {
             costs.push(Bytes(it.memory).to_string());

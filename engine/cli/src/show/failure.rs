@@ -92,22 +92,22 @@ impl<'a> Blame<'a> {
     /// `web-0/web`, or whatever the operation is about.
     fn name(&self) -> String {
         let subject = &self.operation.subject;
-        match (subject.pod.is_empty(), subject.container.is_empty()) {
-            (true, _) => subject.workload.clone(),
-            (false, true) => subject.pod.clone(),
-            (false, false) => format!("{}/{}", subject.pod, subject.container),
+        match (subject.pod(), subject.container()) {
+            (None, _) => subject.address().into_owned(),
+            (Some(pod), None) => pod.to_owned(),
+            (Some(pod), Some(container)) => format!("{pod}/{container}"),
         }
     }
 
     fn workload(&self) -> Option<&'a Workload> {
-        let address = &self.operation.subject.workload;
-        self.graph.workloads().find(|workload| workload.address().to_string() == *address)
+        let address = self.operation.subject.address();
+        self.graph.workloads().find(|workload| workload.address().to_string() == address)
     }
 
     /// Where a field of the operation's container is written.
     fn written(&self, path: &[&str]) -> Option<Span> {
         let provenance =
-            self.workload()?.container_provenance.get(&self.operation.subject.container)?;
+            self.workload()?.container_provenance.get(self.operation.subject.container()?)?;
         self.graph.written_at(provenance.exact(&FieldPath::new(path.iter().copied()))?)
     }
 

@@ -1,6 +1,7 @@
 //! What people see.
 
 pub mod balance;
+pub mod blocked;
 pub mod failure;
 pub mod graph;
 pub mod plan;

@@ -1,15 +1,17 @@
 //! A plan for people.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::schema::UpdateClass;
 use tally_graph::{Graph, HostAddress, Protocol, Replicas, Strategy, Workload};
+use tally_reconcile::plan::reason::{Blocked, goal};
 use tally_reconcile::plan::{
-    Action, Cause, Change, ChangeKind, Fallback, FieldChange, Held, OpId, Plan, Reachable,
+    Action, Cause, Change, ChangeKind, Fallback, FieldChange, OpId, Plan, Reachable,
 };
-use tally_reconcile::rollback::goal;
 
 use crate::show::balance;
+use crate::show::blocked::help;
 use crate::show::terminal::{Style, Terminal, clean};
 use crate::show::values::{count, value};
 
@@ -54,46 +56,44 @@ pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> 
     if let Some(found) = &plan.balance {
         out.push_str(&balance::people(found, graph, terminal));
     }
-    out.push_str(&held(&plan.held, graph, terminal));
+    out.push_str(&blocked(&plan.blocked, graph, terminal));
     out.push('\n');
     out.push_str(&summary(plan, graph, terminal));
     out
 }
 
-/// What the spec asks for and the plan holds back, with the reasons; pods with one reason together.
+/// Returns what the spec asks for and the plan does not do, with the reasons; pods with one reason together.
 #[must_use]
-pub fn held<'h>(
-    all: impl IntoIterator<Item = &'h Held>,
+pub fn blocked<'b>(
+    all: impl IntoIterator<Item = &'b Blocked>,
     graph: &Graph,
     terminal: &Terminal,
 ) -> String {
-    let mut groups: Vec<(&Held, Vec<&str>)> = Vec::new();
-    for held in all {
-        let alike = |other: &&mut (&Held, Vec<&str>)| {
-            other.0.subject.workload == held.subject.workload && other.0.why == held.why
+    let mut groups: Vec<(&Blocked, Vec<&str>)> = Vec::new();
+    for it in all {
+        let alike = |other: &&mut (&Blocked, Vec<&str>)| {
+            other.0.subject.address() == it.subject.address() && other.0.reason == it.reason
         };
         match groups.iter_mut().find(alike) {
-            Some((_, pods)) => pods.push(&held.subject.pod),
-            None => groups.push((held, vec![&held.subject.pod])),
+            Some((_, pods)) => pods.extend(it.subject.pod()),
+            None => groups.push((it, it.subject.pod().into_iter().collect())),
         }
     }
     if groups.is_empty() {
         return String::new();
     }
-    let mut out = format!("\n{}\n", terminal.paint(Style::Bold, "Held back"));
-    for (held, pods) in groups {
-        let pods: Vec<&str> = pods.into_iter().filter(|pod| !pod.is_empty()).collect();
-        let what = match pods.is_empty() {
-            true => held.subject.workload.clone(),
-            false => pod_list(&pods),
-        };
+    let mut out = format!("\n{}\n", terminal.paint(Style::Bold, "Blocked"));
+    for (it, pods) in groups {
+        let what =
+            if pods.is_empty() { it.subject.address().into_owned() } else { pod_list(&pods) };
         let mark = terminal.paint(Style::Change, "  !");
-        let place = held.origin.map(|span| graph.sources.line_place(span)).unwrap_or_default();
+        let place = it.origin.map(|span| graph.sources.line_place(span)).unwrap_or_default();
         let place = terminal.paint(Style::Dim, &place);
         out.push_str(&format!("{mark} {}  {place}\n", terminal.paint(Style::Bold, &what)));
-        out.push_str(&format!("      {}\n", terminal.wrap(&clean(&held.why.reason), 6)));
-        if let Some(help) = &held.why.help {
-            let help = terminal.wrap(&clean(help), 6);
+        let reason = terminal.wrap(&clean(&it.reason.to_string()), 6);
+        out.push_str(&format!("      {reason}\n"));
+        if let Some(help) = help(&it.reason) {
+            let help = terminal.wrap(&clean(&help), 6);
             out.push_str(&format!("      {}\n", terminal.paint(Style::Dim, &help)));
         }
     }
@@ -104,11 +104,11 @@ pub fn held<'h>(
 #[must_use]
 pub fn summary(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
     if plan.is_empty() {
-        let mut text = match plan.held.is_empty() {
+        let mut text = match plan.blocked.is_empty() {
             true => tallies(plan, graph, terminal),
             false => format!(
                 "{} nothing can be done now; the rest is as the spec says.\n",
-                terminal.paint(Style::Change, "Held back:")
+                terminal.paint(Style::Change, "Blocked:")
             ),
         };
         let waits = waiting(plan);
@@ -125,8 +125,8 @@ pub fn summary(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
         let things: BTreeSet<_> =
             listed.iter().filter(|c| c.kind == kind).map(|c| &c.subject).collect();
         let volumes_and_networks =
-            listed.iter().filter(|c| c.kind == kind && c.subject.container.is_empty()).count();
-        let named: BTreeSet<_> = things.iter().filter(|s| !s.container.is_empty()).collect();
+            listed.iter().filter(|c| c.kind == kind && c.subject.container().is_none()).count();
+        let named: BTreeSet<_> = things.iter().filter(|s| s.container().is_some()).collect();
         named.len() + volumes_and_networks
     };
     let parts = [
@@ -158,8 +158,9 @@ fn tallies(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
 #[must_use]
 pub fn waiting(plan: &Plan) -> Vec<String> {
     let waits = plan.operations.iter().filter(|op| matches!(op.action, Action::AwaitReady { .. }));
-    let pods: BTreeSet<String> =
-        waits.map(|op| format!("{}/{}", op.subject.pod, op.subject.container)).collect();
+    let pods: BTreeSet<String> = waits
+        .filter_map(|op| Some(format!("{}/{}", op.subject.pod()?, op.subject.container()?)))
+        .collect();
     pods.into_iter().collect()
 }
 
@@ -181,11 +182,11 @@ type Group<'a> = (&'a Change, Vec<String>);
 
 impl Shown<'_> {
     fn changes(&self, changes: &[&Change], out: &mut String) {
-        let mut by_workload: Vec<(&str, Vec<&Change>)> = Vec::new();
-        let mut index: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut by_workload: Vec<(Cow<'_, str>, Vec<&Change>)> = Vec::new();
+        let mut index: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
         for change in changes {
-            let workload = change.subject.workload.as_str();
-            let at = *index.entry(workload).or_insert_with(|| {
+            let workload = change.subject.address();
+            let at = *index.entry(workload.clone()).or_insert_with(|| {
                 by_workload.push((workload, Vec::new()));
                 by_workload.len() - 1
             });
@@ -194,7 +195,7 @@ impl Shown<'_> {
             }
         }
         for (workload, changes) in by_workload {
-            self.workload(workload, &changes, out);
+            self.workload(&workload, &changes, out);
         }
     }
 
@@ -210,7 +211,7 @@ impl Shown<'_> {
         let place = known.map(|workload| self.graph.sources.line_place(workload.span));
         let glyph = self.glyph(kind);
         if let [only] = changes
-            && only.subject.pod.is_empty()
+            && only.subject.pod().is_none()
         {
             // A network or a named volume: one line says it all.
             let what = only.note.as_deref().unwrap_or(address);
@@ -238,19 +239,19 @@ impl Shown<'_> {
 
     fn change(&self, change: &Change, pods: &[String], out: &mut String) {
         let glyph = self.glyph(change.kind);
-        let container = change.subject.container.as_str();
+        let container = change.subject.container();
         let pods: Vec<&str> = pods.iter().map(String::as_str).collect();
         let pods = pod_list(&pods);
         // A network, or a named volume: nothing of a pod.
-        let of_no_pod = container.is_empty() && change.subject.pod.is_empty();
+        let of_no_pod = container.is_none() && change.subject.pod().is_none();
         let note = change.note.as_deref().map(clean);
-        let what = match container.is_empty() {
-            true if of_no_pod && self.several_hosts => {
+        let what = match container {
+            None if of_no_pod && self.several_hosts => {
                 format!("{} on {pods}", note.as_deref().unwrap_or_default())
             }
-            true => pods,
-            false if self.several_hosts => format!("{container} of {pods}"),
-            false => format!("{pods}/{container}"),
+            None => pods,
+            Some(container) if self.several_hosts => format!("{container} of {pods}"),
+            Some(container) => format!("{pods}/{container}"),
         };
         let mut line = format!("    {glyph} {what}");
         let class = change.fields.iter().map(|field| field.class).max();
@@ -328,7 +329,7 @@ impl Shown<'_> {
         out.push_str(&format!("\n{title}\n"));
         for Fallback { workload, goes_back, entry, what } in all {
             let becomes = match goes_back {
-                true => format!("goes back to {}, {}", goal(entry.unwrap_or(0)), clean(what)),
+                true => format!("goes back to {}, {}", goal(*entry), clean(what)),
                 false => format!("stays where it is: {}", clean(what)),
             };
             out.push_str(&format!("      {workload} {becomes}\n"));
@@ -346,7 +347,7 @@ impl Shown<'_> {
             change.kind == ChangeKind::Replace || class >= Some(UpdateClass::Restart) || asked
         };
         let pods: BTreeSet<&str> =
-            changes.iter().filter(heavy).map(|change| change.subject.pod.as_str()).collect();
+            changes.iter().filter(heavy).filter_map(|change| change.subject.pod()).collect();
         if pods.is_empty() {
             return None;
         }
@@ -433,7 +434,7 @@ fn grouped<'a>(changes: &[&'a Change], several_hosts: bool) -> Vec<Group<'a>> {
     for change in changes {
         let alike = format!(
             "{}\u{0}{:?}\u{0}{:?}\u{0}{:?}\u{0}{}",
-            change.subject.container,
+            change.subject.container().unwrap_or_default(),
             change.kind,
             change.cause,
             change.note,
@@ -442,18 +443,18 @@ fn grouped<'a>(changes: &[&'a Change], several_hosts: bool) -> Vec<Group<'a>> {
                 .iter()
                 .map(|f| format!("{f:?}"))
                 .collect::<String>()
-                .replace(&format!(".{}.", change.subject.pod), ".."),
+                .replace(&format!(".{}.", change.subject.pod().unwrap_or_default()), ".."),
         );
         let at = *index.entry(alike).or_insert_with(|| {
             groups.push((change, Vec::new()));
             groups.len() - 1
         });
         if let Some((_, pods)) = groups.get_mut(at) {
-            match (change.subject.pod.is_empty(), several_hosts) {
-                (true, false) => {}
-                (true, true) => pods.push(change.host.clone()),
-                (false, true) => pods.push(format!("{} on {}", change.subject.pod, change.host)),
-                (false, false) => pods.push(change.subject.pod.clone()),
+            match (change.subject.pod(), several_hosts) {
+                (None, false) => {}
+                (None, true) => pods.push(change.host.clone()),
+                (Some(pod), true) => pods.push(format!("{pod} on {}", change.host)),
+                (Some(pod), false) => pods.push(pod.to_owned()),
             }
         }
     }

@@ -4,10 +4,12 @@
 use serde::Serialize;
 use tally_graph::Graph;
 use tally_reconcile::plan::balance::{Balance, Disruption, HostLoad};
-use tally_reconcile::plan::{
-    Action, Awaits, Cause, Change, ChangeKind, Fallback, HeldBy, Plan, Reachable, Subject,
-};
+use tally_reconcile::plan::reason::{Awaits, BlockedBy};
+use tally_reconcile::plan::subject::Subject;
+use tally_reconcile::plan::{Action, Cause, Change, ChangeKind, Fallback, Plan, Reachable};
 use tally_source::{Diagnostic, JsonDiagnostic, Span};
+
+use crate::show::blocked::help;
 
 /// The version of the form.
 const FORMAT: u32 = 1;
@@ -22,20 +24,20 @@ struct JsonPlan<'a> {
     reachable: &'a [Reachable],
     powers: &'a [String],
     fallbacks: &'a [Fallback],
-    held: Vec<JsonHeld<'a>>,
+    held: Vec<JsonBlocked<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     balance: Option<JsonBalance<'a>>,
     diagnostics: Vec<JsonDiagnostic>,
 }
 
 #[derive(Serialize)]
-struct JsonHeld<'a> {
+struct JsonBlocked<'a> {
     subject: &'a Subject,
     host: &'a str,
-    by: HeldBy,
+    by: BlockedBy,
     awaits: Awaits,
-    reason: &'a str,
-    help: Option<&'a str>,
+    reason: String,
+    help: Option<String>,
     place: Option<String>,
 }
 
@@ -149,16 +151,16 @@ pub fn json(plan: &Plan, graph: &Graph, warnings: &[Diagnostic]) -> String {
         powers: &plan.powers,
         fallbacks: &plan.fallbacks,
         held: plan
-            .held
+            .blocked
             .iter()
-            .map(|held| JsonHeld {
-                subject: &held.subject,
-                host: &held.host,
-                by: held.why.by,
-                awaits: held.why.awaits,
-                reason: &held.why.reason,
-                help: held.why.help.as_deref(),
-                place: place(held.origin),
+            .map(|it| JsonBlocked {
+                subject: &it.subject,
+                host: it.host.as_deref().unwrap_or_default(),
+                by: it.reason.by(),
+                awaits: it.reason.awaits(),
+                reason: it.reason.to_string(),
+                help: help(&it.reason),
+                place: place(it.origin),
             })
             .collect(),
         balance: plan.balance.as_ref().map(|found| balance(found, graph)),

@@ -58,12 +58,12 @@ impl<'a> Shown<'a> {
         };
         for change in &plan.changes {
             let subject = &change.subject;
-            let name = match (subject.pod.is_empty(), subject.container.is_empty()) {
-                (true, _) => change.note.clone().unwrap_or_else(|| subject.workload.clone()),
-                (false, true) => {
-                    format!("{} {}", subject.pod, change.note.clone().unwrap_or_default())
+            let name = match (subject.pod(), subject.container()) {
+                (None, _) => change.note.clone().unwrap_or_else(|| subject.address().into_owned()),
+                (Some(pod), None) => {
+                    format!("{pod} {}", change.note.clone().unwrap_or_default())
                 }
-                (false, false) => format!("{}/{}", subject.pod, subject.container),
+                (Some(pod), Some(container)) => format!("{pod}/{container}"),
             };
             let verb = match change.kind {
                 ChangeKind::Create => "created",
@@ -84,9 +84,9 @@ impl<'a> Shown<'a> {
             };
             if shown.object_of.get(operation.id.0 as usize) == Some(&None) {
                 let subject = &operation.subject;
-                let name = match subject.pod.is_empty() {
-                    true => subject.workload.clone(),
-                    false => format!("{}/{}", subject.pod, subject.container),
+                let name = match subject.pod() {
+                    None => subject.address().into_owned(),
+                    Some(pod) => format!("{pod}/{}", subject.container().unwrap_or_default()),
                 };
                 let name = name + &on(&operation.host);
                 shown.object(name, verb, &[operation.id], &mut left);

@@ -1,6 +1,7 @@
 //! Which failures of a plan count against the revision that was rolled out, as opposed to hosts, registries and
 //! concurrent changes by others. Only those trigger an automatic rollback.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tally_reconcile::plan::{Action, OpId, Operation, Plan};
@@ -31,11 +32,11 @@ pub fn failed_versions(
                     let (pod, container) = (String::new(), container.to_owned());
                     let why = format!("image {image} is not available: {}", failed.why);
                     let failed = Failed { pod, container, why, ..failed.clone() };
-                    all.entry(workload.to_owned()).or_insert(failed);
+                    all.entry(workload.into_owned()).or_insert(failed);
                 }
             }
             _ => {
-                all.entry(operation.subject.workload.clone()).or_insert(failed);
+                all.entry(operation.subject.address().into_owned()).or_insert(failed);
             }
         }
     }
@@ -45,8 +46,8 @@ pub fn failed_versions(
 fn failed(operation: &Operation, failure: &Failure) -> Failed {
     Failed {
         host: operation.host.clone(),
-        pod: operation.subject.pod.clone(),
-        container: operation.subject.container.clone(),
+        pod: operation.subject.pod().unwrap_or_default().to_owned(),
+        container: operation.subject.container().unwrap_or_default().to_owned(),
         why: failure.kind.to_string(),
         last_lines: failure.last_lines.clone(),
         ..Failed::default()
@@ -59,14 +60,14 @@ fn waited_for<'p>(
     report: &'p Report,
     pull: OpId,
     image: &'p str,
-) -> impl Iterator<Item = (&'p str, &'p str)> {
+) -> impl Iterator<Item = (Cow<'p, str>, &'p str)> {
     plan.operations.iter().filter_map(move |operation| {
         let Action::CreateContainer(request) = &operation.action else { return None };
         let skipped = report.outcome(operation.id);
         let because = matches!(skipped, Some(Outcome::Skipped { because }) if *because == pull);
         let subject = &operation.subject;
         (because && request.image == image)
-            .then_some((subject.workload.as_str(), subject.container.as_str()))
+            .then(|| (subject.address(), subject.container().unwrap_or_default()))
     })
 }
 

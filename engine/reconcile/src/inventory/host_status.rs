@@ -14,6 +14,7 @@ use crate::inventory::containers::Inventory;
 use crate::inventory::fast_path::Judge;
 use crate::inventory::patterns::Patterns;
 use crate::memory::{Declared, HostMemory, Memory};
+use crate::plan::reason::Closed;
 
 /// A host that answered.
 pub(crate) struct ReadyHost<'a> {
@@ -26,7 +27,7 @@ pub(crate) struct ReadyHost<'a> {
     /// In bytes.
     pub memory: u64,
     /// Why it takes no pods and gives away those it has, if so.
-    pub closed: Option<&'static str>,
+    pub closed: Option<Closed>,
     /// Whether somebody declared it off: what runs there again is a second copy.
     pub fenced: bool,
     pub state: &'a HostState,
@@ -119,8 +120,8 @@ fn ready<'a>(
         cpu: capacity.cpu.map_or(u64::from(state.engine.cpus) * 1000, |cpu| u64::from(cpu.0)),
         memory: capacity.memory.unwrap_or(state.engine.memory).0,
         closed: match (fenced, drained) {
-            (true, _) => Some("is fenced"),
-            (false, true) => Some("is drained"),
+            (true, _) => Some(Closed::Fenced),
+            (false, true) => Some(Closed::Drained),
             (false, false) => None,
         },
         fenced,

@@ -258,9 +258,11 @@ impl Memory {
     /// may have been done.
     pub fn intend(&mut self, plan: &Plan) {
         for operation in &plan.operations {
-            if matches!(operation.action, Action::CreateContainer(_)) {
+            if matches!(operation.action, Action::CreateContainer(_))
+                && let Some(pod) = operation.subject.pod()
+            {
                 let host = self.hosts.entry(operation.host.clone()).or_default();
-                host.pods.get_or_insert_default().insert(operation.subject.pod.clone());
+                host.pods.get_or_insert_default().insert(pod.to_owned());
             }
         }
     }

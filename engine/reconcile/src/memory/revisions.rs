@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tally_graph::{FileContent, Secret, Workload};
 
+use crate::plan::reason::goal;
+
 /// The attribute of a container that most likely has to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -55,7 +57,7 @@ impl Failed {
     /// What is followed instead.
     #[must_use]
     pub fn goal(&self) -> String {
-        goal(self.entry)
+        goal((self.entry > 0).then_some(self.entry))
     }
 
     /// `web-2/c`, or the workload where no pod was begun.
@@ -105,12 +107,3 @@ impl PartialEq for Undone {
 }
 
 impl Eq for Undone {}
-
-/// `entry 7 of the history`; 0 is none.
-#[must_use]
-pub fn goal(entry: u64) -> String {
-    match entry {
-        0 => "what its older pods run".to_owned(),
-        entry => format!("entry {entry} of the history"),
-    }
-}

@@ -15,7 +15,7 @@ use crate::inventory::patterns::Patterns;
 use crate::inventory::pod_index::Whereabouts;
 use crate::labels::{self, Role};
 use crate::placement::{Need, Offer, Seats};
-use crate::plan::{HeldBy, Why};
+use crate::plan::reason::{BlockReason, Presence};
 
 /// One pod of a workload.
 #[derive(Debug)]
@@ -23,12 +23,15 @@ pub(crate) struct Slot<'a> {
     /// Its name.
     pub name: String,
     /// The ready host it is or will be on, or why it is on none.
-    pub seat: Result<usize, Why>,
+    pub seat: Result<usize, BlockReason>,
     /// Other ready hosts that have it: it moves away from there, or is there twice.
     pub elsewhere: Vec<usize>,
     /// Where one ready host alone has it: that host, and what it has.
     pub found: Option<(usize, &'a Containers<'a>)>,
 }
+
+/// The reason of a pod for which no host was tried yet: placing it gives it a host, or another reason.
+const NOT_PLACED: BlockReason = BlockReason::NoHost { lacks: Vec::new(), more: 0, way_out: None };
 
 /// The pods of all workloads, by the workload's name.
 pub(crate) struct Assignment<'a> {
@@ -215,14 +218,14 @@ impl<'a> Assigner<'a> {
 
     /// The pods of a workload, with the ready hosts that have them.
     fn slots(&self, workload: &Workload) -> Vec<Slot<'a>> {
-        let slot = |(name, seat): (String, Result<usize, Why>)| {
+        let slot = |(name, seat): (String, Result<usize, BlockReason>)| {
             let elsewhere = self.found.hosts(&name);
             Slot { name, seat, elsewhere, found: None }
         };
         let count = match (workload.replicas, workload.kind) {
             (Replicas::Count(count), WorkloadKind::Controller) => count,
             (Replicas::Count(_), WorkloadKind::Pod) => {
-                return vec![slot((workload.pod_name(0), Err(Why::default())))];
+                return vec![slot((workload.pod_name(0), Err(NOT_PLACED)))];
             }
             (Replicas::PerHost, _) => {
                 return self.per_host(workload).into_iter().map(slot).collect();
@@ -236,14 +239,14 @@ impl<'a> Assigner<'a> {
                 _ => None,
             };
             let elsewhere = seen.iter().map(|(_, host, _)| *host).collect();
-            let (name, seat) = (workload.pod_name(ordinal), Err(Why::default()));
+            let (name, seat) = (workload.pod_name(ordinal), Err(NOT_PLACED));
             Slot { name, seat, elsewhere, found }
         });
         counted.collect()
     }
 
     /// One pod on each host that suits; one that is silent may have its pod, and keeps its slot.
-    fn per_host(&self, workload: &Workload) -> Vec<(String, Result<usize, Why>)> {
+    fn per_host(&self, workload: &Workload) -> Vec<(String, Result<usize, BlockReason>)> {
         let require = workload.place.require.as_ref();
         let ready = self.hosts.ready.iter().enumerate().filter(|(_, host)| {
             host.closed.is_none() && require.is_none_or(|require| require.matches(&host.labels))
@@ -252,8 +255,8 @@ impl<'a> Assigner<'a> {
         let silent = self.hosts.silent.iter().filter(|host| !host.lost);
         let silent = silent.map(|host| {
             let pod = workload.pod_on(host.name);
-            let why = may_run(host, &pod);
-            (pod, Err(why))
+            let reason = may_run(host, &pod);
+            (pod, Err(reason))
         });
         ready.chain(silent).collect()
     }
@@ -271,14 +274,9 @@ impl<'a> Assigner<'a> {
                             Ok(host)
                         }
                         // It is the pod of that host: what the others lack says nothing.
-                        Err(lack) => Err(Why {
-                            reason: format!(
-                                "its host cannot take it: {}",
-                                self.seats.says(host, &lack, need)
-                            ),
-                            by: HeldBy::NoRoom,
-                            ..Why::default()
-                        }),
+                        Err(lack) => {
+                            Err(BlockReason::HostFull(self.seats.host_lack(host, &lack, need)))
+                        }
                     };
                     slot.elsewhere.retain(|other| *other != host);
                 }
@@ -372,7 +370,7 @@ impl<'a> Assigner<'a> {
                 let Some(slot) = slots.get_mut(*number) else { continue };
                 slot.seat = match host {
                     Some(host) => Ok(host),
-                    None => Err(self.nowhere(need)),
+                    None => Err(self.seats.no_host(need)),
                 };
                 // All volumes of a pod are in one group.
                 if let (Some(host), Some(volume)) = (host, volumes.first()) {
@@ -384,14 +382,8 @@ impl<'a> Assigner<'a> {
         }
     }
 
-    fn nowhere(&self, need: &Need<'_>) -> Why {
-        let (lacks, way_out) = self.seats.why_not(need);
-        let reason = format!("no host can take it: {lacks}");
-        Why { reason, help: way_out, by: HeldBy::NoRoom, ..Why::default() }
-    }
-
     /// Why a pod that is on no ready host, or must leave, may not be placed.
-    fn blocked(&self, workload: &Workload, need: &Need<'_>, slot: &Slot) -> Option<Why> {
+    fn blocked(&self, workload: &Workload, need: &Need<'_>, slot: &Slot) -> Option<BlockReason> {
         let stateful = named_volumes(self.graph, workload);
         if !stateful.is_empty() && need.pinned.is_none() {
             return self.volume_blocked(&stateful);
@@ -404,13 +396,16 @@ impl<'a> Assigner<'a> {
         let may_have = self.hosts.may_have(&slot.name)?;
         Some(match slot.elsewhere.is_empty() {
             true => may_run(may_have, &slot.name),
-            false => may_also_run(may_have, &slot.name),
+            false => BlockReason::PodUnreachable {
+                host: may_have.name.to_owned(),
+                presence: Presence::Second,
+            },
         })
     }
 
     /// Why a pod may not begin with the volumes that a ready host has: who used them last was seen on a host
     /// that does not answer, so these may be older. That a host is lost gives no data up, only a fence does.
-    fn older_data(&self, volumes: &[&str], need: &Need<'_>) -> Option<Why> {
+    fn older_data(&self, volumes: &[&str], need: &Need<'_>) -> Option<BlockReason> {
         let mut silent = self.hosts.silent.iter().filter(|host| !host.fenced).peekable();
         silent.peek().filter(|_| !volumes.is_empty())?;
         let shares = |it: &&Workload| {
@@ -421,54 +416,38 @@ impl<'a> Assigner<'a> {
         let host =
             silent.find(|host| host.memory.is_none_or(|memory| memory.may_have_one(is_user)))?;
         let older = need.pinned.and_then(|host| self.hosts.ready.get(host));
-        let older = older.map_or("another host", |host| host.name);
-        let reason = format!(
-            "its data may be on `{}`, which does not answer: what `{older}` has of it may be older",
-            host.name
-        );
-        Some(may_have_data(host, reason))
+        Some(BlockReason::OlderData {
+            unreachable: host.name.to_owned(),
+            older: older.map(|host| host.name.to_owned()),
+        })
     }
 
     /// Why a pod with named volumes that no ready host has may not be placed: never a silent empty
     /// volume.
-    fn volume_blocked(&self, volumes: &[&str]) -> Option<Why> {
+    fn volume_blocked(&self, volumes: &[&str]) -> Option<BlockReason> {
         for volume in volumes {
             match self.volumes.get(*volume).map(Vec::as_slice) {
                 Some([_]) => {}
                 Some([first, second, ..]) => {
                     let name = |n: &usize| self.hosts.ready.get(*n).map_or("?", |host| host.name);
-                    return Some(Why {
-                        reason: format!(
-                            "its volume `{volume}` is on `{}` and on `{}`",
-                            name(first),
-                            name(second)
-                        ),
-                        help: Some("Say which one counts: `place { require host=… }`.".to_owned()),
-                        by: HeldBy::Volume,
-                        ..Why::default()
+                    return Some(BlockReason::VolumeOnSeveralHosts {
+                        volume: (*volume).to_owned(),
+                        hosts: [first, second].map(|number| name(number).to_owned()),
                     });
                 }
                 _ => {
                     if let Some(host) = self.hosts.silent.iter().find(|host| !host.fenced) {
-                        let name = host.name;
-                        return Some(may_have_data(
-                            host,
-                            format!(
-                                "its volume `{volume}` may be on `{name}`, which does not answer"
-                            ),
-                        ));
+                        return Some(BlockReason::VolumeUnreachable {
+                            volume: (*volume).to_owned(),
+                            host: host.name.to_owned(),
+                        });
                     }
                 }
             }
         }
         let on: BTreeSet<usize> =
             volumes.iter().filter_map(|v| self.volumes.get(*v)).flatten().copied().collect();
-        (on.len() > 1).then(|| Why {
-            reason: "its volumes are on different hosts".to_owned(),
-            help: Some("A pod runs on one host: copy one of the volumes over.".to_owned()),
-            by: HeldBy::Volume,
-            ..Why::default()
-        })
+        (on.len() > 1).then_some(BlockReason::VolumesApart)
     }
 
     /// Sets the one host that has a workload's volumes, if there is one.
@@ -503,34 +482,11 @@ impl<'a> Assigner<'a> {
     }
 }
 
-/// A pod that may run on a host that does not answer.
-fn may_run(host: &SilentHost<'_>, pod: &str) -> Why {
+/// Returns the reason of a pod that may run on a host that does not answer.
+fn may_run(host: &SilentHost<'_>, pod: &str) -> BlockReason {
     let seen = host.memory.is_some_and(|memory| memory.had(pod));
-    let name = host.name;
-    Why {
-        reason: match seen {
-            true => format!("it was on `{name}`, which does not answer"),
-            false => format!("it may be on `{name}`, which does not answer"),
-        },
-        help: Some(format!("If `{name}` will not come back: `tally host lost {name}`.")),
-        by: HeldBy::Silent,
-        ..Why::default()
-    }
-}
-
-/// A pod that is there, and may also run on a host that does not answer.
-fn may_also_run(host: &SilentHost<'_>, pod: &str) -> Why {
-    let reason = format!("it may also be on `{}`, which does not answer", host.name);
-    Why { reason, ..may_run(host, pod) }
-}
-
-/// Data may be on a host that does not answer: only a fence gives it up.
-fn may_have_data(host: &SilentHost<'_>, reason: String) -> Why {
-    let help = format!(
-        "If that host is surely off and its data may be given up: `tally host fence {}`.",
-        host.name
-    );
-    Why { reason, help: Some(help), by: HeldBy::Silent, ..Why::default() }
+    let presence = if seen { Presence::Seen } else { Presence::Possible };
+    BlockReason::PodUnreachable { host: host.name.to_owned(), presence }
 }
 
 /// Whether a pod of that name is one of a workload's, which is no `per-host`: such have no named volume.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use tally_graph::{Place, Publish};
 
 use crate::input::observed::PublishedPort;
+use crate::plan::reason::Closed;
 
 pub use even::Step;
 pub use gains::{Level, Part};
@@ -29,8 +30,8 @@ pub struct Offer<'a> {
     pub cpu: u64,
     /// In bytes.
     pub memory: u64,
-    /// Why it takes nothing, if so: `is drained`.
-    pub closed: Option<&'a str>,
+    /// Why it takes no pods, if so.
+    pub closed: Option<Closed>,
 }
 
 /// What has been given to a host.

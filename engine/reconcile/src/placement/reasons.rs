@@ -1,65 +1,58 @@
 //! Why no host takes a pod, and the nearest way out.
 
-use tally_graph::{Bytes, Cpu, Selector};
+use tally_graph::Selector;
 
 use super::even::is_counted;
 use super::gains::{View, WHOLE, WISHES};
 use super::{Lack, Level, Need, Part, Seats, Step};
+use crate::plan::reason::{BlockReason, Closed, HostLack, Shortage, WayOut};
 
 /// So many hosts are named; the others are counted.
 const NAMED: usize = 4;
 
 impl Seats<'_> {
-    /// What each host lacks, in one line, and the nearest way out.
+    /// Returns the reason of a pod that no host takes: what each host lacks, and the nearest way out.
     #[must_use]
-    pub fn why_not(&self, need: &Need<'_>) -> (String, Option<String>) {
-        if self.offers.is_empty() {
-            return ("no host answers".to_owned(), None);
-        }
+    pub fn no_host(&self, need: &Need<'_>) -> BlockReason {
         let lacks: Vec<(usize, Lack)> = (0..self.offers.len())
             .filter_map(|host| Some((host, self.fits(host, need).err()?)))
             .collect();
-        let mut parts: Vec<String> =
-            lacks.iter().take(NAMED).map(|(host, lack)| self.says(*host, lack, need)).collect();
-        if lacks.len() > NAMED {
-            parts.push(format!("{} more cannot either", lacks.len() - NAMED));
-        }
-        (parts.join("; "), self.way_out(need))
+        let more = lacks.len().saturating_sub(NAMED);
+        let named = lacks.iter().take(NAMED);
+        let lacks = named.map(|(host, lack)| self.host_lack(*host, lack, need)).collect();
+        BlockReason::NoHost { lacks, more, way_out: self.way_out(need) }
     }
 
     fn name(&self, host: usize) -> &str {
         self.offers.get(host).map_or("?", |offer| offer.name)
     }
 
-    /// What a host lacks, in a few words.
+    /// Returns what a host lacks for a pod, with its name.
     #[must_use]
-    pub fn says(&self, host: usize, lack: &Lack, need: &Need<'_>) -> String {
-        let name = self.name(host);
-        match lack {
-            Lack::Closed => {
-                let why = self.offers.get(host).and_then(|offer| offer.closed);
-                format!("{name} {}", why.unwrap_or("takes no pods"))
-            }
-            Lack::Labels => format!("{name} does not match `{}`", self.differs(host, need)),
-            Lack::Elsewhere => format!("{name} does not have its volume"),
-            Lack::Cpu(missing) => format!("{name} lacks {} cores", Cpu(small(*missing))),
-            Lack::Memory(missing) => format!("{name} lacks {}", rounded(*missing)),
-            Lack::Port(port) => format!("port {port} of {name} is taken"),
-        }
+    pub fn host_lack(&self, host: usize, lack: &Lack, need: &Need<'_>) -> HostLack {
+        let closed = || self.offers.get(host).and_then(|offer| offer.closed);
+        let lack = match lack {
+            Lack::Closed => Shortage::Closed(closed().unwrap_or(Closed::Drained)),
+            Lack::Labels => Shortage::Labels(self.differs(host, need)),
+            Lack::Elsewhere => Shortage::VolumeElsewhere,
+            Lack::Cpu(missing) => Shortage::Cpu(*missing),
+            Lack::Memory(missing) => Shortage::Memory(*missing),
+            Lack::Port(port) => Shortage::Port(*port),
+        };
+        HostLack { host: self.name(host).to_owned(), lack }
     }
 
     /// The part of `require` that a host does not satisfy.
-    fn differs(&self, host: usize, need: &Need<'_>) -> String {
+    fn differs(&self, host: usize, need: &Need<'_>) -> Selector {
         let Some(labels) = self.offers.get(host).map(|offer| offer.labels) else {
-            return String::new();
+            return Selector::default();
         };
         let parts = need.place.require.as_ref().map(parts).unwrap_or_default();
-        let found = parts.iter().find(|part| !part.matches(labels));
-        found.map(Selector::to_string).unwrap_or_default()
+        parts.into_iter().find(|part| !part.matches(labels)).unwrap_or_default()
     }
 
     /// The host that would take it if one part of `require` were dropped.
-    fn way_out(&self, need: &Need<'_>) -> Option<String> {
+    fn way_out(&self, need: &Need<'_>) -> Option<WayOut> {
         let require = need.place.require.as_ref()?;
         let all = parts(require);
         for (dropped, part) in all.iter().enumerate() {
@@ -73,7 +66,7 @@ impl Seats<'_> {
                     && self.fits(*host, &relaxed).is_ok()
             });
             if let Some(host) = fitting {
-                return Some(format!("{} fits if `{part}` is dropped.", self.name(host)));
+                return Some(WayOut { host: self.name(host).to_owned(), dropped: part.clone() });
             }
         }
         None
@@ -173,16 +166,4 @@ fn parts(selector: &Selector) -> Vec<Selector> {
     let has = selector.has.iter().map(|key| Selector { has: vec![key.clone()], ..empty() });
     let lacks = selector.lacks.iter().map(|key| Selector { lacks: vec![key.clone()], ..empty() });
     all.chain(not).chain(any).chain(has).chain(lacks).collect()
-}
-
-fn small(milli: u64) -> u32 {
-    u32::try_from(milli).unwrap_or(u32::MAX)
-}
-
-/// Bytes for people: whole MiB, rounded up, where there is at least one.
-fn rounded(bytes: u64) -> Bytes {
-    match bytes {
-        0..=1_048_576 => Bytes(bytes),
-        more => Bytes(more.div_ceil(1 << 20) << 20),
-    }
 }

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use tally_source::Span;
 
-use crate::plan::{Action, Plan, Subject};
+use crate::plan::subject::Subject;
+use crate::plan::{Action, Plan};
 
 /// Moves of pods that only even out, and what they come to.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -94,13 +95,13 @@ pub struct Fixed {
 /// Leaves out the moves that the plan holds back.
 pub(crate) fn settle(plan: &mut Plan) {
     let Some(mut balance) = plan.balance.take() else { return };
-    let made: std::collections::BTreeSet<(&str, &str)> = plan
+    let made: std::collections::BTreeSet<(&str, Option<&str>)> = plan
         .operations
         .iter()
         .filter(|operation| matches!(operation.action, Action::CreateContainer(_)))
-        .map(|operation| (operation.host.as_str(), operation.subject.pod.as_str()))
+        .map(|operation| (operation.host.as_str(), operation.subject.pod()))
         .collect();
-    let is_made = |it: &Move| made.contains(&(it.to.as_str(), it.subject.pod.as_str()));
+    let is_made = |it: &Move| made.contains(&(it.to.as_str(), it.subject.pod()));
     for held in balance.moves.iter().filter(|it| !is_made(it)) {
         for load in &mut balance.hosts {
             if load.host == held.to {

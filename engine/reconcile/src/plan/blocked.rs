@@ -1,25 +1,19 @@
-//! What a plan holds back. Planning goes on as if everything could be done; then what must not be
-//! done now is taken out of the plan again, with all that waits for it, and stands there with its
-//! reason instead.
+//! Work that is blocked. Planning goes on as if everything could be done. Then the operations that must not be
+//! made now are removed from the plan, with all that wait for them, and the plan lists them with the reason.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::plan::builder::Builder;
-use crate::plan::{Action, Held, OpId, Operation, Plan, Subject, Target, Why};
-
-/// Operations that are not to be made, and what is said about them.
-pub(crate) struct Hold {
-    pub operations: Vec<OpId>,
-    pub held: Held,
-}
+use crate::plan::builder::{Block, Builder};
+use crate::plan::reason::{BlockReason, Blocked};
+use crate::plan::{Action, OpId, Operation, Plan, Target};
 
 impl Operation {
     /// What is busy while it is under way: its pod, or what it makes or removes that belongs to no pod.
     #[must_use]
     pub fn claims(&self) -> Cow<'_, str> {
-        if !self.subject.pod.is_empty() {
-            return Cow::Borrowed(&self.subject.pod);
+        if let Some(pod) = self.subject.pod() {
+            return Cow::Borrowed(pod);
         }
         let what = match &self.action {
             Action::PullImage { image } => image,
@@ -35,29 +29,29 @@ impl Operation {
 }
 
 impl Builder {
-    /// Holds operations back.
-    pub fn hold(&mut self, operations: &[OpId], held: Held) {
+    /// Blocks operations, with all that wait for them.
+    pub fn block(&mut self, operations: &[OpId], blocked: Blocked) {
         if !operations.is_empty() {
-            self.holds.push(Hold { operations: operations.to_vec(), held });
+            self.blocks.push(Block { operations: operations.to_vec(), blocked });
         }
     }
 
-    /// Takes out of the plan what is held back.
-    pub fn settle_holds(&mut self) {
-        if self.holds.is_empty() {
+    /// Removes blocked operations from the plan, and lists them with their reasons.
+    pub fn settle_blocks(&mut self) {
+        if self.blocks.is_empty() {
             return;
         }
-        let holds = std::mem::take(&mut self.holds);
-        let out = closure(&self.plan, &holds);
-        say(&mut self.plan, &holds, &out);
+        let blocks = std::mem::take(&mut self.blocks);
+        let out = closure(&self.plan, &blocks);
+        list(&mut self.plan, &blocks, &out);
         let mut gone: BTreeSet<OpId> = out.into_keys().collect();
         drop_unneeded(&self.plan, &mut gone);
         remove(&mut self.plan, &gone);
     }
 }
 
-/// All operations that cannot be made, with the hold that is the reason.
-fn closure(plan: &Plan, holds: &[Hold]) -> BTreeMap<OpId, usize> {
+/// Returns all operations that cannot be made, with the number of the block that is the reason.
+fn closure(plan: &Plan, blocks: &[Block]) -> BTreeMap<OpId, usize> {
     let mut dependents: BTreeMap<OpId, Vec<OpId>> = BTreeMap::new();
     for operation in &plan.operations {
         for need in &operation.after {
@@ -65,8 +59,8 @@ fn closure(plan: &Plan, holds: &[Hold]) -> BTreeMap<OpId, usize> {
         }
     }
     let mut out: BTreeMap<OpId, usize> = BTreeMap::new();
-    for (number, hold) in holds.iter().enumerate() {
-        let mut open = hold.operations.clone();
+    for (number, block) in blocks.iter().enumerate() {
+        let mut open = block.operations.clone();
         while let Some(id) = open.pop() {
             if out.contains_key(&id) {
                 continue;
@@ -78,36 +72,37 @@ fn closure(plan: &Plan, holds: &[Hold]) -> BTreeMap<OpId, usize> {
     out
 }
 
-/// Turns the changes that are not made into words: one for each pod and reason.
-fn say(plan: &mut Plan, holds: &[Hold], out: &BTreeMap<OpId, usize>) {
-    let mut held: BTreeSet<Held> = BTreeSet::new();
+/// Lists the changes that are not made: one entry for each pod and reason.
+fn list(plan: &mut Plan, blocks: &[Block], out: &BTreeMap<OpId, usize>) {
+    let mut all: BTreeSet<Blocked> = BTreeSet::new();
     let mutates = |id: &OpId| plan.operation(*id).is_some_and(|op| op.action.mutates());
-    let mut told: BTreeSet<usize> = BTreeSet::new();
+    let mut listed: BTreeSet<usize> = BTreeSet::new();
     for change in &plan.changes {
         let changing = change.operations.iter().filter(|id| mutates(id));
         let Some(number) = changing.into_iter().find_map(|id| out.get(id)) else { continue };
-        let Some(hold) = holds.get(*number) else { continue };
-        let own = hold.held.subject.pod.is_empty() || hold.held.subject.pod == change.subject.pod;
-        let why = match own {
-            true => hold.held.why.clone(),
-            false => Why {
-                reason: format!("it waits for {}: {}", hold.held.subject.pod, hold.held.why.reason),
-                help: hold.held.why.help.clone(),
-                awaits: hold.held.why.awaits,
-                by: hold.held.why.by,
+        let Some(Block { blocked, .. }) = blocks.get(*number) else { continue };
+        let reason = match blocked.subject.pod() {
+            Some(pod) if !change.subject.is_of_pod(pod) => BlockReason::WaitsFor {
+                pod: pod.to_owned(),
+                because: Box::new(blocked.reason.clone()),
             },
+            _ => blocked.reason.clone(),
         };
-        let subject = Subject { container: String::new(), ..change.subject.clone() };
-        told.insert(*number);
-        held.insert(Held { subject, host: change.host.clone(), why, origin: change.origin });
+        listed.insert(*number);
+        all.insert(Blocked {
+            subject: change.subject.whole_pod(),
+            host: Some(change.host.clone()),
+            reason,
+            origin: change.origin,
+        });
     }
-    // A hold on waits alone changes nothing that anybody would miss.
-    for (number, hold) in holds.iter().enumerate() {
-        if !told.contains(&number) && hold.operations.iter().any(mutates) {
-            held.insert(hold.held.clone());
+    // A block of waits alone changes nothing that anybody would miss.
+    for (number, block) in blocks.iter().enumerate() {
+        if !listed.contains(&number) && block.operations.iter().any(mutates) {
+            all.insert(block.blocked.clone());
         }
     }
-    plan.held.extend(held);
+    plan.blocked.extend(all);
 }
 
 /// Images, volumes and networks that nobody needs any more: an empty volume would already bind its

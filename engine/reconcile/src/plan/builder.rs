@@ -3,9 +3,10 @@
 use tally_source::{Diagnostic, Span};
 
 use crate::input::observed::ObservedContainer;
-use crate::plan::blocked::Hold;
+use crate::plan::reason::Blocked;
+use crate::plan::subject::Subject;
 use crate::plan::{
-    Action, Cause, Change, ChangeKind, FieldChange, OpId, Operation, Plan, Precondition, Subject,
+    Action, Cause, Change, ChangeKind, FieldChange, OpId, Operation, Plan, Precondition,
 };
 use crate::planner::images::Choices;
 
@@ -18,10 +19,16 @@ pub(crate) struct About {
     pub origin: Option<Span>,
 }
 
+/// Operations that must not be made now, and why.
+pub(crate) struct Block {
+    pub operations: Vec<OpId>,
+    pub blocked: Blocked,
+}
+
 #[derive(Default)]
 pub(crate) struct Builder {
     pub plan: Plan,
-    pub holds: Vec<Hold>,
+    pub blocks: Vec<Block>,
     /// Which images were chosen so far.
     pub choices: Choices,
 }

@@ -5,8 +5,11 @@
 pub mod balance;
 pub(crate) mod blocked;
 pub(crate) mod builder;
+pub mod reason;
 pub mod request;
+pub mod subject;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +19,9 @@ use tally_source::{Diagnostic, Severity, Span};
 
 use crate::input::observed::Live;
 use crate::plan::balance::Balance;
+use crate::plan::reason::{Blocked, BlockedBy};
 use crate::plan::request::{ContainerRequest, FilesRequest, NetworkRequest, Part, VolumeRequest};
+use crate::plan::subject::Subject;
 
 /// The number of an operation in its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -229,31 +234,6 @@ pub enum Cause {
     Needed,
 }
 
-/// What an operation is about, in the words of the spec.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Subject {
-    /// `controller/frontend`, `volume/data`, or the cluster for its network.
-    pub workload: String,
-    /// `frontend-0`; empty for what belongs to no pod.
-    pub pod: String,
-    /// `web`; empty for what is no container.
-    pub container: String,
-}
-
-impl Subject {
-    /// A pod, whatever its containers; with an empty name what belongs to no pod.
-    #[must_use]
-    pub fn pod(workload: impl Into<String>, pod: impl Into<String>) -> Self {
-        Self { workload: workload.into(), pod: pod.into(), container: String::new() }
-    }
-
-    /// The cluster.
-    #[must_use]
-    pub fn cluster(name: &str) -> Self {
-        Self::pod(format!("cluster/{name}"), "")
-    }
-}
-
 /// What must still be true right before the call; checked by the executor, decided here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -349,134 +329,6 @@ pub enum ChangeKind {
     Remove,
 }
 
-/// Why something is not done now, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub struct Why {
-    /// One line: `its volume may be on beta, which does not answer`.
-    pub reason: String,
-    /// A way out.
-    pub help: Option<String>,
-    /// What has to come about before it goes on.
-    #[serde(default)]
-    pub awaits: Awaits,
-    /// What kind of thing holds it back.
-    #[serde(default)]
-    pub by: HeldBy,
-}
-
-impl Why {
-    /// Something is being done to it.
-    #[must_use]
-    pub fn under_way() -> Self {
-        let reason = "something is being done to it".to_owned();
-        Self { reason, help: None, awaits: Awaits::Work, by: HeldBy::Busy }
-    }
-
-    /// Whether it goes on by itself when all is well, so that nobody needs to be told.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        self.awaits != Awaits::Change
-    }
-}
-
-/// What has to come about before something goes on that is held back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Awaits {
-    /// The spec, the hosts or people must change something, or a pause must be over.
-    #[default]
-    Change,
-    /// What is under way must end.
-    Work,
-    /// Something must get ready, or end well.
-    Readiness,
-}
-
-/// What holds something back: as few kinds as people watch, while the reason itself is free text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HeldBy {
-    /// Something is being done to it.
-    Busy,
-    /// It, or what it waits for, is not ready yet.
-    NotReady,
-    /// It ends again and again, or could not be made.
-    Backoff,
-    /// No host can take it.
-    NoRoom,
-    /// A host that does not answer may have it.
-    Silent,
-    /// Its data is in more places than one.
-    Volume,
-    /// What it depends on cannot be seen or placed.
-    Dependency,
-    /// As many pods are missing as may be.
-    Budget,
-    /// A person must confirm what would be removed.
-    Removals,
-    /// Its rollout is paused.
-    Paused,
-    /// Its rollout failed, and what was there before came back.
-    RolledBack,
-    /// The cluster is frozen.
-    Frozen,
-    /// Something else.
-    #[default]
-    Other,
-}
-
-impl HeldBy {
-    /// All of them.
-    pub const ALL: [Self; 13] = [
-        Self::Busy,
-        Self::NotReady,
-        Self::Backoff,
-        Self::NoRoom,
-        Self::Silent,
-        Self::Volume,
-        Self::Dependency,
-        Self::Budget,
-        Self::Removals,
-        Self::Paused,
-        Self::RolledBack,
-        Self::Frozen,
-        Self::Other,
-    ];
-
-    /// The word for people and machines.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Busy => "busy",
-            Self::NotReady => "not-ready",
-            Self::Backoff => "backoff",
-            Self::NoRoom => "no-room",
-            Self::Silent => "silent",
-            Self::Volume => "volume",
-            Self::Dependency => "dependency",
-            Self::Budget => "budget",
-            Self::Removals => "removals",
-            Self::Paused => "paused",
-            Self::RolledBack => "rolled-back",
-            Self::Frozen => "frozen",
-            Self::Other => "other",
-        }
-    }
-}
-
-/// Something that the spec asks for and that this plan holds back.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Held {
-    /// What it is about.
-    pub subject: Subject,
-    /// On which host; empty when that is not known.
-    pub host: String,
-    /// Why.
-    pub why: Why,
-    /// The node in the spec.
-    pub origin: Option<Span>,
-}
-
 /// What the hosts make reachable when the plan is applied.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Reachable {
@@ -519,7 +371,7 @@ pub struct Pods {
 }
 
 /// A plan.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// The cluster it is for.
     pub cluster: String,
@@ -531,23 +383,18 @@ pub struct Plan {
     pub reachable: Vec<Reachable>,
     /// What changed pods can do to their host, in words.
     pub powers: Vec<String>,
-    /// What the spec asks for and this plan holds back, with the reasons.
-    #[serde(default)]
-    pub held: Vec<Held>,
+    /// What the spec asks for and this plan does not do, with the reasons.
+    pub blocked: Vec<Blocked>,
     /// Rollouts that go back by themselves when they fail.
-    #[serde(default)]
     pub fallbacks: Vec<Fallback>,
     /// How many pods each workload has, by address.
-    #[serde(default)]
     pub pods: BTreeMap<String, Pods>,
     /// What evening out comes to, where somebody asked for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<Balance>,
     /// Why things that should change cannot, and what is not acted on yet. Errors stop the plan.
     pub diagnostics: Vec<Diagnostic>,
     /// How many pods were compared field by field. The others were seen at a glance to have nothing to do, which
     /// is what makes the plan of a calm cluster quick.
-    #[serde(skip)]
     pub compared: usize,
 }
 
@@ -573,10 +420,10 @@ impl Plan {
             return BTreeSet::new();
         }
         let changing = self.operations.iter().filter(|operation| operation.action.mutates());
-        let mut open: BTreeSet<&str> =
-            changing.map(|operation| operation.subject.workload.as_str()).collect();
-        let held = self.held.iter().filter(|held| held.why.by != HeldBy::RolledBack);
-        open.extend(held.map(|held| held.subject.workload.as_str()));
+        let mut open: BTreeSet<Cow<'_, str>> =
+            changing.map(|operation| operation.subject.address()).collect();
+        let blocked = self.blocked.iter().filter(|it| it.reason.by() != BlockedBy::RolledBack);
+        open.extend(blocked.map(|it| it.subject.address()));
         let ready = self
             .pods
             .iter()

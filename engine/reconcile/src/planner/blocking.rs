@@ -1,40 +1,34 @@
-//! What people, pauses and waits hold back.
+//! Work that people, pauses and waits block.
 
 use tally_graph::Workload;
 
 use crate::plan::builder::Builder;
-use crate::plan::{Action, Awaits, Held, HeldBy, OpId, Subject, Why};
-use crate::planner::cluster::{Planner, subject};
+use crate::plan::reason::{BlockReason, Blocked};
+use crate::plan::subject::Subject;
+use crate::plan::{Action, OpId};
+use crate::planner::cluster::Planner;
 use crate::planner::pod::PodPlan;
 
 impl Planner<'_> {
-    /// A rollout that somebody paused goes no further; what is missing is made all the same.
-    pub(super) fn hold_paused(
+    /// Blocks the changes of a rollout that somebody paused; missing pods are made all the same.
+    pub(super) fn block_paused(
         &self,
         workload: &Workload,
         own: &[PodPlan],
         surge: &[PodPlan],
         builder: &mut Builder,
     ) {
-        let Some(why) = self.memory.declared.paused.get(&workload.address().to_string()) else {
-            return;
-        };
+        let address = workload.address().to_string();
+        let Some(note) = self.memory.declared.paused.get(&address) else { return };
         for plan in own.iter().chain(surge).filter(|plan| plan.rolls) {
-            let why = Why {
-                reason: format!("its rollout is paused: {why}"),
-                help: Some(format!("`tally rollout resume {}` goes on.", workload.address())),
-                by: HeldBy::Paused,
-                ..Why::default()
-            };
-            let subject = subject(workload, "");
-            let held = Held { subject, host: String::new(), why, origin: Some(workload.span) };
-            builder.hold(&plan.gated, held);
+            let reason = BlockReason::Paused { workload: address.clone(), note: note.clone() };
+            builder.block(&plan.gated, Blocked::from_workload(workload, reason));
         }
     }
 
-    /// A pod that something is being done to is left alone until that is over, and one that ends
-    /// again and again, or cannot be made, for a while.
-    pub(super) fn hold_pod(
+    /// Blocks a pod that an earlier plan still works on, and for the time of its backoff one that ends again
+    /// and again, or cannot be made.
+    pub(super) fn block_pod(
         &self,
         workload: &Workload,
         pod: &str,
@@ -43,77 +37,79 @@ impl Planner<'_> {
         builder: &mut Builder,
     ) {
         let host = self.hosts.ready.get(host).map_or("", |host| host.name);
-        let mut hold = |why: Why| {
-            let (subject, host) = (subject(workload, pod), host.to_owned());
+        let mut block = |reason: BlockReason| {
             let operations = [&plan.gated, &plan.downs, &plan.seconds].map(Vec::as_slice).concat();
-            builder.hold(&operations, Held { subject, host, why, origin: Some(workload.span) });
+            let blocked = Blocked {
+                subject: Subject::from_pod(workload, pod),
+                host: Some(host.to_owned()),
+                reason,
+                origin: Some(workload.span),
+            };
+            builder.block(&operations, blocked);
         };
         if self.memory.busy.contains(pod) {
-            hold(Why::under_way());
+            block(BlockReason::UnderWay);
         }
         let remembered = self.memory.backoff.get(host).and_then(|pods| pods.get(pod));
         if remembered.is_some_and(|backoff| backoff.until_ms > self.options.now_ms) {
-            hold(Why {
-                reason: "it ends again and again, or cannot be made: it is left alone for a while"
-                    .to_owned(),
-                help: Some(format!("See why: `tally events`, `tally logs {pod}`.")),
-                by: HeldBy::Backoff,
-                ..Why::default()
-            });
+            block(BlockReason::Backoff { pod: pod.to_owned() });
         }
     }
 
-    /// What belongs to no pod and is under way is not begun once more, and what waits for it waits.
-    pub(super) fn hold_under_way(&self, builder: &mut Builder) {
+    /// Blocks operations that belong to no pod and that an earlier plan still makes, and all that wait for
+    /// them.
+    pub(super) fn block_under_way(&self, builder: &mut Builder) {
         let all =
-            builder.plan.operations.iter().filter(|operation| operation.subject.pod.is_empty());
+            builder.plan.operations.iter().filter(|operation| operation.subject.pod().is_none());
         let open = all.filter(|operation| self.memory.busy.contains(&*operation.claims()));
-        let open: Vec<(OpId, Held)> = open
+        let open: Vec<(OpId, Blocked)> = open
             .map(|operation| {
-                let (subject, host) = (operation.subject.clone(), operation.host.clone());
-                let (why, origin) = (Why::under_way(), operation.origin);
-                (operation.id, Held { subject, host, why, origin })
+                let blocked = Blocked {
+                    subject: operation.subject.clone(),
+                    host: Some(operation.host.clone()),
+                    reason: BlockReason::UnderWay,
+                    origin: operation.origin,
+                };
+                (operation.id, blocked)
             })
             .collect();
-        for (id, held) in open {
-            builder.hold(&[id], held);
+        for (id, blocked) in open {
+            builder.block(&[id], blocked);
         }
     }
 
-    /// For who does not wait: what has to wait is left for a later plan.
-    pub(super) fn hold_waits(&self, builder: &mut Builder) {
+    /// Blocks all that has to wait, for a caller that does not wait but plans again.
+    pub(super) fn block_waits(&self, builder: &mut Builder) {
         if !self.options.without_waits {
             return;
         }
-        let waits: Vec<(OpId, Held)> = builder
+        let waits: Vec<(OpId, Blocked)> = builder
             .plan
             .operations
             .iter()
             .filter(|operation| !operation.action.mutates())
             .map(|operation| {
-                let subject = Subject { container: String::new(), ..operation.subject.clone() };
                 let reason = match operation.action {
-                    Action::AwaitExit { .. } => "it has not ended yet",
-                    _ => "it is not ready yet",
+                    Action::AwaitExit { .. } => BlockReason::NotEnded,
+                    _ => BlockReason::NotReady,
                 };
-                let why = Why {
-                    reason: reason.to_owned(),
-                    help: None,
-                    awaits: Awaits::Readiness,
-                    by: HeldBy::NotReady,
+                let blocked = Blocked {
+                    subject: operation.subject.whole_pod(),
+                    host: Some(operation.host.clone()),
+                    reason,
+                    origin: operation.origin,
                 };
-                let (host, origin) = (operation.host.clone(), operation.origin);
-                (operation.id, Held { subject, host, why, origin })
+                (operation.id, blocked)
             })
             .collect();
-        for (wait, held) in waits {
-            builder.hold(&[wait], held);
+        for (wait, blocked) in waits {
+            builder.block(&[wait], blocked);
         }
     }
 
-    /// Nothing is changed while somebody has frozen the cluster.
-    pub(super) fn hold_all(&self, builder: &mut Builder) {
-        let Some(why) = &self.memory.declared.frozen else { return };
+    /// Blocks all changes while the cluster is frozen.
+    pub(super) fn block_all(&self, builder: &mut Builder) {
+        let Some(note) = &self.memory.declared.frozen else { return };
         let mutating: Vec<OpId> = builder
             .plan
             .operations
@@ -121,21 +117,16 @@ impl Planner<'_> {
             .filter(|operation| operation.action.mutates())
             .map(|operation| operation.id)
             .collect();
-        let why = Why {
-            reason: format!("the cluster is frozen: {why}"),
-            help: Some("`tally unfreeze` lets changes through again.".to_owned()),
-            by: HeldBy::Frozen,
-            ..Why::default()
-        };
-        builder.hold(&mutating, self.held_cluster(why));
+        let reason = BlockReason::Frozen { note: note.clone() };
+        builder.block(&mutating, self.blocked_cluster(reason));
     }
 
-    /// Something that is held back for the whole cluster.
-    pub fn held_cluster(&self, why: Why) -> Held {
-        Held {
-            subject: Subject::cluster(&self.cluster.name),
-            host: String::new(),
-            why,
+    /// Returns an entry about the whole cluster.
+    pub fn blocked_cluster(&self, reason: BlockReason) -> Blocked {
+        Blocked {
+            subject: Subject::Cluster(self.cluster.name.clone()),
+            host: None,
+            reason,
             origin: Some(self.cluster.span),
         }
     }

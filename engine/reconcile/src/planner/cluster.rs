@@ -15,7 +15,9 @@ use crate::labels::Role;
 use crate::memory::Memory;
 use crate::placement::assign::{Assignment, Slot, assign, health, named_volumes};
 use crate::plan::builder::Builder;
-use crate::plan::{Action, Cause, Held, HeldBy, OpId, Pods, Subject, Why};
+use crate::plan::reason::{BlockReason, Blocked};
+use crate::plan::subject::Subject;
+use crate::plan::{Action, Cause, OpId, Pods};
 use crate::planner::images::Choosing;
 use crate::planner::objects::Objects;
 use crate::planner::pod::context::Context;
@@ -137,9 +139,9 @@ impl<'a> Planner<'a> {
         self.remove_objects(&removed, &progress, builder);
         self.powers(&progress, builder);
         // A freeze first: who waits for what a freeze holds back would wait for as long as it lasts.
-        self.hold_all(builder);
-        self.hold_under_way(builder);
-        self.hold_waits(builder);
+        self.block_all(builder);
+        self.block_under_way(builder);
+        self.block_waits(builder);
     }
 
     /// Plans all pods of a workload, and what they wait for.
@@ -172,7 +174,7 @@ impl<'a> Planner<'a> {
         self.fallback(workload, &own, builder);
         stagger(workload, &own, &surge, builder);
         self.depend(workload, on, own.iter().chain(&surge), progress, builder);
-        self.hold_paused(workload, &own, &surge, builder);
+        self.block_paused(workload, &own, &surge, builder);
         // Only what others wait for, or make room for, is asked for later.
         if self.options.rebalance || self.awaited.contains(workload.name.as_str()) {
             progress.plans.insert(&workload.name, own);
@@ -197,20 +199,20 @@ impl<'a> Planner<'a> {
                     return PodPlan::default();
                 };
                 self.leave(workload, slot, *host, &mut plan, progress, builder);
-                self.hold_pod(workload, &slot.name, *host, &plan, builder);
+                self.block_pod(workload, &slot.name, *host, &plan, builder);
                 plan
             }
-            Err(why) => {
+            Err(reason) => {
                 // Where it is already it is left.
                 for host in &slot.elsewhere {
                     if let Some(found) = self.found(*host, &slot.name) {
                         progress.settled.insert(*host, found);
                     }
                 }
-                builder.plan.held.push(Held {
-                    subject: subject(workload, &slot.name),
-                    host: String::new(),
-                    why: why.clone(),
+                builder.plan.blocked.push(Blocked {
+                    subject: Subject::from_pod(workload, &slot.name),
+                    host: None,
+                    reason: reason.clone(),
                     origin: Some(workload.span),
                 });
                 PodPlan { absent: true, ..PodPlan::default() }
@@ -398,7 +400,7 @@ impl<'a> Planner<'a> {
                 let elsewhere = leaves.into_iter().collect();
                 let slot = Slot { name, seat: Ok(host), elsewhere, found: None };
                 self.leave(workload, &slot, host, &mut plan, progress, builder);
-                self.hold_pod(workload, &slot.name, host, &plan, builder);
+                self.block_pod(workload, &slot.name, host, &plan, builder);
                 plans.push(plan);
             }
         }
@@ -437,20 +439,10 @@ impl<'a> Planner<'a> {
             let Some(others) = progress.plans.get(name) else { continue };
             all.extend(gates(*until, others, builder));
             if others.iter().any(|other| other.absent) {
-                let why = Why {
-                    reason: format!("it waits for `{name}`, which cannot be seen or placed"),
-                    help: None,
-                    by: HeldBy::Dependency,
-                    ..Why::default()
-                };
+                let reason = BlockReason::Dependency { on: (*name).to_owned() };
                 for plan in pods.clone().filter(|plan| plan.fresh) {
-                    let held = Held {
-                        subject: subject(workload, ""),
-                        host: String::new(),
-                        why: why.clone(),
-                        origin: Some(workload.span),
-                    };
-                    builder.hold(&plan.gated, held);
+                    let blocked = Blocked::from_workload(workload, reason.clone());
+                    builder.block(&plan.gated, blocked);
                 }
             }
         }
@@ -522,11 +514,6 @@ impl<'a> Planner<'a> {
              `tally destroy`.",
         )
     }
-}
-
-/// A pod of a workload, as a subject.
-pub(crate) fn subject(workload: &Workload, pod: &str) -> Subject {
-    Subject::pod(workload.address().to_string(), pod)
 }
 
 /// Whether an operation removes a container.

@@ -11,7 +11,8 @@ use crate::inventory::classify::owns;
 use crate::labels::{self, Role};
 use crate::plan::builder::{About, Builder};
 use crate::plan::request::{NetworkRequest, VolumeRequest};
-use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Subject};
+use crate::plan::subject::Subject;
+use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition};
 use crate::planner::images::{Choice, Way};
 
 /// The operation that provides a thing, or `None` when it is there already.
@@ -23,10 +24,8 @@ pub(crate) struct WantedVolume {
     pub docker_name: String,
     /// A pod's own, or a named one.
     pub role: Role,
-    /// Whose it is: the workload, or `volume/data`.
-    pub workload: String,
-    /// Whose it is; empty, if not a pod's own.
-    pub pod: String,
+    /// The pod that owns it, or itself where it is a named one.
+    pub subject: Subject,
     /// What the spec calls it.
     pub name: String,
     /// Whether it lies in memory.
@@ -39,10 +38,10 @@ impl WantedVolume {
     /// What Docker is told of it.
     pub fn request(&self, cluster: &str) -> VolumeRequest {
         let mut all = labels::owner_labels(cluster, self.role);
-        all.insert(labels::WORKLOAD.to_owned(), self.workload.clone());
+        all.insert(labels::WORKLOAD.to_owned(), self.subject.address().into_owned());
         all.insert(labels::NAME.to_owned(), self.name.clone());
-        if !self.pod.is_empty() {
-            all.insert(labels::POD.to_owned(), self.pod.clone());
+        if let Some(pod) = self.subject.pod() {
+            all.insert(labels::POD.to_owned(), pod.to_owned());
         }
         let (name, in_memory) = (self.docker_name.clone(), self.in_memory);
         VolumeRequest { name, labels: all, in_memory }
@@ -71,18 +70,7 @@ impl<'a> Objects<'a> {
         Self { cluster, host, state, cluster_span, images, volumes, network: None }
     }
 
-    fn about(&self, workload: String, cause: Cause, origin: Option<Span>) -> About {
-        self.about_pod(workload, String::new(), cause, origin)
-    }
-
-    fn about_pod(
-        &self,
-        workload: String,
-        pod: String,
-        cause: Cause,
-        origin: Option<Span>,
-    ) -> About {
-        let subject = Subject::pod(workload, pod);
+    fn about(&self, subject: Subject, cause: Cause, origin: Option<Span>) -> About {
         About { host: self.host.to_owned(), subject, cause, origin }
     }
 
@@ -126,7 +114,7 @@ impl<'a> Objects<'a> {
             return *known;
         }
         let present = self.state.images.contains_key(image);
-        let about = self.about(format!("image {image}"), Cause::Needed, Some(origin));
+        let about = self.about(Subject::Image(image.to_owned()), Cause::Needed, Some(origin));
         let provided = match (image == labels::INFRA_IMAGE, pull) {
             (true, _) if present => None,
             (true, _) => Some(builder.op(&about, Action::LoadInfraImage, Precondition::None, &[])),
@@ -162,8 +150,8 @@ impl<'a> Objects<'a> {
         let provided = if ours {
             None
         } else if named.is_empty() {
-            let name = format!("cluster/{}", self.cluster);
-            let about = self.about(name, Cause::New, self.cluster_span);
+            let subject = Subject::Cluster(self.cluster.to_owned());
+            let about = self.about(subject, Cause::New, self.cluster_span);
             let request = NetworkRequest {
                 name: self.cluster.to_owned(),
                 labels: labels::owner_labels(self.cluster, Role::Network),
@@ -216,8 +204,7 @@ impl<'a> Objects<'a> {
                 None
             }
             None => {
-                let (workload, pod) = (wanted.workload.clone(), wanted.pod.clone());
-                let about = self.about_pod(workload, pod, Cause::New, Some(origin));
+                let about = self.about(wanted.subject.clone(), Cause::New, Some(origin));
                 let action = Action::CreateVolume(wanted.request(self.cluster));
                 let id = builder.op(&about, action, Precondition::None, &[]);
                 let note = Some(format!("volume {}", wanted.name));

@@ -102,7 +102,7 @@ impl Planner<'_> {
             .changes
             .iter()
             .filter(|change| makes(change))
-            .map(|change| (change.subject.pod.as_str(), change.host.as_str()))
+            .map(|change| (change.subject.pod().unwrap_or_default(), change.host.as_str()))
             .collect();
         if changed.is_empty() {
             return;

@@ -8,10 +8,12 @@ use tally_graph::{PodVolumeSource, Pull, Replicas, Strategy, Workload};
 use crate::desired::realise::mounted_volumes;
 use crate::placement::assign::{Assignment, Slot, named_volumes};
 use crate::placement::{Need, Part, Reasons, Seats, Step};
+use crate::plan::OpId;
 use crate::plan::balance::{Balance, Disruption, Fixed, HostLoad, Move, Share};
 use crate::plan::builder::Builder;
-use crate::plan::{Held, HeldBy, OpId, Why};
-use crate::planner::cluster::{Planner, Progress, subject};
+use crate::plan::reason::{BlockReason, Blocked};
+use crate::plan::subject::Subject;
+use crate::planner::cluster::{Planner, Progress};
 use crate::planner::pod::PodPlan;
 
 /// A pod that moves only to even out.
@@ -51,7 +53,7 @@ impl<'a> Planner<'a> {
                 break crowd;
             };
             let workload = self.graph.workloads().nth(unaided).map(|w| w.address().to_string());
-            let reason = "no host has room for a stand-in now".to_owned();
+            let reason = BlockReason::NoRoomForSurge.to_string();
             fixed.extend(workload.map(|workload| (workload, reason)));
             parts.get_mut(unaided).into_iter().for_each(|part| part.free.clear());
         };
@@ -235,7 +237,7 @@ impl<'a> Planner<'a> {
         let replicas = slots.map_or(0, Vec::len);
         let name = |host: usize| self.hosts.ready.get(host).map_or("", |host| host.name);
         Move {
-            subject: subject(workload, pod),
+            subject: Subject::from_pod(workload, pod),
             from: name(moved.from).to_owned(),
             to: name(moved.to).to_owned(),
             reason: reasons.says(step),
@@ -296,21 +298,13 @@ impl<'a> Planner<'a> {
     /// Makes pods wait for the room that others leave, and holds back what must not be done now.
     pub fn make_room(&self, moved: &[Moved<'a>], progress: &Progress<'a>, builder: &mut Builder) {
         let plan = |it: &Moved<'a>| progress.plan(&it.workload.name, it.slot);
-        let hold = |it: &Moved<'a>, plan: &PodPlan, reason: &str, builder: &mut Builder| {
-            let why = Why {
-                reason: reason.to_owned(),
-                help: Some("Ask for it again when the rest is done.".to_owned()),
-                by: HeldBy::NoRoom,
-                ..Why::default()
-            };
-            let (host, origin) = (String::new(), Some(it.workload.span));
-            let held = Held { subject: subject(it.workload, ""), host, why, origin };
-            builder.hold(&plan.gated, held);
+        let block = |it: &Moved<'a>, plan: &PodPlan, reason: BlockReason, builder: &mut Builder| {
+            builder.block(&plan.gated, Blocked::from_workload(it.workload, reason));
         };
         for it in moved {
             let Some(own) = plan(it) else { continue };
             if progress.unaided.contains(it.workload.name.as_str()) {
-                hold(it, own, "no host has room for a stand-in now", builder);
+                block(it, own, BlockReason::NoRoomForSurge, builder);
             }
             if !it.crowded {
                 continue;
@@ -319,10 +313,11 @@ impl<'a> Planner<'a> {
             let downs: Vec<OpId> = leaving.flat_map(|plan| plan.downs.iter().copied()).collect();
             let circle =
                 downs.iter().any(|down| own.gated.iter().any(|it| builder.waits_for(*down, *it)));
-            match circle {
-                true => hold(it, own, "it would wait for room that waits for it", builder),
+            if circle {
+                block(it, own, BlockReason::CircularRoom, builder);
+            } else {
                 // It stays where it is until then.
-                false => builder.gate(&own.gated, &downs),
+                builder.gate(&own.gated, &downs);
             }
         }
     }

@@ -57,21 +57,21 @@ pub fn reconcile_prepared(
 /// Sorts what order must not depend on, takes out what is held back, and leaves nothing to do where
 /// there is an error.
 fn finish(mut builder: Builder) -> Plan {
-    builder.settle_holds();
+    builder.settle_blocks();
     let mut plan = builder.plan;
     plan.diagnostics.sort_by_key(Diagnostic::sort_key);
     plan.diagnostics.dedup();
     plan.reachable.sort();
     plan.fallbacks.sort();
-    plan.held.sort();
-    plan.held.dedup();
+    plan.blocked.sort();
+    plan.blocked.dedup();
     if plan.has_errors() {
         plan.operations.clear();
         plan.changes.clear();
         plan.reachable.clear();
         plan.powers.clear();
         plan.fallbacks.clear();
-        plan.held.clear();
+        plan.blocked.clear();
         plan.balance = None;
     }
     balance::settle(&mut plan);

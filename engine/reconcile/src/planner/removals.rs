@@ -10,7 +10,9 @@ use crate::inventory::classify::owns;
 use crate::inventory::containers::Containers;
 use crate::labels::{self, Role};
 use crate::plan::builder::{About, Builder};
-use crate::plan::{Action, Cause, ChangeKind, Held, HeldBy, OpId, Precondition, Subject, Why};
+use crate::plan::reason::{BlockReason, Blocked};
+use crate::plan::subject::Subject;
+use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition};
 use crate::planner::cluster::{Planner, Progress, removes};
 use crate::planner::pod::{gone, remove_container};
 
@@ -67,7 +69,7 @@ impl Planner<'_> {
             };
             let why = Leaving { cause: Cause::Gone, note: None, after: after.unwrap_or_default() };
             let operations = self.take_down(number, containers, &why, progress, builder);
-            self.hold_busy(name, host.name, &operations, builder);
+            self.block_busy(name, host.name, &operations, builder);
             removed.push(Removed { host: number, pod: name.to_owned(), operations });
         }
         self.guard(&removed, builder);
@@ -110,11 +112,15 @@ impl Planner<'_> {
 
     /// What is done to a pod shows only once its host has been looked at again; until then it would
     /// be done a second time.
-    fn hold_busy(&self, pod: &str, host: &str, operations: &[OpId], builder: &mut Builder) {
+    fn block_busy(&self, pod: &str, host: &str, operations: &[OpId], builder: &mut Builder) {
         if self.memory.busy.contains(pod) {
-            let (subject, host) = (Subject::pod("", pod), host.to_owned());
-            let why = Why::under_way();
-            builder.hold(operations, Held { subject, host, why, origin: None });
+            let blocked = Blocked {
+                subject: Subject::Pod { workload: String::new(), pod: pod.to_owned() },
+                host: Some(host.to_owned()),
+                reason: BlockReason::UnderWay,
+                origin: None,
+            };
+            builder.block(operations, blocked);
         }
     }
 
@@ -148,15 +154,8 @@ impl Planner<'_> {
             return;
         }
         for (removed, _) in asked {
-            let why = Why {
-                reason: format!(
-                    "{going} of {all} containers would be removed at once, which a person must confirm"
-                ),
-                help: Some("Read `tally plan`, then `tally apply` removes them.".to_owned()),
-                by: HeldBy::Removals,
-                ..Why::default()
-            };
-            builder.hold(&removed.operations, self.held_cluster(why));
+            let reason = BlockReason::Removals { removed: going, total: all };
+            builder.block(&removed.operations, self.blocked_cluster(reason));
         }
     }
 
@@ -166,15 +165,10 @@ impl Planner<'_> {
             return;
         }
         for host in self.hosts.silent.iter().filter(|host| !host.fenced) {
-            builder.plan.held.push(Held {
-                subject: Subject::pod(format!("host/{}", host.name), ""),
-                host: host.name.to_owned(),
-                why: Why {
-                    reason: "it does not answer: what is there stays".to_owned(),
-                    help: Some("`tally destroy` again when it answers.".to_owned()),
-                    by: HeldBy::Silent,
-                    ..Why::default()
-                },
+            builder.plan.blocked.push(Blocked {
+                subject: Subject::Host(host.name.to_owned()),
+                host: Some(host.name.to_owned()),
+                reason: BlockReason::HostUnreachable,
                 origin: host.span,
             });
         }
@@ -190,7 +184,8 @@ impl Planner<'_> {
     ) {
         let mut by_pod: BTreeMap<(String, String), Vec<OpId>> = BTreeMap::new();
         for operation in builder.plan.operations.iter().filter(|op| removes(&op.action)) {
-            let key = (operation.host.clone(), operation.subject.pod.clone());
+            let pod = operation.subject.pod().unwrap_or_default().to_owned();
+            let key = (operation.host.clone(), pod);
             by_pod.entry(key).or_default().push(operation.id);
         }
         let mut by_host: BTreeMap<usize, BTreeMap<&str, &Workload>> = BTreeMap::new();
@@ -237,13 +232,14 @@ impl Planner<'_> {
                     continue;
                 }
                 let action = Action::RemoveVolume { name: volume.name.clone() };
-                let label = |key| volume.labels.get(key).cloned().unwrap_or_default();
+                let label = |key| volume.labels.get(key).map(String::as_str);
                 let pod = label(labels::POD);
-                let subject = Subject::pod(label(labels::WORKLOAD), &pod);
+                let owner = label(labels::WORKLOAD).unwrap_or_default();
+                let subject = Subject::from_labels(owner, pod);
                 let name = volume.labels.get(labels::NAME).unwrap_or(&volume.name);
                 let note = format!("volume {name}");
                 let removal = self.remove_object(host.name, subject, action, note, after, builder);
-                self.hold_busy(&pod, host.name, &removal, builder);
+                self.block_busy(pod.unwrap_or_default(), host.name, &removal, builder);
             }
             self.remove_network(number, &all, builder);
         }
@@ -260,7 +256,7 @@ impl Planner<'_> {
         ours.sort_unstable_by_key(|network| &network.id);
         for network in ours {
             let action = Action::RemoveNetwork { id: network.id.clone() };
-            let subject = Subject::cluster(cluster);
+            let subject = Subject::Cluster(cluster.to_owned());
             let note = format!("network {cluster}");
             self.remove_object(host.name, subject, action, note, after, builder);
         }

@@ -20,4 +20,4 @@ pub use history::{Entry, formers};
 pub use say::{blamed, images, stays};
 pub use unready::{Unready, ended_words, unready};
 
-pub use crate::memory::revisions::{Blame, Failed, Former, goal};
+pub use crate::memory::revisions::{Blame, Failed, Former};

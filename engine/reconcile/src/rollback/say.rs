@@ -5,9 +5,11 @@ use tally_source::{Code, Diagnostic, Span};
 
 use crate::inventory::containers::Inventory;
 use crate::memory::revisions::{Blame, Failed};
+use crate::plan::Fallback;
 use crate::plan::builder::Builder;
-use crate::plan::{Fallback, Held, HeldBy, Why};
-use crate::planner::cluster::{Planner, subject};
+use crate::plan::reason::{BlockReason, Blocked};
+use crate::plan::subject::Subject;
+use crate::planner::cluster::Planner;
 use crate::planner::pod::PodPlan;
 use crate::rollback::course::{Course, course};
 use crate::rollback::older::before;
@@ -52,19 +54,17 @@ impl Planner<'_> {
             builder.report(
                 Diagnostic::warning(Code(1303), headline).label(span, "this failed").help(help),
             );
-            let why = Why {
-                reason: format!("it was {}", failed.words(&address)),
-                help: Some(resume),
-                by: HeldBy::RolledBack,
-                ..Why::default()
-            };
-            let held = Held {
-                subject: subject(workload, ""),
-                host: String::new(),
-                why,
+            builder.plan.blocked.push(Blocked {
+                subject: Subject::from_workload(workload),
+                host: None,
+                reason: BlockReason::RolledBack {
+                    entry: (failed.entry > 0).then_some(failed.entry),
+                    failed: name,
+                    why: failed.why.clone(),
+                    workload: address,
+                },
                 origin: Some(span),
-            };
-            builder.plan.held.push(held);
+            });
         }
     }
 

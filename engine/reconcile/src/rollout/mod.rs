@@ -2,8 +2,9 @@
 
 use tally_graph::{Strategy, Until, Workload};
 
+use crate::plan::OpId;
 use crate::plan::builder::Builder;
-use crate::plan::{Held, HeldBy, OpId, Subject, Why};
+use crate::plan::reason::{BlockReason, Blocked};
 use crate::planner::pod::PodPlan;
 
 /// Makes disruptive changes go a few at a time, never below replicas − max-unavailable, and stop at
@@ -39,12 +40,16 @@ pub(crate) fn stagger(
     for place in first.len()..row.len() {
         let Some(pod) = row.get(place) else { continue };
         if unseen > 0 && missing == 0 {
-            builder.hold(&pod.gated, too_many_missing(workload, unseen));
+            builder.block(
+                &pod.gated,
+                Blocked::from_workload(workload, BlockReason::Budget { absent: unseen }),
+            );
             continue;
         }
         let before = (place + 1).saturating_sub(together).min(place);
         if before > 0 && !absent.is_empty() {
-            builder.hold(&pod.gated, too_many_missing(workload, absent.len()));
+            let reason = BlockReason::Budget { absent: absent.len() };
+            builder.block(&pod.gated, Blocked::from_workload(workload, reason));
             continue;
         }
         let ready = row.iter().take(before).flat_map(|pod| pod.ready.iter().copied());
@@ -60,22 +65,6 @@ fn all_at_once(pods: &[PodPlan], builder: &mut Builder) {
     builder.gate(&downs, &needs);
     for pod in pods {
         builder.gate(&pod.ups, &downs);
-    }
-}
-
-fn too_many_missing(workload: &Workload, absent: usize) -> Held {
-    Held {
-        subject: Subject::pod(workload.address().to_string(), ""),
-        host: String::new(),
-        why: Why {
-            reason: format!(
-                "no more of its pods may be missing: {absent} cannot be seen or placed"
-            ),
-            help: Some("It goes on when they are ready again.".to_owned()),
-            by: HeldBy::Budget,
-            ..Why::default()
-        },
-        origin: Some(workload.span),
     }
 }
 

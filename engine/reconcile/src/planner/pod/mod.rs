@@ -16,7 +16,8 @@ use crate::inventory::containers::Found;
 use crate::labels::{self, Role};
 use crate::plan::builder::{About, Builder, owned};
 use crate::plan::request::{FilesRequest, Part};
-use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Subject, Target};
+use crate::plan::subject::Subject;
+use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Target};
 use crate::planner::objects::Objects;
 use crate::planner::pod::context::Context;
 use crate::planner::pod::verdict::{Verdict, find, infra_of, verdicts};
@@ -222,20 +223,12 @@ impl<'a> PodPlanner<'a, '_, '_> {
     }
 
     fn about(&self, desired: &DesiredContainer<'_>, cause: Cause) -> About {
-        let container = match desired.role {
-            Role::Infra => "(infra)".to_owned(),
-            _ => desired.name.clone(),
+        let (workload, pod) = (self.pod.workload.address().to_string(), self.pod.name.clone());
+        let subject = match desired.role {
+            Role::Infra => Subject::Infra { workload, pod },
+            _ => Subject::Container { workload, pod, container: desired.name.clone() },
         };
-        About {
-            host: self.context.host.to_owned(),
-            subject: Subject {
-                workload: self.pod.workload.address().to_string(),
-                pod: self.pod.name.clone(),
-                container,
-            },
-            cause,
-            origin: Some(desired.span),
-        }
+        About { host: self.context.host.to_owned(), subject, cause, origin: Some(desired.span) }
     }
 
     /// Containers of this pod that the spec no longer has.
@@ -440,17 +433,12 @@ fn replace_cause(differs: &Difference) -> Cause {
 /// What operations on a container that the spec no longer has are about.
 pub(crate) fn gone(found: &Found<'_>, host: &str, origin: Option<tally_source::Span>) -> About {
     let identity = &found.identity;
-    let container = match identity.role {
-        Role::Infra => "(infra)".to_owned(),
-        _ => identity.name.to_owned(),
-    };
     let (workload, pod) = (identity.workload.to_owned(), identity.pod.to_owned());
-    About {
-        host: host.to_owned(),
-        subject: Subject { workload, pod, container },
-        cause: Cause::Gone,
-        origin,
-    }
+    let subject = match identity.role {
+        Role::Infra => Subject::Infra { workload, pod },
+        _ => Subject::Container { workload, pod, container: identity.name.to_owned() },
+    };
+    About { host: host.to_owned(), subject, cause: Cause::Gone, origin }
 }
 
 /// Stops what runs, then removes it.

@@ -9,6 +9,7 @@ use super::PodPlanner;
 use crate::desired::realise::DesiredContainer;
 use crate::labels::{self, Role};
 use crate::plan::OpId;
+use crate::plan::subject::Subject;
 use crate::planner::images::Choice;
 use crate::planner::objects::WantedVolume;
 use crate::planner::pod::verdict::Verdict;
@@ -77,8 +78,7 @@ impl PodPlanner<'_, '_, '_> {
         WantedVolume {
             docker_name: docker_name.to_owned(),
             role: Role::PodVolume,
-            workload: self.pod.workload.address().to_string(),
-            pod: self.pod.name.clone(),
+            subject: Subject::from_pod(self.pod.workload, &self.pod.name),
             name: name.to_owned(),
             in_memory,
             origin,
@@ -101,8 +101,7 @@ impl PodPlanner<'_, '_, '_> {
                 Some(WantedVolume {
                     docker_name: labels::volume_name(self.context.cluster, name),
                     role: Role::Volume,
-                    workload: format!("volume/{name}"),
-                    pod: String::new(),
+                    subject: Subject::Volume(name.to_owned()),
                     name: name.to_owned(),
                     in_memory: false,
                     origin: volume.span,
