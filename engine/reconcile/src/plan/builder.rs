@@ -8,7 +8,6 @@ use crate::plan::subject::Subject;
 use crate::plan::{
     Action, Cause, Change, ChangeKind, FieldChange, OpId, Operation, Plan, Precondition,
 };
-use crate::planner::images::Choices;
 
 /// What all operations on one thing share.
 #[derive(Debug, Clone)]
@@ -29,8 +28,6 @@ pub(crate) struct Block {
 pub(crate) struct Builder {
     pub plan: Plan,
     pub blocks: Vec<Block>,
-    /// Which images were chosen so far.
-    pub choices: Choices,
 }
 
 impl Builder {

@@ -5,6 +5,7 @@
 pub mod balance;
 pub(crate) mod blocked;
 pub(crate) mod builder;
+pub(crate) mod pod_plan;
 pub mod reason;
 pub mod request;
 pub mod subject;

@@ -3,11 +3,11 @@
 use tally_graph::Workload;
 
 use crate::plan::builder::Builder;
+use crate::plan::pod_plan::PodPlan;
 use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::subject::Subject;
 use crate::plan::{Action, OpId};
-use crate::planner::cluster::Planner;
-use crate::planner::pod::PodPlan;
+use crate::planner::context::Planner;
 
 impl Planner<'_> {
     /// Blocks the changes of a rollout that somebody paused; missing pods are made all the same.

@@ -1,7 +1,8 @@
 //! The planner: decides per workload and pod, and emits the operations of the plan.
 
 mod blocking;
-pub(crate) mod cluster;
+mod cluster;
+pub(crate) mod context;
 pub(crate) mod images;
 pub(crate) mod objects;
 pub(crate) mod pod;

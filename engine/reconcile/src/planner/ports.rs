@@ -11,7 +11,7 @@ use crate::input::observed::{ObservedContainer, PublishedPort};
 use crate::inventory::host_status::ReadyHost;
 use crate::plan::builder::Builder;
 use crate::plan::{Change, ChangeKind, Reachable};
-use crate::planner::cluster::{Planned, Planner, Progress};
+use crate::planner::context::{Planned, Planner, Progress};
 
 impl Planner<'_> {
     /// Host ports of all planned pods.

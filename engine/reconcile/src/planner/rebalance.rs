@@ -11,10 +11,10 @@ use crate::placement::{Need, Part, Reasons, Seats, Step};
 use crate::plan::OpId;
 use crate::plan::balance::{Balance, Disruption, Fixed, HostLoad, Move, Share};
 use crate::plan::builder::Builder;
+use crate::plan::pod_plan::PodPlan;
 use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::subject::Subject;
-use crate::planner::cluster::{Planner, Progress};
-use crate::planner::pod::PodPlan;
+use crate::planner::context::{Planner, Progress};
 
 /// A pod that moves only to even out.
 pub(crate) struct Moved<'a> {

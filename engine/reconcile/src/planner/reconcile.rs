@@ -12,7 +12,7 @@ use crate::inventory::host_status;
 use crate::memory::Memory;
 use crate::plan::builder::Builder;
 use crate::plan::{Plan, balance};
-use crate::planner::cluster::Planner;
+use crate::planner::context::Planner;
 
 /// The plan that brings what was seen to what the graph asks for.
 #[must_use]

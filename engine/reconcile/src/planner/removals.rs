@@ -13,7 +13,7 @@ use crate::plan::builder::{About, Builder};
 use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::subject::Subject;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition};
-use crate::planner::cluster::{Planner, Progress, removes};
+use crate::planner::context::{Planner, Progress, removes};
 use crate::planner::pod::{gone, remove_container};
 
 /// A pod that goes.

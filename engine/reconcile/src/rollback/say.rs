@@ -7,10 +7,10 @@ use crate::inventory::containers::Inventory;
 use crate::memory::revisions::{Blame, Failed};
 use crate::plan::Fallback;
 use crate::plan::builder::Builder;
+use crate::plan::pod_plan::PodPlan;
 use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::subject::Subject;
-use crate::planner::cluster::Planner;
-use crate::planner::pod::PodPlan;
+use crate::planner::context::Planner;
 use crate::rollback::course::{Course, course};
 use crate::rollback::older::before;
 

@@ -4,8 +4,8 @@ use tally_graph::{Strategy, Until, Workload};
 
 use crate::plan::OpId;
 use crate::plan::builder::Builder;
+use crate::plan::pod_plan::PodPlan;
 use crate::plan::reason::{BlockReason, Blocked};
-use crate::planner::pod::PodPlan;
 
 /// Makes disruptive changes go a few at a time, never below replicas − max-unavailable, and stop at
 /// the first pod that does not get ready. `surge` are pods beyond the number, that stand in for

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use tally_graph::FileSpec;
 use tally_graph::schema::UpdateClass;
 
-use super::{PodPlanner, Unended};
+use super::PodPlanner;
 use crate::desired::realise::{DesiredContainer, INIT_DEADLINE_MS};
 use crate::diff::Difference;
 use crate::input::observed::ContainerState;
 use crate::inventory::containers::Found;
 use crate::labels::Role;
 use crate::plan::builder::{About, owned};
+use crate::plan::pod_plan::Unended;
 use crate::plan::request::{FilesRequest, Part};
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Target};
 use crate::planner::pod::verdict::{Nudge, infra_of};
@@ -104,6 +105,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
                 target: target.clone(),
                 precondition: precondition.clone(),
                 start: None,
+                deadline_ms: INIT_DEADLINE_MS,
             });
         }
         let running_init =

@@ -15,72 +15,21 @@ use crate::input::observed::ContainerState;
 use crate::inventory::containers::Found;
 use crate::labels::{self, Role};
 use crate::plan::builder::{About, Builder, owned};
+use crate::plan::pod_plan::{PodPlan, Unended};
 use crate::plan::request::{FilesRequest, Part};
 use crate::plan::subject::Subject;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Target};
+use crate::planner::images::Choices;
 use crate::planner::objects::Objects;
 use crate::planner::pod::context::Context;
 use crate::planner::pod::verdict::{Verdict, find, infra_of, verdicts};
-
-/// What was planned for a pod.
-#[derive(Debug, Default)]
-pub(crate) struct PodPlan {
-    /// Operations that end or begin containers: what gates hold back.
-    pub gated: Vec<OpId>,
-    /// Starts, for `until=started`.
-    pub started: Vec<OpId>,
-    /// Waits until it is ready, for gates on it.
-    pub ready: Vec<OpId>,
-    /// Its containers that have not ended well, for gates on that.
-    pub unended: Vec<Unended>,
-    /// Stops, with the ID of what is stopped.
-    pub stops: Vec<(String, OpId)>,
-    /// The start of the container that holds the published ports.
-    pub holder_start: Option<OpId>,
-    /// Whether something that serves is taken down.
-    pub disruptive: bool,
-    /// Whether all of it is ready now.
-    pub ready_now: bool,
-    /// Images, volumes and the network that its new containers need.
-    pub needs: Vec<OpId>,
-    /// Operations that make or start containers.
-    pub ups: Vec<OpId>,
-    /// Operations that stop or remove containers.
-    pub downs: Vec<OpId>,
-    /// Operations that take a second copy of it away, once the one that stays is ready.
-    pub seconds: Vec<OpId>,
-    /// Whether nothing of it was there.
-    pub fresh: bool,
-    /// Whether the spec has changed so that something is made anew or restarted.
-    pub rolls: bool,
-    /// Whether nothing could be planned for it, because it cannot be seen or placed.
-    pub absent: bool,
-}
-
-/// A container that somebody may have to wait for until it ends.
-#[derive(Debug)]
-pub(crate) struct Unended {
-    about: About,
-    target: Target,
-    precondition: Precondition,
-    start: Option<OpId>,
-}
-
-impl Unended {
-    /// A wait until it has ended with exit code 0.
-    pub fn wait(&self, builder: &mut Builder) -> OpId {
-        let action =
-            Action::AwaitExit { target: self.target.clone(), deadline_ms: INIT_DEADLINE_MS };
-        let after: Vec<OpId> = self.start.into_iter().collect();
-        builder.op(&self.about, action, self.precondition.clone(), &after)
-    }
-}
 
 /// Plans one pod.
 pub(crate) fn plan_pod(
     pod: &DesiredPod<'_>,
     context: &Context<'_>,
     objects: &mut Objects<'_>,
+    choices: &mut Choices,
     builder: &mut Builder,
 ) -> PodPlan {
     if let Some(clash) = name_clash(pod, context) {
@@ -104,6 +53,7 @@ pub(crate) fn plan_pod(
         pod,
         context,
         objects,
+        choices,
         builder,
         plan,
         infra: None,
@@ -178,6 +128,7 @@ struct PodPlanner<'a, 'b, 'o> {
     pod: &'b DesiredPod<'a>,
     context: &'b Context<'b>,
     objects: &'b mut Objects<'o>,
+    choices: &'b mut Choices,
     builder: &'b mut Builder,
     plan: PodPlan,
     /// Create and start of the infra container, when this plan makes or starts it.
@@ -412,6 +363,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
                     target: target.clone(),
                     precondition: precondition.clone(),
                     start: Some(start),
+                    deadline_ms: INIT_DEADLINE_MS,
                 });
                 let action = Action::AwaitReady { target, rule: desired.ready.clone() };
                 let wait = self.builder.op(about, action, precondition, &[start]);

@@ -43,11 +43,11 @@ impl PodPlanner<'_, '_, '_> {
     fn choice(&mut self, desired: &DesiredContainer<'_>) -> Choice {
         let workload = self.pod.workload;
         let key = (workload.address().to_string(), desired.role, desired.name.clone());
-        if let Some(known) = self.builder.choices.get(&key) {
+        if let Some(known) = self.choices.get(&key) {
             return known.clone();
         }
         let choice = self.context.choosing.choose(workload, desired);
-        self.builder.choices.insert(key, choice.clone());
+        self.choices.insert(key, choice.clone());
         choice
     }
 
