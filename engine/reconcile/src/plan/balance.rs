@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use tally_source::Span;
 
 use crate::plan::subject::Subject;
-use crate::plan::{Action, Plan};
 
 /// Moves of pods that only even out, and what they come to.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -90,32 +89,4 @@ pub struct Fixed {
     pub reason: String,
     /// The workload in the spec.
     pub origin: Option<Span>,
-}
-
-/// Leaves out the moves that the plan holds back.
-pub(crate) fn settle(plan: &mut Plan) {
-    let Some(mut balance) = plan.balance.take() else { return };
-    let made: std::collections::BTreeSet<(&str, Option<&str>)> = plan
-        .operations
-        .iter()
-        .filter(|operation| matches!(operation.action, Action::CreateContainer(_)))
-        .map(|operation| (operation.host.as_str(), operation.subject.pod()))
-        .collect();
-    let is_made = |it: &Move| made.contains(&(it.to.as_str(), it.subject.pod()));
-    for held in balance.moves.iter().filter(|it| !is_made(it)) {
-        for load in &mut balance.hosts {
-            if load.host == held.to {
-                load.pods_after = load.pods_after.saturating_sub(1);
-                load.cpu.after = load.cpu.after.saturating_sub(held.cpu);
-                load.memory.after = load.memory.after.saturating_sub(held.memory);
-            }
-            if load.host == held.from {
-                load.pods_after += 1;
-                load.cpu.after += held.cpu;
-                load.memory.after += held.memory;
-            }
-        }
-    }
-    balance.moves.retain(is_made);
-    plan.balance = Some(balance);
 }

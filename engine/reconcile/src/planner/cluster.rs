@@ -23,6 +23,7 @@ use crate::planner::pod::context::Context;
 use crate::planner::pod::plan_pod;
 use crate::planner::removals::Leaving;
 use crate::planner::unsupported::unsupported;
+use crate::rollback::report::{report_fallback, report_rolled_back};
 use crate::rollout::{gates, stagger};
 
 impl<'a> Planner<'a> {
@@ -30,7 +31,7 @@ impl<'a> Planner<'a> {
         self.report_quarantined(builder);
         let needs = self.needs;
         let wanted = self.wanted(needs);
-        self.report_rolled_back(&wanted, builder);
+        report_rolled_back(self.graph, self.memory, &wanted, builder);
         if !self.options.destroy {
             for found in unsupported(self.graph, &wanted) {
                 builder.report(found);
@@ -96,7 +97,7 @@ impl<'a> Planner<'a> {
         let address = workload.address().to_string();
         builder.plan.pods.insert(address.clone(), counted(&own));
         progress.after.insert(address, waits);
-        self.fallback(workload, &own, builder);
+        report_fallback((self.graph, self.hosts, self.memory), workload, &own, builder);
         stagger(workload, &own, &surge, builder);
         self.depend(workload, on, own.iter().chain(&surge), progress, builder);
         self.block_paused(workload, &own, &surge, builder);

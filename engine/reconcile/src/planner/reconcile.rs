@@ -1,5 +1,7 @@
 //! The one door: graph, observation and memory to plan.
 
+use std::collections::BTreeSet;
+
 use tally_graph::Graph;
 use tally_source::Diagnostic;
 
@@ -10,8 +12,9 @@ use crate::input::options::Options;
 use crate::inventory::collect::Prepared;
 use crate::inventory::host_status;
 use crate::memory::Memory;
+use crate::plan::balance::Move;
 use crate::plan::builder::Builder;
-use crate::plan::{Plan, balance};
+use crate::plan::{Action, Plan};
 use crate::planner::context::Planner;
 
 /// The plan that brings what was seen to what the graph asks for.
@@ -74,6 +77,34 @@ fn finish(mut builder: Builder) -> Plan {
         plan.blocked.clear();
         plan.balance = None;
     }
-    balance::settle(&mut plan);
+    settle_balance(&mut plan);
     plan
+}
+
+/// Removes the moves that are blocked from the balance of a plan.
+fn settle_balance(plan: &mut Plan) {
+    let Some(mut balance) = plan.balance.take() else { return };
+    let made: BTreeSet<(&str, Option<&str>)> = plan
+        .operations
+        .iter()
+        .filter(|operation| matches!(operation.action, Action::CreateContainer(_)))
+        .map(|operation| (operation.host.as_str(), operation.subject.pod()))
+        .collect();
+    let is_made = |it: &Move| made.contains(&(it.to.as_str(), it.subject.pod()));
+    for held in balance.moves.iter().filter(|it| !is_made(it)) {
+        for load in &mut balance.hosts {
+            if load.host == held.to {
+                load.pods_after = load.pods_after.saturating_sub(1);
+                load.cpu.after = load.cpu.after.saturating_sub(held.cpu);
+                load.memory.after = load.memory.after.saturating_sub(held.memory);
+            }
+            if load.host == held.from {
+                load.pods_after += 1;
+                load.cpu.after += held.cpu;
+                load.memory.after += held.memory;
+            }
+        }
+    }
+    balance.moves.retain(is_made);
+    plan.balance = Some(balance);
 }

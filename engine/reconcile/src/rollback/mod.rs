@@ -10,14 +10,14 @@ pub mod course;
 pub mod decision;
 pub mod history;
 mod older;
-mod say;
+pub(crate) mod report;
 pub mod undo;
 pub mod unready;
 
 pub use course::{rolled_back, rolling, went_back};
 pub use decision::{Decision, decide};
 pub use history::{Entry, formers};
-pub use say::{blamed, images, stays};
+pub use report::{blamed, images, stays};
 pub use unready::{Unready, ended_words, unready};
 
 pub use crate::memory::revisions::{Blame, Failed, Former};

@@ -1,0 +1,122 @@
+//! The reports of a plan about rollouts: the revision to return to, and the failures of rollouts that
+//! were rolled back.
+
+use tally_graph::{FieldPath, Graph, Workload};
+use tally_source::{Code, Diagnostic, Span};
+
+use crate::inventory::containers::Inventory;
+use crate::inventory::host_status::Hosts;
+use crate::memory::Memory;
+use crate::memory::revisions::{Blame, Failed};
+use crate::plan::Fallback;
+use crate::plan::builder::Builder;
+use crate::plan::pod_plan::PodPlan;
+use crate::plan::reason::{BlockReason, Blocked};
+use crate::plan::subject::Subject;
+use crate::rollback::course::{Course, course};
+use crate::rollback::older::before;
+
+/// That a rollout failed and stays where it is.
+#[must_use]
+pub fn stays(graph: &Graph, address: &str, why: &str) -> Diagnostic {
+    let workload = graph.workloads().find(|it| it.address().to_string() == address);
+    let headline = format!("the rollout of `{address}` failed and stays where it is: {why}");
+    let found = Diagnostic::warning(Code(1304), headline);
+    let found = match workload {
+        Some(workload) => found.label(workload.span, "`on-failure=rollback` cannot help here"),
+        None => found,
+    };
+    found.help("Pods that serve are not touched. Put the spec right and apply again.")
+}
+
+/// Reports the workloads that were rolled back, each with its failure.
+pub(crate) fn report_rolled_back(
+    graph: &Graph,
+    memory: &Memory,
+    wanted: &[&Workload],
+    builder: &mut Builder,
+) {
+    if memory.declared.undone.is_empty() {
+        return;
+    }
+    for workload in wanted {
+        let Some(Course::Back(failed)) = course(workload, memory) else { continue };
+        let address = workload.address().to_string();
+        let name = failed.name(&address);
+        let resume = format!("`tally rollout resume {address}` tries it once more.");
+        let span = blamed(graph, workload, failed);
+        let mut help = format!(
+            "It follows {} ({}), until the spec asks for something new. {resume}",
+            failed.goal(),
+            images(workload)
+        );
+        if !failed.last_lines.is_empty() {
+            help.push_str(&format!("\nlast lines of {name}:"));
+            for line in &failed.last_lines {
+                help.push_str(&format!("\n  | {line}"));
+            }
+        }
+        let headline = format!("`{address}` was rolled back: {name}: {}", failed.why);
+        builder.report(
+            Diagnostic::warning(Code(1303), headline).label(span, "this failed").help(help),
+        );
+        builder.plan.blocked.push(Blocked {
+            subject: Subject::from_workload(workload),
+            host: None,
+            reason: BlockReason::RolledBack {
+                entry: (failed.entry > 0).then_some(failed.entry),
+                failed: name,
+                why: failed.why.clone(),
+                workload: address,
+            },
+            origin: Some(span),
+        });
+    }
+}
+
+/// Adds the revision to the plan that a rollout returns to when it fails.
+pub(crate) fn report_fallback(
+    (graph, hosts, memory): (&Graph, &Hosts<'_>, &Memory),
+    workload: &Workload,
+    own: &[PodPlan],
+    builder: &mut Builder,
+) {
+    if !own.iter().any(|pod| pod.rolls) {
+        return;
+    }
+    let Some(Course::Rolling(former)) = course(workload, memory) else { return };
+    let inventories: Vec<&Inventory<'_>> = hosts.ready.iter().map(|host| &host.inventory).collect();
+    let (goes_back, entry, what) = match before(graph, &inventories, workload, former) {
+        Ok((entry, before)) => (true, (entry > 0).then_some(entry), images(&before.workload)),
+        Err(why) => (false, None, why),
+    };
+    let workload = workload.address().to_string();
+    builder.plan.fallbacks.push(Fallback { workload, goes_back, entry, what });
+}
+
+/// Where the attribute is written that has to change.
+#[must_use]
+pub fn blamed(graph: &Graph, workload: &Workload, failed: &Failed) -> Span {
+    let paths: &[&str] = match failed.blame {
+        Blame::Image => &["image"],
+        Blame::Command => &["command", "image"],
+        Blame::Readiness => &["readiness"],
+        Blame::Publish => &["port"],
+    };
+    let known = workload.container_provenance.get(&failed.container);
+    let written = paths.iter().find_map(|path| {
+        let exact = known?.exact(&FieldPath::new([*path]));
+        // A block's fields are known one by one.
+        let below = || known?.iter().find(|(at, _)| at.first() == *path).map(|(_, origin)| origin);
+        graph.written_at(exact.or_else(below)?)
+    });
+    let node = workload.container_spans.get(&failed.container).copied();
+    written.or(node).unwrap_or(workload.span)
+}
+
+/// The images of a workload's containers: what people know a version by.
+#[must_use]
+pub fn images(workload: &Workload) -> String {
+    let images = workload.containers.iter().map(|container| container.image.to_string());
+    images.collect::<Vec<_>>().join(", ")
+}
