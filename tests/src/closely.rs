@@ -1,5 +1,6 @@
 //! Plans made twice: at a glance, and with every pod compared field by field.
 
+use tally_control::convergence::Planned;
 use tally_graph::Graph;
 use tally_reconcile::input::observed::Observed;
 use tally_reconcile::labels;
@@ -8,22 +9,30 @@ use tally_reconcile::plan::request::{MountFrom, VolumeRequest};
 use tally_reconcile::plan::{Action, Operation, Plan};
 use tally_reconcile::{Options, reconcile};
 
-/// A plan, after making sure that what is passed over at a glance has nothing to do when it is
-/// looked at closely either.
+/// Makes a plan, and checks it as [`check`] does.
 ///
 /// # Panics
-/// When the two plans differ, or a container does not say what its volumes are.
+/// As [`check`].
 #[must_use]
 pub fn plan(graph: &Graph, observed: &Observed, memory: &Memory, options: &Options) -> Plan {
     let plan = reconcile(graph, observed, memory, options);
-    let closely = Options { thorough: true, ..options.clone() };
-    let closely = reconcile(graph, observed, memory, &closely);
+    check(&Planned { graph, observed, memory, options, plan: &plan });
+    plan
+}
+
+/// Checks that pods that the plan skips on the fast path have nothing to do when every field is compared.
+///
+/// # Panics
+/// When the two plans differ, or a container does not say what its volumes are.
+pub fn check(planned: &Planned<'_>) {
+    let Planned { graph, observed, memory, options, plan } = *planned;
+    let thorough = Options { thorough: true, ..options.clone() };
+    let closely = reconcile(graph, observed, memory, &thorough);
     // How many pods were compared is the one thing that differs.
     let text = |plan: &Plan| format!("{:?}", Plan { compared: 0, ..plan.clone() });
-    assert_eq!(text(&plan), text(&closely), "at a glance, and closely");
+    assert_eq!(text(plan), text(&closely), "on the fast path, and field by field");
     plan.operations.iter().for_each(says_what_its_volumes_are);
-    crate::golden::record(graph, &plan);
-    plan
+    crate::golden::record(graph, plan);
 }
 
 /// A container that is made says what its volumes are: one that is gone by then is made anew with it.

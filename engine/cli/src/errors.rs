@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use tally_control::StorageError;
+use tally_control::convergence::ConvergenceError;
 use tally_host::HostError;
 use tally_source::{Code, Diagnostic, SourceMap, Span};
 
@@ -98,6 +100,33 @@ pub fn unreachable(host: &str, error: &HostError, span: Option<Span>) -> Diagnos
               `host demo \"sim:demo\"`."
             .to_owned(),
     })
+}
+
+impl std::error::Error for CliError {}
+
+impl From<CliError> for StorageError {
+    fn from(error: CliError) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl From<StorageError> for CliError {
+    /// Takes out the error that the storage of this program put in.
+    fn from(error: StorageError) -> Self {
+        match error.0.downcast::<CliError>() {
+            Ok(error) => *error,
+            Err(other) => CliError::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<ConvergenceError> for CliError {
+    fn from(error: ConvergenceError) -> Self {
+        match error {
+            ConvergenceError::Plan(reports, sources) => CliError::Reports(reports, sources),
+            ConvergenceError::Storage(error) => error.into(),
+        }
+    }
 }
 
 impl std::fmt::Display for CliError {

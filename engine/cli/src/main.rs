@@ -15,6 +15,7 @@ mod secrets;
 mod sharing;
 mod show;
 mod signals;
+mod storage;
 
 use std::process::ExitCode;
 

@@ -89,15 +89,10 @@ impl Remembered {
         }
     }
 
-    /// Forgets what was undone and a newer spec has come for.
-    ///
-    /// # Errors
-    /// When the folder cannot be written.
-    pub fn end_undone(&mut self, ended: &[String]) -> Result<(), CliError> {
-        match ended.is_empty() {
-            true => Ok(()),
-            false => self.declare(|all| all.undone.retain(|address, _| !ended.contains(address))),
-        }
+    /// Returns the clocks that the times of the memory are of.
+    #[must_use]
+    pub fn clocks(&self) -> Option<&Clocks> {
+        self.clocks.as_ref()
     }
 
     /// Puts into the file that a workload goes back to what it was, or no longer does, beside what

@@ -204,35 +204,9 @@ impl Saved {
             .map_err(|error| damaged(format!("is a damaged saved plan: {error}")))
     }
 
-    /// Whether a plan made now would do the same. Waits are left out: who is ready changes by
-    /// itself.
+    /// Returns the operations that were agreed to.
     #[must_use]
-    pub fn still_fits(&self, now: &Plan) -> bool {
-        let calls = |operations: &[Operation]| -> Vec<Operation> {
-            operations
-                .iter()
-                .filter(|operation| operation.action.mutates())
-                .map(|operation| Operation { after: Vec::new(), ..operation.clone() })
-                .collect()
-        };
-        let (before, now) = (calls(&self.plan.operations), calls(&now.operations));
-        before.len() == now.len()
-            && before.iter().zip(&now).all(|(before, now)| {
-                // Numbers shift with the waits between them.
-                (&before.host, &before.subject, &before.precondition)
-                    == (&now.host, &now.subject, &now.precondition)
-                    && same_action(before, now)
-            })
-    }
-}
-
-fn same_action(a: &Operation, b: &Operation) -> bool {
-    use tally_reconcile::plan::{Action, Target};
-    match (&a.action, &b.action) {
-        (a, b) if a == b => true,
-        (a, b) => {
-            let created = |action: &Action| matches!(action.target(), Some(Target::Created(_)));
-            std::mem::discriminant(a) == std::mem::discriminant(b) && created(a) && created(b)
-        }
+    pub fn operations(&self) -> &[Operation] {
+        &self.plan.operations
     }
 }

@@ -9,20 +9,19 @@ use async_trait::async_trait;
 use futures_util::stream::{BoxStream, FuturesUnordered, SelectAll};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tally_graph::{Graph, Millis};
-use tally_host::{Fetched, Host, HostError, HostEvent, Report, Secrets};
+use tally_host::{Fetched, Host, HostEvent, Report, Secrets};
 use tally_reconcile::Prepared;
 use tally_reconcile::input::observed::Observed;
-use tally_reconcile::memory::revisions::Undone;
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::plan::{OpId, Plan, Pods};
+use tally_reconcile::rollback::Failed;
 use tally_reconcile::rollback::undo::undo;
-use tally_reconcile::rollback::{Failed, Former};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::busy::Busy;
+use crate::connector::Connector;
 use crate::journal::{Entry, EntryKind, Journal};
-use crate::lease::Common;
 use crate::liveness::{Ask, Liveness};
 use crate::look::Looked;
 use crate::lookout::Lookout;
@@ -31,29 +30,7 @@ use crate::probe::probe;
 use crate::rollouts::Rollouts;
 use crate::seat::{Seat, answer};
 use crate::seeing::Stream;
-
-/// Reaches the hosts of a spec.
-#[async_trait]
-pub trait Reach: Send + Sync {
-    /// Reaches the host of that name, anew.
-    async fn reach(&self, graph: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError>;
-    /// The names of a spec's hosts.
-    fn hosts(&self, graph: &Graph) -> Vec<String>;
-    /// Keeps what is remembered, so that it outlives this process. Its times are of a clock that says
-    /// `now_ms` now, in milliseconds since 1970.
-    fn remember(&self, memory: &Memory, now_ms: i64);
-    /// These workloads are as this spec says: it is worth being gone back to.
-    fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>);
-    /// What workloads were before, of those that go back when their rollout fails. Without a history
-    /// nothing goes back.
-    fn formers(&self, _: &Graph) -> BTreeMap<String, Former> {
-        BTreeMap::new()
-    }
-    /// A workload goes back to what it was, or no longer does: kept, so that it outlives this process.
-    fn undone(&self, _address: &str, _undone: Option<&Undone>) {}
-    /// What is declared here, and what of it is in the store that engines share, or may be: kept.
-    fn shared(&self, _common: &Common, _declared: &Declarations) {}
-}
+use crate::storage::{Storage, Stored};
 
 /// Where new specs come from.
 #[async_trait]
@@ -148,7 +125,8 @@ pub struct Controller {
     /// What was prepared of a graph and of what its secrets hold, for the plans of both.
     pub(crate) prepared: Option<(Arc<Graph>, BTreeMap<String, String>, Prepared)>,
     pub(crate) options: Options,
-    pub(crate) reach: Arc<dyn Reach>,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) storage: Arc<dyn Storage>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) hosts: BTreeMap<String, Kept>,
     /// The latest view of every host that was looked at.
@@ -205,7 +183,8 @@ impl Controller {
     pub fn new(
         graph: Graph,
         mut memory: Memory,
-        reach: Arc<dyn Reach>,
+        connector: Arc<dyn Connector>,
+        storage: Arc<dyn Storage>,
         journal: Arc<dyn Journal>,
         options: Options,
     ) -> Self {
@@ -214,7 +193,7 @@ impl Controller {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let lookout = Lookout::new(millis(options.resync).max(1), millis(options.look_deadline));
         let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
-        memory.former = reach.formers(&graph);
+        memory.former = storage.previous_revisions(&graph);
         let mut followed = graph.clone();
         undo(&mut followed, &memory.declared.undone);
         let mut new = Self {
@@ -225,7 +204,8 @@ impl Controller {
             secrets: Secrets::default(),
             prepared: None,
             options,
-            reach,
+            connector,
+            storage,
             journal,
             hosts: BTreeMap::new(),
             observed: Observed::default(),
@@ -343,7 +323,7 @@ impl Controller {
             self.ran(&ran);
         }
         self.resign().await;
-        self.reach.remember(&self.memory, self.now_ms());
+        self.remember();
         self.tell(EntryKind::Ended, "", "what is there stays as it is".to_owned());
         ended
     }
@@ -385,7 +365,7 @@ impl Controller {
     }
 
     pub(crate) fn set_hosts(&mut self) {
-        let names = self.reach.hosts(&self.graph);
+        let names = self.connector.hosts(&self.graph);
         let now_ms = self.clock_ms();
         self.lookout.set_hosts(names.iter().map(String::as_str), now_ms);
         let mut before = std::mem::take(&mut self.hosts);
@@ -456,6 +436,18 @@ impl Controller {
     /// How long a host may be silent until it counts as lost.
     pub(crate) fn lost_after(&self) -> Option<Millis> {
         self.graph.cluster().and_then(|cluster| cluster.lost_after)
+    }
+
+    /// Keeps the memory.
+    pub(crate) fn remember(&self) {
+        self.kept(self.storage.remember(&self.memory, self.now_ms()));
+    }
+
+    /// Reports what could not be kept; the loop goes on without it.
+    pub(crate) fn kept(&self, stored: Stored) {
+        if let Err(error) = stored {
+            self.tell(EntryKind::Failed, "", error.to_string());
+        }
     }
 
     pub(crate) fn tell(&self, kind: EntryKind, host: &str, what: String) {

@@ -93,7 +93,7 @@ impl Controller {
                 let what = format!("goes back to {goal} ({images}), since {what}");
                 self.tell_failed(EntryKind::RolledBack, address, &failed, what);
                 self.board.change(|metrics| metrics.rollbacks += 1);
-                self.reach.undone(address, Some(&undone));
+                self.kept(self.storage.rolled_back(address, Some(&undone)));
                 self.memory.declared.undone.insert(address.to_owned(), *undone);
                 self.declared_moved();
                 // Followed as a changed spec is: calls in flight finish first.
@@ -139,9 +139,10 @@ impl Controller {
         let rolled = rollback::rolling(&self.graph, &self.memory);
         let over = quiet || rolled.keys().any(|address| settled.contains(address));
         if over && !settled.is_subset(&self.settled) {
-            self.reach.settled(&self.graph, &settled);
+            let now_ms = (self.options.now_ms)();
+            self.kept(self.storage.settled(&self.graph, &settled, now_ms));
             self.settled.extend(settled);
-            self.memory.former = self.reach.formers(&self.spec);
+            self.memory.former = self.storage.previous_revisions(&self.spec);
         }
     }
 }

@@ -8,7 +8,9 @@
 pub mod backoff;
 mod busy;
 mod clocks;
+mod connector;
 mod controller;
+pub mod convergence;
 mod going_back;
 mod journal;
 pub mod lease;
@@ -25,10 +27,13 @@ mod round;
 mod samples;
 mod seat;
 mod seeing;
+mod storage;
 
-pub use controller::{Controller, Ended, News, Options, Reach, SpecSource};
+pub use connector::Connector;
+pub use controller::{Controller, Ended, News, Options, SpecSource};
 pub use journal::{Entry, EntryKind, Journal};
 pub use metrics::{
     Board, HostMetrics, HostState, Metrics, ROUND_BUCKETS_S, Rounds, SharingMetrics,
 };
 pub use seat::Sharing;
+pub use storage::{Current, Storage, StorageError, Stored};

@@ -9,7 +9,7 @@ use tally_graph::Graph;
 use tally_host::{Host, HostError, HostEvent, observe_host};
 use tally_reconcile::input::observed::HostState;
 
-use crate::controller::Reach;
+use crate::connector::Connector;
 
 /// What a look at a host gave.
 pub(crate) struct Looked {
@@ -46,7 +46,7 @@ pub(crate) struct Look {
     pub wants_events: bool,
     pub graph: Arc<Graph>,
     pub cluster: String,
-    pub reach: Arc<dyn Reach>,
+    pub connector: Arc<dyn Connector>,
     pub deadline: Duration,
 }
 
@@ -66,7 +66,7 @@ impl Look {
     async fn look(&self, answers: &AtomicBool) -> Result<Found, HostError> {
         let door = match &self.door {
             Some(door) => Arc::clone(door),
-            None => self.reach.reach(&self.graph, &self.host).await?,
+            None => self.connector.connect(&self.graph, &self.host).await?,
         };
         // Events first: what happens between the two is seen twice, and never missed.
         let events = match self.wants_events || self.door.is_none() {

@@ -71,7 +71,7 @@ impl Controller {
         if self.may_act() {
             self.end_undone();
         }
-        self.memory.former = self.reach.formers(&self.spec);
+        self.memory.former = self.storage.previous_revisions(&self.spec);
         self.rollouts.forget();
         self.settled.clear();
         self.fetched = Fetched::default();

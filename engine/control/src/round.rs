@@ -31,7 +31,7 @@ impl Controller {
         self.memory.busy = self.busy.pods();
         if self.memory.learn(&self.cluster, &self.observed, now_ms) {
             // Whoever follows this engine shall know as much as it does of hosts it cannot see.
-            self.reach.remember(&self.memory, self.now_ms());
+            self.remember();
         }
         self.declared_moved();
         self.watch_rollouts();
@@ -70,7 +70,7 @@ impl Controller {
         self.told.remove("tallies");
         self.last = None;
         self.memory.intend(&plan);
-        self.reach.remember(&self.memory, self.now_ms());
+        self.remember();
         self.declared_moved();
         self.begin_shared(plan);
     }

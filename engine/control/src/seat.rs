@@ -289,7 +289,7 @@ impl Controller {
         let published = |seat: &Seat| seat.lease.seen().record_revision != 0;
         if self.seat.as_deref().is_some_and(published) && !self.memory.shared {
             self.memory.shared = true;
-            self.reach.remember(&self.memory, self.now_ms());
+            self.remember();
         }
     }
 
@@ -362,9 +362,9 @@ impl Controller {
             // Nobody led yet, or the store has lost what it held.
             None | Some(Err(_)) => {}
         }
-        self.reach.remember(&self.memory, now_ms);
+        self.remember();
         self.end_undone();
-        self.memory.former = self.reach.formers(&self.spec);
+        self.memory.former = self.storage.previous_revisions(&self.spec);
         self.rollouts.forget();
         self.told.clear();
         self.at_rest = false;
@@ -441,7 +441,7 @@ impl Controller {
     pub(crate) fn end_undone(&mut self) {
         for address in ended(&self.spec, &self.memory.declared.undone) {
             self.memory.declared.undone.remove(&address);
-            self.reach.undone(&address, None);
+            self.kept(self.storage.rolled_back(&address, None));
         }
         self.declared_moved();
     }
@@ -456,7 +456,7 @@ impl Controller {
         let is_new = self.memory.learn(&self.cluster, &self.observed, now_ms);
         self.memory.declared = declared;
         if is_new {
-            self.reach.remember(&self.memory, self.now_ms());
+            self.remember();
         }
     }
 

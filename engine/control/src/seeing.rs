@@ -47,7 +47,7 @@ impl Controller {
                 wants_events: kept.stream.is_none(),
                 graph: Arc::clone(&self.graph),
                 cluster: self.cluster.clone(),
-                reach: Arc::clone(&self.reach),
+                connector: Arc::clone(&self.connector),
                 deadline: self.options.look_deadline,
             };
             self.looking.push(Box::pin(look.run()));

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tally_control::lease::Common;
-use tally_control::{Controller, Entry, Journal, News, Options, Reach, Sharing, SpecSource};
+use tally_control::{
+    Connector, Controller, Entry, Journal, News, Options, Sharing, SpecSource, Storage, Stored,
+};
 use tally_graph::Graph;
 use tally_host::{Host, HostError};
 use tally_reconcile::memory::revisions::Undone;
@@ -81,7 +83,8 @@ impl Engine {
         memory.take_up(Some(&world.clocks(now_ms())));
         memory.declared = world.state().declared.clone();
         let kept = Arc::new(Mutex::new(kept));
-        let doors = Doors { world: Arc::clone(world), engine: number, kept: Arc::clone(&kept) };
+        let doors =
+            Arc::new(Doors { world: Arc::clone(world), engine: number, kept: Arc::clone(&kept) });
         let options = Options {
             resync: Duration::from_secs(30),
             look_deadline: Duration::from_secs(10),
@@ -90,7 +93,8 @@ impl Engine {
             now_ms,
         };
         let journal = Arc::new(Told { world: Arc::clone(world), engine: number });
-        let controller = Controller::new(graph, memory, Arc::new(doors), journal, options);
+        let storage = Arc::clone(&doors);
+        let controller = Controller::new(graph, memory, doors, storage, journal, options);
         let mut controller = controller.with_secrets(version.secrets.clone());
         let (news, letters) = mpsc::unbounded_channel();
         world.state().listeners.push(news.clone());
@@ -190,8 +194,8 @@ struct Doors {
 }
 
 #[async_trait]
-impl Reach for Doors {
-    async fn reach(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
+impl Connector for Doors {
+    async fn connect(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
         let unreachable = |reason: &str| HostError::Unreachable {
             address: format!("sim:{host}"),
             reason: reason.to_owned(),
@@ -211,30 +215,37 @@ impl Reach for Doors {
     fn hosts(&self, graph: &Graph) -> Vec<String> {
         graph.hosts().map(|host| host.name.clone()).collect()
     }
+}
 
-    fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>) {
+#[async_trait]
+impl Storage for Doors {
+    fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>, _: i64) -> Stored {
         self.world.settled(graph, workloads);
+        Ok(())
     }
 
-    fn formers(&self, spec: &Graph) -> BTreeMap<String, Former> {
+    fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, Former> {
         self.world.formers(spec)
     }
 
-    fn undone(&self, address: &str, undone: Option<&Undone>) {
+    fn rolled_back(&self, address: &str, undone: Option<&Undone>) -> Stored {
         self.world.set_undone(address, undone);
+        Ok(())
     }
 
-    fn shared(&self, common: &Common, _: &Declarations) {
+    fn shared(&self, common: &Common, _: &Declarations) -> Stored {
         self.world.state().common.insert(self.engine, common.clone());
+        Ok(())
     }
 
-    fn remember(&self, memory: &Memory, now_ms: i64) {
+    fn remember(&self, memory: &Memory, now_ms: i64) -> Stored {
         let clocks = Some(self.world.clocks(now_ms));
         let memory = Memory { written: clocks, ..memory.clone() };
         // What is written down says nothing of what is under way.
         let written = serde_json::to_string(&memory).unwrap_or_default();
         self.world.tells_no_secret("what is remembered", &written);
         *lock(&self.kept) = serde_json::from_str(&written).unwrap_or_default();
+        Ok(())
     }
 }
 

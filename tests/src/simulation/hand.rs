@@ -1,91 +1,107 @@
-//! Who applies by hand: one `tally apply --rebalance`, with what it does when a rollout fails.
+//! The operator who applies by hand: one pass of `tally apply --rebalance`, with the rollbacks of what failed.
+//!
+//! It drives the session of `tally apply` step by step: it stops after one pass, without the observation that
+//! verifies it, so that the engines under test still find something to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tally_graph::{Address, Graph};
-use tally_host::{ExecuteOptions, Host, HostRead, Report, execute, failed_versions, observe};
+use async_trait::async_trait;
+use tally_control::convergence::{Actor, Convergence, Observer, Planned, Request, Session};
+use tally_control::{Current, Storage, Stored};
+use tally_graph::Graph;
+use tally_host::Progress;
 use tally_reconcile::Options;
-use tally_reconcile::input::observed::Observed;
+use tally_reconcile::memory::revisions::Undone;
 use tally_reconcile::memory::{Clocks, Memory};
 use tally_reconcile::plan::Plan;
-use tally_reconcile::rollback::{Decision, decide};
+use tally_reconcile::rollback::Former;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::closely;
 
 use super::engine::{HAND, doors, now_ms};
-use super::spec::CLUSTER;
 use super::world::World;
 
-/// One apply: looks, plans without the guard of the loop, and carries the plan out; what failed and
-/// goes back is brought back.
+/// Applies the current version of the spec once, without the loop's guard on removals.
 pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
     let clocks = world.clocks(now_ms());
     memory.take_up(Some(&clocks));
-    let mut hand = Hand { doors: doors(&world, HAND), memory, clocks, world };
-    let goes_back = hand.world.version().goes_back;
-    let spec = Arc::clone(&hand.world.version().graph);
-    hand.memory.former = hand.world.formers(&spec);
-    let graph = hand.world.followed();
-    let observed = hand.look().await;
-    let plan = hand.plan(&graph, &observed, None);
-    let report = hand.execute(&graph, &plan).await;
-    if goes_back {
-        hand.take_back(&graph, &plan, &report).await;
+    let (rolls_back, secrets) = (world.version().goes_back, world.version().secrets.clone());
+    memory.former = world.formers(&world.version().graph);
+    let graph = Graph::clone(&world.followed());
+    let storage = Arc::new(Folder { world: Arc::clone(&world) });
+    let convergence = Convergence::new(Actor::Apply, graph, memory, secrets, storage);
+    let request = Request {
+        options: Options { rebalance: true, ..Options::default() },
+        calls_per_host: 8,
+        passes: 1,
+        agreed: None,
+        ended_rollbacks: Vec::new(),
+        now_ms,
+    };
+    let mut session = Session::new(convergence, doors(&world, HAND), request, &Eyes, Some(clocks));
+    let (_sender, cancel) = watch::channel(false);
+    session.observe().await;
+    let plan = session.plan();
+    let report = session.execute(&plan, &cancel).await;
+    if rolls_back {
+        // A plan with errors ends it, as it ends `tally apply`: too many hosts are unreachable.
+        let _ = session.roll_back_failed(&plan, &report, &cancel).await;
     }
     plan
 }
 
-struct Hand {
-    world: Arc<World>,
-    doors: BTreeMap<String, Arc<dyn Host>>,
-    memory: Memory,
-    clocks: Clocks,
+/// Checks every plan.
+struct Eyes;
+
+impl Observer for Eyes {
+    fn planned(&self, planned: &Planned<'_>) {
+        closely::check(planned);
+    }
+
+    fn confirm(&self, _: &Plan) -> Option<watch::Receiver<bool>> {
+        Some(watch::channel(false).1)
+    }
+
+    fn executing<'p>(&'p self, _: &'p Plan) -> Box<dyn Progress + 'p> {
+        Box::new(())
+    }
 }
 
-impl Hand {
-    async fn look(&mut self) -> Observed {
-        let readers: Vec<Arc<dyn HostRead>> =
-            self.doors.values().map(|door| Arc::clone(door) as Arc<dyn HostRead>).collect();
-        let begun = Instant::now();
-        let observed = observe(&readers, CLUSTER).await;
-        let clocks = self.world.clocks(now_ms());
-        self.memory.set_clock(Some(&self.clocks), Some(&clocks));
-        self.memory.declared = self.world.state().declared.clone();
-        self.memory.looked(CLUSTER, &observed, begun.elapsed(), clocks.now_ms);
-        self.clocks = clocks;
-        observed
+/// The folder of the spec: the history and what is declared, which the engines use too. The memory of the
+/// operator is not kept.
+struct Folder {
+    world: Arc<World>,
+}
+
+#[async_trait]
+impl Storage for Folder {
+    fn remember(&self, _: &Memory, _: i64) -> Stored {
+        Ok(())
     }
 
-    fn plan(&self, graph: &Graph, observed: &Observed, target: Option<Address>) -> Plan {
-        let rebalance = target.is_none();
-        let secrets = self.world.version().secrets.hashes().clone();
-        let options =
-            Options { now_ms: now_ms(), rebalance, target, secrets, ..Options::default() };
-        closely::plan(graph, observed, &self.memory, &options)
+    fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>, _: i64) -> Stored {
+        self.world.settled(graph, workloads);
+        Ok(())
     }
 
-    async fn execute(&self, graph: &Graph, plan: &Plan) -> Report {
-        let (_sender, cancel) = watch::channel(false);
+    fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, Former> {
+        self.world.formers(spec)
+    }
+
+    fn rolled_back(&self, address: &str, undone: Option<&Undone>) -> Stored {
+        self.world.set_undone(address, undone);
+        Ok(())
+    }
+
+    fn clocks(&self, now_ms: i64) -> Option<Clocks> {
+        Some(self.world.clocks(now_ms))
+    }
+
+    fn current(&self) -> Current {
+        let declared = self.world.state().declared.clone();
         let secrets = self.world.version().secrets.clone();
-        let options = ExecuteOptions { secrets, ..ExecuteOptions::default() };
-        execute(plan, graph, &self.doors, &(), cancel, &options).await
-    }
-
-    /// Keeps what came to be, and brings back what failed.
-    async fn take_back(&mut self, graph: &Graph, plan: &Plan, report: &Report) {
-        let observed = self.look().await;
-        self.world.settled(graph, &self.plan(graph, &observed, None).settled());
-        for (address, failed) in failed_versions(plan, report, "apply", now_ms()) {
-            let decision = decide(graph, &observed, &self.memory, &address, failed);
-            let Some(Decision::Back(back)) = decision else { continue };
-            self.world.set_undone(&address, Some(&back));
-            let followed = self.world.followed();
-            let observed = self.look().await;
-            let plan = self.plan(&followed, &observed, Address::parse(&address));
-            self.execute(&followed, &plan).await;
-        }
+        Current { declared: Some(declared), secrets: Some(secrets) }
     }
 }

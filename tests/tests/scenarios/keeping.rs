@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tally_control::{Board, Controller, Ended, Entry, EntryKind, Journal, News, Options, Reach};
+use tally_control::{
+    Board, Connector, Controller, Ended, Entry, EntryKind, Journal, News, Options, Storage, Stored,
+};
 use tally_graph::Graph;
 use tally_host::{Host, HostError};
 use tally_reconcile::memory::revisions::Undone;
@@ -39,32 +41,39 @@ pub struct Beside {
 }
 
 #[async_trait]
-impl Reach for Doors {
-    async fn reach(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
+impl Connector for Doors {
+    async fn connect(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
         Ok(Arc::clone(&self.hosts[host]) as Arc<dyn Host>)
     }
     fn hosts(&self, graph: &Graph) -> Vec<String> {
         graph.hosts().map(|host| host.name.clone()).collect()
     }
-    fn remember(&self, memory: &Memory, _: i64) {
+}
+
+#[async_trait]
+impl Storage for Doors {
+    fn remember(&self, memory: &Memory, _: i64) -> Stored {
         *self.kept.memory.lock().unwrap() = Some(memory.clone());
+        Ok(())
     }
-    fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>) {
+    fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>, _: i64) -> Stored {
         let all = graph.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
         let settled = all.filter(|(address, _)| workloads.contains(address)).collect();
         let mut history = self.kept.history.lock().unwrap();
         let number = history.len() as u64 + 1;
         history.push(tally_reconcile::rollback::Entry { number, settled, graph: graph.clone() });
+        Ok(())
     }
-    fn formers(&self, spec: &Graph) -> BTreeMap<String, Former> {
+    fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, Former> {
         formers(spec, self.kept.history.lock().unwrap().iter().rev().cloned())
     }
-    fn undone(&self, address: &str, undone: Option<&Undone>) {
+    fn rolled_back(&self, address: &str, undone: Option<&Undone>) -> Stored {
         let mut all = self.kept.undone.lock().unwrap();
         match undone {
             Some(undone) => all.insert(address.to_owned(), undone.clone()),
             None => all.remove(address),
         };
+        Ok(())
     }
 }
 
@@ -112,7 +121,14 @@ impl Kept {
         let journal = Arc::clone(&told) as Arc<dyn Journal>;
         START.with(|start| *start.borrow_mut() = Some(many.clock()));
         JUMPED.with(|by| by.set(0));
-        let mut controller = Controller::new(graph, many.memory.clone(), doors, journal, options);
+        let mut controller = Controller::new(
+            graph,
+            many.memory.clone(),
+            Arc::clone(&doors) as Arc<dyn Connector>,
+            doors,
+            journal,
+            options,
+        );
         let board = controller.board();
         let gate = Arc::new(Gate::default());
         let shut = Arc::clone(&gate);

@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use tally_control::lease::{
     Common, Document, MOST_SHARED_BYTES, Renewed, Seen, SpecRecord, Store, StoreError, Taken, Term,
 };
-use tally_control::{Controller, Entry, EntryKind, Journal, News, Options, Reach, Sharing};
+use tally_control::{
+    Connector, Controller, Entry, EntryKind, Journal, News, Options, Sharing, Storage, Stored,
+};
 use tally_graph::Graph;
 use tally_host::{Host, HostError};
 use tally_reconcile::memory::{Declarations, Memory};
@@ -96,19 +98,24 @@ struct Doors {
 }
 
 #[async_trait]
-impl Reach for Doors {
-    async fn reach(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
+impl Connector for Doors {
+    async fn connect(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
         Ok(Arc::clone(&self.hosts[host]) as Arc<dyn Host>)
     }
     fn hosts(&self, graph: &Graph) -> Vec<String> {
         graph.hosts().map(|host| host.name.clone()).collect()
     }
-    fn remember(&self, memory: &Memory, _: i64) {
+}
+
+#[async_trait]
+impl Storage for Doors {
+    fn remember(&self, memory: &Memory, _: i64) -> Stored {
         *self.memory.lock().unwrap() = memory.clone();
+        Ok(())
     }
-    fn settled(&self, _: &Graph, _: &BTreeSet<String>) {}
-    fn shared(&self, common: &Common, _: &Declarations) {
+    fn shared(&self, common: &Common, _: &Declarations) -> Stored {
         *self.common.lock().unwrap() = common.clone();
+        Ok(())
     }
 }
 
@@ -161,11 +168,11 @@ impl Engine {
         let (stop, stopped) = watch::channel(false);
         let kept = Arc::new(Mutex::new(common.clone()));
         let memory = Arc::new(Mutex::new(Memory::default()));
-        let doors = Doors {
+        let doors = Arc::new(Doors {
             hosts: many.hosts.clone(),
             common: Arc::clone(&kept),
             memory: Arc::clone(&memory),
-        };
+        });
         let journal = Arc::clone(&told) as Arc<dyn Journal>;
         let sharing = Sharing {
             store: Arc::clone(store) as Arc<dyn Store>,
@@ -175,8 +182,14 @@ impl Engine {
             common,
             slept_ms: || 0,
         };
-        let controller =
-            Controller::new(graph, Memory::default(), Arc::new(doors), journal, options);
+        let controller = Controller::new(
+            graph,
+            Memory::default(),
+            Arc::clone(&doors) as Arc<dyn Connector>,
+            doors,
+            journal,
+            options,
+        );
         let mut controller = controller.with_store(sharing);
         let gate = Arc::new(Gate::default());
         let shut = Arc::clone(&gate);

@@ -3,12 +3,12 @@
 mod apply;
 mod check;
 mod completions;
+mod converge;
 mod destroy;
 mod events;
 mod exec;
 mod explain;
 mod freeze;
-mod going_back;
 mod graph;
 mod host;
 mod init;

@@ -2,18 +2,17 @@
 
 use tally_graph::{Address, Graph, Workload};
 use tally_host::Secrets;
-use tally_reconcile::plan::Plan;
 use tally_reconcile::{Options, reconcile};
 use tally_source::nearest;
 
 use crate::args;
-use crate::commands::destroy::{nothing_to_destroy, staying};
 use crate::errors::{CliError, Exit};
 use crate::hosts;
 use crate::memory::Remembered;
 use crate::project::Project;
 use crate::saved::Saved;
 use crate::secrets;
+use crate::show::destroy::{nothing_to_destroy, staying};
 use crate::show::terminal::{Terminal, err, out};
 use crate::show::{plan as shown, plan_json, report};
 
@@ -23,10 +22,8 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
     let mut remembered = Remembered::read(&graph, &project)?;
     remembered.undo(&mut graph);
     let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
-    let secrets = match args.destroy {
-        true => Secrets::default(),
-        false => secrets::read(&graph, &project).await?,
-    };
+    let secrets =
+        if args.destroy { Secrets::default() } else { secrets::read(&graph, &project).await? };
     let readers = hosts::readers(&graph, &project).await?;
     let (observed, now_ms) = remembered.look(&graph, &readers).await;
     let without =
@@ -54,9 +51,10 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
     if !args.json {
         let header = hosts::header(&graph, &observed);
         let left = staying(&graph, &observed, &options, terminal);
-        out(&match args.destroy && plan.is_empty() && plan.blocked.is_empty() {
-            true => nothing_to_destroy(&header, &plan.cluster, &left),
-            false => format!("{}{left}", shown::people(&plan, &graph, &header, terminal)),
+        out(&if args.destroy && plan.is_empty() && plan.blocked.is_empty() {
+            nothing_to_destroy(&header, &plan.cluster, &left)
+        } else {
+            format!("{}{left}", shown::people(&plan, &graph, &header, terminal))
         });
     }
     let empty = plan.is_empty() && plan.blocked.is_empty();
@@ -64,10 +62,7 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
         Saved::new(graph, plan, &project.folder, args.target, &options).write(path)?;
         err(&format!("saved; carry it out with `tally apply {}`\n", path.display()));
     }
-    Ok(match args.detailed_exitcode && !empty {
-        true => Exit::Differs,
-        false => Exit::Done,
-    })
+    Ok(if args.detailed_exitcode && !empty { Exit::Differs } else { Exit::Done })
 }
 
 /// The host of that name, for `--without`.
@@ -104,15 +99,4 @@ pub fn target(graph: &Graph, text: &str) -> Result<Address, CliError> {
         None => format!("The spec has {}.", known.join(", ")),
     };
     Err(CliError::Usage(format!("no pod or controller `{text}` in this spec"), help))
-}
-
-/// Says what stops a plan, if something does.
-///
-/// # Errors
-/// The plan's reports.
-pub fn stop_on_errors(plan: &Plan, graph: &Graph) -> Result<(), CliError> {
-    match plan.has_errors() {
-        true => Err(CliError::Reports(plan.diagnostics.clone(), Box::new(graph.sources.clone()))),
-        false => Ok(()),
-    }
 }

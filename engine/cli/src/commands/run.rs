@@ -1,21 +1,16 @@
 //! `tally run`: the control loop, until it is told to stop.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use tally_control::lease::Common;
-use tally_control::{
-    Controller, Ended, Entry, EntryKind, Journal, News, Options, Reach, SpecSource,
-};
+use tally_control::convergence::Actor;
+use tally_control::{Connector, Controller, Ended, News, Options, SpecSource};
 use tally_graph::Graph;
 use tally_host::{Host, HostError, Secrets};
-use tally_reconcile::memory::revisions::Undone;
-use tally_reconcile::memory::{Declarations, Memory};
-use tally_reconcile::rollback::Former;
+use tally_reconcile::memory::Declarations;
 use tally_reconcile::rollback::undo::undo;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -23,7 +18,6 @@ use tokio::time::Instant;
 use crate::args;
 use crate::errors::{CliError, Exit};
 use crate::events::{Events, path};
-use crate::history::History;
 use crate::hosts;
 use crate::memory::{Remembered, read};
 use crate::metrics::Server;
@@ -33,6 +27,7 @@ use crate::sharing::sharing;
 use crate::show::report;
 use crate::show::terminal::{Terminal, err};
 use crate::signals;
+use crate::storage::Folder;
 
 /// How often the files of the spec are looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -54,12 +49,8 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
     let sharing = sharing(&args.store, &cluster, remembered.common()?)?;
     let memory = remembered.memory.clone();
     let events = Arc::new(Events::new(path(&project.kept(), &cluster), args.format, *terminal));
-    let reach = Doors {
-        project: project.clone(),
-        remembered: std::sync::Mutex::new(remembered),
-        events: Arc::clone(&events),
-        history: History::of(&graph, &project),
-    };
+    let connector = Arc::new(Hosts { project: project.clone() });
+    let storage = Arc::new(Folder::new(&project, &graph, Actor::Run, remembered));
     let options = Options {
         resync: Duration::from_secs(u64::from(args.resync)),
         look_deadline: LOOK_DEADLINE,
@@ -83,8 +74,8 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
         Some(address) => Some(Server::bind(address).await?),
         None => None,
     };
-    let mut controller =
-        Controller::new(graph, memory, Arc::new(reach), events, options).with_secrets(secrets);
+    let controller = Controller::new(graph, memory, connector, storage, events, options);
+    let mut controller = controller.with_secrets(secrets);
     if let Some(sharing) = sharing {
         controller = controller.with_store(sharing);
     }
@@ -124,17 +115,14 @@ fn lock(project: &Project, cluster: &str) -> Result<fs::File, CliError> {
     }
 }
 
-/// The hosts of the spec.
-struct Doors {
+/// Connects to the hosts of the spec.
+struct Hosts {
     project: Project,
-    remembered: std::sync::Mutex<Remembered>,
-    events: Arc<Events>,
-    history: History,
 }
 
 #[async_trait]
-impl Reach for Doors {
-    async fn reach(&self, graph: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
+impl Connector for Hosts {
+    async fn connect(&self, graph: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
         let unreachable =
             |reason: String| HostError::Unreachable { address: host.to_owned(), reason };
         let places = hosts::places(graph, &self.project)
@@ -148,46 +136,6 @@ impl Reach for Doors {
     fn hosts(&self, graph: &Graph) -> Vec<String> {
         let places = hosts::places(graph, &self.project).unwrap_or_default();
         places.into_iter().map(|place| place.name).collect()
-    }
-
-    fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>) {
-        let history = History::of(graph, &self.project);
-        self.kept(history.keep(graph, workloads, "run", hosts::now_ms()));
-    }
-
-    fn formers(&self, graph: &Graph) -> BTreeMap<String, Former> {
-        History::of(graph, &self.project).formers(graph)
-    }
-
-    fn undone(&self, address: &str, undone: Option<&Undone>) {
-        let mut remembered =
-            self.remembered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.kept(remembered.set_undone(address, undone));
-        if let Some(undone) = undone {
-            self.kept(self.history.keep_rollback(address, undone));
-        }
-    }
-
-    fn shared(&self, common: &Common, declared: &Declarations) {
-        let mut remembered =
-            self.remembered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.kept(remembered.share(common, declared));
-    }
-
-    fn remember(&self, memory: &Memory, now_ms: i64) {
-        let mut remembered =
-            self.remembered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        remembered.memory = memory.clone();
-        self.kept(remembered.write(now_ms));
-    }
-}
-
-impl Doors {
-    /// Where something beside the spec could not be kept the loop goes on without it, and says so.
-    fn kept(&self, kept: Result<(), CliError>) {
-        if let Err(error) = kept {
-            self.events.entry(&Entry::new(hosts::now_ms(), EntryKind::Failed, error.to_string()));
-        }
     }
 }
 

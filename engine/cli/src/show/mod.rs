@@ -2,6 +2,8 @@
 
 pub mod balance;
 pub mod blocked;
+pub mod converge;
+pub mod destroy;
 pub mod failure;
 pub mod graph;
 pub mod plan;

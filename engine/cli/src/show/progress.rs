@@ -112,13 +112,6 @@ impl<'a> Shown<'a> {
         left.push(count);
     }
 
-    /// Takes the lines of what is under way off the screen.
-    pub fn finish(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = self.erase(&mut state);
-        err(&text);
-    }
-
     fn erase(&self, state: &mut State) -> String {
         let lines = std::mem::take(&mut state.drawn);
         "\x1b[1A\x1b[2K".repeat(lines)
@@ -212,6 +205,15 @@ impl<'a> Shown<'a> {
             return self.line(Style::Bad, mark, object, words);
         }
         String::new()
+    }
+}
+
+impl Drop for Shown<'_> {
+    /// Removes the lines of operations in progress from the screen.
+    fn drop(&mut self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = self.erase(&mut state);
+        err(&text);
     }
 }
 

@@ -134,9 +134,10 @@ impl Controller {
         }
         // Noted first: the answer may be lost, and this process may end.
         seat.common.trying(seat.common_revision, &ours);
-        self.reach.shared(&seat.common, &ours);
+        let stored = self.storage.shared(&seat.common, &ours);
         let document = Document::Declared { text, after: seat.common_revision };
         seat.write(document, move |written| Answered::Declared(ours, written));
+        self.kept(stored);
     }
 
     pub(super) fn declared_written(
@@ -151,7 +152,8 @@ impl Controller {
                 seat.common.written(all);
                 seat.common_revision = revision;
                 seat.written_ms = Some(seat.clock.now_ms());
-                self.reach.shared(&seat.common, &self.memory.declared);
+                let stored = self.storage.shared(&seat.common, &self.memory.declared);
+                self.kept(stored);
                 None
             }
             // Somebody declared something meanwhile, and the next look shows what; or nobody knows.
@@ -192,7 +194,7 @@ impl Controller {
             self.heed(News::Declared(all));
         }
         if let Some(seat) = &self.seat {
-            self.reach.shared(&seat.common, &self.memory.declared);
+            self.kept(self.storage.shared(&seat.common, &self.memory.declared));
         }
     }
 
