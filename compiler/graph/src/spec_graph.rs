@@ -174,6 +174,18 @@ impl Graph {
         })
     }
 
+    /// Returns the pod or controller at the address.
+    #[must_use]
+    pub fn workload(&self, address: &Address) -> Option<&Workload> {
+        self.workloads().find(|it| it.kind.kind() == address.kind && it.name == address.name)
+    }
+
+    /// Returns the pod or controller at an address in its text form, such as `pod/web`.
+    #[must_use]
+    pub fn workload_at(&self, address: &str) -> Option<&Workload> {
+        self.workload(&Address::parse(address)?)
+    }
+
     /// Puts another workload in the place of the one of its kind and name; whether there is one.
     pub fn replace_workload(&mut self, workload: Workload) -> bool {
         let address = workload.address();

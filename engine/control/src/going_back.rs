@@ -58,7 +58,7 @@ impl Controller {
 
     /// What a workload is asked to be now.
     fn followed(&self, address: &str) -> Option<String> {
-        let found = self.graph.workloads().find(|it| it.address().to_string() == address)?;
+        let found = self.graph.workload_at(address)?;
         Some(found.fingerprint())
     }
 
@@ -104,7 +104,7 @@ impl Controller {
     }
 
     fn tell_failed(&self, kind: EntryKind, address: &str, failed: &Failed, what: String) {
-        let workload = self.graph.workloads().find(|it| it.address().to_string() == address);
+        let workload = self.graph.workload_at(address);
         let span = workload.map(|workload| rollback::blamed(&self.graph, workload, failed));
         self.journal.entry(&Entry {
             host: failed.host.clone(),

@@ -421,8 +421,7 @@ impl Director {
         let came_to_be = |address: &String| {
             let state = self.world.state();
             let newest = state.history.iter().rev().find_map(|entry| entry.settled.get(address));
-            let mut all = now.graph.workloads();
-            let work = all.find(|work| work.address().to_string() == *address);
+            let work = now.graph.workload_at(address);
             work.map(|work| work.fingerprint()).as_ref() == newest && newest.is_some()
         };
         let left = differs(&self.world);

@@ -149,8 +149,7 @@ fn hopeless(world: &World, works: &[Work]) -> BTreeSet<String> {
         let went_back = state.declared.undone.contains_key(&work.address);
         let crowded = went_back && work.bound && work.count() > open;
         let newest = state.history.iter().rev().find_map(|entry| entry.settled.get(&work.address));
-        let mut all = version.graph.workloads();
-        let now = all.find(|it| it.address().to_string() == work.address);
+        let now = version.graph.workload_at(&work.address);
         let counts_as_ready = newest.is_some() && now.map(Workload::fingerprint).as_ref() == newest;
         crowded || (jumped && version.bad.contains(&work.address) && counts_as_ready)
     };

@@ -1,6 +1,6 @@
 //! `tally rollout`: how far a controller's change is, and pausing it.
 
-use tally_graph::{Address, Graph};
+use tally_graph::{Address, Graph, Workload};
 use tally_reconcile::labels::Role;
 use tally_reconcile::memory::revisions::Undone;
 use tally_reconcile::plan::ChangeKind;
@@ -107,8 +107,8 @@ fn history(history: &History, address: &Address, terminal: &Terminal) -> Result<
         shown += 1;
         let images: Vec<String> = entry
             .graph
-            .workloads()
-            .filter(|workload| workload.address() == *address)
+            .workload(address)
+            .into_iter()
             .flat_map(|workload| workload.containers.iter().map(|c| c.image.to_string()))
             .collect();
         out(&format!(
@@ -142,9 +142,7 @@ fn undo_change(
     // What is followed now: what was undone already, if something was.
     let mut followed = graph.clone();
     tally_reconcile::rollback::undo::undo(&mut followed, &remembered.memory.declared.undone);
-    let find = |graph: &Graph| {
-        graph.workloads().find(|workload| workload.address() == *address).map(|w| w.fingerprint())
-    };
+    let find = |graph: &Graph| graph.workload(address).map(Workload::fingerprint);
     let now = find(&followed).unwrap_or_default();
     let entry = History::of(graph, project).before(&name, &now, number)?;
     let undone = Undone::between(graph, &entry.graph, &name);

@@ -64,9 +64,7 @@ impl<'a> Planner<'a> {
         self.loads_after(assignment, &parts, &mut hosts);
         // Until it has left, a pod still takes its old place: stand-ins must not count on it.
         assignment.seats = crowd;
-        let origin = |name: &str| {
-            self.graph.workloads().find(|w| w.address().to_string() == name).map(|w| w.span)
-        };
+        let origin = |name: &str| self.graph.workload_at(name).map(|w| w.span);
         let fixed = fixed.into_iter().map(|(workload, reason)| {
             let origin = origin(&workload);
             Fixed { workload, reason, origin }

@@ -11,10 +11,7 @@ impl Undone {
     /// of them does not have it, or nothing has changed.
     #[must_use]
     pub fn between(now: &Graph, before: &Graph, address: &str) -> Option<Self> {
-        let find = |graph: &Graph| -> Option<Workload> {
-            graph.workloads().find(|workload| workload.address().to_string() == address).cloned()
-        };
-        let (now, old) = (find(now)?, find(before)?);
+        let (now, old) = (now.workload_at(address)?, before.workload_at(address)?.clone());
         let of = now.fingerprint();
         if old.fingerprint() == of {
             return None;
@@ -37,7 +34,7 @@ impl Undone {
 pub fn undo(graph: &mut Graph, undone: &BTreeMap<String, Undone>) -> Vec<String> {
     let mut followed = Vec::new();
     for (address, undone) in undone {
-        let now = graph.workloads().find(|workload| workload.address().to_string() == *address);
+        let now = graph.workload_at(address);
         let Some(now) = now.filter(|now| now.fingerprint() == undone.of) else { continue };
         let as_before = now.as_before(&undone.workload);
         if graph.replace_workload(as_before) {
@@ -54,7 +51,7 @@ pub fn undo(graph: &mut Graph, undone: &BTreeMap<String, Undone>) -> Vec<String>
 #[must_use]
 pub fn ended(spec: &Graph, undone: &BTreeMap<String, Undone>) -> Vec<String> {
     let asks_for_more = |(address, undone): &(&String, &Undone)| {
-        let now = spec.workloads().find(|workload| workload.address().to_string() == **address);
+        let now = spec.workload_at(address);
         now.is_some_and(|now| now.fingerprint() != undone.of)
     };
     undone.iter().filter(asks_for_more).map(|(address, _)| address.clone()).collect()
