@@ -2,7 +2,7 @@
 //! here.
 
 mod fields;
-mod foreign;
+mod other_tools;
 mod maps;
 mod numbers;
 mod object;

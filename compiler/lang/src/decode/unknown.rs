@@ -4,7 +4,7 @@
 use tally_graph::schema::{self, FieldRow, Form, KindRow, Naming, Step};
 use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
 
-use super::foreign::{self, Answer};
+use super::other_tools::{self, Answer};
 use super::object::shown;
 use super::{Context, Object};
 use crate::codes;
@@ -84,7 +84,7 @@ fn common(cx: &mut Context<'_>, kind: &'static KindRow, word: &str, span: Span) 
         return true;
     }
     let at_top = schema::field("spec", word).filter(|row| row.step == Step::Language);
-    if CONTROL.contains(&word) || at_top.is_some() && foreign::answer(kind, word).is_none() {
+    if CONTROL.contains(&word) || at_top.is_some() && other_tools::answer(kind, word).is_none() {
         later(cx, word, span);
         return true;
     }
@@ -120,8 +120,8 @@ fn unknown_word(
     span: Span,
     node: Option<&Node>,
 ) -> Option<Diagnostic> {
-    let kebab = foreign::kebab(word);
-    match foreign::answer(kind, &kebab) {
+    let kebab = other_tools::kebab(word);
+    match other_tools::answer(kind, &kebab) {
         Some(Answer::Renamed(ours)) => return Some(renamed(kind, word, ours, span, node)),
         Some(Answer::Says(code, headline, help)) => {
             let mut found = Diagnostic::error(code, headline).label(span, "");
@@ -267,7 +267,7 @@ fn words(kind: &'static KindRow) -> impl Iterator<Item = &'static str> {
 }
 
 fn near(kind: &'static KindRow, word: &str) -> Option<&'static str> {
-    nearest(&foreign::kebab(word), words(kind))
+    nearest(&other_tools::kebab(word), words(kind))
 }
 
 fn suggest(found: Diagnostic, kind: &'static KindRow, word: &str, span: Span) -> Diagnostic {

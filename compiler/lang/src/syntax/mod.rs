@@ -8,7 +8,7 @@ mod ast;
 mod blocks;
 mod chars;
 mod cursor;
-mod habits;
+mod common_mistakes;
 mod lines;
 mod nodes;
 mod strings;
