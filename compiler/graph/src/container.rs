@@ -1,12 +1,14 @@
 //! Containers as the spec describes them. Field names are the words of the language, so a path
 //! into the serialised form is the path a user would write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Cpu, ImageRef, Millis, Template};
+use crate::image::ImageRef;
+use crate::template::{Template, env_form};
+use crate::units::{Bytes, Cpu, Millis};
 
 /// When an image is fetched before a container is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -45,11 +47,8 @@ pub struct Container {
     #[serde(flatten)]
     pub settings: Settings,
     /// Environment variables.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, String>,
-    /// Environment variables that hold secrets; none of them stands in `env` too.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub secret_env: BTreeMap<String, Template>,
+    #[serde(flatten, with = "env_form")]
+    pub env: BTreeMap<String, Template>,
     /// Ports it serves on, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub port: BTreeMap<String, Port>,
@@ -86,7 +85,6 @@ impl Container {
             file: BTreeMap::new(),
             settings: Settings::default(),
             env: BTreeMap::new(),
-            secret_env: BTreeMap::new(),
             port: BTreeMap::new(),
             mount: BTreeMap::new(),
             resources: Resources::default(),
@@ -115,40 +113,139 @@ pub struct Settings {
     pub user: Option<String>,
 }
 
-/// A file written into a container. Its content lies in the graph, by hash.
+impl Container {
+    /// Returns the names of the secrets it uses, each once, sorted.
+    #[must_use]
+    pub fn secrets(&self) -> BTreeSet<&str> {
+        let files = self.file.values().filter_map(|file| file.content.template());
+        self.env.values().chain(files).flat_map(Template::secrets).collect()
+    }
+
+    /// Checks whether one of its files holds a secret, and so is kept in memory.
+    #[must_use]
+    pub fn has_secret_files(&self) -> bool {
+        self.file.values().any(|file| file.content.template().is_some())
+    }
+}
+
+/// A file written into a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(from = "FileForm", into = "FileForm")]
 pub struct FileSpec {
-    /// SHA-256 of the content, 64 hex digits: the key in [`Graph::contents`](crate::Graph). Of one that
-    /// holds secrets it is empty, and in a plan and in records [`FileSpec::KEYED`] and what tells its
-    /// content from another.
-    pub content: String,
+    /// Its content.
+    pub content: FileText,
     /// Octal permission bits such as `0644`.
     pub mode: u32,
     /// Owner as written: `1000`, `1000:1000`, or names of the container's own user database.
     pub owner: String,
     /// The signal sent when the content changes; without one the container is restarted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_change: Option<String>,
-    /// The content of one that holds secrets.
+}
+
+/// The content of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileText {
+    /// Bytes that the graph holds, by their SHA-256: the key in [`Graph::contents`](crate::Graph).
+    Stored(String),
+    /// A text with secrets, filled when the spec is applied.
+    Template {
+        /// The text.
+        template: Template,
+        /// Its keyed hash. `None` in a graph, empty if a secret was not read.
+        keyed: Option<String>,
+    },
+    /// A text with secrets that was written before, by its keyed hash.
+    Keyed(String),
+}
+
+/// The serialized form of a [`FileSpec`].
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct FileForm {
+    /// The SHA-256 of the content; [`KEYED`] and the keyed hash of a text with secrets.
+    content: String,
+    mode: u32,
+    owner: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<Template>,
+    on_change: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret: Option<Template>,
+}
+
+/// Starts the serialized content of a file that holds secrets.
+const KEYED: &str = "keyed:";
+
+impl From<FileSpec> for FileForm {
+    fn from(file: FileSpec) -> Self {
+        let FileSpec { content, mode, owner, on_change } = file;
+        let keyed = |hash: &str| format!("{KEYED}{hash}");
+        let (content, secret) = match content {
+            FileText::Stored(hash) => (hash, None),
+            FileText::Template { template, keyed: hash } => {
+                (hash.as_deref().map(keyed).unwrap_or_default(), Some(template))
+            }
+            FileText::Keyed(hash) => (keyed(&hash), None),
+        };
+        Self { content, mode, owner, on_change, secret }
+    }
+}
+
+impl From<FileForm> for FileSpec {
+    fn from(form: FileForm) -> Self {
+        let FileForm { content, mode, owner, on_change, secret } = form;
+        let keyed = content.strip_prefix(KEYED).map(str::to_owned);
+        let content = match (secret, keyed) {
+            (Some(template), keyed) => FileText::Template { template, keyed },
+            (None, Some(hash)) => FileText::Keyed(hash),
+            (None, None) => FileText::Stored(content),
+        };
+        Self { content, mode, owner, on_change }
+    }
+}
+
+impl FileText {
+    /// Returns the text with secrets.
+    #[must_use]
+    pub fn template(&self) -> Option<&Template> {
+        match self {
+            FileText::Template { template, .. } => Some(template),
+            FileText::Stored(_) | FileText::Keyed(_) => None,
+        }
+    }
+
+    /// Returns the SHA-256 of bytes that the graph holds.
+    #[must_use]
+    pub fn stored(&self) -> Option<&str> {
+        match self {
+            FileText::Stored(hash) => Some(hash),
+            FileText::Template { .. } | FileText::Keyed(_) => None,
+        }
+    }
+
+    /// Returns the keyed hash of a text with secrets; empty if a secret was not read.
+    #[must_use]
+    pub fn keyed(&self) -> Option<&str> {
+        match self {
+            FileText::Stored(_) => None,
+            FileText::Template { keyed, .. } => Some(keyed.as_deref().unwrap_or_default()),
+            FileText::Keyed(hash) => Some(hash),
+        }
+    }
 }
 
 impl FileSpec {
-    /// What the content of a file that holds secrets begins with where it is known.
-    pub const KEYED: &str = "keyed:";
-
-    /// Whether it lies in memory, since it holds secrets.
+    /// Checks whether it is kept in memory, since it holds secrets.
     #[must_use]
     pub fn is_secret(&self) -> bool {
-        self.secret.is_some() || self.content.starts_with(Self::KEYED)
+        self.content.stored().is_none()
     }
 
-    /// Whether both are the same in the container; what a change of one does is no part of it.
+    /// Checks whether both give the same file in the container. The reaction to a change does not count.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
-        (&self.content, self.mode, &self.owner) == (&other.content, other.mode, &other.owner)
+        let (ours, theirs) = (&self.content, &other.content);
+        (ours.stored(), ours.keyed()) == (theirs.stored(), theirs.keyed())
+            && (self.mode, &self.owner) == (other.mode, &other.owner)
     }
 }
 

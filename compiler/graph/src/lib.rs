@@ -13,12 +13,13 @@ pub mod schema;
 mod secret;
 mod selector;
 mod spec_graph;
+mod template;
 mod units;
 
 pub use address::{Address, Kind};
 pub use container::{
-    Container, FileSpec, Mount, MountSource, Port, Probe, ProbeAction, Protocol, Publish, Pull,
-    Resources, Settings, Stop, Ulimit,
+    Container, FileSpec, FileText, Mount, MountSource, Port, Probe, ProbeAction, Protocol, Publish,
+    Pull, Resources, Settings, Stop, Ulimit,
 };
 pub use field_path::{FieldPath, Provenance, flatten};
 pub use hash::sha256;
@@ -28,7 +29,8 @@ pub use model::{
     PodVolumeSource, Replicas, Restart, Service, ServicePort, Strategy, TlsFiles, Until, Update,
     Volume, Workload, WorkloadKind,
 };
-pub use secret::{Part, Secret, SecretSource, Template};
+pub use secret::{Secret, SecretSource};
 pub use selector::Selector;
 pub use spec_graph::{Edge, FileContent, Graph, Node};
+pub use template::{Function, Part, PartKind, Template, env_form};
 pub use units::{Amount, Bytes, Cpu, Millis, UnitError};

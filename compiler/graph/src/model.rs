@@ -1,15 +1,18 @@
 //! Clusters, hosts, volumes, workloads and services.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use tally_source::Span;
 
-use crate::{
-    Address, Amount, Bytes, Container, Cpu, Kind, Millis, Provenance, Publish, Selector, sha256,
-};
+use crate::address::{Address, Kind};
+use crate::container::{Container, Publish};
+use crate::field_path::Provenance;
+use crate::hash::sha256;
+use crate::selector::Selector;
+use crate::units::{Amount, Bytes, Cpu, Millis};
 
 /// The cluster: what a plan is for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -377,6 +380,12 @@ impl WorkloadKind {
 }
 
 impl Workload {
+    /// Returns the names of the secrets its containers and inits use, each once, sorted.
+    #[must_use]
+    pub fn secrets(&self) -> BTreeSet<&str> {
+        self.inits.iter().chain(&self.containers).flat_map(Container::secrets).collect()
+    }
+
     /// Its address.
     #[must_use]
     pub fn address(&self) -> Address {

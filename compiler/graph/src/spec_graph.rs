@@ -7,9 +7,11 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tally_source::{OriginArena, OriginId, SourceMap, Span};
 
-use crate::{
-    Address, Cluster, Host, Kind, Provenance, Secret, Service, Until, Volume, Workload, sha256,
-};
+use crate::address::{Address, Kind};
+use crate::field_path::Provenance;
+use crate::hash::sha256;
+use crate::model::{Cluster, Host, Service, Until, Volume, Workload};
+use crate::secret::Secret;
 
 /// A node of the graph.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,16 +1,14 @@
 //! The whole way, from the first file to the graph.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use tally_graph::Graph;
-use tally_graph::schema::{self, Form, Step};
-use tally_source::{Diagnostic, OriginArena, Severity, SourceMap, Span};
+use tally_source::{Diagnostic, Severity, SourceMap, Span};
 
-use crate::decode::{self, Context};
+use crate::check::{self, Used};
+use crate::decode;
 use crate::loader::Loader;
-use crate::lower::{self, Lowering, Top};
-use crate::resolve;
-use crate::syntax::Ast;
+use crate::lower::{self, Lowering};
+use crate::reporter::Reporter;
+use crate::resolve::{self, Names};
 
 /// What compiling gives.
 #[derive(Debug, Clone)]
@@ -23,26 +21,24 @@ pub struct Compiled {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Compiles the spec that begins at the file `entry`.
+/// Compiles the spec that starts at the file `entry`.
 pub fn compile(entry: &str, loader: &mut dyn Loader) -> Compiled {
     let files = resolve::load(entry, loader);
     let sources = files.sources;
-    let mut low = Lowering {
-        cx: Context { sources: &sources, out: files.out, incomplete: files.incomplete },
-        loader,
-        origins: OriginArena::default(),
-        contents: BTreeMap::new(),
-        content_bytes: 0,
-        read: BTreeMap::new(),
-        used_volumes: BTreeSet::new(),
-        used_secrets: BTreeSet::new(),
-    };
-    let top = top(&mut low.cx, &files.asts);
-    let parts = lower::lower(&mut low, &top, files.incomplete, &sources);
+    let mut cx = Reporter { sources: &sources, out: files.out, incomplete: files.incomplete };
+    let top = decode::top(&mut cx, &files.asts);
+    let incomplete = files.incomplete || top.bad;
+    let mut low = Lowering::new(cx, loader);
+    let cluster = lower::cluster(&mut low, &top.clusters, incomplete);
+    let names = Names::collect(&mut low.cx, &top, incomplete);
+    let spec = lower::lower(&mut low, &names, &top, cluster);
+    let Lowering { mut cx, origins, contents, used_volumes, used_secrets, .. } = low;
+    let used = Used { volumes: used_volumes, secrets: used_secrets };
+    check::check(&mut cx, &top, &names, &spec, &used);
     // The trees are the larger half of what is held, and no longer needed.
+    drop(names);
     drop(top);
     drop(files.asts);
-    let Lowering { cx, origins, contents, .. } = low;
     let mut diagnostics = cx.out;
     diagnostics.retain(|found| !is_silenced(found, &files.silent));
     diagnostics.sort_by_key(Diagnostic::sort_key);
@@ -51,7 +47,7 @@ pub fn compile(entry: &str, loader: &mut dyn Loader) -> Compiled {
         sources: sources.clone(),
         origins,
         contents,
-        ..lower::join(parts)
+        ..lower::into_graph(spec)
     });
     Compiled { graph, sources, diagnostics }
 }
@@ -63,36 +59,4 @@ fn is_silenced(found: &Diagnostic, silent: &[Span]) -> bool {
     silent
         .iter()
         .any(|line| line.file == span.file && line.start <= span.start && span.end <= line.end)
-}
-
-/// Reads the top of every file.
-fn top<'a>(cx: &mut Context<'_>, asts: &'a [Ast]) -> Top<'a> {
-    let mut top = Top::default();
-    let Some(spec) = schema::kind("spec") else { return top };
-    for node in asts.iter().flat_map(|ast| &ast.nodes) {
-        let row = spec.field(&node.name.text).filter(|row| row.step != Step::Language);
-        let kind = row.and_then(|row| match row.form {
-            Form::Child(key) => schema::kind(key),
-            _ => None,
-        });
-        let Some(kind) = kind else {
-            // What it declares is not known, so nothing may be called missing.
-            top.bad = true;
-            decode::unknown_child(cx, spec, node);
-            continue;
-        };
-        let object = decode::object(cx, kind, node);
-        match kind.key {
-            "cluster" => top.clusters.push(object),
-            "volume" => top.volumes.push(object),
-            "pod" | "controller" => top.workloads.push(object),
-            "service" => top.services.push(object),
-            "secret" => top.secrets.push(object),
-            _ => {}
-        }
-    }
-    // A thing whose name is missing may be the one that another names.
-    let all = top.volumes.iter().chain(&top.workloads).chain(&top.services).chain(&top.secrets);
-    top.bad |= all.into_iter().any(|object| object.name.is_empty());
-    top
 }

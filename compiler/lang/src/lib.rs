@@ -11,6 +11,7 @@ mod compile;
 mod decode;
 mod loader;
 mod lower;
+mod reporter;
 mod resolve;
 mod syntax;
 mod write;

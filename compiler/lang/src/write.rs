@@ -39,3 +39,12 @@ pub(crate) fn shortened(text: &str) -> String {
     }
     out
 }
+
+/// Lists words in a sentence: `a`, `b` or `c`.
+pub(crate) fn listed(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}

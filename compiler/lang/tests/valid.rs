@@ -35,7 +35,7 @@ fn the_small_system_of_the_language_page_compiles() {
     );
     assert_eq!(graph.net.edge_weights().filter(|edge| matches!(edge, Edge::UsesVolume)).count(), 2);
     let web = graph.workloads().find(|w| w.name == "frontend").unwrap().containers.first().unwrap();
-    assert_eq!(web.env.get("APP_VERSION").unwrap(), "3.10");
+    assert_eq!(web.env.get("APP_VERSION").unwrap().plain(), Some("3.10"));
     assert_eq!(graph.services().next().unwrap().ports.get("postgres").unwrap().number, 5432);
 }
 
@@ -121,8 +121,8 @@ fn an_escaped_dollar_brace_is_a_dollar_brace() {
         "cluster c\npod p { container c image=\"x:1\" { env A=\"$${B}\"; file \"/f\" text=\"x $${y} $\" } }",
     );
     let container = graph.workloads().next().unwrap().containers.first().unwrap();
-    assert_eq!(container.env.get("A").unwrap(), "${B}");
-    let hash = &container.file.get("/f").unwrap().content;
+    assert_eq!(container.env.get("A").unwrap().plain(), Some("${B}"));
+    let hash = container.file.get("/f").unwrap().content.stored().unwrap();
     assert_eq!(graph.contents.get(hash).unwrap().0, b"x ${y} $");
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Diagnostic, FileId, SourceMap, TextChange};
+use crate::diagnostic::{Diagnostic, TextChange};
+use crate::files::SourceMap;
+use crate::span::FileId;
 
 /// The texts of the files that change when all certain edits are applied, and how many edits that
 /// were. An edit that overlaps one already taken is left out: a second run finds it again.
@@ -50,7 +52,8 @@ fn overlaps(a: &TextChange, b: &TextChange) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Code, Span};
+    use crate::codes::Code;
+    use crate::span::Span;
 
     #[test]
     fn overlapping_and_uncertain_edits_are_left_out() {

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FileId, Span};
+use crate::span::{FileId, Span};
 
 /// A place as people count: both from 1; a column is a character, a tab is one,
 /// a byte-order mark none.

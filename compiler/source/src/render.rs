@@ -8,7 +8,10 @@ use miette::{
 };
 use serde::Serialize;
 
-use crate::{Code, Diagnostic, Edit, FileId, Label, Severity, SourceFile, SourceMap};
+use crate::codes::Code;
+use crate::diagnostic::{Diagnostic, Edit, Label, Severity};
+use crate::files::{SourceFile, SourceMap};
+use crate::span::{FileId, Span};
 
 /// Which characters and colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +130,7 @@ impl JsonDiagnostic {
     /// Converts byte offsets into lines and columns.
     #[must_use]
     pub fn new(diagnostic: &Diagnostic, sources: &SourceMap) -> Self {
-        let place = |span: crate::Span| {
+        let place = |span: Span| {
             let file = sources.get(span.file);
             let at = |offset: u32| file.map(|file| file.position(offset as usize));
             let (start, end) = (at(span.start), at(span.end));
@@ -340,7 +343,6 @@ impl SourceCode for IndexedSource<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Span;
 
     fn sample() -> (Vec<Diagnostic>, SourceMap) {
         let mut sources = SourceMap::default();

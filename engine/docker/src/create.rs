@@ -10,7 +10,7 @@ use bollard::models::{
 };
 use tally_reconcile::input::observed::{Live, PublishedPort};
 use tally_reconcile::plan::request::{
-    ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef, VolumeRequest,
+    ContainerRequest, EnvValue, HealthRequest, MountFrom, MountRequest, NetworkRef, VolumeRequest,
 };
 
 use crate::connect::Size;
@@ -39,9 +39,10 @@ pub(crate) fn body(request: &ContainerRequest) -> ContainerCreateBody {
 
 /// The environment, with what holds secrets.
 fn environment(request: &ContainerRequest) -> Vec<String> {
-    let plain = request.env.iter().map(|(key, value)| (key, value.as_str()));
-    let secret = request.joined_env.iter().map(|(key, value)| (key, value.reveal()));
-    plain.chain(secret).map(|(key, value)| format!("{key}={value}")).collect()
+    let (plain, filled): (Vec<_>, Vec<_>) =
+        request.env.iter().partition(|(_, value)| matches!(value, EnvValue::Template(_)));
+    let all = plain.into_iter().chain(filled);
+    all.filter_map(|(key, value)| Some(format!("{key}={}", value.text()?))).collect()
 }
 
 fn host_config(request: &ContainerRequest) -> HostConfig {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tally_graph::{FileContent, FileSpec};
+use tally_graph::{FileContent, FileSpec, FileText};
 
 use crate::host::FileToWrite;
 
@@ -12,13 +12,12 @@ use crate::host::FileToWrite;
 pub fn record(files: &[FileToWrite]) -> BTreeMap<String, FileSpec> {
     let spec = |file: &FileToWrite| FileSpec {
         content: match &file.keyed {
-            Some(keyed) => keyed.clone(),
-            None => FileContent(file.content.clone()).hash(),
+            Some(keyed) => FileText::Keyed(keyed.clone()),
+            None => FileText::Stored(FileContent(file.content.clone()).hash()),
         },
         mode: file.mode,
         owner: file.owner.clone(),
         on_change: None,
-        secret: None,
     };
     files.iter().map(|file| (file.path.clone(), spec(file))).collect()
 }

@@ -26,8 +26,8 @@ pub struct FileToWrite {
     pub mode: u32,
     /// `uid`, `uid:gid`, or names of the container's own user database.
     pub owner: String,
-    /// Of one that holds secrets: what tells its content from another. It lies in memory, and in the
-    /// container stands a link to it.
+    /// The keyed hash of the content if it holds secrets. Such a file is kept in memory, and the
+    /// container gets a link to it.
     pub keyed: Option<String>,
 }
 

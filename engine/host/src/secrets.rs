@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use tally_graph::{Part, Template};
-use tally_reconcile::plan::request::{ContainerRequest, Hidden};
+use tally_graph::Template;
+use tally_reconcile::plan::request::{ContainerRequest, EnvValue, Hidden};
 
 /// Shorter lines of a secret are not looked for in what is shown: they would be found everywhere.
 const LEAST_REDACTED: usize = 4;
@@ -44,15 +44,7 @@ impl Secrets {
 
     /// Puts a text together; the name of a secret that was not read is the error.
     pub(crate) fn join(&self, template: &Template) -> Result<Vec<u8>, String> {
-        let mut out = Vec::new();
-        for part in &template.0 {
-            match part {
-                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Whole(name) => out.extend_from_slice(self.value(name)?),
-                Part::Secret(name) => out.extend_from_slice(without_end(self.value(name)?)),
-            }
-        }
-        Ok(out)
+        template.fill(0, &|name| self.value(name))
     }
 
     fn value(&self, name: &str) -> Result<&[u8], String> {
@@ -62,9 +54,12 @@ impl Secrets {
     /// The request with its environment put together.
     pub(crate) fn joined(&self, request: &ContainerRequest) -> Result<ContainerRequest, String> {
         let mut joined = request.clone();
-        for (key, template) in &request.secret_env {
-            let text = String::from_utf8_lossy(&self.join(template)?).into_owned();
-            joined.joined_env.insert(key.clone(), Hidden::new(text));
+        for value in joined.env.values_mut() {
+            let template = value.template();
+            if template.plain().is_none() {
+                let text = String::from_utf8_lossy(&self.join(template)?).into_owned();
+                *value = EnvValue::Filled(template.clone(), Hidden::new(text));
+            }
         }
         Ok(joined)
     }
@@ -91,14 +86,10 @@ impl Secrets {
     }
 }
 
-/// Without the end of its last line, which editors and commands put there, and which no password has.
-fn without_end(value: &[u8]) -> &[u8] {
-    let value = value.strip_suffix(b"\n").unwrap_or(value);
-    value.strip_suffix(b"\r").unwrap_or(value)
-}
-
 #[cfg(test)]
 mod tests {
+    use tally_graph::{Part, PartKind};
+
     use super::*;
 
     fn secrets() -> Secrets {
@@ -108,14 +99,15 @@ mod tests {
 
     #[test]
     fn in_a_text_a_secret_has_no_line_end_and_as_a_file_it_is_whole() {
-        let text = Template(vec![
-            Part::Text("u:".into()),
-            Part::Secret("db".into()),
-            Part::Text("@h".into()),
-        ]);
+        let parts = [
+            PartKind::Text("u:".into()),
+            PartKind::Secret("db".into()),
+            PartKind::Text("@h".into()),
+        ];
+        let text = Template::Parts(parts.map(Part::new).into());
         assert_eq!(secrets().join(&text), Ok(b"u:pa$$@h".to_vec()));
-        assert_eq!(secrets().join(&Template::whole("db")), Ok(b"pa$$\r\n".to_vec()));
-        assert_eq!(secrets().join(&Template::whole("none")), Err("none".to_owned()));
+        assert_eq!(secrets().join(&Template::whole_secret("db", None)), Ok(b"pa$$\r\n".to_vec()));
+        assert_eq!(secrets().join(&Template::whole_secret("none", None)), Err("none".to_owned()));
     }
 
     #[test]

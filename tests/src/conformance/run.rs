@@ -12,8 +12,8 @@ use tally_reconcile::input::observed::{
 };
 use tally_reconcile::labels;
 use tally_reconcile::plan::request::{
-    ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef, NetworkRequest, Part,
-    VolumeRequest,
+    ContainerRequest, EnvValue, HealthRequest, MountFrom, MountRequest, NetworkRef, NetworkRequest,
+    Part, VolumeRequest,
 };
 use tokio::time::Instant;
 
@@ -172,7 +172,7 @@ async fn call(world: &World, step: &Step) -> Result<Result<(), HostError>, Strin
         "write-secrets" => {
             let mut files = files(rest)?;
             for file in &mut files {
-                file.keyed = Some(format!("keyed:{}", file.content.len()));
+                file.keyed = Some(file.content.len().to_string());
             }
             host.write_secrets(&world.id(subject).await?, &files, Part::All).await
         }
@@ -291,7 +291,7 @@ fn set(
         }
         "env" => {
             let (name, value) = value.split_once(':').ok_or("env=NAME:VALUE")?;
-            request.env.insert(name.to_owned(), value.to_owned());
+            request.env.insert(name.to_owned(), EnvValue::Template(value.into()));
         }
         "mount" | "bind" => {
             let mut parts = value.split(':');

@@ -8,6 +8,7 @@ use tally_reconcile::input::observed::{ContainerState, HostState, HostView, Obse
 use tally_reconcile::labels;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::plan::Plan;
+use tally_reconcile::plan::request::EnvValue;
 use tally_reconcile::plan::subject::Subject;
 use tally_reconcile::reconcile;
 use tally_simulator::{Clock as _, Model};
@@ -82,6 +83,8 @@ struct Seen {
 fn pods(world: &World) -> BTreeMap<String, Vec<Seen>> {
     let mut all: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
     judge::each(world, |station, _, found: &Ours<'_>| {
+        let env = &found.shown.request.env;
+        let text = |key: &str| env.get(key).and_then(EnvValue::text).map(str::to_owned);
         let seen = Seen {
             host: station.name.clone(),
             id: found.shown.id.to_owned(),
@@ -89,8 +92,8 @@ fn pods(world: &World) -> BTreeMap<String, Vec<Seen>> {
             role: found.role.to_owned(),
             state: found.shown.state,
             exit_code: found.shown.exit_code,
-            value: found.shown.request.env.get("V").cloned().unwrap_or_default(),
-            secret: found.shown.request.joined_env.get("S").map(|held| held.reveal().to_owned()),
+            value: text("V").unwrap_or_default(),
+            secret: text("S"),
             joined: found.shown.joined.map(str::to_owned),
             started_ms: found.shown.started_at_ms.unwrap_or(0),
         };

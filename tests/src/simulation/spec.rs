@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tally_graph::{Container, Graph, MountSource, Replicas, Strategy, Workload};
+use tally_graph::{Container, Graph, MountSource, Replicas, Strategy, Template, Workload};
 use tally_host::Secrets;
 use tally_lang::MemoryLoader;
 
@@ -384,7 +384,8 @@ pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work
         .containers
         .iter()
         .map(|container| {
-            (container.name.clone(), container.env.get("V").cloned().unwrap_or_default())
+            let value = container.env.get("V").and_then(Template::plain);
+            (container.name.clone(), value.unwrap_or_default().to_owned())
         })
         .collect();
     let stateful = workload
@@ -416,7 +417,7 @@ pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work
         secret_env: workload
             .containers
             .iter()
-            .filter(|container| !container.secret_env.is_empty())
+            .filter(|container| container.env.values().any(|it| it.plain().is_none()))
             .map(|container| container.name.clone())
             .collect(),
         size: mains.len() + workload.inits.len() + usize::from(joined),

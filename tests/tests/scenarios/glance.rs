@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use tally_graph::Graph;
+use tally_graph::{FileText, Graph};
 use tally_reconcile::input::observed::{
     ContainerState, Health, HostView, Observed, ObservedContainer,
 };
@@ -70,7 +70,7 @@ const CHANGES: &[(&str, Change)] = &[
     ("no files", |c| details(c).files = None),
     ("other files", |c| {
         for file in details(c).files.iter_mut().flat_map(|files| files.values_mut()) {
-            file.content = "0".repeat(64);
+            file.content = FileText::Stored("0".repeat(64));
         }
     }),
     ("another reaction", |c| {

@@ -1,7 +1,7 @@
 //! Whole specs built from the table: each sets one field, then changes it.
 
+use super::lookup::{kind, kinds};
 use super::rows::{FieldRow, Form, KindRow, Step};
-use super::{kind, kinds};
 
 /// Two specs that differ in one field.
 #[derive(Debug, Clone, PartialEq, Eq)]

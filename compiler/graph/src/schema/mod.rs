@@ -4,44 +4,22 @@
 //! class of every field. A new field begins here, as one row of [`table`](self).
 
 mod examples;
+mod lookup;
 mod reference;
 mod rows;
 mod table;
 mod workloads;
 
 pub use examples::{Example, examples};
+pub use lookup::{default_of, field, kind, kinds};
 pub use reference::reference_pages;
 pub use rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass, ValueType};
 
-use crate::FieldPath;
-
-/// Every kind, in the order of the reference. The first is the spec itself: what stands at the top
-/// of a file.
-pub fn kinds() -> impl Iterator<Item = &'static KindRow> {
-    table::KINDS.iter().copied()
-}
-
-/// The kind of that key (`"container"`, `"pod volume"`).
-#[must_use]
-pub fn kind(key: &str) -> Option<&'static KindRow> {
-    kinds().find(|kind| kind.key == key)
-}
-
-/// The field `word` of the kind `key`.
-#[must_use]
-pub fn field(key: &str, word: &str) -> Option<&'static FieldRow> {
-    kind(key)?.field(word)
-}
+use crate::field_path::FieldPath;
 
 /// How long a container must have run to be ready when its readiness asks for nothing else: the
 /// default of `delay` there.
 pub const RUNNING_DELAY: &str = workloads::RUNNING_DELAY;
-
-/// The default of a field that the table says is there.
-#[must_use]
-pub fn default_of(key: &str, word: &str) -> Option<&'static str> {
-    field(key, word)?.default
-}
 
 /// The update class of a field of a container or of its pod.
 ///

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::lookup::{kind, kinds};
 use super::rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass};
-use super::{kind, kinds};
 
 /// The pages of the reference by file name. They are committed, and a test fails when they drift.
 #[must_use]

@@ -6,9 +6,8 @@ use tally_graph::{Address, Kind};
 use tally_source::{Diagnostic, Span};
 
 use crate::codes;
-use crate::decode::Context;
-use crate::lower::{Lowered, ServiceFacts};
-use crate::resolve::Names;
+use crate::lower::{LoweredService, LoweredWorkload};
+use crate::reporter::Reporter;
 
 /// A node waits for another, by a line of the text (or because a service stands for it).
 struct Wait {
@@ -18,10 +17,9 @@ struct Wait {
 
 /// Reports each circle of `depends-on` once, with its whole path.
 pub(crate) fn dependencies(
-    cx: &mut Context<'_>,
-    _names: &Names<'_>,
-    workloads: &[Lowered],
-    services: &[ServiceFacts],
+    cx: &mut Reporter<'_>,
+    workloads: &[LoweredWorkload],
+    services: &[LoweredService],
 ) {
     let mut places: BTreeMap<Address, usize> = BTreeMap::new();
     for (i, lowered) in workloads.iter().enumerate() {
@@ -112,7 +110,7 @@ fn circles(waits: &[Vec<Wait>]) -> Vec<Vec<usize>> {
 }
 
 fn report(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     waits: &[Vec<Wait>],
     circle: &[usize],
     name: &dyn Fn(usize) -> String,

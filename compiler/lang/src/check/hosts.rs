@@ -6,8 +6,8 @@ use tally_graph::{Host, Selector};
 use tally_source::{Diagnostic, Span, nearest};
 
 use crate::codes;
-use crate::decode::Context;
-use crate::lower::Lowered;
+use crate::lower::LoweredWorkload;
+use crate::reporter::Reporter;
 use crate::write;
 
 /// Labels that only the engine of a host knows.
@@ -15,8 +15,8 @@ const ENGINE_LABELS: [&str; 2] = ["os", "arch"];
 
 /// Reports a `place` that no host can satisfy.
 pub(crate) fn placement(
-    cx: &mut Context<'_>,
-    workloads: &[Lowered],
+    cx: &mut Reporter<'_>,
+    workloads: &[LoweredWorkload],
     hosts: &[Host],
     incomplete: bool,
 ) {
@@ -54,7 +54,7 @@ pub(crate) fn placement(
 }
 
 fn require_matches(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     require: &Selector,
     span: Span,
     hosts: &[BTreeMap<String, String>],

@@ -1,4 +1,4 @@
-//! What no single node can know: circles, ports of hosts, volumes and hosts.
+//! Checks that need more than one object: cycles, ports of hosts, volumes and hosts.
 
 mod dependencies;
 mod hosts;
@@ -7,9 +7,36 @@ mod ports;
 mod secrets;
 mod volumes;
 
-pub(crate) use dependencies::dependencies;
-pub(crate) use hosts::placement;
-pub(crate) use pod_names::pod_names;
-pub(crate) use ports::host_ports;
-pub(crate) use secrets::secrets;
-pub(crate) use volumes::{volumes, volumes_on_hosts};
+use std::collections::BTreeSet;
+
+use crate::decode::Top;
+use crate::lower::LoweredSpec;
+use crate::reporter::Reporter;
+use crate::resolve::Names;
+
+/// The names that a spec uses.
+pub(crate) struct Used {
+    /// Named volumes that something mounts.
+    pub volumes: BTreeSet<String>,
+    /// Secrets that something uses.
+    pub secrets: BTreeSet<String>,
+}
+
+/// Checks the whole spec.
+pub(crate) fn check(
+    cx: &mut Reporter<'_>,
+    top: &Top<'_>,
+    names: &Names<'_>,
+    spec: &LoweredSpec,
+    used: &Used,
+) {
+    let LoweredSpec { cluster, workloads, services, .. } = spec;
+    let incomplete = names.incomplete;
+    hosts::placement(cx, workloads, &cluster.hosts, incomplete);
+    pod_names::pod_names(cx, workloads, &cluster.hosts);
+    ports::host_ports(cx, workloads, services, cluster.hosts.len());
+    dependencies::dependencies(cx, workloads, services);
+    volumes::volumes(cx, &top.volumes, &used.volumes, incomplete);
+    secrets::secrets(cx, &top.secrets, &used.secrets, incomplete);
+    volumes::volumes_on_hosts(cx, names, workloads);
+}

@@ -8,11 +8,11 @@ use tally_graph::{Host, Replicas, Workload, WorkloadKind};
 use tally_source::Diagnostic;
 
 use crate::codes;
-use crate::decode::Context;
-use crate::lower::Lowered;
+use crate::lower::LoweredWorkload;
+use crate::reporter::Reporter;
 
 /// Reports pods of two workloads with one name.
-pub(crate) fn pod_names(cx: &mut Context<'_>, workloads: &[Lowered], hosts: &[Host]) {
+pub(crate) fn pod_names(cx: &mut Reporter<'_>, workloads: &[LoweredWorkload], hosts: &[Host]) {
     let mut known: BTreeMap<String, &Workload> = BTreeMap::new();
     let all = workloads.iter().map(|lowered| &lowered.workload);
     for workload in all.filter(|workload| !workload.name.is_empty()) {

@@ -7,8 +7,8 @@ use tally_graph::{Protocol, Publish, Replicas};
 use tally_source::{Diagnostic, Span};
 
 use crate::codes;
-use crate::decode::Context;
-use crate::lower::{Lowered, ServiceFacts};
+use crate::lower::{LoweredService, LoweredWorkload};
+use crate::reporter::Reporter;
 
 /// Who wants a port: how many of them, and where that is said first.
 #[derive(Default)]
@@ -26,9 +26,9 @@ struct Group {
 
 /// Reports ports that more pods want than there are hosts.
 pub(crate) fn host_ports(
-    cx: &mut Context<'_>,
-    workloads: &[Lowered],
-    services: &[ServiceFacts],
+    cx: &mut Reporter<'_>,
+    workloads: &[LoweredWorkload],
+    services: &[LoweredService],
     hosts: usize,
 ) {
     let hosts = u32::try_from(hosts.max(1)).unwrap_or(u32::MAX);
@@ -60,7 +60,7 @@ pub(crate) fn host_ports(
 }
 
 fn want(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     group: &mut Group,
     publish: &Publish,
     span: Span,
@@ -106,8 +106,8 @@ fn want(
 }
 
 fn replicas(
-    cx: &mut Context<'_>,
-    lowered: &Lowered,
+    cx: &mut Reporter<'_>,
+    lowered: &LoweredWorkload,
     publish: &Publish,
     span: Span,
     count: u32,

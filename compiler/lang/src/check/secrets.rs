@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use tally_source::Diagnostic;
 
 use crate::codes;
-use crate::decode::{Context, Object};
+use crate::decode::Object;
+use crate::reporter::Reporter;
 
 /// Warns of secrets that nothing uses.
 pub(crate) fn secrets(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     secrets: &[Object<'_>],
     used: &BTreeSet<String>,
     incomplete: bool,

@@ -6,13 +6,14 @@ use tally_graph::Replicas;
 use tally_source::Diagnostic;
 
 use crate::codes;
-use crate::decode::{Context, Object, Typed};
-use crate::lower::Lowered;
+use crate::decode::{Object, Typed};
+use crate::lower::LoweredWorkload;
+use crate::reporter::Reporter;
 use crate::resolve::Names;
 
 /// Warns of named volumes that nothing mounts.
 pub(crate) fn volumes(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     volumes: &[Object<'_>],
     used: &BTreeSet<String>,
     incomplete: bool,
@@ -31,7 +32,11 @@ pub(crate) fn volumes(
 }
 
 /// A volume of one host under pods of all hosts would be several different disks.
-pub(crate) fn volumes_on_hosts(cx: &mut Context<'_>, names: &Names<'_>, workloads: &[Lowered]) {
+pub(crate) fn volumes_on_hosts(
+    cx: &mut Reporter<'_>,
+    names: &Names<'_>,
+    workloads: &[LoweredWorkload],
+) {
     for lowered in workloads.iter().filter(|lowered| lowered.workload.replicas == Replicas::PerHost)
     {
         for name in &lowered.facts.volumes {

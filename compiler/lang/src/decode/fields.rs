@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use tally_graph::schema::{FieldRow, Form, Step, ValueType};
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
-use super::object::{child, keep};
-use super::{Context, Data, Field, Object, Typed, unknown, values};
+use super::decoded::{Data, Field, Object, Typed};
+use super::{unknown, values};
 use crate::codes;
+use crate::reporter::Reporter;
 use crate::syntax::{Entry, Node, Text, Value, ValueKind};
 use crate::write;
 
 /// Values that stand in the order of the schema's arguments.
-pub(super) fn arguments<'a>(cx: &mut Context<'_>, object: &mut Object<'a>, entries: &[&'a Entry]) {
+pub(super) fn arguments<'a>(cx: &mut Reporter<'_>, object: &mut Object<'a>, entries: &[&'a Entry]) {
     let mut entries = entries.iter();
     for row in object.kind.arguments() {
         let Some(entry) = entries.next() else {
@@ -34,7 +35,7 @@ pub(super) fn arguments<'a>(cx: &mut Context<'_>, object: &mut Object<'a>, entri
     }
 }
 
-fn missing_argument(cx: &mut Context<'_>, object: &Object<'_>, row: &FieldRow) {
+fn missing_argument(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow) {
     let what = match row.word {
         "number" => "a number",
         "address" => "an address",
@@ -53,7 +54,7 @@ fn missing_argument(cx: &mut Context<'_>, object: &Object<'_>, row: &FieldRow) {
 }
 
 /// A value too many: often half of the one before it.
-fn surplus_argument(cx: &mut Context<'_>, object: &Object<'_>, entry: &Entry) {
+fn surplus_argument(cx: &mut Reporter<'_>, object: &Object<'_>, entry: &Entry) {
     let kind = object.kind;
     if entry.value.is_poison() {
         return;
@@ -101,7 +102,7 @@ fn surplus_argument(cx: &mut Context<'_>, object: &Object<'_>, entry: &Entry) {
 
 /// Properties of the node.
 pub(super) fn properties<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     object: &mut Object<'a>,
     written: &mut BTreeMap<&'static str, Span>,
 ) {
@@ -157,7 +158,7 @@ fn unit_apart(node: &Node, row: &FieldRow, entry: &Entry) -> bool {
 }
 
 /// A list, a map or a block written as a property.
-fn wrong_form(cx: &mut Context<'_>, object: &Object<'_>, row: &FieldRow, entry: &Entry) {
+fn wrong_form(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow, entry: &Entry) {
     if entry.value.is_poison() || cx.is_full() {
         return;
     }
@@ -225,35 +226,38 @@ fn into_block(node: &Node, entry: &Entry, child: &str, certain: bool) -> Edit {
     }
 }
 
-/// Nodes of the block.
-pub(super) fn children<'a>(
-    cx: &mut Context<'_>,
+/// Keeps a field, unless its word may stand once and stands already.
+pub(super) fn keep<'a>(
+    cx: &mut Reporter<'_>,
     object: &mut Object<'a>,
     written: &mut BTreeMap<&'static str, Span>,
+    field: Field<'a>,
 ) {
-    let mut misplaced: Vec<&'a Node> = Vec::new();
-    for node in object.node.children() {
-        match object.kind.field(&node.name.text) {
-            Some(row) if row.step != Step::Language => {
-                child(cx, object, written, row, node);
-            }
-            None if unknown::belongs_to_container(object.kind, &node.name.text) => {
-                misplaced.push(node)
-            }
-            _ => {
-                object.bad = true;
-                unknown::unknown_child(cx, object.kind, node);
-            }
+    let once =
+        matches!(field.row.form, Form::Scalar | Form::List | Form::Block(_) | Form::Selector);
+    if once {
+        if let Some(first) = written.get(field.row.word) {
+            object.bad = true;
+            cx.report(
+                Diagnostic::error(codes::TWICE, format!("`{}` is written twice", field.row.word))
+                    .label(field.span, "the second")
+                    .label(*first, "the first")
+                    .help("Leave one of them out."),
+            );
+            return;
         }
+        written.insert(field.row.word, field.span);
     }
-    if !misplaced.is_empty() {
-        object.bad = true;
-        unknown::container_nodes(cx, object, &misplaced);
-    }
+    object.bad |= matches!(field.data, Data::Poison);
+    object.fields.push(field);
 }
 
 /// `restart always`: one value, nothing else.
-pub(super) fn scalar<'a>(cx: &mut Context<'_>, row: &'static FieldRow, node: &'a Node) -> Data<'a> {
+pub(super) fn scalar<'a>(
+    cx: &mut Reporter<'_>,
+    row: &'static FieldRow,
+    node: &'a Node,
+) -> Data<'a> {
     let mut arguments = node.arguments();
     let first = arguments.next();
     let second = arguments.next();
@@ -299,7 +303,7 @@ pub(super) fn scalar<'a>(cx: &mut Context<'_>, row: &'static FieldRow, node: &'a
     }
 }
 
-fn second_value(cx: &mut Context<'_>, row: &FieldRow, node: &Node, first: &Entry, second: &Entry) {
+fn second_value(cx: &mut Reporter<'_>, row: &FieldRow, node: &Node, first: &Entry, second: &Entry) {
     let both = first.value.is_poison() || second.value.is_poison();
     if both {
         return;
@@ -323,12 +327,12 @@ fn second_value(cx: &mut Context<'_>, row: &FieldRow, node: &Node, first: &Entry
 }
 
 /// A value's text, or its characters.
-fn plain<'v>(cx: &Context<'v>, value: &'v Value) -> &'v str {
+fn plain<'v>(cx: &Reporter<'v>, value: &'v Value) -> &'v str {
     value.text().unwrap_or_else(|| cx.raw(value.span))
 }
 
 /// `command "a" "b"`
-pub(super) fn list<'a>(cx: &mut Context<'_>, row: &'static FieldRow, node: &'a Node) -> Data<'a> {
+pub(super) fn list<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a Node) -> Data<'a> {
     let word = row.word;
     if let Some(block) = &node.block {
         let dashes =
@@ -388,7 +392,7 @@ pub(super) fn list<'a>(cx: &mut Context<'_>, row: &'static FieldRow, node: &'a N
 }
 
 /// `depends-on db`
-fn name_without_kind(cx: &mut Context<'_>, object: &mut Object<'_>) -> bool {
+fn name_without_kind(cx: &mut Reporter<'_>, object: &mut Object<'_>) -> bool {
     let mut arguments = object.node.arguments();
     let (Some(entry), None) = (arguments.next(), arguments.next()) else { return false };
     let Some(name) = entry.value.text().filter(|text| tally_graph::Kind::parse(text).is_none())
@@ -407,7 +411,7 @@ fn name_without_kind(cx: &mut Context<'_>, object: &mut Object<'_>) -> bool {
 }
 
 /// Mounts in the form of Docker's command line. Says whether it reported one.
-pub(super) fn special_form(cx: &mut Context<'_>, object: &mut Object<'_>) -> bool {
+pub(super) fn special_form(cx: &mut Reporter<'_>, object: &mut Object<'_>) -> bool {
     if object.kind.key == "depends-on" {
         return name_without_kind(cx, object);
     }

@@ -1,20 +1,19 @@
 //! Maps: keys of the user's own, as properties, as children, or both.
 
-use std::borrow::Cow;
-
 use tally_graph::schema::FieldRow;
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
-use super::object::shown;
-use super::secrets::{self, Holder};
-use super::{Context, Draft, Pair, unknown, values};
+use super::decoded::{Pair, PairValue};
+use super::templates::{self, Holder};
+use super::{unknown, values};
 use crate::codes;
-use crate::syntax::{Node, Quotes, Value};
+use crate::reporter::Reporter;
+use crate::syntax::{Node, Quotes, Value, holes};
 use crate::write;
 
 /// The pairs of one map node. Keys that stand in several nodes meet in `lower`.
 pub(super) fn map<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &'static FieldRow,
     node: &'a Node,
 ) -> Vec<Pair<'a>> {
@@ -25,8 +24,8 @@ pub(super) fn map<'a>(
             continue;
         };
         let key_ok = check_key(cx, row, &key.text, key.span);
-        let (text, secret) = value(cx, row, &entry.value, key_ok);
-        pairs.push(Pair { key: &key.text, key_span: key.span, span: entry.span, text, secret });
+        let value = value(cx, row, &entry.value, key_ok);
+        pairs.push(Pair { key: &key.text, key_span: key.span, span: entry.span, value });
     }
     for child in node.children() {
         if let Some(pair) = child_pair(cx, row, child) {
@@ -45,7 +44,7 @@ pub(super) fn map<'a>(
 }
 
 fn child_pair<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &'static FieldRow,
     child: &'a Node,
 ) -> Option<Pair<'a>> {
@@ -77,18 +76,13 @@ fn child_pair<'a>(
     let key_ok = check_key(cx, row, &key.text, key.span);
     let mut entries = child.entries.iter();
     let (first, second) = (entries.next(), entries.next());
-    let mut secret = None;
-    let text = match (first, second, &child.block) {
-        (Some(entry), None, None) if entry.key.is_none() => {
-            let (text, held) = value(cx, row, &entry.value, key_ok);
-            secret = held;
-            text
-        }
+    let value = match (first, second, &child.block) {
+        (Some(entry), None, None) if entry.key.is_none() => value(cx, row, &entry.value, key_ok),
         (None, _, None) => {
             if key_ok {
                 no_value(cx, &key.text, key.span, key.span.at_end(), " \"\"");
             }
-            None
+            PairValue::Poison
         }
         (Some(first), Some(second), None) if first.key.is_none() && second.key.is_none() => {
             let all = first.value.span.to(child.head.at_end());
@@ -101,7 +95,7 @@ fn child_pair<'a>(
             cx.report(
                 Diagnostic::error(
                     codes::TOO_MANY,
-                    format!("`{}` takes one value; this is a second", shown(&key.text)),
+                    format!("`{}` takes one value; this is a second", write::shortened(&key.text)),
                 )
                 .label(second.span, "")
                 .maybe(
@@ -110,35 +104,38 @@ fn child_pair<'a>(
                     joined,
                 ),
             );
-            None
+            PairValue::Poison
         }
         _ => {
             cx.report(
-                Diagnostic::error(codes::FORM, format!("`{}` takes one value", shown(&key.text)))
-                    .label(child.span, "this is more than a key and a value"),
+                Diagnostic::error(
+                    codes::FORM,
+                    format!("`{}` takes one value", write::shortened(&key.text)),
+                )
+                .label(child.span, "this is more than a key and a value"),
             );
-            None
+            PairValue::Poison
         }
     };
-    Some(Pair { key: &key.text, key_span: key.span, span: child.head, text, secret })
+    Some(Pair { key: &key.text, key_span: key.span, span: child.head, value })
 }
 
-/// A value: a text, or a text that holds secrets.
+/// Reads the value of a pair.
 fn value<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &'static FieldRow,
     value: &'a Value,
     key_ok: bool,
-) -> (Option<Cow<'a, str>>, Option<Draft>) {
-    if let Some(draft) = secrets::draft(cx, row, value) {
-        return (None, Some(draft));
+) -> PairValue<'a> {
+    if let Some(template) = templates::template(cx, row, value) {
+        return PairValue::Template(template);
     }
     let text = values::text(cx, row, value).filter(|_| key_ok);
-    (text.filter(|text| check_text(cx, row, text, value.span)), None)
+    text.filter(|text| check_text(cx, row, text, value.span)).into()
 }
 
 /// `env "A=1"`, `env FOO`: a value without a key.
-fn without_key(cx: &mut Context<'_>, row: &FieldRow, node: &Node, entry: &crate::syntax::Entry) {
+fn without_key(cx: &mut Reporter<'_>, row: &FieldRow, node: &Node, entry: &crate::syntax::Entry) {
     if cx.is_full() {
         return;
     }
@@ -195,15 +192,15 @@ fn value_as_written(value: &str) -> String {
     }
 }
 
-fn no_value(cx: &mut Context<'_>, key: &str, span: Span, at: Span, text: &str) {
+fn no_value(cx: &mut Reporter<'_>, key: &str, span: Span, at: Span, text: &str) {
     cx.report(
-        Diagnostic::error(codes::PAIR, format!("`{}` has no value", shown(key)))
+        Diagnostic::error(codes::PAIR, format!("`{}` has no value", write::shortened(key)))
             .label(span, "")
-            .maybe(format!("write `{}{text}` if empty is meant", shown(key)), at, text),
+            .maybe(format!("write `{}{text}` if empty is meant", write::shortened(key)), at, text),
     );
 }
 
-fn check_key(cx: &mut Context<'_>, row: &FieldRow, key: &str, span: Span) -> bool {
+fn check_key(cx: &mut Reporter<'_>, row: &FieldRow, key: &str, span: Span) -> bool {
     match row.word {
         "label" => label_key(cx, key, span),
         _ => {
@@ -218,8 +215,8 @@ fn check_key(cx: &mut Context<'_>, row: &FieldRow, key: &str, span: Span) -> boo
                     .label(span, if key.is_empty() { "this one is empty" } else { "" }),
                 );
             }
-            if !wrong && key.contains("${") {
-                values::interpolation(cx, key, span, Holder::Key, false);
+            if !wrong && holes::any(key) {
+                templates::interpolation(cx, key, span, Holder::Key, false);
                 return false;
             }
             !wrong
@@ -228,7 +225,7 @@ fn check_key(cx: &mut Context<'_>, row: &FieldRow, key: &str, span: Span) -> boo
 }
 
 /// Whether a text may be the key of a label; reports it when not.
-pub(super) fn label_key(cx: &mut Context<'_>, key: &str, span: Span) -> bool {
+pub(super) fn label_key(cx: &mut Reporter<'_>, key: &str, span: Span) -> bool {
     if key.starts_with("tally.") {
         cx.report(
             Diagnostic::error(codes::NAME, "labels that begin with `tally.` are Tally's own")
@@ -255,7 +252,7 @@ pub(super) fn label_key(cx: &mut Context<'_>, key: &str, span: Span) -> bool {
     ok
 }
 
-fn check_text(cx: &mut Context<'_>, row: &FieldRow, text: &str, span: Span) -> bool {
+fn check_text(cx: &mut Reporter<'_>, row: &FieldRow, text: &str, span: Span) -> bool {
     let wrong = match row.word {
         "label" => text.chars().any(char::is_control),
         _ => text.contains('\0'),

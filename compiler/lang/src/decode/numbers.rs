@@ -7,10 +7,11 @@ use tally_graph::schema::FieldRow;
 use tally_graph::{Amount, Bytes, Cpu, Millis, Publish, Replicas, UnitError};
 use tally_source::{Diagnostic, Span, nearest};
 
-use super::object::shown;
-use super::{Context, PortRef, Typed};
+use super::decoded::{PortRef, Typed};
 use crate::codes;
+use crate::reporter::Reporter;
 use crate::syntax::{Value, ValueKind};
+use crate::write;
 
 /// A number's value, in any of KDL's forms, if it is whole.
 fn integer(raw: &str) -> Option<i64> {
@@ -34,7 +35,7 @@ fn float(raw: &str) -> Option<f64> {
 
 /// A number between two; reports what is none.
 pub(super) fn whole(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &FieldRow,
     value: &Value,
     least: u32,
@@ -58,7 +59,7 @@ pub(super) fn whole(
     fits
 }
 
-fn not_a_number(cx: &mut Context<'_>, row: &FieldRow, value: &Value, what: &str) {
+fn not_a_number(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value, what: &str) {
     let raw = cx.raw(value.span);
     let text = value.text().unwrap_or(raw);
     let mut found = Diagnostic::error(codes::TYPE, format!("`{}` is {what}", row.word));
@@ -70,13 +71,13 @@ fn not_a_number(cx: &mut Context<'_>, row: &FieldRow, value: &Value, what: &str)
                 text,
             );
         }
-        None => found = found.label(value.span, format!("`{}` is none", shown(text))),
+        None => found = found.label(value.span, format!("`{}` is none", write::shortened(text))),
     }
     cx.report(found);
 }
 
 pub(super) fn replicas<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &FieldRow,
     value: &Value,
 ) -> Option<Typed<'a>> {
@@ -101,7 +102,11 @@ pub(super) fn replicas<'a>(
     Some(Typed::Replicas(Replicas::Count(count)))
 }
 
-pub(super) fn amount<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+pub(super) fn amount<'a>(
+    cx: &mut Reporter<'_>,
+    row: &FieldRow,
+    value: &Value,
+) -> Option<Typed<'a>> {
     if let Some(text) = value.text() {
         let percent =
             text.strip_suffix('%').and_then(|n| n.parse::<u32>().ok()).filter(|n| *n <= 100);
@@ -125,11 +130,11 @@ fn port_number(raw: &str) -> Option<u16> {
     integer(raw).and_then(|number| u16::try_from(number).ok()).filter(|port| *port > 0)
 }
 
-fn port_range(cx: &mut Context<'_>, span: Span) {
+fn port_range(cx: &mut Reporter<'_>, span: Span) {
     cx.report(Diagnostic::error(codes::RANGE, "a port is 1 to 65535").label(span, ""));
 }
 
-pub(super) fn port(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Option<u16> {
+pub(super) fn port(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<u16> {
     let raw = match &value.kind {
         ValueKind::Number(raw) => raw,
         ValueKind::Text(text, _) if text.contains([':', '/']) => {
@@ -165,7 +170,7 @@ fn is_range(text: &str) -> bool {
 }
 
 /// `"8080:80"` and `"80/tcp"`, as Docker's command line has them.
-fn port_of_docker(cx: &mut Context<'_>, text: &str, span: Span) {
+fn port_of_docker(cx: &mut Reporter<'_>, text: &str, span: Span) {
     let (ports, protocol) =
         text.split_once('/').map_or((text, None), |(ports, p)| (ports, Some(p)));
     let (host, inner) =
@@ -190,7 +195,7 @@ fn port_of_docker(cx: &mut Context<'_>, text: &str, span: Span) {
 }
 
 pub(super) fn port_ref<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &FieldRow,
     value: &'a Value,
 ) -> Option<Typed<'a>> {
@@ -205,7 +210,7 @@ pub(super) fn port_ref<'a>(
 }
 
 pub(super) fn publish<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &FieldRow,
     value: &Value,
 ) -> Option<Typed<'a>> {
@@ -268,7 +273,7 @@ pub(super) fn publish<'a>(
     None
 }
 
-pub(super) fn bytes<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+pub(super) fn bytes<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
     let word = row.word;
     let Some(text) = value.text() else {
         no_unit(cx, word, value, "MiB", "mebibytes");
@@ -309,7 +314,7 @@ pub(super) fn bytes<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> 
     None
 }
 
-fn no_unit(cx: &mut Context<'_>, word: &str, value: &Value, unit: &str, plural: &str) {
+fn no_unit(cx: &mut Reporter<'_>, word: &str, value: &Value, unit: &str, plural: &str) {
     let raw = value.text().unwrap_or(cx.raw(value.span));
     let mut found =
         Diagnostic::error(codes::UNIT, format!("`{word}` needs a unit")).label(value.span, "");
@@ -326,7 +331,7 @@ fn unreadable(word: &str, value: &Value, text: &str, units: &[&str], what: &str)
     let (number, unit) = text.split_at(split);
     let unit = unit.trim();
     let mut found = Diagnostic::error(codes::UNIT, format!("`{word}` takes {what}"))
-        .label(value.span, format!("`{}` is none", shown(text)));
+        .label(value.span, format!("`{}` is none", write::shortened(text)));
     let meant = units.iter().find(|known| known.eq_ignore_ascii_case(unit)).copied();
     let longer = match unit.to_ascii_lowercase().trim_end_matches('s') {
         "sec" | "second" => Some("s"),
@@ -343,13 +348,13 @@ fn unreadable(word: &str, value: &Value, text: &str, units: &[&str], what: &str)
         let fixed = format!("\"{number}{meant}\"");
         found = found.fix(format!("write `{fixed}`"), value.span, fixed);
     } else {
-        found = found.help(format!("Units are {}.", super::values::listed(units)));
+        found = found.help(format!("Units are {}.", write::listed(units)));
     }
     found
 }
 
 pub(super) fn duration<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &FieldRow,
     value: &Value,
 ) -> Option<Typed<'a>> {
@@ -411,7 +416,7 @@ fn fraction_of_time(word: &str, value: &Value, text: &str) -> Option<Diagnostic>
     )
 }
 
-pub(super) fn cpu<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+pub(super) fn cpu<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
     let word = row.word;
     if let ValueKind::Number(raw) = &value.kind {
         let cores = float(raw).and_then(Cpu::from_cores);
@@ -441,7 +446,7 @@ pub(super) fn cpu<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Op
     None
 }
 
-pub(super) fn limit<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+pub(super) fn limit<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
     if value.text() == Some("unlimited") {
         return Some(Typed::Limit(None));
     }

@@ -5,25 +5,16 @@ use std::borrow::Cow;
 use tally_graph::schema::FieldRow;
 use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
 
-use super::object::shown;
-use super::{Context, Data, Pair, unknown, values};
+use super::decoded::{Data, Pair, SelectorDraft};
+use super::{unknown, values};
 use crate::codes;
+use crate::reporter::Reporter;
 use crate::syntax::{Entry, Node};
 use crate::write;
 
-/// A selector with the places of its parts.
-#[derive(Debug, Default)]
-pub(crate) struct SelectorDraft<'a> {
-    pub all: Vec<Pair<'a>>,
-    pub not: Vec<Pair<'a>>,
-    pub any: Vec<(&'a str, Vec<Cow<'a, str>>)>,
-    pub has: Vec<&'a str>,
-    pub lacks: Vec<&'a str>,
-}
-
 /// `select app=shop { not track=canary }`
 pub(super) fn selector<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &'static FieldRow,
     node: &'a Node,
 ) -> Data<'a> {
@@ -44,7 +35,7 @@ pub(super) fn selector<'a>(
             other => {
                 let mut found = Diagnostic::error(
                     codes::SELECTOR,
-                    format!("no `{}` in a selector", shown(other)),
+                    format!("no `{}` in a selector", write::shortened(other)),
                 )
                 .label(child.name.span, "")
                 .help("A selector has pairs, and in its block `not k=v`, `any k a b`, `has k`, `lacks k`.");
@@ -76,7 +67,7 @@ pub(super) fn selector<'a>(
 }
 
 /// The pairs of a node; reports what is none.
-fn pairs<'a>(cx: &mut Context<'_>, row: &'static FieldRow, node: &'a Node) -> Vec<Pair<'a>> {
+fn pairs<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a Node) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     let mut surplus: Vec<&Entry> = Vec::new();
     for entry in &node.entries {
@@ -87,8 +78,7 @@ fn pairs<'a>(cx: &mut Context<'_>, row: &'static FieldRow, node: &'a Node) -> Ve
                     key: &key.text,
                     key_span: key.span,
                     span: entry.span,
-                    text,
-                    secret: None,
+                    value: text.into(),
                 });
             }
             None => surplus.push(entry),
@@ -125,7 +115,7 @@ fn pairs<'a>(cx: &mut Context<'_>, row: &'static FieldRow, node: &'a Node) -> Ve
                 .label(first.span, "this is one text")
                 .fix(format!("write `{meant}`"), first.span, meant)
         } else {
-            let what = shown(if text.is_empty() { cx.raw(first.span) } else { text });
+            let what = write::shortened(if text.is_empty() { cx.raw(first.span) } else { text });
             Diagnostic::error(
                 codes::SELECTOR,
                 format!("a selector takes pairs; `{what}` is a value alone"),
@@ -139,11 +129,11 @@ fn pairs<'a>(cx: &mut Context<'_>, row: &'static FieldRow, node: &'a Node) -> Ve
 }
 
 /// `zone=a zone=b` can never hold.
-fn twice(cx: &mut Context<'_>, row: &FieldRow, node: &Node, pairs: &[Pair<'_>]) {
+fn twice(cx: &mut Reporter<'_>, row: &FieldRow, node: &Node, pairs: &[Pair<'_>]) {
     let mut seen = std::collections::BTreeMap::new();
     for pair in pairs {
         let Some(first) = seen.insert(pair.key, pair) else { continue };
-        let (Some(a), Some(b)) = (&first.text, &pair.text) else { continue };
+        let (Some(a), Some(b)) = (first.text(), pair.text()) else { continue };
         let found = if a == b {
             Diagnostic::error(codes::TWICE, format!("`{}` stands twice in this selector", pair.key))
                 .label(pair.span, "the second")
@@ -170,7 +160,7 @@ fn twice(cx: &mut Context<'_>, row: &FieldRow, node: &Node, pairs: &[Pair<'_>]) 
 }
 
 fn any<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &'static FieldRow,
     node: &'a Node,
 ) -> Option<(&'a str, Vec<Cow<'a, str>>)> {
@@ -208,7 +198,7 @@ fn any<'a>(
     }
 }
 
-fn words<'a>(cx: &mut Context<'_>, node: &'a Node) -> Vec<&'a str> {
+fn words<'a>(cx: &mut Reporter<'_>, node: &'a Node) -> Vec<&'a str> {
     let mut words = Vec::new();
     for entry in &node.entries {
         match (&entry.key, entry.value.text()) {

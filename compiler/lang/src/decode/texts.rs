@@ -6,15 +6,16 @@ use tally_graph::schema::{FieldRow, ValueType};
 use tally_graph::{HostAddress, ImageError, ImageRef};
 use tally_source::{Diagnostic, Span, nearest};
 
-use super::object::shown;
-use super::{Context, Typed, object};
+use super::decoded::Typed;
+use super::names;
 use crate::codes;
+use crate::reporter::Reporter;
 use crate::syntax::{Value, ValueKind};
 use crate::write;
 
 /// A text by the type of its row.
 pub(super) fn typed<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &FieldRow,
     text: &'a str,
     span: Span,
@@ -52,8 +53,8 @@ pub(super) fn typed<'a>(
                     false
                 }
         }
-        ValueType::Secret => object::check_name(cx, text, span),
-        ValueType::Name => object::check_name(cx, text, span),
+        ValueType::Secret => names::check_name(cx, text, span),
+        ValueType::Name => names::check_name(cx, text, span),
         ValueType::Owner => {
             owner(text) || {
                 wrong_text(cx, row, text, span);
@@ -73,15 +74,15 @@ pub(super) fn typed<'a>(
 }
 
 /// A text that does not have the form its row asks for.
-pub(super) fn wrong_text(cx: &mut Context<'_>, row: &FieldRow, text: &str, span: Span) {
+pub(super) fn wrong_text(cx: &mut Reporter<'_>, row: &FieldRow, text: &str, span: Span) {
     let phrase = row.value.phrase();
     cx.report(
         Diagnostic::error(codes::TEXT, format!("`{}` takes {phrase}", row.word))
-            .label(span, format!("`{}` is none", shown(text))),
+            .label(span, format!("`{}` is none", write::shortened(text))),
     );
 }
 
-fn image(cx: &mut Context<'_>, text: &str, span: Span) -> Option<ImageRef> {
+fn image(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<ImageRef> {
     let error = match ImageRef::parse(text) {
         Ok(image) => return Some(image),
         Err(error) => error,
@@ -132,7 +133,7 @@ fn image(cx: &mut Context<'_>, text: &str, span: Span) -> Option<ImageRef> {
     None
 }
 
-fn path(cx: &mut Context<'_>, row: &FieldRow, text: &str, span: Span) -> bool {
+fn path(cx: &mut Reporter<'_>, row: &FieldRow, text: &str, span: Span) -> bool {
     let dots = text.split('/').any(|part| part == "." || part == "..");
     if text.starts_with('/') && !dots {
         return true;
@@ -153,7 +154,7 @@ fn path(cx: &mut Context<'_>, row: &FieldRow, text: &str, span: Span) -> bool {
     false
 }
 
-fn url_path(cx: &mut Context<'_>, row: &FieldRow, text: &str, span: Span) {
+fn url_path(cx: &mut Reporter<'_>, row: &FieldRow, text: &str, span: Span) {
     let mut found =
         Diagnostic::error(codes::PATH, format!("`{}` takes a path that begins with `/`", row.word))
             .label(span, "");
@@ -186,7 +187,7 @@ fn owner(text: &str) -> bool {
 }
 
 /// `"0644"`
-pub(super) fn mode<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+pub(super) fn mode<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
     let raw = cx.raw(value.span);
     let text = value.text().unwrap_or(raw);
     let octal = (3..=5).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
@@ -246,7 +247,11 @@ const SIGNALS: [&str; 31] = [
 ];
 
 /// `SIGTERM`
-pub(super) fn signal<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+pub(super) fn signal<'a>(
+    cx: &mut Reporter<'_>,
+    row: &FieldRow,
+    value: &Value,
+) -> Option<Typed<'a>> {
     let raw = cx.raw(value.span);
     let text = value.text().unwrap_or(raw);
     let real_time = text.strip_prefix("SIGRTMIN+").or(text.strip_prefix("SIGRTMAX-"));
@@ -265,7 +270,7 @@ pub(super) fn signal<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) ->
     let meant = by_number.or_else(|| nearest(&full, SIGNALS));
     let mut found =
         Diagnostic::error(codes::WORD, format!("`{}` is a signal such as `SIGTERM`", row.word))
-            .label(value.span, format!("`{}` is none", shown(text)));
+            .label(value.span, format!("`{}` is none", write::shortened(text)));
     if let Some(meant) = meant {
         found = found.fix(format!("write `{meant}`"), value.span, meant);
     }
@@ -273,7 +278,7 @@ pub(super) fn signal<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) ->
     None
 }
 
-fn address(cx: &mut Context<'_>, text: &str, span: Span) -> Option<HostAddress> {
+fn address(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<HostAddress> {
     if let Some(path) = text.strip_prefix("unix://") {
         if path.starts_with('/') {
             return Some(HostAddress::Unix(path.to_owned()));
@@ -292,7 +297,7 @@ fn address(cx: &mut Context<'_>, text: &str, span: Span) -> Option<HostAddress> 
         return None;
     }
     if let Some(name) = text.strip_prefix("sim:") {
-        let ok = object::check_name(cx, name, span);
+        let ok = names::check_name(cx, name, span);
         return ok.then(|| HostAddress::Sim(name.to_owned()));
     }
     if let Some(rest) = text.strip_prefix("ssh://") {
@@ -335,7 +340,7 @@ fn is_host(text: &str) -> bool {
 
 /// A path behind an `ssh://` address, without its first `/`: nothing that `ssh` or a shell would read
 /// as more than a path.
-fn is_socket(cx: &mut Context<'_>, path: &str, span: Span) -> bool {
+fn is_socket(cx: &mut Reporter<'_>, path: &str, span: Span) -> bool {
     let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+@,=".contains(&b));
     if !plain {
         cx.report(
@@ -347,7 +352,7 @@ fn is_socket(cx: &mut Context<'_>, path: &str, span: Span) -> bool {
     plain
 }
 
-fn remote(cx: &mut Context<'_>, rest: &str, span: Span, needs_port: Option<&str>) -> bool {
+fn remote(cx: &mut Reporter<'_>, rest: &str, span: Span, needs_port: Option<&str>) -> bool {
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     let port =

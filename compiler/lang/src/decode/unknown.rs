@@ -4,17 +4,18 @@
 use tally_graph::schema::{self, FieldRow, Form, KindRow, Naming, Step};
 use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
 
+use super::decoded::Object;
 use super::other_tools::{self, Answer};
-use super::object::shown;
-use super::{Context, Object};
 use crate::codes;
+use crate::reporter::Reporter;
 use crate::syntax::{Entry, Node, Quotes, Text};
+use crate::write;
 
 /// Words that steer what compiles; they may stand in any block of a later version.
 const CONTROL: [&str; 5] = ["when", "for-each", "insert", "remove", "assert"];
 
 /// A child that is no field of the kind.
-pub(crate) fn unknown_child(cx: &mut Context<'_>, kind: &'static KindRow, node: &Node) {
+pub(crate) fn unknown_child(cx: &mut Reporter<'_>, kind: &'static KindRow, node: &Node) {
     let word = &*node.name.text;
     let span = node.name.span;
     if node.name.quotes == Quotes::Poison {
@@ -35,7 +36,10 @@ pub(crate) fn unknown_child(cx: &mut Context<'_>, kind: &'static KindRow, node: 
         cx.report(
             Diagnostic::error(
                 codes::LATER_CALL,
-                format!("components such as `{}` are not in this version yet", shown(word)),
+                format!(
+                    "components such as `{}` are not in this version yet",
+                    write::shortened(word)
+                ),
             )
             .label(span, "")
             .help("Write out the pods and services that it would stand for."),
@@ -44,8 +48,8 @@ pub(crate) fn unknown_child(cx: &mut Context<'_>, kind: &'static KindRow, node: 
     }
     let found = unknown_word(kind, word, span, Some(node)).unwrap_or_else(|| {
         let headline = match kind.key {
-            "spec" => format!("no kind `{}`", shown(word)),
-            _ => format!("no `{}` in {}", shown(word), kind.article),
+            "spec" => format!("no kind `{}`", write::shortened(word)),
+            _ => format!("no `{}` in {}", write::shortened(word), kind.article),
         };
         suggest(Diagnostic::error(codes::UNKNOWN, headline), kind, word, span)
     });
@@ -54,7 +58,7 @@ pub(crate) fn unknown_child(cx: &mut Context<'_>, kind: &'static KindRow, node: 
 
 /// A property that is no field of the kind.
 pub(super) fn unknown_property(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     kind: &'static KindRow,
     key: &Text,
     entry: &Entry,
@@ -64,7 +68,7 @@ pub(super) fn unknown_property(
         return;
     }
     let found = unknown_word(kind, word, key.span, None).unwrap_or_else(|| {
-        let headline = format!("{} has no `{}`", kind.article, shown(word));
+        let headline = format!("{} has no `{}`", kind.article, write::shortened(word));
         suggest(Diagnostic::error(codes::UNKNOWN, headline), kind, word, key.span)
     });
     // What a known word with a wrong form is, a suggestion cannot say in a property.
@@ -73,7 +77,7 @@ pub(super) fn unknown_property(
 }
 
 /// Words of a later version. Says whether it was one.
-fn common(cx: &mut Context<'_>, kind: &'static KindRow, word: &str, span: Span) -> bool {
+fn common(cx: &mut Reporter<'_>, kind: &'static KindRow, word: &str, span: Span) -> bool {
     if let Some(row) = kind.field(word).filter(|row| row.step == Step::Language) {
         let code = if kind.key == "spec" { codes::LATER_KIND } else { codes::LATER_FIELD };
         cx.report(
@@ -103,7 +107,7 @@ fn later_help(kind: &KindRow, row: &FieldRow) -> String {
 }
 
 /// Reports a control word, or a kind of a later version, in any place.
-pub(super) fn later(cx: &mut Context<'_>, word: &str, span: Span) {
+pub(super) fn later(cx: &mut Reporter<'_>, word: &str, span: Span) {
     let row = schema::field("spec", word);
     let help = row.map_or_else(String::new, |row| format!("What it will be: {}", row.doc));
     cx.report(
@@ -150,7 +154,7 @@ fn renamed(
     node: Option<&Node>,
 ) -> Diagnostic {
     let headline = match kind.key {
-        "spec" => format!("`{}` is called `{ours}`", shown(word)),
+        "spec" => format!("`{}` is called `{ours}`", write::shortened(word)),
         _ => format!("in {} the field is called `{ours}`", kind.article),
     };
     let found = Diagnostic::error(codes::OTHER_NAME, headline).label(span, "");
@@ -277,14 +281,14 @@ fn suggest(found: Diagnostic, kind: &'static KindRow, word: &str, span: Span) ->
         None => {
             let all: Vec<&str> = words(kind).collect();
             let verb = if kind.key == "spec" { "At the top stand" } else { "It has" };
-            found.help(format!("{verb} {}.", super::values::listed(&all).replace(" or ", " and ")))
+            found.help(format!("{verb} {}.", write::listed(&all).replace(" or ", " and ")))
         }
     }
 }
 
 /// A value that belongs behind the word, written as a field.
 pub(super) fn argument_as_field(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     kind: &KindRow,
     row: &FieldRow,
     span: Span,
@@ -312,7 +316,7 @@ pub(super) fn belongs_to_container(kind: &KindRow, word: &str) -> bool {
 
 /// `pod web image="nginx:1.27"`
 pub(super) fn container_fields(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     object: &Object<'_>,
     fields: &[(&Text, &Entry)],
 ) {
@@ -348,7 +352,7 @@ pub(super) fn container_fields(
 }
 
 /// `pod web { image "nginx:1.27"; env A=1 }`
-pub(super) fn container_nodes(cx: &mut Context<'_>, object: &Object<'_>, nodes: &[&Node]) {
+pub(super) fn container_nodes(cx: &mut Reporter<'_>, object: &Object<'_>, nodes: &[&Node]) {
     let Some(first) = nodes.first() else { return };
     let kind = object.kind;
     let mut found = Diagnostic::error(

@@ -3,17 +3,18 @@
 use std::borrow::Cow;
 
 use tally_graph::schema::{FieldRow, ValueType};
-use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
+use tally_source::{Diagnostic, nearest};
 
-use super::object::shown;
-use super::secrets::{self, Holder};
-use super::{Context, Typed, numbers, texts};
+use super::decoded::Typed;
+use super::{numbers, templates, texts};
 use crate::codes;
-use crate::syntax::{Value, ValueKind};
+use crate::reporter::Reporter;
+use crate::syntax::{Value, ValueKind, holes};
+use crate::write;
 
 /// The value of a field; `None` when it is wrong, and reported (or was before).
 pub(super) fn typed<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &'static FieldRow,
     value: &'a Value,
 ) -> Option<Typed<'a>> {
@@ -27,11 +28,11 @@ pub(super) fn typed<'a>(
             );
             return None;
         }
-        ValueKind::Text(text, _) if text.contains("${") => {
-            if let Some(draft) = secrets::draft(cx, row, value) {
-                return Some(Typed::Secret(draft));
+        ValueKind::Text(text, _) if holes::any(text) => {
+            if let Some(template) = templates::template(cx, row, value) {
+                return Some(Typed::Template(template));
             }
-            let text = unescaped(cx, row, text, value.span)?;
+            let text = templates::unescaped(cx, row, text, value.span)?;
             return match row.value {
                 ValueType::Text | ValueType::Word => Some(Typed::Text(text)),
                 _ => {
@@ -67,12 +68,14 @@ pub(super) fn typed<'a>(
 
 /// Text where numbers and booleans count by their characters.
 pub(super) fn text<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &FieldRow,
     value: &'a Value,
 ) -> Option<Cow<'a, str>> {
     match &value.kind {
-        ValueKind::Text(text, _) if text.contains("${") => unescaped(cx, row, text, value.span),
+        ValueKind::Text(text, _) if holes::any(text) => {
+            templates::unescaped(cx, row, text, value.span)
+        }
         ValueKind::Text(text, _) => Some(Cow::Borrowed(text)),
         ValueKind::Number(raw) => Some(Cow::Borrowed(raw)),
         ValueKind::Bool(true) => Some(Cow::Borrowed("true")),
@@ -100,7 +103,7 @@ pub(super) fn text<'a>(
 
 /// Text and only text; a number is one with quotes missing.
 pub(super) fn only_text<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &FieldRow,
     value: &'a Value,
 ) -> Option<&'a str> {
@@ -129,95 +132,7 @@ pub(super) fn only_text<'a>(
     }
 }
 
-/// `$${` means `${`; any other `${` belongs to a later version.
-fn unescaped<'a>(
-    cx: &mut Context<'_>,
-    row: &FieldRow,
-    text: &'a str,
-    span: Span,
-) -> Option<Cow<'a, str>> {
-    if text.replace("$${", "").contains("${") {
-        let kept = matches!(row.value, ValueType::Text | ValueType::Word);
-        interpolation(cx, text, span, Holder::Field(row), kept);
-        return None;
-    }
-    Some(Cow::Owned(text.replace("$${", "${")))
-}
-
-/// Reports `${…}` in a text. `kept` says whether the characters as they are could be meant.
-pub(super) fn interpolation(
-    cx: &mut Context<'_>,
-    text: &str,
-    span: Span,
-    holder: Holder<'_>,
-    kept: bool,
-) {
-    let raw = cx.raw(span);
-    let mut places = Vec::new();
-    let mut from = 0;
-    while let Some(at) = raw.get(from..).and_then(|rest| rest.find("${")) {
-        let place = from + at;
-        match place > 0 && raw.as_bytes().get(place - 1) == Some(&b'$') {
-            true => {}
-            false => places.push(place),
-        }
-        from = place + 2;
-    }
-    // Where secrets may be it is something else that may not.
-    if matches!(holder, Holder::Field(row) if row.at_apply) {
-        places.retain(|at| raw.get(*at..).and_then(secrets::secret_name).is_none());
-    }
-    let first = places.first().copied().unwrap_or(0);
-    let body = raw.get(first..).unwrap_or(text);
-    let end = body.find('}').map_or(body.len(), |end| end + 1);
-    let expression = body.get(..end).unwrap_or(body);
-    let inner = expression.trim_start_matches("${").trim_end_matches('}');
-    let shell = inner.contains(":-")
-        || inner.contains(":+")
-        || inner.contains(":?")
-        || (!inner.is_empty()
-            && inner.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'));
-    let headline = match shell {
-        true => format!("`{}` is shell; the compiler has no environment", shown(expression)),
-        false => format!("`{}` is not in this version yet", shown(expression)),
-    };
-    let start = span.start as usize + first;
-    if let Some(name) = secrets::secret_name(expression) {
-        let at = Span::new(span.file, start, start + expression.len());
-        return secrets::misplaced(cx, holder, name, at);
-    }
-    let label = match places.is_empty() {
-        true => span,
-        false => Span::new(span.file, start, start + end),
-    };
-    let mut found = Diagnostic::error(codes::LATER_TEXT, headline).label(label, "").help(match shell {
-        _ if !kept => "Named values and expressions come with a later version of the language. Write the value itself.",
-        true => "Write the value itself. A program that is to see these characters gets them by `$${`.",
-        false => "Named values and expressions come with a later version of the language. Write the value itself; a `${` that is meant as it stands is written `$${`.",
-    });
-    if kept && !places.is_empty() {
-        let changes = places.iter().map(|place| {
-            let at = span.start as usize + place;
-            TextChange { span: Span::new(span.file, at, at), text: "$".into() }
-        });
-        let title = format!("write `{}` to hand it on as it is", shown(&escaped(raw, &places)));
-        found = found.edit(Edit { title, certain: false, changes: changes.collect() });
-    }
-    cx.report(found);
-}
-
-/// A text with a `$` put before each of the places.
-fn escaped(raw: &str, places: &[usize]) -> String {
-    let mut text = raw.to_owned();
-    for place in places.iter().rev() {
-        if text.is_char_boundary(*place) {
-            text.insert(*place, '$');
-        }
-    }
-    text
-}
-
-fn boolean<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+fn boolean<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
     if let ValueKind::Bool(value) = value.kind {
         return Some(Typed::Bool(value));
     }
@@ -230,10 +145,16 @@ fn boolean<'a>(cx: &mut Context<'_>, row: &FieldRow, value: &Value) -> Option<Ty
     };
     let headline = match value.text() {
         Some(text) => {
-            format!("`{}` is a word; a yes-or-no field takes `#true` or `#false`", shown(text))
+            format!(
+                "`{}` is a word; a yes-or-no field takes `#true` or `#false`",
+                write::shortened(text)
+            )
         }
         None => {
-            format!("`{}` is a number; a yes-or-no field takes `#true` or `#false`", shown(raw))
+            format!(
+                "`{}` is a number; a yes-or-no field takes `#true` or `#false`",
+                write::shortened(raw)
+            )
         }
     };
     let mut found = Diagnostic::error(codes::YES_NO, headline).label(value.span, "");
@@ -264,7 +185,7 @@ const OTHER_WORDS: [(&str, &str, &str); 15] = [
 ];
 
 fn one_of<'a>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     row: &FieldRow,
     words: &'static [&'static str],
     value: &Value,
@@ -281,13 +202,13 @@ fn one_of<'a>(
     let meant = other
         .map(|(_, _, ours)| *ours)
         .or_else(|| nearest(&lower.replace('_', "-"), words.iter().copied()));
-    let all = listed(words);
+    let all = write::listed(words);
     let subject = match row.word {
         "kind" => "what is waited for".to_owned(),
         word => format!("`{word}`"),
     };
     let mut found = Diagnostic::error(codes::WORD, format!("{subject} is {all}"))
-        .label(value.span, format!("`{}` is none of them", shown(text)));
+        .label(value.span, format!("`{}` is none of them", write::shortened(text)));
     if let Some(meant) = meant {
         let context = if row.word == "kind" { "" } else { row.word };
         found = found.fix(
@@ -298,13 +219,4 @@ fn one_of<'a>(
     }
     cx.report(found);
     None
-}
-
-/// `a`, `b` or `c`
-pub(super) fn listed(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => quoted.concat(),
-    }
 }

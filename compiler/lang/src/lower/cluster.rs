@@ -3,32 +3,28 @@
 use std::collections::BTreeMap;
 
 use tally_graph::{Capacity, Cluster, Host, HostAddress, TlsFiles, Volume};
-use tally_source::{Diagnostic, FileId, SourceMap, Span};
+use tally_source::{Diagnostic, FileId, Span};
 
-use super::Lowering;
+use super::lowered::LoweredCluster;
+use super::lowering::Lowering;
+use super::maps;
 use super::origins::Notes;
 use crate::codes;
-use crate::decode::{Context, Object, Typed};
+use crate::decode::{Object, Typed};
+use crate::reporter::Reporter;
 use crate::resolve::{clash, resolve_path};
 
-/// The cluster with its hosts.
-pub(super) struct Lowered {
-    pub cluster: Cluster,
-    pub hosts: Vec<Host>,
-}
-
 /// The one cluster of the spec.
-pub(super) fn cluster(
+pub(crate) fn cluster(
     low: &mut Lowering<'_, '_>,
     clusters: &[Object<'_>],
     incomplete: bool,
-    sources: &SourceMap,
-) -> Lowered {
+) -> LoweredCluster {
     let file = FileId(0);
     let Some(first) = clusters.first() else {
         let top = Span::new(file, 0, 0);
         // After a byte-order mark, which must stay the first character.
-        let marked = sources.get(file).is_some_and(|file| file.text.starts_with('\u{feff}'));
+        let marked = low.cx.sources.get(file).is_some_and(|file| file.text.starts_with('\u{feff}'));
         let at = if marked { Span::new(file, 3, 3) } else { top };
         if !incomplete {
             low.cx.report(
@@ -39,7 +35,7 @@ pub(super) fn cluster(
             );
         }
         let cluster = Cluster { name: String::new(), lost_after: None, span: top };
-        return Lowered { cluster, hosts: Vec::new() };
+        return LoweredCluster { cluster, hosts: Vec::new() };
     };
     for second in clusters.iter().skip(1) {
         low.cx.report(
@@ -84,7 +80,7 @@ pub(super) fn cluster(
         _ => None,
     };
     let cluster = Cluster { name: first.name.to_owned(), lost_after, span: first.title_span };
-    Lowered { cluster, hosts }
+    LoweredCluster { cluster, hosts }
 }
 
 fn host(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Host {
@@ -92,13 +88,13 @@ fn host(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Host {
         Some(Typed::Address(address)) => address.clone(),
         _ => HostAddress::Unix(String::new()),
     };
-    let labels = labels(&mut low.cx, object, &["host", "os", "arch"], "hosts");
+    let labels = maps::labels(&mut low.cx, object, &["host", "os", "arch"], "hosts");
     let capacity = object.block("capacity").map(capacity).unwrap_or_default();
     let tls = object.block("tls").and_then(|block| tls(&mut low.cx, block));
     tcp_needs_tls(&mut low.cx, object, &address);
     let mut notes = Notes::new(&mut low.origins);
     notes.field(&["address"], object, "address");
-    label_notes(&mut notes, object);
+    maps::label_notes(&mut notes, object);
     if let Some(block) = object.block("capacity") {
         notes.field(&["capacity", "cpu"], block, "cpu");
         notes.field(&["capacity", "memory"], block, "memory");
@@ -130,7 +126,7 @@ fn capacity(block: &Object<'_>) -> Capacity {
     Capacity { cpu, memory }
 }
 
-fn tls(cx: &mut Context<'_>, block: &Object<'_>) -> Option<TlsFiles> {
+fn tls(cx: &mut Reporter<'_>, block: &Object<'_>) -> Option<TlsFiles> {
     let mut path = |word: &str| {
         let field = block.get(word)?;
         let text = block.text(word)?;
@@ -141,7 +137,7 @@ fn tls(cx: &mut Context<'_>, block: &Object<'_>) -> Option<TlsFiles> {
 }
 
 /// A Docker port without TLS gives the machine to whoever reaches it.
-fn tcp_needs_tls(cx: &mut Context<'_>, object: &Object<'_>, address: &HostAddress) {
+fn tcp_needs_tls(cx: &mut Reporter<'_>, object: &Object<'_>, address: &HostAddress) {
     let span = object.get("address").map_or(object.title_span, |field| field.span);
     match (address, object.get("tls")) {
         (HostAddress::Tcp(url), None) => {
@@ -180,67 +176,5 @@ pub(super) fn volume(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Volume 
         per_host: matches!(object.value("per-host"), Some(Typed::Bool(true))),
         span: object.title_span,
         provenance: notes.provenance,
-    }
-}
-
-/// Labels, and whether one of them is wrong.
-pub(super) struct Labels {
-    pub texts: BTreeMap<String, String>,
-    pub bad: bool,
-}
-
-/// The labels of a host or a workload; `own` are those that nobody writes.
-pub(super) fn labels(cx: &mut Context<'_>, object: &Object<'_>, own: &[&str], of: &str) -> Labels {
-    let mut labels = Labels { texts: BTreeMap::new(), bad: object.is_poisoned("label") };
-    let mut spans: BTreeMap<&str, Span> = BTreeMap::new();
-    for pair in pairs(object, "label") {
-        if own.contains(&pair.key) {
-            labels.bad = true;
-            cx.report(
-                Diagnostic::error(
-                    codes::NAME,
-                    format!("{of} carry the label `{}` without anybody writing it", pair.key),
-                )
-                .label(pair.span, "")
-                .help("Selectors can use it. Give yours another key."),
-            );
-            continue;
-        }
-        if let Some(first) = spans.get(pair.key) {
-            labels.bad = true;
-            cx.report(set_twice(pair.key, "label", pair.span, *first));
-            continue;
-        }
-        spans.insert(pair.key, pair.span);
-        labels.bad |= pair.text.is_none();
-        labels
-            .texts
-            .insert(pair.key.to_owned(), pair.text.as_deref().unwrap_or_default().to_owned());
-    }
-    labels
-}
-
-/// All pairs of the maps of that word.
-pub(super) fn pairs<'o, 'a>(
-    object: &'o Object<'a>,
-    word: &'static str,
-) -> impl Iterator<Item = &'o crate::decode::Pair<'a>> {
-    object.all(word).flat_map(|field| match &field.data {
-        crate::decode::Data::Map(pairs) => pairs.as_slice(),
-        _ => &[],
-    })
-}
-
-/// A key of a map that stands twice.
-pub(super) fn set_twice(key: &str, map: &str, second: Span, first: Span) -> Diagnostic {
-    Diagnostic::error(codes::TWICE, format!("`{key}` is set twice in `{map}`"))
-        .label(second, "the second")
-        .label(first, "the first")
-        .help("Leave one of them out.")
-}
-
-pub(super) fn label_notes(notes: &mut Notes<'_>, object: &Object<'_>) {
-    for pair in pairs(object, "label") {
-        notes.written(&["label", pair.key], pair.span);
     }
 }

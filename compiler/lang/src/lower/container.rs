@@ -5,28 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{
     Bytes, Container, Cpu, ImageRef, Mount, MountSource, Port, Protocol, Provenance, Pull,
-    Resources, Settings, Stop, Ulimit,
+    Resources, Settings, Stop, Template, Ulimit,
 };
 use tally_source::{Diagnostic, Span};
 
+use super::lowered::{LoweredContainer, PortFact};
+use super::lowering::Lowering;
 use super::origins::Notes;
-use super::workload::PortFact;
-use super::{Lowering, cluster, files, probe, secrets};
+use super::paths::{once, trimmed};
+use super::{files, maps, probe, secrets};
 use crate::codes;
-use crate::decode::{Context, Data, Object, Typed};
+use crate::decode::{Data, Object, PairValue, Typed};
+use crate::reporter::Reporter;
 use crate::resolve::{Names, clash, not_found};
-
-/// A container with what its pod must know of it.
-pub(super) struct Lowered {
-    pub container: Container,
-    pub provenance: Provenance,
-    pub ports: Vec<(String, PortFact)>,
-    pub ports_bad: bool,
-    /// Volumes of the pod that it mounts.
-    pub own_volumes: BTreeSet<String>,
-    /// Named volumes that it mounts, and where first.
-    pub spec_volumes: Vec<(String, Span)>,
-}
 
 /// Docker gives no container less memory.
 const LEAST_MEMORY: Bytes = Bytes(6 << 20);
@@ -36,7 +27,7 @@ pub(super) fn container(
     names: &Names<'_>,
     own: &BTreeSet<String>,
     object: &Object<'_>,
-) -> Lowered {
+) -> LoweredContainer {
     // Where the image is wrong the graph is never used, so any other will do.
     let image = match object.value("image") {
         Some(Typed::Image(image)) => image.clone(),
@@ -52,7 +43,7 @@ pub(super) fn container(
     container.command = list(object, "command");
     container.settings = settings(object);
     env(low, names, object, &mut container);
-    let mut lowered = Lowered {
+    let mut lowered = LoweredContainer {
         container,
         provenance: Provenance::default(),
         ports: Vec::new(),
@@ -67,7 +58,8 @@ pub(super) fn container(
     lowered.container.resources =
         object.block("resources").map(|block| resources(&mut low.cx, block)).unwrap_or_default();
     lowered.container.ulimit = ulimits(&mut low.cx, object);
-    let container_ports = probe::Ports { ports: &lowered.container.port, bad: lowered.ports_bad };
+    let container_ports =
+        probe::ContainerPorts { ports: &lowered.container.port, bad: lowered.ports_bad };
     let readiness = object
         .block("readiness")
         .and_then(|block| probe::probe(&mut low.cx, block, &container_ports));
@@ -101,27 +93,27 @@ fn env(
     container: &mut Container,
 ) {
     let mut spans: BTreeMap<&str, Span> = BTreeMap::new();
-    for pair in cluster::pairs(object, "env") {
+    for pair in maps::pairs(object, "env") {
         if let Some(first) = spans.get(pair.key) {
-            low.cx.report(cluster::set_twice(pair.key, "env", pair.span, *first));
+            low.cx.report(maps::set_twice(pair.key, "env", pair.span, *first));
             continue;
         }
         spans.insert(pair.key, pair.span);
-        if let Some(draft) = &pair.secret {
-            let template = secrets::template(low, names, draft);
-            container.secret_env.insert(pair.key.to_owned(), template);
-        } else if let Some(text) = &pair.text {
-            container.env.insert(pair.key.to_owned(), text.to_string());
-        }
+        let template = match &pair.value {
+            PairValue::Plain(text) => Template::Plain(text.to_string()),
+            PairValue::Template(template) => secrets::template(low, names, template),
+            PairValue::Poison => continue,
+        };
+        container.env.insert(pair.key.to_owned(), template);
     }
 }
 
 fn mounts(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     names: &Names<'_>,
     own: &BTreeSet<String>,
     object: &Object<'_>,
-    lowered: &mut Lowered,
+    lowered: &mut LoweredContainer,
     paths: &mut BTreeMap<String, Span>,
 ) {
     for mount in object.objects("mount") {
@@ -167,35 +159,7 @@ fn mounts(
     }
 }
 
-/// `/data/` and `/data` are one place.
-pub(super) fn trimmed(path: &str) -> String {
-    match path.trim_end_matches('/') {
-        "" => "/".to_owned(),
-        path => path.to_owned(),
-    }
-}
-
-/// Whether nothing else stands at that path of the container.
-pub(super) fn once(
-    cx: &mut Context<'_>,
-    paths: &mut BTreeMap<String, Span>,
-    path: &str,
-    span: Span,
-) -> bool {
-    if let Some(first) = paths.get(path) {
-        cx.report(
-            Diagnostic::error(codes::SAME_PATH, format!("two things stand at `{path}`"))
-                .label(span, "the second")
-                .label(*first, "the first")
-                .help("Give one of them another path."),
-        );
-        return false;
-    }
-    paths.insert(path.to_owned(), span);
-    true
-}
-
-fn ports(cx: &mut Context<'_>, object: &Object<'_>, lowered: &mut Lowered) {
+fn ports(cx: &mut Reporter<'_>, object: &Object<'_>, lowered: &mut LoweredContainer) {
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for port in object.objects("port") {
         if let Some(first) = seen.get(port.name).filter(|_| !port.name.is_empty()) {
@@ -232,7 +196,7 @@ fn ports(cx: &mut Context<'_>, object: &Object<'_>, lowered: &mut Lowered) {
     }
 }
 
-fn resources(cx: &mut Context<'_>, block: &Object<'_>) -> Resources {
+fn resources(cx: &mut Reporter<'_>, block: &Object<'_>) -> Resources {
     let cpu = |word: &str| match block.value(word) {
         Some(Typed::Cpu(cpu)) => Some(*cpu),
         _ => None,
@@ -276,7 +240,7 @@ fn resources(cx: &mut Context<'_>, block: &Object<'_>) -> Resources {
 
 /// A cap below what is reserved.
 fn less_than<T>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     block: &Object<'_>,
     most: &str,
     least: &str,
@@ -297,12 +261,12 @@ fn less_than<T>(
     }
 }
 
-fn ulimits(cx: &mut Context<'_>, object: &Object<'_>) -> BTreeMap<String, Ulimit> {
+fn ulimits(cx: &mut Reporter<'_>, object: &Object<'_>) -> BTreeMap<String, Ulimit> {
     let mut limits = BTreeMap::new();
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for limit in object.objects("ulimit") {
         if let Some(first) = seen.get(limit.name) {
-            cx.report(cluster::set_twice(limit.name, "ulimit", limit.title_span, *first));
+            cx.report(maps::set_twice(limit.name, "ulimit", limit.title_span, *first));
             continue;
         }
         seen.insert(limit.name, limit.title_span);
@@ -341,7 +305,7 @@ fn notes(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Provenance {
     for word in ["image", "pull", "entrypoint", "command", "workdir", "user"] {
         notes.field(&[word], object, word);
     }
-    for pair in cluster::pairs(object, "env") {
+    for pair in maps::pairs(object, "env") {
         notes.written(&["env", pair.key], pair.span);
     }
     for file in object.objects("file") {

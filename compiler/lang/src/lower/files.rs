@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tally_graph::{FileContent, FileSpec, Template, schema};
+use tally_graph::{FileContent, FileSpec, FileText, Template, schema};
 use tally_source::{Diagnostic, Span};
 
-use super::container::{once, trimmed};
-use super::{Lowering, secrets};
+use super::lowering::Lowering;
+use super::paths::{once, trimmed};
+use super::secrets;
 use crate::codes;
 use crate::decode::{Object, Typed};
 use crate::loader::LoadError;
@@ -26,7 +27,8 @@ pub(super) fn files(
 ) -> BTreeMap<String, FileSpec> {
     let mut files = BTreeMap::new();
     for file in object.objects("file") {
-        let content = content(low, names, file).unwrap_or_default();
+        // Where the content is wrong the graph is never used.
+        let content = content(low, names, file).unwrap_or_else(|| FileText::Stored(String::new()));
         let Some(path) = file.text("path") else { continue };
         let path = trimmed(path);
         let span = file.get("path").map_or(file.title_span, |field| field.value_span);
@@ -44,31 +46,17 @@ pub(super) fn files(
             .unwrap_or_default()
             .to_owned();
         let on_change = file.text("on-change").map(str::to_owned);
-        let (content, secret) = match content {
-            Content::Plain(hash) => (hash, None),
-            Content::Secret(template) => (String::new(), Some(template)),
-        };
-        files.insert(path, FileSpec { content, mode, owner, on_change, secret });
+        files.insert(path, FileSpec { content, mode, owner, on_change });
     }
     files
 }
 
-/// What a file holds.
-enum Content {
-    /// Bytes that are known, by their hash.
-    Plain(String),
-    /// What is put together when applying.
-    Secret(Template),
-}
-
-impl Default for Content {
-    fn default() -> Self {
-        Content::Plain(String::new())
-    }
+fn with_secrets(template: Template) -> FileText {
+    FileText::Template { template, keyed: None }
 }
 
 /// Finds a file's content, and keeps it where it is known.
-fn content(low: &mut Lowering<'_, '_>, names: &Names<'_>, file: &Object<'_>) -> Option<Content> {
+fn content(low: &mut Lowering<'_, '_>, names: &Names<'_>, file: &Object<'_>) -> Option<FileText> {
     match file.written(&["from", "text", "secret"]).as_slice() {
         [] => {
             if !file.bad {
@@ -81,15 +69,15 @@ fn content(low: &mut Lowering<'_, '_>, names: &Names<'_>, file: &Object<'_>) -> 
             None
         }
         [field] => match (field.row.word, file.value(field.row.word)?) {
-            ("from", Typed::Text(path)) => from(low, path, field.value_span).map(Content::Plain),
+            ("from", Typed::Text(path)) => from(low, path, field.value_span).map(FileText::Stored),
             ("secret", Typed::Text(name)) => {
-                Some(Content::Secret(secrets::whole(low, names, name, field.value_span)))
+                Some(with_secrets(secrets::whole(low, names, name, field.value_span)))
             }
-            (_, Typed::Secret(draft)) => {
-                Some(Content::Secret(secrets::template(low, names, draft)))
+            (_, Typed::Template(template)) => {
+                Some(with_secrets(secrets::template(low, names, template)))
             }
             (_, Typed::Text(text)) => {
-                keep(low, text.as_bytes().to_vec(), field.value_span).map(Content::Plain)
+                keep(low, text.as_bytes().to_vec(), field.value_span).map(FileText::Stored)
             }
             _ => None,
         },

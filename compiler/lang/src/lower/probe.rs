@@ -7,19 +7,24 @@ use tally_graph::{Millis, Port, Probe, ProbeAction, Protocol, schema};
 use tally_source::{Diagnostic, Span};
 
 use crate::codes;
-use crate::decode::{Context, Data, Object, PortRef, Typed};
+use crate::decode::{Data, Object, PortRef, Typed};
+use crate::reporter::Reporter;
 use crate::resolve::not_found;
 use crate::write;
 
 /// The ports of the container that is asked.
-pub(super) struct Ports<'c> {
+pub(super) struct ContainerPorts<'c> {
     pub ports: &'c BTreeMap<String, Port>,
     /// Something about them is wrong, so none may be called missing.
     pub bad: bool,
 }
 
 /// A probe; `None` when something in it is wrong.
-pub(super) fn probe(cx: &mut Context<'_>, block: &Object<'_>, ports: &Ports<'_>) -> Option<Probe> {
+pub(super) fn probe(
+    cx: &mut Reporter<'_>,
+    block: &Object<'_>,
+    ports: &ContainerPorts<'_>,
+) -> Option<Probe> {
     let action = action(cx, block, ports)?;
     let running = action == ProbeAction::Running;
     let time = |word: &str| match block.value(word) {
@@ -56,7 +61,11 @@ pub(super) fn probe(cx: &mut Context<'_>, block: &Object<'_>, ports: &Ports<'_>)
     Some(probe)
 }
 
-fn action(cx: &mut Context<'_>, block: &Object<'_>, ports: &Ports<'_>) -> Option<ProbeAction> {
+fn action(
+    cx: &mut Reporter<'_>,
+    block: &Object<'_>,
+    ports: &ContainerPorts<'_>,
+) -> Option<ProbeAction> {
     let asked: Vec<_> =
         ["command", "http", "tcp"].iter().filter_map(|word| block.get(word)).collect();
     if let [first, second, ..] = asked.as_slice() {
@@ -106,7 +115,11 @@ fn action(cx: &mut Context<'_>, block: &Object<'_>, ports: &Ports<'_>) -> Option
 }
 
 /// The port that a field names.
-fn named(cx: &mut Context<'_>, field: &crate::decode::Field<'_>, ports: &Ports<'_>) -> Option<u16> {
+fn named(
+    cx: &mut Reporter<'_>,
+    field: &crate::decode::Field<'_>,
+    ports: &ContainerPorts<'_>,
+) -> Option<u16> {
     let Data::Value(Typed::PortRef(port)) = &field.data else { return None };
     let found = match port {
         PortRef::Name(name) => ports.ports.get(name.as_ref()).map(|port| port.number),
@@ -152,7 +165,7 @@ fn named(cx: &mut Context<'_>, field: &crate::decode::Field<'_>, ports: &Ports<'
 }
 
 /// The only port there is.
-fn only(cx: &mut Context<'_>, span: Span, ports: &Ports<'_>) -> Option<u16> {
+fn only(cx: &mut Reporter<'_>, span: Span, ports: &ContainerPorts<'_>) -> Option<u16> {
     let tcp: Vec<(&String, &Port)> =
         ports.ports.iter().filter(|(_, port)| port.protocol == Protocol::Tcp).collect();
     match tcp.as_slice() {

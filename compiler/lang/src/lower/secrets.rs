@@ -1,12 +1,12 @@
 //! Secrets: where each is read from, and texts that hold them. None is read here.
 
-use tally_graph::{Part, Secret, SecretSource, Template};
+use tally_graph::{Secret, SecretSource, Template};
 use tally_source::{Diagnostic, Span};
 
-use super::Lowering;
+use super::lowering::Lowering;
 use super::origins::Notes;
 use crate::codes;
-use crate::decode::{Data, DraftPart, Field, Object};
+use crate::decode::{Data, Field, Object};
 use crate::resolve::{Names, not_found, resolve_path};
 
 const SOURCES: [&str; 3] = ["file", "env", "command"];
@@ -79,52 +79,47 @@ fn source(low: &mut Lowering<'_, '_>, field: &Field<'_>) -> Option<SecretSource>
     path.map(SecretSource::File)
 }
 
-/// A text that holds secrets, with their names looked up.
+/// Returns a text with secrets, after their names are looked up.
 pub(super) fn template(
     low: &mut Lowering<'_, '_>,
     names: &Names<'_>,
-    draft: &[DraftPart],
+    template: &Template,
 ) -> Template {
-    let mut parts = Vec::new();
-    for part in draft {
-        parts.push(match part {
-            DraftPart::Text(text) => Part::Text(text.clone()),
-            DraftPart::Secret(name, span) => {
-                used(low, names, name, *span, Form::Interpolated);
-                Part::Secret(name.clone())
-            }
-        });
+    for (name, span) in template.secret_uses() {
+        if let Some(span) = span {
+            used(low, names, name, span, SecretForm::Interpolated);
+        }
     }
-    Template(parts)
+    template.clone()
 }
 
-/// A file that is a secret.
+/// Returns the content of a file that is a secret.
 pub(super) fn whole(
     low: &mut Lowering<'_, '_>,
     names: &Names<'_>,
     name: &str,
     span: Span,
 ) -> Template {
-    used(low, names, name, span, Form::Bare);
-    Template::whole(name)
+    used(low, names, name, span, SecretForm::Bare);
+    Template::whole_secret(name, Some(span))
 }
 
 /// How a secret is named.
 #[derive(Clone, Copy, PartialEq)]
-enum Form {
+enum SecretForm {
     /// `${secret.db}`
     Interpolated,
     /// `secret=db`
     Bare,
 }
 
-fn used(low: &mut Lowering<'_, '_>, names: &Names<'_>, name: &str, span: Span, form: Form) {
+fn used(low: &mut Lowering<'_, '_>, names: &Names<'_>, name: &str, span: Span, form: SecretForm) {
     low.used_secrets.insert(name.to_owned());
     if names.secrets.contains_key(name) || names.incomplete || low.cx.is_full() {
         return;
     }
     let name_span = match form {
-        Form::Interpolated if low.cx.raw(span).starts_with("${secret.") => {
+        SecretForm::Interpolated if low.cx.raw(span).starts_with("${secret.") => {
             let start = span.start as usize + "${secret.".len();
             Span::new(span.file, start, start + name.len())
         }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use tally_graph::Selector;
 
-use super::Lowered;
-use crate::decode::{Context, SelectorDraft};
+use super::lowered::LoweredWorkload;
+use crate::decode::SelectorDraft;
+use crate::reporter::Reporter;
 
 /// The selector without the places of its parts.
-pub(super) fn lower(_cx: &mut Context<'_>, draft: &SelectorDraft<'_>) -> Selector {
-    let text = |pair: &crate::decode::Pair<'_>| pair.text.as_deref().unwrap_or_default().to_owned();
+pub(super) fn lower(_cx: &mut Reporter<'_>, draft: &SelectorDraft<'_>) -> Selector {
+    let text = |pair: &crate::decode::Pair<'_>| pair.text().unwrap_or_default().to_owned();
     Selector {
         all: draft.all.iter().map(|pair| (pair.key.to_owned(), text(pair))).collect(),
         not: draft.not.iter().map(|pair| (pair.key.to_owned(), text(pair))).collect(),
@@ -42,7 +43,7 @@ pub(crate) struct Selectable {
 const MOST_STEPS: usize = 4_000_000;
 
 impl Selectable {
-    pub fn new(workloads: &[Lowered], cluster: &str) -> Self {
+    pub fn new(workloads: &[LoweredWorkload], cluster: &str) -> Self {
         let labels: Vec<_> =
             workloads.iter().map(|lowered| lowered.workload.selectable_labels(cluster)).collect();
         let mut by_pair: BTreeMap<String, BTreeMap<String, Vec<usize>>> = BTreeMap::new();

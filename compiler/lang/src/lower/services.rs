@@ -5,30 +5,24 @@ use std::collections::BTreeMap;
 use tally_graph::{Provenance, Publish, Selector, Service, ServicePort};
 use tally_source::{Diagnostic, Span, nearest};
 
+use super::lowered::{LoweredService, LoweredWorkload};
+use super::lowering::Lowering;
 use super::origins::Notes;
 use super::selectors::{self, Selectable};
-use super::{Lowered as Workload, Lowering};
+
 use crate::codes;
-use crate::decode::{Context, Data, Object, Pair, SelectorDraft, Typed};
+use crate::decode::{Data, Object, Pair, SelectorDraft, Typed};
+use crate::reporter::Reporter;
 use crate::resolve::{Names, not_found};
 use crate::write;
-
-/// A service with what checks must know of it.
-pub(crate) struct Lowered {
-    pub service: Service,
-    /// The workloads it selects.
-    pub matched: Vec<usize>,
-    /// Ports of the hosts that it wants, and where that is said.
-    pub published: Vec<(Publish, Span)>,
-}
 
 pub(super) fn service(
     low: &mut Lowering<'_, '_>,
     names: &Names<'_>,
     labels: &Selectable,
-    workloads: &[Workload],
+    workloads: &[LoweredWorkload],
     object: &Object<'_>,
-) -> Lowered {
+) -> LoweredService {
     let cx = &mut low.cx;
     let mut matched = Vec::new();
     let mut select = Selector::default();
@@ -64,11 +58,11 @@ pub(super) fn service(
         span: object.title_span,
         provenance,
     };
-    Lowered { service, matched, published }
+    LoweredService { service, matched, published }
 }
 
 /// The services of the spec look at too many pods; said once.
-fn exhausted(cx: &mut Context<'_>, object: &Object<'_>, span: Span) -> Lowered {
+fn exhausted(cx: &mut Reporter<'_>, object: &Object<'_>, span: Span) -> LoweredService {
     if !cx.out.iter().any(|found| found.code == codes::BUDGET) {
         cx.report(
             Diagnostic::error(codes::BUDGET, "the services of this spec select too many pods")
@@ -79,18 +73,18 @@ fn exhausted(cx: &mut Context<'_>, object: &Object<'_>, span: Span) -> Lowered {
     let service = Service {
         name: object.name.to_owned(),
         select: Selector::default(),
-        ports: Ports::new(),
+        ports: ServicePorts::new(),
         span: object.title_span,
         provenance: Provenance::default(),
     };
-    Lowered { service, matched: Vec::new(), published: Vec::new() }
+    LoweredService { service, matched: Vec::new(), published: Vec::new() }
 }
 
 /// Whether the pairs that name a pod or a controller name one.
-fn references(cx: &mut Context<'_>, names: &Names<'_>, draft: &SelectorDraft<'_>) -> bool {
+fn references(cx: &mut Reporter<'_>, names: &Names<'_>, draft: &SelectorDraft<'_>) -> bool {
     let mut ok = true;
     for pair in draft.all.iter().chain(&draft.not) {
-        let (kind, Some(name)) = (pair.key, pair.text.as_deref()) else { continue };
+        let (kind, Some(name)) = (pair.key, pair.text()) else { continue };
         let value = value_span(pair);
         match (kind, names.workloads.get(name)) {
             ("job", _) => {
@@ -137,7 +131,7 @@ fn value_span(pair: &Pair<'_>) -> Span {
 
 /// A selector that matches nothing: says which label differs.
 fn no_match(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     labels: &Selectable,
     draft: &SelectorDraft<'_>,
     select: &Selector,
@@ -210,17 +204,17 @@ fn no_match(
     );
 }
 
-type Ports = BTreeMap<String, ServicePort>;
+type ServicePorts = BTreeMap<String, ServicePort>;
 
 fn ports(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     object: &Object<'_>,
-    workloads: &[Workload],
+    workloads: &[LoweredWorkload],
     matched: &[usize],
     known: bool,
     select: &Selector,
-) -> (Ports, Vec<(Publish, Span)>) {
-    let mut ports = Ports::new();
+) -> (ServicePorts, Vec<(Publish, Span)>) {
+    let mut ports = ServicePorts::new();
     let mut published = Vec::new();
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for port in object.objects("port") {
@@ -258,9 +252,9 @@ fn ports(
 
 /// The number of the pods' port of that name; reports pods that lack it.
 fn pods_number(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     port: &Object<'_>,
-    workloads: &[Workload],
+    workloads: &[LoweredWorkload],
     matched: &[usize],
     select: &Selector,
     own: Option<u16>,
@@ -298,11 +292,11 @@ fn pods_number(
 }
 
 fn no_port(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     port: &Object<'_>,
-    workloads: &[Workload],
+    workloads: &[LoweredWorkload],
     matched: &[usize],
-    lowered: &Workload,
+    lowered: &LoweredWorkload,
     select: &Selector,
 ) {
     let name = port.name;

@@ -8,54 +8,28 @@ use tally_graph::{
 };
 use tally_source::{Diagnostic, Span};
 
+use super::lowered::{LoweredWorkload, PortFact, WorkloadFacts};
+use super::lowering::Lowering;
 use super::origins::Notes;
-use super::{Lowered, Lowering, cluster, container, selectors};
+use super::{container, maps, selectors};
 use crate::codes;
-use crate::decode::{Context, Data, Object, Typed};
+use crate::decode::{Data, Object, Typed};
+use crate::reporter::Reporter;
 use crate::resolve::{Names, clash, not_found};
-
-/// What checks must know of a workload beside the workload itself.
-#[derive(Default)]
-pub(crate) struct Facts {
-    /// Ports by name, of all containers.
-    pub ports: BTreeMap<String, PortFact>,
-    /// Something about ports is wrong, so none may be called missing.
-    pub ports_bad: bool,
-    /// Something about labels is wrong.
-    pub labels_bad: bool,
-    /// Named volumes it mounts.
-    pub volumes: BTreeSet<String>,
-    /// Where it mounts them first.
-    pub volume_spans: BTreeMap<String, Span>,
-    /// `replicas` in the text.
-    pub replicas_span: Option<Span>,
-    /// `place { require … }` and `spread` in the text.
-    pub require_span: Option<Span>,
-    pub spread_span: Option<Span>,
-}
-
-/// A port of a container.
-pub(crate) struct PortFact {
-    pub number: u16,
-    pub protocol: Protocol,
-    pub publish: Option<tally_graph::Publish>,
-    pub publish_span: Span,
-    pub span: Span,
-}
 
 /// A pod or a controller.
 pub(super) fn workload(
     low: &mut Lowering<'_, '_>,
     names: &Names<'_>,
     object: &Object<'_>,
-) -> Lowered {
+) -> LoweredWorkload {
     let kind = match object.kind.key {
         "controller" => WorkloadKind::Controller,
         _ => WorkloadKind::Pod,
     };
-    let mut facts = Facts::default();
+    let mut facts = WorkloadFacts::default();
     let labels =
-        cluster::labels(&mut low.cx, object, &["cluster", "controller", "pod", "job"], "pods");
+        maps::labels(&mut low.cx, object, &["cluster", "controller", "pod", "job"], "pods");
     facts.labels_bad = labels.bad || object.name.is_empty();
     facts.replicas_span = object.get("replicas").map(|field| field.span);
     let volumes = volumes(low, names, object);
@@ -86,7 +60,7 @@ pub(super) fn workload(
     containers(low, names, object, &mut workload, &mut facts, &mut used);
     unused(&mut low.cx, object, &used);
     low.used_volumes.extend(facts.volumes.iter().cloned());
-    Lowered { workload, facts }
+    LoweredWorkload { workload, facts }
 }
 
 fn containers(
@@ -94,7 +68,7 @@ fn containers(
     names: &Names<'_>,
     object: &Object<'_>,
     workload: &mut Workload,
-    facts: &mut Facts,
+    facts: &mut WorkloadFacts,
     used: &mut BTreeSet<String>,
 ) {
     let own: BTreeMap<&str, ()> =
@@ -144,9 +118,9 @@ fn containers(
 
 /// A port of one container among those of the whole pod.
 fn port(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     pod: &Object<'_>,
-    facts: &mut Facts,
+    facts: &mut WorkloadFacts,
     numbers: &mut BTreeMap<(u16, Protocol), (Span, String)>,
     name: String,
     fact: PortFact,
@@ -189,7 +163,7 @@ fn restart(object: &Object<'_>) -> Restart {
     }
 }
 
-fn update(cx: &mut Context<'_>, object: &Object<'_>) -> Update {
+fn update(cx: &mut Reporter<'_>, object: &Object<'_>) -> Update {
     let Some(block) = object.block("update") else { return Update::default() };
     let amount = |word: &str, default: Amount| match block.value(word) {
         Some(Typed::Amount(amount)) => *amount,
@@ -216,7 +190,7 @@ fn update(cx: &mut Context<'_>, object: &Object<'_>) -> Update {
 }
 
 /// An `update` under which nothing could ever change, or one of its fields says nothing.
-fn update_moves(cx: &mut Context<'_>, block: &Object<'_>, update: &Update) {
+fn update_moves(cx: &mut Reporter<'_>, block: &Object<'_>, update: &Update) {
     let zero = |amount: Amount| matches!(amount, Amount::Count(0) | Amount::Percent(0));
     if update.strategy == Strategy::Recreate {
         if let Some(field) = block.get("max-surge").or_else(|| block.get("max-unavailable")) {
@@ -246,7 +220,7 @@ fn update_moves(cx: &mut Context<'_>, block: &Object<'_>, update: &Update) {
     }
 }
 
-fn place(cx: &mut Context<'_>, object: &Object<'_>, facts: &mut Facts) -> Place {
+fn place(cx: &mut Reporter<'_>, object: &Object<'_>, facts: &mut WorkloadFacts) -> Place {
     let Some(block) = object.block("place") else { return Place::default() };
     facts.require_span = block.get("require").map(|field| field.span);
     let mut selector = |word: &str| match &block.get(word)?.data {
@@ -299,7 +273,7 @@ fn volumes(low: &mut Lowering<'_, '_>, names: &Names<'_>, object: &Object<'_>) -
 }
 
 /// A volume of the pod that nothing mounts is a mistake: it can be for nothing else.
-fn unused(cx: &mut Context<'_>, object: &Object<'_>, used: &BTreeSet<String>) {
+fn unused(cx: &mut Reporter<'_>, object: &Object<'_>, used: &BTreeSet<String>) {
     // A mount that is wrong may be the one that is missing.
     let bad = object.bad
         || object.objects("container").chain(object.objects("init")).any(|inner| inner.bad);
@@ -317,7 +291,7 @@ fn unused(cx: &mut Context<'_>, object: &Object<'_>, used: &BTreeSet<String>) {
     }
 }
 
-fn dependencies(cx: &mut Context<'_>, names: &Names<'_>, object: &Object<'_>) -> Vec<Dependency> {
+fn dependencies(cx: &mut Reporter<'_>, names: &Names<'_>, object: &Object<'_>) -> Vec<Dependency> {
     let mut seen: BTreeMap<Address, Span> = BTreeMap::new();
     let mut found = Vec::new();
     for inner in object.objects("depends-on") {
@@ -356,7 +330,7 @@ fn dependencies(cx: &mut Context<'_>, names: &Names<'_>, object: &Object<'_>) ->
 }
 
 fn target_exists(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     names: &Names<'_>,
     inner: &Object<'_>,
     address: &Address,
@@ -396,7 +370,12 @@ fn target_exists(
     false
 }
 
-fn never_completes(cx: &mut Context<'_>, names: &Names<'_>, inner: &Object<'_>, address: &Address) {
+fn never_completes(
+    cx: &mut Reporter<'_>,
+    names: &Names<'_>,
+    inner: &Object<'_>,
+    address: &Address,
+) {
     let span = inner.get("until").map_or(inner.title_span, |field| field.span);
     let value = inner.get("until").map_or(span, |field| field.value_span);
     let name = &address.name;
@@ -417,7 +396,7 @@ fn never_completes(cx: &mut Context<'_>, names: &Names<'_>, inner: &Object<'_>, 
 fn notes(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> tally_graph::Provenance {
     let mut notes = Notes::new(&mut low.origins);
     notes.written(&[], object.title_span);
-    cluster::label_notes(&mut notes, object);
+    maps::label_notes(&mut notes, object);
     notes.field(&["restart"], object, "restart");
     if object.kind.key == "controller" {
         notes.field(&["replicas"], object, "replicas");

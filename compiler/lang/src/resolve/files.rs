@@ -6,7 +6,7 @@ use tally_source::{Diagnostic, FileId, SourceMap, Span};
 
 use crate::codes;
 use crate::loader::{LoadError, Loader};
-use crate::syntax::{self, Ast};
+use crate::syntax::{self, Ast, holes};
 use crate::write;
 
 /// A file of a spec is at most this large; one that is larger is no spec.
@@ -72,7 +72,7 @@ fn uses(ast: &Ast) -> Vec<(String, Span)> {
         let entry = node.entries.first().filter(|entry| entry.key.is_none())?;
         let plain = node.entries.len() == 1 && node.block.is_none();
         let text =
-            entry.value.text().filter(|text| plain && !text.is_empty() && !text.contains("${"))?;
+            entry.value.text().filter(|text| plain && !text.is_empty() && !holes::any(text))?;
         Some((text.to_owned(), entry.value.span))
     })
     .collect()

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use tally_source::{Diagnostic, Span, nearest};
 
 use crate::codes;
-use crate::decode::{Context, Object};
-use crate::lower::Top;
+use crate::decode::{Object, Top};
+use crate::reporter::Reporter;
 use crate::write;
 
 /// What a spec declares at its top, by name. Pods and controllers share one namespace.
@@ -22,7 +22,7 @@ pub(crate) struct Names<'o> {
 
 impl<'o> Names<'o> {
     /// Collects names and reports those that stand twice.
-    pub fn collect(cx: &mut Context<'_>, top: &'o Top<'o>, incomplete: bool) -> Self {
+    pub fn collect(cx: &mut Reporter<'_>, top: &'o Top<'o>, incomplete: bool) -> Self {
         Names {
             volumes: by_name(cx, &top.volumes),
             workloads: {
@@ -38,7 +38,7 @@ impl<'o> Names<'o> {
 }
 
 fn by_name<'o>(
-    cx: &mut Context<'_>,
+    cx: &mut Reporter<'_>,
     objects: &'o [Object<'o>],
 ) -> BTreeMap<&'o str, &'o Object<'o>> {
     let mut names: BTreeMap<&str, &Object<'_>> = BTreeMap::new();
@@ -68,7 +68,7 @@ pub(crate) fn clash(headline: String, second: Span, first: Span) -> Diagnostic {
 }
 
 /// `web-0` beside a controller `web`: its first pod has that name.
-fn replica_names(cx: &mut Context<'_>, workloads: &BTreeMap<&str, &Object<'_>>) {
+fn replica_names(cx: &mut Reporter<'_>, workloads: &BTreeMap<&str, &Object<'_>>) {
     for object in workloads.values() {
         let Some((stem, digits)) = object.name.rsplit_once('-') else { continue };
         let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
@@ -96,7 +96,7 @@ const MOST_CANDIDATES: usize = 5000;
 
 /// A name that nothing has.
 pub(crate) fn not_found<'n>(
-    cx: &Context<'_>,
+    cx: &Reporter<'_>,
     what: &str,
     name: &str,
     span: Span,

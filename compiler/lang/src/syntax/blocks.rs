@@ -3,23 +3,11 @@
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
 use super::ast::{Block, Node, Text};
+use super::chars;
 use super::cursor::{Mode, Parser};
-use super::nodes::Head;
-use super::{MOST_DEPTH, chars};
+use super::limits::MAX_DEPTH;
+use super::open::{Head, Opener};
 use crate::codes;
-
-/// The beginning of a block.
-pub(super) struct Opener {
-    /// The `{`.
-    pub brace: Span,
-    /// The node it belongs to.
-    pub word: String,
-    /// The node's word and name, for sentences.
-    title: String,
-    /// How far the line is indented on which it stands.
-    indent: usize,
-    line_start: usize,
-}
 
 impl Parser<'_> {
     /// A block from its `{` to its `}`.
@@ -27,7 +15,7 @@ impl Parser<'_> {
         let start = self.at;
         let brace = self.span(start, start + 1);
         self.at += 1;
-        if self.depth >= MOST_DEPTH {
+        if self.depth >= MAX_DEPTH {
             self.too_deep(brace);
             self.skip_block();
             return Block { nodes: Vec::new(), span: self.span(start, self.at) };
@@ -229,7 +217,7 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(
                 codes::TOO_DEEP,
-                format!("blocks stand in one another more than {MOST_DEPTH} deep"),
+                format!("blocks stand in one another more than {MAX_DEPTH} deep"),
             )
             .label(brace, "this one is too deep")
             .help("No spec needs more than a few; perhaps a `}` is missing further up."),

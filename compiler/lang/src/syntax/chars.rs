@@ -2,6 +2,7 @@
 
 use tally_source::{Diagnostic, FileId, Span};
 
+use super::limits::MAX_MISTAKES;
 use crate::codes;
 
 /// Length of the line end at `at`, or 0.
@@ -96,7 +97,7 @@ pub(super) fn report_bad_characters(file: FileId, text: &str, out: &mut Vec<Diag
         match &mut run {
             Some(run) if run.end == here.start => run.end = here.end,
             _ => {
-                if out.len() >= super::MOST_MISTAKES {
+                if out.len() >= MAX_MISTAKES {
                     return;
                 }
                 let direction = c > '\u{ff}' && c != '\u{feff}';

@@ -3,9 +3,9 @@
 use tally_source::{Diagnostic, Edit, TextChange};
 
 use super::ast::{Quotes, Text, Value, ValueKind};
-use super::chars;
 use super::cursor::Parser;
-use super::nodes::Head;
+use super::open::Head;
+use super::{chars, holes};
 use crate::codes;
 
 /// Quotes that are none in KDL, and what ends them.
@@ -290,7 +290,7 @@ impl Parser<'_> {
             }
         };
         let was_quoted = matches!(&before.kind, ValueKind::Text(_, Quotes::Quoted));
-        let inner = matches!(&before.kind, ValueKind::Text(text, _) if text.contains("${"));
+        let inner = matches!(&before.kind, ValueKind::Text(text, _) if holes::any(text));
         if was_quoted && !inner && self.byte(self.at) != b'"' && self.odd_quotes(start) {
             let from = before.span.start as usize;
             before.kind = ValueKind::Poison;

@@ -2,7 +2,9 @@
 
 use tally_source::{Diagnostic, FileId, Span};
 
-use super::{MOST_MISTAKES, chars};
+use super::ast::Node;
+use super::chars;
+use super::limits::MAX_MISTAKES;
 use crate::codes;
 
 /// What to believe when braces do not pair up.
@@ -36,14 +38,14 @@ pub(super) struct Parser<'t> {
     /// End of the last `# comment`, so that a block of them is one mistake.
     pub last_comment_end: Option<usize>,
     /// Nodes that a mistake packed into the one before.
-    pub unpacked: Vec<super::Node>,
+    pub unpacked: Vec<Node>,
     /// A comment took the rest of the text, so blocks may be open without a mistake of their own.
     pub swallowed: bool,
     /// Whether nodes here are keys of the user's own.
     pub in_map: bool,
     /// Whether the block that just ended did so by its indentation.
     pub gave_up: bool,
-    /// See [`Ast::silent`](super::Ast).
+    /// See [`Ast::silent`](super::ast::Ast).
     pub silent: Vec<Span>,
     /// Where the line begins that was last asked for an odd quote, and the answer.
     pub odd_quotes_of: Option<(usize, bool)>,
@@ -115,7 +117,7 @@ impl<'t> Parser<'t> {
     /// Keeps a report, unless it is about text that counts for nothing.
     pub fn report(&mut self, found: Diagnostic) {
         let blind = self.at <= self.blind_until && self.blind_until > 0;
-        if self.mute == 0 && !blind && self.out.len() < MOST_MISTAKES {
+        if self.mute == 0 && !blind && self.out.len() < MAX_MISTAKES {
             self.out.push(found);
         }
     }

@@ -5,7 +5,7 @@ use tally_source::Diagnostic;
 use super::ast::{Block, Node, Text};
 use super::chars;
 use super::cursor::{Mode, Parser};
-use super::nodes::Head;
+use super::open::Head;
 use crate::codes;
 
 /// Braces of one line.

@@ -7,21 +7,19 @@
 mod ast;
 mod blocks;
 mod chars;
-mod cursor;
 mod common_mistakes;
+mod cursor;
+pub(crate) mod holes;
+mod limits;
 mod lines;
 mod nodes;
+mod open;
 mod strings;
 mod values;
 
 pub use ast::{Ast, Block, Entry, Node, Quotes, Text, Value, ValueKind};
 use cursor::{Mode, Parser};
 use tally_source::{Diagnostic, FileId};
-
-/// Blocks may stand in one another this deep. Specs need 6.
-pub(crate) const MOST_DEPTH: usize = 32;
-/// So many mistakes of one file are kept. Nobody reads more, and a hostile file could hold millions.
-pub(crate) const MOST_MISTAKES: usize = 500;
 
 /// Reads one file. The tree holds all that could be understood, whatever the text.
 #[must_use]

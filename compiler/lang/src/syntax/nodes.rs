@@ -2,9 +2,9 @@
 
 use tally_source::{Diagnostic, Edit, TextChange};
 
-use super::ast::{Ast, Entry, Node, Quotes, Text, ValueKind};
-use super::blocks::Opener;
+use super::ast::{Ast, Block, Entry, Node, Quotes, Text, Value, ValueKind};
 use super::cursor::{Mode, Parser};
+use super::open::{Head, Opener};
 use crate::codes;
 
 /// Fields whose block holds keys of the user's own.
@@ -106,7 +106,7 @@ impl Parser<'_> {
     }
 
     /// Values, properties and the block, up to the end of the node.
-    fn entries(&mut self, name: &Text, head: &mut Head, spaced: bool) -> Option<super::Block> {
+    fn entries(&mut self, name: &Text, head: &mut Head, spaced: bool) -> Option<Block> {
         let mut block = None;
         let mut spaced = spaced || head.equals.is_some();
         loop {
@@ -252,7 +252,7 @@ impl Parser<'_> {
                 .label(key.span.to(at), "a value belongs behind the `=`")
                 .maybe(format!("write `{}=\"\"` if empty is meant", key.text), at, "\"\"");
             self.report(found);
-            let value = super::Value { kind: ValueKind::Poison, span: at };
+            let value = Value { kind: ValueKind::Poison, span: at };
             head.entries.push(Entry { span: key.span.to(at), key: Some(key), value });
             return;
         };
@@ -263,7 +263,7 @@ impl Parser<'_> {
     }
 
     /// A value that stands as a key. Numbers and keywords cannot, and are taken by their characters.
-    fn as_key(&mut self, value: super::Value) -> Text {
+    fn as_key(&mut self, value: Value) -> Text {
         let span = value.span;
         match value.kind {
             ValueKind::Text(text, quotes) => Text { text, span, quotes },
@@ -349,13 +349,4 @@ impl Parser<'_> {
                 .edit(edit);
         self.report(found);
     }
-}
-
-/// A node under way.
-pub(super) struct Head {
-    pub entries: Vec<Entry>,
-    /// Where commas stood behind values.
-    pub commas: Vec<usize>,
-    /// Where a `=` stood behind the name.
-    pub equals: Option<usize>,
 }

@@ -5,7 +5,7 @@ use tally_source::{Diagnostic, Edit, Span, TextChange};
 use super::ast::{Entry, Quotes, Text, Value, ValueKind};
 use super::chars;
 use super::cursor::Parser;
-use super::nodes::Head;
+use super::open::Head;
 use crate::codes;
 
 /// The keywords, and what other languages write for them.

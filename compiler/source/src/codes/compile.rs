@@ -1,6 +1,6 @@
 //! Codes of the compiler.
 
-use super::{Code, CodeInfo};
+use super::code::{Code, CodeInfo};
 
 const fn code(number: u16, title: &'static str) -> CodeInfo {
     CodeInfo { code: Code(number), title }

@@ -84,10 +84,7 @@ fn in_environment(graph: &Graph) -> BTreeSet<&str> {
     let workloads = graph.workloads();
     let containers =
         workloads.flat_map(|workload| workload.inits.iter().chain(&workload.containers));
-    containers
-        .flat_map(|container| container.secret_env.values())
-        .flat_map(Template::secrets)
-        .collect()
+    containers.flat_map(|container| container.env.values()).flat_map(Template::secrets).collect()
 }
 
 /// Whether a secret can be what it is used for.

@@ -100,8 +100,7 @@ impl<'a> Blame<'a> {
     }
 
     fn workload(&self) -> Option<&'a Workload> {
-        let address = self.operation.subject.address();
-        self.graph.workloads().find(|workload| workload.address().to_string() == address)
+        self.graph.workload_at(&self.operation.subject.address())
     }
 
     /// Where a field of the operation's container is written.

@@ -13,10 +13,10 @@ pub(super) fn contents(
     request: &FilesRequest,
 ) -> Result<Vec<FileToWrite>, FailureKind> {
     let file = |(path, spec): (&String, &FileSpec)| {
-        if spec.is_secret() {
+        let Some(hash) = spec.content.stored() else {
             return Ok(to_write(path, spec, Vec::new()));
-        }
-        let content = graph.contents.get(&spec.content).ok_or_else(|| {
+        };
+        let content = graph.contents.get(hash).ok_or_else(|| {
             FailureKind::PreconditionFailed(StaleReason::NoContent { path: path.clone() })
         })?;
         Ok(to_write(path, spec, content.0.clone()))
@@ -30,7 +30,7 @@ pub(super) fn secret_contents(
     request: &FilesRequest,
 ) -> Result<Vec<FileToWrite>, FailureKind> {
     let file = |(path, spec): (&String, &FileSpec)| {
-        let template = spec.secret.clone().unwrap_or_default();
+        let template = spec.content.template().cloned().unwrap_or_default();
         let content = secrets.join(&template).map_err(not_read)?;
         Ok(to_write(path, spec, content))
     };
@@ -48,6 +48,6 @@ fn to_write(path: &str, spec: &FileSpec, content: Vec<u8>) -> FileToWrite {
         content,
         mode: spec.mode,
         owner: spec.owner.clone(),
-        keyed: spec.is_secret().then(|| spec.content.clone()),
+        keyed: spec.content.keyed().map(str::to_owned),
     }
 }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tally_graph::{
-    Container, FileSpec, Graph, Mount, MountSource, PodVolume, PodVolumeSource, Port, Probe,
-    ProbeAction, Pull, Resources, Restart, Template, Volume, Workload,
+    Container, FileSpec, FileText, Graph, Mount, MountSource, PodVolume, PodVolumeSource, Port,
+    Probe, ProbeAction, Pull, Resources, Restart, Template, Volume, Workload,
 };
 use tally_source::Span;
 
@@ -15,7 +15,9 @@ use crate::input::observed::{Live, PublishedPort};
 use crate::labels::applied::{Applied, AppliedMount, AppliedProbe, AppliedSecret, AppliedStop};
 use crate::labels::{self, Role};
 use crate::plan::ReadyRule;
-use crate::plan::request::{ContainerRequest, HealthRequest, MountFrom, MountRequest, NetworkRef};
+use crate::plan::request::{
+    ContainerRequest, EnvValue, HealthRequest, MountFrom, MountRequest, NetworkRef,
+};
 
 /// A container without a readiness counts as ready when it has run so long: enough to see a
 /// command that ends at once, short enough not to be felt.
@@ -106,9 +108,7 @@ impl DesiredPod<'_> {
             entrypoint: applied.entrypoint.clone(),
             command: applied.command.clone(),
             settings: applied.settings.clone(),
-            env: applied.env.clone(),
-            secret_env: desired.source.map(|it| it.secret_env.clone()).unwrap_or_default(),
-            joined_env: BTreeMap::new(),
+            env: environment(desired),
             mounts: applied.mount.iter().map(|(p, m)| (p.clone(), mount_request(m))).collect(),
             volumes: Vec::new(),
             ulimits: limits
@@ -139,6 +139,12 @@ impl DesiredPod<'_> {
         }
         all
     }
+}
+
+/// Returns the environment that Docker is asked for.
+fn environment(desired: &DesiredContainer<'_>) -> BTreeMap<String, EnvValue> {
+    let source = desired.source.into_iter().flat_map(|source| &source.env);
+    source.map(|(key, template)| (key.clone(), EnvValue::Template(template.clone()))).collect()
 }
 
 impl DesiredContainer<'_> {
@@ -312,9 +318,9 @@ impl<'a> Pod<'a, '_> {
     /// Files with what tells their content from another, where they hold secrets.
     fn keyed_files(&self, source: &Container) -> BTreeMap<String, FileSpec> {
         let keyed = |file: &FileSpec| {
-            let keyed = file.secret.as_ref()?.keyed(self.around.secrets).unwrap_or_default();
-            let content = format!("{}{keyed}", FileSpec::KEYED);
-            Some(FileSpec { content, ..file.clone() })
+            let template = file.content.template()?.clone();
+            let keyed = Some(template.keyed(self.around.secrets).unwrap_or_default());
+            Some(FileSpec { content: FileText::Template { template, keyed }, ..file.clone() })
         };
         let files = source.file.iter();
         files.map(|(path, file)| (path.clone(), keyed(file).unwrap_or(file.clone()))).collect()
@@ -338,17 +344,21 @@ impl<'a> Pod<'a, '_> {
         if source.has_secret_files() {
             mounts.insert(labels::SECRETS_FOLDER.to_owned(), self.secrets_mount(source, true));
         }
+        let plain = |(key, template): (&String, &Template)| {
+            Some((key.clone(), template.plain()?.to_owned()))
+        };
         let secret = |(key, template): (&String, &Template)| {
             let keyed = template.keyed(self.around.secrets).unwrap_or_default();
             (key.clone(), AppliedSecret { text: template.to_string(), keyed })
         };
+        let with_secrets = source.env.iter().filter(|(_, template)| template.plain().is_none());
         Applied {
             image: source.image.to_string(),
             entrypoint: source.entrypoint.clone(),
             command: source.command.clone(),
             settings: source.settings.clone(),
-            env: source.env.clone(),
-            secret_env: source.secret_env.iter().map(secret).collect(),
+            env: source.env.iter().filter_map(plain).collect(),
+            secret_env: with_secrets.map(secret).collect(),
             port: BTreeMap::new(),
             mount: mounts,
             ulimit: source.ulimit.clone(),

@@ -287,7 +287,7 @@ fn files(
 
 /// Whether a file is as it shall be. A secret that was not read counts as unchanged.
 fn is_same(old: &FileSpec, file: &FileSpec) -> bool {
-    let unread = file.content == FileSpec::KEYED && old.is_secret();
+    let unread = file.content.keyed() == Some("") && old.is_secret();
     old.is_same_as(file) || unread && (old.mode, &old.owner) == (file.mode, &file.owner)
 }
 
@@ -327,9 +327,9 @@ pub fn lost_secrets(
 }
 
 fn file_words(file: &FileSpec) -> Value {
-    let (kind, hash) = match file.content.strip_prefix(FileSpec::KEYED) {
+    let (kind, hash) = match file.content.keyed() {
         Some(keyed) => ("keyed", keyed),
-        None => ("sha256", file.content.as_str()),
+        None => ("sha256", file.content.stored().unwrap_or_default()),
     };
     let short = hash.get(..12).unwrap_or(hash);
     json!(format!("{kind}:{short} {:04o} {}", file.mode, file.owner))

@@ -27,13 +27,8 @@ pub struct ContainerRequest {
     #[serde(flatten, serialize_with = "with_nulls")]
     pub settings: Settings,
     /// Added to the image's.
-    pub env: BTreeMap<String, String>,
-    /// Added too, once what the secrets in them hold has been put in.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub secret_env: BTreeMap<String, Template>,
-    /// The same, put together: there for the call alone, and never written down.
-    #[serde(skip)]
-    pub joined_env: BTreeMap<String, Hidden>,
+    #[serde(flatten, with = "env_form")]
+    pub env: BTreeMap<String, EnvValue>,
     /// By path in the container.
     pub mounts: BTreeMap<String, MountRequest>,
     /// What its volumes are to be where one is gone by the time it is made: a daemon makes it anew then,
@@ -70,6 +65,84 @@ fn with_nulls<S: Serializer>(settings: &Settings, serializer: S) -> Result<S::Ok
         map.serialize_entry(key, value)?;
     }
     map.end()
+}
+
+/// The value of an environment variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvValue {
+    /// A text, or a text with secrets that are not filled in.
+    Template(Template),
+    /// A text whose secrets are filled in: for one call alone, and never serialized.
+    Filled(Template, Hidden),
+}
+
+impl EnvValue {
+    /// Returns the text with secrets.
+    #[must_use]
+    pub fn template(&self) -> &Template {
+        match self {
+            EnvValue::Template(template) | EnvValue::Filled(template, _) => template,
+        }
+    }
+
+    /// Returns the text that the container gets; `None` if its secrets are not filled in.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            EnvValue::Template(template) => template.plain(),
+            EnvValue::Filled(_, text) => Some(text.reveal()),
+        }
+    }
+}
+
+/// Environment variables in their serialized form: texts without secrets in one map, texts with secrets
+/// in another.
+mod env_form {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tally_graph::Template;
+
+    use super::EnvValue;
+
+    #[derive(Serialize)]
+    struct Written<'t> {
+        env: BTreeMap<&'t str, &'t str>,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        secret_env: BTreeMap<&'t str, &'t Template>,
+    }
+
+    #[derive(Deserialize)]
+    struct Read {
+        env: BTreeMap<String, String>,
+        #[serde(default)]
+        secret_env: BTreeMap<String, Template>,
+    }
+
+    pub fn serialize<S: Serializer>(
+        all: &BTreeMap<String, EnvValue>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut written = Written { env: BTreeMap::new(), secret_env: BTreeMap::new() };
+        for (key, value) in all {
+            let template = value.template();
+            if let Some(text) = template.plain() {
+                written.env.insert(key, text);
+            } else {
+                written.secret_env.insert(key, template);
+            }
+        }
+        written.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, EnvValue>, D::Error> {
+        let read = Read::deserialize(deserializer)?;
+        let plain = read.env.into_iter().map(|(key, text)| (key, Template::Plain(text)));
+        let all = plain.chain(read.secret_env);
+        Ok(all.map(|(key, template)| (key, EnvValue::Template(template))).collect())
+    }
 }
 
 /// A text that is shown to nobody: it cannot be written down, and tells nothing when it is printed.

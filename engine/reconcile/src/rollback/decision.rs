@@ -32,7 +32,7 @@ pub fn decide(
     if is_held(memory, address) {
         return None;
     }
-    let workload = graph.workloads().find(|it| it.address().to_string() == address)?;
+    let workload = graph.workload_at(address)?;
     let former = match course(workload, memory)? {
         Course::Rolling(former) => former,
         Course::Back(first) => {

@@ -36,7 +36,7 @@ pub fn formers(
             if !entry.settled.contains_key(address) {
                 return true;
             }
-            let was = entry.graph.workloads().find(|was| was.address().to_string() == *address);
+            let was = entry.graph.workload_at(address);
             let Some(was) = was else { return true };
             if !was.has_pods_of(workload) {
                 let before = Undone::between(spec, &entry.graph, address);

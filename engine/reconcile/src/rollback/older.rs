@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tally_graph::schema::UpdateClass;
-use tally_graph::{Graph, ImageRef, Millis, Probe, ProbeAction, Workload};
+use tally_graph::{Graph, ImageRef, Millis, Probe, ProbeAction, Template, Workload};
 
 use crate::desired::realise::{Surroundings, realise};
 use crate::diff::{Places, difference};
@@ -90,7 +90,13 @@ fn told_by(now: &Workload, pod: &Containers<'_>) -> Option<Workload> {
                 found.identity.applied();
             container.image = ImageRef::parse(&image).ok()?;
             (container.entrypoint, container.command) = (entrypoint, command);
-            (container.settings, container.env, container.ulimit) = (settings, env, ulimit);
+            container.settings = settings;
+            // What held secrets is as it is now: a label does not hold it.
+            container.env.retain(|_, template| template.plain().is_none());
+            for (key, text) in env {
+                container.env.entry(key).or_insert(Template::Plain(text));
+            }
+            container.ulimit = ulimit;
             let Applied { stop, resources, readiness, label, restart, .. } =
                 found.identity.applied();
             container.stop.signal = stop.signal;

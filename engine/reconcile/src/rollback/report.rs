@@ -19,7 +19,7 @@ use crate::rollback::older::before;
 /// That a rollout failed and stays where it is.
 #[must_use]
 pub fn stays(graph: &Graph, address: &str, why: &str) -> Diagnostic {
-    let workload = graph.workloads().find(|it| it.address().to_string() == address);
+    let workload = graph.workload_at(address);
     let headline = format!("the rollout of `{address}` failed and stays where it is: {why}");
     let found = Diagnostic::warning(Code(1304), headline);
     let found = match workload {

@@ -19,8 +19,8 @@ impl Undone {
         let files = old.inits.iter().chain(&old.containers).flat_map(|c| c.file.values());
         let contents = files
             .filter_map(|file| {
-                let content = before.contents.get(&file.content)?;
-                Some((file.content.clone(), content.clone()))
+                let hash = file.content.stored()?;
+                Some((hash.to_owned(), before.contents.get(hash)?.clone()))
             })
             .collect();
         let used = old.secrets();

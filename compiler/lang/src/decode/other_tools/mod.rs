@@ -1,20 +1,12 @@
 //! Words of other tools, and what to say to those who bring them.
 
-use tally_graph::schema::KindRow;
-use tally_source::Code;
-
+mod answer;
 mod pods;
 mod top;
 
-/// What is said to a word.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Answer {
-    /// It is called like this here.
-    Renamed(&'static str),
-    /// A code, a headline and help.
-    Says(Code, &'static str, &'static str),
-}
+use tally_graph::schema::KindRow;
 
+pub(super) use answer::Answer;
 use pods::{CONTAINER, FILE, MOUNT, POD, PORT, PROBE, RESOURCES, STOP};
 use top::{ANYWHERE, CLUSTER, HOST, SERVICE, TOP, VOLUME};
 

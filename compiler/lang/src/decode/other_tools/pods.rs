@@ -1,6 +1,6 @@
 //! Words in pods, containers and what is in them.
 
-use super::Answer::{self, Renamed, Says};
+use super::answer::Answer::{self, Renamed, Says};
 use super::top::ARGS;
 use crate::codes::{NOT_DONE, OTHER_TOOL};
 

@@ -1,6 +1,6 @@
 //! Words at the top of a spec, in clusters, volumes and services.
 
-use super::Answer::{self, Renamed, Says};
+use super::answer::Answer::{self, Renamed, Says};
 use crate::codes::{NOT_DONE, OTHER_TOOL};
 
 pub(super) const BUILD: Answer = Says(

@@ -1,0 +1,28 @@
+//! Finding kinds and fields in the table.
+
+use super::rows::{FieldRow, KindRow};
+use super::table;
+
+/// Every kind, in the order of the reference. The first is the spec itself: what stands at the top
+/// of a file.
+pub fn kinds() -> impl Iterator<Item = &'static KindRow> {
+    table::KINDS.iter().copied()
+}
+
+/// The kind of that key (`"container"`, `"pod volume"`).
+#[must_use]
+pub fn kind(key: &str) -> Option<&'static KindRow> {
+    kinds().find(|kind| kind.key == key)
+}
+
+/// The field `word` of the kind `key`.
+#[must_use]
+pub fn field(key: &str, word: &str) -> Option<&'static FieldRow> {
+    kind(key)?.field(word)
+}
+
+/// The default of a field that the table says is there.
+#[must_use]
+pub fn default_of(key: &str, word: &str) -> Option<&'static str> {
+    field(key, word)?.default
+}

@@ -1,0 +1,179 @@
+//! Decoded objects: nodes read as their kinds, with every value typed.
+
+use std::borrow::Cow;
+
+use tally_graph::schema::{FieldRow, KindRow};
+use tally_graph::{Amount, Bytes, Cpu, HostAddress, ImageRef, Millis, Publish, Replicas, Template};
+use tally_source::Span;
+
+use crate::syntax::Node;
+
+/// A selector with the places of its parts.
+#[derive(Debug, Default)]
+pub(crate) struct SelectorDraft<'a> {
+    pub all: Vec<Pair<'a>>,
+    pub not: Vec<Pair<'a>>,
+    pub any: Vec<(&'a str, Vec<Cow<'a, str>>)>,
+    pub has: Vec<&'a str>,
+    pub lacks: Vec<&'a str>,
+}
+
+/// One node, read as its kind.
+#[derive(Debug)]
+pub(crate) struct Object<'a> {
+    pub kind: &'static KindRow,
+    pub node: &'a Node,
+    /// Its name, also when that is a wrong one: what is declared wrongly is still declared.
+    pub name: &'a str,
+    /// The name, or the word where there is none.
+    pub name_span: Span,
+    /// Word and name.
+    pub title_span: Span,
+    pub fields: Vec<Field<'a>>,
+    /// Something in it is wrong, so what is missing may be meant by that.
+    pub bad: bool,
+}
+
+/// One field of an object.
+#[derive(Debug)]
+pub(crate) struct Field<'a> {
+    pub row: &'static FieldRow,
+    /// The property, or the child up to its last value.
+    pub span: Span,
+    /// The value alone.
+    pub value_span: Span,
+    pub data: Data<'a>,
+}
+
+/// What a field holds.
+#[derive(Debug)]
+pub(crate) enum Data<'a> {
+    Value(Typed<'a>),
+    Map(Vec<Pair<'a>>),
+    List(Vec<Cow<'a, str>>),
+    Object(Object<'a>),
+    Selector(SelectorDraft<'a>),
+    /// Wrong, and reported.
+    Poison,
+}
+
+/// A key and its text.
+#[derive(Debug)]
+pub(crate) struct Pair<'a> {
+    pub key: &'a str,
+    pub key_span: Span,
+    pub span: Span,
+    pub value: PairValue<'a>,
+}
+
+/// The value of a pair.
+#[derive(Debug)]
+pub(crate) enum PairValue<'a> {
+    /// A text without holes.
+    Plain(Cow<'a, str>),
+    /// A text with holes.
+    Template(Template),
+    /// Wrong, and reported.
+    Poison,
+}
+
+impl<'a> From<Option<Cow<'a, str>>> for PairValue<'a> {
+    fn from(text: Option<Cow<'a, str>>) -> Self {
+        text.map_or(PairValue::Poison, PairValue::Plain)
+    }
+}
+
+impl Pair<'_> {
+    /// Returns the text if it is right and has no holes.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            PairValue::Plain(text) => Some(text),
+            PairValue::Template(_) | PairValue::Poison => None,
+        }
+    }
+}
+
+/// A value of the type its row says.
+#[derive(Debug, Clone)]
+pub(crate) enum Typed<'a> {
+    Text(Cow<'a, str>),
+    Bool(bool),
+    Int(u32),
+    Port(u16),
+    PortRef(PortRef<'a>),
+    Publish(Publish),
+    Bytes(Bytes),
+    Duration(Millis),
+    Cpu(Cpu),
+    Amount(Amount),
+    Replicas(Replicas),
+    Image(ImageRef),
+    Limit(Option<u64>),
+    Address(HostAddress),
+    Mode(u32),
+    Template(Template),
+}
+
+/// A port of the same container, by name or number.
+#[derive(Debug, Clone)]
+pub(crate) enum PortRef<'a> {
+    Name(Cow<'a, str>),
+    Number(u16),
+}
+
+impl<'a> Object<'a> {
+    /// All fields of that word, in written order.
+    pub fn all(&self, word: &'static str) -> impl Iterator<Item = &Field<'a>> {
+        self.fields.iter().filter(move |field| field.row.word == word)
+    }
+
+    /// The field of that word, if it is there.
+    pub fn get(&self, word: &str) -> Option<&Field<'a>> {
+        self.fields.iter().find(|field| field.row.word == word)
+    }
+
+    /// The fields of those words that are there, in written order.
+    pub fn written(&self, words: &[&str]) -> Vec<&Field<'a>> {
+        let mut written: Vec<&Field<'a>> = words.iter().filter_map(|word| self.get(word)).collect();
+        written.sort_by_key(|field| field.span.start);
+        written
+    }
+
+    /// The objects in it of that word.
+    pub fn objects(&self, word: &'static str) -> impl Iterator<Item = &Object<'a>> {
+        self.all(word).filter_map(|field| match &field.data {
+            Data::Object(object) => Some(object),
+            _ => None,
+        })
+    }
+
+    /// The block of that word.
+    pub fn block(&self, word: &'static str) -> Option<&Object<'a>> {
+        self.objects(word).next()
+    }
+
+    /// The typed value of that word; `None` when it is not written, or wrong.
+    pub fn value(&self, word: &str) -> Option<&Typed<'a>> {
+        match &self.get(word)?.data {
+            Data::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub fn text(&self, word: &str) -> Option<&str> {
+        match self.value(word)? {
+            Typed::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether a field of that word is written, right or wrong.
+    pub fn has(&self, word: &str) -> bool {
+        self.get(word).is_some()
+    }
+
+    /// Whether a field of that word is written and wrong.
+    pub fn is_poisoned(&self, word: &str) -> bool {
+        self.fields.iter().any(|field| field.row.word == word && matches!(field.data, Data::Poison))
+    }
+}

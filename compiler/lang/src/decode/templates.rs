@@ -1,0 +1,198 @@
+//! `${secret.NAME}` in texts: where it may stand, and where it may not.
+//!
+//! A value is known when compiling or at apply only. The row of a field says whether it takes what is
+//! known at apply; all others reach names, labels, diagnostics, plans or logs, which a secret must not.
+
+use std::borrow::Cow;
+
+use tally_graph::schema::{FieldRow, ValueType};
+use tally_graph::{Part, PartKind, Template};
+use tally_source::{Diagnostic, Edit, Span, TextChange};
+
+use crate::codes;
+use crate::reporter::Reporter;
+use crate::syntax::{Value, ValueKind, holes};
+use crate::write;
+
+/// Returns the text of a field that may hold secrets; `None` when it holds none, or something that is no
+/// secret and must be reported as that.
+pub(super) fn template(cx: &Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Template> {
+    let ValueKind::Text(text, _) = &value.kind else { return None };
+    if !row.at_apply || !text.contains("${secret.") || text.contains('\0') {
+        return None;
+    }
+    let raw = cx.raw(value.span);
+    let mut parts = Vec::new();
+    let mut plain = String::new();
+    let (mut from, mut seen) = (0, 0);
+    while let Some(opening) = holes::next(text, from) {
+        let before = text.get(from..opening.at).unwrap_or_default();
+        if opening.escaped {
+            plain.push_str(before.strip_suffix('$').unwrap_or(before));
+            plain.push_str("${");
+            from = opening.at + 2;
+            continue;
+        }
+        plain.push_str(before);
+        let name = secret_name(text.get(opening.at..).unwrap_or_default())?;
+        let written = format!("${{secret.{name}}}");
+        let place = raw.get(seen..).and_then(|raw| raw.find(&written)).map(|found| seen + found);
+        let span = match place {
+            Some(place) => {
+                seen = place + written.len();
+                let start = value.span.start as usize + place;
+                Span::new(value.span.file, start, start + written.len())
+            }
+            // Written with an escape in it: the whole text is near enough.
+            None => value.span,
+        };
+        if !plain.is_empty() {
+            parts.push(Part::at(PartKind::Text(std::mem::take(&mut plain)), value.span));
+        }
+        parts.push(Part::at(PartKind::Secret(name.to_owned()), span));
+        from = opening.at + written.len();
+    }
+    plain.push_str(text.get(from..).unwrap_or_default());
+    if !plain.is_empty() {
+        parts.push(Part::at(PartKind::Text(plain), value.span));
+    }
+    let template = Template::Parts(parts);
+    (!template.secret_uses().is_empty()).then_some(template)
+}
+
+/// The name in a text that begins with `${secret.NAME}`.
+fn secret_name(text: &str) -> Option<&str> {
+    let (name, _) = text.strip_prefix("${secret.")?.split_once('}')?;
+    let fits = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    (fits && !name.is_empty()).then_some(name)
+}
+
+/// What holds a text, as the report of a secret in it says.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Holder<'r> {
+    /// A field.
+    Field(&'r FieldRow),
+    /// A name of something.
+    Name,
+    /// A key of a map.
+    Key,
+}
+
+/// Reports a secret where none may be.
+fn misplaced(cx: &mut Reporter<'_>, holder: Holder<'_>, name: &str, span: Span) {
+    let what = match holder {
+        Holder::Field(row) if row.word == "label" => "a label".to_owned(),
+        Holder::Field(row) => format!("`{}`", row.word),
+        Holder::Name => "a name".to_owned(),
+        Holder::Key => "a key".to_owned(),
+    };
+    let whole = matches!(holder, Holder::Field(row) if row.word == "secret");
+    let headline = match whole {
+        true => "`secret` takes the name of a secret".to_owned(),
+        false => format!("{what} cannot hold a secret"),
+    };
+    let found = Diagnostic::error(codes::SECRET_PLACE, headline).label(span, "");
+    let found = match whole {
+        true => {
+            let meant = write::text(name);
+            found.help("It is named here, and read when applying.").maybe(
+                format!("write `secret={}`", write::shortened(&meant)),
+                span,
+                meant,
+            )
+        }
+        false => found.help(
+            "Docker, plans and logs show it to everybody. A secret goes into a value of `env`, or into a `file` of a container by `text=` or `secret=`; both are put together when applying.",
+        ),
+    };
+    cx.report(found);
+}
+
+/// `$${` means `${`; any other `${` belongs to a later version.
+pub(super) fn unescaped<'a>(
+    cx: &mut Reporter<'_>,
+    row: &FieldRow,
+    text: &'a str,
+    span: Span,
+) -> Option<Cow<'a, str>> {
+    let Some(text) = holes::unescaped(text) else {
+        let kept = matches!(row.value, ValueType::Text | ValueType::Word);
+        interpolation(cx, text, span, Holder::Field(row), kept);
+        return None;
+    };
+    Some(Cow::Owned(text))
+}
+
+/// Reports `${…}` in a text. `kept` says whether the characters as they are could be meant.
+pub(super) fn interpolation(
+    cx: &mut Reporter<'_>,
+    text: &str,
+    span: Span,
+    holder: Holder<'_>,
+    kept: bool,
+) {
+    let raw = cx.raw(span);
+    let mut places = Vec::new();
+    let mut from = 0;
+    while let Some(opening) = holes::next(raw, from) {
+        if !opening.escaped {
+            places.push(opening.at);
+        }
+        from = opening.at + 2;
+    }
+    // Where secrets may be it is something else that may not.
+    if matches!(holder, Holder::Field(row) if row.at_apply) {
+        places.retain(|at| raw.get(*at..).and_then(secret_name).is_none());
+    }
+    let first = places.first().copied().unwrap_or(0);
+    let body = raw.get(first..).unwrap_or(text);
+    let end = body.find('}').map_or(body.len(), |end| end + 1);
+    let expression = body.get(..end).unwrap_or(body);
+    let inner = expression.trim_start_matches("${").trim_end_matches('}');
+    let shell = inner.contains(":-")
+        || inner.contains(":+")
+        || inner.contains(":?")
+        || (!inner.is_empty()
+            && inner.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'));
+    let headline = match shell {
+        true => {
+            format!("`{}` is shell; the compiler has no environment", write::shortened(expression))
+        }
+        false => format!("`{}` is not in this version yet", write::shortened(expression)),
+    };
+    let start = span.start as usize + first;
+    if let Some(name) = secret_name(expression) {
+        let at = Span::new(span.file, start, start + expression.len());
+        return misplaced(cx, holder, name, at);
+    }
+    let label = match places.is_empty() {
+        true => span,
+        false => Span::new(span.file, start, start + end),
+    };
+    let mut found = Diagnostic::error(codes::LATER_TEXT, headline).label(label, "").help(match shell {
+        _ if !kept => "Named values and expressions come with a later version of the language. Write the value itself.",
+        true => "Write the value itself. A program that is to see these characters gets them by `$${`.",
+        false => "Named values and expressions come with a later version of the language. Write the value itself; a `${` that is meant as it stands is written `$${`.",
+    });
+    if kept && !places.is_empty() {
+        let changes = places.iter().map(|place| {
+            let at = span.start as usize + place;
+            TextChange { span: Span::new(span.file, at, at), text: "$".into() }
+        });
+        let title =
+            format!("write `{}` to hand it on as it is", write::shortened(&escaped(raw, &places)));
+        found = found.edit(Edit { title, certain: false, changes: changes.collect() });
+    }
+    cx.report(found);
+}
+
+/// A text with a `$` put before each of the places.
+fn escaped(raw: &str, places: &[usize]) -> String {
+    let mut text = raw.to_owned();
+    for place in places.iter().rev() {
+        if text.is_char_boundary(*place) {
+            text.insert(*place, '$');
+        }
+    }
+    text
+}

@@ -1,0 +1,52 @@
+//! The top of a spec.
+
+use tally_graph::schema::{self, Form, Step};
+
+use super::decoded::Object;
+use super::{object, unknown};
+use crate::reporter::Reporter;
+use crate::syntax::Ast;
+
+/// The top of a spec, by kind.
+#[derive(Default)]
+pub(crate) struct Top<'a> {
+    pub clusters: Vec<Object<'a>>,
+    pub volumes: Vec<Object<'a>>,
+    pub workloads: Vec<Object<'a>>,
+    pub services: Vec<Object<'a>>,
+    pub secrets: Vec<Object<'a>>,
+    /// Something at the top could not be read as what it was meant.
+    pub bad: bool,
+}
+
+/// Reads the top of every file.
+pub(crate) fn top<'a>(cx: &mut Reporter<'_>, asts: &'a [Ast]) -> Top<'a> {
+    let mut top = Top::default();
+    let Some(spec) = schema::kind("spec") else { return top };
+    for node in asts.iter().flat_map(|ast| &ast.nodes) {
+        let row = spec.field(&node.name.text).filter(|row| row.step != Step::Language);
+        let kind = row.and_then(|row| match row.form {
+            Form::Child(key) => schema::kind(key),
+            _ => None,
+        });
+        let Some(kind) = kind else {
+            // What it declares is not known, so nothing may be called missing.
+            top.bad = true;
+            unknown::unknown_child(cx, spec, node);
+            continue;
+        };
+        let object = object::read_object(cx, kind, node);
+        match kind.key {
+            "cluster" => top.clusters.push(object),
+            "volume" => top.volumes.push(object),
+            "pod" | "controller" => top.workloads.push(object),
+            "service" => top.services.push(object),
+            "secret" => top.secrets.push(object),
+            _ => {}
+        }
+    }
+    // A thing whose name is missing may be the one that another names.
+    let all = top.volumes.iter().chain(&top.workloads).chain(&top.services).chain(&top.secrets);
+    top.bad |= all.into_iter().any(|object| object.name.is_empty());
+    top
+}

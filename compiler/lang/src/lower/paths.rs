@@ -1,0 +1,36 @@
+//! Paths in a container: each is taken once.
+
+use std::collections::BTreeMap;
+
+use tally_source::{Diagnostic, Span};
+
+use crate::codes;
+use crate::reporter::Reporter;
+
+/// `/data/` and `/data` are one place.
+pub(super) fn trimmed(path: &str) -> String {
+    match path.trim_end_matches('/') {
+        "" => "/".to_owned(),
+        path => path.to_owned(),
+    }
+}
+
+/// Whether nothing else stands at that path of the container.
+pub(super) fn once(
+    cx: &mut Reporter<'_>,
+    paths: &mut BTreeMap<String, Span>,
+    path: &str,
+    span: Span,
+) -> bool {
+    if let Some(first) = paths.get(path) {
+        cx.report(
+            Diagnostic::error(codes::SAME_PATH, format!("two things stand at `{path}`"))
+                .label(span, "the second")
+                .label(*first, "the first")
+                .help("Give one of them another path."),
+        );
+        return false;
+    }
+    paths.insert(path.to_owned(), span);
+    true
+}
