@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tally_graph::{Graph, Node, Secret, Workload};
+use tally_graph::{Graph, Node, Secret};
 
 use crate::memory::revisions::Undone;
 
