@@ -8,7 +8,7 @@ use tally_graph::Graph;
 use tally_host::{Report, failed_versions};
 use tally_reconcile::Options;
 use tally_reconcile::memory::Memory;
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::{Blame, Undone};
 use tally_reconcile::plan::reason::BlockedBy;
 use tally_reconcile::plan::request::ContainerRequest;
 use tally_reconcile::plan::{Action, Plan};
@@ -189,7 +189,7 @@ fn an_image_that_no_registry_has_takes_nothing_down_and_goes_back() {
             let memory = remembered(&now, &[&good]);
             let (plan, report) = world.try_apply(&now).await;
             let failed = failed(&plan, &report).expect("it fails");
-            assert!(failed.why.contains("cannot be had") && failed.container == "c", "{failed:?}");
+            assert!(failed.blame == Blame::Image && failed.container == "c", "{failed:?}");
             assert_eq!(world.ids().await, before);
             let decision = decide(&now, &world.observe().await, &memory, WEB, failed);
             assert!(is_back(decision));
