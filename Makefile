@@ -5,7 +5,7 @@
 # Variables: CARGO_TARGET_DIR, DOCKER_HOST, CI.
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build images demo demo-clean lint test fuzz pictures lab-up lab-down \
+.PHONY: help tools build images demo demo-clean lint deny advisories test fuzz pictures lab-up lab-down \
 	conformance-podman conformance-docker test-docker pause chaos bench-repair bench bench-noop bench-hosts bench-apply bench-simulated bench-compile bench-memory bench-idle bench-size sim sim-many planted mutants
 
 # A newly installed toolchain is not in this shell's PATH yet.
@@ -40,6 +40,13 @@ lint: tools ## check formatting, clippy and the shell scripts; warnings are erro
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	shellcheck -x .ci/run $(T)/images/base/as-child $$(find $(T) specs -name '*.sh')
+	@$(T)/deny.sh || [ $$? -eq 3 ]
+
+deny: tools ## licenses and sources of the dependencies, and crates in two versions
+	@$(T)/deny.sh
+
+advisories: tools ## known vulnerabilities of the dependencies, from the RustSec database on GitHub; never part of CI
+	@$(T)/deny.sh advisories
 
 test: lint ## run everything that CI runs: lint, then all tests, including those on a real Docker engine
 	@$(T)/test.sh $(LOCKED)

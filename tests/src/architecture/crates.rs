@@ -28,30 +28,41 @@ pub struct Workspace {
 /// The reason why the workspace cannot be read.
 #[derive(Debug)]
 pub enum Error {
-    /// `cargo metadata` cannot be started.
+    /// `cargo` cannot be started.
     Start(io::Error),
-    /// `cargo metadata` failed, with its standard error.
+    /// `cargo` failed, with its standard error.
     Failed(String),
     /// Its output is no JSON.
     Output(serde_json::Error),
 }
 
 impl Workspace {
-    /// Reads the workspace at this folder. No network is used.
+    /// Reads the workspace at this folder, as this machine builds it. No network is used.
     ///
     /// # Errors
     /// When `cargo metadata` cannot be run, fails, or prints no JSON.
     pub fn read(cargo: &str, root: &Path) -> Result<Workspace, Error> {
-        let arguments =
-            ["metadata", "--format-version", "1", "--offline", "--locked", "--all-features"];
-        let output =
-            Command::new(cargo).args(arguments).current_dir(root).output().map_err(Error::Start)?;
-        if !output.status.success() {
-            return Err(Error::Failed(String::from_utf8_lossy(&output.stderr).into_owned()));
-        }
-        Ok(Workspace::from_metadata(
-            &serde_json::from_slice(&output.stdout).map_err(Error::Output)?,
-        ))
+        let run = |arguments: &[&str]| -> Result<Vec<u8>, Error> {
+            let command = Command::new(cargo).args(arguments).current_dir(root).output();
+            let output = command.map_err(Error::Start)?;
+            if !output.status.success() {
+                return Err(Error::Failed(String::from_utf8_lossy(&output.stderr).into_owned()));
+            }
+            Ok(output.stdout)
+        };
+        // Crates for other platforms may not be downloaded.
+        let version = String::from_utf8_lossy(&run(&["-vV"])?).into_owned();
+        let platform =
+            version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+        let metadata = run(&[
+            "metadata",
+            "--format-version=1",
+            "--offline",
+            "--locked",
+            "--filter-platform",
+            platform,
+        ])?;
+        Ok(Workspace::from_metadata(&serde_json::from_slice(&metadata).map_err(Error::Output)?))
     }
 
     /// Reads the workspace from the output of `cargo metadata`.

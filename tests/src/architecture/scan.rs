@@ -18,10 +18,18 @@ pub struct WrittenPath {
 /// The ways to write a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathKind {
-    /// `use a::b as name;`, with whether it begins with `pub`.
-    Import { name: String, public: bool },
-    /// `use a::*;`, with whether it begins with `pub`.
-    Glob { public: bool },
+    /// `use a::b as name;`.
+    Import {
+        /// The name that the declaration gives to the item.
+        name: String,
+        /// Whether the declaration begins with `pub`.
+        public: bool,
+    },
+    /// `use a::*;`.
+    Glob {
+        /// Whether the declaration begins with `pub`.
+        public: bool,
+    },
     /// `a::b` in code.
     Code,
 }
