@@ -1,10 +1,10 @@
-//! What can be typed.
+//! The command line. Every doc comment here is a help text.
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-/// Keeps Docker hosts as a spec says.
+/// Keeps containers on Docker hosts as a spec declares them
 #[derive(Debug, Parser)]
 #[command(name = "tally", version, disable_help_subcommand = true, max_term_width = 100)]
 pub struct Args {
@@ -14,63 +14,63 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a small commented spec to begin with
+    /// Write a small commented spec to start from
     Init(Init),
-    /// Compile a spec and say what is wrong with it
+    /// Compile a spec and report its errors
     Check(Check),
-    /// Show what a spec declares and how it hangs together
+    /// Show the objects that a spec declares and their relations
     Graph(Graph),
-    /// Show what would be changed; change nothing
+    /// Show the changes that `tally apply` would make
     Plan(Plan),
-    /// Change what differs, and wait until it is ready
+    /// Make the changes and wait until all pods are ready
     Apply(Apply),
-    /// Remove everything of a spec's cluster
+    /// Remove all objects of the spec's cluster
     Destroy(Destroy),
-    /// Show what runs
+    /// Show workloads, pods and containers with their state
     Status(Status),
-    /// Keep a cluster as its spec says, until told to stop
+    /// Keep a cluster converged with its spec until it is stopped
     Run(Run),
-    /// Show what `tally run` did, and why
+    /// Show the actions of `tally run` and their causes
     Events(Events),
-    /// Say what only people know of a host: that it is lost, or surely off
+    /// Declare a host lost, or fenced (confirmed off)
     Host(HostArgs),
-    /// Let nothing be changed, and say why
+    /// Block all changes to a cluster, with a reason
     Freeze(Freeze),
-    /// Let changes through again
+    /// Allow changes to a cluster again
     Unfreeze(Unfreeze),
-    /// Look after the rollout of a controller
+    /// Show, pause, restart or undo the rollout of a controller
     Rollout(Rollout),
-    /// Show what containers print
+    /// Show the output of containers
     Logs(Logs),
     /// Run a command in a container
     Exec(Exec),
-    /// Explain an error's code, a field, or where a value came from
+    /// Explain a diagnostic code, a field, or the origin of a value
     Explain(Explain),
-    /// Write completions for a shell
+    /// Print shell completions
     Completions(Completions),
     /// Show the version
     Version,
 }
 
-/// The spec a command is about.
+/// The spec, as a positional argument.
 #[derive(Debug, ClapArgs)]
 pub struct Spec {
-    /// A spec: a file, or a folder with a `tally.kdl`
+    /// The spec: a file, or a folder with a `tally.kdl`
     #[arg(value_name = "SPEC", default_value = ".")]
     pub spec: PathBuf,
 }
 
-/// The spec, for commands whose words name something in it.
+/// The spec, as an option of commands whose positional arguments name something in it.
 #[derive(Debug, ClapArgs)]
 pub struct SpecOption {
-    /// A spec: a file, or a folder with a `tally.kdl`
+    /// The spec: a file, or a folder with a `tally.kdl`
     #[arg(short, long, value_name = "SPEC", default_value = ".")]
     pub spec: PathBuf,
 }
 
 #[derive(Debug, ClapArgs)]
 pub struct Init {
-    /// The folder to write `tally.kdl` into
+    /// The folder for `tally.kdl`, created if missing
     #[arg(value_name = "FOLDER", default_value = ".")]
     pub folder: PathBuf,
     /// Use a simulated host instead of the local Docker engine
@@ -80,9 +80,9 @@ pub struct Init {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
-    /// For people
+    /// Text for people
     Human,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -90,23 +90,23 @@ pub enum ReportFormat {
 pub struct Check {
     #[command(flatten)]
     pub spec: Spec,
-    /// Apply the edits that are certain
+    /// Apply the suggested edits that are certain to be right
     #[arg(long)]
     pub fix: bool,
-    /// How to report
+    /// The output format
     #[arg(long, value_enum, default_value = "human")]
     pub format: ReportFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum GraphFormat {
-    /// For people
+    /// A tree for people
     Text,
-    /// For Graphviz
+    /// Graphviz
     Dot,
-    /// The whole graph as data
+    /// The whole graph as JSON
     Json,
-    /// For Markdown pages
+    /// Mermaid, for Markdown pages
     Mermaid,
 }
 
@@ -114,7 +114,7 @@ pub enum GraphFormat {
 pub struct Graph {
     #[command(flatten)]
     pub spec: Spec,
-    /// In which form
+    /// The output format
     #[arg(long, value_enum, default_value = "text")]
     pub format: GraphFormat,
 }
@@ -129,22 +129,22 @@ pub struct Plan {
     /// Save the plan for `tally apply FILE`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Exit with 0 when nothing differs, 2 when something does, 1 on an error
+    /// Exit with 0 if there is nothing to do, 2 if there are changes, 1 on an error
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Only this pod or controller, and what it needs (`controller/web`)
+    /// Only this pod or controller (`controller/web`) and its dependencies
     #[arg(long, value_name = "ADDRESS")]
     pub target: Option<String>,
-    /// Plan what `tally destroy` would do
+    /// Plan `tally destroy`
     #[arg(long)]
     pub destroy: bool,
-    /// With `--destroy`: plan to remove named volumes too, with all their data
+    /// With `--destroy`: also remove named volumes, with all their data
     #[arg(long, requires = "destroy")]
     pub volumes: bool,
-    /// What if this host were lost? May be given several times
+    /// Plan as if this host were lost. May be given several times
     #[arg(long, value_name = "HOST", conflicts_with = "out")]
     pub without: Vec<String>,
-    /// Move pods to even out how full hosts are, what never happens unasked
+    /// Rebalance pods across hosts (never automatic)
     #[arg(long, conflicts_with = "destroy")]
     pub rebalance: bool,
 }
@@ -154,16 +154,16 @@ pub struct Apply {
     /// A spec, or a plan saved with `tally plan --out`
     #[arg(value_name = "SPEC|PLAN", default_value = ".")]
     pub spec: PathBuf,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
-    /// Only this pod or controller, and what it needs (`controller/web`)
+    /// Only this pod or controller (`controller/web`) and its dependencies
     #[arg(long, value_name = "ADDRESS")]
     pub target: Option<String>,
-    /// Move pods to even out how full hosts are, what never happens unasked
+    /// Rebalance pods across hosts (never automatic)
     #[arg(long)]
     pub rebalance: bool,
-    /// So many Docker calls at once on a host
+    /// Maximum concurrent Docker API calls per host
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub parallel: u16,
 }
@@ -172,10 +172,10 @@ pub struct Apply {
 pub struct Destroy {
     #[command(flatten)]
     pub spec: Spec,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
-    /// Remove named volumes too, with all their data
+    /// Also remove named volumes, with all their data
     #[arg(long)]
     pub volumes: bool,
 }
@@ -184,7 +184,7 @@ pub struct Destroy {
 pub struct Status {
     #[command(flatten)]
     pub spec: Spec,
-    /// Print it as JSON
+    /// Print the status as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -193,47 +193,47 @@ pub struct Status {
 pub struct Run {
     #[command(flatten)]
     pub spec: Spec,
-    /// End when nothing is left to do
+    /// Exit when no work is left
     #[arg(long)]
     pub once: bool,
-    /// How to tell what happens
+    /// The output format
     #[arg(long, value_enum, default_value = "human")]
     pub format: ReportFormat,
-    /// Look at each host at least so often, in seconds
+    /// Maximum interval between two observations of a host, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3600))]
     pub resync: u16,
-    /// Serve metrics for Prometheus there: `127.0.0.1:9464` or `unix:///run/tally.sock`
+    /// Serve Prometheus metrics at this address: `127.0.0.1:9464` or `unix:///run/tally.sock`
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<crate::metrics::Address>,
     #[command(flatten)]
     pub store: Store,
 }
 
-/// What several engines of one cluster share.
+/// The store that several engines of one cluster share.
 #[derive(Debug, ClapArgs)]
 pub struct Store {
-    /// Share a store with other engines of this cluster; one of them leads: `etcd://HOST:PORT[,…][/PREFIX]`
+    /// Share this store with other engines of the cluster, one of which leads: `etcd://HOST:PORT[,…][/PREFIX]`
     #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
     pub store: Option<tally_store::Address>,
-    /// The only authority that is trusted for the store
+    /// The only certificate authority to trust for the store (PEM)
     #[arg(long, value_name = "FILE", requires = "store", requires = "store_cert")]
     pub store_ca: Option<PathBuf>,
-    /// Our certificate for the store
+    /// Client certificate for the store (PEM)
     #[arg(long, value_name = "FILE", requires = "store_key")]
     pub store_cert: Option<PathBuf>,
-    /// Its key
+    /// Key of the client certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "store_ca")]
     pub store_key: Option<PathBuf>,
-    /// Speak to a store on another machine without TLS
+    /// Connect to a store on another machine without TLS
     #[arg(long, requires = "store", conflicts_with = "store_ca")]
     pub store_plain: bool,
-    /// Lead until so many seconds after the lease was renewed last
+    /// Lease duration in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u16).range(3..=300))]
     pub lease: u16,
-    /// What this engine is called there; `user@machine:process` if not said
+    /// Name of this engine in the store [default: `user@machine:process`]
     #[arg(long, value_name = "NAME", requires = "store")]
     pub name: Option<String>,
-    /// These files are meant, although another spec was published after them
+    /// Publish this spec even if another engine has published a different one since
     #[arg(long, requires = "store")]
     pub supersede: bool,
 }
@@ -242,13 +242,13 @@ pub struct Store {
 pub struct Events {
     #[command(flatten)]
     pub spec: Spec,
-    /// Stay, and show what comes
+    /// Keep running and show new events
     #[arg(short, long)]
     pub follow: bool,
-    /// The last N
+    /// Number of events to show
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
     pub tail: usize,
-    /// How to show them
+    /// The output format
     #[arg(long, value_enum, default_value = "human")]
     pub format: ReportFormat,
 }
@@ -261,11 +261,11 @@ pub struct HostArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum HostCommand {
-    /// It will not come back soon: its pods without data are replaced
+    /// Declare a host lost: its pods without data are replaced
     Lost(HostName),
-    /// It is surely off: its pods with data are replaced too, without the data
+    /// Declare a host fenced (confirmed off): its pods with data are replaced too, without the data
     Fence(HostName),
-    /// It is as any other host again
+    /// Withdraw the declaration
     Restore(HostName),
 }
 
@@ -281,7 +281,7 @@ pub struct HostName {
 pub struct Freeze {
     #[command(flatten)]
     pub spec: Spec,
-    /// Why; whoever is held back reads it
+    /// The reason, shown with each blocked change
     #[arg(short, long, value_name = "WHY")]
     pub message: String,
 }
@@ -300,17 +300,17 @@ pub struct Rollout {
 
 #[derive(Debug, Subcommand)]
 pub enum RolloutCommand {
-    /// Show how far it is
+    /// Show the progress of the rollout
     Status(RolloutName),
-    /// Let it go no further
+    /// Pause the rollout
     Pause(RolloutPause),
-    /// Let it go on
+    /// Resume the rollout
     Resume(RolloutName),
-    /// Restart its containers, a few pods at a time
+    /// Restart the containers, a few pods at a time
     Restart(RolloutName),
-    /// Go back to what it was before, until the spec asks for something new
+    /// Roll back to an earlier revision until the spec of the controller changes
     Undo(RolloutUndo),
-    /// Show what it was, and when
+    /// Show the revisions and their times
     History(RolloutName),
 }
 
@@ -328,7 +328,7 @@ pub struct RolloutUndo {
     pub controller: String,
     #[command(flatten)]
     pub spec: SpecOption,
-    /// To this entry of its history, instead of the last one that differs
+    /// Roll back to this revision instead of the last one that differs
     #[arg(long, value_name = "NUMBER")]
     pub to: Option<u64>,
 }
@@ -339,7 +339,7 @@ pub struct RolloutPause {
     pub controller: String,
     #[command(flatten)]
     pub spec: SpecOption,
-    /// Why; whoever is held back reads it
+    /// The reason, shown with the paused rollout
     #[arg(short, long, value_name = "WHY", default_value = "somebody paused it")]
     pub message: String,
 }
@@ -350,24 +350,24 @@ pub struct Logs {
     pub address: String,
     #[command(flatten)]
     pub spec: SpecOption,
-    /// Stay, and show what comes
+    /// Keep running and show new lines
     #[arg(short, long)]
     pub follow: bool,
-    /// The last N lines of each container
+    /// Number of lines to show of each container, from the end [default: all]
     #[arg(short = 'n', long, value_name = "N")]
     pub tail: Option<u32>,
-    /// Begin each line with its time
+    /// Start each line with its time
     #[arg(short, long)]
     pub timestamps: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub struct Exec {
-    /// `web-0`, or `web-0/CONTAINER` where a pod has several
+    /// `web-0`, or `web-0/CONTAINER` if the pod has several containers
     pub address: String,
     #[command(flatten)]
     pub spec: SpecOption,
-    /// The command, after `--`
+    /// The command to run, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<String>,
 }
