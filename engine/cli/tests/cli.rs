@@ -61,6 +61,24 @@ fn output_without_a_terminal_is_plain() {
 }
 
 #[test]
+fn colours_can_be_forced_and_switched_off() {
+    let folder = Folder::new("colours", SPEC);
+    for (variables, coloured) in [
+        (&[][..], false),
+        (&[("CLICOLOR_FORCE", "1")], true),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "")], true),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tally"));
+        command.arg("plan").current_dir(&folder.0);
+        command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(text.contains("\u{1b}["), coloured, "{variables:?}: {text}");
+    }
+}
+
+#[test]
 fn a_plan_names_the_field_its_values_its_place_and_what_it_costs() {
     let folder = Folder::new("fields", SPEC);
     folder.tally(&["apply", "--yes"]).ends(0);

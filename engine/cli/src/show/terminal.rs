@@ -1,41 +1,42 @@
-//! What the terminal can show.
+//! The capabilities of the terminal, and writing to it.
 
 use std::io::IsTerminal as _;
 
+use anstream::{AutoStream, ColorChoice};
 use tally_source::Theme;
 
-/// Columns where nothing says how many there are.
+/// Columns if the terminal does not report its width.
 const DEFAULT_WIDTH: usize = 100;
 
-/// What standard output and standard error can show.
+/// The capabilities of standard output and standard error.
 #[derive(Debug, Clone, Copy)]
 pub struct Terminal {
     /// Columns.
     pub width: usize,
-    /// Whether standard output is a terminal: only there lines are broken to fit.
+    /// Whether standard output is a terminal: only there are lines broken to fit.
     pub stdout: bool,
     /// Whether standard error is a terminal: progress and questions go there.
     pub stderr: bool,
-    /// Whether colours are wanted.
+    /// Whether output is coloured.
     pub colour: bool,
     /// Whether box drawing and arrows can be shown.
     pub unicode: bool,
 }
 
 impl Terminal {
-    /// Looks at the environment.
+    /// Returns the capabilities according to the environment.
     #[must_use]
     pub fn detect() -> Self {
         let stdout = std::io::stdout().is_terminal();
         let stderr = std::io::stderr().is_terminal();
         let any = stdout || stderr;
-        let width = match any {
-            true => crossterm::terminal::size().map_or(DEFAULT_WIDTH, |(w, _)| usize::from(w)),
-            false => DEFAULT_WIDTH,
+        let width = if any {
+            crossterm::terminal::size().map_or(DEFAULT_WIDTH, |(w, _)| usize::from(w))
+        } else {
+            DEFAULT_WIDTH
         };
-        // https://no-color.org: any value that is not empty switches colours off.
-        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        // Considers NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM and whether standard output is a terminal.
+        let colour = AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
             .iter()
             .filter_map(|name| std::env::var(name).ok())
@@ -46,12 +47,12 @@ impl Terminal {
             width: width.max(40),
             stdout,
             stderr,
-            colour: stdout && !unwanted && !dumb,
+            colour,
             unicode: any && (locale.contains("utf-8") || locale.contains("utf8")),
         }
     }
 
-    /// How reports are drawn.
+    /// Returns the theme of reports.
     #[must_use]
     pub fn theme(&self) -> Theme {
         match (self.colour, self.unicode) {
@@ -61,7 +62,7 @@ impl Terminal {
         }
     }
 
-    /// Text in a style, where colours are wanted.
+    /// Returns the text in a style, if output is coloured.
     #[must_use]
     pub fn paint(&self, style: Style, text: &str) -> String {
         if !self.colour {
@@ -78,8 +79,8 @@ impl Terminal {
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 
-    /// Text in lines that begin at `indent` and fit, broken between words only: a path or a command that is
-    /// too long for a line stays whole, so that it can be copied.
+    /// Returns the text in lines that start at `indent` and fit, broken only between words: a path or a
+    /// command that is too long for a line stays whole, so that it can be copied.
     #[must_use]
     pub fn wrap(&self, text: &str, indent: usize) -> String {
         let mut lines: Vec<String> = Vec::new();
@@ -95,36 +96,36 @@ impl Terminal {
         lines.join(&format!("\n{:indent$}", ""))
     }
 
-    /// An arrow from old to new.
+    /// Returns the arrow between an old and a new value.
     #[must_use]
     pub fn arrow(&self) -> &'static str {
         if self.unicode { "→" } else { "->" }
     }
 }
 
-/// Styles by meaning.
+/// A style, by meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// Something is made, or good.
+    /// An object is created, or is as specified.
     Add,
-    /// Something changes, or waits.
+    /// An object changes, or waits.
     Change,
-    /// Something goes.
+    /// An object is removed.
     Remove,
     /// Less important.
     Dim,
     /// More important.
     Bold,
-    /// Something is wrong.
+    /// An error.
     Bad,
 }
 
-/// Columns, as near as characters tell.
+/// Returns the width in columns; each character counts as one.
 fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Writes to standard output; a closed pipe ends the program quietly, as people expect of `| head`.
+/// Writes to standard output. A closed pipe ends the program without an error, for `| head`.
 pub fn out(text: &str) {
     use std::io::Write as _;
     let mut stdout = std::io::stdout().lock();
@@ -136,11 +137,11 @@ pub fn out(text: &str) {
 /// Writes to standard error.
 pub fn err(text: &str) {
     use std::io::Write as _;
-    // Nothing is left to say it to when standard error is closed.
+    // If standard error is closed, the error cannot be reported.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Text of a daemon or a container, made safe to print: control characters are shown, not obeyed.
+/// Returns the text of a daemon or a container without control characters, so that it is safe to print.
 #[must_use]
 pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
@@ -151,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_broken_between_words_and_what_is_too_long_stays_whole() {
+    fn a_line_is_broken_between_words_and_a_long_word_stays_whole() {
         let terminal =
             Terminal { width: 20, stdout: true, stderr: false, colour: false, unicode: false };
         for (text, wrapped) in [
