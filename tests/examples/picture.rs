@@ -17,9 +17,10 @@ fn main() {
     }
     let body = text.replace('\r', "");
     let body = body.trim_matches('\n');
-    let all = match command.is_empty() {
-        true => body.to_owned(),
-        false => format!("\x1b[1m{command}\x1b[0m\n{body}"),
+    let all = if command.is_empty() {
+        body.to_owned()
+    } else {
+        format!("\x1b[1m{command}\x1b[0m\n{body}")
     };
     let lines: Vec<Vec<(String, Style)>> = styled_lines(&all);
     let columns = lines

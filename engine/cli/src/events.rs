@@ -134,13 +134,12 @@ pub fn people(entry: &Entry, terminal: &Terminal) -> String {
         text.push_str(&format!("  {place}"));
     }
     let lines = text.lines().map(clean);
-    let mut text = match terminal.stdout {
+    let mut text = if terminal.stdout {
         // Beside the time and the kind.
-        true => {
-            let lines: Vec<String> = lines.map(|line| terminal.wrap(&line, COLUMN)).collect();
-            lines.join(&format!("\n{:COLUMN$}", ""))
-        }
-        false => lines.collect::<Vec<_>>().join("\n           "),
+        let lines: Vec<String> = lines.map(|line| terminal.wrap(&line, COLUMN)).collect();
+        lines.join(&format!("\n{:COLUMN$}", ""))
+    } else {
+        lines.collect::<Vec<_>>().join("\n           ")
     };
     if let Some(place) = entry.place.as_ref().filter(|place| text.ends_with(place.as_str())) {
         text.truncate(text.len() - place.len());

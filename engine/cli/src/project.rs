@@ -98,9 +98,10 @@ impl Project {
     #[must_use]
     pub fn path_of(&self, shown: &str) -> PathBuf {
         let prefix = format!("{}/", self.shown);
-        let name = match self.shown.is_empty() {
-            true => shown,
-            false => shown.strip_prefix(&prefix).unwrap_or(shown),
+        let name = if self.shown.is_empty() {
+            shown
+        } else {
+            shown.strip_prefix(&prefix).unwrap_or(shown)
         };
         self.folder.join(name)
     }
@@ -146,10 +147,7 @@ impl Loader for Disk {
         let file = fs::File::open(&real).map_err(load_error)?;
         let mut bytes = Vec::new();
         file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(load_error)?;
-        match bytes.len() as u64 > LARGEST_FILE {
-            true => Err(LoadError::TooLarge),
-            false => Ok(bytes),
-        }
+        if bytes.len() as u64 > LARGEST_FILE { Err(LoadError::TooLarge) } else { Ok(bytes) }
     }
 }
 

@@ -178,9 +178,10 @@ impl Drop for Folder {
 
 fn on_both(name: &str, test: impl Fn(Folder)) {
     test(Folder::new(name, false));
-    match std::env::var("TALLY_TEST_DOCKER").as_deref() == Ok("1") {
-        true => test(Folder::new(name, true)),
-        false => eprintln!("SKIPPED on the real engine: {name} (TALLY_TEST_DOCKER is not 1)"),
+    if std::env::var("TALLY_TEST_DOCKER").as_deref() == Ok("1") {
+        test(Folder::new(name, true))
+    } else {
+        eprintln!("SKIPPED on the real engine: {name} (TALLY_TEST_DOCKER is not 1)")
     }
 }
 

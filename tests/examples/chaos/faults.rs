@@ -283,11 +283,10 @@ impl<'a> Chaos<'a> {
             }
         }
         if !self.keeper.lives() {
-            match self.broken {
-                true => self.write(),
-                false => {
-                    self.shared.world().violated("`tally run` ended by itself".to_owned());
-                }
+            if self.broken {
+                self.write()
+            } else {
+                self.shared.world().violated("`tally run` ended by itself".to_owned());
             }
             if let Ok(keeper) = self.project.keep() {
                 self.keeper = keeper;

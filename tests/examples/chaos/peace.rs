@@ -118,13 +118,14 @@ impl Chaos<'_> {
                 break false;
             }
         };
-        match rolled {
-            true => self.say(&format!(
+        if rolled {
+            self.say(&format!(
                 "rolled out in {:.1} s; at least {lowest} of {} pods seen by looks at different times",
                 began.elapsed().as_secs_f64(),
                 self.version.web
-            )),
-            false => self.shared.world().violated("a change in peace does not end".to_owned()),
+            ))
+        } else {
+            self.shared.world().violated("a change in peace does not end".to_owned())
         }
     }
 

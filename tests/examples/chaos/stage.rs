@@ -71,9 +71,12 @@ impl Version {
     pub fn expected(&self, hosts: &[String]) -> BTreeMap<String, BTreeSet<String>> {
         let mut pods: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut add = |pod: &str, parts: &[&str]| {
-            let names = parts.iter().map(|part| match part.is_empty() {
-                true => format!("{CLUSTER}.{pod}"),
-                false => format!("{CLUSTER}.{pod}.{part}"),
+            let names = parts.iter().map(|part| {
+                if part.is_empty() {
+                    format!("{CLUSTER}.{pod}")
+                } else {
+                    format!("{CLUSTER}.{pod}.{part}")
+                }
             });
             pods.insert(pod.to_owned(), names.collect());
         };

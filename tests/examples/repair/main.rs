@@ -288,8 +288,9 @@ fn cell(times: &[Option<f64>]) -> String {
     done.sort_by(f64::total_cmp);
     let Some(worst) = done.last() else { return format!("never (of {})", times.len()) };
     let median = done[done.len() / 2];
-    match done.len() == times.len() {
-        true => format!("{median:.2}, {worst:.2} ({})", times.len()),
-        false => format!("{median:.2}, {worst:.2} ({} of {})", done.len(), times.len()),
+    if done.len() == times.len() {
+        format!("{median:.2}, {worst:.2} ({})", times.len())
+    } else {
+        format!("{median:.2}, {worst:.2} ({} of {})", done.len(), times.len())
     }
 }

@@ -44,10 +44,7 @@ pub fn broken(copy: &Path, packages: &BTreeSet<&str>) -> Result<BTreeSet<u32>, S
         if message.spans.is_empty() {
             continue;
         }
-        let found = match message.message.starts_with("non-exhaustive patterns") {
-            true => arms(copy, &message.spans)?,
-            false => found(copy, &message.spans)?,
-        };
+        let found = if message.message.starts_with("non-exhaustive patterns") { arms(copy, &message.spans)? } else { found(copy, &message.spans)? };
         if found.is_empty() {
             let place = message.spans.first().map(|it| (it.file_name.clone(), it.byte_start));
             return Err(format!("an error in no mutant, at {place:?}: {}", message.message));

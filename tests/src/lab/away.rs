@@ -84,9 +84,10 @@ fn left_over(options: &LabOptions, processes_gone: bool) -> Result<(), LabError>
     if options.folder.exists() {
         left.push(options.folder.display().to_string());
     }
-    match left.is_empty() {
-        true => Ok(()),
-        false => Err(LabError::new("the lab is not quite gone", &left.join(", "))),
+    if left.is_empty() {
+        Ok(())
+    } else {
+        Err(LabError::new("the lab is not quite gone", &left.join(", ")))
     }
 }
 

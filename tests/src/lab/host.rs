@@ -255,12 +255,11 @@ impl LabHost {
         let version = run("dockerd", &["--version"])?;
         let number = version.split_whitespace().find_map(|word| word.split_once('.'));
         let major = number.and_then(|(major, _)| major.parse::<u32>().ok());
-        let own_key = match major.is_some_and(|major| major < 24) {
-            true => {
-                let key = self.folder.join("key.json");
-                format!(", \"deprecated-key-path\": \"{}\"", key.display())
-            }
-            false => String::new(),
+        let own_key = if major.is_some_and(|major| major < 24) {
+            let key = self.folder.join("key.json");
+            format!(", \"deprecated-key-path\": \"{}\"", key.display())
+        } else {
+            String::new()
         };
         // A registry of tests at this machine's address speaks no TLS.
         Ok(format!("{{ \"insecure-registries\": [\"10.99.0.0/16\"]{own_key} }}\n"))

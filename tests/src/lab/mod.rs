@@ -286,9 +286,10 @@ fn read_options(folder: &Path) -> Result<LabOptions, LabError> {
         serde_json::from_str(&text).map_err(|error| none(error.to_string()))?;
     check(&options)?;
     // A copied or moved folder must not lead us to take away another one.
-    match options.folder == folder {
-        true => Ok(options),
-        false => Err(none(format!("it is of {}", options.folder.display()))),
+    if options.folder == folder {
+        Ok(options)
+    } else {
+        Err(none(format!("it is of {}", options.folder.display())))
     }
 }
 
@@ -314,12 +315,10 @@ fn check(options: &LabOptions) -> Result<(), LabError> {
     let foreign = folder.exists()
         && !folder.join("lab.json").exists()
         && fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    match foreign {
-        true => Err(LabError::new(
-            "a lab's folder",
-            &format!("{} holds other things", folder.display()),
-        )),
-        false => Ok(()),
+    if foreign {
+        Err(LabError::new("a lab's folder", &format!("{} holds other things", folder.display())))
+    } else {
+        Ok(())
     }
 }
 

@@ -74,9 +74,10 @@ pub(super) fn run_with(program: &str, args: &[&str], limit: Duration) -> Result<
     // What it left running in the background holds no pipe of ours: those get none.
     let text = |thread: thread::JoinHandle<String>| thread.join().unwrap_or_default();
     let (out, err) = (text(out), text(err));
-    match status.is_some_and(|status| status.success()) {
-        true => Ok(out),
-        false => Err(LabError::new(&what, if err.trim().is_empty() { &out } else { &err })),
+    if status.is_some_and(|status| status.success()) {
+        Ok(out)
+    } else {
+        Err(LabError::new(&what, if err.trim().is_empty() { &out } else { &err }))
     }
 }
 

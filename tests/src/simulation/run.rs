@@ -155,12 +155,11 @@ async fn quiet(director: &mut Director, settings: Settings) {
         }
         let left = differs(&world);
         // With a host dead for good not all can be as it should: then nothing more is done.
-        let over = match dead {
-            true => now - stable.1 > still_ms && !pauses(&kept_plan(director)),
+        let over = if dead {
+            now - stable.1 > still_ms && !pauses(&kept_plan(director))
+        } else {
             // A call may be on its way for as long as the latest write takes.
-            false => {
-                left.is_empty() && now - stable.1 > SETTLED_MS && kept_plan(director).is_empty()
-            }
+            left.is_empty() && now - stable.1 > SETTLED_MS && kept_plan(director).is_empty()
         };
         if over {
             break;

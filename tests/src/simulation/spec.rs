@@ -308,10 +308,8 @@ fn body(text: &mut String, kinds: &[Kind], version: usize, open: u64, rng: &mut 
         let word = if kind.controller { "controller" } else { "pod" };
         let _ = writeln!(text, "{word} {}{replicas} {{", kind.name);
         // A deadline that some faults last longer than.
-        let fails = match kind.goes_back {
-            true => " on-failure=rollback progress-deadline=\"5s\"",
-            false => "",
-        };
+        let fails =
+            if kind.goes_back { " on-failure=rollback progress-deadline=\"5s\"" } else { "" };
         match (kind.update, fails) {
             ("", "") => {}
             ("", fails) => drop(writeln!(text, "    update{fails}")),
@@ -403,9 +401,10 @@ pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work
     Work {
         address: workload.address().to_string(),
         // Where no stand-in can be had, one pod stops first.
-        missing: match stateful || bound || surge == 0 {
-            true => (workload.update.missing(replicas) as usize).max(1),
-            false => workload.update.missing(replicas) as usize,
+        missing: if stateful || bound || surge == 0 {
+            (workload.update.missing(replicas) as usize).max(1)
+        } else {
+            workload.update.missing(replicas) as usize
         },
         surge: if stateful { 0 } else { surge },
         recreate: workload.update.strategy == Strategy::Recreate,

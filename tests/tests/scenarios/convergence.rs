@@ -64,9 +64,10 @@ fn text(all: &BTreeMap<usize, Drawn>) -> String {
     let mut before: Option<(String, &str)> = None;
     for (number, drawn) in all {
         let name = format!("w{number}");
-        let (kind, replicas) = match drawn.controller {
-            true => ("controller", format!(" replicas={}", drawn.replicas)),
-            false => ("pod", String::new()),
+        let (kind, replicas) = if drawn.controller {
+            ("controller", format!(" replicas={}", drawn.replicas))
+        } else {
+            ("pod", String::new())
         };
         out.push_str(&format!("{kind} {name}{replicas} {{\n"));
         if drawn.controller {
@@ -132,9 +133,10 @@ async fn ended(world: &World) -> BTreeMap<String, String> {
         let fields = applied.as_object_mut().unwrap();
         fields.remove("resources");
         fields.remove("restart");
-        let state = match init {
-            true => (ContainerState::Exited, details.exit_code),
-            false => (container.state, None),
+        let state = if init {
+            (ContainerState::Exited, details.exit_code)
+        } else {
+            (container.state, None)
         };
         let files = details.files.filter(|files| !files.is_empty());
         all.insert(container.name, format!("{applied} {state:?} {:?} {files:?}", details.live));

@@ -20,10 +20,8 @@ fn after_each_field_the_second_plan_is_empty() {
     // container on its network for ever.
     let threads = 4;
     // Host ports are the machine's: cases that publish take turns.
-    let lane = |number: usize, text: &str| match text.contains("publish") {
-        true => 0,
-        false => number % threads,
-    };
+    let lane =
+        |number: usize, text: &str| if text.contains("publish") { 0 } else { number % threads };
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let cases = &cases;

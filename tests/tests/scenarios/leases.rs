@@ -45,9 +45,10 @@ impl Shared {
             return Err(StoreError::Silent("connection refused".to_owned()));
         }
         let answer = act(&mut self.model.lock().unwrap(), self.now_ms());
-        match self.silent.load(Ordering::SeqCst) {
-            true => Err(StoreError::Silent("the answer broke off".to_owned())),
-            false => Ok(answer),
+        if self.silent.load(Ordering::SeqCst) {
+            Err(StoreError::Silent("the answer broke off".to_owned()))
+        } else {
+            Ok(answer)
         }
     }
 

@@ -180,9 +180,8 @@ fn a_registry_that_asks_for_patience_is_left_alone_and_no_other_is() {
 fn many_images_of_a_busy_registry_share_its_patience() {
     pulls("shared", |test| async move {
         // A registry that says no more than its status.
-        let busy = Proxy::start(&test.registry, |line, _| match line.contains("/manifests/") {
-            true => Does::Answer(429, "", ""),
-            false => Does::Pass,
+        let busy = Proxy::start(&test.registry, |line, _| {
+            if line.contains("/manifests/") { Does::Answer(429, "", "") } else { Does::Pass }
         });
         let image = |nth: usize| {
             let image = TestImage { name: format!("many{nth}:1") };
@@ -207,10 +206,7 @@ fn a_registry_that_is_broken_for_a_moment_is_asked_again() {
     pulls("broken", |test| async move {
         let breaks = if in_containerds_store() { 2 } else { 1 };
         let proxy = Proxy::start(&test.registry, move |line, before| {
-            match line.contains("/manifests/1") && before < breaks {
-                true => BROKEN,
-                false => Does::Pass,
-            }
+            if line.contains("/manifests/1") && before < breaks { BROKEN } else { Does::Pass }
         });
         let image = TestImage::new(&test.registry, "broken", 1_000);
         let image = Pulled::new(&proxy.address(), &image);
@@ -227,10 +223,13 @@ fn a_slow_body_is_waited_for_and_one_that_stalls_is_not() {
     pulls("slow", |test| async move {
         let is_layer = |line: &str| line.starts_with("GET ") && line.contains("/blobs/");
         let bytes = if in_containerds_store() { 8_000_000 } else { 400_000 };
-        let slow = Proxy::start(&test.registry, move |line, _| match is_layer(line) {
-            // Longer in all than a pull may show no progress. containerd's store tells of each MiB.
-            true => Does::Slow(bytes / 20, Duration::from_millis(150)),
-            false => Does::Pass,
+        let slow = Proxy::start(&test.registry, move |line, _| {
+            // Longer in all than a pull may show no progress. containerd's store reports each MiB.
+            if is_layer(line) {
+                Does::Slow(bytes / 20, Duration::from_millis(150))
+            } else {
+                Does::Pass
+            }
         });
         let image = TestImage::new(&test.registry, "slow", bytes);
         let image = Pulled::new(&slow.address(), &image);
@@ -238,9 +237,8 @@ fn a_slow_body_is_waited_for_and_one_that_stalls_is_not() {
         test.pull(&image).await.unwrap();
         assert!(began.elapsed() > options().pull_idle, "{:?}", began.elapsed());
 
-        let stalled = Proxy::start(&test.registry, move |line, _| match is_layer(line) {
-            true => Does::Stall(200),
-            false => Does::Pass,
+        let stalled = Proxy::start(&test.registry, move |line, _| {
+            if is_layer(line) { Does::Stall(200) } else { Does::Pass }
         });
         let image = TestImage::new(&test.registry, "stalled", 400_000);
         let image = Pulled::new(&stalled.address(), &image);
@@ -256,9 +254,10 @@ fn a_slow_body_is_waited_for_and_one_that_stalls_is_not() {
 fn a_body_that_breaks_off_is_fetched_again() {
     pulls("cut", |test| async move {
         let proxy = Proxy::start(&test.registry, |line, before| {
-            match line.starts_with("GET ") && line.contains("/blobs/") && before == 0 {
-                true => Does::CutOff(150),
-                false => Does::Pass,
+            if line.starts_with("GET ") && line.contains("/blobs/") && before == 0 {
+                Does::CutOff(150)
+            } else {
+                Does::Pass
             }
         });
         let image = TestImage::new(&test.registry, "cut", 100_000);
@@ -303,11 +302,9 @@ fn refused(name: &'static str, rule: fn(&str, usize) -> Does, is_right: fn(&Host
     only_real(name, WHY, |world: World| async move {
         let folder = tempfile::tempdir().unwrap();
         let Some(registry) = Registry::start(folder.path(), false) else { return };
-        let proxy =
-            Proxy::start(&registry, move |line, before| match line.contains("/manifests/") {
-                true => rule(line, before),
-                false => Does::Pass,
-            });
+        let proxy = Proxy::start(&registry, move |line, before| {
+            if line.contains("/manifests/") { rule(line, before) } else { Does::Pass }
+        });
         let image = TestImage::for_other_machines(&registry, name);
         let image = Pulled::new(&proxy.address(), &image);
         let graph = |image: &str| {

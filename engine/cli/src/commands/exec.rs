@@ -91,12 +91,11 @@ async fn copy_out(
             chunk = session.output.next() => match chunk {
                 Some(Ok(chunk)) => {
                     // These bytes are the container's terminal: they are obeyed, as with docker.
-                    let written = match chunk.stderr {
-                        true => std::io::stderr().lock().write_all(&chunk.bytes),
-                        false => {
-                            let mut out = std::io::stdout().lock();
-                            out.write_all(&chunk.bytes).and_then(|()| out.flush())
-                        }
+                    let written = if chunk.stderr {
+                        std::io::stderr().lock().write_all(&chunk.bytes)
+                    } else {
+                        let mut out = std::io::stdout().lock();
+                        out.write_all(&chunk.bytes).and_then(|()| out.flush())
                     };
                     if written.is_err() {
                         return Ok(());

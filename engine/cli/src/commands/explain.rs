@@ -166,13 +166,11 @@ fn values(
 ) -> usize {
     let mut found = 0;
     for (path, origin) in provenance.iter() {
-        let whole = match container.is_empty() {
-            true => path.clone(),
-            false => {
-                let segments: Vec<&str> =
-                    std::iter::once(container).chain(path.segments()).collect();
-                FieldPath::new(segments)
-            }
+        let whole = if container.is_empty() {
+            path.clone()
+        } else {
+            let segments: Vec<&str> = std::iter::once(container).chain(path.segments()).collect();
+            FieldPath::new(segments)
         };
         let below = wanted.segments().zip(whole.segments()).filter(|(a, b)| a == b).count();
         if below != wanted.segments().count() || path.is_empty() {

@@ -13,12 +13,13 @@ pub fn run(args: &Init) -> Result<Exit, CliError> {
     let path = args.folder.join(ENTRY);
     let failed = |error| CliError::File(format!("cannot write `{}`", path.display()), error);
     std::fs::create_dir_all(&args.folder).map_err(failed)?;
-    let spec = match args.sim {
-        true => SPEC.replace(
+    let spec = if args.sim {
+        SPEC.replace(
             "cluster demo\n",
             "cluster demo {\n    host laptop \"sim:laptop\"       // simulated: no Docker is touched\n}\n",
-        ),
-        false => SPEC.to_owned(),
+        )
+    } else {
+        SPEC.to_owned()
     };
     // A spec that is there already is somebody's work.
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);

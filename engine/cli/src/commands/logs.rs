@@ -34,9 +34,10 @@ pub async fn run(args: args::Logs, terminal: &Terminal) -> Result<Exit, CliError
             .map_err(|error| CliError::Host(one.host.clone(), error))?;
         streams.push(stream.map(move |chunk| (number, chunk)).boxed());
         let name = format!("{}/{}", one.pod, one.container);
-        let prefix = match several {
-            true => format!("{}  ", terminal.paint(Style::Dim, &format!("{name:width$}"))),
-            false => String::new(),
+        let prefix = if several {
+            format!("{}  ", terminal.paint(Style::Dim, &format!("{name:width$}")))
+        } else {
+            String::new()
         };
         lines.push(Lines { prefix, pending: Vec::new() });
     }

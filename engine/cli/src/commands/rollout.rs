@@ -64,20 +64,22 @@ fn resume(address: &Address, remembered: &mut Remembered) -> Result<Exit, CliErr
             all.undone.remove(&name);
         }
     })?;
-    out(&match again {
-        true => format!(
+    out(&if again {
+        format!(
             "{address} follows the spec again, which failed and was rolled back.\n`tally apply` \
              tries it once more; `tally run` does it now.\n"
-        ),
-        false => format!("{address} goes on.\n"),
+        )
+    } else {
+        format!("{address} goes on.\n")
     });
     Ok(Exit::Done)
 }
 
 fn controller(graph: &Graph, name: &str) -> Result<Address, CliError> {
-    match name.contains('/') {
-        true => target(graph, name),
-        false => target(graph, &format!("controller/{name}")),
+    if name.contains('/') {
+        target(graph, name)
+    } else {
+        target(graph, &format!("controller/{name}"))
     }
 }
 

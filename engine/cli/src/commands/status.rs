@@ -26,9 +26,10 @@ pub async fn run(args: &args::Status, terminal: &Terminal) -> Result<Exit, CliEr
     }
     tally_reconcile::rollback::undo::undo(&mut graph, &remembered.memory.declared.undone);
     let status = status::status(&graph, &observed, &remembered.memory, now);
-    out(&match args.json {
-        true => format!("{}\n", serde_json::to_string_pretty(&status).unwrap_or_default()),
-        false => status::people(&status, now, terminal),
+    out(&if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&status).unwrap_or_default())
+    } else {
+        status::people(&status, now, terminal)
     });
     Ok(Exit::Done)
 }

@@ -47,9 +47,10 @@ impl std::str::FromStr for Address {
     /// No host means no address: what is open to other machines is written out.
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix://") {
-            return match path.starts_with('/') {
-                true => Ok(Address::Unix(PathBuf::from(path))),
-                false => Err("a socket needs its whole path: `unix:///run/tally.sock`".to_owned()),
+            return if path.starts_with('/') {
+                Ok(Address::Unix(PathBuf::from(path)))
+            } else {
+                Err("a socket needs its whole path: `unix:///run/tally.sock`".to_owned())
             };
         }
         let address = match text.strip_prefix("localhost:") {

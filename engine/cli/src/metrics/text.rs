@@ -156,9 +156,10 @@ fn each<'m, T: 'm>(
     let mut rest: Option<f64> = None;
     for (place, (name, of)) in all.iter().enumerate() {
         let Some(value) = value(of) else { continue };
-        match place < MOST_LINES {
-            true => samples.push(labelled(vec![(label, name.clone())], value)),
-            false => rest = Some(rest.unwrap_or(0.0) + value),
+        if place < MOST_LINES {
+            samples.push(labelled(vec![(label, name.clone())], value))
+        } else {
+            rest = Some(rest.unwrap_or(0.0) + value)
         }
     }
     if let (Some(rest), true) = (rest, summed) {

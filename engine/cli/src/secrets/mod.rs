@@ -57,9 +57,10 @@ pub async fn read(graph: &Graph, project: &Project) -> Result<Secrets, CliError>
             Err(unread) => reports.push(report(secret, unread)),
         }
     }
-    match reports.is_empty() {
-        true => Ok(Secrets::new(secrets)),
-        false => Err(CliError::Reports(reports, Box::new(graph.sources.clone()))),
+    if reports.is_empty() {
+        Ok(Secrets::new(secrets))
+    } else {
+        Err(CliError::Reports(reports, Box::new(graph.sources.clone())))
     }
 }
 

@@ -125,9 +125,10 @@ fn last_words(out: &[u8], said: &[u8]) -> String {
     let lines = clean::last_lines(said, STDERR_LINES);
     let lines: Vec<String> =
         lines.iter().map(|line| format!("  | {}", printed.redact(line))).collect();
-    match lines.is_empty() {
-        true => "It said nothing.".to_owned(),
-        false => format!("It said:\n{}", lines.join("\n")),
+    if lines.is_empty() {
+        "It said nothing.".to_owned()
+    } else {
+        format!("It said:\n{}", lines.join("\n"))
     }
 }
 

@@ -38,10 +38,7 @@ pub fn is_half(change: &Change, halves: &BTreeSet<(&str, &str, ChangeKind)>) -> 
 #[must_use]
 pub fn people(balance: &Balance, graph: &Graph, terminal: &Terminal) -> String {
     let mut out = String::from("\n");
-    let title = match balance.moves.is_empty() {
-        true => "Nothing to even out",
-        false => "Moves, to even out",
-    };
+    let title = if balance.moves.is_empty() { "Nothing to even out" } else { "Moves, to even out" };
     out.push_str(&format!("{}\n", terminal.paint(Style::Bold, title)));
     let mut workloads: BTreeMap<Cow<'_, str>, Vec<&Move>> = BTreeMap::new();
     for it in &balance.moves {
@@ -92,9 +89,10 @@ fn of_workload(
             let cores = Cpu(u32::try_from(it.cpu).unwrap_or(u32::MAX)).to_string();
             costs.push(if it.cpu == 1000 { "1 core".to_owned() } else { format!("{cores} cores") });
         }
-        let mut cost = match costs.is_empty() {
-            true => "reserves nothing".to_owned(),
-            false => format!("reserves {}", costs.join(", ")),
+        let mut cost = if costs.is_empty() {
+            "reserves nothing".to_owned()
+        } else {
+            format!("reserves {}", costs.join(", "))
         };
         if !it.pulls.is_empty() {
             cost.push_str(&format!("; {} pulls {}", it.to, it.pulls.join(", ")));
@@ -132,9 +130,8 @@ fn disturbs(disruption: &Disruption, moves: usize) -> String {
 /// A table: how full the hosts are, before and after.
 fn hosts(balance: &Balance, terminal: &Terminal, out: &mut String) {
     let arrow = terminal.arrow();
-    let change = |before: String, after: String| match before == after {
-        true => before,
-        false => format!("{before} {arrow} {after}"),
+    let change = |before: String, after: String| {
+        if before == after { before } else { format!("{before} {arrow} {after}") }
     };
     let percent = |share: &Share| {
         let of = |part: u64| format!("{} %", part.saturating_mul(100) / share.of.max(1));

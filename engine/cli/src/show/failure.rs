@@ -181,9 +181,10 @@ impl<'a> Blame<'a> {
 
     fn image(&self, image: &str, missing: bool, message: &str) -> Diagnostic {
         let host = &self.operation.host;
-        let headline = match missing {
-            true => format!("host `{host}` cannot get image `{image}`: the registry has none"),
-            false => format!("host `{host}` cannot get image `{image}`"),
+        let headline = if missing {
+            format!("host `{host}` cannot get image `{image}`: the registry has none")
+        } else {
+            format!("host `{host}` cannot get image `{image}`")
         };
         let registry =
             ImageRef::parse(image).map_or_else(|_| String::new(), |i| i.registry_host().to_owned());
@@ -191,23 +192,24 @@ impl<'a> Blame<'a> {
         let wants_login = ["unauthorized", "no basic auth credentials", "authentication required"]
             .iter()
             .any(|saying| lower.contains(saying));
-        let help = match missing {
-            true if image.contains('@') => "It is the image that others of this version run. Where no \
-                 registry has it, load it on this host too, or say `pull never`: then each host uses \
-                 what it has by the name."
-                .to_owned(),
-            true => format!(
-                "Is the name right, and the tag? If `{registry}` wants a login: `docker login \
-                 {registry}`."
-            ),
-            false if wants_login => format!(
-                "`{registry}` wants a login: `docker login {registry}`, on this machine. Tally uses \
-                 what Docker's client keeps."
-            ),
-            false => format!(
-                "Does the host reach `{registry}`? An image that is only on the host itself is \
-                 used as it is; `docker images` there shows them."
-            ),
+        let help = if missing && image.contains('@') {
+            "This is the image that the other pods of this revision run. If no registry has it, load it \
+             on this host too, or set `pull never`: then each host uses its local image of that name."
+                .to_owned()
+        } else if missing {
+            format!(
+                "Check the name and the tag. If `{registry}` requires a login: `docker login {registry}`."
+            )
+        } else if wants_login {
+            format!(
+                "`{registry}` requires a login: run `docker login {registry}` on this machine. Tally uses \
+                 the credentials of Docker's client."
+            )
+        } else {
+            format!(
+                "Check that the host reaches `{registry}`. An image that exists only on the host itself \
+                 is used as it is; `docker images` there lists them."
+            )
         };
         Diagnostic::error(Code(1201), headline)
             .help(format!("{help}\nDocker said: {}", clean(message)))
@@ -228,9 +230,10 @@ impl<'a> Blame<'a> {
 
     fn ended(&self, how: &str) -> Diagnostic {
         let init = matches!(self.operation.action, Action::AwaitExit { .. });
-        let headline = match init {
-            true => format!("{} did not end well: {how}", self.name()),
-            false => format!("{} does not stay up: {how}", self.name()),
+        let headline = if init {
+            format!("{} did not end well: {how}", self.name())
+        } else {
+            format!("{} does not stay up: {how}", self.name())
         };
         let report = Diagnostic::error(Code(1204), headline);
         let span = self.written(&["command"]).or_else(|| self.written(&["image"]));

@@ -104,12 +104,13 @@ pub fn blocked<'b>(
 #[must_use]
 pub fn summary(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
     if plan.is_empty() {
-        let mut text = match plan.blocked.is_empty() {
-            true => tallies(plan, graph, terminal),
-            false => format!(
+        let mut text = if plan.blocked.is_empty() {
+            tallies(plan, graph, terminal)
+        } else {
+            format!(
                 "{} nothing can be done now; the rest is as the spec says.\n",
                 terminal.paint(Style::Change, "Blocked:")
-            ),
+            )
         };
         let waits = waiting(plan);
         if !waits.is_empty() {
@@ -215,9 +216,10 @@ impl Shown<'_> {
         {
             // A network or a named volume: one line says it all.
             let what = only.note.as_deref().unwrap_or(address);
-            let what = match self.several_hosts {
-                true => format!("{what} on {}", only.host),
-                false => what.to_owned(),
+            let what = if self.several_hosts {
+                format!("{what} on {}", only.host)
+            } else {
+                what.to_owned()
             };
             let what = what.as_str();
             let place = only.origin.map(|span| self.graph.sources.line_place(span));
@@ -328,9 +330,10 @@ impl Shown<'_> {
         let title = self.terminal.paint(Style::Bold, "If its rollout fails");
         out.push_str(&format!("\n{title}\n"));
         for Fallback { workload, goes_back, entry, what } in all {
-            let becomes = match goes_back {
-                true => format!("goes back to {}, {}", goal(*entry), clean(what)),
-                false => format!("stays where it is: {}", clean(what)),
+            let becomes = if goes_back {
+                format!("goes back to {}, {}", goal(*entry), clean(what))
+            } else {
+                format!("stays where it is: {}", clean(what))
             };
             out.push_str(&format!("      {workload} {becomes}\n"));
         }
@@ -472,11 +475,10 @@ fn pod_list(pods: &[&str]) -> String {
 }
 
 fn shorten(text: &str) -> String {
-    match text.chars().count() > LONGEST_VALUE {
-        true => {
-            let head: String = text.chars().take(LONGEST_VALUE - 1).collect();
-            format!("{head}…")
-        }
-        false => text.to_owned(),
+    if text.chars().count() > LONGEST_VALUE {
+        let head: String = text.chars().take(LONGEST_VALUE - 1).collect();
+        format!("{head}…")
+    } else {
+        text.to_owned()
     }
 }

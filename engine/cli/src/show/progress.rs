@@ -151,9 +151,10 @@ impl<'a> Shown<'a> {
         // On a terminal a line stays one line, or what is under way could not be taken off again.
         let room = self.terminal.width.saturating_sub(name.chars().count() + 8).max(20);
         let visible = words.replace("\x1b[2m", "").replace("\x1b[0m", "");
-        let words = match self.terminal.stderr && visible.chars().count() > room {
-            true => format!("{}…", visible.chars().take(room - 1).collect::<String>()),
-            false => words.to_owned(),
+        let words = if self.terminal.stderr && visible.chars().count() > room {
+            format!("{}…", visible.chars().take(room - 1).collect::<String>())
+        } else {
+            words.to_owned()
         };
         format!("  {} {name}  {words}\n", self.terminal.paint(style, mark))
     }

@@ -364,13 +364,12 @@ fn pod_lines(
     terminal: &Terminal,
     out: &mut String,
 ) {
-    let (fork, corner, bar) = match terminal.unicode {
-        true => ("├─ ", "└─ ", "│  "),
-        false => ("|- ", "`- ", "|  "),
-    };
-    let published = match pod.published.is_empty() {
-        true => String::new(),
-        false => format!("  published {}", pod.published.join(", ")),
+    let (fork, corner, bar) =
+        if terminal.unicode { ("├─ ", "└─ ", "│  ") } else { ("|- ", "`- ", "|  ") };
+    let published = if pod.published.is_empty() {
+        String::new()
+    } else {
+        format!("  published {}", pod.published.join(", "))
     };
     let branch = if last { corner } else { fork };
     let stem = if last { "   " } else { bar };
