@@ -70,7 +70,7 @@ impl CliError {
             CliError::File(what, error) => format!("error: {what}: {error}\n"),
             CliError::Host(name, error) => format!("error: host `{name}`: {error}\n"),
             CliError::Internal(what) => {
-                format!("error: {what}\n  help: this is a fault of Tally's own; please report it\n")
+                format!("error: {what}\n  help: this is a bug in Tally; please report it\n")
             }
         };
         // Nothing is left to say it to when standard error is closed.
@@ -90,7 +90,7 @@ pub fn unreachable(host: &str, error: &HostError, span: Option<Span>) -> Diagnos
         report = report.label(span, "planned on this host");
     }
     report.help(match error {
-        HostError::TooOld { .. } => "Docker 20.10 or later is needed.".to_owned(),
+        HostError::TooOld { .. } => "Docker 20.10 or later is required.".to_owned(),
         HostError::Transport(fault) => fault.help(),
         HostError::SimulatedFile { .. } => {
             "Nothing was changed, and nothing is repaired by guessing.".to_owned()

@@ -49,7 +49,7 @@ impl Project {
             });
         }
         if !spec.is_file() {
-            return Err(none(format!("no file or folder `{shown}`"), "Is the path right?"));
+            return Err(none(format!("no file or folder `{shown}`"), "Check the path."));
         }
         let folder = match spec.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),

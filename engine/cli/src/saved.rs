@@ -193,7 +193,7 @@ impl Saved {
             return Ok(None);
         }
         let damaged = |what: String| {
-            let help = "Make it anew with `tally plan --out FILE`.".to_owned();
+            let help = "Create it again with `tally plan --out FILE`.".to_owned();
             CliError::Usage(format!("`{}` {what}", path.display()), help)
         };
         if !bytes.starts_with(format!("{begins}{FORMAT},").as_bytes()) {

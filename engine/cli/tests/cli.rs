@@ -20,7 +20,7 @@ fn a_new_user_goes_from_init_to_destroy() {
     folder.tally(&["init", "--sim"]).ends(0);
     folder.tally(&["init", "--sim"]).ends(1);
     let checked = folder.tally(&["check"]).ends(0);
-    assert!(checked.out.contains("no mistakes"), "{checked:?}");
+    assert!(checked.out.contains("no errors"), "{checked:?}");
     let plan = folder.tally(&["plan", "--detailed-exitcode"]).ends(2);
     assert!(plan.out.contains("SIMULATED"), "it always says that it is simulated: {plan:?}");
     let applied = folder.tally(&["apply", "--yes"]).ends(0);
@@ -143,7 +143,7 @@ const MOVES: &str = "cluster demo on a (SIMULATED), b (SIMULATED)
 
   + network demo on b                                                                    tally.kdl:1
 
-Moves, to even out
+Moves to rebalance
   > controller/web  1 of 4 at a time, never below 3 ready  tally.kdl:6
       web-2  a -> b  its pods on a: 4 to 2, on b: 0 to 2
              reserves 1GiB; b pulls nginx:1
@@ -180,7 +180,7 @@ fn moves_are_made_when_they_are_asked_for_and_only_then() {
     let done = folder.tally(&["apply", "moves.plan"]).ends(0);
     assert!(done.out.contains("2 moved"), "{done:?}");
     let again = folder.tally(&["apply", "--rebalance"]).ends(0);
-    assert!(again.out.contains("Nothing to even out"), "{again:?}");
+    assert!(again.out.contains("Nothing to rebalance"), "{again:?}");
     folder.tally(&["plan", "--detailed-exitcode"]).ends(0);
 }
 
@@ -199,7 +199,7 @@ fn a_rollout_that_fails_goes_back_and_every_command_says_so() {
     folder.write("tally.kdl", &spec(2, "false"));
     let plan = folder.tally(&["plan"]).ends(0);
     assert!(
-        plan.out.contains("controller/web goes back to entry 1 of the history, app:1"),
+        plan.out.contains("controller/web is rolled back to entry 1 of the history, app:1"),
         "{plan:#?}"
     );
     let saved = folder.tally(&["plan", "--out", "saved"]).ends(0);
@@ -231,11 +231,11 @@ fn a_rollout_that_fails_goes_back_and_every_command_says_so() {
     // Whoever asks for what failed once more, after something else, means it.
     folder.write("tally.kdl", &spec(2, "false"));
     let plan = folder.tally(&["plan"]).ends(0).out;
-    assert!(plan.contains("goes back to entry 2 of the history, app:3"), "{plan}");
+    assert!(plan.contains("is rolled back to entry 2 of the history, app:3"), "{plan}");
     // From a fresh checkout the pods that were not changed yet tell what was there.
     std::fs::remove_dir_all(folder.0.join(".tally/history")).unwrap();
     let plan = folder.tally(&["plan"]).ends(0).out;
-    assert!(plan.contains("controller/web goes back to what its older pods run, app:3"), "{plan}");
+    assert!(plan.contains("controller/web is rolled back to what its older pods run, app:3"), "{plan}");
     let failed = folder.tally(&["apply", "--yes"]).ends(1).out;
     assert!(failed.contains("was rolled back to what its older pods run, app:3"), "{failed}");
     folder.tally(&["rollout", "resume", "web"]).ends(0);

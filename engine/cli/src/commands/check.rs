@@ -48,7 +48,7 @@ pub fn run(args: &Check, terminal: &Terminal) -> Result<Exit, CliError> {
         let cluster = graph.cluster().map(|cluster| cluster.name.as_str()).unwrap_or_default();
         let pods = graph.workloads().count();
         out(&format!(
-            "{cluster}: {} in {}, no mistakes\n",
+            "{cluster}: {} in {}, no errors\n",
             count(pods, "pod or controller", "pods and controllers"),
             count(compiled.sources.iter().count(), "file", "files"),
         ));

@@ -32,8 +32,8 @@ pub async fn run(args: args::Events, terminal: &Terminal) -> Result<Exit, CliErr
     let (entries, mut end) = last(&path, args.tail).map_err(failed)?;
     if entries.is_empty() && !args.follow {
         return Err(CliError::Usage(
-            format!("no events of `{cluster}` are kept here"),
-            "`tally run` keeps them beside the spec, in `.tally/run/`.".to_owned(),
+            format!("there are no events of `{cluster}` in this folder"),
+            "`tally run` writes them to `.tally/run/`, next to the spec.".to_owned(),
         ));
     }
     entries.iter().for_each(show);

@@ -35,7 +35,7 @@ fn explain_code(code: Code) -> Result<Exit, CliError> {
         (None, None) => {
             return Err(CliError::Usage(
                 format!("no code `{code}`"),
-                "A code stands at the top of a report, such as `E0301`.".to_owned(),
+                "The code is at the top of a report, such as `E0301`.".to_owned(),
             ));
         }
     }
@@ -149,7 +149,7 @@ fn explain_address(graph: &Graph, what: &str, terminal: &Terminal) -> Result<Exi
     if found == 0 && !wanted.is_empty() {
         return Err(CliError::Usage(
             format!("`{address}` has no value `{path}`"),
-            format!("`tally explain {address}` lists those it has."),
+            format!("`tally explain {address}` lists its values."),
         ));
     }
     out(&text);

@@ -28,17 +28,17 @@ pub fn run(args: &HostArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let said = match declared {
         Some(Declared::Lost) => [
             format!(
-                "{name} counts as lost: its pods without data are replaced at the next `tally apply`, \
+                "{name} is declared lost: its pods without data are replaced at the next `tally apply`, \
                  or by `tally run` now."
             ),
             format!(
-                "Pods with a named volume are not, until you say that it is surely off: `tally host \
+                "Pods with a named volume are not replaced until you declare that it is off: `tally host \
                  fence {name}`. When it answers again it is as any other host."
             ),
         ],
         Some(Declared::Fenced) => [
             format!(
-                "{name} counts as off: its pods are replaced, those with named volumes with new, \
+                "{name} is fenced (confirmed off): its pods are replaced, those with named volumes with new, \
                  empty ones."
             ),
             format!(
@@ -47,7 +47,7 @@ pub fn run(args: &HostArgs, terminal: &Terminal) -> Result<Exit, CliError> {
                  it takes no pods until `tally host restore {name}`."
             ),
         ],
-        None => [format!("{name} is as any other host."), String::new()],
+        None => [format!("{name} is no longer declared lost or fenced."), String::new()],
     };
     for line in said.iter().filter(|line| !line.is_empty()) {
         out(&format!("{}\n", terminal.wrap(line, 0)));

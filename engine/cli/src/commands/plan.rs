@@ -60,7 +60,7 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
     let empty = plan.is_empty() && plan.blocked.is_empty();
     if let Some(path) = &args.out {
         Saved::new(graph, plan, &project.folder, args.target, &options).write(path)?;
-        err(&format!("saved; carry it out with `tally apply {}`\n", path.display()));
+        err(&format!("saved; execute it with `tally apply {}`\n", path.display()));
     }
     Ok(if args.detailed_exitcode && !empty { Exit::Differs } else { Exit::Done })
 }

@@ -70,7 +70,7 @@ fn resume(address: &Address, remembered: &mut Remembered) -> Result<Exit, CliErr
              tries it once more; `tally run` does it now.\n"
         )
     } else {
-        format!("{address} goes on.\n")
+        format!("{address} is resumed.\n")
     });
     Ok(Exit::Done)
 }
@@ -127,7 +127,7 @@ fn history(history: &History, address: &Address, terminal: &Terminal) -> Result<
         shown += 1;
     }
     if shown == 0 {
-        out(&format!("nothing of {name} was applied from this folder yet\n"));
+        out(&format!("{name} has not been applied from this folder yet\n"));
     }
     Ok(Exit::Done)
 }
@@ -234,7 +234,7 @@ async fn status(
         None => old.len() + blocked.clone().count(),
     };
     out(&format!(
-        "{name}: {} of {} as the spec says, {} ready\n",
+        "{name}: {} of {} up to date, {} ready\n",
         wanted.saturating_sub(left),
         count(wanted, "pod", "pods"),
         own.ready
@@ -243,7 +243,7 @@ async fn status(
         out(&format!("  paused: {why}\n"));
     }
     if undone.contains(&name) && own.rolled_back.is_none() {
-        out("  its last change is undone, until the spec asks for something new\n");
+        out("  its last change is rolled back, until its spec changes\n");
     }
     out(&crate::show::plan::blocked(blocked, graph, terminal));
     let done = left == 0 && own.ready == own.wanted;

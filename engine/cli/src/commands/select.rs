@@ -72,7 +72,7 @@ pub fn select(
     }
     if selected.is_empty() {
         if let Some(host) = hosts_silent.first() {
-            let help = "Is Docker running there?".to_owned();
+            let help = "Check that Docker is running there.".to_owned();
             return Err(CliError::Usage(format!("host `{host}` does not answer"), help));
         }
         let help = match nearest(address, known.iter().map(String::as_str)) {

@@ -21,7 +21,7 @@ pub async fn run(args: &args::Status, terminal: &Terminal) -> Result<Exit, CliEr
     {
         return Err(CliError::Usage(
             format!("host `{name}` does not answer: {reason}"),
-            "Nothing is known of what runs there.".to_owned(),
+            "The state of its containers is unknown.".to_owned(),
         ));
     }
     tally_reconcile::rollback::undo::undo(&mut graph, &remembered.memory.declared.undone);

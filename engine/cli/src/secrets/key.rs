@@ -49,7 +49,7 @@ pub(super) fn key(project: &Project) -> Result<Key, CliError> {
 fn failed(path: &Path, error: &std::io::Error) -> CliError {
     CliError::Usage(
         format!("`{}` cannot be used: {error}", path.display()),
-        "It is the key by which Tally tells whether a secret has changed. Put it right; or remove it, and \
+        "Tally uses this key to detect whether a secret has changed. Repair it; or remove it, and \
          each secret counts as changed once."
             .to_owned(),
     )
@@ -58,7 +58,7 @@ fn failed(path: &Path, error: &std::io::Error) -> CliError {
 fn read(path: &Path) -> std::io::Result<Key> {
     let mut text = String::new();
     fs::File::open(path)?.take(4096).read_to_string(&mut text)?;
-    let wrong = || std::io::Error::other("it does not hold 64 hex digits");
+    let wrong = || std::io::Error::other("it does not contain 64 hex digits");
     let text = text.trim();
     let mut key = [0; BYTES];
     if text.len() != 2 * BYTES {

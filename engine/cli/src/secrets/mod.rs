@@ -94,15 +94,15 @@ fn fit(secret: &Secret, value: Vec<u8>, as_env: &BTreeSet<&str>) -> Result<Vec<u
     if value.iter().all(u8::is_ascii_whitespace) {
         return Err(unread(
             "it is empty",
-            "A program that is handed nothing would fail later, or let everybody in.",
+            "A program that gets an empty secret would fail later, or let everyone in.",
         ));
     }
     if as_env.contains(secret.name.as_str())
         && (value.contains(&0) || std::str::from_utf8(&value).is_err())
     {
         return Err(unread(
-            "it is no text, and a value of `env` is",
-            "Make a file of it: `file \"/run/secrets/NAME\" secret=NAME`.",
+            "it is not text, and a value of `env` must be text",
+            "Use it as a file: `file \"/run/secrets/NAME\" secret=NAME`.",
         ));
     }
     Ok(value)

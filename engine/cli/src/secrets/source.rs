@@ -34,20 +34,20 @@ fn unread(what: impl Into<String>, help: impl Into<String>) -> Unread {
 }
 
 fn too_large() -> Unread {
-    unread("it is larger than 1MiB", "What is larger belongs into a volume.")
+    unread("it is larger than 1MiB", "Put larger data into a volume.")
 }
 
 fn file(shown: &str, path: &Path) -> Result<Vec<u8>, Unread> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => unread(
             format!("there is no file `{shown}`"),
-            "The path is one of the machine that applies; a relative one begins at the folder of the first file.",
+            "The path is on the machine that runs `tally`; a relative path starts at the folder of the first file.",
         ),
-        _ => unread(format!("`{shown}`: {error}"), "May you read it?"),
+        _ => unread(format!("`{shown}`: {error}"), "Check that you may read it."),
     };
     // A pipe or a device would never end.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(unread(format!("`{shown}` is no file"), "Name a file."));
+        return Err(unread(format!("`{shown}` is not a file"), "Name a file."));
     }
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
@@ -100,13 +100,13 @@ async fn command(words: &[String], folder: &Path) -> Result<Vec<u8>, Unread> {
         let status = child
             .wait()
             .await
-            .map_err(|error| unread(format!("`{shown}` was lost: {error}"), ""))?;
+            .map_err(|error| unread(format!("`{shown}` could not be waited for: {error}"), ""))?;
         if status.success() {
             return Ok(out);
         }
         let ended = match status.code() {
             Some(code) => format!("`{shown}` ended with exit code {code}"),
-            None => format!("`{shown}` was ended by a signal"),
+            None => format!("`{shown}` was terminated by a signal"),
         };
         Err(unread(ended, last_words(&out, &said)))
     };
@@ -114,7 +114,7 @@ async fn command(words: &[String], folder: &Path) -> Result<Vec<u8>, Unread> {
         Ok(ended) => ended,
         Err(_) => Err(unread(
             format!("`{shown}` did not end within {} s", DEADLINE.as_secs()),
-            "It has no terminal to ask at: what it needs must be there before.",
+            "It has no terminal: everything that it needs must be available without a question.",
         )),
     }
 }
@@ -126,9 +126,9 @@ fn last_words(out: &[u8], said: &[u8]) -> String {
     let lines: Vec<String> =
         lines.iter().map(|line| format!("  | {}", printed.redact(line))).collect();
     if lines.is_empty() {
-        "It said nothing.".to_owned()
+        "It printed nothing.".to_owned()
     } else {
-        format!("It said:\n{}", lines.join("\n"))
+        format!("It printed:\n{}", lines.join("\n"))
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
         let failing = words(&["sh", "-c", "echo hunter22; echo 'no hunter22 here' >&2; exit 3"]);
         let unread = read(&failing, Path::new("/")).await.err().unwrap();
         assert_eq!(unread.what, "`sh` ended with exit code 3");
-        assert_eq!(unread.help, "It said:\n  | no (secret) here");
+        assert_eq!(unread.help, "It printed:\n  | no (secret) here");
     }
 
     #[tokio::test]
@@ -173,7 +173,7 @@ mod tests {
         let file = |path: &str| SecretSource::File(path.to_owned());
         for (source, said) in [
             (file("none-such"), "there is no file `none-such`"),
-            (file("/dev/zero"), "`/dev/zero` is no file"),
+            (file("/dev/zero"), "`/dev/zero` is not a file"),
             (
                 SecretSource::Env("TALLY_NONE_SUCH".into()),
                 "the environment variable `TALLY_NONE_SUCH` is not set",

@@ -38,7 +38,8 @@ pub fn is_half(change: &Change, halves: &BTreeSet<(&str, &str, ChangeKind)>) -> 
 #[must_use]
 pub fn people(balance: &Balance, graph: &Graph, terminal: &Terminal) -> String {
     let mut out = String::from("\n");
-    let title = if balance.moves.is_empty() { "Nothing to even out" } else { "Moves, to even out" };
+    let title =
+        if balance.moves.is_empty() { "Nothing to rebalance" } else { "Moves to rebalance" };
     out.push_str(&format!("{}\n", terminal.paint(Style::Bold, title)));
     let mut workloads: BTreeMap<Cow<'_, str>, Vec<&Move>> = BTreeMap::new();
     for it in &balance.moves {
@@ -119,7 +120,7 @@ fn disturbs(disruption: &Disruption, moves: usize) -> String {
         (extra, least) => format!(
             "{} first, then {at_once} of {replicas} at a time, never below {} ready",
             match extra {
-                1 => "a stand-in starts".to_owned(),
+                1 => "a surge pod starts".to_owned(),
                 more => format!("{} start", count(more as usize, "stand-in", "stand-ins")),
             },
             least.max(1)

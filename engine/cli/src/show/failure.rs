@@ -39,8 +39,8 @@ pub fn failure_reports(failures: &[(&Operation, &Failure)], graph: &Graph) -> Ve
 #[must_use]
 pub fn few_words(failure: &Failure) -> String {
     match &failure.kind {
-        FailureKind::Host(HostError::Image { .. }) => "cannot be had".to_owned(),
-        FailureKind::Host(HostError::PortTaken { .. }) => "its host port is taken".to_owned(),
+        FailureKind::Host(HostError::Image { .. }) => "is not available".to_owned(),
+        FailureKind::Host(HostError::PortTaken { .. }) => "its host port is in use".to_owned(),
         FailureKind::Host(HostError::CommandNotFound(_)) => {
             "its command cannot be started".to_owned()
         }
@@ -63,7 +63,7 @@ fn failure_report(operation: &Operation, failure: &Failure, graph: &Graph) -> Di
                 clean(&reason.to_string())
             ),
         )
-        .help("Somebody else changes this cluster. Plan again."),
+        .help("Someone else is changing this cluster. Plan again."),
     };
     if report.labels.is_empty()
         && let Some(span) = operation.origin
@@ -117,9 +117,9 @@ impl<'a> Blame<'a> {
             HostError::PortTaken { port, message } => {
                 let headline = match port {
                     Some(port) => {
-                        format!("port {port} of host `{host}` is taken by another program")
+                        format!("port {port} of host `{host}` is in use by another program")
                     }
-                    None => format!("a port of host `{host}` is taken by another program"),
+                    None => format!("a port of host `{host}` is in use by another program"),
                 };
                 let report = Diagnostic::error(Code(1202), headline);
                 let report = match self.port_span(*port) {
@@ -127,10 +127,10 @@ impl<'a> Blame<'a> {
                     None => report,
                 };
                 let who = port.map_or_else(String::new, |port| {
-                    format!(" `ss -ltnp 'sport = :{port}'` on the host shows which.")
+                    format!(" `ss -ltnp 'sport = :{port}'` on the host shows the program.")
                 });
                 report.help(format!(
-                    "Publish another port, or stop the program that has it.{who}\nDocker said: {}",
+                    "Publish another port, or stop the program that uses it.{who}\nDocker said: {}",
                     clean(message)
                 ))
             }
@@ -163,17 +163,16 @@ impl<'a> Blame<'a> {
         let headline = format!("{} on host `{host}`: {message}", self.name());
         let report = Diagnostic::error(Code(1206), headline);
         if ["passwd file", "group file"].iter().any(|file| message.contains(file)) {
-            let report = report.help(
-                "The user must be one that the image knows, or a number: `user \"1000:1000\"`.",
-            );
+            let report = report
+                .help("The user must exist in the image, or be a number: `user \"1000:1000\"`.");
             return match self.written(&["user"]) {
-                Some(span) => report.label(span, "the image knows no such user"),
+                Some(span) => report.label(span, "the image has no such user"),
                 None => report,
             };
         }
         if message.contains("bind source path does not exist") {
             return report.help(format!(
-                "A `host-path` is never made: make it on host `{host}`, or name another one."
+                "Tally never creates a `host-path`: create it on host `{host}`, or set another path."
             ));
         }
         report
@@ -231,14 +230,14 @@ impl<'a> Blame<'a> {
     fn ended(&self, how: &str) -> Diagnostic {
         let init = matches!(self.operation.action, Action::AwaitExit { .. });
         let headline = if init {
-            format!("{} did not end well: {how}", self.name())
+            format!("{} failed: {how}", self.name())
         } else {
-            format!("{} does not stay up: {how}", self.name())
+            format!("{} keeps stopping: {how}", self.name())
         };
         let report = Diagnostic::error(Code(1204), headline);
         let span = self.written(&["command"]).or_else(|| self.written(&["image"]));
         match span {
-            Some(span) => report.label(span, "this is what it runs"),
+            Some(span) => report.label(span, "it runs this command"),
             None => report,
         }
     }

@@ -95,7 +95,7 @@ fn workload_details(workload: &Workload) -> Vec<String> {
                 ProbeAction::Command(_) => ", ready by command",
                 ProbeAction::Http { .. } => ", ready by http",
                 ProbeAction::Tcp { .. } => ", ready by tcp",
-                ProbeAction::Running => ", ready when it has run for a while",
+                ProbeAction::Running => ", ready after it has run for a while",
             });
         }
         lines.push(line);

@@ -108,7 +108,7 @@ pub fn summary(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
             tallies(plan, graph, terminal)
         } else {
             format!(
-                "{} nothing can be done now; the rest is as the spec says.\n",
+                "{} nothing can be done now; everything else is up to date.\n",
                 terminal.paint(Style::Change, "Blocked:")
             )
         };
@@ -331,9 +331,9 @@ impl Shown<'_> {
         out.push_str(&format!("\n{title}\n"));
         for Fallback { workload, goes_back, entry, what } in all {
             let becomes = if goes_back {
-                format!("goes back to {}, {}", goal(*entry), clean(what))
+                format!("is rolled back to {}, {}", goal(*entry), clean(what))
             } else {
-                format!("stays where it is: {}", clean(what))
+                format!("is not rolled back: {}", clean(what))
             };
             out.push_str(&format!("      {workload} {becomes}\n"));
         }

@@ -24,7 +24,7 @@ pub fn people(reports: &[Diagnostic], sources: &SourceMap, terminal: &Terminal) 
         } else {
             what.to_owned()
         };
-        text.push_str(&format!("`tally check --fix` can mend {what}\n"));
+        text.push_str(&format!("`tally check --fix` can fix {what}\n"));
     }
     text
 }
