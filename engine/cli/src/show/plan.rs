@@ -330,7 +330,7 @@ impl Shown<'_> {
         let title = self.terminal.paint(Style::Bold, "If its rollout fails");
         out.push_str(&format!("\n{title}\n"));
         for Fallback { workload, goes_back, entry, what } in all {
-            let becomes = if goes_back {
+            let becomes = if *goes_back {
                 format!("is rolled back to {}, {}", goal(*entry), clean(what))
             } else {
                 format!("is not rolled back: {}", clean(what))
