@@ -51,9 +51,9 @@ impl Remembered {
         let mut memory: Memory = read(&folder.join(format!("{cluster}.json")))?;
         let declared: Declarations = read(&folder.join(format!("{cluster}.declared.json")))?;
         let clocks = clocks(now_ms());
-        memory.take_up(clocks.as_ref());
+        memory.learned.take_up(clocks.as_ref());
         memory.declared = declared.clone();
-        memory.former = History::of(graph, project).formers(graph);
+        memory.history.previous = History::of(graph, project).formers(graph);
         Ok(Self { memory, cluster, folder, declared, clocks })
     }
 
@@ -149,7 +149,7 @@ impl Remembered {
         let (took, now_ms) = (begun.elapsed(), now_ms());
         // Somebody may have set the clock meanwhile.
         let clocks = clocks(now_ms);
-        self.memory.set_clock(self.clocks.as_ref(), clocks.as_ref());
+        self.memory.learned.set_clock(self.clocks.as_ref(), clocks.as_ref());
         self.clocks = clocks;
         self.memory.looked(&self.cluster, &observed, took, now_ms);
         (observed, now_ms)
@@ -162,7 +162,7 @@ impl Remembered {
     /// # Errors
     /// When the folder cannot be written.
     pub fn write(&mut self, now_ms: i64) -> Result<(), CliError> {
-        self.memory.written = clocks(now_ms);
+        self.memory.learned.written = clocks(now_ms);
         write(&self.folder.join(format!("{}.json", self.cluster)), &self.memory)?;
         let answers = |name: &String| {
             self.declared.hosts.contains_key(name) && !self.memory.declared.hosts.contains_key(name)

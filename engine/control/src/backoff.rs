@@ -29,7 +29,7 @@ pub fn pause_ms(crashes: u32) -> i64 {
 
 /// Takes in what a host showed at `now_ms`: counts new ends, and forgets those that run well.
 pub fn learn(memory: &mut Memory, cluster: &str, host: &str, state: &HostState, now_ms: i64) {
-    let known = memory.backoff.entry(host.to_owned()).or_default();
+    let known = memory.learned.backoff.entry(host.to_owned()).or_default();
     // For how long all containers of a pod have run, in milliseconds; 0 where one does not.
     let mut seen: BTreeMap<&str, i64> = BTreeMap::new();
     for container in &state.containers {
@@ -74,7 +74,7 @@ pub fn learn(memory: &mut Memory, cluster: &str, host: &str, state: &HostState, 
 /// A container of a pod that runs is to be restarted at `now_ms`, since its liveness has failed: at
 /// once the first time, then after a pause. Gives how often that was so in a row.
 pub fn unwell(memory: &mut Memory, host: &str, pod: &str, now_ms: i64) -> u32 {
-    let known = memory.backoff.entry(host.to_owned()).or_default();
+    let known = memory.learned.backoff.entry(host.to_owned()).or_default();
     let entry = known.entry(pod.to_owned()).or_default();
     entry.crashes = entry.crashes.saturating_add(1);
     entry.unwell = true;
@@ -84,7 +84,7 @@ pub fn unwell(memory: &mut Memory, host: &str, pod: &str, now_ms: i64) -> u32 {
 
 /// An operation on a pod failed at `now_ms`: it is tried again after a pause, 1 s after the first.
 pub fn failed(memory: &mut Memory, host: &str, pod: &str, now_ms: i64) {
-    let known = memory.backoff.entry(host.to_owned()).or_default();
+    let known = memory.learned.backoff.entry(host.to_owned()).or_default();
     let entry = known.entry(pod.to_owned()).or_default();
     entry.crashes = entry.crashes.saturating_add(1).max(2);
     entry.until_ms = now_ms.saturating_add(pause_ms(entry.crashes));
@@ -93,7 +93,7 @@ pub fn failed(memory: &mut Memory, host: &str, pod: &str, now_ms: i64) {
 /// When the next pause is over, in milliseconds since 1970.
 #[must_use]
 pub fn next_ms(memory: &Memory, now_ms: i64) -> Option<i64> {
-    let all = memory.backoff.values().flat_map(BTreeMap::values);
+    let all = memory.learned.backoff.values().flat_map(BTreeMap::values);
     all.map(|Backoff { until_ms, .. }| *until_ms).filter(|until| *until > now_ms).min()
 }
 
@@ -117,7 +117,7 @@ mod tests {
         let mut memory = Memory::default();
         learn(&mut memory, "shop", "a", &ended, 1_000);
         learn(&mut memory, "shop", "a", &ended, 2_000);
-        assert_eq!(memory.backoff["a"]["web-0"].crashes, 1, "an end is counted once");
+        assert_eq!(memory.learned.backoff["a"]["web-0"].crashes, 1, "an end is counted once");
         // Of two containers of a pod the one that began last counts.
         for (state, began, now, known) in [
             (S::Running, 3_000, 3_000 + RAN_WELL_MS - 1, true),
@@ -127,12 +127,16 @@ mod tests {
             let mut memory = memory.clone();
             let both = [("web-0", S::Running, 2_000, None), ("web-0", state, began, None)];
             learn(&mut memory, "shop", "a", &host(&both), now);
-            assert_eq!(memory.backoff["a"].contains_key("web-0"), known, "{state:?} at {now}");
+            assert_eq!(
+                memory.learned.backoff["a"].contains_key("web-0"),
+                known,
+                "{state:?} at {now}"
+            );
         }
         learn(&mut memory, "shop", "a", &host(&[]), 1_000 + LONGEST_MS - 1);
-        assert!(memory.backoff["a"].contains_key("web-0"), "it is gone, and may come back");
+        assert!(memory.learned.backoff["a"].contains_key("web-0"), "it is gone, and may come back");
         learn(&mut memory, "shop", "a", &host(&[]), 1_000 + LONGEST_MS + 1);
-        assert!(!memory.backoff["a"].contains_key("web-0"));
+        assert!(!memory.learned.backoff["a"].contains_key("web-0"));
     }
 
     #[test]
@@ -144,13 +148,13 @@ mod tests {
             ("web-0", S::Exited, 900, Some(1_000 + TOGETHER_MS)),
         ]);
         learn(&mut memory, "shop", "a", &first, 2_000);
-        assert_eq!(memory.backoff["a"]["web-0"].crashes, 1);
+        assert_eq!(memory.learned.backoff["a"]["web-0"].crashes, 1);
         let next = host(&[("web-0", S::Exited, 2_000, Some(2_001 + TOGETHER_MS))]);
         learn(&mut memory, "shop", "a", &next, 4_000);
-        assert_eq!(memory.backoff["a"]["web-0"].crashes, 2);
+        assert_eq!(memory.learned.backoff["a"]["web-0"].crashes, 2);
         let later = host(&[("web-0", S::Exited, 10_000, Some(10_000 + RAN_WELL_MS))]);
         learn(&mut memory, "shop", "a", &later, 30_000);
-        assert_eq!(memory.backoff["a"]["web-0"].crashes, 1, "it had run well");
+        assert_eq!(memory.learned.backoff["a"]["web-0"].crashes, 1, "it had run well");
     }
 
     #[test]
@@ -164,9 +168,9 @@ mod tests {
     fn a_first_failure_waits_a_second() {
         let mut memory = Memory::default();
         failed(&mut memory, "a", "web-0", 5_000);
-        assert_eq!(memory.backoff["a"]["web-0"].until_ms, 6_000);
+        assert_eq!(memory.learned.backoff["a"]["web-0"].until_ms, 6_000);
         failed(&mut memory, "a", "web-0", 6_000);
-        assert_eq!(memory.backoff["a"]["web-0"].until_ms, 8_000);
+        assert_eq!(memory.learned.backoff["a"]["web-0"].until_ms, 8_000);
         assert_eq!(next_ms(&memory, 6_500), Some(8_000));
         assert_eq!(next_ms(&memory, 8_000), None);
     }

@@ -11,11 +11,11 @@ use crate::backoff::LONGEST_MS;
 /// longest there is, and a silence counts as far as this loop has seen it. That costs time, never
 /// safety.
 pub(crate) fn begin(memory: &mut Memory, now_ms: i64) {
-    for backoff in memory.backoff.values_mut().flat_map(|pods| pods.values_mut()) {
+    for backoff in memory.learned.backoff.values_mut().flat_map(|pods| pods.values_mut()) {
         backoff.until_ms = backoff.until_ms.min(now_ms.saturating_add(LONGEST_MS));
     }
-    for host in memory.hosts.values_mut() {
-        host.silent_since_ms = host.silent_since_ms.map(|_| now_ms);
+    for host in memory.learned.hosts.values_mut() {
+        host.unreachable_since_ms = host.unreachable_since_ms.map(|_| now_ms);
     }
 }
 
@@ -86,12 +86,17 @@ mod tests {
     fn a_pause_of_a_clock_that_was_ahead_is_no_longer_than_the_longest() {
         let mut memory = Memory::default();
         let backoff = Backoff { until_ms: 9_000_000, ..Backoff::default() };
-        memory.backoff.entry("a".to_owned()).or_default().insert("web-0".to_owned(), backoff);
-        let silent = HostMemory { silent_since_ms: Some(5), ..HostMemory::default() };
-        memory.hosts.insert("b".to_owned(), silent);
+        memory
+            .learned
+            .backoff
+            .entry("a".to_owned())
+            .or_default()
+            .insert("web-0".to_owned(), backoff);
+        let silent = HostMemory { unreachable_since_ms: Some(5), ..HostMemory::default() };
+        memory.learned.hosts.insert("b".to_owned(), silent);
         begin(&mut memory, 1_000);
-        assert_eq!(memory.backoff["a"]["web-0"].until_ms, 1_000 + LONGEST_MS);
-        assert_eq!(memory.hosts["b"].silent_since_ms, Some(1_000));
+        assert_eq!(memory.learned.backoff["a"]["web-0"].until_ms, 1_000 + LONGEST_MS);
+        assert_eq!(memory.learned.hosts["b"].unreachable_since_ms, Some(1_000));
     }
 
     #[test]

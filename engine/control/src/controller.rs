@@ -193,7 +193,7 @@ impl Controller {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let lookout = Lookout::new(millis(options.resync).max(1), millis(options.look_deadline));
         let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
-        memory.former = storage.previous_revisions(&graph);
+        memory.history.previous = storage.previous_revisions(&graph);
         let mut followed = graph.clone();
         undo(&mut followed, &memory.declared.undone);
         let mut new = Self {
@@ -270,7 +270,7 @@ impl Controller {
         if self.seat.is_none() {
             self.end_undone();
             // Nobody else changes the cluster from now on, or nobody says so.
-            self.memory.shared = false;
+            self.memory.learned.shared = false;
         }
         let ended = loop {
             self.start_looks();
@@ -401,7 +401,10 @@ impl Controller {
         let now_ms = self.clock_ms();
         let failed = self.liveness.answered(&ask.id, answer.is_ok(), now_ms);
         let Err(why) = answer else { return };
-        if !failed || self.busy.has(&ask.pod) || !self.memory.failing.insert(ask.id.clone()) {
+        if !failed
+            || self.busy.has(&ask.pod)
+            || !self.memory.in_flight.failing.insert(ask.id.clone())
+        {
             return;
         }
         let now_ms = self.now_ms();

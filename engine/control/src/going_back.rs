@@ -142,7 +142,7 @@ impl Controller {
             let now_ms = (self.options.now_ms)();
             self.kept(self.storage.settled(&self.graph, &settled, now_ms));
             self.settled.extend(settled);
-            self.memory.former = self.storage.previous_revisions(&self.spec);
+            self.memory.history.previous = self.storage.previous_revisions(&self.spec);
         }
     }
 }

@@ -189,7 +189,7 @@ impl Metrics {
     ) {
         self.frozen = memory.declared.frozen.is_some();
         self.paused = memory.declared.paused.keys().cloned().collect();
-        let pods = memory.backoff.values().flat_map(BTreeMap::values);
+        let pods = memory.learned.backoff.values().flat_map(BTreeMap::values);
         self.backed_off = pods.filter(|backoff| backoff.until_ms > now_ms).count();
         for (name, view) in &observed.hosts {
             let lost = memory.is_lost(name, lost_after, now_ms);

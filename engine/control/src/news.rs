@@ -71,7 +71,7 @@ impl Controller {
         if self.may_act() {
             self.end_undone();
         }
-        self.memory.former = self.storage.previous_revisions(&self.spec);
+        self.memory.history.previous = self.storage.previous_revisions(&self.spec);
         self.rollouts.forget();
         self.settled.clear();
         self.fetched = Fetched::default();
@@ -80,7 +80,7 @@ impl Controller {
         self.graph = Arc::new(followed);
         self.board.change(|metrics| metrics.spec_is_good = true);
         // What could not be made by the old spec may be made by the new one.
-        self.memory.backoff.clear();
+        self.memory.learned.backoff.clear();
         self.told.clear();
         self.set_hosts();
         self.lookout.anew(self.clock_ms());

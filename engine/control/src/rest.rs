@@ -22,7 +22,7 @@ impl Controller {
             && self.failing.is_empty()
             && self.waiting_since_ms.is_none()
             && self.plan_at_ms.is_none()
-            && self.memory.failing.is_empty()
+            && self.memory.in_flight.failing.is_empty()
             && self.observed.hosts.values().all(|view| view.ready().is_some())
     }
 

@@ -28,7 +28,7 @@ impl Controller {
         }
         self.dirty = false;
         let (begun, now_ms) = (Instant::now(), self.now_ms());
-        self.memory.busy = self.busy.pods();
+        self.memory.in_flight.busy = self.busy.pods();
         if self.memory.learn(&self.cluster, &self.observed, now_ms) {
             // Whoever follows this engine shall know as much as it does of hosts it cannot see.
             self.remember();
@@ -166,7 +166,8 @@ impl Controller {
             }
         }
         let lost = self.graph.cluster().and_then(|cluster| cluster.lost_after);
-        let silent = self.memory.hosts.values().filter_map(|host| host.silent_since_ms);
+        let silent =
+            self.memory.learned.hosts.values().filter_map(|host| host.unreachable_since_ms);
         let lost = lost.into_iter().flat_map(|after| {
             let after = i64::try_from(after.0).unwrap_or(i64::MAX);
             silent.clone().map(move |since| since.saturating_add(after))
@@ -264,7 +265,7 @@ impl Controller {
         let now_ms = self.now_ms();
         for operation in &plan.operations {
             if let Some(Target::Id(id)) = operation.action.target() {
-                self.memory.failing.remove(id);
+                self.memory.in_flight.failing.remove(id);
             }
         }
         // What was not begun has not been told as ended.

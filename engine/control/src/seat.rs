@@ -287,8 +287,8 @@ impl Controller {
     /// Once a spec is published whoever leads changes things, and who comes after on this machine must know.
     fn note_others(&mut self) {
         let published = |seat: &Seat| seat.lease.seen().record_revision != 0;
-        if self.seat.as_deref().is_some_and(published) && !self.memory.shared {
-            self.memory.shared = true;
+        if self.seat.as_deref().is_some_and(published) && !self.memory.learned.shared {
+            self.memory.learned.shared = true;
             self.remember();
         }
     }
@@ -364,7 +364,7 @@ impl Controller {
         }
         self.remember();
         self.end_undone();
-        self.memory.former = self.storage.previous_revisions(&self.spec);
+        self.memory.history.previous = self.storage.previous_revisions(&self.spec);
         self.rollouts.forget();
         self.told.clear();
         self.at_rest = false;
@@ -450,7 +450,7 @@ impl Controller {
     pub(crate) fn look_on(&mut self) {
         (self.dirty, self.at_rest) = (false, false);
         let now_ms = self.now_ms();
-        self.memory.busy = self.busy.pods();
+        self.memory.in_flight.busy = self.busy.pods();
         // That a lost host answers is the leader's to conclude: it may see it otherwise.
         let declared = self.memory.declared.clone();
         let is_new = self.memory.learn(&self.cluster, &self.observed, now_ms);

@@ -34,8 +34,8 @@ impl Controller {
         let begun_ms = self.now_ms();
         for Due { host: name, number, is_late } in self.lookout.due(self.clock_ms()) {
             // Nobody looked while this loop stood still: a silence counts from now on.
-            let remembered = self.memory.hosts.get_mut(&name).filter(|_| is_late);
-            if let Some(since_ms) = remembered.and_then(|host| host.silent_since_ms.as_mut()) {
+            let remembered = self.memory.learned.hosts.get_mut(&name).filter(|_| is_late);
+            if let Some(since_ms) = remembered.and_then(|host| host.unreachable_since_ms.as_mut()) {
                 *since_ms = begun_ms;
             }
             let kept = self.hosts.entry(name.clone()).or_default();
@@ -99,8 +99,8 @@ impl Controller {
                 kept.door = None;
                 kept.stream = None;
                 kept.ahead_ms = 0;
-                let remembered = self.memory.hosts.entry(host.clone()).or_default();
-                remembered.silent_until_ms = Some(begun_ms);
+                let remembered = self.memory.learned.hosts.entry(host.clone()).or_default();
+                remembered.unreachable_until_ms = Some(begun_ms);
                 let view = unknown(&silence.reason, silence.answers);
                 self.observed.hosts.insert(host.clone(), view);
                 self.busy.silent(&host);

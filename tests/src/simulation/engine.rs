@@ -14,7 +14,7 @@ use tally_control::{
 use tally_graph::Graph;
 use tally_host::{Host, HostError};
 use tally_reconcile::memory::revisions::Undone;
-use tally_reconcile::memory::{Declarations, Memory};
+use tally_reconcile::memory::{Declarations, Learned, Memory};
 use tally_reconcile::plan::Plan;
 use tally_reconcile::rollback::Former;
 use tally_simulator::Clock as _;
@@ -80,7 +80,7 @@ impl Engine {
         let version = world.version_of(number);
         let graph = Graph::clone(&version.graph);
         let mut memory = kept.clone();
-        memory.take_up(Some(&world.clocks(now_ms())));
+        memory.learned.take_up(Some(&world.clocks(now_ms())));
         memory.declared = world.state().declared.clone();
         let kept = Arc::new(Mutex::new(kept));
         let doors =
@@ -240,7 +240,10 @@ impl Storage for Doors {
 
     fn remember(&self, memory: &Memory, now_ms: i64) -> Stored {
         let clocks = Some(self.world.clocks(now_ms));
-        let memory = Memory { written: clocks, ..memory.clone() };
+        let memory = Memory {
+            learned: Learned { written: clocks, ..memory.learned.clone() },
+            ..memory.clone()
+        };
         // What is written down says nothing of what is under way.
         let written = serde_json::to_string(&memory).unwrap_or_default();
         self.world.tells_no_secret("what is remembered", &written);
@@ -277,8 +280,9 @@ pub fn doors(world: &Arc<World>, engine: u32) -> BTreeMap<String, Arc<dyn Host>>
 pub fn plan_of_truth(world: &World, memory: &Memory, without_waits: bool) -> Plan {
     let observed = super::ending::truth(world);
     // Who leads was handed over what the others knew.
-    let mut memory = Memory { shared: false, ..memory.clone() };
-    memory.take_up(Some(&world.clocks(now_ms())));
+    let mut memory = memory.clone();
+    memory.learned.shared = false;
+    memory.learned.take_up(Some(&world.clocks(now_ms())));
     memory.declared = world.state().declared.clone();
     memory.learn(CLUSTER, &observed, now_ms());
     let options = tally_reconcile::Options {

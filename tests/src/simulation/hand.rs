@@ -26,9 +26,9 @@ use super::world::World;
 /// Applies the current version of the spec once, without the loop's guard on removals.
 pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
     let clocks = world.clocks(now_ms());
-    memory.take_up(Some(&clocks));
+    memory.learned.take_up(Some(&clocks));
     let (rolls_back, secrets) = (world.version().goes_back, world.version().secrets.clone());
-    memory.former = world.formers(&world.version().graph);
+    memory.history.previous = world.formers(&world.version().graph);
     let graph = Graph::clone(&world.followed());
     let storage = Arc::new(Folder { world: Arc::clone(&world) });
     let convergence = Convergence::new(Actor::Apply, graph, memory, secrets, storage);

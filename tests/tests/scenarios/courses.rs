@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use tally_graph::Graph;
-use tally_reconcile::memory::Memory;
 use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::{History, Memory};
 use tally_reconcile::rollback::{Entry, Failed, formers, rolled_back, rolling, went_back};
 
 use crate::many::Many;
@@ -22,7 +22,8 @@ fn web(update: &str, env: u8) -> Graph {
 fn after(now: &Graph, before: &Graph) -> Memory {
     let settled = before.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
     let entry = Entry { number: 1, settled: settled.collect(), graph: before.clone() };
-    Memory { former: formers(now, [entry]), ..Memory::default() }
+    let history = History { previous: formers(now, [entry]) };
+    Memory { history, ..Memory::default() }
 }
 
 /// `now` failed, and what it was `before` is followed.

@@ -143,7 +143,8 @@ fn whatever_is_seen_a_glance_misses_nothing() {
             let is_init = gone.labels.get(labels::ROLE).is_some_and(|role| role == "init");
             assert_eq!(plan(&graph, &observed, &memory, now_ms).is_empty(), is_init);
             // And when its liveness has failed.
-            let failing = Memory { failing: [gone.id].into(), ..Memory::default() };
+            let mut failing = Memory::default();
+            failing.in_flight.failing.insert(gone.id);
             plan(&graph, &seen, &failing, now_ms);
         }
         for harmless in ["nothing", "another generation", "another reaction", "joined none"] {

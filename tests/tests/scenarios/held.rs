@@ -24,7 +24,7 @@ fn of(plan: &Plan, by: BlockedBy) -> Vec<&Blocked> {
 fn a_pod_that_something_is_done_to_is_left_alone() {
     run(&["a", "b"], |mut many: Many| async move {
         many.apply(&many.plain(WEB)).await;
-        many.memory.busy.insert("web-0".to_owned());
+        many.memory.in_flight.busy.insert("web-0".to_owned());
         let plan = many.plan(&many.plain(CHANGED)).await;
         assert_eq!(held(&plan)[0], "web-0: something is being done to it");
         assert_eq!(of(&plan, BlockedBy::Busy)[0].reason.awaits(), Awaits::Work);
@@ -43,7 +43,12 @@ fn a_pod_that_ends_again_and_again_is_left_alone_until_its_pause_is_over() {
         many.apply(&many.plain(WEB)).await;
         let until_ms = many.now_ms() + 10_000;
         let pause = Backoff { until_ms, ..Backoff::default() };
-        many.memory.backoff.entry("a".to_owned()).or_default().insert("web-1".to_owned(), pause);
+        many.memory
+            .learned
+            .backoff
+            .entry("a".to_owned())
+            .or_default()
+            .insert("web-1".to_owned(), pause);
         let graph = many.plain(CHANGED);
         let plan = many.plan(&graph).await;
         let paused = of(&plan, BlockedBy::Backoff);
@@ -240,7 +245,7 @@ fn what_belongs_to_no_pod_and_is_under_way_is_not_begun_once_more() {
         let claims = whole.operations.iter().filter(|op| op.host == "b");
         let network =
             claims.filter(|op| op.action.word() == "create-network").map(|op| op.claims());
-        many.memory.busy = network.map(|claims| claims.into_owned()).collect();
+        many.memory.in_flight.busy = network.map(|claims| claims.into_owned()).collect();
         let rest = many.plan(&graph).await;
         assert_eq!(on(&rest, "b"), Vec::<&str>::new(), "what needs it waits");
         assert_eq!(on(&rest, "a"), on(&whole, "a"));

@@ -451,7 +451,7 @@ fn what_a_loop_sees_is_remembered_although_nothing_is_to_be_done() {
             let kept = Kept::begin(many, graph);
             kept.until("it tallies", async |_| !kept.kinds(EntryKind::Tallies).is_empty()).await;
             let memory = kept.beside.memory.lock().unwrap().clone();
-            memory.and_then(|memory| memory.hosts["a"].pods.clone()).unwrap_or_default()
+            memory.and_then(|memory| memory.learned.hosts["a"].pods.clone()).unwrap_or_default()
         });
         let expected = ["web-0", "web-1", "web-2"].map(str::to_owned);
         assert_eq!(seen.await, expected.into());

@@ -493,8 +493,8 @@ fn who_applies_by_hand_beside_engines_takes_no_pod_for_absent_from_a_silent_host
         let observed = world.many.observe().await;
         for engine in [one, two] {
             let mut memory = engine.memory.lock().unwrap().clone();
-            assert!(memory.hosts["c"].pods.as_ref().is_some_and(BTreeSet::is_empty));
-            memory.take_up(None);
+            assert!(memory.learned.hosts["c"].pods.as_ref().is_some_and(BTreeSet::is_empty));
+            memory.learned.take_up(None);
             memory.learn("many", &observed, 0);
             let plan = reconcile(&graph, &observed, &memory, &tally_reconcile::Options::default());
             let reason = "it may be on `c`, which does not answer";

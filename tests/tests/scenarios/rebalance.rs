@@ -221,7 +221,12 @@ fn a_pod_that_is_left_alone_for_a_while_is_not_moved() {
         let graph = many.plain(&body);
         let later = many.now_ms() + 60_000;
         let backoff = Backoff { until_ms: later, crashes: 3, ..Backoff::default() };
-        many.memory.backoff.entry("a".to_owned()).or_default().insert("web-3".to_owned(), backoff);
+        many.memory
+            .learned
+            .backoff
+            .entry("a".to_owned())
+            .or_default()
+            .insert("web-3".to_owned(), backoff);
         let plan = many.plan_with(&graph, asked()).await;
         assert_eq!(moves(&plan), ["web-1 a b", "web-2 a b"]);
     });

@@ -7,8 +7,8 @@ use tally_control::{EntryKind, News};
 use tally_graph::Graph;
 use tally_host::{Report, failed_versions};
 use tally_reconcile::Options;
-use tally_reconcile::memory::Memory;
 use tally_reconcile::memory::revisions::{Blame, Undone};
+use tally_reconcile::memory::{History, Memory};
 use tally_reconcile::plan::reason::BlockedBy;
 use tally_reconcile::plan::request::ContainerRequest;
 use tally_reconcile::plan::{Action, Plan};
@@ -41,7 +41,7 @@ fn remembered(now: &Graph, before: &[&Graph]) -> Memory {
     let entries: Vec<Entry> =
         (1..).zip(before).map(|(number, graph)| entry(number, graph)).collect();
     let former = formers(now, entries.into_iter().rev());
-    Memory { former, ..Memory::default() }
+    Memory { history: History { previous: former }, ..Memory::default() }
 }
 
 /// What failed first of `web` when a plan was carried out.
@@ -295,7 +295,7 @@ fn what_was_undone_by_hand_and_fails_does_not_come_back_by_itself() {
         let now = world.graph(&web("", "env A=2"));
         world.apply(&now).await;
         let mut memory = remembered(&now, &[&good]);
-        let undone = memory.former[WEB].before.clone().unwrap();
+        let undone = memory.history.previous[WEB].before.clone().unwrap();
         memory.declared.undone.insert(WEB.to_owned(), undone);
         let mut followed = now.clone();
         undo(&mut followed, &memory.declared.undone);
@@ -311,7 +311,7 @@ fn a_pod_that_is_seen_while_it_is_made_is_no_older_version() {
             |rest: &str| many_graph(&web("", &format!("{rest}; file \"/etc/f\" text=\"x\"")));
         let (good, bad) = (spec("env A=1"), spec("command sh \"-c\" \"exit 3\""));
         many.apply(&good).await;
-        many.memory.former = formers(&bad, [entry(1, &good)]);
+        many.memory.history.previous = formers(&bad, [entry(1, &good)]);
         let plan = many.plan(&bad).await;
         let making = plan.operations.iter().find_map(|op| match &op.action {
             Action::CreateContainer(request) => Some((op.host.clone(), request.clone())),
@@ -348,7 +348,7 @@ fn never_more_than_may_be_are_missing_on_the_way_back() {
             };
             let (good, bad) = (spec("env A=1"), spec("command sh \"-c\" \"exit 3\""));
             many.apply(&good).await;
-            many.memory.former = formers(&bad, [entry(1, &good)]);
+            many.memory.history.previous = formers(&bad, [entry(1, &good)]);
             let plan = many.plan(&bad).await;
             let report = many.execute(&bad, &plan).await;
             let failed = failed(&plan, &report).expect("it fails");

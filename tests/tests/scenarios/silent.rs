@@ -457,9 +457,9 @@ fn a_lost_host_does_not_make_older_data_count() {
             assert!(!plan.blocked.is_empty());
             assert!(plan.blocked.iter().all(|it| it.reason == reason), "{:?}", held(&plan));
             // Nor does what nobody remembers.
-            let memory = std::mem::take(&mut many.memory.hosts);
+            let memory = std::mem::take(&mut many.memory.learned.hosts);
             assert!(many.plan(&more).await.is_empty());
-            many.memory.hosts = memory;
+            many.memory.learned.hosts = memory;
             many.declare(&second, Declared::Fenced);
             many.apply(&graph).await;
             assert_eq!(many.hosts_of(container).await, [first, second], "one of them is cut off");

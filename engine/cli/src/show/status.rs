@@ -193,7 +193,7 @@ const UNKNOWN: &str = "unknown";
 fn last_on<'o>(pod: &str, observed: &'o Observed, memory: &Memory) -> Option<&'o String> {
     let silent = observed.hosts.iter().filter(|(_, view)| view.ready().is_none());
     let was_on = |name: &String| {
-        let pods = memory.hosts.get(name).and_then(|host| host.pods.as_ref());
+        let pods = memory.learned.hosts.get(name).and_then(|host| host.pods.as_ref());
         pods.is_some_and(|pods| pods.contains(pod))
     };
     silent.map(|(name, _)| name).find(|name| was_on(name))

@@ -128,7 +128,7 @@ impl Convergence {
 
     /// Reads the previous revisions of the spec's workloads from the history.
     pub fn read_previous_revisions(&mut self) {
-        self.memory.former = self.storage.previous_revisions(&self.spec);
+        self.memory.history.previous = self.storage.previous_revisions(&self.spec);
     }
 
     /// Prepares plans of the graph that is followed now, unless that is done.

@@ -136,7 +136,7 @@ impl<'a> Session<'a> {
         let state = &mut self.convergence;
         // Somebody may have set the wall clock meanwhile.
         let clocks = state.storage().clocks(now_ms);
-        state.memory.set_clock(self.clocks.as_ref(), clocks.as_ref());
+        state.memory.learned.set_clock(self.clocks.as_ref(), clocks.as_ref());
         self.clocks = clocks;
         let current = state.storage().current();
         if let Some(declared) = current.declared {

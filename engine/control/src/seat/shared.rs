@@ -27,23 +27,23 @@ pub(super) struct HandedOver {
 
 impl HandedOver {
     pub(super) fn of(memory: &Memory) -> String {
-        let hosts = memory.hosts.iter();
+        let hosts = memory.learned.hosts.iter();
         let hosts = hosts.filter_map(|(name, host)| Some((name.clone(), host.pods.clone()?)));
-        let all = Self { hosts: hosts.collect(), backoff: memory.backoff.clone() };
+        let all = Self { hosts: hosts.collect(), backoff: memory.learned.backoff.clone() };
         serde_json::to_string(&all).unwrap_or_default()
     }
 
     /// What was known of a host that answers is seen anew; of one that does not, all that one of the two
     /// knows may be there, and no more.
     pub(super) fn add_to(self, memory: &mut Memory, now_ms: i64) {
-        for host in memory.hosts.values_mut() {
+        for host in memory.learned.hosts.values_mut() {
             host.may_have_more = false;
         }
         for (name, pods) in self.hosts {
-            memory.hosts.entry(name).or_default().pods.get_or_insert_default().extend(pods);
+            memory.learned.hosts.entry(name).or_default().pods.get_or_insert_default().extend(pods);
         }
         for (host, pods) in self.backoff {
-            let known = memory.backoff.entry(host).or_default();
+            let known = memory.learned.backoff.entry(host).or_default();
             for (pod, mut backoff) in pods {
                 // Its clock may be another: from now on it is no longer than it was then.
                 let longest = now_ms.saturating_add(pause_ms(backoff.crashes));

@@ -13,7 +13,9 @@ use crate::inventory::collect::inventory_beside;
 use crate::inventory::containers::Inventory;
 use crate::inventory::fast_path::Judge;
 use crate::inventory::patterns::Patterns;
-use crate::memory::{Declared, HostMemory, Memory};
+use crate::memory::Memory;
+use crate::memory::declared::Declared;
+use crate::memory::learned::HostMemory;
 use crate::plan::reason::Closed;
 
 /// A host that answered.
@@ -70,14 +72,14 @@ pub(crate) fn hosts<'a>(
     };
     for (name, host) in named {
         let span = host.map(|host| host.span);
-        let remembered = memory.hosts.get(name);
+        let remembered = memory.learned.hosts.get(name);
         let declared = memory.declared.hosts.get(name).copied();
         let fenced = declared == Some(Declared::Fenced);
         let supposed = options.without.contains(name);
         match observed.hosts.get(name) {
             Some(HostView::Ready(state)) if !supposed => {
                 let judge = Judge {
-                    failing: &memory.failing,
+                    failing: &memory.in_flight.failing,
                     restarts: &memory.declared.restarts,
                     now_ms: state.its_now_ms(options.now_ms),
                 };
@@ -85,7 +87,7 @@ pub(crate) fn hosts<'a>(
                 all.ready.push(ready(name, host, state, fenced, inventory));
             }
             view => {
-                let since_ms = remembered.and_then(|memory| memory.silent_since_ms);
+                let since_ms = remembered.and_then(|memory| memory.unreachable_since_ms);
                 let reason = match view {
                     Some(HostView::Unknown { reason, .. }) => reason.clone(),
                     Some(HostView::Ready(_)) => "supposed to be lost".to_owned(),

@@ -1,204 +1,56 @@
-//! What live state cannot tell: since when a host is silent, what was last seen on it, what people
+//! What live state cannot tell: since when a host is unreachable, what was last seen on it, what people
 //! declared. Losing it costs time, never safety: what is not remembered is waited for.
 
+pub mod declared;
+pub mod history;
+pub mod in_flight;
+pub mod learned;
 pub mod revisions;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tally_graph::Millis;
 
-use crate::input::observed::{HostState, HostView, Observed};
-use crate::labels;
-use crate::memory::revisions::{Former, Undone};
+use crate::input::observed::{HostView, Observed};
 use crate::plan::{Action, Plan};
 
-/// Everything that is remembered between two observations.
+pub use declared::{Declarations, Declared};
+pub use history::History;
+pub use in_flight::InFlight;
+pub use learned::{Backoff, Clocks, HostMemory, Learned};
+
+/// Everything that is remembered between two observations. Each part has another owner.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Memory {
-    /// By host.
-    pub hosts: BTreeMap<String, HostMemory>,
-    /// Pods that are left alone until a time, because they end again and again: by host and pod.
-    pub backoff: BTreeMap<String, BTreeMap<String, Backoff>>,
-    /// What people declared.
+    /// What observations showed. It is written to the memory file.
+    #[serde(flatten)]
+    pub learned: Learned,
+    /// What people declared. It has a file of its own.
     #[serde(skip)]
     pub declared: Declarations,
-    /// Pods that something is being done to, and what is under way beside them: as
-    /// [`crate::plan::Operation::claims`] calls it.
+    /// What is under way. It ends with the process.
     #[serde(skip)]
-    pub busy: BTreeSet<String>,
-    /// Containers whose liveness has failed, by full ID.
+    pub in_flight: InFlight,
+    /// What workloads were before. It is read from the history.
     #[serde(skip)]
-    pub failing: BTreeSet<String>,
-    /// What workloads were before that are being rolled out and go back when that fails, as the
-    /// history tells; by address.
-    #[serde(skip)]
-    pub former: BTreeMap<String, Former>,
-    /// The clocks of who wrote it down.
-    pub written: Option<Clocks>,
-    /// Whether engines elsewhere change the cluster too: then what stands here of a host that does not
-    /// answer may not be all that is there.
-    pub shared: bool,
-}
-
-/// The clocks of a machine at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Clocks {
-    /// The clock by which times are remembered, in milliseconds since 1970: it may jump.
-    pub now_ms: i64,
-    /// A clock that goes on evenly since the machine was started, in milliseconds.
-    pub steady_ms: i64,
-    /// Which start of which machine that was.
-    pub boot: String,
+    pub history: History,
 }
 
 impl Memory {
-    /// Takes up what another process wrote down. Where engines elsewhere change the cluster too, any pod may
-    /// be on a host until that was seen: that costs time, never safety.
-    pub fn take_up(&mut self, now: Option<&Clocks>) {
-        let then = self.written.take();
-        self.set_clock(then.as_ref(), now);
-        for host in self.hosts.values_mut() {
-            host.may_have_more = self.shared;
-        }
-    }
-
-    /// Puts its times as `now` would have told them, that were told by `then`: the clock may have been set
-    /// since. Where nobody can say whether it was, after a restart of the machine or on another one, a
-    /// silence counts from now on. That costs time, never safety.
-    pub fn set_clock(&mut self, then: Option<&Clocks>, now: Option<&Clocks>) {
-        let both = then.zip(now).filter(|(then, now)| then.boot == now.boot);
-        let set_by = both.map(|(then, now)| {
-            let wall = now.now_ms.saturating_sub(then.now_ms);
-            wall.saturating_sub(now.steady_ms.saturating_sub(then.steady_ms))
-        });
-        for host in self.hosts.values_mut() {
-            let since_ms = host.silent_since_ms.take().zip(set_by);
-            host.silent_since_ms =
-                since_ms.map(|(since_ms, set_by)| since_ms.saturating_add(set_by));
-        }
-        let pauses = self.backoff.values_mut().flat_map(BTreeMap::values_mut);
-        for pause in pauses {
-            pause.until_ms = pause.until_ms.saturating_add(set_by.unwrap_or(0));
-        }
-    }
-
     /// Whether the pods without data of a host that does not answer count as gone: somebody declared
     /// it, or it has been silent for as long as the spec grants.
     #[must_use]
     pub fn is_lost(&self, host: &str, lost_after: Option<Millis>, now_ms: i64) -> bool {
-        let known = self.hosts.get(host);
-        let since = known.and_then(|host| host.silent_since_ms);
-        let until = known.and_then(|host| host.silent_until_ms).unwrap_or(now_ms);
+        let known = self.learned.hosts.get(host);
+        let since = known.and_then(|host| host.unreachable_since_ms);
+        let until = known.and_then(|host| host.unreachable_until_ms).unwrap_or(now_ms);
         let over = lost_after.zip(since).is_some_and(|(grace, since)| {
             until.saturating_sub(since) >= i64::try_from(grace.0).unwrap_or(i64::MAX)
         });
         self.declared.hosts.contains_key(host) || over
     }
-}
-
-/// What is remembered of one host.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct HostMemory {
-    /// Since when it does not answer, in milliseconds since 1970.
-    pub silent_since_ms: Option<i64>,
-    /// Until when it surely did not: when the last look began that failed. A loop that was stopped
-    /// for a while has not looked meanwhile, and knows of no silence; and a host may come back while a
-    /// look waits for it. `None`: until now.
-    #[serde(skip)]
-    pub silent_until_ms: Option<i64>,
-    /// Pods of ours that were there when it last answered, or were begun to be made there since;
-    /// `None` when it was never seen.
-    pub pods: Option<BTreeSet<String>>,
-    /// Whether engines elsewhere may have made others there since.
-    #[serde(skip)]
-    pub may_have_more: bool,
-}
-
-impl HostMemory {
-    /// Whether a pod was there, or was begun to be made there.
-    pub(crate) fn had(&self, pod: &str) -> bool {
-        self.pods.as_ref().is_some_and(|pods| pods.contains(pod))
-    }
-
-    /// Whether a pod may be there.
-    pub(crate) fn may_have(&self, pod: &str) -> bool {
-        !self.has_all() || self.had(pod)
-    }
-
-    /// Whether one of the pods that `is_one` knows may be there.
-    pub(crate) fn may_have_one(&self, is_one: impl Fn(&str) -> bool) -> bool {
-        !self.has_all() || self.pods.iter().flatten().any(|pod| is_one(pod))
-    }
-
-    /// Whether no other pods can be there than those that are remembered.
-    fn has_all(&self) -> bool {
-        self.pods.is_some() && !self.may_have_more
-    }
-
-    /// Keeps which pods of `cluster` are there; whether they are others than before. One that is
-    /// busy and not there may have been made since: it counts as there until a later view.
-    fn saw(&mut self, cluster: &str, state: &HostState, busy: &BTreeSet<String>) -> bool {
-        self.may_have_more = false;
-        let ours = state.containers.iter().filter(|container| {
-            container.labels.get(labels::CLUSTER).is_some_and(|of| of == cluster)
-        });
-        let known = self.pods.iter().flatten().filter(|pod| busy.contains(*pod));
-        let pods: BTreeSet<&String> =
-            ours.filter_map(|container| container.labels.get(labels::POD)).chain(known).collect();
-        if self.pods.as_ref().is_some_and(|known| known.iter().eq(pods.iter().copied())) {
-            return false;
-        }
-        let pods = pods.into_iter().cloned().collect();
-        self.pods = Some(pods);
-        true
-    }
-}
-
-/// What people declared, and nothing that is seen could tell. It is kept apart from what is learned:
-/// it must not be forgotten.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Declarations {
-    /// Hosts that are lost or fenced.
-    pub hosts: BTreeMap<String, Declared>,
-    /// Rollouts that are paused, by workload, with who and why.
-    pub paused: BTreeMap<String, String>,
-    /// Why nothing may be changed at all.
-    pub frozen: Option<String>,
-    /// Workloads whose last change was undone, by people or because it failed.
-    pub undone: BTreeMap<String, Undone>,
-    /// Containers that are to be restarted: full IDs with the start that is to be their last, by
-    /// workload. Starts are compared for equality only, so clocks may differ.
-    pub restarts: BTreeMap<String, BTreeMap<String, i64>>,
-}
-
-/// What somebody declared about a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Declared {
-    /// It will not come back soon: pods without data are replaced.
-    Lost,
-    /// It is surely off: pods with data are replaced too, without the data.
-    Fenced,
-}
-
-/// Why a pod is left alone for a while.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Backoff {
-    /// Until when, in milliseconds since 1970.
-    pub until_ms: i64,
-    /// How often it has ended, or could not be made, in a row.
-    pub crashes: u32,
-    /// When it last ended, in milliseconds since 1970 by the daemon's clock.
-    pub last_end_ms: i64,
-    /// Whether it runs and its liveness fails: then it must run well for longer to be forgotten.
-    pub unwell: bool,
 }
 
 impl Memory {
@@ -208,26 +60,26 @@ impl Memory {
     pub fn learn(&mut self, cluster: &str, observed: &Observed, now_ms: i64) -> bool {
         let mut is_new = false;
         for (name, view) in &observed.hosts {
-            is_new |= !self.hosts.contains_key(name);
-            let host = self.hosts.entry(name.clone()).or_default();
+            is_new |= !self.learned.hosts.contains_key(name);
+            let host = self.learned.hosts.entry(name.clone()).or_default();
             match view {
                 HostView::Ready(state) => {
-                    is_new |= host.silent_since_ms.take().is_some();
+                    is_new |= host.unreachable_since_ms.take().is_some();
                     // A host that answers is not lost. A fence stays until somebody takes it away:
                     // what runs there again must first be stopped.
                     if self.declared.hosts.get(name) == Some(&Declared::Lost) {
                         self.declared.hosts.remove(name);
                         is_new = true;
                     }
-                    is_new |= host.saw(cluster, state, &self.busy);
+                    is_new |= host.saw(cluster, state, &self.in_flight.busy);
                 }
                 // What answers something is there: until it shows all, no silence grows into a loss.
                 HostView::Unknown { answers: true, .. } => {
-                    is_new |= host.silent_since_ms.replace(now_ms).is_none();
+                    is_new |= host.unreachable_since_ms.replace(now_ms).is_none();
                 }
                 HostView::Unknown { .. } => {
-                    is_new |= host.silent_since_ms.is_none();
-                    host.silent_since_ms.get_or_insert(now_ms);
+                    is_new |= host.unreachable_since_ms.is_none();
+                    host.unreachable_since_ms.get_or_insert(now_ms);
                 }
             }
         }
@@ -248,7 +100,8 @@ impl Memory {
         let begun_ms = now_ms.saturating_sub(took_ms);
         for (name, view) in &observed.hosts {
             if matches!(view, HostView::Unknown { .. }) {
-                self.hosts.entry(name.clone()).or_default().silent_until_ms = Some(begun_ms);
+                self.learned.hosts.entry(name.clone()).or_default().unreachable_until_ms =
+                    Some(begun_ms);
             }
         }
         self.learn(cluster, observed, now_ms)
@@ -261,7 +114,7 @@ impl Memory {
             if matches!(operation.action, Action::CreateContainer(_))
                 && let Some(pod) = operation.subject.pod()
             {
-                let host = self.hosts.entry(operation.host.clone()).or_default();
+                let host = self.learned.hosts.entry(operation.host.clone()).or_default();
                 host.pods.get_or_insert_default().insert(pod.to_owned());
             }
         }
@@ -277,7 +130,7 @@ mod tests {
     }
 
     fn known(memory: &Memory) -> Vec<&str> {
-        memory.hosts["a"].pods.iter().flatten().map(String::as_str).collect()
+        memory.learned.hosts["a"].pods.iter().flatten().map(String::as_str).collect()
     }
 
     #[test]
@@ -286,10 +139,10 @@ mod tests {
             |now_ms, steady_ms, boot: &str| Clocks { now_ms, steady_ms, boot: boot.into() };
         let taken_up = |now: Option<Clocks>| {
             let mut memory =
-                Memory { written: Some(clocks(100_000, 500, "x")), ..Memory::default() };
-            memory.hosts.entry("a".to_owned()).or_default().silent_since_ms = Some(90_000);
+                Learned { written: Some(clocks(100_000, 500, "x")), ..Learned::default() };
+            memory.hosts.entry("a".to_owned()).or_default().unreachable_since_ms = Some(90_000);
             memory.take_up(now.as_ref());
-            memory.hosts["a"].silent_since_ms
+            memory.hosts["a"].unreachable_since_ms
         };
         for (now, expected) in [
             (Some(clocks(107_000, 7_500, "x")), Some(90_000)),
@@ -334,19 +187,23 @@ mod tests {
 
     #[test]
     fn beside_other_engines_any_pod_may_be_on_a_host_until_that_was_seen() {
-        let may_have = |memory: &Memory, pod: &str| memory.hosts["a"].may_have(pod);
+        let may_have = |memory: &Memory, pod: &str| memory.learned.hosts["a"].may_have(pod);
         for shared in [false, true] {
-            let mut memory = Memory { shared, ..Memory::default() };
+            let mut memory = Memory::default();
+            memory.learned.shared = shared;
             let pods = Some(["web-0".to_owned()].into());
-            memory.hosts.insert("a".to_owned(), HostMemory { pods, ..HostMemory::default() });
+            memory
+                .learned
+                .hosts
+                .insert("a".to_owned(), HostMemory { pods, ..HostMemory::default() });
             let text = serde_json::to_string(&memory).unwrap();
             let mut memory: Memory = serde_json::from_str(&text).unwrap();
-            memory.take_up(None);
+            memory.learned.take_up(None);
             let silent = observed(HostView::Unknown { reason: String::new(), answers: false });
             memory.learn("shop", &silent, 0);
             assert!(may_have(&memory, "web-0"));
             assert_eq!(may_have(&memory, "web-1"), shared);
-            assert!(!memory.hosts["a"].had("web-1"), "nobody saw it there");
+            assert!(!memory.learned.hosts["a"].had("web-1"), "nobody saw it there");
             memory.learn("shop", &observed(HostView::Ready(Box::default())), 1);
             assert!(!may_have(&memory, "web-1"), "the host was seen");
         }
@@ -358,13 +215,14 @@ mod tests {
         let empty = observed(HostView::Ready(Box::default()));
         assert!(memory.learn("shop", &empty, 0), "a host that was not known");
         assert!(!memory.learn("shop", &empty, 1), "nothing new");
-        memory.hosts.entry("a".to_owned()).or_default().pods = Some(["web-0".to_owned()].into());
-        memory.busy.insert("web-0".to_owned());
+        memory.learned.hosts.entry("a".to_owned()).or_default().pods =
+            Some(["web-0".to_owned()].into());
+        memory.in_flight.busy.insert("web-0".to_owned());
         assert!(!memory.learn("shop", &empty, 2));
         assert_eq!(known(&memory), ["web-0"]);
         let silent = observed(HostView::Unknown { reason: String::new(), answers: false });
         assert!(memory.learn("shop", &silent, 3), "a silence that was not known");
-        memory.busy.clear();
+        memory.in_flight.busy.clear();
         assert!(!memory.learn("shop", &silent, 4));
         assert_eq!(known(&memory), ["web-0"], "it may run there");
         assert!(memory.learn("shop", &empty, 5));

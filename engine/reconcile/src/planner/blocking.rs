@@ -47,10 +47,10 @@ impl Planner<'_> {
             };
             builder.block(&operations, blocked);
         };
-        if self.memory.busy.contains(pod) {
+        if self.memory.in_flight.busy.contains(pod) {
             block(BlockReason::UnderWay);
         }
-        let remembered = self.memory.backoff.get(host).and_then(|pods| pods.get(pod));
+        let remembered = self.memory.learned.backoff.get(host).and_then(|pods| pods.get(pod));
         if remembered.is_some_and(|backoff| backoff.until_ms > self.options.now_ms) {
             block(BlockReason::Backoff { pod: pod.to_owned() });
         }
@@ -61,7 +61,8 @@ impl Planner<'_> {
     pub(super) fn block_under_way(&self, builder: &mut Builder) {
         let all =
             builder.plan.operations.iter().filter(|operation| operation.subject.pod().is_none());
-        let open = all.filter(|operation| self.memory.busy.contains(&*operation.claims()));
+        let open =
+            all.filter(|operation| self.memory.in_flight.busy.contains(&*operation.claims()));
         let open: Vec<(OpId, Blocked)> = open
             .map(|operation| {
                 let blocked = Blocked {

@@ -161,7 +161,7 @@ impl<'a> Planner<'a> {
             cluster: &self.cluster.name,
             host: ready.name,
             inventory: &ready.inventory,
-            failing: &self.memory.failing,
+            failing: &self.memory.in_flight.failing,
             restarts: match self.memory.declared.restarts.is_empty() {
                 true => None,
                 false => self.memory.declared.restarts.get(&workload.address().to_string()),

@@ -134,9 +134,9 @@ impl<'a> Planner<'a> {
         let Ok(host) = slot.seat else { return false };
         let there = self.is_there(host, &slot.name);
         let name = self.hosts.ready.get(host).map_or("", |host| host.name);
-        let backoff = self.memory.backoff.get(name).and_then(|pods| pods.get(&slot.name));
+        let backoff = self.memory.learned.backoff.get(name).and_then(|pods| pods.get(&slot.name));
         (!there || slot.elsewhere.is_empty())
-            && !self.memory.busy.contains(&slot.name)
+            && !self.memory.in_flight.busy.contains(&slot.name)
             && backoff.is_none_or(|backoff| backoff.until_ms <= self.options.now_ms)
     }
 

@@ -113,7 +113,7 @@ impl Planner<'_> {
     /// What is done to a pod shows only once its host has been looked at again; until then it would
     /// be done a second time.
     fn block_busy(&self, pod: &str, host: &str, operations: &[OpId], builder: &mut Builder) {
-        if self.memory.busy.contains(pod) {
+        if self.memory.in_flight.busy.contains(pod) {
             let blocked = Blocked {
                 subject: Subject::Pod { workload: String::new(), pod: pod.to_owned() },
                 host: Some(host.to_owned()),

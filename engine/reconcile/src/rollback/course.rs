@@ -19,7 +19,7 @@ pub(crate) enum Course<'a> {
 pub(crate) fn course<'a>(workload: &Workload, memory: &'a Memory) -> Option<Course<'a>> {
     let address = workload.address().to_string();
     let undone = memory.declared.undone.get(&address);
-    let former = memory.former.get(&address);
+    let former = memory.history.previous.get(&address);
     if undone.is_none() && former.is_none() {
         return None;
     }
@@ -65,7 +65,7 @@ pub fn rolled_back<'m>(graph: &Graph, memory: &'m Memory) -> BTreeMap<String, &'
 
 /// Whether nothing can be rolling or have gone back.
 pub(crate) fn is_calm(memory: &Memory) -> bool {
-    memory.former.is_empty() && memory.declared.undone.is_empty()
+    memory.history.previous.is_empty() && memory.declared.undone.is_empty()
 }
 
 fn fingerprints(
