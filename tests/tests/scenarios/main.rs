@@ -18,6 +18,7 @@ mod courses;
 mod defaults;
 mod dependencies;
 mod failures;
+mod field_coverage;
 mod fields;
 mod foreign;
 mod glance;
