@@ -27,6 +27,7 @@ use crate::look::Looked;
 use crate::lookout::Lookout;
 use crate::metrics::Board;
 use crate::probe::probe;
+use crate::reported::Reported;
 use crate::rollouts::Rollouts;
 use crate::seat::{Seat, answer};
 use crate::seeing::Stream;
@@ -169,8 +170,8 @@ pub struct Controller {
     pub(crate) waiting_since_ms: Option<u64>,
     /// Since when nothing is done but to wait and to put right what ends, on the loop's own clock.
     pub(crate) only_waits_since_ms: Option<u64>,
-    /// What was held back at the last plan, so that each reason is told once.
-    pub(crate) told: BTreeSet<String>,
+    /// What the last plan showed and the journal has already, so that each thing is reported once.
+    pub(crate) reported: BTreeSet<Reported>,
     pub(crate) last: Option<Ended>,
     pub(crate) board: Board,
     /// Its place among other engines of the cluster.
@@ -234,7 +235,7 @@ impl Controller {
             counted: None,
             waiting_since_ms: None,
             only_waits_since_ms: None,
-            told: BTreeSet::new(),
+            reported: BTreeSet::new(),
             last: None,
             board: Board::default(),
             seat: None,

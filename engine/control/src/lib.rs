@@ -20,6 +20,7 @@ mod lookout;
 mod metrics;
 mod news;
 mod probe;
+mod reported;
 mod rest;
 mod rollouts;
 mod round;

@@ -26,7 +26,7 @@ impl Controller {
                 self.memory.declared = declared;
                 self.declared_moved();
                 self.lookout.anew(self.clock_ms());
-                self.told.clear();
+                self.reported.clear();
                 self.dirty = true;
                 if undone {
                     self.next.get_or_insert_with(|| self.spec.clone());
@@ -39,7 +39,7 @@ impl Controller {
             }
             News::Secrets(secrets) => {
                 self.secrets = secrets;
-                self.told.clear();
+                self.reported.clear();
                 self.dirty = true;
             }
             News::Unread(report) => {
@@ -81,7 +81,7 @@ impl Controller {
         self.board.change(|metrics| metrics.spec_is_good = true);
         // What could not be made by the old spec may be made by the new one.
         self.memory.learned.backoff.clear();
-        self.told.clear();
+        self.reported.clear();
         self.set_hosts();
         self.lookout.anew(self.clock_ms());
         self.dirty = true;

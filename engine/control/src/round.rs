@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::backoff;
 use crate::controller::{Controller, Ended, EndedOps, Ran};
 use crate::journal::{Entry, EntryKind};
+use crate::reported::Reported;
 
 /// The first and the longest pause between two looks at what is waited for, in milliseconds.
 const WAIT_PAUSES_MS: (u64, u64) = (150, 2_000);
@@ -48,12 +49,12 @@ impl Controller {
         self.at_rest = self.is_at_rest(&plan);
         if plan.is_empty() {
             let done = self.busy.is_empty() && self.last == Some(Ended::Tallies);
-            if done && self.told.insert("tallies".to_owned()) {
+            if done && self.reported.insert(Reported::Tallies) {
                 self.tell(EntryKind::Tallies, "", format!("{} tallies", self.cluster));
             }
             // Once what is wrong is over that is told, also where nothing had to be done for it.
             if plan.has_errors() {
-                self.told.remove("tallies");
+                self.reported.remove(&Reported::Tallies);
             }
             if !done
                 && plan.blocked.iter().any(|it| it.reason.is_passing())
@@ -67,7 +68,7 @@ impl Controller {
         if plan.changes.iter().any(|change| change.cause != Cause::Drift) {
             self.only_waits_since_ms = None;
         }
-        self.told.remove("tallies");
+        self.reported.remove(&Reported::Tallies);
         self.last = None;
         self.memory.intend(&plan);
         self.remember();
@@ -191,26 +192,26 @@ impl Controller {
 
     /// Tells what a plan holds back or cannot do, once for each reason.
     fn report(&mut self, plan: &Plan) {
-        let mut now: BTreeSet<String> = BTreeSet::new();
+        let mut now: BTreeSet<Reported> = BTreeSet::new();
         for found in &plan.diagnostics {
-            let key = format!("{} {}", found.code, found.headline);
-            if found.severity == Severity::Error && !self.told.contains(&key) {
-                self.tell(EntryKind::Failed, "", key.clone());
+            let key = Reported::Finding(found.code, found.headline.clone());
+            if found.severity == Severity::Error && !self.reported.contains(&key) {
+                let what = format!("{} {}", found.code, found.headline);
+                self.tell(EntryKind::Failed, "", what);
             }
             now.insert(key);
         }
         for it in plan.blocked.iter().filter(|it| !it.reason.is_passing()) {
-            let pod = it.subject.pod().unwrap_or_default();
-            let key = format!("{}/{pod}: {}", it.subject.address(), it.reason);
-            if !self.told.contains(&key) {
+            let key = Reported::Blocked(it.subject.clone(), it.reason.clone());
+            if !self.reported.contains(&key) {
                 self.report_blocked(it);
             }
             now.insert(key);
         }
-        if self.told.contains("tallies") {
-            now.insert("tallies".to_owned());
+        if self.reported.contains(&Reported::Tallies) {
+            now.insert(Reported::Tallies);
         }
-        self.told = now;
+        self.reported = now;
     }
 
     fn report_blocked(&self, blocked: &Blocked) {

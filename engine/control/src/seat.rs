@@ -366,7 +366,7 @@ impl Controller {
         self.end_undone();
         self.memory.history.previous = self.storage.previous_revisions(&self.spec);
         self.rollouts.forget();
-        self.told.clear();
+        self.reported.clear();
         self.at_rest = false;
         // Another may have changed things until now.
         self.lookout.anew(self.clock_ms());

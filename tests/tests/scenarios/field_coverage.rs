@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use tally_graph::schema::{Example, Step, UpdateClass, examples};
 use tally_graph::{Graph, OnFailure, Update, Workload};
 use tally_reconcile::labels;
-use tally_reconcile::memory::{History, Memory};
 use tally_reconcile::memory::revisions::{Failed, Former};
+use tally_reconcile::memory::{History, Memory};
 use tally_reconcile::plan::Action;
 use tally_reconcile::plan::request::ContainerRequest;
 use tally_reconcile::rollback::{Decision, decide};
@@ -70,8 +70,17 @@ const PAGE: &str = include_str!("../../../docs/api/graph.md");
 #[test]
 fn each_field_reaches_label_request_rollback_and_page() {
     let kinds = [
-        "pod", "pod volume", "init", "container", "file", "port", "mount", "resources", "ulimit",
-        "readiness", "stop",
+        "pod",
+        "pod volume",
+        "init",
+        "container",
+        "file",
+        "port",
+        "mount",
+        "resources",
+        "ulimit",
+        "readiness",
+        "stop",
     ];
     let cases: Vec<Example> = examples()
         .filter(|case| case.field.step == Step::Now && kinds.contains(&case.kind.key))
