@@ -235,7 +235,10 @@ fn a_rollout_that_fails_goes_back_and_every_command_says_so() {
     // From a fresh checkout the pods that were not changed yet tell what was there.
     std::fs::remove_dir_all(folder.0.join(".tally/history")).unwrap();
     let plan = folder.tally(&["plan"]).ends(0).out;
-    assert!(plan.contains("controller/web is rolled back to what its older pods run, app:3"), "{plan}");
+    assert!(
+        plan.contains("controller/web is rolled back to what its older pods run, app:3"),
+        "{plan}"
+    );
     let failed = folder.tally(&["apply", "--yes"]).ends(1).out;
     assert!(failed.contains("was rolled back to what its older pods run, app:3"), "{failed}");
     folder.tally(&["rollout", "resume", "web"]).ends(0);

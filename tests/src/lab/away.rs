@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::net::{device_name, fabric_name};
-use super::run::{lives, poll, run, signal};
-use super::{LabError, LabOptions};
+use super::options::LabOptions;
+use super::run::{LabError, lives, poll, run, signal};
 
 /// dockerd ends its containers first, which we help along.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);

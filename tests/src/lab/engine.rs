@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{LabError, LabHost};
+use super::host::LabHost;
+use super::run::LabError;
 
 /// A healthy engine takes milliseconds; one that is frozen never answers.
 const LIMIT: Duration = Duration::from_secs(3);

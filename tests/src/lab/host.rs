@@ -11,9 +11,16 @@ use tally_graph::HostAddress;
 use tally_transport::TlsPaths;
 
 use super::net::{fabric_name, inside};
+use super::options::LabOptions;
 use super::pki::{Authority, Purpose};
-use super::run::{find, lives, poll, run, run_with, signal, start};
-use super::{LabError, LabOptions, NAMES, write};
+use super::run::{LabError, find, lives, poll, run, run_with, signal, start, write};
+
+/// Names of the first hosts; further ones are `h11`, `h12` and so on.
+const NAMES: [&str; 10] =
+    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"];
+
+/// An engine that has not answered by then will not; in a hurry they take 2 s.
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 
 /// How a host is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +45,14 @@ pub struct LabHost {
     folder: PathBuf,
 }
 
+impl LabOptions {
+    /// The hosts of such a lab, whether it is up or not.
+    #[must_use]
+    pub fn members(&self) -> Vec<LabHost> {
+        (1..=self.hosts).map(|number| LabHost::new(self, number)).collect()
+    }
+}
+
 impl LabHost {
     pub(super) fn new(options: &LabOptions, number: u8) -> Self {
         let known = usize::from(number).checked_sub(1).and_then(|index| NAMES.get(index));
@@ -51,6 +66,27 @@ impl LabHost {
             folder: options.folder.join(&name),
             name,
         }
+    }
+
+    /// Makes a host's namespace and its cable.
+    pub(super) fn join(&self, options: &LabOptions) -> Result<(), LabError> {
+        let fabric = &self.fabric;
+        let netns = self.netns();
+        let port = self.port();
+        run("ip", &["netns", "add", netns])?;
+        inside(netns, &["link", "set", "lo", "up"])?;
+        let cable = ["link", "add", &port, "netns", fabric, "type", "veth", "peer", "name", "eth0"];
+        run("ip", &[&cable[..], &["netns", netns]].concat())?;
+        inside(fabric, &["link", "set", &port, "master", "br0", "up"])?;
+        inside(netns, &["addr", "add", &format!("{}/24", self.ip()), "dev", "eth0"])?;
+        inside(netns, &["link", "set", "eth0", "up"])?;
+        let gateway = format!("10.99.{}.254", options.network);
+        inside(netns, &["route", "add", "default", "via", &gateway])?;
+        // As on a fresh machine: dockerd then sets FORWARD to DROP. A new namespace inherits 1, and
+        // dockerd would leave ACCEPT.
+        let namespace = format!("--net=/run/netns/{netns}");
+        run("nsenter", &[&namespace, "sysctl", "-qw", "net.ipv4.ip_forward=0"])?;
+        Ok(())
     }
 
     /// Its name: `alpha`.
@@ -179,7 +215,7 @@ impl LabHost {
     /// When it does not answer; the end of its log is told.
     pub fn start(&self) -> Result<(), LabError> {
         self.start_without_waiting()?;
-        self.wait_until_it_answers(super::ANSWERS_WITHIN)
+        self.wait_until_it_answers(ANSWERS_WITHIN)
     }
 
     /// The process of its dockerd, while it runs.

@@ -22,69 +22,26 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 mod away;
 mod engine;
 mod host;
 mod net;
+mod options;
 mod pki;
 mod run;
 
 pub use engine::Seen;
+use host::ANSWERS_WITHIN;
 pub use host::{LabHost, Way};
+pub use options::LabOptions;
+use options::{check, read_options};
 pub use pki::{Authority, Purpose};
 pub use run::LabError;
-use run::{run, run_with};
+use run::{run, run_with, write};
 
 /// What must be there.
 pub const PROGRAMS: [&str; 9] =
     ["dockerd", "docker", "ip", "nsenter", "setsid", "sysctl", "openssl", "ssh-keygen", "sshd"];
-
-/// Names of the first hosts; further ones are `h11`, `h12` and so on.
-const NAMES: [&str; 10] =
-    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"];
-
-/// An engine that has not answered by then will not; in a hurry they take 2 s.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
-
-/// What kind of lab.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LabOptions {
-    /// On everything that it makes: letters and digits, at most 10.
-    pub name: String,
-    /// Where it keeps its state: not on a memory file system, since images go there.
-    pub folder: PathBuf,
-    /// Its network is 10.99.N.0/24: two labs at the same time need two numbers.
-    pub network: u8,
-    /// So many hosts, 1 to 100.
-    pub hosts: u8,
-}
-
-impl LabOptions {
-    /// A lab of that name, in `/var/lib/tally-lab-NAME`.
-    #[must_use]
-    pub fn named(name: &str, network: u8, hosts: u8) -> Self {
-        let folder = PathBuf::from(format!("/var/lib/tally-lab-{name}"));
-        Self { name: name.to_owned(), folder, network, hosts }
-    }
-
-    /// The lab of `make lab-up`: three hosts in `/var/lib/tally-lab`. `TALLY_LAB` names another
-    /// folder, `TALLY_LAB_HOSTS` another number.
-    #[must_use]
-    pub fn usual() -> Self {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let folder = set("TALLY_LAB").unwrap_or_else(|| "/var/lib/tally-lab".to_owned());
-        let hosts = set("TALLY_LAB_HOSTS").and_then(|value| value.parse().ok()).unwrap_or(3);
-        Self { name: "lab".to_owned(), folder: folder.into(), network: 0, hosts }
-    }
-
-    /// The hosts of such a lab, whether it is up or not.
-    #[must_use]
-    pub fn members(&self) -> Vec<LabHost> {
-        (1..=self.hosts).map(|number| LabHost::new(self, number)).collect()
-    }
-}
 
 /// A lab that is up. Dropping it takes it down, unless it was told to stay.
 #[derive(Debug)]
@@ -235,7 +192,7 @@ impl Lab {
         authority.issue("cert", "key", Purpose::Client, &[], 30)?;
         self.keys()?;
         for host in &self.hosts {
-            net::join(&self.options, host)?;
+            host.join(&self.options)?;
             host.prepare(&authority)?;
             host.start_without_waiting()?;
             host.start_sshd()?;
@@ -276,53 +233,4 @@ impl Drop for Lab {
             let _ = Self::down(&self.options);
         }
     }
-}
-
-fn read_options(folder: &Path) -> Result<LabOptions, LabError> {
-    let path = folder.join("lab.json");
-    let none = |error: String| LabError::new(&format!("no lab in {}", folder.display()), &error);
-    let text = fs::read_to_string(path).map_err(|error| none(error.to_string()))?;
-    let options: LabOptions =
-        serde_json::from_str(&text).map_err(|error| none(error.to_string()))?;
-    check(&options)?;
-    // A copied or moved folder must not lead us to take away another one.
-    if options.folder == folder {
-        Ok(options)
-    } else {
-        Err(none(format!("it is of {}", options.folder.display())))
-    }
-}
-
-/// What ends up in commands and paths is plain, and the folder is nobody else's.
-fn check(options: &LabOptions) -> Result<(), LabError> {
-    let LabOptions { name, folder, hosts, .. } = options;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
-    let text = folder.as_os_str().as_encoded_bytes();
-    if name.is_empty() || name.len() > 10 || !name.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return Err(LabError::new("a lab's name", "it has 1 to 10 letters and digits"));
-    }
-    if !(1..=100).contains(hosts) {
-        return Err(LabError::new("a lab", "it has 1 to 100 hosts"));
-    }
-    let deep = folder.is_absolute() && folder.components().count() > 2;
-    // A socket's path may have 107 bytes; the longest of containerd's takes 50 of them.
-    if !deep || text.len() > 50 || !text.iter().copied().all(plain) || folder.ends_with("..") {
-        return Err(LabError::new(
-            "a lab's folder",
-            "it is a plain, absolute path of up to 50 bytes",
-        ));
-    }
-    let foreign = folder.exists()
-        && !folder.join("lab.json").exists()
-        && fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    if foreign {
-        Err(LabError::new("a lab's folder", &format!("{} holds other things", folder.display())))
-    } else {
-        Ok(())
-    }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), LabError> {
-    fs::write(path, text)
-        .map_err(|error| LabError::new(&format!("writing {}", path.display()), &error.to_string()))
 }

@@ -1,9 +1,8 @@
 //! The lab's network: a bridge in a namespace of its own, the fabric, and a cable from it to each
 //! host and to this machine.
 
-use super::host::LabHost;
-use super::run::run;
-use super::{LabError, LabOptions};
+use super::options::LabOptions;
+use super::run::{LabError, run};
 
 /// The namespace with the bridge.
 pub(super) fn fabric_name(options: &LabOptions) -> String {
@@ -35,27 +34,6 @@ pub(super) fn fabric(options: &LabOptions) -> Result<(), LabError> {
     inside(&fabric, &["link", "set", "v0", "master", "br0", "up"])?;
     run("ip", &["addr", "add", &format!("{}/24", outside_ip(net)), "dev", &device])?;
     run("ip", &["link", "set", &device, "up"])?;
-    Ok(())
-}
-
-/// Makes a host's namespace and its cable.
-pub(super) fn join(options: &LabOptions, host: &LabHost) -> Result<(), LabError> {
-    let fabric = fabric_name(options);
-    let netns = host.netns();
-    let port = host.port();
-    run("ip", &["netns", "add", netns])?;
-    inside(netns, &["link", "set", "lo", "up"])?;
-    let cable = ["link", "add", &port, "netns", &fabric, "type", "veth", "peer", "name", "eth0"];
-    run("ip", &[&cable[..], &["netns", netns]].concat())?;
-    inside(&fabric, &["link", "set", &port, "master", "br0", "up"])?;
-    inside(netns, &["addr", "add", &format!("{}/24", host.ip()), "dev", "eth0"])?;
-    inside(netns, &["link", "set", "eth0", "up"])?;
-    let gateway = format!("10.99.{}.254", options.network);
-    inside(netns, &["route", "add", "default", "via", &gateway])?;
-    // As on a fresh machine: dockerd then sets FORWARD to DROP. A new namespace inherits 1, and
-    // dockerd would leave ACCEPT.
-    let namespace = format!("--net=/run/netns/{netns}");
-    run("nsenter", &[&namespace, "sysctl", "-qw", "net.ipv4.ip_forward=0"])?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Running programs, each with an end.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -137,4 +137,10 @@ pub(super) fn lives(pid: u32) -> bool {
 /// Sends a signal; a process that is gone is fine.
 pub(super) fn signal(pid: u32, name: &str) {
     let _ = run("kill", &["-s", name, &pid.to_string()]);
+}
+
+/// Writes a file.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), LabError> {
+    std::fs::write(path, text)
+        .map_err(|error| LabError::new(&format!("writing {}", path.display()), &error.to_string()))
 }

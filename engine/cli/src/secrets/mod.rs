@@ -1,10 +1,11 @@
 //! Secrets, read when applying: from files, the environment and commands of this machine.
 //!
-//! What they hold stays in memory, in [`Secrets`], which cannot be printed or written down. Planning is
-//! given keyed hashes of them and nothing else.
+//! The values stay in memory, in [`Secrets`], which cannot be printed or serialized. Planning gets only
+//! keyed hashes of them.
 
 mod key;
 mod source;
+mod unread;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -14,22 +15,17 @@ use tally_graph::{Graph, Secret, SecretSource, Template};
 use tally_host::Secrets;
 use tally_source::{Code, Diagnostic};
 
+use self::unread::Unread;
 use crate::errors::CliError;
 use crate::project::Project;
 
-/// So many are read at once: each may be a command.
+/// Maximum number of secrets to read at once: each may be a command.
 const AT_ONCE: usize = 8;
 
-/// Why a secret cannot be read: what it is, and a way out.
-struct Unread {
-    what: String,
-    help: String,
-}
-
-/// Reads the secrets that something in the graph uses.
+/// Reads the secrets that the graph uses.
 ///
 /// # Errors
-/// The reports of those that cannot be read, each at its node.
+/// Reports of the secrets that cannot be read, each at its node.
 pub async fn read(graph: &Graph, project: &Project) -> Result<Secrets, CliError> {
     let used: BTreeSet<&str> = graph.workloads().flat_map(|workload| workload.secrets()).collect();
     let wanted: Vec<&Secret> =
@@ -64,8 +60,8 @@ pub async fn read(graph: &Graph, project: &Project) -> Result<Secrets, CliError>
     }
 }
 
-/// The files that secrets are read from, and whether one comes from elsewhere, where a change can only
-/// be seen by reading it again.
+/// Returns the files that secrets are read from, and whether a secret has another source, where a change is
+/// detected only by reading it again.
 #[must_use]
 pub fn watched(graph: &Graph, project: &Project) -> (Vec<PathBuf>, bool) {
     let mut elsewhere = false;
@@ -88,7 +84,7 @@ fn in_environment(graph: &Graph) -> BTreeSet<&str> {
     containers.flat_map(|container| container.env.values()).flat_map(Template::secrets).collect()
 }
 
-/// Whether a secret can be what it is used for.
+/// Checks whether a secret fits its uses.
 fn fit(secret: &Secret, value: Vec<u8>, as_env: &BTreeSet<&str>) -> Result<Vec<u8>, Unread> {
     let unread = |what: &str, help: &str| Unread { what: what.to_owned(), help: help.to_owned() };
     if value.iter().all(u8::is_ascii_whitespace) {

@@ -10,15 +10,15 @@ use tally_host::{Secrets, clean};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-use super::Unread;
+use super::unread::Unread;
 
 /// The largest secret, in bytes: as large as a file of a container may be.
 const LARGEST: u64 = 1 << 20;
-/// A command that has not ended by then is killed.
+/// A command that runs longer is killed.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// So much of what a command says on standard error is kept, in bytes.
+/// Maximum length of the standard error of a command that is kept, in bytes.
 const MOST_STDERR: u64 = 64 << 10;
-/// So many lines of it are shown.
+/// Maximum number of its lines that are shown.
 const STDERR_LINES: usize = 5;
 
 pub(super) async fn read(source: &SecretSource, folder: &Path) -> Result<Vec<u8>, Unread> {
