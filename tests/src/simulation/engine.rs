@@ -25,13 +25,12 @@ use crate::closely;
 use crate::gate::{Gate, gated};
 use crate::letters::Letters;
 
-use super::depot::{Counter, LASTS};
+use super::depot::LASTS;
 use super::door::Door;
+use super::lock::lock;
 use super::spec::CLUSTER;
-use super::world::{JumpClock, Way, World, lock};
-
-/// The number of who applies by hand.
-pub const HAND: u32 = 9;
+use super::store_client::StoreClient;
+use super::world::{JumpClock, Way, World};
 
 thread_local! {
     static CLOCK: RefCell<Option<Arc<JumpClock>>> = const { RefCell::new(None) };
@@ -160,7 +159,7 @@ fn beside_others(
     state.begun += 1;
     let name = format!("e{number}.{}", state.begun);
     let common = state.common.get(&number).cloned().unwrap_or_default();
-    let store = Arc::new(Counter::new(world, number, gate));
+    let store = Arc::new(StoreClient::new(world, number, gate));
     let slept_ms = || 0;
     let sharing = Sharing { store, name: name.clone(), lasts: LASTS, supersede, common, slept_ms };
     let controller = controller.with_store(sharing);

@@ -20,8 +20,8 @@ use tokio::sync::watch;
 
 use crate::closely;
 
-use super::engine::{HAND, doors, now_ms};
-use super::world::World;
+use super::engine::{doors, now_ms};
+use super::world::{HAND, World};
 
 /// Applies the current version of the spec once, without the loop's guard on removals.
 pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {

@@ -10,9 +10,8 @@ use tally_reconcile::memory::Declared;
 use tally_reconcile::plan::request::ContainerRequest;
 use tally_simulator::Shown;
 
-use super::engine::HAND;
 use super::spec::{CLUSTER, Pods, Work};
-use super::world::{Station, Way, World};
+use super::world::{HAND, Station, Way, World};
 
 /// What was seen this long ago may still be what an engine acts on, in milliseconds: the longest
 /// time between two looks at a quiet host, with what a look and a call take.

@@ -6,7 +6,9 @@
 //! | `rng`, `spec` | chance; seeded specs and what they ask for |
 //! | `world` | hosts, clocks, the weather between, the trace |
 //! | `faults` | the kinds of faults and deeds |
-//! | `door`, `depot` | the way of a call; the store that engines share, and the way to it |
+//! | `door` | the way of a call |
+//! | `depot`, `store_client` | the store that engines share; the connection of one engine to it |
+//! | `lock` | locks without poison |
 //! | `engine` | engines that are killed, stalled, doubled |
 //! | `hand` | who applies by hand |
 //! | `deeds` | what each fault and deed does, and how it is mended |
@@ -23,10 +25,12 @@ pub mod engine;
 pub mod faults;
 pub mod hand;
 pub mod judge;
+mod lock;
 pub mod many;
 pub mod rng;
 pub mod run;
 pub mod spec;
+mod store_client;
 pub mod world;
 
 pub use run::{Outcome, Settings, run};

@@ -11,9 +11,10 @@ use super::deeds::Director;
 use super::ending::{differs, pure, shown, without_reason};
 use super::engine::{plan_of_truth, set_clock};
 use super::faults::Kind;
+use super::lock::lock;
 use super::rng::Rng;
 use super::spec;
-use super::world::{World, lock};
+use super::world::World;
 
 /// By then everything must be as the spec says, in simulated milliseconds since the quiet began:
 /// twice the longest pause of the backoff, with room for late writes.

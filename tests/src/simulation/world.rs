@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tally_control::lease::Common;
@@ -20,8 +20,12 @@ use tokio::time::Instant;
 
 use super::depot::Depot;
 use super::faults::Kind;
+use super::lock::lock;
 use super::rng::Rng;
 use super::spec::{CANARY, Family, Version, Work, work};
+
+/// The number of the engine of `tally apply`.
+pub const HAND: u32 = 9;
 
 /// The beginning of simulated time, in milliseconds since 1970.
 const BEGINNING_MS: i64 = 1_800_000_000_000;
@@ -468,9 +472,4 @@ fn mix_all(hash: u64, at: i64, texts: [&str; 3]) -> u64 {
     let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let hash = at.to_le_bytes().into_iter().fold(hash, mix);
     texts.iter().fold(hash, |hash, text| mix(text.bytes().fold(hash, mix), 0xff))
-}
-
-/// A panic while a lock was held has ended the run anyhow.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
