@@ -1,4 +1,4 @@
-//! The kinds of faults and of people's deeds, as one list: each must be seen to come to pass.
+//! The kinds of faults and of people's actions, as one list: each must be seen to come to pass.
 
 macro_rules! kinds {
     ($($name:ident $word:literal $docs:literal)*) => {

@@ -1,4 +1,4 @@
-//! One run: a time of faults and deeds, then quiet, and what must have come about.
+//! One run: a time of faults and actions, then quiet, and what must have come about.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::plan::reason::{Blocked, BlockedBy};
 use tally_simulator::Clock as _;
 
-use super::deeds::Director;
+use super::actions::Director;
 use super::ending::{differs, pure, shown, without_reason};
 use super::engine::{plan_of_truth, set_clock};
 use super::faults::Kind;
@@ -110,7 +110,7 @@ async fn one(seed: u64, settings: Settings) -> Outcome {
     if world.stations.len() > 1 && director.rng.percent(8) {
         director.kill_for_good();
     }
-    director.mend_all();
+    director.repair_all();
     quiet(&mut director, settings).await;
     finish(seed, &world)
 }
@@ -120,11 +120,11 @@ async fn pass(director: &mut Director, millis: u64) {
     let until = director.world.time_ms() + i64::try_from(millis).unwrap_or(0);
     loop {
         let now = director.world.time_ms();
-        let next = director.next_mend_ms().map_or(until, |at| at.min(until));
+        let next = director.next_repair_ms().map_or(until, |at| at.min(until));
         if now < next {
             sleep(next - now).await;
         }
-        director.mend_due();
+        director.repair_due();
         if director.world.time_ms() >= until {
             return;
         }

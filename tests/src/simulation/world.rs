@@ -118,7 +118,7 @@ pub struct Weather {
     pub slow_ms: u64,
     /// One container whose inspection hangs.
     pub hangs: Option<String>,
-    /// Nothing of it will be mended.
+    /// Its faults will not end.
     pub dead: bool,
 }
 

@@ -1,34 +1,14 @@
-//! How what each fault and each deed did is mended.
+//! The end of each fault and of the effects of each action.
 
-use tally_reconcile::memory::{Declared, Memory};
+use tally_reconcile::memory::Declared;
 use tally_simulator::Model;
 
-use super::{Director, GIVEN_UP_MS};
+use super::director::Director;
+use super::repair::{GIVEN_UP_MS, Repair};
 use crate::simulation::engine::Engine;
 use crate::simulation::judge;
 use crate::simulation::spec::IMAGE;
 use crate::simulation::world::{Events, Station, Way};
-
-/// What ends a fault.
-pub(super) enum Mend {
-    Heal(String),
-    Events(String),
-    Disk(String),
-    Fast(String),
-    Inspect(String),
-    Image,
-    Loose(String, String),
-    Healthy(String, String),
-    CrashAgain(String, String, u32),
-    Begin(u32, Box<Memory>),
-    GoOn(u32),
-    SecondEnds,
-    Unfreeze,
-    SpecBack(usize),
-    Stranger(String, String),
-    Store,
-    UpToDate(u32),
-}
 
 impl Director {
     pub(super) fn heal(&self, station: &Station) {
@@ -70,55 +50,57 @@ impl Director {
         self.declared();
     }
 
-    pub(super) fn mend(&mut self, mend: Mend) {
+    pub(super) fn repair(&mut self, repair: Repair) {
         let at = self.world.time_ms();
         self.world.state().disturbed_ms = at;
-        match mend {
-            Mend::Heal(host) => {
+        match repair {
+            Repair::Heal(host) => {
                 if let Some(station) = self.named(&host).filter(|it| !it.weather().dead) {
                     self.heal(&station);
                 }
             }
-            Mend::Events(host) => self.on(&host, |station| station.weather().events = Events::Tell),
-            Mend::Disk(host) => self.on(&host, |station| station.weather().full = false),
-            Mend::Fast(host) => self.on(&host, |station| station.weather().slow_ms = 0),
-            Mend::Inspect(host) => self.on(&host, |station| station.weather().hangs = None),
-            Mend::Image => {
+            Repair::Events(host) => {
+                self.on(&host, |station| station.weather().events = Events::Tell)
+            }
+            Repair::Disk(host) => self.on(&host, |station| station.weather().full = false),
+            Repair::Fast(host) => self.on(&host, |station| station.weather().slow_ms = 0),
+            Repair::Inspect(host) => self.on(&host, |station| station.weather().hangs = None),
+            Repair::Image => {
                 for station in self.stations() {
                     let _ = station.host.meddle(|model, _| model.set_present(IMAGE));
                 }
             }
-            Mend::Loose(host, id) => {
+            Repair::Loose(host, id) => {
                 self.on(&host, |it| drop(it.host.meddle(|model, _| model.come_loose(&id))))
             }
-            Mend::Healthy(host, id) => {
+            Repair::Healthy(host, id) => {
                 self.on(&host, |it| drop(it.host.meddle(|model, _| model.set_health(&id, None))));
             }
-            Mend::CrashAgain(host, id, times) => self.crash_again(&host, id, times),
-            Mend::Begin(number, kept) => {
+            Repair::CrashAgain(host, id, times) => self.crash_again(&host, id, times),
+            Repair::Begin(number, kept) => {
                 let engine = Engine::begin(&self.world, number, *kept);
                 self.engines.insert(number, engine);
             }
-            Mend::GoOn(number) => {
+            Repair::GoOn(number) => {
                 if let Some(engine) = self.engines.get(&number) {
                     engine.stall(false);
                 }
             }
-            Mend::SecondEnds => {
+            Repair::SecondEnds => {
                 if let Some(engine) = self.engines.remove(&2) {
                     engine.kill(&self.world);
                 }
                 self.world.state().at_odds = false;
             }
-            Mend::Unfreeze => {
+            Repair::Unfreeze => {
                 let mut state = self.world.state();
                 state.declared.frozen = None;
                 state.declared.paused.clear();
                 drop(state);
                 self.declared();
             }
-            Mend::Store => self.world.depot.heals(),
-            Mend::UpToDate(number) => {
+            Repair::Store => self.world.depot.heals(),
+            Repair::UpToDate(number) => {
                 let version = {
                     let mut state = self.world.state();
                     state.lags.remove(&number);
@@ -128,8 +110,8 @@ impl Director {
                     self.tell_spec(engine, version);
                 }
             }
-            Mend::SpecBack(version) => self.follow(version),
-            Mend::Stranger(host, id) => {
+            Repair::SpecBack(version) => self.follow(version),
+            Repair::Stranger(host, id) => {
                 let away = |model: &mut Model, now_ms| {
                     let _ = model.stop(&id, now_ms);
                     model.remove(&id, now_ms)
@@ -155,7 +137,7 @@ impl Director {
             self.world.note("crashes", "again", host);
         }
         if times > 1 {
-            self.after(500, 4_000, Mend::CrashAgain(host.to_owned(), id, times - 1));
+            self.after(500, 4_000, Repair::CrashAgain(host.to_owned(), id, times - 1));
         }
     }
 }

@@ -1,11 +1,12 @@
-//! What people do to containers by hand, and what they make beside ours.
+//! Changes that people make to containers by hand, and containers that Tally does not manage.
 
 use std::sync::Arc;
 
 use tally_reconcile::plan::request::ContainerRequest;
 use tally_simulator::Model;
 
-use super::{Director, Mend};
+use super::director::Director;
+use super::repair::Repair;
 use crate::simulation::faults::Kind;
 use crate::simulation::judge;
 use crate::simulation::spec::IMAGE;
@@ -26,16 +27,16 @@ impl Director {
         };
         let Some((station, id, pod)) = self.container(fits) else { return };
         let name = station.name.clone();
-        let deed = |model: &mut Model, now_ms| match kind {
+        let action = |model: &mut Model, now_ms| match kind {
             Kind::HandStop => model.stop(&id, now_ms),
             Kind::HandPause => model.pause(&id, now_ms),
             Kind::HandRename => model.rename(&id, &format!("mine-{}", id.get(..6).unwrap_or(""))),
             _ => model.stop(&id, now_ms).and_then(|()| model.remove(&id, now_ms)),
         };
-        let _ = station.host.meddle(deed);
+        let _ = station.host.meddle(action);
         self.repairs(&pod);
         if careful {
-            self.after(20_000, 200_000, Mend::Stranger(name.clone(), id));
+            self.after(20_000, 200_000, Repair::Stranger(name.clone(), id));
         }
         self.world.fire(kind, &format!("{pod} on {name}"));
     }
@@ -71,7 +72,7 @@ impl Director {
         // Its place may be cleared and then not be taken, where the image is missing.
         self.repairs(&pod);
         let Ok(Some(id)) = station.host.meddle(forge) else { return };
-        self.after(5_000, 120_000, Mend::Stranger(station.name.clone(), id));
+        self.after(5_000, 120_000, Repair::Stranger(station.name.clone(), id));
         self.world.fire(kind, &format!("{pod} on {}", station.name));
     }
 }

@@ -1,8 +1,4 @@
-//! What each fault and each deed does to a run, and for how long.
-
-mod hands;
-mod mend;
-mod others;
+//! The faults and the actions of people in one run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,69 +8,64 @@ use tally_reconcile::input::observed::Health;
 use tally_reconcile::memory::{Declarations, Declared, Memory};
 use tally_simulator::Model;
 
-use mend::Mend;
-
-use super::ending::differs;
-use super::engine::Engine;
-use super::faults::Kind;
-use super::hand::apply_by_hand;
-use super::judge;
-use super::rng::Rng;
-use super::spec::{IMAGE, VERSIONS};
-use super::world::{Events, Station, Waiting, Way, World};
-
-/// A host that is back counts as given up for so much longer, in milliseconds: engines have yet to
-/// see it.
-const GIVEN_UP_MS: i64 = 75_000;
+use super::repair::{GIVEN_UP_MS, Repair};
+use crate::simulation::ending::differs;
+use crate::simulation::engine::Engine;
+use crate::simulation::faults::Kind;
+use crate::simulation::hand::apply_by_hand;
+use crate::simulation::judge;
+use crate::simulation::rng::Rng;
+use crate::simulation::spec::{IMAGE, VERSIONS};
+use crate::simulation::world::{Events, Station, Waiting, Way, World};
 
 /// A host that is back for less than this may have been there between two looks, in milliseconds: ten seconds
 /// until a look that fails gives up, and ten until the next one. Its silence goes on then.
 const UNSEEN_MS: i64 = 20_500;
 
-/// Who does it all.
+/// Injects the faults and performs the actions of a run.
 pub struct Director {
     /// The run.
     pub world: Arc<World>,
-    /// Chance of what is done.
+    /// Random numbers of faults and actions.
     pub rng: Rng,
-    /// Chance of what is done to the store and to those that share it.
+    /// Random numbers of faults of the store and of the engines that share it.
     pub chance: Rng,
     /// The engines by number.
     pub engines: BTreeMap<u32, Engine>,
-    mends: BTreeMap<(i64, u64), Mend>,
-    counted: u64,
-    /// The spec was changed so often.
+    pub(super) pending: BTreeMap<(i64, u64), Repair>,
+    pub(super) counted: u64,
+    /// Number of changes of the spec.
     pub edits: u64,
 }
 
 impl Director {
-    /// Begins a run with one engine.
+    /// Starts a run with one engine.
     #[must_use]
     pub fn new(world: Arc<World>, rng: Rng, chance: Rng) -> Self {
         let first = Engine::begin(&world, 1, Memory::default());
         let engines = BTreeMap::from([(1, first)]);
-        Self { world, rng, chance, engines, mends: BTreeMap::new(), counted: 0, edits: 0 }
+        Self { world, rng, chance, engines, pending: BTreeMap::new(), counted: 0, edits: 0 }
     }
 
-    /// When the next fault ends, by simulated time.
+    /// Returns when the next fault ends, in simulated time.
     #[must_use]
-    pub fn next_mend_ms(&self) -> Option<i64> {
-        self.mends.keys().next().map(|(at, _)| *at)
+    pub fn next_repair_ms(&self) -> Option<i64> {
+        self.pending.keys().next().map(|(at, _)| *at)
     }
 
-    /// Ends what is to end by now.
-    pub fn mend_due(&mut self) {
+    /// Ends the faults that are due.
+    pub fn repair_due(&mut self) {
         let now = self.world.time_ms();
-        while let Some(entry) = self.mends.first_entry().filter(|entry| entry.key().0 <= now) {
-            let mend = entry.remove();
-            self.mend(mend);
+        while let Some(entry) = self.pending.first_entry().filter(|entry| entry.key().0 <= now) {
+            let repair = entry.remove();
+            self.repair(repair);
         }
     }
 
-    /// Ends everything.
-    pub fn mend_all(&mut self) {
-        while let Some((_, mend)) = self.mends.pop_first() {
-            self.mend(mend);
+    /// Ends all faults.
+    pub fn repair_all(&mut self) {
+        while let Some((_, repair)) = self.pending.pop_first() {
+            self.repair(repair);
         }
         self.world.depot.heals();
         for station in self.stations() {
@@ -88,27 +79,27 @@ impl Director {
         self.world.fire(Kind::SpecEdit, "the quiet begins");
     }
 
-    fn after(&mut self, least: u64, most: u64, mend: Mend) {
+    pub(super) fn after(&mut self, least: u64, most: u64, repair: Repair) {
         self.counted += 1;
         let after = i64::try_from(self.rng.range(least, most)).unwrap_or(0);
-        self.mends.insert((self.world.time_ms() + after, self.counted), mend);
+        self.pending.insert((self.world.time_ms() + after, self.counted), repair);
     }
 
-    fn stations(&self) -> Vec<Arc<Station>> {
+    pub(super) fn stations(&self) -> Vec<Arc<Station>> {
         self.world.stations.values().cloned().collect()
     }
 
-    fn station(&mut self) -> Option<Arc<Station>> {
+    pub(super) fn station(&mut self) -> Option<Arc<Station>> {
         let all = self.stations();
         self.rng.pick(&all).cloned()
     }
 
-    fn named(&self, host: &str) -> Option<Arc<Station>> {
+    pub(super) fn named(&self, host: &str) -> Option<Arc<Station>> {
         self.world.stations.get(host).cloned()
     }
 
     /// A container of ours: on which host, its full ID, its pod, whether it is of the kind `fits`.
-    fn container(
+    pub(super) fn container(
         &mut self,
         fits: impl Fn(&judge::Ours<'_>) -> bool,
     ) -> Option<(Arc<Station>, String, String)> {
@@ -123,7 +114,7 @@ impl Director {
     }
 
     /// Tells all engines of what people changed.
-    fn tell(&self, news: impl Fn() -> News) {
+    pub(super) fn tell(&self, news: impl Fn() -> News) {
         for engine in self.engines.values() {
             // One that was killed hears nothing.
             let _ = engine.news.send(news());
@@ -185,7 +176,7 @@ impl Director {
     }
 
     /// The next fitting call goes wrong; it counts when it comes.
-    fn call_goes_wrong(&mut self, kind: Kind) {
+    pub(super) fn call_goes_wrong(&mut self, kind: Kind) {
         let Some(station) = self.station() else { return };
         let any = self.rng.percent(60);
         let call = match kind {
@@ -220,7 +211,7 @@ impl Director {
         }
     }
 
-    fn host_goes_wrong(&mut self, kind: Kind) {
+    pub(super) fn host_goes_wrong(&mut self, kind: Kind) {
         let Some(station) = self.station() else { return };
         let name = station.name.clone();
         if station.weather().way != Way::Open
@@ -232,22 +223,22 @@ impl Director {
             Kind::InspectHangs => {
                 let Some((station, id, _)) = self.container(|_| true) else { return };
                 station.weather().hangs = Some(id);
-                self.after(2_000, 60_000, Mend::Inspect(station.name.clone()));
+                self.after(2_000, 60_000, Repair::Inspect(station.name.clone()));
                 return;
             }
             Kind::Slow => {
                 station.weather().slow_ms = self.rng.range(100, 3_000);
-                self.after(2_000, 60_000, Mend::Fast(name.clone()));
+                self.after(2_000, 60_000, Repair::Fast(name.clone()));
             }
             Kind::HostDropped => {
                 self.cut(&station, Way::Dropped);
-                self.after(500, 200_000, Mend::Heal(name.clone()));
+                self.after(500, 200_000, Repair::Heal(name.clone()));
             }
             Kind::DaemonDown => {
                 let _ = station.host.meddle(|model, now_ms| model.daemon_ends(now_ms));
                 self.forgets();
                 self.cut(&station, Way::Refused);
-                self.after(2_000, 120_000, Mend::Heal(name.clone()));
+                self.after(2_000, 120_000, Repair::Heal(name.clone()));
             }
             Kind::DaemonRestart => {
                 let again = |model: &mut Model, now_ms| {
@@ -263,13 +254,13 @@ impl Director {
                     Kind::EventsEnd => Events::End,
                     _ => Events::Thrice,
                 };
-                self.after(5_000, 120_000, Mend::Events(name));
+                self.after(5_000, 120_000, Repair::Events(name));
                 // It counts when an event comes.
                 return;
             }
             Kind::DiskFull => {
                 station.weather().full = true;
-                self.after(2_000, 120_000, Mend::Disk(name));
+                self.after(2_000, 120_000, Repair::Disk(name));
                 return;
             }
             Kind::ImageMissing => {
@@ -280,7 +271,7 @@ impl Director {
                     };
                     let _ = station.host.meddle(gone);
                 }
-                self.after(5_000, 120_000, Mend::Image);
+                self.after(5_000, 120_000, Repair::Image);
             }
             Kind::HostClockJumps => {
                 let by = i64::try_from(self.rng.below(10_000)).unwrap_or(0) - 5_000;
@@ -295,7 +286,7 @@ impl Director {
         self.world.fire(kind, &name);
     }
 
-    fn cut(&self, station: &Station, way: Way) {
+    pub(super) fn cut(&self, station: &Station, way: Way) {
         let at = self.world.time_ms();
         let mut weather = station.weather();
         weather.way = way;
@@ -304,7 +295,7 @@ impl Director {
         weather.cut_ms.get_or_insert(since);
     }
 
-    fn container_goes_wrong(&mut self, kind: Kind) {
+    pub(super) fn container_goes_wrong(&mut self, kind: Kind) {
         let running = |found: &judge::Ours<'_>| found.shown.runs() && found.role != "init";
         let Some((station, id, pod)) = self.container(running) else { return };
         let name = station.name.clone();
@@ -312,7 +303,7 @@ impl Director {
             Kind::Stuck => {
                 let _ = station.host.meddle(|model, now_ms| model.get_stuck(&id, now_ms));
                 self.repairs(&pod);
-                self.after(1_000, 90_000, Mend::Loose(name.clone(), id));
+                self.after(1_000, 90_000, Repair::Loose(name.clone(), id));
             }
             Kind::Crash => {
                 let code = self.rng.pick(&[0, 1, 137]).copied().unwrap_or(1);
@@ -321,19 +312,19 @@ impl Director {
             Kind::CrashLoop => {
                 let _ = station.host.meddle(|model, now_ms| model.stop(&id, now_ms));
                 let times = u32::try_from(self.rng.range(2, 8)).unwrap_or(2);
-                self.after(500, 2_000, Mend::CrashAgain(name.clone(), id, times));
+                self.after(500, 2_000, Repair::CrashAgain(name.clone(), id, times));
             }
             _ => {
                 let bad = Some(Health::Unhealthy);
                 let _ = station.host.meddle(|model, _| model.set_health(&id, bad));
-                self.after(1_000, 40_000, Mend::Healthy(name.clone(), id));
+                self.after(1_000, 40_000, Repair::Healthy(name.clone(), id));
             }
         }
         self.world.fire(kind, &format!("{pod} on {name}"));
     }
 
     /// A pod may have to be made anew.
-    fn repairs(&self, pod: &str) {
+    pub(super) fn repairs(&self, pod: &str) {
         let versions = self.world.family.versions.iter();
         let works = versions.flat_map(|version| &version.works);
         let sizes = works.filter(|work| work.has(pod) || work.stands_in(pod)).map(|work| work.size);
@@ -342,14 +333,14 @@ impl Director {
 
     /// A daemon begins anew and has lost what lay in memory. What is started again for that may have a
     /// stand-in meanwhile.
-    fn forgets(&self) {
+    pub(super) fn forgets(&self) {
         let works = self.world.family.versions.iter().flat_map(|version| &version.works);
         let stand_ins = works.filter(|work| work.in_memory).map(|work| work.surge);
         self.world.state().repairs += stand_ins.sum::<usize>() as u64;
     }
 
     /// All pods of a host may be repaired.
-    fn repairs_all_of(&self, host: &str) {
+    pub(super) fn repairs_all_of(&self, host: &str) {
         let mut pods = Vec::new();
         judge::each(&self.world, |other, _, found| {
             if other.name == host {
@@ -360,7 +351,7 @@ impl Director {
     }
 
     /// A version of the spec counts from now on.
-    fn follow(&mut self, version: usize) {
+    pub(super) fn follow(&mut self, version: usize) {
         let at = self.world.time_ms();
         {
             let mut state = self.world.state();
@@ -379,20 +370,20 @@ impl Director {
         }
     }
 
-    fn tell_spec(&self, engine: &Engine, version: usize) {
+    pub(super) fn tell_spec(&self, engine: &Engine, version: usize) {
         let version = &self.world.family.versions[version];
         let graph = Box::new(tally_graph::Graph::clone(&version.graph));
         // One that was killed hears nothing.
         let _ = engine.news.send(News::SpecWith(graph, version.secrets.clone()));
     }
 
-    fn spec(&mut self, kind: Kind) {
+    pub(super) fn spec(&mut self, kind: Kind) {
         let now = self.world.state().version;
         match kind {
             Kind::SpecBroken => self.tell(|| News::Broken("a report".to_owned())),
             Kind::SpecEmptied if now != VERSIONS => {
                 self.follow(VERSIONS);
-                self.after(2_000, 60_000, Mend::SpecBack(now));
+                self.after(2_000, 60_000, Repair::SpecBack(now));
             }
             Kind::SpecEdit if now != VERSIONS => {
                 let other = (now + 1 + usize::try_from(self.rng.below(2)).unwrap_or(0)) % VERSIONS;
@@ -413,7 +404,7 @@ impl Director {
 
     /// Whether what fails of a version goes back to the one that counts now: that has come to be, and is
     /// known to have.
-    fn can_go_back_from(&self, version: usize) -> bool {
+    pub(super) fn can_go_back_from(&self, version: usize) -> bool {
         let (now, next) = (self.world.version(), &self.world.family.versions[version]);
         if next.bad.is_empty() {
             return true;
@@ -429,18 +420,18 @@ impl Director {
         now.bad.is_empty() && next.bad.iter().all(came_to_be) && !is_mixed
     }
 
-    fn declare(&mut self, kind: Kind) {
+    pub(super) fn declare(&mut self, kind: Kind) {
         match kind {
             Kind::Freeze => {
                 self.world.state().declared.frozen = Some("sim".to_owned());
-                self.after(2_000, 60_000, Mend::Unfreeze);
+                self.after(2_000, 60_000, Repair::Unfreeze);
             }
             Kind::PauseRollout => {
                 let works = &self.world.version().works;
                 let Some(work) = self.rng.pick(works) else { return };
                 let address = work.address.clone();
                 self.world.state().declared.paused.insert(address, "sim".to_owned());
-                self.after(2_000, 60_000, Mend::Unfreeze);
+                self.after(2_000, 60_000, Repair::Unfreeze);
             }
             _ => {
                 let silent: Vec<Arc<Station>> = self
@@ -472,7 +463,7 @@ impl Director {
         self.declared();
     }
 
-    fn declared(&self) {
+    pub(super) fn declared(&self) {
         let declared = self.world.state().declared.clone();
         self.tell(|| News::Declared(declared.clone()));
     }
@@ -493,18 +484,18 @@ impl Director {
         self.declared();
     }
 
-    fn engine(&mut self, kind: Kind) {
+    pub(super) fn engine(&mut self, kind: Kind) {
         match kind {
             Kind::EngineCrash | Kind::MemoryLost => {
                 let Some(engine) = self.engines.remove(&1) else { return };
                 let kept = engine.kill(&self.world);
                 let kept = if kind == Kind::EngineCrash { kept } else { Memory::default() };
-                self.after(1, 20_000, Mend::Begin(1, Box::new(kept)));
+                self.after(1, 20_000, Repair::Begin(1, Box::new(kept)));
             }
             Kind::EngineStalls => {
                 let Some(engine) = self.engines.get(&1) else { return };
                 engine.stall(true);
-                self.after(500, 90_000, Mend::GoOn(1));
+                self.after(500, 90_000, Repair::GoOn(1));
             }
             Kind::SecondEngine => {
                 if self.engines.contains_key(&2) || self.world.state().shared {
@@ -520,7 +511,7 @@ impl Director {
                     state.repairs += all as u64;
                     state.at_odds = true;
                 }
-                self.after(2_000, 90_000, Mend::SecondEnds);
+                self.after(2_000, 90_000, Repair::SecondEnds);
             }
             _ => self.apply(),
         }

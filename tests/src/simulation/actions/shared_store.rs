@@ -1,9 +1,10 @@
-//! What befalls engines that share a store, and the store. Drawn from a chance of its own: runs without
-//! a store stay as they are.
+//! Faults of the store, and of the engines that share it. They have random numbers of their own, so that runs
+//! without a store do not change.
 
 use tally_reconcile::memory::Memory;
 
-use super::{Director, Mend};
+use super::director::Director;
+use super::repair::Repair;
 use crate::simulation::engine::Engine;
 use crate::simulation::faults::Kind;
 
@@ -35,11 +36,11 @@ impl Director {
         match kind {
             Kind::StoreDown => {
                 self.world.depot.goes_down(self.chance.percent(50));
-                self.after_by_chance(500, 60_000, Mend::Store);
+                self.after_by_chance(500, 60_000, Repair::Store);
             }
             Kind::StoreSlow => {
                 self.world.depot.slows_down(self.chance.range(500, 8_000));
-                self.after_by_chance(5_000, 60_000, Mend::Store);
+                self.after_by_chance(5_000, 60_000, Repair::Store);
             }
             Kind::StoreLostReply => self.world.depot.loses(self.chance.range(1, 8)),
             Kind::LeaderStalls => {
@@ -62,7 +63,7 @@ impl Director {
             Kind::LeaderDies => engine.kill(&self.world),
             _ => engine.end(&self.world),
         };
-        self.after_by_chance(1, 40_000, Mend::Begin(leader, Box::new(kept)));
+        self.after_by_chance(1, 40_000, Repair::Begin(leader, Box::new(kept)));
         self.world.fire(kind, &leader.to_string());
     }
 
@@ -74,14 +75,14 @@ impl Director {
         let Some(number) = self.chance.pick(&others).copied() else { return };
         let version = self.world.state().version;
         self.world.state().lags.entry(number).or_insert(version);
-        self.after_by_chance(10_000, 120_000, Mend::UpToDate(number));
+        self.after_by_chance(10_000, 120_000, Repair::UpToDate(number));
         self.world.note("will", Kind::EngineLags.word(), &number.to_string());
     }
 
-    fn after_by_chance(&mut self, least: u64, most: u64, mend: Mend) {
+    fn after_by_chance(&mut self, least: u64, most: u64, repair: Repair) {
         self.counted += 1;
         let after = i64::try_from(self.chance.range(least, most)).unwrap_or(0);
-        self.mends.insert((self.world.time_ms() + after, self.counted), mend);
+        self.pending.insert((self.world.time_ms() + after, self.counted), repair);
     }
 
     /// Somebody sees that all stand aside, and says that the files are meant; whether that was so.

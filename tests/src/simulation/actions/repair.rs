@@ -1,0 +1,28 @@
+//! The ways in which faults end.
+
+use tally_reconcile::memory::Memory;
+
+/// A host that is back counts as given up for this much longer, in milliseconds: engines have yet to observe
+/// it.
+pub(super) const GIVEN_UP_MS: i64 = 75_000;
+
+/// The end of a fault.
+pub(super) enum Repair {
+    Heal(String),
+    Events(String),
+    Disk(String),
+    Fast(String),
+    Inspect(String),
+    Image,
+    Loose(String, String),
+    Healthy(String, String),
+    CrashAgain(String, String, u32),
+    Begin(u32, Box<Memory>),
+    GoOn(u32),
+    SecondEnds,
+    Unfreeze,
+    SpecBack(usize),
+    Stranger(String, String),
+    Store,
+    UpToDate(u32),
+}
