@@ -1,15 +1,15 @@
-//! The clocks of this machine, so that what is remembered can be told from what was done to the clock.
+//! The clocks of this machine, which detect changes of the system time.
 
 use std::fs;
 use std::io::Read as _;
 
 use tally_reconcile::memory::Clocks;
 
-/// So much of a file is read at most, in bytes.
+/// Maximum number of bytes read of a file.
 const MOST: u64 = 256;
 
-/// The clocks now, where the one that goes on evenly can be read (on Linux: what has passed since the
-/// start of the machine, its sleep included). `now_ms` is the clock by which times are remembered.
+/// Returns the clocks now, if the monotonic clock can be read (on Linux: the time since boot, sleep included).
+/// `now_ms` is the clock of remembered times.
 #[must_use]
 pub fn clocks(now_ms: i64) -> Option<Clocks> {
     let boot = read("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
@@ -23,7 +23,7 @@ fn read(path: &str) -> Option<String> {
     Some(text)
 }
 
-/// The seconds that a text begins with, `350735.47 234388.90`, in milliseconds.
+/// Returns the seconds at the start of a text, `350735.47 234388.90`, in milliseconds.
 fn millis(text: &str) -> Option<i64> {
     let seconds: f64 = text.split_whitespace().next()?.parse().ok()?;
     let millis = (seconds * 1_000.0).round();

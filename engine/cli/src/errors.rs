@@ -1,4 +1,4 @@
-//! Where errors become what people read, and exit codes.
+//! Turns errors into messages for people and into exit codes.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -11,16 +11,16 @@ use tally_source::{Code, Diagnostic, SourceMap, Span};
 use crate::show::report;
 use crate::show::terminal::Terminal;
 
-/// How a command ends.
+/// The exit status of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: done, or nothing to do.
+    /// 0: success, or nothing to do.
     Done,
     /// 1: an error.
     Failed,
-    /// 2: `plan --detailed-exitcode` found changes; `apply` applied, and something is not ready.
+    /// 2: `plan --detailed-exitcode` found changes; `apply` finished, and a pod is not ready.
     Differs,
-    /// What a command in a container ended with.
+    /// The exit code of a command in a container.
     Code(u8),
 }
 
@@ -35,18 +35,18 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command cannot do what it was asked.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub enum CliError {
-    /// Reports that point at a spec.
+    /// Reports that point at the spec.
     Reports(Vec<Diagnostic>, Box<SourceMap>),
-    /// A mistake at the command line, with a way out.
+    /// A usage error, with a way out.
     Usage(String, String),
     /// A file that cannot be read or written.
     File(String, std::io::Error),
     /// A host that failed a command that points at no spec.
     Host(String, HostError),
-    /// Something that should not happen.
+    /// A bug in Tally.
     Internal(String),
 }
 
@@ -56,11 +56,11 @@ impl CliError {
         CliError::Reports(vec![diagnostic], Box::new(sources.clone()))
     }
 
-    /// Writes it to standard error.
+    /// Writes the error to standard error.
     pub fn show(&self, terminal: &Terminal) {
         let text = match self {
             CliError::Reports(reports, sources) => report::people(reports, sources, terminal),
-            // Who reads them from a pipe wants a line a message.
+            // A reader of a pipe expects one line per message.
             CliError::Usage(what, help) if terminal.stderr => format!(
                 "error: {}\n  help: {}\n",
                 terminal.wrap(what, "error: ".len()),
@@ -73,12 +73,12 @@ impl CliError {
                 format!("error: {what}\n  help: this is a bug in Tally; please report it\n")
             }
         };
-        // Nothing is left to say it to when standard error is closed.
+        // If standard error is closed, the error cannot be reported.
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
 }
 
-/// The report of a host that cannot be reached.
+/// Returns the report of a host that cannot be reached.
 pub fn unreachable(host: &str, error: &HostError, span: Option<Span>) -> Diagnostic {
     let (code, what) = match error {
         HostError::TooOld { .. } => (Code(1002), error.to_string()),
@@ -130,7 +130,7 @@ impl From<ConvergenceError> for CliError {
 }
 
 impl std::fmt::Display for CliError {
-    /// In one line, for who has no screen: the ways out are left out.
+    /// Returns the error in one line without the ways out, for journals.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             CliError::Reports(all, _) => {

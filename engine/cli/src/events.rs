@@ -1,5 +1,5 @@
-//! What the loop tells, kept beside the spec: `.tally/run/CLUSTER.events.jsonl`, one JSON object a
-//! line. When the file has grown it becomes `.1` and a new one begins, so both together are bounded.
+//! The events of the loop, written next to the spec: `.tally/run/CLUSTER.events.jsonl`, one JSON object per line. A
+//! file that has grown too large is renamed to `.1` and a new one is started, so the size of both is bounded.
 
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -11,23 +11,23 @@ use tally_control::{Entry, EntryKind, Journal};
 use crate::args::ReportFormat;
 use crate::show::terminal::{Style, Terminal, clean, err, out};
 
-/// What happened begins in this column.
+/// The column of the message.
 const COLUMN: usize = 33;
-/// A file of events that has grown to so many bytes gives way to a new one.
+/// Maximum size of a file of events, in bytes.
 const LARGEST: u64 = 8 << 20;
 
-/// Where the events of a cluster lie.
+/// Returns the path of a cluster's events.
 #[must_use]
 pub fn path(kept: &Path, cluster: &str) -> PathBuf {
     kept.join("run").join(format!("{cluster}.events.jsonl"))
 }
 
-/// Writes events into the file, and shows them.
+/// Writes events to the file and shows them.
 pub struct Events {
     path: PathBuf,
     format: ReportFormat,
     terminal: Terminal,
-    /// Whether the file could not be written: said once.
+    /// Whether a failure to write the file was reported.
     broken: Mutex<bool>,
 }
 
@@ -62,10 +62,10 @@ impl Journal for Events {
     }
 }
 
-/// The last entries of a file, and how long the file is.
+/// Returns the last entries of a file, and the length of the file.
 ///
 /// # Errors
-/// When there is a file that cannot be read.
+/// If the file exists and cannot be read.
 pub fn last(path: &Path, count: usize) -> std::io::Result<(Vec<Entry>, u64)> {
     let mut all = Vec::new();
     let mut end = 0;
@@ -85,15 +85,15 @@ pub fn last(path: &Path, count: usize) -> std::io::Result<(Vec<Entry>, u64)> {
     Ok((all.split_off(first), end))
 }
 
-/// The entries of a file from a place on, and where they end. A line that is being written is left
-/// for the next time; one that cannot be read is left out.
+/// Returns the entries of a file from an offset on, and the offset of their end. An incomplete last line is left for
+/// the next call; an invalid line is skipped.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// If the file cannot be read.
 pub fn read_from(path: &Path, from: u64) -> std::io::Result<(Vec<Entry>, u64)> {
     let mut file = fs::File::open(path)?;
     let length = file.metadata()?.len();
-    // A new file has begun.
+    // A new file was started.
     let from = if length < from { 0 } else { from };
     file.seek(SeekFrom::Start(from))?;
     let mut text = Vec::new();
@@ -104,7 +104,7 @@ pub fn read_from(path: &Path, from: u64) -> std::io::Result<(Vec<Entry>, u64)> {
     Ok((entries, from + whole as u64))
 }
 
-/// One entry for people.
+/// Returns one entry as text for people.
 #[must_use]
 pub fn people(entry: &Entry, terminal: &Terminal) -> String {
     let style = match entry.kind {
@@ -135,7 +135,7 @@ pub fn people(entry: &Entry, terminal: &Terminal) -> String {
     }
     let lines = text.lines().map(clean);
     let mut text = if terminal.stdout {
-        // Beside the time and the kind.
+        // To the right of the time and the kind.
         let lines: Vec<String> = lines.map(|line| terminal.wrap(&line, COLUMN)).collect();
         lines.join(&format!("\n{:COLUMN$}", ""))
     } else {
@@ -159,7 +159,7 @@ fn cause_words(cause: tally_reconcile::plan::Cause) -> &'static str {
     }
 }
 
-/// `2026-11-24 17:03:05`, in UTC. The days of the calendar follow Hinnant's `civil_from_days`.
+/// Returns a time as `2026-11-24 17:03:05`, in UTC, after Hinnant's `civil_from_days`.
 #[must_use]
 pub fn time(at_ms: i64) -> String {
     let seconds = at_ms.div_euclid(1000);

@@ -1,6 +1,5 @@
-//! Reaching the hosts of a spec, all at once: for planning through a door that cannot change
-//! anything. A host that cannot be reached keeps its place: it is seen as `Unknown` with the
-//! reason, and delays nothing on the others.
+//! Connects to all hosts of a spec concurrently; for planning by connections that can only read. A host that cannot
+//! be reached stays in the list as `Unknown` with the reason, and delays no other.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -21,21 +20,21 @@ use crate::project::Project;
 
 pub use tally_host::now_ms;
 
-/// A host of a spec, and where the spec says so.
+/// A host of a spec, and its place in the spec.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// Its name.
     pub name: String,
-    /// How it is reached.
+    /// Its address.
     pub endpoint: Endpoint,
     /// Its node; `None` for the default host.
     pub span: Option<Span>,
 }
 
-/// The hosts of a spec; the one that Docker's own client would use when it names none.
+/// Returns the hosts of a spec; the host that Docker's own client would use if the spec has none.
 ///
 /// # Errors
-/// When Docker's own settings name none.
+/// If Docker's own settings have no host.
 pub fn places(graph: &Graph, project: &Project) -> Result<Vec<Place>, CliError> {
     let named: Vec<Place> = graph
         .hosts()
@@ -66,23 +65,23 @@ pub fn places(graph: &Graph, project: &Project) -> Result<Vec<Place>, CliError> 
     Ok(vec![Place { name: LOCAL_HOST.to_owned(), endpoint, span: None }])
 }
 
-/// `TALLY_SSH_CONFIG`: what `ssh` reads instead of the user's configuration.
+/// `TALLY_SSH_CONFIG`: the configuration file of `ssh`, instead of the user's.
 fn ssh_config() -> Option<PathBuf> {
     std::env::var_os("TALLY_SSH_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
-/// `TALLY_ALLOW_PLAIN_TCP=1`: plain TCP may leave this machine. In a spec it never may: whoever
-/// writes one is not always who runs it.
+/// `TALLY_ALLOW_PLAIN_TCP=1`: allows plain TCP to other machines. It cannot be set in a spec, because the author of a
+/// spec is not always the person who runs it.
 fn allow_plain_tcp() -> bool {
     std::env::var_os("TALLY_ALLOW_PLAIN_TCP").is_some_and(|value| value == "1")
 }
 
-/// Hosts that can be read and not changed, in the order of the spec. All are reached at the same
-/// time, each with a deadline of its own.
+/// Returns hosts that can only be read, in the order of the spec. All connections are made concurrently, each with
+/// its own deadline.
 ///
 /// # Errors
-/// The reports of all of them when none can be reached. One that cannot, among others that can, is
-/// no error: it stays in the list, and looking at it gives `Unknown` with the reason.
+/// The reports of all hosts if none can be reached. If only some cannot, they stay in the list, and observing them
+/// gives `Unknown` with the reason.
 pub async fn readers(graph: &Graph, project: &Project) -> Result<Vec<Arc<dyn HostRead>>, CliError> {
     let places = places(graph, project)?;
     let reached = reach_all(graph, &places, async |place| match &place.endpoint.address {
@@ -100,8 +99,7 @@ pub async fn readers(graph: &Graph, project: &Project) -> Result<Vec<Arc<dyn Hos
     Ok(reached.await?.into_iter().map(settle).collect())
 }
 
-/// Hosts that can be changed, by name. All are reached at the same time, each with a deadline of
-/// its own.
+/// Returns hosts that can be changed, by name. All connections are made concurrently, each with its own deadline.
 ///
 /// # Errors
 /// As [`readers`].
@@ -118,10 +116,10 @@ pub async fn writers(
     Ok(reached.await?.into_iter().map(settle).collect())
 }
 
-/// Reaches one place for changing it.
+/// Connects to one host for changing it.
 ///
 /// # Errors
-/// Why it cannot be reached.
+/// The reason why the host cannot be reached.
 pub async fn writer(place: &Place, project: &Project) -> Result<Arc<dyn Host>, HostError> {
     match &place.endpoint.address {
         HostAddress::Sim(name) => {
@@ -135,10 +133,10 @@ pub async fn writer(place: &Place, project: &Project) -> Result<Arc<dyn Host>, H
     }
 }
 
-/// Reaches all places at the same time.
+/// Connects to all hosts concurrently.
 ///
 /// # Errors
-/// The reports of all of them when none can be reached: then nothing can be said of the cluster.
+/// The reports of all hosts if none can be reached.
 async fn reach_all<'p, T, F>(
     graph: &Graph,
     places: &'p [Place],
@@ -170,19 +168,19 @@ fn simulated(
     tally_simulator::open_file(host, &folder, name, options).map(Arc::new)
 }
 
-/// What is on the hosts, asked at the same time; one that does not answer is `Unknown`.
+/// Observes the hosts concurrently; an unreachable host is `Unknown`.
 pub async fn look(graph: &Graph, hosts: &[Arc<dyn HostRead>]) -> Observed {
     let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
     observe(hosts, &cluster).await
 }
 
-/// The part of hosts that reads.
+/// Returns the reading part of the hosts.
 #[must_use]
 pub fn reading(hosts: &BTreeMap<String, Arc<dyn Host>>) -> Vec<Arc<dyn HostRead>> {
     hosts.values().map(|host| Arc::clone(host) as Arc<dyn HostRead>).collect()
 }
 
-/// One line that says what a plan is for: `cluster shop on local (Docker 20.10.24)`.
+/// Returns the first line of a plan: `cluster shop on local (Docker 20.10.24)`.
 #[must_use]
 pub fn header(graph: &Graph, observed: &Observed) -> String {
     let cluster = graph.cluster().map(|cluster| cluster.name.as_str()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The command `tally`. One file a command, one file for errors, one folder for what people see.
+//! The command `tally`. One file per command, one file for errors, one folder for output.
 
 mod args;
 mod clocks;
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
-            // Help and version are no errors; clap knows which stream each belongs to.
+            // Help and version are no errors; clap knows the stream of each.
             let _ = error.print();
             return if error.use_stderr() { Exit::Failed.into() } else { Exit::Done.into() };
         }

@@ -1,4 +1,4 @@
-//! A spec on disk: where it lies, and compiling it.
+//! A spec on disk, and compiling it.
 
 use std::fs;
 use std::io::Read as _;
@@ -10,9 +10,9 @@ use tally_source::{Diagnostic, Severity};
 
 use crate::errors::CliError;
 
-/// The file a folder's spec begins at.
+/// The first file of a folder's spec.
 pub const ENTRY: &str = "tally.kdl";
-/// The largest file that is read, in bytes; larger ones are refused before they fill the memory.
+/// Maximum size of a file, in bytes; larger files are rejected before they fill the memory.
 const LARGEST_FILE: u64 = 16 << 20;
 
 /// A spec on disk.
@@ -22,15 +22,15 @@ pub struct Project {
     pub folder: PathBuf,
     /// The first file's name.
     pub entry: String,
-    /// The folder as it was typed; empty for the current one.
+    /// The folder as typed; empty for the current one.
     pub shown: String,
 }
 
 impl Project {
-    /// The project that a file or folder names.
+    /// Returns the project of a file or folder.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is none.
     pub fn find(spec: &Path) -> Result<Self, CliError> {
         let none = |what: String, help: &str| CliError::Usage(what, help.to_owned());
         let shown = spec.display().to_string();
@@ -61,12 +61,12 @@ impl Project {
         Ok(Self { shown: shown_folder(&folder), folder, entry: entry.to_owned() })
     }
 
-    /// Compiles it.
+    /// Compiles the spec.
     pub fn compile(&self) -> Compiled {
         self.compile_and_watch().0
     }
 
-    /// Compiles it, and tells which files it was made of: those that could not be read too.
+    /// Compiles the spec, and returns its files too, including those that could not be read.
     pub fn compile_and_watch(&self) -> (Compiled, Vec<PathBuf>) {
         let root = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
         let mut disk = Disk { root, read: Vec::new() };
@@ -80,7 +80,7 @@ impl Project {
         (compiled, disk.read)
     }
 
-    /// The graph, or the reports of what is wrong; warnings are handed on.
+    /// Returns the graph, or the reports of the errors; warnings are returned too.
     ///
     /// # Errors
     /// The reports.
@@ -88,13 +88,13 @@ impl Project {
         graph_of(self.compile())
     }
 
-    /// The folder of things kept beside the spec: simulated hosts.
+    /// Returns the folder next to the spec for simulated hosts.
     #[must_use]
     pub fn kept(&self) -> PathBuf {
         self.folder.join(".tally")
     }
 
-    /// The path of a file of the spec on disk, from its shown name.
+    /// Returns the path of a file of the spec, from its shown name.
     #[must_use]
     pub fn path_of(&self, shown: &str) -> PathBuf {
         let prefix = format!("{}/", self.shown);
@@ -107,7 +107,7 @@ impl Project {
     }
 }
 
-/// The graph that was compiled, or the reports of what is wrong; warnings are handed on.
+/// Returns the compiled graph, or the reports of the errors; warnings are returned too.
 ///
 /// # Errors
 /// The reports.
@@ -118,7 +118,7 @@ pub fn graph_of(compiled: Compiled) -> Result<(Graph, Vec<Diagnostic>), CliError
     }
 }
 
-/// Whether there are errors among reports.
+/// Checks whether there are errors among reports.
 #[must_use]
 pub fn has_errors(reports: &[Diagnostic]) -> bool {
     reports.iter().any(|report| report.severity == Severity::Error)
@@ -130,8 +130,8 @@ fn shown_folder(folder: &Path) -> String {
     if text == "." { String::new() } else { text }
 }
 
-/// The files below one folder. A link that leads out of it is refused: a spec that comes from
-/// elsewhere must not read what lies beside it.
+/// The files below one folder. A link that leads out of it is rejected: a spec of someone else must not read other
+/// files.
 struct Disk {
     root: PathBuf,
     read: Vec<PathBuf>,

@@ -1,7 +1,7 @@
-//! Saved plans: what was planned, with the graph it was planned from.
+//! Saved plans: a plan with the graph that it was made from.
 //!
-//! A plan is never carried out as it was saved. It is made anew from the same graph and compared:
-//! when anything came out differently, the cluster has moved on and the saved plan is refused.
+//! A plan is never executed as it was saved. It is made again from the same graph and compared: if they differ, the
+//! cluster has changed since and the saved plan is refused.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,9 +18,9 @@ use tally_source::{Diagnostic, Span};
 use crate::errors::CliError;
 use crate::show::blocked::help;
 
-/// The version of the form.
+/// The version of the format.
 const FORMAT: u32 = 1;
-/// A saved plan begins with it, so that a spec is not taken for one.
+/// The start of a saved plan, so that it is not read as a spec.
 const MARK: &str = "tally plan";
 
 /// A saved plan.
@@ -30,14 +30,14 @@ pub struct Saved {
     format: u32,
     /// The folder of the spec, for simulated hosts.
     pub folder: String,
-    /// Only this workload.
+    /// The workload of `--target`.
     pub target: Option<String>,
-    /// Whether it takes everything away.
+    /// Whether it removes everything.
     pub destroy: bool,
-    /// Whether it takes named volumes away too. Plans that were saved before it was there never did.
+    /// Whether it removes named volumes too. Plans saved before this field existed never did.
     #[serde(default)]
     pub remove_volumes: bool,
-    /// Whether it moves pods only to even out.
+    /// Whether it contains moves that only rebalance.
     #[serde(default)]
     pub rebalance: bool,
     /// The graph.
@@ -46,7 +46,7 @@ pub struct Saved {
     plan: SavedPlan,
 }
 
-/// The form of a plan in a file. Only its operations are compared with a new plan; people read the others.
+/// The form of a plan in a file. Only its operations are compared with a new plan; the others are for people.
 #[derive(Serialize, Deserialize)]
 struct SavedPlan {
     cluster: String,
@@ -65,7 +65,7 @@ struct SavedPlan {
     diagnostics: Vec<Diagnostic>,
 }
 
-/// Something that the plan does not do.
+/// A blocked change.
 #[derive(Serialize, Deserialize)]
 struct SavedBlocked {
     subject: Subject,
@@ -74,7 +74,7 @@ struct SavedBlocked {
     origin: Option<Span>,
 }
 
-/// Why the plan does not do it, as text.
+/// The reason, as text.
 #[derive(Serialize, Deserialize)]
 struct SavedReason {
     reason: String,
@@ -92,7 +92,7 @@ fn other() -> BlockedBy {
 
 impl From<Plan> for SavedPlan {
     fn from(plan: Plan) -> Self {
-        // Each field is named, so that a new one is not forgotten here.
+        // Every field is named, so that a new one is not forgotten here.
         let Plan {
             cluster,
             operations,
@@ -136,7 +136,7 @@ impl From<Blocked> for SavedBlocked {
 }
 
 impl Saved {
-    /// What will be saved: `target` as it was typed, and what else was asked for.
+    /// The contents of a saved plan: `target` as typed, and the other options.
     #[must_use]
     pub fn new(
         graph: Graph,
@@ -159,10 +159,10 @@ impl Saved {
         }
     }
 
-    /// Writes it; only its owner may read it, since it holds the files of the spec.
+    /// Writes the plan; only its owner may read it, because it contains the files of the spec.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), CliError> {
         use std::io::Write as _;
         use std::os::unix::fs::OpenOptionsExt as _;
@@ -178,10 +178,10 @@ impl Saved {
         file.write_all(&text).map_err(failed)
     }
 
-    /// Reads a file if it is a saved plan; `None` when it is something else.
+    /// Reads a file if it is a saved plan; `None` otherwise.
     ///
     /// # Errors
-    /// When it is a saved plan of another version, or damaged.
+    /// If it is a saved plan of another version, or damaged.
     pub fn read(path: &Path) -> Result<Option<Self>, CliError> {
         if !path.is_file() {
             return Ok(None);

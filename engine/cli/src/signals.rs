@@ -1,16 +1,15 @@
-//! Being told to stop.
+//! Signals that stop a command.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::errors::CliError;
 
-/// Turns true at the first Ctrl-C or SIGTERM, after `say` was called: calls in flight finish, no new
-/// one begins. A second Ctrl-C ends the process at once; Docker finishes what it was asked all the
-/// same.
+/// Turns true at the first Ctrl-C or SIGTERM, after `say` was called: calls in progress finish, no new one starts. A
+/// second Ctrl-C ends the process at once; Docker still finishes the calls that it received.
 ///
 /// # Errors
-/// When signals cannot be heard.
+/// If signal handlers cannot be installed.
 pub fn stop(say: impl FnOnce() + Send + 'static) -> Result<watch::Receiver<bool>, CliError> {
     let (sender, receiver) = watch::channel(false);
     let mut term = signal(SignalKind::terminate())
@@ -21,7 +20,7 @@ pub fn stop(say: impl FnOnce() + Send + 'static) -> Result<watch::Receiver<bool>
             _ = term.recv() => {}
         }
         say();
-        // The receiver is gone when the work is done already.
+        // The receiver is dropped if the work is already done.
         let _ = sender.send(true);
         let _ = tokio::signal::ctrl_c().await;
         std::process::exit(130);

@@ -1,4 +1,4 @@
-//! Memory, declarations and history beside the spec, as the engine keeps them.
+//! Memory, declarations and history in files next to the spec.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,12 +20,12 @@ use crate::memory::Remembered;
 use crate::project::Project;
 use crate::secrets;
 
-/// The folder `.tally` of a project.
+/// Returns the folder `.tally` of a project.
 pub struct Folder {
     project: Project,
     actor: Actor,
     remembered: Mutex<Remembered>,
-    /// The history of the cluster that was named first.
+    /// The history of the first cluster.
     history: History,
 }
 

@@ -1,4 +1,4 @@
-//! `tally check`: compiles a spec and says what is wrong with it; `--fix` mends what is certain.
+//! `tally check`: compiles a spec and reports its errors; `--fix` applies the certain edits.
 
 use tally_source::{apply_certain_edits, render_json};
 
@@ -9,7 +9,7 @@ use crate::show::report;
 use crate::show::terminal::{Terminal, err, out};
 use crate::show::values::count;
 
-/// Mending one mistake can bring another to light; more rounds than this would be going in circles.
+/// Maximum number of passes of `--fix`: a fix can uncover another error.
 const MOST_ROUNDS: usize = 10;
 
 pub fn run(args: &Check, terminal: &Terminal) -> Result<Exit, CliError> {

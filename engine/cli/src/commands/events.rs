@@ -1,4 +1,4 @@
-//! `tally events`: what the loop did, and why.
+//! `tally events`: the actions of the loop and their causes.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::events::{last, path, people, read_from};
 use crate::project::Project;
 use crate::show::terminal::{Terminal, out};
 
-/// How often the file is looked at while following.
+/// Interval between two reads of the file with `--follow`.
 const PAUSE: Duration = Duration::from_millis(250);
 
 pub async fn run(args: args::Events, terminal: &Terminal) -> Result<Exit, CliError> {

@@ -13,7 +13,7 @@ use crate::errors::{CliError, Exit};
 use crate::hosts;
 use crate::project::Project;
 
-/// Docker knows how a command ended a moment after its output has; asked so often, then given up.
+/// Maximum number of questions for the exit code, which Docker knows a moment after the output has ended.
 const MOST_ASKS: u32 = 50;
 
 pub async fn run(args: args::Exec) -> Result<Exit, CliError> {
@@ -90,7 +90,8 @@ async fn copy_out(
         tokio::select! {
             chunk = session.output.next() => match chunk {
                 Some(Ok(chunk)) => {
-                    // These bytes are the container's terminal: they are obeyed, as with docker.
+                    // These bytes are for the terminal of the container: they are passed on unchanged, as Docker
+                    // does.
                     let written = if chunk.stderr {
                         std::io::stderr().lock().write_all(&chunk.bytes)
                     } else {
@@ -113,7 +114,7 @@ async fn copy_out(
     }
 }
 
-/// The terminal in raw mode, put back when this is dropped.
+/// The terminal in raw mode, restored on drop.
 struct Raw;
 
 impl Raw {

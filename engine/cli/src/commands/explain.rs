@@ -1,4 +1,4 @@
-//! `tally explain`: a code, a field, or where a value came from.
+//! `tally explain`: a code, a field, or the origin of a value.
 
 use tally_graph::schema::{self, FieldRow, KindRow, Step};
 use tally_graph::{Address, FieldPath, Graph, Kind, Node, Provenance};
@@ -9,7 +9,7 @@ use crate::errors::{CliError, Exit};
 use crate::project::Project;
 use crate::show::terminal::{Style, Terminal, out};
 
-/// Where the words begin that say what a field of a kind is for.
+/// The column of a field's description.
 const FIELD: usize = 21;
 
 include!(concat!(env!("OUT_DIR"), "/pages.rs"));
@@ -42,7 +42,7 @@ fn explain_code(code: Code) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// `container.image`, a kind alone, or a field alone: of each kind that has one.
+/// Explains `container.image`, a kind alone, or a field alone for each kind that has it.
 fn explain_field(what: &str, terminal: &Terminal) -> Result<Exit, CliError> {
     let (kind, field) = what.split_once('.').unwrap_or((what, ""));
     let rows: Vec<&KindRow> = schema::kinds().filter(|row| row.word == kind).collect();
@@ -117,7 +117,7 @@ fn field_text(kind: &KindRow, field: &FieldRow, terminal: &Terminal) -> String {
     text
 }
 
-/// `controller/web`, `controller/web.replicas`, `controller/web.web.image`.
+/// Explains `controller/web`, `controller/web.replicas` or `controller/web.web.image`.
 fn explain_address(graph: &Graph, what: &str, terminal: &Terminal) -> Result<Exit, CliError> {
     let (address, path) = what.split_once('.').unwrap_or((what, ""));
     let node = Address::parse(address).and_then(|address| graph.find(&address));
@@ -156,7 +156,7 @@ fn explain_address(graph: &Graph, what: &str, terminal: &Terminal) -> Result<Exi
     Ok(Exit::Done)
 }
 
-/// The chain of each value below `wanted`: from where it is written back to the default.
+/// Adds the origin of each value below `wanted`: from its place in the spec back to its default.
 fn values(
     graph: &Graph,
     container: &str,

@@ -1,4 +1,4 @@
-//! `tally host`: what only people know of a host.
+//! `tally host`: declarations about hosts.
 
 use tally_reconcile::memory::Declared;
 

@@ -21,7 +21,7 @@ pub fn run(args: &Init) -> Result<Exit, CliError> {
     } else {
         SPEC.to_owned()
     };
-    // A spec that is there already is somebody's work.
+    // An existing spec is never overwritten.
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
     match file {
         Ok(mut file) => file.write_all(spec.as_bytes()).map_err(failed)?,

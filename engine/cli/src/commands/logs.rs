@@ -57,7 +57,7 @@ pub async fn run(args: args::Logs, terminal: &Terminal) -> Result<Exit, CliError
     Ok(Exit::Done)
 }
 
-/// Lines of one container, each printed whole so that two containers' do not mix.
+/// Prints the lines of one container, each as a whole, so that lines of two containers do not mix.
 struct Lines {
     prefix: String,
     pending: Vec<u8>,

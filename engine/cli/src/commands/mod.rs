@@ -1,4 +1,4 @@
-//! One file a command.
+//! One file per command.
 
 mod apply;
 mod check;
@@ -29,7 +29,7 @@ use crate::show::terminal::Terminal;
 /// Runs a command.
 ///
 /// # Errors
-/// What stops it.
+/// The reason why the command failed.
 pub fn run(command: Command, terminal: &Terminal) -> Result<Exit, CliError> {
     match command {
         Command::Init(args) => init::run(&args),
@@ -53,7 +53,7 @@ pub fn run(command: Command, terminal: &Terminal) -> Result<Exit, CliError> {
     }
 }
 
-/// One thread serves: the work is waiting for sockets, and 16 answers at once fit into it.
+/// One thread is enough: the work is waiting for sockets, and 16 concurrent calls fit into it.
 fn wait(work: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, CliError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

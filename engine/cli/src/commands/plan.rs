@@ -1,4 +1,4 @@
-//! `tally plan`: the first half of the way. It is handed hosts that cannot be changed.
+//! `tally plan`: plans without changing anything. It gets hosts that can only be read.
 
 use tally_graph::{Address, Graph, Workload};
 use tally_host::Secrets;
@@ -65,10 +65,10 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
     Ok(if args.detailed_exitcode && !empty { Exit::Differs } else { Exit::Done })
 }
 
-/// The host of that name, for `--without`.
+/// Returns the host of this name, for `--without`.
 ///
 /// # Errors
-/// When the spec has none of that name.
+/// If the spec has no host of this name.
 pub fn host_named(graph: &Graph, name: &str) -> Result<String, CliError> {
     if graph.hosts().any(|host| host.name == name) {
         return Ok(name.to_owned());
@@ -80,10 +80,10 @@ pub fn host_named(graph: &Graph, name: &str) -> Result<String, CliError> {
     Err(CliError::Usage(format!("no host `{name}` in this spec"), help))
 }
 
-/// The workload that `--target` names: by its address, or by its name where no other has that.
+/// Returns the workload that `--target` names: by its address, or by its name if that is unique.
 ///
 /// # Errors
-/// When there is none, with the nearest one.
+/// If there is none; the message contains the most similar one.
 pub fn target(graph: &Graph, text: &str) -> Result<Address, CliError> {
     let all: Vec<Address> = graph.workloads().map(Workload::address).collect();
     if let Some(address) = all.iter().find(|address| address.to_string() == text) {

@@ -1,4 +1,4 @@
-//! `tally rollout`: how far a controller's change is, and pausing it.
+//! `tally rollout`: shows, pauses, restarts and rolls back the rollout of a controller.
 
 use tally_graph::{Address, Graph, Workload};
 use tally_reconcile::labels::Role;
@@ -53,7 +53,7 @@ pub async fn run(args: Rollout, terminal: &Terminal) -> Result<Exit, CliError> {
     }
 }
 
-/// Lifts a pause; where there is none, tries once more what failed and was rolled back.
+/// Resumes a paused rollout; without a pause it tries a rolled back change again.
 fn resume(address: &Address, remembered: &mut Remembered) -> Result<Exit, CliError> {
     let name = address.to_string();
     let declared = &remembered.memory.declared;
@@ -83,7 +83,7 @@ fn controller(graph: &Graph, name: &str) -> Result<Address, CliError> {
     }
 }
 
-/// What the controller was, newest last.
+/// Shows the revisions of the controller, newest last.
 fn history(history: &History, address: &Address, terminal: &Terminal) -> Result<Exit, CliError> {
     let name = address.to_string();
     let mut before: Option<String> = None;
@@ -101,7 +101,7 @@ fn history(history: &History, address: &Address, terminal: &Terminal) -> Result<
             went_back(&rollback);
         }
         let Some(fingerprint) = entry.workloads.get(&name) else { continue };
-        // Other workloads changed then.
+        // This entry changed only other workloads.
         if before.as_ref() == Some(fingerprint) {
             continue;
         }
@@ -132,7 +132,7 @@ fn history(history: &History, address: &Address, terminal: &Terminal) -> Result<
     Ok(Exit::Done)
 }
 
-/// Follows what the controller was before, until a newer spec comes.
+/// Rolls the controller back to an earlier revision until its spec changes.
 fn undo_change(
     graph: &Graph,
     project: &Project,
@@ -141,7 +141,7 @@ fn undo_change(
     remembered: &mut Remembered,
 ) -> Result<Exit, CliError> {
     let name = address.to_string();
-    // What is followed now: what was undone already, if something was.
+    // The current revision: that of an earlier rollback, if there is one.
     let mut followed = graph.clone();
     tally_reconcile::rollback::undo::undo(&mut followed, &remembered.memory.declared.undone);
     let find = |graph: &Graph| graph.workload(address).map(Workload::fingerprint);
@@ -151,7 +151,7 @@ fn undo_change(
     remembered.declare(|all| {
         match undone {
             Some(undone) => all.undone.insert(name.clone(), undone),
-            // It goes back to what the spec says.
+            // The revision of the spec is current again.
             None => all.undone.remove(&name),
         };
     })?;
@@ -163,7 +163,7 @@ fn undo_change(
     Ok(Exit::Done)
 }
 
-/// Marks all running containers of a controller: each is restarted once, as its `update` allows.
+/// Marks all running containers of a controller for one restart, as its `update` allows.
 async fn restart(
     graph: &Graph,
     project: &Project,
@@ -200,7 +200,7 @@ async fn restart(
     Ok(Exit::Done)
 }
 
-/// How many pods are as the spec says, how many are not yet, and what holds them.
+/// Shows the numbers of pods that are up to date and that are not yet, and why.
 async fn status(
     graph: &Graph,
     project: &Project,

@@ -1,4 +1,4 @@
-//! Which containers an address of `logs` or `exec` means.
+//! Selects the containers of an address of `logs` or `exec`.
 
 use tally_graph::Graph;
 use tally_host::HostRead;
@@ -9,7 +9,7 @@ use tally_source::nearest;
 
 use crate::errors::CliError;
 
-/// A container that an address means.
+/// A selected container.
 #[derive(Debug, Clone)]
 pub struct Selected {
     /// Its host.
@@ -22,11 +22,11 @@ pub struct Selected {
     pub container: String,
 }
 
-/// The containers that `address` means: `controller/web`, `pod/web-0`, `web-0`, `web-0/web`, and
-/// the first two with a container behind them.
+/// Returns the containers of `address`: `controller/web`, `pod/web-0`, `web-0`, `web-0/web`, and the first two
+/// followed by a container.
 ///
 /// # Errors
-/// When it means none, with the nearest that there is.
+/// If there is none; the message contains the most similar address.
 pub fn select(
     graph: &Graph,
     observed: &Observed,
@@ -56,7 +56,7 @@ pub fn select(
                     (*pod).to_owned(),
                     format!("{pod}/{name}"),
                 ];
-                // Inits are meant only when they are named.
+                // Inits are selected only by name.
                 let meant = all.iter().position(|known| known == address);
                 if meant.is_some_and(|at| found.identity.role == Role::Container || at % 2 == 1) {
                     selected.push(Selected {
@@ -85,7 +85,7 @@ pub fn select(
     Ok(selected)
 }
 
-/// The host of that name.
+/// Returns the host of this name.
 ///
 /// # Errors
 /// Never, for containers that were selected from the same hosts.

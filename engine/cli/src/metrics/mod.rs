@@ -1,4 +1,4 @@
-//! `tally run --metrics ADDRESS`: what the loop counts, for Prometheus.
+//! `tally run --metrics ADDRESS`: metrics of the loop for Prometheus.
 
 pub mod serve;
 mod text;

@@ -1,5 +1,5 @@
-//! Answers `GET /metrics`, within bounds: so many connections at once, one small request each, a few
-//! seconds for all of it. A client that is slow or sends nonsense is let go and disturbs nobody.
+//! Answers `GET /metrics` within bounds: a maximum number of connections, one small request for each, a few seconds
+//! in all. A slow or invalid client is disconnected and affects nobody else.
 
 use std::convert::Infallible;
 use std::fs;
@@ -23,16 +23,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::errors::CliError;
 use crate::metrics::text::text;
 
-/// So many connections at once; the next one waits.
+/// Maximum number of concurrent connections; the next one waits.
 const MOST_CONNECTIONS: usize = 16;
-/// A request's head may be so large, in bytes. The least that hyper takes.
+/// Maximum size of the head of a request, in bytes. The minimum that hyper accepts.
 const LARGEST_HEAD: usize = 8 << 10;
-/// All that a connection may take.
+/// Maximum duration of a connection.
 const LONGEST: Duration = Duration::from_secs(5);
-/// The pause after a connection could not be taken, for want of files for instance.
+/// The pause after a connection could not be accepted, for example because of too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Where metrics are served.
+/// The address of the metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// `unix:///run/tally/metrics.sock`
@@ -44,7 +44,7 @@ pub enum Address {
 impl std::str::FromStr for Address {
     type Err = String;
 
-    /// No host means no address: what is open to other machines is written out.
+    /// An address without a host is invalid: metrics are open to other machines only if the address says so.
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix://") {
             return if path.starts_with('/') {
@@ -70,30 +70,30 @@ enum Listener {
     Tcp(TcpListener),
 }
 
-/// What serves; its socket file goes with it.
+/// The listening server; dropping it removes its socket file.
 pub struct Server {
     listener: Option<Listener>,
     socket: Option<PathBuf>,
-    /// Where it is to be had, in words.
+    /// The address, for people.
     pub shown: String,
-    /// Whether other machines may reach it.
+    /// Whether other machines can reach it.
     pub is_open: bool,
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(path) = &self.socket {
-            // It may be gone already.
+            // The file may already be removed.
             let _ = fs::remove_file(path);
         }
     }
 }
 
 impl Server {
-    /// Takes the address.
+    /// Listens at the address.
     ///
     /// # Errors
-    /// When it cannot be had.
+    /// If the address is not available.
     pub async fn bind(address: &Address) -> Result<Self, CliError> {
         let failed = |what: String| {
             let help = "`--metrics` needs an address that is free and that you may use.";
@@ -116,7 +116,7 @@ impl Server {
                 let failed = |what: String| failed(format!("{shown}: {what}"));
                 clear(path).await.map_err(failed)?;
                 let listener = UnixListener::bind(path).map_err(|e| failed(e.to_string()))?;
-                // Its owner and their group may ask.
+                // The owner and the group may connect.
                 fs::set_permissions(path, fs::Permissions::from_mode(0o660))
                     .map_err(|error| failed(error.to_string()))?;
                 let (listener, socket) = (Some(Listener::Unix(listener)), Some(path.clone()));
@@ -125,7 +125,7 @@ impl Server {
         }
     }
 
-    /// Serves, beside what else goes on, for as long as the runtime lives.
+    /// Serves in the background for as long as the runtime lives.
     pub fn serve(&mut self, board: Board) {
         let Some(listener) = self.listener.take() else { return };
         tokio::spawn(async move {
@@ -148,7 +148,7 @@ impl Server {
     }
 }
 
-/// Takes away a socket that nobody listens at any more, and nothing else.
+/// Removes a socket that no process listens at; nothing else.
 async fn clear(path: &Path) -> Result<(), String> {
     let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
     if !found.file_type().is_socket() {
@@ -163,7 +163,7 @@ async fn clear(path: &Path) -> Result<(), String> {
     }
 }
 
-/// One connection, for one request.
+/// Serves one connection, for one request.
 fn begin(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     board: Board,
@@ -180,7 +180,7 @@ fn begin(
             .max_buf_size(LARGEST_HEAD)
             .keep_alive(false)
             .serve_connection(TokioIo::new(stream), service);
-        // Whoever is too slow, or speaks no HTTP, has no answer; there is nobody to tell.
+        // A client that is too slow, or does not speak HTTP, gets no answer.
         let _ = tokio::time::timeout(LONGEST, connection).await;
         drop(permit);
     });

@@ -1,5 +1,4 @@
-//! The text that Prometheus reads (format 0.0.4). What there is stands in one table, of which
-//! `docs/user/metrics.md` is made.
+//! The text format of Prometheus (0.0.4). All metrics are in one table, from which `docs/user/metrics.md` is made.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +6,12 @@ use tally_control::{HostState, Metrics, ROUND_BUCKETS_S, SharingMetrics};
 use tally_reconcile::plan::Pods;
 use tally_reconcile::plan::reason::BlockedBy;
 
-/// So many hosts, and so many workloads, have a line of their own; the others share one.
+/// Maximum number of hosts, and of workloads, with a line of their own; the others share one.
 const MOST_LINES: usize = 1_000;
-/// The name of those that share a line.
+/// The label value of the shared line.
 const OTHERS: &str = "(others)";
 
-/// One line: what comes behind the name, the labels, and the value.
+/// One line: the suffix of the name, the labels, and the value.
 struct Sample {
     suffix: &'static str,
     labels: Vec<(&'static str, String)>,
@@ -24,7 +23,7 @@ struct Row {
     name: &'static str,
     kind: &'static str,
     help: &'static str,
-    /// Its labels, for the page.
+    /// Its labels, for the documentation.
     #[cfg_attr(
         not(test),
         allow(dead_code, reason = "the page of metrics is made of it by a test")
@@ -33,7 +32,7 @@ struct Row {
     samples: fn(&Metrics) -> Vec<Sample>,
 }
 
-/// All of them, in the order in which they are shown.
+/// All metrics, in the order of output.
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     Row { name: "tally_build_info", kind: "gauge", labels: "version, cluster",
@@ -86,7 +85,7 @@ const ROWS: &[Row] = &[
         help: "Rollouts that failed and went back to what was there before.", samples: |m| one(float(m.rollbacks)) },
 ];
 
-/// The whole text.
+/// Returns the whole text.
 pub fn text(metrics: &Metrics) -> String {
     let mut text = String::new();
     for row in ROWS {
@@ -109,7 +108,7 @@ pub fn text(metrics: &Metrics) -> String {
     text
 }
 
-/// A label's value, as the format wants it.
+/// Returns a label value, escaped.
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
@@ -136,7 +135,7 @@ fn one(value: f64) -> Vec<Sample> {
     vec![Sample { suffix: "", labels: Vec::new(), value }]
 }
 
-/// One value, where engines share a store.
+/// One value, if engines share a store.
 fn shared(metrics: &Metrics, value: fn(&SharingMetrics) -> f64) -> Vec<Sample> {
     metrics.sharing.as_ref().map(|shared| one(value(shared))).unwrap_or_default()
 }
@@ -145,7 +144,7 @@ fn labelled(labels: Vec<(&'static str, String)>, value: f64) -> Sample {
     Sample { suffix: "", labels, value }
 }
 
-/// A line each, up to a bound; the sum of the others, or nothing where a sum says nothing.
+/// One line for each, up to a maximum; then the sum of the others, if a sum is meaningful.
 fn each<'m, T: 'm>(
     label: &'static str,
     all: &'m BTreeMap<String, T>,

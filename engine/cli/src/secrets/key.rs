@@ -1,5 +1,4 @@
-//! The key that hashes of secrets are made with: `.tally/secret.key`. Without it nobody can tell by a label
-//! whether a guess is right.
+//! The key for hashes of secrets: `.tally/secret.key`. Without it nobody can use a label to test a guess.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -14,16 +13,16 @@ use crate::project::Project;
 
 const BYTES: usize = 32;
 
-/// The key of one folder.
+/// The key of a folder.
 pub(super) struct Key([u8; BYTES]);
 
 impl Key {
-    /// The keyed hash of a secret: HMAC-SHA256, 64 hex digits. Another secret with the same content has
-    /// another.
+    /// Returns the keyed hash of a secret: HMAC-SHA256, 64 hex digits. Two secrets with the same content have
+    /// different hashes.
     pub(super) fn hash(&self, cluster: &str, name: &str, value: &[u8]) -> String {
-        // A key of any length is taken.
+        // HMAC accepts a key of any length.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
-        // Neither holds a character 0.
+        // Neither contains a character 0.
         for part in [cluster.as_bytes(), b"\0", name.as_bytes(), b"\0", value] {
             mac.update(part);
         }
@@ -31,10 +30,10 @@ impl Key {
     }
 }
 
-/// The key of a spec's folder, which is made when it is first needed.
+/// Returns the key of a spec's folder, which is created when it is first needed.
 ///
 /// # Errors
-/// When it cannot be made, or what stands there is none.
+/// If it cannot be created, or the file is not a key.
 pub(super) fn key(project: &Project) -> Result<Key, CliError> {
     let path = project.kept().join("secret.key");
     match read(&path) {
@@ -71,11 +70,11 @@ fn read(path: &Path) -> std::io::Result<Key> {
     Ok(Key(key))
 }
 
-/// Makes a key, whole or not at all; one that another process has made meanwhile stays.
+/// Creates a key file atomically; a key that another process has created meanwhile stays.
 fn make(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder)?;
-    // A key that is committed with the spec is none.
+    // A key that is committed with the spec protects nothing.
     let ignore = folder.join(".gitignore");
     if !ignore.exists() {
         fs::write(ignore, "*\n")?;

@@ -70,8 +70,8 @@ fn environment(name: &str) -> Result<Vec<u8>, Unread> {
     within(value.into_vec())
 }
 
-/// Runs a command without a shell. What it prints is the secret and is shown in no case; what it says on
-/// standard error is shown when it fails.
+/// Runs a command without a shell. Its standard output is the secret and is never shown; its standard error is shown
+/// if it fails.
 async fn command(words: &[String], folder: &Path) -> Result<Vec<u8>, Unread> {
     let (program, arguments) =
         words.split_first().ok_or_else(|| unread("it has no command", ""))?;
@@ -119,7 +119,7 @@ async fn command(words: &[String], folder: &Path) -> Result<Vec<u8>, Unread> {
     }
 }
 
-/// What a command said on standard error, without what it had printed already.
+/// Returns the standard error of a command, without the parts that are also in its standard output.
 fn last_words(out: &[u8], said: &[u8]) -> String {
     let printed = Secrets::new([(String::new(), out.to_vec(), String::new())]);
     let lines = clean::last_lines(said, STDERR_LINES);
@@ -136,7 +136,7 @@ async fn limited(from: Option<impl AsyncRead + Unpin>, most: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(from) = from {
         let mut limited = from.take(most);
-        // What breaks off is as good as its end: the exit code tells.
+        // An interrupted stream counts as its end: the exit code decides.
         let _ = limited.read_to_end(&mut bytes).await;
     }
     bytes

@@ -1,4 +1,4 @@
-//! The part of a plan that only evens out, for people.
+//! The moves of a plan that only rebalance, for people.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,10 +10,10 @@ use tally_reconcile::plan::{Change, ChangeKind, Plan};
 use crate::show::terminal::{Style, Terminal, clean};
 use crate::show::values::count;
 
-/// So many of the workloads that stay are named; `--json` has all.
+/// Maximum number of named workloads that stay; `--json` contains all.
 const MOST_FIXED: usize = 8;
 
-/// The changes that are one half of a move each: the pod is made on one host, removed on another.
+/// Returns the changes that are one half of a move: the pod is created on one host and removed on another.
 #[must_use]
 pub fn halves(plan: &Plan) -> BTreeSet<(&str, &str, ChangeKind)> {
     let mut all = BTreeSet::new();
@@ -25,7 +25,7 @@ pub fn halves(plan: &Plan) -> BTreeSet<(&str, &str, ChangeKind)> {
     all
 }
 
-/// Whether a change is one half of a move.
+/// Checks whether a change is one half of a move.
 #[must_use]
 pub fn is_half(change: &Change, halves: &BTreeSet<(&str, &str, ChangeKind)>) -> bool {
     let Some(pod) = change.subject.pod() else { return false };
@@ -33,7 +33,7 @@ pub fn is_half(change: &Change, halves: &BTreeSet<(&str, &str, ChangeKind)>) -> 
     change.subject.container().is_some() && halves.contains(&key)
 }
 
-/// The moves with their reasons and costs, the hosts before and after, and what stays whatever the
+/// Returns the moves with their reasons and costs, the hosts before and after, and the pods that stay whatever the
 /// load.
 #[must_use]
 pub fn people(balance: &Balance, graph: &Graph, terminal: &Terminal) -> String {
@@ -107,7 +107,7 @@ fn of_workload(
     }
 }
 
-/// Whom the moves of a workload's pods disturb, in words.
+/// Returns the disruption by the moves of a workload's pods.
 fn disturbs(disruption: &Disruption, moves: usize) -> String {
     let Disruption { at_once, replicas, ready, stand_ins } = *disruption;
     let at_once = usize::try_from(at_once).unwrap_or(usize::MAX).min(moves);
@@ -128,7 +128,7 @@ fn disturbs(disruption: &Disruption, moves: usize) -> String {
     }
 }
 
-/// A table: how full the hosts are, before and after.
+/// Returns a table of the load of the hosts, before and after.
 fn hosts(balance: &Balance, terminal: &Terminal, out: &mut String) {
     let arrow = terminal.arrow();
     let change = |before: String, after: String| {

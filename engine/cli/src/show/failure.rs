@@ -1,4 +1,4 @@
-//! A call that failed, as a report that points at the attribute to blame.
+//! A failed call, as a report that points at the attribute that caused it.
 
 use tally_graph::{FieldPath, Graph, ImageRef, Workload};
 use tally_host::{Failure, FailureKind, HostError};
@@ -7,8 +7,7 @@ use tally_source::{Code, Diagnostic, Span};
 
 use crate::show::terminal::clean;
 
-/// The reports of all failures. Replicas that fail for one reason are one report: what they have in
-/// common is the mistake.
+/// Returns the reports of all failures. Replicas that fail for one reason share a report.
 #[must_use]
 pub fn failure_reports(failures: &[(&Operation, &Failure)], graph: &Graph) -> Vec<Diagnostic> {
     let mut reports: Vec<(Diagnostic, Vec<String>)> = Vec::new();
@@ -35,7 +34,7 @@ pub fn failure_reports(failures: &[(&Operation, &Failure)], graph: &Graph) -> Ve
     reports.into_iter().map(with_others).collect()
 }
 
-/// A failure in a few words, for the line of progress; the report says the rest.
+/// Returns a failure in a few words, for the line of progress; the report has the details.
 #[must_use]
 pub fn few_words(failure: &Failure) -> String {
     match &failure.kind {
@@ -48,7 +47,7 @@ pub fn few_words(failure: &Failure) -> String {
     }
 }
 
-/// The report of a failed operation.
+/// Returns the report of a failed operation.
 fn failure_report(operation: &Operation, failure: &Failure, graph: &Graph) -> Diagnostic {
     let blame = Blame { operation, graph };
     let mut report = match &failure.kind {
@@ -89,7 +88,7 @@ struct Blame<'a> {
 }
 
 impl<'a> Blame<'a> {
-    /// `web-0/web`, or whatever the operation is about.
+    /// Returns `web-0/web`, or another subject of the operation.
     fn name(&self) -> String {
         let subject = &self.operation.subject;
         match (subject.pod(), subject.container()) {
@@ -103,7 +102,7 @@ impl<'a> Blame<'a> {
         self.graph.workload_at(&self.operation.subject.address())
     }
 
-    /// Where a field of the operation's container is written.
+    /// Returns the place of a field of the operation's container.
     fn written(&self, path: &[&str]) -> Option<Span> {
         let provenance =
             self.workload()?.container_provenance.get(self.operation.subject.container()?)?;
@@ -157,7 +156,7 @@ impl<'a> Blame<'a> {
         }
     }
 
-    /// What Docker refuses for no reason of its own kind; two of them have their attribute and way out.
+    /// Reports a request that Docker rejected; two kinds of them have their attribute and way out.
     fn refused(&self, message: &str) -> Diagnostic {
         let host = &self.operation.host;
         let headline = format!("{} on host `{host}`: {message}", self.name());

@@ -5,7 +5,7 @@ use tally_graph::{Edge, Graph, Node, ProbeAction, Replicas, Workload};
 
 use crate::show::values::count;
 
-/// What an edge says.
+/// Returns the words for an edge.
 fn edge_words(edge: &Edge) -> String {
     match edge {
         Edge::UsesVolume | Edge::UsesSecret => "uses".to_owned(),
@@ -15,7 +15,7 @@ fn edge_words(edge: &Edge) -> String {
     }
 }
 
-/// For people: each node with its place, what it holds, and its edges.
+/// Returns text for people: each node with its place, its contents and its edges.
 #[must_use]
 pub fn text(graph: &Graph) -> String {
     let mut out = String::new();
@@ -103,7 +103,7 @@ fn workload_details(workload: &Workload) -> Vec<String> {
     lines
 }
 
-/// For Graphviz.
+/// Returns the graph for Graphviz.
 #[must_use]
 pub fn dot(graph: &Graph) -> String {
     let mut out = String::from("digraph spec {\n    rankdir=LR;\n    node [shape=box];\n");
@@ -119,7 +119,7 @@ pub fn dot(graph: &Graph) -> String {
     out
 }
 
-/// For Markdown pages.
+/// Returns the graph for Markdown pages.
 #[must_use]
 pub fn mermaid(graph: &Graph) -> String {
     let id = |address: &str| address.replace(['/', '-'], "_");
@@ -136,7 +136,7 @@ pub fn mermaid(graph: &Graph) -> String {
     out
 }
 
-/// All edges as addresses and words, in written order.
+/// Returns all edges as addresses and words, in the order of the spec.
 fn edges(graph: &Graph) -> Vec<(String, String, String)> {
     let address = |index| graph.net.node_weight(index).map(|node: &Node| node.address());
     graph
@@ -149,7 +149,7 @@ fn edges(graph: &Graph) -> Vec<(String, String, String)> {
         .collect()
 }
 
-/// The graph as data, with its texts.
+/// Returns the graph as data, with its texts.
 #[must_use]
 pub fn json(graph: &Graph) -> String {
     let mut text = serde_json::to_string_pretty(graph).unwrap_or_default();

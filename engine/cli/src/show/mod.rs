@@ -1,4 +1,4 @@
-//! What people see.
+//! Output for people and programs.
 
 pub mod balance;
 pub mod blocked;

@@ -15,10 +15,10 @@ use crate::show::blocked::help;
 use crate::show::terminal::{Style, Terminal, clean};
 use crate::show::values::{count, value};
 
-/// Longest value shown of a field; what is longer is cut in the middle of the line, not wrapped.
+/// Maximum length of a field's value; a longer value is cut and not wrapped.
 const LONGEST_VALUE: usize = 60;
 
-/// The whole plan as text.
+/// Returns the whole plan as text.
 #[must_use]
 pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> String {
     let mut out = format!("{header}\n");
@@ -62,7 +62,7 @@ pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> 
     out
 }
 
-/// Returns what the spec asks for and the plan does not do, with the reasons; pods with one reason together.
+/// Returns the blocked changes with their reasons; pods with the same reason together.
 #[must_use]
 pub fn blocked<'b>(
     all: impl IntoIterator<Item = &'b Blocked>,
@@ -100,7 +100,7 @@ pub fn blocked<'b>(
     out
 }
 
-/// The last line: what a plan comes to.
+/// Returns the last line: the summary of a plan.
 #[must_use]
 pub fn summary(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
     if plan.is_empty() {
@@ -155,7 +155,7 @@ fn tallies(plan: &Plan, graph: &Graph, terminal: &Terminal) -> String {
     format!("{line} {} {verb} as the spec says. Nothing to do.\n", count(pods, "pod", "pods"))
 }
 
-/// Pods that are as the spec says and not ready.
+/// Returns the pods that are up to date and not ready.
 #[must_use]
 pub fn waiting(plan: &Plan) -> Vec<String> {
     let waits = plan.operations.iter().filter(|op| matches!(op.action, Action::AwaitReady { .. }));
@@ -170,15 +170,15 @@ struct Shown<'a> {
     terminal: &'a Terminal,
     /// Workloads by address: a plan can have thousands.
     workloads: BTreeMap<String, &'a Workload>,
-    /// Whether all of it goes.
+    /// Whether the whole cluster is removed.
     destroy: bool,
-    /// Whether it must be said on which host something happens.
+    /// Whether each change is shown with its host.
     several_hosts: bool,
-    /// What restarts something.
+    /// The operations that restart a container.
     restarts: BTreeSet<OpId>,
 }
 
-/// Changes that differ in their pod only are shown together.
+/// Changes that differ only in their pod are shown together.
 type Group<'a> = (&'a Change, Vec<String>);
 
 impl Shown<'_> {
@@ -204,7 +204,7 @@ impl Shown<'_> {
         let kinds: BTreeSet<ChangeKind> = changes.iter().map(|change| change.kind).collect();
         let known = self.workloads.get(address).copied();
         let kind = match (kinds.len(), kinds.first()) {
-            // Some pods of a controller go; the controller itself stays.
+            // Some pods of a controller are removed; the controller itself stays.
             (1, Some(ChangeKind::Remove)) if known.is_some() && !self.destroy => ChangeKind::Update,
             (1, Some(kind)) => *kind,
             _ => ChangeKind::Update,
@@ -214,7 +214,7 @@ impl Shown<'_> {
         if let [only] = changes
             && only.subject.pod().is_none()
         {
-            // A network or a named volume: one line says it all.
+            // One line is enough for a network or a named volume.
             let what = only.note.as_deref().unwrap_or(address);
             let what = if self.several_hosts {
                 format!("{what} on {}", only.host)
@@ -244,7 +244,7 @@ impl Shown<'_> {
         let container = change.subject.container();
         let pods: Vec<&str> = pods.iter().map(String::as_str).collect();
         let pods = pod_list(&pods);
-        // A network, or a named volume: nothing of a pod.
+        // A network or a named volume belongs to no pod.
         let of_no_pod = container.is_none() && change.subject.pod().is_none();
         let note = change.note.as_deref().map(clean);
         let what = match container {
@@ -297,7 +297,7 @@ impl Shown<'_> {
         self.with_place(out, &line, length, place.as_deref());
     }
 
-    /// A line with its place in the spec at the right, where there is room.
+    /// Adds a line with its place in the spec at the right, if there is room.
     fn with_place(&self, out: &mut String, line: &str, length: usize, place: Option<&str>) {
         out.push_str(line);
         if let Some(place) = place {
@@ -339,12 +339,12 @@ impl Shown<'_> {
         }
     }
 
-    /// How far a workload's change disturbs what it serves.
+    /// Returns how a change disrupts the workload.
     fn disruption(&self, workload: &Workload, changes: &[&Change]) -> Option<String> {
         let Replicas::Count(replicas) = workload.replicas else { return None };
         let heavy = |change: &&&Change| {
             let class = change.fields.iter().map(|field| field.class).max();
-            // Of what changed outside the spec, what does not serve is put right at once.
+            // Drift of containers that serve nothing is repaired at once.
             let restarts = || change.operations.iter().any(|id| self.restarts.contains(id));
             let asked = change.cause == Cause::Needed && restarts();
             change.kind == ChangeKind::Replace || class >= Some(UpdateClass::Restart) || asked
@@ -398,8 +398,7 @@ impl Shown<'_> {
     }
 }
 
-/// `http://127.0.0.1:8080`, ready to click, where the port's name says that it speaks HTTP;
-/// `127.0.0.1:6379` else.
+/// Returns `http://127.0.0.1:8080`, ready to click, if the name of the port says HTTP; otherwise `127.0.0.1:6379`.
 #[must_use]
 pub fn address(reachable: &Reachable, graph: &Graph) -> String {
     let machine = graph.hosts().find(|host| host.name == reachable.host).and_then(machine);
@@ -417,20 +416,20 @@ pub fn address(reachable: &Reachable, graph: &Graph) -> String {
     }
 }
 
-/// The name or address of a host that is another machine, as it is reached.
+/// Returns the name or address of a host on another machine.
 fn machine(host: &tally_graph::Host) -> Option<&str> {
     let (HostAddress::Ssh(url) | HostAddress::Tcp(url)) = &host.address else { return None };
     let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
     let rest = rest.split('/').next().unwrap_or(rest);
     let rest = rest.rsplit_once('@').map_or(rest, |(_, machine)| machine);
     match rest.rsplit_once(':') {
-        // An IPv6 address stands in brackets.
+        // An IPv6 address needs brackets.
         Some((machine, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(machine),
         _ => Some(rest),
     }
 }
 
-/// Changes that are alike but for their pod, in order of first appearance.
+/// Groups changes that differ only in their pod, in the order of first appearance.
 fn grouped<'a>(changes: &[&'a Change], several_hosts: bool) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     let mut index: BTreeMap<String, usize> = BTreeMap::new();
@@ -464,7 +463,7 @@ fn grouped<'a>(changes: &[&'a Change], several_hosts: bool) -> Vec<Group<'a>> {
     groups
 }
 
-/// `web-0, web-1, web-2`; many are counted.
+/// Returns `web-0, web-1, web-2`, or a number if there are many.
 fn pod_list(pods: &[&str]) -> String {
     match pods {
         [] => String::new(),

@@ -1,5 +1,5 @@
-//! A plan for machines: `tally plan --json`. The form is documented in docs/api/plan.md and
-//! only ever grows.
+//! A plan for programs: `tally plan --json`. The format is documented in docs/api/plan.md; fields are only ever
+//! added.
 
 use serde::Serialize;
 use tally_graph::Graph;
@@ -11,7 +11,7 @@ use tally_source::{Diagnostic, JsonDiagnostic, Span};
 
 use crate::show::blocked::help;
 
-/// The version of the form.
+/// The version of the format.
 const FORMAT: u32 = 1;
 
 #[derive(Serialize)]
@@ -100,7 +100,7 @@ struct JsonOperation<'a> {
     after: Vec<u32>,
 }
 
-/// The plan as one JSON document, with the compiler's warnings.
+/// Returns the plan as one JSON document, with the compiler's warnings.
 #[must_use]
 pub fn json(plan: &Plan, graph: &Graph, warnings: &[Diagnostic]) -> String {
     let place = |span: Option<Span>| span.map(|span| graph.sources.place(span));

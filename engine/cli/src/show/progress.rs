@@ -1,5 +1,5 @@
-//! Progress of an apply: one line an object when it is done, and on a terminal a few lines below
-//! that say what is under way.
+//! Progress of an apply: one line per completed object, and on a terminal a few lines below for the objects in
+//! progress.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -12,16 +12,16 @@ use tally_reconcile::plan::{Action, ChangeKind, OpId, Plan};
 use crate::show::failure::few_words;
 use crate::show::terminal::{Style, Terminal, clean, err};
 
-/// So many lines of what is under way are shown.
+/// Maximum number of lines for objects in progress.
 const MOST_LINES: usize = 8;
-/// Redrawing more often than this only flickers.
+/// Minimum interval between two redraws, against flicker.
 const REDRAW: Duration = Duration::from_millis(80);
 
 /// Shows progress on standard error.
 pub struct Shown<'a> {
     plan: &'a Plan,
     terminal: Terminal,
-    /// For each operation, the object it belongs to.
+    /// The object of each operation.
     object_of: Vec<Option<usize>>,
     objects: Vec<String>,
     verbs: Vec<&'static str>,
@@ -30,7 +30,7 @@ pub struct Shown<'a> {
 
 #[derive(Default)]
 struct State {
-    /// How many operations of each object are not done yet.
+    /// The number of remaining operations of each object.
     left: Vec<usize>,
     failed: Vec<bool>,
     since: BTreeMap<usize, Instant>,
@@ -40,7 +40,7 @@ struct State {
 }
 
 impl<'a> Shown<'a> {
-    /// Progress of a plan.
+    /// Creates the progress of a plan.
     pub fn new(plan: &'a Plan, terminal: &Terminal) -> Self {
         let mut shown = Self {
             plan,
@@ -101,7 +101,7 @@ impl<'a> Shown<'a> {
         let number = self.objects.len();
         let mut count = 0;
         for id in ops {
-            // Two changes can share operations; the first one shows them.
+            // Two changes can share operations; only the first one shows them.
             if let Some(slot @ None) = self.object_of.get_mut(id.0 as usize) {
                 *slot = Some(number);
                 count += 1;
@@ -117,7 +117,7 @@ impl<'a> Shown<'a> {
         "\x1b[1A\x1b[2K".repeat(lines)
     }
 
-    /// The lines of what is under way; nothing without a terminal.
+    /// Draws the lines of objects in progress; nothing without a terminal.
     fn draw(&self, state: &mut State, forced: bool) -> String {
         let now = Instant::now();
         let early = state.last_draw.is_some_and(|last| now - last < REDRAW);
@@ -148,7 +148,7 @@ impl<'a> Shown<'a> {
 
     fn line(&self, style: Style, mark: &str, object: usize, words: &str) -> String {
         let name = self.objects.get(object).map(String::as_str).unwrap_or_default();
-        // On a terminal a line stays one line, or what is under way could not be taken off again.
+        // On a terminal an entry must not wrap, because its lines are removed later.
         let room = self.terminal.width.saturating_sub(name.chars().count() + 8).max(20);
         let visible = words.replace("\x1b[2m", "").replace("\x1b[0m", "");
         let words = if self.terminal.stderr && visible.chars().count() > room {

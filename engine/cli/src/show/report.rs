@@ -4,10 +4,10 @@ use tally_source::{Diagnostic, RenderOptions, Severity, SourceMap, render_people
 
 use crate::show::terminal::Terminal;
 
-/// How many reports are shown before the rest is counted.
+/// Maximum number of reports that are shown; the others are counted.
 const MOST: usize = 20;
 
-/// Reports for people, errors before warnings, with a line that counts them.
+/// Returns reports for people, errors before warnings, with a line that counts them.
 #[must_use]
 pub fn people(reports: &[Diagnostic], sources: &SourceMap, terminal: &Terminal) -> String {
     let options = RenderOptions { width: terminal.width, theme: terminal.theme(), most: MOST };

@@ -1,4 +1,4 @@
-//! What runs, as a tree of workloads, pods and containers, and as JSON.
+//! The state of a cluster: a tree of workloads, pods and containers, and JSON.
 
 use std::collections::BTreeMap;
 
@@ -21,12 +21,12 @@ use crate::show::values::count;
 pub struct Status {
     /// The cluster.
     pub cluster: String,
-    /// Why nothing may be changed, where somebody has frozen it.
+    /// The reason why changes are forbidden, if the cluster is frozen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen: Option<String>,
     /// Its hosts.
     pub hosts: Vec<HostStatus>,
-    /// Its pods and controllers; those that the spec no longer has are last.
+    /// Its pods and controllers; those that are no longer in the spec are last.
     pub workloads: Vec<WorkloadStatus>,
 }
 
@@ -35,13 +35,13 @@ pub struct Status {
 pub struct HostStatus {
     /// Its name.
     pub name: String,
-    /// Its engine's version; `None` when it does not answer.
+    /// The version of its engine; `None` if it is unreachable.
     pub engine: Option<String>,
     /// Whether it is simulated.
     pub simulated: bool,
-    /// Why nothing is known of it.
+    /// The reason why it is unreachable.
     pub silent: Option<String>,
-    /// What people declared about it.
+    /// Its declaration by `tally host`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub declared: Option<Declared>,
 }
@@ -51,14 +51,14 @@ pub struct HostStatus {
 pub struct WorkloadStatus {
     /// `controller/web`.
     pub address: String,
-    /// How many pods the spec asks for; 0 when it has no such workload.
+    /// Number of pods in the spec; 0 if the workload is not in the spec.
     pub wanted: u32,
-    /// How many are ready.
+    /// Number of ready pods.
     pub ready: u32,
-    /// Why its rollout goes no further, where somebody has paused it.
+    /// The reason of a paused rollout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<String>,
-    /// That its last change failed and was rolled back, with what failed.
+    /// The rollback of its last change, with the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<String>,
     /// Its pods.
@@ -70,7 +70,7 @@ pub struct WorkloadStatus {
 pub struct PodStatus {
     /// Its name.
     pub name: String,
-    /// The host it is on, or was last seen on where that does not answer; `None` when on none.
+    /// Its host, or the host that it was last seen on if that is unreachable; `None` if it is on none.
     pub host: Option<String>,
     /// Whether all its containers are ready.
     pub ready: bool,
@@ -85,30 +85,30 @@ pub struct PodStatus {
 pub struct ContainerStatus {
     /// Its name in the pod.
     pub name: String,
-    /// What it is for.
+    /// Its role.
     pub role: Role,
-    /// What the spec says that it runs.
+    /// The image in the spec.
     pub image: String,
-    /// The image that it was made from, which is another one until a change has got to it; `None` when
-    /// there is none.
+    /// The image that it was created from, which differs from the spec until a change has reached it; `None` if the
+    /// container does not exist.
     pub made_from: Option<String>,
-    /// Docker's state; `missing` when there is none, `unknown` when its host does not answer.
+    /// Docker's state; `missing` if it does not exist, `unknown` if its host is unreachable.
     pub state: String,
-    /// What its health check says.
+    /// The result of its health check.
     pub health: Option<Health>,
     /// Whether it is ready.
     pub ready: bool,
-    /// How it ended.
+    /// Its exit code.
     pub exit_code: Option<i64>,
     /// Restarts by Docker's policy.
     pub restarts: u32,
     /// Full ID.
     pub id: Option<String>,
-    /// Since when it is so, in milliseconds since 1970.
+    /// The time of its last change of state, in milliseconds since 1970.
     pub since_ms: Option<i64>,
 }
 
-/// Brings spec and inventory together; the spec as it is followed.
+/// Combines spec and inventory; the spec with rollbacks applied.
 #[must_use]
 pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) -> Status {
     let cluster = graph.cluster().map(|c| c.name.clone()).unwrap_or_default();
@@ -135,7 +135,7 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
             let pod = realise(workload, name, &around);
             let at = left.keys().find(|(of, _)| *of == pod.name).copied();
             let found = at.and_then(|at| left.remove(&at));
-            // What was there before its host fell silent may be there still: nobody knows.
+            // A container on a host that has become unreachable may still exist.
             let silent = if found.is_none() { last_on(&pod.name, observed, memory) } else { None };
             let containers: Vec<ContainerStatus> = pod
                 .containers
@@ -186,10 +186,10 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
     Status { cluster, frozen: memory.declared.frozen.clone(), hosts, workloads }
 }
 
-/// The state of what was last seen on a host that does not answer now.
+/// The state of containers that were last seen on a host that is now unreachable.
 const UNKNOWN: &str = "unknown";
 
-/// The silent host on which a pod was last seen, or was begun to be made.
+/// Returns the unreachable host on which a pod was last seen, or on which its creation was started.
 fn last_on<'o>(pod: &str, observed: &'o Observed, memory: &Memory) -> Option<&'o String> {
     let silent = observed.hosts.iter().filter(|(_, view)| view.ready().is_none());
     let was_on = |name: &String| {
@@ -199,8 +199,8 @@ fn last_on<'o>(pod: &str, observed: &'o Observed, memory: &Memory) -> Option<&'o
     silent.map(|(name, _)| name).find(|name| was_on(name))
 }
 
-/// The pods of a controller with one on each host: those that there are, or that the hosts which
-/// answer will get.
+/// Returns the pods of a controller with one on each host: the existing ones, and those that reachable hosts will
+/// get.
 fn hosts_of<T>(
     workload: &Workload,
     hosts: &[&str],
@@ -210,7 +210,7 @@ fn hosts_of<T>(
     if workload.place.require.is_none() {
         return names.collect();
     }
-    // Which hosts satisfy it the planner judges; what is there counts.
+    // The planner decides which hosts satisfy it; here existing pods count.
     names.filter(|name| left.keys().any(|(pod, _)| *pod == name)).collect()
 }
 
@@ -225,7 +225,7 @@ fn host_status(name: &str, view: &HostView, memory: &Memory) -> HostStatus {
     HostStatus { name: name.to_owned(), engine, simulated, silent, declared }
 }
 
-/// Pods that run and that the spec does not ask for.
+/// Returns the running pods that are not in the spec.
 fn unasked(left: &BTreeMap<(&str, &String), &Containers<'_>>, now_ms: i64) -> Vec<WorkloadStatus> {
     let rule = ReadyRule { healthy: false, running_ms: 0, may_end: true, deadline_ms: 0 };
     let mut workloads: BTreeMap<String, Vec<PodStatus>> = BTreeMap::new();
@@ -306,7 +306,7 @@ fn state_word(state: ContainerState) -> &'static str {
     }
 }
 
-/// The tree for people.
+/// Returns the tree for people.
 #[must_use]
 pub fn people(status: &Status, now_ms: i64, terminal: &Terminal) -> String {
     let hosts: Vec<String> = status.hosts.iter().map(host_words).collect();
@@ -391,7 +391,7 @@ fn pod_lines(
     }
 }
 
-/// What it runs; where the spec asks for something else by now, that too.
+/// Returns the running image, and the image of the spec if it differs.
 fn image_words(container: &ContainerStatus) -> String {
     match &container.made_from {
         Some(runs) if *runs != container.image => format!("{runs} (spec: {})", container.image),
@@ -408,7 +408,7 @@ fn container_words(container: &ContainerStatus, now_ms: i64) -> (Style, String) 
     if let Some(since) = container.since_ms {
         words.push_str(&format!(" for {}", ago(now_ms.saturating_sub(since))));
     }
-    // What Docker said of the health of a container that has ended is of no interest any more.
+    // The last health status of a container that has ended is irrelevant.
     match container.health.filter(|_| container.state == "running") {
         Some(Health::Healthy) => words.push_str(", healthy"),
         Some(Health::Starting) => words.push_str(", health not known yet"),
@@ -427,7 +427,7 @@ fn container_words(container: &ContainerStatus, now_ms: i64) -> (Style, String) 
     (style, words)
 }
 
-/// A time span in its largest unit, as people say it: `3m`, `2h`.
+/// Returns a duration in its largest unit: `3m`, `2h`.
 fn ago(millis: i64) -> String {
     let seconds = millis.max(0) / 1000;
     match seconds {
@@ -448,7 +448,7 @@ mod tests {
         for (role, state, health, exit_code, restarts, expected) in [
             (Role::Container, "running", healthy, None, 0, "running for 1m, healthy"),
             (Role::Container, "running", None, None, 2, "running for 1m, 2 restarts"),
-            // Docker keeps what it said of the health of one that has ended.
+            // Docker keeps the last health status of a container that has ended.
             (Role::Container, "exited", healthy, Some(137), 0, "exited with code 137 for 1m"),
             (Role::Init, "exited", None, Some(0), 0, "done for 1m"),
             (Role::Init, "exited", None, Some(1), 0, "exited with code 1 for 1m"),

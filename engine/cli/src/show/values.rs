@@ -1,9 +1,9 @@
-//! Values of fields in the language's own units.
+//! Values of fields in the units of the language.
 
 use serde_json::Value;
 use tally_graph::{Bytes, Cpu, FieldPath, Millis};
 
-/// A value as the spec would write it.
+/// Returns a value as in a spec.
 #[must_use]
 pub fn value(path: &FieldPath, value: &Value) -> String {
     let last = path.segments().last().unwrap_or_default();
@@ -28,7 +28,7 @@ pub fn value(path: &FieldPath, value: &Value) -> String {
     }
 }
 
-/// One word of a list, quoted where it must be.
+/// Returns one word of a list, quoted if necessary.
 fn word(item: &Value) -> String {
     match item {
         Value::String(text) if !text.is_empty() && !text.contains([' ', '"']) => text.clone(),
@@ -36,7 +36,7 @@ fn word(item: &Value) -> String {
     }
 }
 
-/// So many things: `1 pod`, `3 pods`.
+/// Returns a number with its noun: `1 pod`, `3 pods`.
 #[must_use]
 pub fn count(number: usize, one: &str, many: &str) -> String {
     match number {
