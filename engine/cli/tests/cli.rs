@@ -366,8 +366,8 @@ fn a_failure_points_at_the_attribute_to_blame() {
 #[test]
 fn what_docker_refuses_of_a_user_or_a_path_has_a_way_out() {
     for (name, inside, place, help) in [
-        ("user", "user missing-user", "tally.kdl:2:35", "one that the image knows"),
-        ("path", "mount v \"/v\"", "tally.kdl:2:9", "make it on host `laptop`"),
+        ("user", "user missing-user", "tally.kdl:2:35", "must exist in the image"),
+        ("path", "mount v \"/v\"", "tally.kdl:2:9", "create it on host `laptop`"),
     ] {
         let spec = format!(
             "cluster demo {{ host laptop \"sim:laptop\" }}\n\
