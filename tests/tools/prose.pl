@@ -7,7 +7,7 @@
 #   - is in a heading, or in a sentence that ends with a question mark,
 #   - begins an indirect question: one of the three words before it is a verb such as say, show, know or
 #     ask ("says what is wrong"),
-#   - is one of "what if", "what about", "what kind", "what sort", "no matter what".
+#   - is one of "what if", "what about", "what kind", "what sort", "what to", "no matter what".
 use strict;
 use warnings;
 
@@ -148,16 +148,17 @@ sub count_whats {
     my ($file, $kind, $start, $prose) = @_;
     $counts{$kind}{words} += () = $prose =~ /[A-Za-z][\w'-]*/g;
     return if $prose =~ /^\s*#/;
-    while ($prose =~ /\bwhat\b/gi) {
+    while ($prose =~ /(?<![\w-])(what)(?![\w-])/gi) {
+        my $what = $1;
         my ($before, $after) = (substr($prose, 0, $-[0]), substr($prose, $+[0]));
         next if $after =~ /^[^.?!:;]*\?/;
-        next if $after =~ /^\s+(if|about|kind|sort)\b/;
+        next if $after =~ /^\s+(if|about|kind|sort|to)\b/;
         next if $before =~ /\bno\s+matter\s+$/;
         next if $before =~ /\b(?:$VERBS)(?:\s+\S+){0,2}\s+$/i;
         $counts{$kind}{whats}++;
         $whats{$file}++;
         my $line = $start + (() = $before =~ /\n/g);
-        push @whats, "$file:$line: " . (($before =~ /([^\n]*)$/)[0] . 'what' . ($after =~ /^([^\n]*)/)[0]) =~ s/^\s+//r;
+        push @whats, "$file:$line: " . (($before =~ /([^\n]*)$/)[0] . $what . ($after =~ /^([^\n]*)/)[0]) =~ s/^\s+//r;
     }
 }
 

@@ -14,6 +14,7 @@ use crate::simulation::engine::Engine;
 use crate::simulation::faults::Kind;
 use crate::simulation::hand::apply_by_hand;
 use crate::simulation::judge;
+use crate::simulation::lock::lock;
 use crate::simulation::rng::Rng;
 use crate::simulation::spec::{IMAGE, VERSIONS};
 use crate::simulation::world::{Events, Station, Waiting, Way, World};
@@ -523,7 +524,7 @@ impl Director {
         let at = self.world.time_ms();
         let world = Arc::clone(&self.world);
         let memory = match self.engines.get(&1) {
-            Some(engine) => super::world::lock(&engine.kept).clone(),
+            Some(engine) => lock(&engine.kept).clone(),
             None => Memory::default(),
         };
         {
