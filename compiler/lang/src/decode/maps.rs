@@ -5,7 +5,7 @@ use tally_source::{Diagnostic, Edit, Span, TextChange};
 
 use super::decoded::{Pair, PairValue};
 use super::templates::{self, Holder};
-use super::{unknown, values};
+use super::{texts, unknown, values};
 use crate::codes;
 use crate::reporter::Reporter;
 use crate::syntax::{Node, Quotes, Value, holes};
@@ -202,7 +202,7 @@ fn no_value(cx: &mut Reporter<'_>, key: &str, span: Span, at: Span, text: &str) 
 
 fn check_key(cx: &mut Reporter<'_>, row: &FieldRow, key: &str, span: Span) -> bool {
     match row.word {
-        "label" => label_key(cx, key, span),
+        "label" => texts::label_key(cx, key, span),
         _ => {
             let wrong =
                 key.is_empty() || key.contains(['=', '\0']) || key.chars().any(char::is_control);
@@ -222,34 +222,6 @@ fn check_key(cx: &mut Reporter<'_>, row: &FieldRow, key: &str, span: Span) -> bo
             !wrong
         }
     }
-}
-
-/// Whether a text may be the key of a label; reports it when not.
-pub(super) fn label_key(cx: &mut Reporter<'_>, key: &str, span: Span) -> bool {
-    if key.starts_with("tally.") {
-        cx.report(
-            Diagnostic::error(codes::NAME, "labels that begin with `tally.` are Tally's own")
-                .label(span, "")
-                .help("Tally knows by them what it made. Give yours another beginning."),
-        );
-        return false;
-    }
-    let ok =
-        !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/-".contains(&b));
-    if !ok {
-        let wrong = key.chars().find(|c| !(c.is_ascii_alphanumeric() || "._/-".contains(*c)));
-        cx.report(
-            Diagnostic::error(codes::NAME, "the key of a label is letters, digits and `. _ / -`")
-                .label(
-                    span,
-                    wrong
-                        .filter(|c| !c.is_control())
-                        .map(|c| format!("`{c}` is none of them"))
-                        .unwrap_or_default(),
-                ),
-        );
-    }
-    ok
 }
 
 fn check_text(cx: &mut Reporter<'_>, row: &FieldRow, text: &str, span: Span) -> bool {

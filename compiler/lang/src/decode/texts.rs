@@ -67,10 +67,38 @@ pub(super) fn typed<'a>(
                 false
             }
         }
-        ValueType::LabelKey => super::maps::label_key(cx, text, span),
+        ValueType::LabelKey => label_key(cx, text, span),
         _ => true,
     };
     ok.then_some(Typed::Text(Cow::Borrowed(text)))
+}
+
+/// Checks whether a text may be the key of a label, and reports it otherwise.
+pub(super) fn label_key(cx: &mut Reporter<'_>, key: &str, span: Span) -> bool {
+    if key.starts_with("tally.") {
+        cx.report(
+            Diagnostic::error(codes::NAME, "labels that begin with `tally.` are Tally's own")
+                .label(span, "")
+                .help("Tally knows by them what it made. Give yours another beginning."),
+        );
+        return false;
+    }
+    let ok =
+        !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/-".contains(&b));
+    if !ok {
+        let wrong = key.chars().find(|c| !(c.is_ascii_alphanumeric() || "._/-".contains(*c)));
+        cx.report(
+            Diagnostic::error(codes::NAME, "the key of a label is letters, digits and `. _ / -`")
+                .label(
+                    span,
+                    wrong
+                        .filter(|c| !c.is_control())
+                        .map(|c| format!("`{c}` is none of them"))
+                        .unwrap_or_default(),
+                ),
+        );
+    }
+    ok
 }
 
 /// A text that does not have the form its row asks for.
