@@ -18,11 +18,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let on_linux = env::var("CARGO_CFG_TARGET_OS")? == "linux";
     for (ours, docker) in ARCHITECTURES {
         let name = format!("pause.{docker}");
-        match on_linux && ours == arch {
-            true => compile(&folder.join(name))?,
-            false => {
-                fs::copy(Path::new("pause").join(&name), folder.join(name))?;
-            }
+        if on_linux && ours == arch {
+            compile(&folder.join(name))?
+        } else {
+            fs::copy(Path::new("pause").join(&name), folder.join(name))?;
         }
     }
     Ok(())

@@ -250,9 +250,12 @@ impl miette::Diagnostic for Report<'_> {
     }
 
     fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
-        let fixes = self.diagnostic.edits.iter().map(|edit| match edit.certain {
-            true => format!("fix: {}", edit.title),
-            false => format!("perhaps: {}", edit.title),
+        let fixes = self.diagnostic.edits.iter().map(|edit| {
+            if edit.certain {
+                format!("fix: {}", edit.title)
+            } else {
+                format!("perhaps: {}", edit.title)
+            }
         });
         let lines: Vec<String> = self.diagnostic.help.iter().cloned().chain(fixes).collect();
         (!lines.is_empty()).then(|| Box::new(lines.join("\n")) as Box<dyn fmt::Display>)

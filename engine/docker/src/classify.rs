@@ -153,10 +153,8 @@ fn port_in(message: &str) -> Option<u16> {
     let number = |text: &str| text.split(['/', '-']).next()?.parse().ok().filter(|port| *port != 0);
     if let Some((_, pair)) = message.split_once("failed to bind host port for ") {
         // The host's address and port, then the container's.
-        let after_address = match pair.starts_with('[') {
-            true => pair.split_once("]:")?.1,
-            false => pair.split_once(':')?.1,
-        };
+        let after_address =
+            if pair.starts_with('[') { pair.split_once("]:")?.1 } else { pair.split_once(':')?.1 };
         return number(after_address.split(':').next()?);
     }
     let after = ["Bind for ", "listen tcp", "listen udp", "failed to bind host port "]

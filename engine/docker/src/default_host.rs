@@ -45,10 +45,7 @@ pub fn default_host(variable: &dyn Fn(&str) -> Option<String>) -> Result<Endpoin
             None => return Ok(local()),
         },
     };
-    match name == NO_CONTEXT {
-        true => Ok(local()),
-        false => context(&folder, &name),
-    }
+    if name == NO_CONTEXT { Ok(local()) } else { context(&folder, &name) }
 }
 
 fn local() -> Endpoint {

@@ -399,9 +399,10 @@ async fn an_infra_image_that_another_loads_at_the_same_time_is_loaded() {
 #[tokio::test]
 async fn an_infra_image_that_cannot_be_loaded_is_a_failure() {
     let engine = Engine::start(|line, _| {
-        let reply = match line.contains("/images/create") {
-            true => Reply::Json(500, r#"{"message":"no space left on device"}"#),
-            false => Reply::Json(404, r#"{"message":"No such image: tally.local/pause:1"}"#),
+        let reply = if line.contains("/images/create") {
+            Reply::Json(500, r#"{"message":"no space left on device"}"#)
+        } else {
+            Reply::Json(404, r#"{"message":"No such image: tally.local/pause:1"}"#)
         };
         greet(line, reply)
     });

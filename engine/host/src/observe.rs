@@ -30,9 +30,10 @@ pub async fn observe(hosts: &[Arc<dyn HostRead>], cluster: &str) -> Observed {
 /// A host that could not be seen as a whole, and whether it answered something.
 #[must_use]
 pub fn unknown(reason: &str, answers: bool) -> HostView {
-    let reason = match answers {
-        true => format!("only some calls were answered: {reason}"),
-        false => reason.to_owned(),
+    let reason = if answers {
+        format!("only some calls were answered: {reason}")
+    } else {
+        reason.to_owned()
     };
     HostView::Unknown { reason, answers }
 }

@@ -99,9 +99,12 @@ impl Channel {
         let answer = self.client.request(request).await.map_err(|error| broken(&error))?;
         let status = answer.status().as_u16();
         let body = Limited::new(answer.into_body(), most).collect().await;
-        let body = body.map_err(|error| match error.is::<LengthLimitError>() {
-            true => ChannelError::TooLarge(most),
-            false => broken(error.as_ref()),
+        let body = body.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                ChannelError::TooLarge(most)
+            } else {
+                broken(error.as_ref())
+            }
         })?;
         Ok(Reply { status, body: body.to_bytes().to_vec() })
     }

@@ -148,9 +148,10 @@ fn seen(replies: &[OpReply]) -> Result<Seen, StoreError> {
     let readable = |text: String| -> Result<SpecRecord, StoreError> {
         let record: SpecRecord = serde_json::from_str(&text)
             .map_err(|_| StoreError::Unreadable("its record of specs cannot be read".to_owned()))?;
-        match record.epoch > 0 && !record.hash.is_empty() {
-            true => Ok(record),
-            false => Err(StoreError::Unreadable("its record of specs is none".to_owned())),
+        if record.epoch > 0 && !record.hash.is_empty() {
+            Ok(record)
+        } else {
+            Err(StoreError::Unreadable("its record of specs is none".to_owned()))
         }
     };
     let known = |text: String| -> Option<Declarations> { serde_json::from_str(&text).ok() };
@@ -217,9 +218,10 @@ impl Store for Etcd {
         // Read through a quorum: who answered may lead no more, and not know it.
         let ours = made_at(&self.keys.leader, term.key);
         let reply = self.txn(&[ours], &self.reads(), &[]).await?;
-        match reply.succeeded {
-            true => Ok(Renewed::Longer { lasts: lasts(&renewed), seen: seen(&reply.responses)? }),
-            false => Ok(Renewed::Over),
+        if reply.succeeded {
+            Ok(Renewed::Longer { lasts: lasts(&renewed), seen: seen(&reply.responses)? })
+        } else {
+            Ok(Renewed::Over)
         }
     }
 

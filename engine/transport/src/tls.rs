@@ -156,9 +156,10 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TransportError> {
     // The parser's own words could quote the file, and this one is secret.
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {
         let text = String::from_utf8_lossy(&bytes);
-        match text.contains("ENCRYPTED") {
-            true => file_fault("key", path, "is encrypted, and nobody is asked for its password"),
-            false => file_fault("key", path, "holds no PEM key"),
+        if text.contains("ENCRYPTED") {
+            file_fault("key", path, "is encrypted, and nobody is asked for its password")
+        } else {
+            file_fault("key", path, "holds no PEM key")
         }
     })
 }
