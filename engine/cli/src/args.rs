@@ -20,7 +20,7 @@ pub enum Command {
     Check(Check),
     /// Show the objects that a spec declares and their relations
     Graph(Graph),
-    /// Show the changes that `tally apply` would make
+    /// Show the changes that `tally apply` would make, without making them
     Plan(Plan),
     /// Make the changes and wait until all pods are ready
     Apply(Apply),
@@ -38,7 +38,7 @@ pub enum Command {
     Freeze(Freeze),
     /// Allow changes to a cluster again
     Unfreeze(Unfreeze),
-    /// Show, pause, restart or undo the rollout of a controller
+    /// Show, pause, resume, restart or roll back the rollout of a controller
     Rollout(Rollout),
     /// Show the output of containers
     Logs(Logs),
@@ -132,7 +132,7 @@ pub struct Plan {
     /// Exit with 0 if there is nothing to do, 2 if there are changes, 1 on an error
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Only this pod or controller (`controller/web`) and its dependencies
+    /// Change only this pod or controller (`controller/web`) and its dependencies
     #[arg(long, value_name = "ADDRESS")]
     pub target: Option<String>,
     /// Plan `tally destroy`
@@ -157,7 +157,7 @@ pub struct Apply {
     /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
-    /// Only this pod or controller (`controller/web`) and its dependencies
+    /// Change only this pod or controller (`controller/web`) and its dependencies
     #[arg(long, value_name = "ADDRESS")]
     pub target: Option<String>,
     /// Rebalance pods across hosts (never automatic)
@@ -233,7 +233,7 @@ pub struct Store {
     /// Name of this engine in the store [default: `user@machine:process`]
     #[arg(long, value_name = "NAME", requires = "store")]
     pub name: Option<String>,
-    /// Publish this spec even if another engine has published a different one since
+    /// Publish this spec although another engine has published a newer one
     #[arg(long, requires = "store")]
     pub supersede: bool,
 }
@@ -316,7 +316,7 @@ pub enum RolloutCommand {
 
 #[derive(Debug, ClapArgs)]
 pub struct RolloutName {
-    /// `controller/web`, or `web`
+    /// The controller: `controller/web`, or `web`
     pub controller: String,
     #[command(flatten)]
     pub spec: SpecOption,
@@ -324,7 +324,7 @@ pub struct RolloutName {
 
 #[derive(Debug, ClapArgs)]
 pub struct RolloutUndo {
-    /// `controller/web`, or `web`
+    /// The controller: `controller/web`, or `web`
     pub controller: String,
     #[command(flatten)]
     pub spec: SpecOption,
@@ -335,7 +335,7 @@ pub struct RolloutUndo {
 
 #[derive(Debug, ClapArgs)]
 pub struct RolloutPause {
-    /// `controller/web`, or `web`
+    /// The controller: `controller/web`, or `web`
     pub controller: String,
     #[command(flatten)]
     pub spec: SpecOption,
@@ -346,7 +346,7 @@ pub struct RolloutPause {
 
 #[derive(Debug, ClapArgs)]
 pub struct Logs {
-    /// `controller/web`, `pod/web-0`, `web-0` or `web-0/CONTAINER`
+    /// The containers: `controller/web`, `pod/web-0`, `web-0` or `web-0/CONTAINER`
     pub address: String,
     #[command(flatten)]
     pub spec: SpecOption,
@@ -363,7 +363,7 @@ pub struct Logs {
 
 #[derive(Debug, ClapArgs)]
 pub struct Exec {
-    /// `web-0`, or `web-0/CONTAINER` if the pod has several containers
+    /// The container: `web-0`, or `web-0/CONTAINER` if the pod has several containers
     pub address: String,
     #[command(flatten)]
     pub spec: SpecOption,
@@ -374,7 +374,7 @@ pub struct Exec {
 
 #[derive(Debug, ClapArgs)]
 pub struct Explain {
-    /// `E0301`, `container.image`, or an address such as `controller/web.replicas`
+    /// A code (`E0301`), a field (`container.image`), or an address such as `controller/web.replicas`
     pub what: String,
     #[command(flatten)]
     pub spec: SpecOption,
