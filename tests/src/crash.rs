@@ -1,5 +1,5 @@
-//! A door before a Docker engine that ends a process at a chosen call: what becomes of an apply that
-//! is killed between two calls, or within one.
+//! A proxy before a Docker engine that ends a process at a chosen call, for tests of an apply that is killed between
+//! two calls, or within one.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,16 +15,16 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// When the process is ended.
+/// The time at which the process is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// The engine never hears of the call.
+    /// Before the engine receives the call.
     Before,
-    /// The engine has done it, and the process does not hear of that.
+    /// After the engine has executed the call, before the process receives the answer.
     After,
 }
 
-/// The door: a socket that passes everything on to an engine's.
+/// The proxy: a socket that forwards to an engine's socket.
 pub struct Door {
     path: PathBuf,
     state: Arc<State>,
@@ -32,22 +32,22 @@ pub struct Door {
 
 struct State {
     engine: PathBuf,
-    /// The call, counted from 1 among those that change something, at which the process ends.
+    /// The number of the changing call, from 1, at which the process ends.
     at: usize,
     when: When,
     calls: AtomicUsize,
-    /// The process that is ended.
+    /// The process to end.
     victim: AtomicU32,
-    /// The call at which it was ended.
+    /// The call at which the process was ended.
     ended_at: Mutex<Option<String>>,
 }
 
 impl Door {
-    /// Opens a door at `path` to the engine at `engine`, which ends a process at the call with number
-    /// `at` that changes something; never, when there are fewer.
+    /// Starts a proxy at `path` to the engine at `engine`, which ends a process at the changing call with number
+    /// `at`; never if there are fewer.
     ///
     /// # Panics
-    /// When the socket cannot be made.
+    /// If the socket cannot be created.
     #[must_use]
     pub fn open(path: &Path, engine: &Path, at: usize, when: When) -> Self {
         let _ = std::fs::remove_file(path);
@@ -65,7 +65,7 @@ impl Door {
             for client in listener.incoming().flatten() {
                 let state = Arc::clone(&shared);
                 std::thread::spawn(move || {
-                    // A connection that breaks off is what this is about.
+                    // Interrupted connections are the purpose of this proxy.
                     let _ = state.pass(client);
                 });
             }
@@ -73,18 +73,18 @@ impl Door {
         Self { path: path.to_owned(), state }
     }
 
-    /// Which process is ended.
+    /// Sets the process to end.
     pub fn aim(&self, pid: u32) {
         self.state.victim.store(pid, Ordering::SeqCst);
     }
 
-    /// So many calls that change something have come.
+    /// Returns the number of changing calls so far.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.state.calls.load(Ordering::SeqCst)
     }
 
-    /// The call at which the process was ended.
+    /// Returns the call at which the process was ended.
     #[must_use]
     pub fn ended_at(&self) -> Option<String> {
         self.state.ended_at.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -98,12 +98,12 @@ impl Drop for Door {
 }
 
 impl State {
-    /// Passes requests on until one side is done.
+    /// Forwards requests until one side is done.
     fn pass(&self, client: UnixStream) -> io::Result<()> {
         let engine = UnixStream::connect(&self.engine)?;
         let mut upstream = engine.try_clone()?;
         let (mut from_engine, mut to_client) = (engine.try_clone()?, client.try_clone()?);
-        // Answers go back as they come, but for that of the call at which the process ends.
+        // Answers are forwarded as they come, except for that of the call at which the process ends.
         let silent = Arc::new(Mutex::new(false));
         let muted = Arc::clone(&silent);
         let back = std::thread::spawn(move || {
@@ -116,7 +116,7 @@ impl State {
                     return false;
                 }
             }
-            // The other half of the connection goes too.
+            // The other half of the connection is closed too.
             let _ = to_client.shutdown(std::net::Shutdown::Both);
             false
         });
@@ -156,7 +156,7 @@ impl State {
     }
 }
 
-/// A request's head with its empty line; nothing when the client is done.
+/// Reads the head of a request with its empty line; nothing if the client is done.
 fn read_head(reader: &mut BufReader<UnixStream>) -> io::Result<String> {
     let mut head = String::new();
     loop {
@@ -170,7 +170,7 @@ fn read_head(reader: &mut BufReader<UnixStream>) -> io::Result<String> {
     }
 }
 
-/// Whether a call changes something: of what is posted, waiting does not.
+/// Checks whether a call changes something: every POST except waiting.
 fn changes(head: &str) -> bool {
     let line = head.lines().next().unwrap_or_default();
     let reads = ["GET ", "HEAD "].iter().any(|method| line.starts_with(method));
@@ -197,7 +197,7 @@ fn pass_body(
     if header(head, "transfer-encoding").is_none() {
         return Ok(());
     }
-    // In pieces, each with its length before it; the last one is empty.
+    // A chunked body: each chunk has its length before it; the last one is empty.
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;

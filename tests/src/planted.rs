@@ -1,25 +1,25 @@
-//! The planted bugs of `tests/planted`: each a file of the sources, a text that stands there once,
-//! and the same with the bug, in which `PLANTED` is the switch.
+//! The planted bugs of `tests/planted`: each is a source file, a text that occurs there once, and the same text with
+//! the bug, where `PLANTED` is the switch.
 
 use std::path::{Path, PathBuf};
 
-/// A bug that a copy of the sources can be given.
+/// A bug to plant into a copy of the sources.
 #[derive(Debug)]
 pub struct Bug {
-    /// What is wrong then.
+    /// The name of the bug.
     pub name: String,
-    /// The file, below the root of the sources.
+    /// The file, from the root of the sources.
     pub file: PathBuf,
-    /// The text that stands there.
+    /// The text to replace.
     pub sound: String,
     /// The text with the bug.
     pub planted: String,
 }
 
-/// All bugs of the sources below `root`, by name.
+/// Returns all bugs of the sources below `root`, by name.
 ///
 /// # Errors
-/// What cannot be read.
+/// The file that cannot be read.
 pub fn all(root: &Path) -> Result<Vec<Bug>, String> {
     let folder = root.join("tests/planted");
     let files = std::fs::read_dir(&folder).map_err(|error| error.to_string())?;
@@ -45,10 +45,10 @@ fn read(path: &Path) -> Result<Bug, String> {
 }
 
 impl Bug {
-    /// The text of its file below `root` with the bug behind `switch`.
+    /// Returns the text of the file below `root` with the bug behind `switch`.
     ///
     /// # Errors
-    /// When the sound text does not stand there exactly once.
+    /// If the text to replace does not occur exactly once.
     pub fn plant(&self, root: &Path, switch: &str) -> Result<String, String> {
         let Bug { name, file, .. } = self;
         let text = std::fs::read_to_string(root.join(file))

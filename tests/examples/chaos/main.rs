@@ -1,13 +1,12 @@
-//! `make chaos MINUTES=60 [SEED=n]`: `tally run` keeps a cluster over a lab of five real engines, while
-//! containers, engines, cables, the spec and `tally run` itself are harmed at random, every few
-//! seconds. The engines are looked at all the time, without Tally, and held against the invariants S1
-//! to S8. Every few minutes all is left in peace: then everything must be as the spec says within a
-//! bound, once each, and stay so.
+//! `make chaos MINUTES=60 [SEED=n]`: `tally run` keeps a cluster over a lab of five real engines, while faults of
+//! containers, engines, cables, the spec and `tally run` itself are injected at random, every few seconds. The
+//! engines are observed continuously, without Tally, and checked against the invariants S1 to S8. Every few minutes
+//! the faults pause: then the cluster must converge within a bound, with each container once, and stay converged.
 //!
 //!   chaos MINUTES [SEED]
 //!
-//! It ends with 0 when nothing was violated. The faults come from the seed; what becomes of them, from
-//! real engines, so a run is not repeated exactly.
+//! It exits with 0 if nothing was violated. The faults depend only on the seed; their effects on real engines, so a
+//! run cannot be repeated exactly.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people")]
 #![allow(clippy::indexing_slicing, reason = "it stops loudly")]
 
@@ -27,7 +26,7 @@ use faults::{Chaos, guest};
 use stage::Version;
 use watch::Shared;
 
-/// So long faults go on between two quiet times.
+/// Duration of faults between two quiet times.
 const BOUT: Duration = Duration::from_secs(150);
 
 fn main() -> ExitCode {
@@ -61,7 +60,7 @@ fn run(time: Duration, seed: u64) -> Result<usize, Box<dyn std::error::Error>> {
     project.write(&Version::FIRST.text(&lab))?;
     let shared = Shared::default();
     shared.world().most_web = Version::FIRST.web;
-    // Somebody else's containers, which stay from the first to the last moment.
+    // Containers that Tally does not manage, which stay from start to end.
     for host in lab.hosts() {
         guest(host, "somebody", &json!({ "com.example": "x" }), &shared).ok_or("no guest")?;
     }
@@ -88,7 +87,7 @@ fn run(time: Duration, seed: u64) -> Result<usize, Box<dyn std::error::Error>> {
     }
     shared.end();
     for watcher in watchers {
-        // A watcher that has panicked has said so.
+        // A watcher that has panicked has reported it.
         let _ = watcher.join();
     }
     Ok(report(&chaos, &peaces, began.elapsed(), seed))

@@ -1,4 +1,4 @@
-//! Quiet times: nothing goes wrong any more, and everything must become as the spec says, and stay.
+//! Quiet times: there are no more faults, and the cluster must converge and stay converged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 use crate::faults::Chaos;
 use crate::stage::{UNAVAILABLE, Version};
 
-/// By then all is as the spec says. Pods that were harmed again and again are left alone for a while
-/// between repairs, 64 s the sixth time.
+/// Maximum time until the cluster has converged. Pods that failed repeatedly are in backoff between repairs, 64 s the
+/// sixth time.
 const CONVERGES: Duration = Duration::from_secs(180);
-/// It stays so for this long.
+/// The time for which it must stay converged.
 const STAYS: Duration = Duration::from_secs(4);
 
 impl Chaos<'_> {
-    /// Takes all faults back and waits; how long it took, `None` where it took too long.
+    /// Ends all faults and waits; returns the time it took, or `None` if it took too long.
     pub fn peace(&mut self) -> Option<Duration> {
         self.undo(true);
-        // A half-written spec is put right.
+        // A half-written spec is repaired.
         self.write();
         let began = Instant::now();
-        // Since when all is as the spec says, and what there was then: what runs in a pod whose infra
-        // container was made anew is as it should be by its name, and is made anew all the same.
+        // The time since which the cluster is converged, and its containers at that time: a container in a pod whose
+        // infra container was recreated looks up to date by its name, and is recreated all the same.
         let mut since: Option<(Instant, BTreeMap<_, _>)> = None;
         let took = loop {
             self.undo(true);
@@ -58,7 +58,7 @@ impl Chaos<'_> {
         Some(took)
     }
 
-    /// Our containers as they are now, on all hosts.
+    /// Returns the managed containers on all hosts.
     fn fresh(&self) -> BTreeMap<(String, String), (String, String)> {
         for host in self.lab.hosts() {
             self.shared.look(host);
@@ -66,7 +66,7 @@ impl Chaos<'_> {
         self.shared.world().ours()
     }
 
-    /// What is not as the version says.
+    /// Returns the differences from the version.
     fn differs(&self, version: &Version) -> Vec<String> {
         let ours = self.fresh();
         let hosts: Vec<String> =
@@ -79,7 +79,7 @@ impl Chaos<'_> {
                     differs.push(format!("{name} on {host} is of an earlier version"));
                 }
                 "running" => found.entry(name.clone()).or_default().push(host),
-                // An init that has ended is kept as the record that it was run.
+                // An init that has ended is kept as the record that it ran.
                 "exited" if name.ends_with(".prepare") => {}
                 state => differs.push(format!("{name} on {host} is {state}")),
             }
@@ -97,7 +97,7 @@ impl Chaos<'_> {
         differs
     }
 
-    /// A change in peace: never fewer pods than `update` allows (S4).
+    /// Makes a change without faults: never fewer pods than `update` allows (S4).
     fn roll(&mut self) {
         self.version.number += 1;
         self.write();
@@ -129,7 +129,7 @@ impl Chaos<'_> {
         }
     }
 
-    /// Pods that two rounds of looks do not show were missing at the instant between the rounds.
+    /// Pods that are missing in two consecutive observations were missing at the instant between them.
     fn judge_missing(&self) {
         let names = || (0..self.version.web).map(|nth| format!("web-{nth}"));
         let mut missing: BTreeSet<String> = names().collect();
@@ -144,7 +144,7 @@ impl Chaos<'_> {
         }
     }
 
-    /// Whether a container is of this version, by the record that it carries.
+    /// Checks whether a container is of this version, by its label.
     fn is_new(&self, host: &str, name: &str, version: &Version) -> bool {
         let world = self.shared.world();
         let seen = world.views.get(host).and_then(|seen| seen.iter().find(|one| one.name == name));
@@ -156,7 +156,7 @@ impl Chaos<'_> {
             && (!is_web || spec.contains(&image))
     }
 
-    /// S6: a spec without most of what is there is not followed without a person.
+    /// S6: a spec without most of the existing pods is not applied without a person.
     pub fn guard(&mut self) {
         let before = self.fresh();
         let gutted = Version { gutted: true, ..self.version };

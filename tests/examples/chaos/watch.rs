@@ -1,4 +1,4 @@
-//! Looking at the engines all the time, and holding what they show against what must never be so.
+//! Observes the engines continuously and checks the invariants.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,43 +9,43 @@ use tally_tests::lab::{LabHost, Seen};
 
 use crate::stage::{CLUSTER, STATEFUL, SURGE, VOLUME};
 
-/// The pause between two looks at a host.
+/// The pause between two observations of a host.
 const PAUSE: Duration = Duration::from_millis(150);
 
-/// An object of somebody else's, and how it must stay.
+/// An object that Tally does not manage, and its expected state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foreign {
     pub host: String,
     pub id: String,
     pub name: String,
-    /// How often its engine had been started when it was made: its containers end with that.
+    /// Number of starts of its engine when it was created: a restart ends its containers.
     pub starts: usize,
 }
 
-/// What is known of the cluster from the outside.
+/// The cluster as observed from outside.
 #[derive(Default)]
 pub struct World {
-    /// The last view of each host.
+    /// The last observation of each host.
     pub views: BTreeMap<String, Vec<Seen>>,
-    /// Hosts that were looked at, and how often in all.
+    /// The observed hosts, and the number of observations.
     pub looks: usize,
-    /// Containers of others.
+    /// Containers that Tally does not manage.
     pub foreign: Vec<Foreign>,
-    /// How often each engine was started anew.
+    /// Number of restarts of each engine.
     pub starts: BTreeMap<String, usize>,
-    /// The most pods of `web` that any version since the last quiet time asks for.
+    /// Maximum number of pods of `web` in any version since the last quiet time.
     pub most_web: usize,
-    /// What must never be so and was, each once.
+    /// The violations, each once.
     pub violations: BTreeSet<String>,
-    /// The first line of the data, once there is one.
+    /// The first line of the data, as soon as there is one.
     data: Option<String>,
-    /// When containers were surely alive, by full ID.
+    /// The times in which containers were certainly running, by full ID.
     spans: BTreeMap<String, Span>,
 }
 
-/// A time in which a container was surely alive: from the end of the first look that showed it so to
-/// the start of the last one. Looks at two hosts are never at one instant, so only such times tell
-/// whether two containers lived at once.
+/// A time in which a container was certainly running: from the end of the first observation that showed it to the
+/// start of the last one. Two hosts are never observed at the same instant, so only such times can prove that two
+/// containers ran at once.
 #[derive(Debug, Clone)]
 struct Span {
     host: String,
@@ -61,7 +61,7 @@ impl Span {
     }
 }
 
-/// Shared with the threads that look.
+/// Shared with the observing threads.
 #[derive(Clone, Default)]
 pub struct Shared {
     world: Arc<Mutex<World>>,
@@ -77,7 +77,7 @@ impl Shared {
         self.over.store(true, Ordering::SeqCst);
     }
 
-    /// One thread a host: a frozen one keeps nobody waiting.
+    /// One thread per host: a frozen host delays no other.
     pub fn watch(&self, hosts: &[LabHost]) -> Vec<std::thread::JoinHandle<()>> {
         let begin = |host: &LabHost| {
             let (shared, host) = (self.clone(), host.clone());
@@ -91,9 +91,9 @@ impl Shared {
         hosts.iter().map(begin).collect()
     }
 
-    /// One look at a host; an engine that does not answer shows nothing.
+    /// Observes a host once; an engine that does not answer shows nothing.
     pub fn look(&self, host: &LabHost) {
-        // What was made or taken away while the engine answered is not judged by this look.
+        // Objects created or removed during the observation are not checked by it.
         let before = self.world().foreign.clone();
         let began = Instant::now();
         let Ok(seen) = host.seen() else { return };
@@ -111,7 +111,7 @@ impl Shared {
     }
 }
 
-/// The first line of the data on a host: `Some(None)` when there is none, `None` when nobody knows.
+/// Returns the first line of the data on a host: `Some(None)` if there is none, `None` if it is unknown.
 fn first_line(host: &LabHost) -> Option<Option<String>> {
     let volume = host.get(&format!("/volumes/{VOLUME}")).ok()?;
     let Some(path) = volume["Mountpoint"].as_str() else { return Some(None) };
@@ -119,7 +119,7 @@ fn first_line(host: &LabHost) -> Option<Option<String>> {
     Some(text.lines().next().map(str::to_owned))
 }
 
-/// Whether a container claims to be of this cluster.
+/// Checks whether a container has the labels of this cluster.
 fn is_ours(seen: &Seen) -> bool {
     seen.label("tally.cluster") == CLUSTER
 }
@@ -135,7 +135,7 @@ impl World {
         self.foreign.iter().any(|foreign| foreign.id == id)
     }
 
-    /// S5: data is never removed: what was written first stays.
+    /// S5: data is never removed: the first line stays.
     fn judge_data(&mut self, now: Option<String>) {
         match &self.data {
             None => self.data = now,
@@ -147,7 +147,7 @@ impl World {
         }
     }
 
-    /// S1: what is not ours is not touched.
+    /// S1: objects that Tally does not manage are not touched.
     fn judge_foreign(&mut self, host: &str, before: &[Foreign], seen: &[Seen]) {
         let starts = self.starts.get(host).copied().unwrap_or(0);
         let still: Vec<Foreign> = before
@@ -167,10 +167,10 @@ impl World {
         }
     }
 
-    /// S2: what is made has the name that its labels say.
+    /// S2: created objects have the name that their labels say.
     fn judge_names(&mut self, host: &str, seen: &[Seen]) {
         for one in seen.iter().filter(|one| is_ours(one)) {
-            // What carries copied labels was made by us on purpose, and told before it was made.
+            // Containers with copied labels were created by this program on purpose, and announced before.
             if self.is_foreign(&one.id) || one.name.starts_with("visitor") {
                 continue;
             }
@@ -185,7 +185,7 @@ impl World {
         }
     }
 
-    /// Takes in which of our containers a look has shown alive.
+    /// Records the managed containers that an observation has shown running.
     fn span(&mut self, host: &str, seen: &[Seen], began: Instant) {
         let now = Instant::now();
         let ours = |one: &&Seen| {
@@ -206,8 +206,8 @@ impl World {
         }
     }
 
-    /// S3, S8: no container runs twice, wherever; no host is declared lost here, so a silent host's
-    /// pods run nowhere else. S4: no more pods than there may be.
+    /// S3, S8: no container runs twice; no host is declared lost here, so the pods of an unreachable host run nowhere
+    /// else. S4: no more pods than the maximum.
     fn judge_running(&mut self) {
         let spans: Vec<Span> = self.spans.values().cloned().collect();
         let mut most = BTreeSet::new();
@@ -235,13 +235,13 @@ impl World {
         }
     }
 
-    /// The pods of `web` that run, as far as the last looks tell.
+    /// Returns the running pods of `web`, according to the last observations.
     pub fn web(&self) -> BTreeSet<String> {
         let pods = self.spans.values().map(|span| span.pod.clone());
         pods.filter(|pod| pod.starts_with("web-")).collect()
     }
 
-    /// Our containers by host and name, with their IDs and states.
+    /// Returns the managed containers by host and name, with their IDs and states.
     pub fn ours(&self) -> BTreeMap<(String, String), (String, String)> {
         let mut ours = BTreeMap::new();
         for (host, seen) in &self.views {

@@ -1,4 +1,4 @@
-//! A proxy before a registry: it passes requests on, or does what it is told to instead.
+//! A proxy before a registry: it forwards requests, or does something else instead, by a rule.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,27 +8,27 @@ use std::time::{Duration, Instant};
 
 use super::Registry;
 
-/// What is done with a request.
+/// The treatment of a request.
 #[derive(Debug, Clone)]
 pub enum Does {
     /// The registry answers.
     Pass,
-    /// An answer of our own: status, further header lines (each with its end), body.
+    /// An answer of the proxy: status, additional header lines (each with its end), body.
     Answer(u16, &'static str, &'static str),
-    /// The registry's answer, its body in pieces of so many bytes with a pause after each.
+    /// The registry's answer, its body in pieces of this number of bytes with a pause after each.
     Slow(usize, Duration),
-    /// The registry's answer, and silence after so many bytes of its body.
+    /// The registry's answer, stalled after this number of bytes of its body.
     Stall(usize),
-    /// The registry's answer, and the end of the connection after so many bytes of its body.
+    /// The registry's answer, and the end of the connection after this number of bytes of its body.
     CutOff(usize),
 }
 
-/// A request that was seen.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// `GET /v2/things/manifests/1`.
     pub line: String,
-    /// When.
+    /// Its time.
     pub at: Instant,
 }
 
@@ -41,18 +41,18 @@ struct Shared {
     stopped: AtomicBool,
 }
 
-/// A proxy that runs until this is dropped.
+/// A proxy that runs until it is dropped.
 pub struct Proxy {
     shared: Arc<Shared>,
     port: u16,
 }
 
 impl Proxy {
-    /// Starts a proxy. `rule` decides on each request by its line (`GET /v2/things/manifests/1`) and
-    /// by how many requests with just this line came before it.
+    /// Starts a proxy. `rule` decides on each request by its line (`GET /v2/things/manifests/1`) and by the number of
+    /// earlier requests with this line.
     ///
     /// # Panics
-    /// When there is no port for it.
+    /// If there is no free port.
     pub fn start(
         registry: &Registry,
         rule: impl Fn(&str, usize) -> Does + Send + Sync + 'static,
@@ -72,23 +72,23 @@ impl Proxy {
                     break;
                 }
                 let shared = Arc::clone(&shared);
-                // A connection that breaks is the other side's business.
+                // The other side handles an interrupted connection.
                 std::thread::spawn(move || shared.serve(client));
             }
         });
         proxy
     }
 
-    /// `127.0.0.1:PORT`.
+    /// Returns `127.0.0.1:PORT`.
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The requests whose line has `part` in it, in the order in which they came.
+    /// Returns the requests whose line contains `part`, in order.
     ///
     /// # Panics
-    /// When a thread of the proxy panicked.
+    /// If a thread of the proxy panicked.
     #[must_use]
     pub fn seen(&self, part: &str) -> Vec<Request> {
         let seen = self.shared.seen.lock().unwrap();
@@ -99,12 +99,12 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
+        // Wakes the accepting thread.
         let _ = TcpStream::connect(self.address());
     }
 }
 
-/// Whether a client begins with a handshake of TLS.
+/// Checks whether a client starts a TLS handshake.
 fn speaks_tls(client: &TcpStream) -> bool {
     let mut first = [0];
     client.peek(&mut first).is_ok_and(|count| count == 1 && first == [0x16])
@@ -113,9 +113,9 @@ fn speaks_tls(client: &TcpStream) -> bool {
 impl Shared {
     fn serve(&self, mut client: TcpStream) -> Option<()> {
         if speaks_tls(&client) {
-            // As Go's servers say it: engines then go on without TLS.
+            // The answer of Go's servers: engines then continue without TLS.
             client.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").ok()?;
-            // What is left unread would make it a reset.
+            // Unread bytes would cause a reset.
             client.shutdown(Shutdown::Write).ok()?;
             client.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
             let _ = client.read_to_end(&mut Vec::new());
@@ -168,7 +168,7 @@ impl Shared {
         Some(())
     }
 
-    /// Says nothing until the other side hangs up.
+    /// Sends nothing until the other side closes the connection.
     fn until_left(&self, client: &mut TcpStream) {
         let look = Duration::from_millis(50);
         let _ = client.set_read_timeout(Some(look));
@@ -186,7 +186,7 @@ impl Shared {
     }
 }
 
-/// A message up to its empty line; `None` when it is none: Docker tries TLS first.
+/// Reads a message up to its empty line; `None` if it is not HTTP: Docker tries TLS first.
 fn read_head(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -202,7 +202,7 @@ fn read_head(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-/// The same request, after whose answer the connection ends.
+/// Returns the same request with the connection closed after its answer.
 fn closing(head: &str) -> String {
     let lines = head.trim_end().split("\r\n");
     let kept: Vec<&str> =
