@@ -35,17 +35,17 @@ demo: build ## run specs/hello on the local Docker engine (or on a simulated hos
 demo-clean: ## remove the cluster and the images of `make demo`
 	@$(T)/demo-clean.sh
 
-lint: tools ## check formatting, clippy and the shell scripts; warnings are errors
+lint: tools ## check formatting, clippy, the shell scripts and the dependencies; warnings are errors
 	@$(T)/packages.sh test
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	shellcheck -x .ci/run $(T)/images/base/as-child $$(find $(T) specs -name '*.sh')
 	@$(T)/deny.sh || [ $$? -eq 3 ]
 
-deny: tools ## licenses and sources of the dependencies, and crates in two versions
+deny: tools ## check licenses and sources of the dependencies, and crates in two versions
 	@$(T)/deny.sh
 
-advisories: tools ## known vulnerabilities of the dependencies, from the RustSec database on GitHub; never part of CI
+advisories: tools ## check the dependencies for known vulnerabilities, with the RustSec database on GitHub; never part of CI
 	@$(T)/deny.sh advisories
 
 test: lint ## run everything that CI runs: lint, then all tests, including those on a real Docker engine
@@ -102,7 +102,7 @@ bench-repair: tools ## time from a fault to its repair, compared with Swarm and 
 # Each builds only its own requirements: `build` has other features, and the two would rebuild each other's crates.
 bench-noop: tools ## no-op plan of 60 pods, compared with a minimal client and compose
 	@$(T)/bench.sh noop
-bench-hosts: tools ## the same over three engines of a lab (root; not in `bench`)
+bench-hosts: tools ## no-op plan over three engines of a lab (root; not in `bench`)
 	@$(T)/bench.sh hosts
 bench-apply: tools ## 60 pods from nothing, compared with a minimal client and compose
 	@$(T)/bench.sh apply
