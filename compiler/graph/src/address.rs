@@ -1,4 +1,4 @@
-//! Stable addresses of what a spec declares: `controller/frontend`.
+//! Stable addresses of the things a spec declares: `controller/frontend`.
 
 use std::fmt;
 
@@ -16,16 +16,16 @@ pub enum Kind {
     Volume,
     /// One pod.
     Pod,
-    /// A pod and how many of it.
+    /// A pod with replicas.
     Controller,
     /// One stable name for the pods a selector matches.
     Service,
-    /// What is read when applying.
+    /// A secret, read when a spec is applied.
     Secret,
 }
 
 impl Kind {
-    /// The word people write.
+    /// Returns the word people write.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl Kind {
         }
     }
 
-    /// The kind of that word.
+    /// Returns the kind of that word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         [
@@ -72,7 +72,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// The address of `name` of `kind`.
+    /// Returns the address of `name` of `kind`.
     pub fn new(kind: Kind, name: impl Into<String>) -> Self {
         Self { kind, name: name.into() }
     }

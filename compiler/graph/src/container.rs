@@ -1,5 +1,5 @@
 //! Containers as the spec describes them. Field names are the words of the language, so a path
-//! into the serialised form is the path a user would write.
+//! into the serialized form is the path a user would write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,7 +29,7 @@ pub enum Pull {
 pub struct Container {
     /// Its name, unique in its pod.
     pub name: String,
-    /// What it runs.
+    /// The image it runs.
     pub image: ImageRef,
     /// When the image is fetched.
     #[serde(default)]
@@ -55,7 +55,7 @@ pub struct Container {
     /// Volumes it sees, by absolute path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mount: BTreeMap<String, Mount>,
-    /// What it reserves and may use.
+    /// Its reservations and limits.
     #[serde(default)]
     pub resources: Resources,
     /// Limits of the kernel, by name (`nofile`).
@@ -73,7 +73,7 @@ pub struct Container {
 }
 
 impl Container {
-    /// A container with nothing but a name and an image.
+    /// Returns a container with nothing but a name and an image.
     #[must_use]
     pub fn new(name: &str, image: ImageRef) -> Self {
         Self {
@@ -297,7 +297,7 @@ pub struct Publish {
 }
 
 impl Publish {
-    /// Whether both want the same port of the same address.
+    /// Checks whether both publish the same port of the same address.
     #[must_use]
     pub fn clashes(&self, other: &Publish) -> bool {
         let apart = match (self.ip, other.ip) {
@@ -317,11 +317,11 @@ impl fmt::Display for Publish {
     }
 }
 
-/// Whose volume a mount shows.
+/// The owner of a mounted volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MountSource {
-    /// A volume that stands in the pod.
+    /// A volume of the pod.
     Pod,
     /// A named volume of the spec.
     Spec,
@@ -333,33 +333,33 @@ pub enum MountSource {
 pub struct Mount {
     /// The volume's name.
     pub volume: String,
-    /// Whose it is.
+    /// The owner of the volume.
     pub source: MountSource,
-    /// Whether writing is refused.
+    /// Whether it is read-only.
     #[serde(default)]
     pub read_only: bool,
 }
 
-/// What a container reserves and may use.
+/// The reservations and limits of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Resources {
     /// Cores reserved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<Cpu>,
-    /// Memory reserved, and the limit unless `max_memory` says more.
+    /// Memory reserved, and the limit unless `max_memory` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Bytes>,
-    /// Cores it may use at most.
+    /// The maximum number of cores.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_cpu: Option<Cpu>,
-    /// Memory it may use at most.
+    /// The maximum amount of memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_memory: Option<Bytes>,
 }
 
 impl Resources {
-    /// The memory limit: `max-memory`, else `memory`.
+    /// Returns the memory limit: `max-memory`, else `memory`.
     #[must_use]
     pub fn memory_limit(&self) -> Option<Bytes> {
         self.max_memory.or(self.memory)
@@ -376,20 +376,20 @@ pub struct Ulimit {
     pub hard: Option<u64>,
 }
 
-/// What a probe does.
+/// The action of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProbeAction {
     /// Runs a command in the container; exit code 0 is success.
     Command(Vec<String>),
-    /// Asks a path over HTTP; compiled and checked, run by a later version.
+    /// Sends an HTTP request; compiled and checked, but not supported yet.
     Http {
         /// The path.
         path: String,
         /// The container's port.
         port: u16,
     },
-    /// Opens a TCP connection; compiled and checked, run by a later version.
+    /// Opens a TCP connection; compiled and checked, but not supported yet.
     Tcp {
         /// The container's port.
         port: u16,
@@ -398,11 +398,11 @@ pub enum ProbeAction {
     Running,
 }
 
-/// How a container is asked how it is.
+/// A probe of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Probe {
-    /// What is done.
+    /// The action.
     #[serde(flatten)]
     pub action: ProbeAction,
     /// Time between two probes.
@@ -412,9 +412,9 @@ pub struct Probe {
     /// Time after the start in which failing does not count; for [`ProbeAction::Running`] the time
     /// it must have run.
     pub delay: Millis,
-    /// So many failures in a row make it fail.
+    /// The number of consecutive failures after which it fails.
     pub failures: u32,
-    /// So many successes in a row make it succeed.
+    /// The number of consecutive successes after which it succeeds.
     pub successes: u32,
 }
 
@@ -422,10 +422,10 @@ pub struct Probe {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Stop {
-    /// The signal; the image's own, or SIGTERM, when nothing is said.
+    /// The signal; `None` for the one of the image, or SIGTERM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
-    /// Time until it is killed; Docker's 10 s when nothing is said.
+    /// The time until it is killed; `None` for Docker's default of 10 s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace: Option<Millis>,
 }

@@ -1,4 +1,4 @@
-//! Paths of fields, and where each field's value came from.
+//! Paths of fields, and the origins of their values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,12 +11,12 @@ use tally_source::OriginId;
 pub struct FieldPath(Vec<Box<str>>);
 
 impl FieldPath {
-    /// A path from its segments.
+    /// Returns a path from its segments.
     pub fn new<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
         Self(segments.into_iter().map(Into::into).collect())
     }
 
-    /// This path with one more segment.
+    /// Returns this path with one more segment.
     #[must_use]
     pub fn child(&self, segment: &str) -> Self {
         let mut segments = self.0.clone();
@@ -24,25 +24,25 @@ impl FieldPath {
         Self(segments)
     }
 
-    /// The path without its last segment; `None` for the empty path.
+    /// Returns the path without its last segment; `None` for the empty path.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         let (_, rest) = self.0.split_last()?;
         Some(Self(rest.to_vec()))
     }
 
-    /// Its segments.
+    /// Returns its segments.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(AsRef::as_ref)
     }
 
-    /// The first segment; empty for the empty path.
+    /// Returns the first segment; empty for the empty path.
     #[must_use]
     pub fn first(&self) -> &str {
         self.0.first().map(AsRef::as_ref).unwrap_or_default()
     }
 
-    /// Whether it has no segment.
+    /// Checks whether it has no segment.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -92,24 +92,24 @@ impl<'de> Deserialize<'de> for FieldPath {
     }
 }
 
-/// Where the values of one node came from, by field.
+/// The origins of the values of one node, by field.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Provenance(BTreeMap<FieldPath, OriginId>);
 
 impl Provenance {
-    /// Notes where a field's value came from.
+    /// Notes the origin of a field's value.
     pub fn set(&mut self, path: FieldPath, origin: OriginId) {
         self.0.insert(path, origin);
     }
 
-    /// The origin of a field itself; `None` when it has no value of its own.
+    /// Returns the origin of a field itself; `None` when it has no value of its own.
     #[must_use]
     pub fn exact(&self, path: &FieldPath) -> Option<OriginId> {
         self.0.get(path).copied()
     }
 
-    /// The origin of a field, or of the nearest node around it.
+    /// Returns the origin of a field, or of the nearest node around it.
     #[must_use]
     pub fn of(&self, path: &FieldPath) -> Option<OriginId> {
         let mut path = path.clone();
@@ -121,13 +121,13 @@ impl Provenance {
         }
     }
 
-    /// All fields with their origins, sorted.
+    /// Returns all fields with their origins, sorted.
     pub fn iter(&self) -> impl Iterator<Item = (&FieldPath, OriginId)> {
         self.0.iter().map(|(path, origin)| (path, *origin))
     }
 }
 
-/// The leaves of a value by path. Lists are leaves (they are replaced whole), `null` is no value.
+/// Returns the leaves of a value by path. Lists are leaves (they are replaced whole), `null` is no value.
 #[must_use]
 pub fn flatten(value: &serde_json::Value) -> BTreeMap<FieldPath, serde_json::Value> {
     let mut leaves = BTreeMap::new();

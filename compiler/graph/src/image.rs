@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// A name of an image, held in the form in which Docker lists it: without `docker.io/library/`,
-/// with `latest` where nothing is said. So two spellings of one image are equal.
+/// with `latest` if there is no tag. So two spellings of one image are equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ImageRef {
@@ -19,16 +19,16 @@ pub struct ImageRef {
     pub digest: Option<String>,
 }
 
-/// Why a text names no image.
+/// The reason why a text is not an image name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
     /// It is empty.
     #[error("an image has a name")]
     Empty,
-    /// It holds capitals, which a repository cannot.
+    /// It holds capitals, which are not allowed in a repository.
     #[error("an image name has no capitals")]
     Capitals,
-    /// It holds something else that it cannot.
+    /// It holds another invalid character.
     #[error("it is no image name")]
     Malformed,
 }

@@ -1,6 +1,6 @@
-//! What should run, as plain data: the one vocabulary that the compiler and the engine share.
+//! The specified state as plain data: the vocabulary that the compiler and the engine share.
 //!
-//! A [`Graph`] is what compiling yields and what planning reads. It is serde data with its source
+//! A [`Graph`] is the result of compiling and the input of planning. It is serde data with its source
 //! map, so it can be saved, compared, sent, and planned from without the sources.
 
 mod address;

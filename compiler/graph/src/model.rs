@@ -14,19 +14,19 @@ use crate::hash::sha256;
 use crate::selector::Selector;
 use crate::units::{Amount, Bytes, Cpu, Millis};
 
-/// The cluster: what a plan is for.
+/// The cluster: the scope of a plan.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cluster {
-    /// Its name; every object we make carries it.
+    /// Its name; every object that Tally creates carries it.
     pub name: String,
-    /// A host that has been silent for so long counts as lost; never, when `None`.
+    /// The time after which an unreachable host counts as lost; never if `None`.
     #[serde(default)]
     pub lost_after: Option<Millis>,
     /// Its node.
     pub span: Span,
 }
 
-/// How a host is reached.
+/// The address of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostAddress {
@@ -50,7 +50,7 @@ impl fmt::Display for HostAddress {
     }
 }
 
-/// What a host offers; asked of the engine where nothing is said.
+/// The capacity of a host; the engine reports the values that are not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Capacity {
     /// Cores.
@@ -62,11 +62,11 @@ pub struct Capacity {
 /// Files for mutual TLS, relative to the spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TlsFiles {
-    /// The only authority that is trusted.
+    /// The only certificate authority that is trusted.
     pub ca: String,
-    /// Our certificate.
+    /// The client certificate.
     pub cert: String,
-    /// Our key.
+    /// The client key.
     pub key: String,
 }
 
@@ -75,20 +75,20 @@ pub struct TlsFiles {
 pub struct Host {
     /// Its name.
     pub name: String,
-    /// How it is reached.
+    /// Its address.
     pub address: HostAddress,
     /// Labels that placement reads.
     pub labels: BTreeMap<String, String>,
-    /// What it offers.
+    /// Its capacity.
     pub capacity: Capacity,
     /// For `tcp://`.
     pub tls: Option<TlsFiles>,
-    /// Whether it gives its pods away and takes none.
+    /// Whether its pods move away and no new ones are placed on it.
     #[serde(default)]
     pub drain: bool,
     /// Its node.
     pub span: Span,
-    /// Where its values came from.
+    /// The origins of its values.
     pub provenance: Provenance,
 }
 
@@ -99,15 +99,15 @@ pub struct Volume {
     pub name: String,
     /// A folder of the host instead of a Docker volume.
     pub host_path: Option<String>,
-    /// One on each host, instead of one on one host.
+    /// Whether each host has one of its own, instead of one on one host.
     pub per_host: bool,
     /// Its node.
     pub span: Span,
-    /// Where its values came from.
+    /// The origins of its values.
     pub provenance: Provenance,
 }
 
-/// Whether a workload is one pod or a number of them.
+/// The kind of a workload: one pod, or replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WorkloadKind {
@@ -117,18 +117,18 @@ pub enum WorkloadKind {
     Controller,
 }
 
-/// How many pods a controller has.
+/// The number of pods of a controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Replicas {
-    /// So many.
+    /// A number.
     Count(u32),
     /// One on each host.
     PerHost,
 }
 
 impl Replicas {
-    /// How many pods that makes on so many hosts.
+    /// Returns the number of pods on that number of hosts.
     #[must_use]
     pub fn pods(self, hosts: u32) -> u32 {
         match self {
@@ -138,7 +138,7 @@ impl Replicas {
     }
 }
 
-/// What happens when a container ends.
+/// The reaction to the end of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Restart {
@@ -152,7 +152,7 @@ pub enum Restart {
 }
 
 impl Restart {
-    /// The word people write.
+    /// Returns the word people write.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -163,25 +163,25 @@ impl Restart {
     }
 }
 
-/// In what way a controller's pods are replaced.
+/// The strategy for replacing a controller's pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
     /// A few at a time.
     #[default]
     Rolling,
-    /// All of them go before any comes back.
+    /// All pods stop before a new one starts.
     Recreate,
 }
 
-/// What happens when a change does not get ready.
+/// The reaction to a change that does not become ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
-    /// It stops where it is.
+    /// The rollout pauses.
     #[default]
     Pause,
-    /// What was there before comes back.
+    /// The previous revision is restored.
     Rollback,
 }
 
@@ -191,13 +191,13 @@ pub enum OnFailure {
 pub struct Update {
     /// A few at a time, or all at once.
     pub strategy: Strategy,
-    /// So many may be missing at a time.
+    /// The maximum number of pods that may be unavailable.
     pub max_unavailable: Amount,
-    /// So many may run beyond the number while pods are replaced.
+    /// The maximum number of surge pods while pods are replaced.
     pub max_surge: Amount,
-    /// A pod must get ready within so long; the probe's own bound when `None`.
+    /// The time within which a pod must become ready; `None` for the limit of its probe.
     pub progress_deadline: Option<Millis>,
-    /// What happens when it does not.
+    /// The reaction if it does not.
     pub on_failure: OnFailure,
 }
 
@@ -214,15 +214,15 @@ impl Default for Update {
 }
 
 impl Update {
-    /// So many of `replicas` pods may be missing at a time. Where neither a pod may be missing nor
-    /// one more may run, it is 1: nothing could ever change otherwise.
+    /// Returns the number of `replicas` pods that may be unavailable. If neither a pod may be unavailable nor
+    /// a surge pod may run, it is 1: otherwise no pod could ever be replaced.
     #[must_use]
     pub fn missing(&self, replicas: u32) -> u32 {
         let missing = self.max_unavailable.of(replicas);
         if missing == 0 && self.surge(replicas) == 0 { 1 } else { missing }
     }
 
-    /// So many pods may run beyond `replicas`; a percent is rounded up, as Kubernetes does.
+    /// Returns the maximum number of surge pods; a percentage is rounded up, as in Kubernetes.
     #[must_use]
     pub fn surge(&self, replicas: u32) -> u32 {
         match self.strategy {
@@ -232,31 +232,31 @@ impl Update {
     }
 }
 
-/// Where pods may go.
+/// The placement of pods.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Place {
-    /// What the host's labels must be like.
+    /// The selector that the labels of a host must match.
     pub require: Option<Selector>,
     /// The host label whose values the pods are spread over.
     pub spread: Option<String>,
-    /// Hosts whose labels are like this come first.
+    /// Hosts whose labels match are preferred.
     pub prefer: Option<Selector>,
-    /// Hosts with pods whose labels are like this come last.
+    /// Hosts with pods whose labels match are avoided.
     pub avoid: Option<Selector>,
-    /// Hosts with pods whose labels are like this come first.
+    /// Hosts with pods whose labels match are preferred.
     pub near: Option<Selector>,
 }
 
 impl Place {
-    /// Whether nothing is asked for.
+    /// Checks whether nothing is specified.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// How far another must be before a pod begins.
+/// The state that a dependency must reach before a pod starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Until {
@@ -265,12 +265,12 @@ pub enum Until {
     /// It is ready.
     #[default]
     Ready,
-    /// It has ended with exit code 0.
+    /// It has exited with code 0.
     Completed,
 }
 
 impl Until {
-    /// The word people write.
+    /// Returns the word people write.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -281,40 +281,40 @@ impl Until {
     }
 }
 
-/// What a workload waits for.
+/// A dependency of a workload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dependency {
-    /// On whom: a pod, a controller or a service.
+    /// The target: a pod, a controller or a service.
     pub on: Address,
-    /// How far it must be.
+    /// The state that the target must reach.
     pub until: Until,
     /// Its node.
     pub span: Span,
 }
 
-/// What a pod's own volume is.
+/// The source of a pod's own volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PodVolumeSource {
-    /// Empty at first, shared by the pod's containers, gone with the pod.
+    /// Empty at first, shared by the pod's containers, removed with the pod.
     Empty,
     /// A folder or file of the host.
     HostPath(String),
 }
 
-/// A volume that stands in a pod.
+/// A volume declared in a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodVolume {
     /// Its name, unique in the pod.
     pub name: String,
-    /// What it is.
+    /// Its source.
     pub source: PodVolumeSource,
     /// Its node.
     pub span: Span,
 }
 
-/// The fingerprint of a workload, once somebody asked for it. A copy does not take it along, since a copy
-/// is what gets changed.
+/// The fingerprint of a workload, computed on first use. A clone starts without it, since only clones are
+/// changed.
 #[derive(Debug, Default)]
 pub struct Fingerprint(OnceLock<String>);
 
@@ -337,33 +337,33 @@ pub struct Workload {
     pub replicas: Replicas,
     /// How they are replaced.
     pub update: Update,
-    /// What happens when a container ends.
+    /// The reaction to the end of a container.
     pub restart: Restart,
-    /// Where they may go.
+    /// Their placement.
     pub place: Place,
-    /// What they wait for.
+    /// Their dependencies.
     pub depends_on: Vec<Dependency>,
     /// Volumes of the pod itself, in written order.
     pub volumes: Vec<PodVolume>,
-    /// Containers that end before the others begin, in written order: the order counts.
+    /// Containers that exit before the others start, in written order: the order counts.
     pub inits: Vec<Container>,
     /// Its containers, in written order.
     pub containers: Vec<Container>,
     /// Its node.
     pub span: Span,
-    /// Where its own values came from.
+    /// The origins of its own values.
     pub provenance: Provenance,
-    /// Where its containers' and inits' values came from, by container name.
+    /// The origins of the values of its containers and inits, by container name.
     pub container_provenance: BTreeMap<String, Provenance>,
     /// The nodes of its containers and inits, by name.
     pub container_spans: BTreeMap<String, Span>,
-    /// What [`Self::fingerprint`] has found.
+    /// The result of [`Self::fingerprint`].
     #[serde(skip)]
     pub known: Fingerprint,
 }
 
 impl WorkloadKind {
-    /// The kind in an address.
+    /// Returns the kind in an address.
     #[must_use]
     pub fn kind(self) -> Kind {
         match self {
@@ -372,7 +372,7 @@ impl WorkloadKind {
         }
     }
 
-    /// The word that begins an address.
+    /// Returns the word that begins an address.
     #[must_use]
     pub fn word(self) -> &'static str {
         self.kind().word()
@@ -386,13 +386,13 @@ impl Workload {
         self.inits.iter().chain(&self.containers).flat_map(Container::secrets).collect()
     }
 
-    /// Its address.
+    /// Returns its address.
     #[must_use]
     pub fn address(&self) -> Address {
         Address::new(self.kind.kind(), &self.name)
     }
 
-    /// The name of the pod in slot `ordinal`: the workload's own for a pod, `name-0` for replicas.
+    /// Returns the name of the pod in slot `ordinal`: the workload's own for a pod, `name-0` for replicas.
     #[must_use]
     pub fn pod_name(&self, ordinal: u32) -> String {
         match self.kind {
@@ -401,15 +401,14 @@ impl Workload {
         }
     }
 
-    /// The name of the pod of a controller with one pod on each host: `name-host`.
+    /// Returns the name of the pod of a controller with one pod on each host: `name-host`.
     #[must_use]
     pub fn pod_on(&self, host: &str) -> String {
         format!("{}-{host}", self.name)
     }
 
-    /// What it asks for, without where that is written: two that ask for the same have the same,
-    /// 64 hex digits (SHA-256). It is made once: a workload is not changed after it was asked for this,
-    /// only copies of it are.
+    /// Returns a hash of the specified state, without its places in the text: equal workloads have equal hashes,
+    /// 64 hex digits (SHA-256). It is computed once: after that only clones of the workload are changed.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let known = self.known.0.get_or_init(|| self.new_fingerprint());
@@ -436,7 +435,7 @@ impl Workload {
         sha256(&text)
     }
 
-    /// The same as `other` asks for, written where this one is.
+    /// Returns the state of `other` with the places in the text of this one.
     #[must_use]
     pub fn as_before(&self, other: &Self) -> Self {
         Self {
@@ -448,8 +447,8 @@ impl Workload {
         }
     }
 
-    /// Whether the pods of both are the same, however many there are and wherever they run: then a
-    /// change from one to the other rolls nothing out.
+    /// Checks whether the pods of both are equal, regardless of their number and placement: then a change
+    /// from one to the other needs no rollout.
     #[must_use]
     pub fn has_pods_of(&self, other: &Self) -> bool {
         let alike = Self {
@@ -462,7 +461,7 @@ impl Workload {
         alike.fingerprint() == other.fingerprint()
     }
 
-    /// The labels selectors see: its own and those nobody writes.
+    /// Returns the labels that selectors see: its own and the automatic ones.
     #[must_use]
     pub fn selectable_labels(&self, cluster: &str) -> BTreeMap<String, String> {
         let mut labels = self.labels.clone();
@@ -487,12 +486,12 @@ pub struct ServicePort {
 pub struct Service {
     /// Its name.
     pub name: String,
-    /// Which pods.
+    /// The selected pods.
     pub select: Selector,
     /// Its ports, by the name of the pods' port.
     pub ports: BTreeMap<String, ServicePort>,
     /// Its node.
     pub span: Span,
-    /// Where its values came from.
+    /// The origins of its values.
     pub provenance: Provenance,
 }

@@ -7,7 +7,7 @@ use tally_source::Span;
 
 use crate::field_path::Provenance;
 
-/// Where a secret is read from.
+/// The source of a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SecretSource {
@@ -15,7 +15,7 @@ pub enum SecretSource {
     File(String),
     /// An environment variable of the process that applies.
     Env(String),
-    /// What a command prints; it is run without a shell, in the folder of the spec.
+    /// The output of a command, which is run without a shell in the folder of the spec.
     Command(Vec<String>),
 }
 
@@ -29,15 +29,15 @@ impl fmt::Display for SecretSource {
     }
 }
 
-/// A secret: its name, and where it is read from.
+/// A secret: its name and its source.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Secret {
     /// Its name.
     pub name: String,
-    /// Where it is read from.
+    /// Its source.
     pub source: SecretSource,
     /// Its node.
     pub span: Span,
-    /// Where its values came from.
+    /// The origins of its values.
     pub provenance: Provenance,
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What labels must be like; all parts must hold.
+/// Conditions on labels; all of them must hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Selector {
@@ -27,7 +27,7 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// Whether labels satisfy it.
+    /// Checks whether labels satisfy it.
     #[must_use]
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.all.iter().all(|(key, value)| labels.get(key) == Some(value))

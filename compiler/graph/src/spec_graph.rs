@@ -27,12 +27,12 @@ pub enum Node {
     Workload(Box<Workload>),
     /// A service.
     Service(Service),
-    /// A secret, without what it holds.
+    /// A secret, without its value.
     Secret(Secret),
 }
 
 impl Node {
-    /// Its address.
+    /// Returns its address.
     #[must_use]
     pub fn address(&self) -> Address {
         match self {
@@ -45,7 +45,7 @@ impl Node {
         }
     }
 
-    /// The node in the text.
+    /// Returns the node in the text.
     #[must_use]
     pub fn span(&self) -> Span {
         match self {
@@ -58,7 +58,7 @@ impl Node {
         }
     }
 
-    /// What it asks for, without where that is written.
+    /// Returns the specified state as text, without its places in the text.
     fn bare(&self) -> String {
         let nowhere = Span::new(tally_source::FileId(0), 0, 0);
         let provenance = Provenance::default();
@@ -73,7 +73,7 @@ impl Node {
         serde_json::to_string(&bare).unwrap_or_default()
     }
 
-    /// Where its values came from.
+    /// Returns the origins of its values.
     #[must_use]
     pub fn provenance(&self) -> Option<&Provenance> {
         match self {
@@ -87,7 +87,7 @@ impl Node {
     }
 }
 
-/// How one node stands to another.
+/// The relation of one node to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Edge {
@@ -108,7 +108,7 @@ pub enum Edge {
 pub struct FileContent(pub Vec<u8>);
 
 impl FileContent {
-    /// SHA-256 of the bytes, 64 hex digits.
+    /// Returns the SHA-256 of the bytes, 64 hex digits.
     #[must_use]
     pub fn hash(&self) -> String {
         sha256(&self.0)
@@ -129,21 +129,21 @@ impl<'de> Deserialize<'de> for FileContent {
     }
 }
 
-/// What should run, with the texts it came from.
+/// The specified state, with the texts it came from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Graph {
-    /// Nodes in the order they stand in the text, and their edges.
+    /// Nodes in written order, and their edges.
     pub net: DiGraph<Node, Edge>,
     /// The texts.
     pub sources: SourceMap,
-    /// Where values came from.
+    /// The origins of values.
     pub origins: OriginArena,
     /// Contents of files, by SHA-256.
     pub contents: BTreeMap<String, FileContent>,
 }
 
 impl Graph {
-    /// The cluster; a compiled graph always has one.
+    /// Returns the cluster; a compiled graph always has one.
     #[must_use]
     pub fn cluster(&self) -> Option<&Cluster> {
         self.net.node_weights().find_map(|node| match node {
@@ -152,7 +152,7 @@ impl Graph {
         })
     }
 
-    /// Its hosts, in written order.
+    /// Returns its hosts, in written order.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
         self.net.node_weights().filter_map(|node| match node {
             Node::Host(host) => Some(host),
@@ -160,7 +160,7 @@ impl Graph {
         })
     }
 
-    /// Its named volumes, in written order.
+    /// Returns its named volumes, in written order.
     pub fn volumes(&self) -> impl Iterator<Item = &Volume> {
         self.net.node_weights().filter_map(|node| match node {
             Node::Volume(volume) => Some(volume),
@@ -168,7 +168,7 @@ impl Graph {
         })
     }
 
-    /// Its pods and controllers, in written order.
+    /// Returns its pods and controllers, in written order.
     pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
         self.net.node_weights().filter_map(|node| match node {
             Node::Workload(workload) => Some(workload.as_ref()),
@@ -188,7 +188,7 @@ impl Graph {
         self.workload(&Address::parse(address)?)
     }
 
-    /// Puts another workload in the place of the one of its kind and name; whether there is one.
+    /// Replaces the workload of the same kind and name. Returns whether there is one.
     pub fn replace_workload(&mut self, workload: Workload) -> bool {
         let address = workload.address();
         let found = self.net.node_weights_mut().find(|node| node.address() == address);
@@ -201,7 +201,7 @@ impl Graph {
         }
     }
 
-    /// Its services, in written order.
+    /// Returns its services, in written order.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.net.node_weights().filter_map(|node| match node {
             Node::Service(service) => Some(service),
@@ -209,7 +209,7 @@ impl Graph {
         })
     }
 
-    /// Its secrets, in written order.
+    /// Returns its secrets, in written order.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.net.node_weights().filter_map(|node| match node {
             Node::Secret(secret) => Some(secret),
@@ -217,8 +217,8 @@ impl Graph {
         })
     }
 
-    /// What it asks for, without where that is written and in which order (but that of the hosts, which
-    /// placement goes by): two that ask for the same have the same, 64 hex digits (SHA-256).
+    /// Returns a hash of the specified state, without its places in the text and its order (except that of the hosts, which
+    /// placement depends on): equal graphs have equal hashes, 64 hex digits (SHA-256).
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let is_host = |node: &&Node| matches!(node, Node::Host(_));
@@ -234,7 +234,7 @@ impl Graph {
         sha256(hosts.chain(others).collect::<Vec<_>>().join("\n").as_bytes())
     }
 
-    /// The node with that address.
+    /// Returns the node with that address.
     #[must_use]
     pub fn find(&self, address: &Address) -> Option<(NodeIndex, &Node)> {
         let index = self.net.node_indices().find(|index| {
@@ -243,7 +243,7 @@ impl Graph {
         Some((index, self.net.node_weight(index)?))
     }
 
-    /// The place a value was written at; `None` for a default.
+    /// Returns the place a value was written at; `None` for a default.
     #[must_use]
     pub fn written_at(&self, origin: OriginId) -> Option<Span> {
         let origin = self.origins.get(origin)?;

@@ -71,13 +71,13 @@ impl PartialEq for Part {
 impl Eq for Part {}
 
 impl Part {
-    /// A part that is written nowhere.
+    /// Returns a part that is written nowhere.
     #[must_use]
     pub fn new(kind: PartKind) -> Self {
         Self { kind, span: None }
     }
 
-    /// A part that is written at the span.
+    /// Returns a part that is written at the span.
     #[must_use]
     pub fn at(kind: PartKind, span: Span) -> Self {
         Self { kind, span: Some(span) }
@@ -103,7 +103,7 @@ impl From<&str> for Template {
 }
 
 impl Template {
-    /// The value of one secret, byte for byte.
+    /// Returns the value of one secret, byte for byte.
     #[must_use]
     pub fn whole_secret(name: &str, span: Option<Span>) -> Self {
         Template::Parts(vec![Part { kind: PartKind::WholeSecret(name.to_owned()), span }])
@@ -190,7 +190,7 @@ fn without_line_end(value: &[u8]) -> &[u8] {
 }
 
 impl Function {
-    /// The word that people write.
+    /// Returns the word that people write.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -242,7 +242,7 @@ impl fmt::Display for Template {
 }
 
 impl Serialize for Template {
-    /// A list of parts; a text without holes is one part, and an empty one none.
+    /// Writes a list of parts: one part for a text without holes, none for an empty text.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Template::Plain(text) if text.is_empty() => {

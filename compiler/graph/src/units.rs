@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a text is no value of a unit. The compiler turns each into its own sentence and fix.
+/// The reason why a text is not a value of a unit. The compiler reports each with a sentence and a fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// A number without a unit.
@@ -55,7 +55,7 @@ impl Bytes {
             return Err(UnitError::NoUnit);
         }
         let Some((_, factor)) = BYTE_UNITS.iter().find(|(name, _)| *name == unit) else {
-            // Docker's one-letter units and Kubernetes' `Mi` both mean powers of 1024.
+            // Docker's one-letter units and Kubernetes' `Mi` both mean multiples of 1024.
             let meant =
                 match unit.trim_end_matches(['b', 'B', 'i', 'I']).to_ascii_lowercase().as_str() {
                     "k" => "KiB",
@@ -181,14 +181,14 @@ impl fmt::Display for Cpu {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Amount {
-    /// So many.
+    /// A number.
     Count(u32),
-    /// So many in a hundred.
+    /// A percentage.
     Percent(u32),
 }
 
 impl Amount {
-    /// The amount of `whole`, a percent rounded down.
+    /// Returns the amount of `whole`, a percent rounded down.
     #[must_use]
     pub fn of(self, whole: u32) -> u32 {
         match self {
@@ -200,7 +200,7 @@ impl Amount {
         }
     }
 
-    /// The amount of `whole`, a percent rounded up.
+    /// Returns the amount of `whole`, a percent rounded up.
     #[must_use]
     pub fn of_up(self, whole: u32) -> u32 {
         match self {

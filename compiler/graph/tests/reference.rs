@@ -1,4 +1,4 @@
-//! The committed reference is what the schema table makes.
+//! The committed reference matches the schema table.
 
 #![allow(
     clippy::disallowed_methods,

@@ -1,4 +1,4 @@
-//! The whole way, from the first file to the graph.
+//! The stages of the compiler in order, from the first file to the graph.
 
 use tally_graph::Graph;
 use tally_source::{Diagnostic, Severity, SourceMap, Span};
@@ -10,14 +10,14 @@ use crate::lower::{self, Lowering};
 use crate::reporter::Reporter;
 use crate::resolve::{self, Names};
 
-/// What compiling gives.
+/// The result of compiling.
 #[derive(Debug, Clone)]
 pub struct Compiled {
     /// The graph; `None` when there is any error.
     pub graph: Option<Graph>,
     /// The texts, also when there is no graph.
     pub sources: SourceMap,
-    /// What is to be said of them, in the order in which it is shown.
+    /// The diagnostics, in the order in which they are shown.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -35,7 +35,7 @@ pub fn compile(entry: &str, loader: &mut dyn Loader) -> Compiled {
     let Lowering { mut cx, origins, contents, used_volumes, used_secrets, .. } = low;
     let used = Used { volumes: used_volumes, secrets: used_secrets };
     check::check(&mut cx, &top, &names, &spec, &used);
-    // The trees are the larger half of what is held, and no longer needed.
+    // The trees are the larger half of the memory, and no longer needed.
     drop(names);
     drop(top);
     drop(files.asts);
@@ -52,9 +52,9 @@ pub fn compile(entry: &str, loader: &mut dyn Loader) -> Compiled {
     Compiled { graph, sources, diagnostics }
 }
 
-/// Whether a report is about a line that is reported for not holding together.
+/// Checks whether a report is about a line whose quotes or braces do not pair up, which is reported already.
 fn is_silenced(found: &Diagnostic, silent: &[Span]) -> bool {
-    // Syntax is never silenced: it is what says so.
+    // Syntax is never suppressed: it includes that report.
     let Some(span) = found.primary().filter(|_| found.code.0 >= 200) else { return false };
     silent
         .iter()

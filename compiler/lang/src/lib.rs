@@ -1,9 +1,8 @@
 //! KDL text to graph.
 //!
-//! [`compile`] reads the files of a spec through a [`Loader`], and gives the graph and all that is
-//! to be said of the text. The way of a text: `syntax` (text to tree), `decode` (tree to typed
-//! objects, by the schema), `resolve` (files and names), `lower` (objects to graph), `check` (what
-//! no single node can know).
+//! [`compile`] reads the files of a spec through a [`Loader`], and returns the graph and the diagnostics.
+//! The stages: `resolve` (files, then names), `syntax` (text to tree), `decode` (tree to typed objects, by
+//! the schema), `lower` (objects to graph), `check` (conditions on more than one object).
 
 mod check;
 mod codes;

@@ -1,10 +1,10 @@
-//! Where the compiler gets its files from. It does no I/O itself.
+//! Sources of files. The compiler does no I/O itself.
 
 use std::collections::BTreeMap;
 
 /// Gives the compiler its files.
 pub trait Loader {
-    /// The bytes of a file. `path` is relative to the folder of the first file, with `/` between
+    /// Returns the bytes of a file. `path` is relative to the folder of the first file, with `/` between
     /// folders, and never leads out of that folder: the compiler refuses such a path itself.
     ///
     /// # Errors
@@ -12,16 +12,16 @@ pub trait Loader {
     fn read(&mut self, path: &str) -> Result<Vec<u8>, LoadError>;
 }
 
-/// Why a file cannot be had.
+/// The reason why a file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadError {
-    /// There is none.
+    /// It does not exist.
     NotFound,
     /// A link leads out of the folder of the first file.
     Outside,
     /// It is larger than a file of a spec may be.
     TooLarge,
-    /// Something else, in words.
+    /// Another reason, in words.
     Other(String),
 }
 
@@ -33,13 +33,13 @@ pub struct MemoryLoader {
 }
 
 impl MemoryLoader {
-    /// One file.
+    /// Returns a loader with one file.
     #[must_use]
     pub fn single(path: &str, text: &str) -> Self {
         Self::default().with(path, text)
     }
 
-    /// With one file more.
+    /// Adds a file.
     #[must_use]
     pub fn with(mut self, path: &str, text: &str) -> Self {
         self.files.insert(path.to_owned(), text.as_bytes().to_vec());

@@ -12,7 +12,7 @@ const MAX_SUGGESTIONS: usize = 100;
 pub(crate) struct Reporter<'s> {
     pub sources: &'s SourceMap,
     pub out: Vec<Diagnostic>,
-    /// Text was passed over, or a file is missing: nothing may be called missing.
+    /// Text was skipped, or a file is missing: nothing may be called missing.
     pub incomplete: bool,
 }
 

@@ -1,6 +1,6 @@
-//! Values as the language writes them, for help and edits.
+//! Values in the form of the language, for help and edits.
 
-/// A text as a bare word where it can be one, else in quotes.
+/// Returns a text as a bare word where it can be one, else in quotes.
 pub(crate) fn text(text: &str) -> String {
     let bare = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -11,7 +11,7 @@ pub(crate) fn text(text: &str) -> String {
     }
 }
 
-/// A text in quotes.
+/// Returns a text in quotes.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -30,7 +30,7 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
-/// At most so many characters, for headlines.
+/// Shortens a text for headlines.
 pub(crate) fn shortened(text: &str) -> String {
     let clean = |c: char| if c.is_control() { ' ' } else { c };
     let mut out: String = text.chars().take(60).map(clean).collect();

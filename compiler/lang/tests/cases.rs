@@ -77,7 +77,7 @@ fn case(path: &Path) -> Case {
     case
 }
 
-/// What is wrong with a case, in one line.
+/// Describes the failure of a case, in one line.
 fn judge(case: &mut Case, compiled: &Compiled) -> Vec<String> {
     let mut wrong = Vec::new();
     let errors: Vec<_> =
@@ -103,7 +103,7 @@ fn judge(case: &mut Case, compiled: &Compiled) -> Vec<String> {
     wrong
 }
 
-/// Applying what is certain leaves no error that had a certain fix.
+/// Applying the certain fixes leaves no error that had one.
 fn fixes(case: &mut Case, compiled: &Compiled) -> Option<String> {
     let fixable = compiled.diagnostics.iter().filter(|found| found.edits.iter().any(|e| e.certain));
     let fixable = fixable.count();

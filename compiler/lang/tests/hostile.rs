@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use tally_lang::{Compiled, MemoryLoader, compile};
 
-/// Compiles in bounded time, on the stack of a test thread (2 MB), and looks at what came out.
+/// Compiles in bounded time, on the stack of a test thread (2 MB), and checks the result.
 fn endure(name: &str, bytes: Vec<u8>) -> Compiled {
     let mut loader = MemoryLoader::default();
     let size = bytes.len();

@@ -1,4 +1,4 @@
-//! Specs that compile, and what they compile to.
+//! Specs that compile, and their graphs.
 
 #![allow(
     clippy::disallowed_methods,

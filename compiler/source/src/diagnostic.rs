@@ -1,44 +1,44 @@
-//! A diagnostic: one mistake, where it is, and the way out.
+//! A diagnostic: one mistake, its location, and its fixes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::codes::Code;
 use crate::span::Span;
 
-/// How bad it is.
+/// Its severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Nothing is planned from a spec that has one.
+    /// A spec with an error is not planned.
     Error,
-    /// The spec holds; something in it is likely not meant.
+    /// The spec is valid, but something in it is probably not intended.
     Warning,
 }
 
-/// A place that a diagnostic shows, with what to read there.
+/// A location that a diagnostic shows, with a text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     /// The exact characters.
     pub span: Span,
-    /// What stands under them; may be empty.
+    /// The text under them; may be empty.
     pub text: String,
 }
 
 /// One replacement of text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextChange {
-    /// What is replaced; empty to insert.
+    /// The replaced characters; empty to insert.
     pub span: Span,
-    /// What stands there afterwards.
+    /// The new characters.
     pub text: String,
 }
 
-/// A way out that a machine can take.
+/// A fix that a program can apply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edit {
-    /// One line that says what it does, such as ``write `image "nginx:1.27"` ``.
+    /// One line that describes it, such as ``write `image "nginx:1.27"` ``.
     pub title: String,
-    /// Whether it is surely what was meant: `check --fix` applies only these.
+    /// Whether it is certainly intended: `check --fix` applies only these.
     pub certain: bool,
     /// The replacements; they do not overlap.
     pub changes: Vec<TextChange>,
@@ -49,20 +49,20 @@ pub struct Edit {
 pub struct Diagnostic {
     /// Its stable code.
     pub code: Code,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
     /// One line that can stand alone.
     pub headline: String,
-    /// The places it shows, the primary one first; empty when no text is to blame.
+    /// The locations it shows, the primary one first; empty if no text is the cause.
     pub labels: Vec<Label>,
-    /// What to do, in sentences.
+    /// Advice, in sentences.
     pub help: Option<String>,
-    /// Ways out.
+    /// Fixes.
     pub edits: Vec<Edit>,
 }
 
 impl Diagnostic {
-    /// An error with no label yet.
+    /// Returns an error with no label yet.
     pub fn error(code: Code, headline: impl Into<String>) -> Self {
         Self {
             code,
@@ -74,7 +74,7 @@ impl Diagnostic {
         }
     }
 
-    /// A warning with no label yet.
+    /// Returns a warning with no label yet.
     pub fn warning(code: Code, headline: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, headline) }
     }
@@ -93,14 +93,14 @@ impl Diagnostic {
         self
     }
 
-    /// Adds an edit of one replacement that is surely meant.
+    /// Adds an edit of one replacement that is certain.
     #[must_use]
     pub fn fix(self, title: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
         let changes = vec![TextChange { span, text: text.into() }];
         self.edit(Edit { title: title.into(), certain: true, changes })
     }
 
-    /// Adds an edit of one replacement that may be meant: shown, never applied unasked.
+    /// Adds an edit of one replacement that may be intended: it is shown, and never applied automatically.
     #[must_use]
     pub fn maybe(self, title: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
         let changes = vec![TextChange { span, text: text.into() }];
@@ -114,13 +114,13 @@ impl Diagnostic {
         self
     }
 
-    /// The primary label's span.
+    /// Returns the primary label's span.
     #[must_use]
     pub fn primary(&self) -> Option<Span> {
         self.labels.first().map(|label| label.span)
     }
 
-    /// The order in which diagnostics are shown: by file, then place, then code.
+    /// Returns the order in which diagnostics are shown: by file, then place, then code.
     #[must_use]
     pub fn sort_key(&self) -> (Option<Span>, Code) {
         (self.primary(), self.code)

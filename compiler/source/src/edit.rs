@@ -6,8 +6,8 @@ use crate::diagnostic::{Diagnostic, TextChange};
 use crate::files::SourceMap;
 use crate::span::FileId;
 
-/// The texts of the files that change when all certain edits are applied, and how many edits that
-/// were. An edit that overlaps one already taken is left out: a second run finds it again.
+/// Returns the texts of the files that change when all certain edits are applied, and how many edits that
+/// were. An edit that overlaps an applied one is left out: a second run finds it again.
 #[must_use]
 pub fn apply_certain_edits(
     diagnostics: &[Diagnostic],

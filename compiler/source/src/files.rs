@@ -1,4 +1,4 @@
-//! The texts a spec is made of, and how an offset becomes a line and a column.
+//! The files of a spec, and the conversion of offsets into lines and columns.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::span::{FileId, Span};
 
-/// A place as people count: both from 1; a column is a character, a tab is one,
+/// A location as people count: both from 1; a column is a character, a tab is one,
 /// a byte-order mark none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LineColumn {
@@ -28,12 +28,12 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    /// A file named `name` that holds `text`.
+    /// Returns a file named `name` that holds `text`.
     pub fn new(name: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
         Self { name: name.into(), text: text.into(), line_starts: OnceLock::new() }
     }
 
-    /// Byte offsets at which lines begin; the first is always 0.
+    /// Returns the byte offsets at which lines start; the first is always 0.
     #[must_use]
     pub fn line_starts(&self) -> &[u32] {
         self.line_starts.get_or_init(|| {
@@ -44,7 +44,7 @@ impl SourceFile {
         })
     }
 
-    /// Line and column of a byte offset; offsets inside a character count as that character.
+    /// Returns the line and column of a byte offset; offsets inside a character count as that character.
     #[must_use]
     pub fn position(&self, offset: usize) -> LineColumn {
         let offset = offset.min(self.text.len());
@@ -59,7 +59,7 @@ impl SourceFile {
         }
     }
 
-    /// The text of line `line` (from 1), without its line break.
+    /// Returns the text of line `line` (from 1), without its line break.
     #[must_use]
     pub fn line_text(&self, line: u32) -> &str {
         let starts = self.line_starts();
@@ -78,7 +78,7 @@ pub struct SourceMap {
 }
 
 impl SourceMap {
-    /// Adds a file and gives its number.
+    /// Adds a file and returns its number.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<Arc<str>>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
         self.files.push(SourceFile::new(name, text));
@@ -92,13 +92,13 @@ impl SourceMap {
         }
     }
 
-    /// The file with that number.
+    /// Returns the file with that number.
     #[must_use]
     pub fn get(&self, file: FileId) -> Option<&SourceFile> {
         self.files.get(file.0 as usize)
     }
 
-    /// All files in the order they were added.
+    /// Returns all files in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
         self.files
             .iter()
@@ -106,7 +106,7 @@ impl SourceMap {
             .map(|(i, f)| (FileId(u32::try_from(i).unwrap_or(u32::MAX)), f))
     }
 
-    /// The characters a span covers; empty when the span lies outside its file.
+    /// Returns the characters a span covers; empty when the span lies outside its file.
     #[must_use]
     pub fn text(&self, span: Span) -> &str {
         self.get(span.file).and_then(|file| file.text.get(span.range())).unwrap_or_default()

@@ -1,7 +1,7 @@
-//! What "points at the text" means: files, spans, origins, diagnostics with edits.
+//! Source locations: files, spans, origins, diagnostics with edits.
 //!
-//! This crate knows neither KDL nor Docker. Everything that must name a place in a user's text
-//! (the compiler's errors, a plan line, a runtime failure) does it through the types here.
+//! This crate knows neither KDL nor Docker. The compiler's errors, the lines of a plan and the failures of an
+//! apply name places in a user's text through the types here.
 
 mod codes;
 mod diagnostic;

@@ -1,7 +1,7 @@
-//! Where a value came from: a chain of origins in one arena, four bytes a value.
+//! Origins of values: chains in one arena, four bytes for each value.
 //!
 //! Today a chain is short (the schema's default, or a place in a file). Components, patches and
-//! environments will lengthen it, so every value already carries an [`OriginId`].
+//! environments will make it longer, so every value already carries an [`OriginId`].
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::span::Span;
 #[serde(transparent)]
 pub struct OriginId(pub u32);
 
-/// What gave a value.
+/// The cause of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OriginKind {
@@ -25,11 +25,11 @@ pub enum OriginKind {
 /// One link of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin {
-    /// What gave the value.
+    /// The cause of the value.
     pub kind: OriginKind,
     /// The place it is written at, or for a default the node that lacks it.
     pub span: Span,
-    /// What it replaced, if anything.
+    /// The origin that it replaced, if any.
     pub parent: Option<OriginId>,
 }
 
@@ -40,7 +40,7 @@ pub struct OriginArena {
 }
 
 impl OriginArena {
-    /// Stores an origin and gives its number.
+    /// Stores an origin and returns its number.
     pub fn add(&mut self, origin: Origin) -> OriginId {
         if self.origins.last() == Some(&origin) {
             return OriginId(Self::number(self.origins.len() - 1));
@@ -54,13 +54,13 @@ impl OriginArena {
         self.add(Origin { kind: OriginKind::Written, span, parent: None })
     }
 
-    /// The origin with that number.
+    /// Returns the origin with that number.
     #[must_use]
     pub fn get(&self, id: OriginId) -> Option<&Origin> {
         self.origins.get(id.0 as usize)
     }
 
-    /// The chain from the value's last origin to its first.
+    /// Returns the chain from the value's last origin to its first.
     pub fn chain(&self, id: OriginId) -> impl Iterator<Item = &Origin> {
         let mut next = Some(id);
         // A chain can hold no more links than the arena, so a damaged saved graph cannot loop.

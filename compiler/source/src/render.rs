@@ -1,4 +1,4 @@
-//! Diagnostics as people read them (miette) and as machines do (serde).
+//! Rendering of diagnostics: for people (miette) and for programs (serde).
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ pub struct RenderOptions {
     pub width: usize,
     /// Characters and colours.
     pub theme: Theme,
-    /// How many reports are shown; the rest is counted.
+    /// The maximum number of diagnostics that are shown; the others are counted.
     pub most: usize,
 }
 
@@ -41,7 +41,7 @@ impl Default for RenderOptions {
     }
 }
 
-/// All reports as text for people, then one line that counts what was left out.
+/// Returns all diagnostics as text for people, then one line with the number of those not shown.
 #[must_use]
 pub fn render_people(
     diagnostics: &[Diagnostic],
@@ -77,7 +77,7 @@ pub fn render_people(
     out
 }
 
-/// One diagnostic as one JSON object on one line: `{code, severity, headline, labels, help,
+/// Returns one diagnostic as one JSON object on one line: `{code, severity, headline, labels, help,
 /// edits}`; lines and columns count from 1, ends are exclusive, columns are characters.
 #[must_use]
 pub fn render_json(diagnostic: &Diagnostic, sources: &SourceMap) -> String {
@@ -171,7 +171,7 @@ impl JsonDiagnostic {
     }
 }
 
-/// A diagnostic as miette sees it: labels of the primary file here, those of each other file as a
+/// A diagnostic in miette's form: labels of the primary file here, those of each other file as a
 /// related report (a miette diagnostic can label one source only).
 struct Report<'a> {
     diagnostic: &'a Diagnostic,

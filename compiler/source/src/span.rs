@@ -1,4 +1,4 @@
-//! Places in the text: a file's number and a range of byte offsets.
+//! Spans: a file's number and a range of byte offsets.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,14 +19,14 @@ pub struct Span {
 }
 
 impl Span {
-    /// A span over `start..end`; offsets past `u32::MAX` are clamped (files are capped far below).
+    /// Returns a span over `start..end`; offsets past `u32::MAX` are clamped (files are capped far below).
     #[must_use]
     pub fn new(file: FileId, start: usize, end: usize) -> Self {
         let clamp = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
         Self { file, start: clamp(start), end: clamp(end.max(start)) }
     }
 
-    /// The smallest span that covers both; `self` when they lie in different files.
+    /// Returns the smallest span that covers both; `self` when they lie in different files.
     #[must_use]
     pub fn to(self, other: Span) -> Self {
         if self.file != other.file {
@@ -35,31 +35,31 @@ impl Span {
         Self { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 
-    /// An empty span at this one's start.
+    /// Returns an empty span at this one's start.
     #[must_use]
     pub fn at_start(self) -> Self {
         Self { end: self.start, ..self }
     }
 
-    /// An empty span at this one's end.
+    /// Returns an empty span at this one's end.
     #[must_use]
     pub fn at_end(self) -> Self {
         Self { start: self.end, ..self }
     }
 
-    /// The range as `usize`, for slicing.
+    /// Returns the range as `usize`, for slicing.
     #[must_use]
     pub fn range(self) -> std::ops::Range<usize> {
         self.start as usize..self.end as usize
     }
 
-    /// Length in bytes.
+    /// Returns the length in bytes.
     #[must_use]
     pub fn len(self) -> usize {
         self.range().len()
     }
 
-    /// Whether the span covers nothing.
+    /// Checks whether the span covers nothing.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.start == self.end

@@ -16,7 +16,7 @@ pub struct Example {
     pub after: String,
 }
 
-/// One example for each field that this version of the language has, in the order of the table.
+/// Returns one example for each field that this version of the language has, in the order of the table.
 ///
 /// The files that examples name (`a.kdl`, `b.kdl`, `a.conf`, `b.conf`) may be empty; the images
 /// are those of the worked specs.
@@ -37,11 +37,11 @@ const BASE: &str = "pod base { container c image=\"tally.local/hello:1\" }\n\
     controller many { container c image=\"tally.local/hello:1\" }\n";
 const CONTAINER: &str = "port http 8080; port other 8081; mount data \"/data\"";
 
-/// The spec with `line` in the block of its kind.
+/// Returns the spec with `line` in the block of its kind.
 fn spec(owner: &KindRow, field: &FieldRow, line: &str) -> String {
     let mut text = line.to_owned();
     let mut at = owner;
-    // An argument's line is the whole node already, so it stands in the kind around it.
+    // An argument's line is the whole node already, so it goes into the kind around it.
     let mut whole = field.form == Form::Argument;
     let mut uses_shared = text.contains("shared");
     loop {
@@ -78,7 +78,7 @@ fn spec(owner: &KindRow, field: &FieldRow, line: &str) -> String {
     own_port(out)
 }
 
-/// Two containers of a pod share its network: the second one serves on another port.
+/// Gives the second container of a pod a port of its own, since both share a network.
 fn own_port(text: String) -> String {
     let command = "command as-child httpd \"-f\" \"-p\" \"8082\" \"-h\" \"/www\"";
     let mut text = text;

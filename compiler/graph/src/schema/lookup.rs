@@ -3,25 +3,25 @@
 use super::rows::{FieldRow, KindRow};
 use super::table;
 
-/// Every kind, in the order of the reference. The first is the spec itself: what stands at the top
-/// of a file.
+/// Returns every kind, in the order of the reference. The first is the spec itself: the top of a
+/// file.
 pub fn kinds() -> impl Iterator<Item = &'static KindRow> {
     table::KINDS.iter().copied()
 }
 
-/// The kind of that key (`"container"`, `"pod volume"`).
+/// Returns the kind of that key (`"container"`, `"pod volume"`).
 #[must_use]
 pub fn kind(key: &str) -> Option<&'static KindRow> {
     kinds().find(|kind| kind.key == key)
 }
 
-/// The field `word` of the kind `key`.
+/// Returns the field `word` of the kind `key`.
 #[must_use]
 pub fn field(key: &str, word: &str) -> Option<&'static FieldRow> {
     kind(key)?.field(word)
 }
 
-/// The default of a field that the table says is there.
+/// Returns the default of a field that the table says is there.
 #[must_use]
 pub fn default_of(key: &str, word: &str) -> Option<&'static str> {
     field(key, word)?.default

@@ -1,7 +1,7 @@
 //! The schema: every kind and field of the language, in one table.
 //!
 //! It drives decoding, validation, suggestions, defaults, the generated reference, and the update
-//! class of every field. A new field begins here, as one row of [`table`](self).
+//! class of every field. A new field starts here, as one row of [`table`](self).
 
 mod examples;
 mod lookup;
@@ -17,15 +17,15 @@ pub use rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass, ValueType};
 
 use crate::field_path::FieldPath;
 
-/// How long a container must have run to be ready when its readiness asks for nothing else: the
+/// The time a container must have run to be ready if its readiness has no action: the
 /// default of `delay` there.
 pub const RUNNING_DELAY: &str = workloads::RUNNING_DELAY;
 
-/// The update class of a field of a container or of its pod.
+/// Returns the update class of a field of a container or of its pod.
 ///
 /// Segments are words of the language; the names inside maps and of named things (`env.LOG_LEVEL`,
-/// `port.http.publish`) are passed over. What is finer than a row (`readiness.http.path`) has the
-/// class of the row around it.
+/// `port.http.publish`) are skipped. A path below a row (`readiness.http.path`) has the
+/// class of that row.
 #[must_use]
 pub fn update_class(path: &FieldPath) -> UpdateClass {
     let mut segments = path.segments();

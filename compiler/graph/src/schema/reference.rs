@@ -1,4 +1,4 @@
-//! The reference, made from the table: one page a kind.
+//! The reference, generated from the table: one page for each kind.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::lookup::{kind, kinds};
 use super::rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass};
 
-/// The pages of the reference by file name. They are committed, and a test fails when they drift.
+/// Returns the pages of the reference by file name. They are committed, and a test fails when they drift.
 #[must_use]
 pub fn reference_pages() -> BTreeMap<String, String> {
     let mut pages: BTreeMap<String, String> =
@@ -82,7 +82,7 @@ fn page(kind: &KindRow) -> String {
     out
 }
 
-/// How a node of the kind is written.
+/// Returns how a node of the kind is written.
 fn usage(kind: &KindRow) -> String {
     let mut out = kind.word.to_owned();
     if kind.naming != Naming::None {

@@ -1,8 +1,8 @@
-//! What a row of the schema says.
+//! The rows of the schema.
 
 use serde::{Deserialize, Serialize};
 
-/// What a change of a field does to what runs, from nothing to most.
+/// The effect of a change of a field on running containers, from none to the largest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UpdateClass {
@@ -21,7 +21,7 @@ pub enum UpdateClass {
 }
 
 impl UpdateClass {
-    /// What a change does, as the reference says it.
+    /// Returns the effect of a change, as the reference describes it.
     #[must_use]
     pub fn phrase(self) -> &'static str {
         match self {
@@ -38,13 +38,13 @@ impl UpdateClass {
 /// How a field is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// A value that stands behind the kind's word and name, in the order of the rows.
+    /// A value after the kind's word and name, in the order of the rows.
     Argument,
     /// One value: a property, or a child with that value.
     Scalar,
     /// Keys and values: properties of the child node, its children, or both.
     Map,
-    /// Values behind the child's word.
+    /// Values after the child's word.
     List,
     /// A child with fields of its own, at most once. Holds the key of its kind.
     Block(&'static str),
@@ -54,7 +54,7 @@ pub enum Form {
     Selector,
 }
 
-/// What a value is.
+/// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueType {
     /// Text; numbers and booleans count by the characters they are written with.
@@ -116,7 +116,7 @@ pub enum ValueType {
 }
 
 impl ValueType {
-    /// What a value is, as the reference says it.
+    /// Describes the type, as in the reference.
     #[must_use]
     pub fn phrase(self) -> String {
         match self {
@@ -156,19 +156,19 @@ impl ValueType {
             ValueType::Address => {
                 "`unix:///PATH`, `sim:NAME`, `ssh://[USER@]HOST[:PORT][/SOCKET]` or `tcp://HOST:PORT`".into()
             }
-            ValueType::UrlPath => "a path that begins with `/`".into(),
+            ValueType::UrlPath => "a path that starts with `/`".into(),
             ValueType::Limit => "a whole number, or `unlimited`".into(),
             ValueType::LabelKey => "the key of a label".into(),
         }
     }
 }
 
-/// Which version a row belongs to.
+/// The version that a row belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// It acts.
+    /// It takes effect.
     Now,
-    /// It compiles, is checked and lands in the graph; this sentence says what is still missing.
+    /// It compiles, is checked and is in the graph; the sentence says which part is not supported yet.
     Later(&'static str),
     /// The word is known and refused: it belongs to a later version of the language.
     Language,
@@ -179,9 +179,9 @@ pub enum Step {
 pub enum Naming {
     /// They have none.
     None,
-    /// The first value behind the word: lower-case letters, digits and `-`.
+    /// The first value after the word: lower-case letters, digits and `-`.
     Name,
-    /// The first value behind the word, any word without white space (a limit's, a port's).
+    /// The first value after the word, any word without white space (a limit's, a port's).
     Word,
 }
 
@@ -192,22 +192,22 @@ pub struct FieldRow {
     pub word: &'static str,
     /// How it is written.
     pub form: Form,
-    /// What its value is (of each value, in lists and maps).
+    /// The type of its value (of each value, in lists and maps).
     pub value: ValueType,
-    /// What it is when nothing is written, in the words of the language.
+    /// The default, in the words of the language.
     pub default: Option<&'static str>,
     /// Whether it must be written.
     pub required: bool,
-    /// What a change of it does.
+    /// The effect of a change.
     pub class: UpdateClass,
     /// Whether it may hold `${secret.NAME}`, which is known at apply only. All other fields are known
-    /// when compiling: what they hold reaches names, labels, plans and logs.
+    /// when compiling: their values reach names, labels, plans and logs.
     pub at_apply: bool,
-    /// Since which version.
+    /// The version it belongs to.
     pub step: Step,
-    /// What it says, in one line.
+    /// Its description, in one line.
     pub doc: &'static str,
-    /// The field as a line of its kind's block (for an argument: the node it stands in).
+    /// The field as a line of its kind's block (for an argument: the node it belongs to).
     pub example: &'static str,
     /// The same with another value.
     pub changed: &'static str,
@@ -226,32 +226,32 @@ pub struct KindRow {
     pub naming: Naming,
     /// Its fields; arguments first.
     pub fields: &'static [FieldRow],
-    /// Since which version.
+    /// The version it belongs to.
     pub step: Step,
-    /// What it is, in one line.
+    /// Its description, in one line.
     pub doc: &'static str,
     /// A node of the kind as examples open it, without its block.
     pub head: &'static str,
-    /// The key of the kind that stands around it in examples; empty for the spec.
+    /// The key of the kind around it in examples; empty for the spec.
     pub within: &'static str,
 }
 
 impl KindRow {
-    /// The field of that word, as people write it.
+    /// Returns the field of that word, as people write it.
     #[must_use]
     pub fn field(&self, word: &str) -> Option<&'static FieldRow> {
         self.fields.iter().find(|row| row.word == word)
     }
 
-    /// The field behind a word of the graph's data, which says `content` for what people write as
+    /// Returns the field behind a word of the graph's data, which has `content` for the field written as
     /// `from` or `text`.
     #[must_use]
     pub fn field_of_data(&self, word: &str) -> Option<&'static FieldRow> {
         self.field(if word == "content" { "text" } else { word })
     }
 
-    /// What a change of one of its fields does. Inits share their fields with containers; but an init runs
-    /// when its pod is made, so what would restart or recreate a container makes the pod of an init anew.
+    /// Returns the effect of a change of one of its fields. Inits share their fields with containers, but an init runs
+    /// when its pod is created, so a change that would restart or recreate a container recreates the pod of an init.
     #[must_use]
     pub fn class_of(&self, field: &FieldRow) -> UpdateClass {
         match self.key == "init" && field.class >= UpdateClass::Restart {
@@ -260,14 +260,14 @@ impl KindRow {
         }
     }
 
-    /// Its arguments in order.
+    /// Returns its arguments in order.
     pub fn arguments(&self) -> impl Iterator<Item = &'static FieldRow> {
         self.fields.iter().filter(|row| row.form == Form::Argument)
     }
 }
 
 impl FieldRow {
-    /// A row with the commonest properties: nothing default, not required, acting now.
+    /// Returns a row with the most common properties: no default, not required, in effect.
     pub(super) const fn new(
         word: &'static str,
         form: Form,
@@ -311,7 +311,7 @@ impl FieldRow {
         Self { example, changed, ..self }
     }
 
-    /// A word of a later version of the language.
+    /// Returns a word of a later version of the language.
     pub(super) const fn language(word: &'static str, doc: &'static str) -> Self {
         let row =
             Self::new(word, Form::Scalar, ValueType::Word, UpdateClass::RecreateContainer, doc);

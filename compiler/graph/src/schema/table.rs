@@ -1,10 +1,9 @@
-//! The table: what stands at the top of a spec, and services. Pods and what is in them are in
-//! `workloads`.
+//! The table: the top of a spec, and services. Pods and their contents are in `workloads`.
 
 use super::rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass, ValueType};
 use super::workloads;
 
-const SERVICES: &str = "A service is checked and shown, but nothing serves it in this version.";
+const SERVICES: &str = "A service is checked and shown, but not served yet.";
 
 pub(super) static KINDS: &[&KindRow] = &[
     &SPEC,
@@ -46,7 +45,7 @@ static SPEC: KindRow = KindRow {
     article: "a spec",
     naming: Naming::None,
     step: Step::Now,
-    doc: "What stands at the top of a file. A spec begins at `tally.kdl` and holds what that file and the files it uses hold.",
+    doc: "The top of a file. A spec starts at `tally.kdl` and contains that file and the files it uses.",
     head: "",
     within: "",
     fields: &[
@@ -76,23 +75,18 @@ static SPEC: KindRow = KindRow {
             "secret",
             Form::Child("secret"),
             ValueType::Name,
-            "A secret, read when applying, never when compiling.",
+            "A secret, read when the spec is applied, never when it is compiled.",
         )
         .shown("secret extra env=PATH", "secret other env=PATH"),
         nothing("pod", Form::Child("pod"), ValueType::Name, "One pod.").shown(
             "pod extra { container c image=\"tally.local/hello:1\" }",
             "pod other { container c image=\"tally.local/hello:1\" }",
         ),
-        nothing(
-            "controller",
-            Form::Child("controller"),
-            ValueType::Name,
-            "A pod, and how many of it.",
-        )
-        .shown(
-            "controller extra { container c image=\"tally.local/hello:1\" }",
-            "controller other { container c image=\"tally.local/hello:1\" }",
-        ),
+        nothing("controller", Form::Child("controller"), ValueType::Name, "A pod with replicas.")
+            .shown(
+                "controller extra { container c image=\"tally.local/hello:1\" }",
+                "controller other { container c image=\"tally.local/hello:1\" }",
+            ),
         nothing(
             "service",
             Form::Child("service"),
@@ -107,15 +101,15 @@ static SPEC: KindRow = KindRow {
         FieldRow::language("job", "Pods that end, once or by a schedule."),
         FieldRow::language("let", "A named value."),
         FieldRow::language("component", "A part of a spec with parameters."),
-        FieldRow::language("for-each", "The same for each of several."),
-        FieldRow::language("when", "Only where an expression holds."),
+        FieldRow::language("for-each", "A part for each item of a list or a map."),
+        FieldRow::language("when", "A part that depends on an expression."),
         FieldRow::language("assert", "An expression that must hold."),
-        FieldRow::language("environment", "What differs in one environment."),
+        FieldRow::language("environment", "The differences of one environment."),
         FieldRow::language("patch", "A change of something declared elsewhere."),
-        FieldRow::language("remove", "Leaves out something declared elsewhere."),
-        FieldRow::language("test", "An expectation of what a spec compiles to."),
+        FieldRow::language("remove", "Removes something declared elsewhere."),
+        FieldRow::language("test", "An expectation of the result of compiling."),
         FieldRow::language("policy", "A rule that all things of a kind must keep."),
-        FieldRow::language("output", "A value that a component hands out."),
+        FieldRow::language("output", "A value that a component returns."),
         FieldRow::language("param", "A parameter of a component."),
         FieldRow::language("slot", "A place in a component that its caller fills."),
         FieldRow::language("insert", "Where a slot's content goes."),
@@ -128,7 +122,7 @@ static USE: KindRow = KindRow {
     article: "a `use`",
     naming: Naming::None,
     step: Step::Now,
-    doc: "Another file of the same spec. Paths are relative to the file they stand in and stay inside the folder of the first file. A file that is named twice counts once.",
+    doc: "Another file of the same spec. Paths are relative to the file that names them and stay inside the folder of the first file. A file that is named twice counts once.",
     head: "use \"./more.kdl\"",
     within: "spec",
     fields: &[
@@ -145,13 +139,13 @@ static CLUSTER: KindRow = KindRow {
     article: "a cluster",
     naming: Naming::Name,
     step: Step::Now,
-    doc: "What a plan is for. Its name stands on every object that Tally makes, so it is written, never taken from the folder. Without a host it runs on the local Docker engine.",
+    doc: "The scope of a plan. Its name is part of every object that Tally creates, so it is written, never taken from the folder. Without a host it runs on the local Docker engine.",
     head: "cluster example",
     within: "spec",
     fields: &[
         nothing("host", Form::Child("host"), ValueType::Name, "A host of the cluster.")
             .shown("host local \"unix:///var/run/docker.sock\"", "host local \"sim:local\""),
-        nothing("lost-after", Form::Scalar, ValueType::Duration, "A host that has not answered for so long counts as lost, and its pods without data are replaced. Off where nothing is said.")
+        nothing("lost-after", Form::Scalar, ValueType::Duration, "The time after which an unreachable host counts as lost, and its pods without data are replaced. Off by default.")
             .shown("lost-after \"5m\"", "lost-after \"1h\""),
         FieldRow::language("pull", "When images are fetched, for all containers."),
     ],
@@ -167,7 +161,7 @@ static HOST: KindRow = KindRow {
     head: "host local \"sim:local\"",
     within: "cluster",
     fields: &[
-        nothing("address", Form::Argument, ValueType::Address, "How it is reached.")
+        nothing("address", Form::Argument, ValueType::Address, "Its address.")
             .required()
             .shown("host local \"sim:local\"", "host local \"sim:other\""),
         nothing("label", Form::Map, ValueType::Text, "Labels that placement reads.")
@@ -176,14 +170,14 @@ static HOST: KindRow = KindRow {
             "capacity",
             Form::Block("capacity"),
             ValueType::Word,
-            "What it offers; asked of the engine where nothing is said.",
+            "Its capacity; by default the one that the engine reports.",
         )
         .shown("capacity cpu=4", "capacity cpu=8"),
         nothing(
             "drain",
             Form::Scalar,
             ValueType::Bool,
-            "Whether it gives its pods away, a few at a time, and takes none.",
+            "Whether its pods move away, a few at a time, and no new ones are placed on it.",
         )
         .shown("drain #false", "drain #true"),
         nothing("tls", Form::Block("tls"), ValueType::Word, "Files for mutual TLS, for `tcp://`.")
@@ -200,7 +194,7 @@ static CAPACITY: KindRow = KindRow {
     article: "a `capacity`",
     naming: Naming::None,
     step: Step::Now,
-    doc: "What a host offers.",
+    doc: "The capacity of a host.",
     head: "capacity",
     within: "host",
     fields: &[
@@ -217,21 +211,28 @@ static TLS: KindRow = KindRow {
     article: "a `tls`",
     naming: Naming::None,
     step: Step::Now,
-    doc: "Files for mutual TLS with a host at `tcp://`. They must be there when connecting, not when compiling.",
+    doc: "Files for mutual TLS with a host at `tcp://`. They must exist when connecting, not when compiling.",
     head: "tls",
     within: "host",
     fields: &[
-        nothing("ca", Form::Scalar, ValueType::SpecPath, "The only authority that is trusted.")
+        nothing(
+            "ca",
+            Form::Scalar,
+            ValueType::SpecPath,
+            "The only certificate authority that is trusted.",
+        )
+        .required()
+        .shown(
+            "ca \"ca.pem\"; cert \"me.pem\"; key \"me.key\"",
+            "ca \"ca2.pem\"; cert \"me.pem\"; key \"me.key\"",
+        ),
+        nothing("cert", Form::Scalar, ValueType::SpecPath, "The client certificate.")
             .required()
             .shown(
                 "ca \"ca.pem\"; cert \"me.pem\"; key \"me.key\"",
-                "ca \"ca2.pem\"; cert \"me.pem\"; key \"me.key\"",
+                "ca \"ca.pem\"; cert \"me2.pem\"; key \"me.key\"",
             ),
-        nothing("cert", Form::Scalar, ValueType::SpecPath, "Our certificate.").required().shown(
-            "ca \"ca.pem\"; cert \"me.pem\"; key \"me.key\"",
-            "ca \"ca.pem\"; cert \"me2.pem\"; key \"me.key\"",
-        ),
-        nothing("key", Form::Scalar, ValueType::SpecPath, "Our key.").required().shown(
+        nothing("key", Form::Scalar, ValueType::SpecPath, "The client key.").required().shown(
             "ca \"ca.pem\"; cert \"me.pem\"; key \"me.key\"",
             "ca \"ca.pem\"; cert \"me.pem\"; key \"me2.key\"",
         ),
@@ -244,7 +245,7 @@ static VOLUME: KindRow = KindRow {
     article: "a volume",
     naming: Naming::Name,
     step: Step::Now,
-    doc: "A named volume. It lives on one host, the pods that mount it go there, and it outlives them.",
+    doc: "A named volume. It is on one host, the pods that mount it run there, and it outlives them.",
     head: "volume extra",
     within: "spec",
     fields: &[
@@ -259,11 +260,11 @@ static VOLUME: KindRow = KindRow {
             "per-host",
             Form::Scalar,
             ValueType::Bool,
-            "One on each host, instead of one on one host.",
+            "Whether each host has one of its own, instead of one on one host.",
         )
         .default("#false")
         .shown("per-host #true", "per-host #false"),
-        FieldRow::language("external", "A volume that Tally did not make."),
+        FieldRow::language("external", "A volume that Tally did not create."),
         FieldRow::language("driver", "Docker's volume driver."),
         FieldRow::language("option", "Options of the driver."),
     ],
@@ -275,15 +276,15 @@ static SECRET: KindRow = KindRow {
     article: "a secret",
     naming: Naming::Name,
     step: Step::Now,
-    doc: "A secret, read when applying, never when compiling: from a file, an environment variable or a command, exactly one of the three. `${secret.NAME}` puts it into a value of `env` or into the `text` of a `file`, and `file … secret=NAME` makes a file of it. It stands in no plan, label or log.",
+    doc: "A secret, read when the spec is applied, never when it is compiled: from a file, an environment variable or a command, exactly one of the three. `${secret.NAME}` puts it into a value of `env` or into the `text` of a `file`, and `file … secret=NAME` makes a file of it. It stands in no plan, label or log.",
     head: "secret extra",
     within: "spec",
     fields: &[
-        nothing("file", Form::Scalar, ValueType::SecretPath, "A file of the machine that applies.")
+        nothing("file", Form::Scalar, ValueType::SecretPath, "A file of the machine that applies the spec.")
             .shown("file \"a.conf\"", "file \"b.conf\""),
-        nothing("env", Form::Scalar, ValueType::Variable, "An environment variable of the process that applies.")
+        nothing("env", Form::Scalar, ValueType::Variable, "An environment variable of the process that applies the spec.")
             .shown("env PATH", "env HOME"),
-        nothing("command", Form::List, ValueType::Word, "A command, run without a shell in the folder of the first file; what it prints is the secret.")
+        nothing("command", Form::List, ValueType::Word, "A command, run without a shell in the folder of the first file; its output is the secret.")
             .shown("command echo \"a\"", "command echo \"b\""),
     ],
 };
@@ -298,7 +299,7 @@ static SERVICE: KindRow = KindRow {
     head: "service extra",
     within: "spec",
     fields: &[
-        nothing("select", Form::Selector, ValueType::Text, "Which pods. Pods carry the labels `cluster` and `pod` or `controller` without anybody writing them, so `select controller=web` names a controller.")
+        nothing("select", Form::Selector, ValueType::Text, "The selected pods. Pods have the labels `cluster` and `pod` or `controller` automatically, so `select controller=web` names a controller.")
             .required()
             .shown("select pod=example; port http", "select app=example; port http"),
         nothing("port", Form::Child("service port"), ValueType::Port, "A port of the pods, by its name.")
@@ -320,10 +321,15 @@ static SERVICE_PORT: KindRow = KindRow {
             "number",
             Form::Argument,
             ValueType::Port,
-            "The service's own number; the pods' number when nothing is written.",
+            "The service's own number; the pods' number by default.",
         )
         .shown("port http 80", "port http 81"),
-        nothing("publish", Form::Scalar, ValueType::Publish, "Where the hosts serve it.")
-            .shown("publish 18081", "publish \"127.0.0.1:18081\""),
+        nothing(
+            "publish",
+            Form::Scalar,
+            ValueType::Publish,
+            "The port of the hosts that publishes it.",
+        )
+        .shown("publish 18081", "publish \"127.0.0.1:18081\""),
     ],
 };

@@ -1,9 +1,9 @@
-//! The table, continued: pods, controllers and what is in them. One file, since it is one table: a row
-//! is found by its kind, and nothing in it is called.
+//! The table, continued: pods, controllers and their contents. It is one file, since it is one table
+//! without logic.
 
 use super::rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass, ValueType};
 
-const PROBES: &str = "HTTP and TCP probes are run by a later version.";
+const PROBES: &str = "HTTP and TCP probes are not supported yet.";
 
 const fn row(
     word: &'static str,
@@ -15,29 +15,29 @@ const fn row(
     FieldRow::new(word, form, value, class, doc)
 }
 
-/// What a pod and a controller's pod have in common.
+/// The common fields of pods and controllers.
 macro_rules! workload_fields {
     ($($extra:expr),* $(,)?) => {
         &[
             $($extra,)*
-            row("label", Form::Map, ValueType::Text, UpdateClass::RecreateContainer, "Labels that selectors read. Docker's containers carry them too.")
+            row("label", Form::Map, ValueType::Text, UpdateClass::RecreateContainer, "Labels that selectors read. Docker's containers have them too.")
                 .shown("label tier=web", "label tier=front"),
-            row("restart", Form::Scalar, ValueType::Enum(&["always", "on-failure", "never"]), UpdateClass::Live, "What happens when a container ends.")
+            row("restart", Form::Scalar, ValueType::Enum(&["always", "on-failure", "never"]), UpdateClass::Live, "The reaction to the end of a container.")
                 .default("always")
                 .shown("restart always", "restart on-failure"),
-            row("place", Form::Block("place"), ValueType::Word, UpdateClass::Nothing, "Which hosts it may run on.")
+            row("place", Form::Block("place"), ValueType::Word, UpdateClass::Nothing, "The hosts it may run on.")
                 .shown("place { spread by=zone }", "place { spread by=disk }"),
-            row("depends-on", Form::Child("depends-on"), ValueType::Name, UpdateClass::Nothing, "What it waits for before it is started.")
+            row("depends-on", Form::Child("depends-on"), ValueType::Name, UpdateClass::Nothing, "A dependency that it waits for before it starts.")
                 .shown("depends-on pod base", "depends-on pod base until=started"),
-            row("volume", Form::Child("pod volume"), ValueType::Name, UpdateClass::RecreateContainer, "A volume of the pod's own, shared by its containers, gone with the pod.")
+            row("volume", Form::Child("pod volume"), ValueType::Name, UpdateClass::RecreateContainer, "A volume of the pod's own, shared by its containers, removed with the pod.")
                 .shown("volume extra; container e image=\"tally.local/hello:1\" { mount extra \"/e\" }", "volume extra host-path=\"/tmp\"; container e image=\"tally.local/hello:1\" { mount extra \"/e\" }"),
-            row("init", Form::Child("init"), ValueType::Name, UpdateClass::RecreateContainer, "A container that ends before the others begin. Several run in written order.")
+            row("init", Form::Child("init"), ValueType::Name, UpdateClass::RecreateContainer, "A container that exits before the others start. Several run in written order.")
                 .shown("init i image=\"tally.local/hello:1\" { command \"true\" }", "init i image=\"tally.local/hello:1\" { command \"true\" \"1\" }"),
             row("container", Form::Child("container"), ValueType::Name, UpdateClass::RecreateContainer, "A container.")
                 .required()
                 .shown("container e image=\"tally.local/hello:1\"", "container e image=\"tally.local/hello:2\""),
-            FieldRow::language_of_pod("network", "Which network the pod is in."),
-            FieldRow::language_of_pod("hostname", "What the pod calls itself."),
+            FieldRow::language_of_pod("network", "The network of the pod."),
+            FieldRow::language_of_pod("hostname", "The host name of the pod."),
             FieldRow::language_of_pod("dns", "Name servers."),
             FieldRow::language_of_pod("extra-host", "A name and its address in `/etc/hosts`."),
             FieldRow::language_of_pod("sysctl", "Settings of the kernel for the pod."),
@@ -63,7 +63,7 @@ pub(super) static CONTROLLER: KindRow = KindRow {
     article: "a controller",
     naming: Naming::Name,
     step: Step::Now,
-    doc: "A pod, and how many of it: `web-0`, `web-1` and so on. What a pod has stands in it directly.",
+    doc: "A pod with replicas: `web-0`, `web-1` and so on. The fields of the pod are written in it directly.",
     head: "controller example",
     within: "spec",
     fields: workload_fields![
@@ -72,7 +72,7 @@ pub(super) static CONTROLLER: KindRow = KindRow {
             Form::Scalar,
             ValueType::Replicas,
             UpdateClass::Nothing,
-            "How many pods. `per-host` is one on each host."
+            "The number of pods. `per-host` is one on each host."
         )
         .default("1")
         .shown("replicas 1", "replicas 2"),
@@ -97,18 +97,18 @@ pub(super) static UPDATE: KindRow = KindRow {
     head: "update",
     within: "controller",
     fields: &[
-        row("max-unavailable", Form::Scalar, ValueType::Amount, UpdateClass::Nothing, "So many of its pods may be missing at a time; a percent is rounded down. Where it comes to 0 and `max-surge` too, it is 1.")
+        row("max-unavailable", Form::Scalar, ValueType::Amount, UpdateClass::Nothing, "The maximum number of its pods that may be unavailable; a percentage is rounded down. It is 1 if both this and `max-surge` are 0.")
             .default("1")
             .shown("max-unavailable 1", "max-unavailable \"50%\""),
-        row("strategy", Form::Scalar, ValueType::Enum(&["rolling", "recreate"]), UpdateClass::Nothing, "A few pods at a time, or all of them gone before any comes back.")
+        row("strategy", Form::Scalar, ValueType::Enum(&["rolling", "recreate"]), UpdateClass::Nothing, "A few pods at a time, or all of them stopped before a new one starts.")
             .default("rolling")
             .shown("strategy rolling", "strategy recreate"),
-        row("max-surge", Form::Scalar, ValueType::Amount, UpdateClass::Nothing, "So many pods may run beyond the number while others are replaced; a percent is rounded up.")
+        row("max-surge", Form::Scalar, ValueType::Amount, UpdateClass::Nothing, "The maximum number of surge pods while others are replaced; a percentage is rounded up.")
             .default("0")
             .shown("max-surge 0", "max-surge 1"),
-        row("progress-deadline", Form::Scalar, ValueType::Duration, UpdateClass::Nothing, "A pod must get ready within so long; where nothing is said, its probe says how long.")
+        row("progress-deadline", Form::Scalar, ValueType::Duration, UpdateClass::Nothing, "The time within which a pod must become ready; the default depends on its probe.")
             .shown("progress-deadline \"2m\"", "progress-deadline \"5m\""),
-        row("on-failure", Form::Scalar, ValueType::Enum(&["pause", "rollback"]), UpdateClass::Nothing, "What happens when a pod does not get ready: the change stops where it is, or what was there before comes back by itself.")
+        row("on-failure", Form::Scalar, ValueType::Enum(&["pause", "rollback"]), UpdateClass::Nothing, "The reaction if a pod does not become ready: the rollout pauses, or the previous revision is restored by itself.")
             .default("pause")
             .shown("on-failure pause", "on-failure rollback"),
     ],
@@ -120,7 +120,7 @@ pub(super) static PLACE: KindRow = KindRow {
     article: "a `place`",
     naming: Naming::None,
     step: Step::Now,
-    doc: "Which hosts pods may run on, by the hosts' labels. Hosts carry `host`, `os` and `arch` without anybody writing them.",
+    doc: "The hosts that pods may run on, by the hosts' labels. Hosts have the labels `host`, `os` and `arch` automatically.",
     head: "place",
     within: "pod",
     fields: &[
@@ -129,7 +129,7 @@ pub(super) static PLACE: KindRow = KindRow {
             Form::Selector,
             ValueType::Text,
             UpdateClass::Nothing,
-            "What the host's labels must be like.",
+            "Conditions on the host's labels.",
         )
         .shown("require os=linux", "require { has os }"),
         row(
@@ -145,7 +145,7 @@ pub(super) static PLACE: KindRow = KindRow {
             Form::Selector,
             ValueType::Text,
             UpdateClass::Nothing,
-            "Hosts whose labels are like this come first.",
+            "Hosts whose labels match are preferred.",
         )
         .shown("prefer os=linux", "prefer { lacks zone }"),
         row(
@@ -153,7 +153,7 @@ pub(super) static PLACE: KindRow = KindRow {
             Form::Selector,
             ValueType::Text,
             UpdateClass::Nothing,
-            "Hosts with pods whose labels are like this come last.",
+            "Hosts with pods whose labels match are avoided.",
         )
         .shown("avoid noisy=yes", "avoid { has noisy }"),
         row(
@@ -161,7 +161,7 @@ pub(super) static PLACE: KindRow = KindRow {
             Form::Selector,
             ValueType::Text,
             UpdateClass::Nothing,
-            "Hosts with pods whose labels are like this come first.",
+            "Hosts with pods whose labels match are preferred.",
         )
         .shown("near app=shop", "near { has app }"),
     ],
@@ -193,7 +193,7 @@ pub(super) static DEPENDS_ON: KindRow = KindRow {
     article: "a `depends-on`",
     naming: Naming::None,
     step: Step::Now,
-    doc: "What a pod waits for before it is started. Written as kind and name: `depends-on controller db`.",
+    doc: "A dependency that a pod waits for before it starts, written as kind and name: `depends-on controller db`.",
     head: "depends-on pod base",
     within: "pod",
     fields: &[
@@ -203,7 +203,7 @@ pub(super) static DEPENDS_ON: KindRow = KindRow {
         row("name", Form::Argument, ValueType::Name, UpdateClass::Nothing, "Its name.")
             .required()
             .shown("depends-on pod base", "depends-on pod base2"),
-        row("until", Form::Scalar, ValueType::Enum(&["started", "ready", "completed"]), UpdateClass::Nothing, "How far it must be. `completed` is for what ends: its `restart` is `never` or `on-failure`.")
+        row("until", Form::Scalar, ValueType::Enum(&["started", "ready", "completed"]), UpdateClass::Nothing, "The state that it must reach. `completed` requires `restart` to be `never` or `on-failure`.")
             .default("ready")
             .shown("until ready", "until started"),
     ],
@@ -215,7 +215,7 @@ pub(super) static POD_VOLUME: KindRow = KindRow {
     article: "a pod's volume",
     naming: Naming::Name,
     step: Step::Now,
-    doc: "A volume of the pod's own: empty at first, shared by its containers, gone with the pod.",
+    doc: "A volume of the pod's own: empty at first, shared by its containers, removed with the pod.",
     head: "container e image=\"tally.local/hello:1\" { mount extra \"/e\" }; volume extra",
     within: "pod",
     fields: &[row(
@@ -228,19 +228,19 @@ pub(super) static POD_VOLUME: KindRow = KindRow {
     .shown("host-path \"/tmp\"", "host-path \"/var/tmp\"")],
 };
 
-/// What a container and an init have in common.
+/// The common fields of containers and inits.
 macro_rules! container_fields {
     ($($extra:expr),* $(,)?) => {
         &[
-            row("image", Form::Scalar, ValueType::Image, UpdateClass::RecreateContainer, "What it runs.")
+            row("image", Form::Scalar, ValueType::Image, UpdateClass::RecreateContainer, "The image it runs.")
                 .required()
                 .shown("image \"tally.local/hello:1\"", "image \"tally.local/hello:2\""),
             row("pull", Form::Scalar, ValueType::Enum(&["missing", "always", "never"]), UpdateClass::Nothing, "When the image is fetched before a container is created.")
                 .default("missing")
                 .shown("pull missing", "pull never"),
-            row("entrypoint", Form::List, ValueType::Word, UpdateClass::RecreateContainer, "What is started; replaces the image's own, and its command with it.")
+            row("entrypoint", Form::List, ValueType::Word, UpdateClass::RecreateContainer, "The program; replaces the image's entrypoint and its command.")
                 .shown("entrypoint as-child; command httpd \"-f\" \"-p\" \"8080\" \"-h\" \"/www\"", "entrypoint as-child httpd; command \"-f\" \"-p\" \"8080\" \"-h\" \"/www\""),
-            row("command", Form::List, ValueType::Word, UpdateClass::RecreateContainer, "What is handed to the entrypoint, or what is started where there is none; replaces the image's own.")
+            row("command", Form::List, ValueType::Word, UpdateClass::RecreateContainer, "The arguments of the entrypoint, or the program if there is none; replaces the image's command.")
                 .shown("command as-child httpd \"-f\" \"-p\" \"8080\" \"-h\" \"/www\"", "command as-child httpd \"-f\" \"-p\" \"8080\" \"-h\" \"/tmp\""),
             row("file", Form::Child("file"), ValueType::Path, UpdateClass::Restart, "A file written into the container before it starts.")
                 .shown("file \"/etc/example.conf\" text=\"a\"", "file \"/etc/example.conf\" text=\"b\""),
@@ -253,7 +253,7 @@ macro_rules! container_fields {
                 .shown("env LOG_LEVEL=info", "env LOG_LEVEL=debug"),
             row("mount", Form::Child("mount"), ValueType::Volume, UpdateClass::RecreateContainer, "A volume of the pod or of the spec, at a path.")
                 .shown("mount data \"/more\"", "mount data \"/other\""),
-            row("resources", Form::Block("resources"), ValueType::Word, UpdateClass::Live, "What it reserves and may use.")
+            row("resources", Form::Block("resources"), ValueType::Word, UpdateClass::Live, "Its reservations and limits.")
                 .shown("resources memory=\"32MiB\"", "resources memory=\"64MiB\""),
             row("ulimit", Form::Child("ulimit"), ValueType::Limit, UpdateClass::RecreateContainer, "A limit of the kernel.")
                 .shown("ulimit nofile soft=1024 hard=2048", "ulimit nofile soft=1024 hard=4096"),
@@ -262,10 +262,10 @@ macro_rules! container_fields {
             FieldRow::language("env-file", "Environment variables from a file."),
             FieldRow::language("tmpfs", "A file system in memory."),
             FieldRow::language("groups", "More groups of the user."),
-            FieldRow::language("capability", "Rights of the kernel that are added or dropped."),
+            FieldRow::language("capability", "Kernel capabilities that are added or dropped."),
             FieldRow::language("device", "A device of the host."),
             FieldRow::language("security", "Security options."),
-            FieldRow::language("privileged", "All rights of the host."),
+            FieldRow::language("privileged", "Full privileges on the host."),
             FieldRow::language("read-only-root", "Whether its own file system is read-only."),
             FieldRow::language("log", "Docker's log driver."),
             FieldRow::language("startup", "A probe for slow starts."),
@@ -280,7 +280,7 @@ pub(super) static INIT: KindRow = KindRow {
     article: "an init",
     naming: Naming::Name,
     step: Step::Now,
-    doc: "A container that ends before the others begin. Inits run in written order, the one order that counts.",
+    doc: "A container that exits before the others start. Inits run in written order, the only order that counts.",
     head: "init i image=\"tally.local/hello:1\"",
     within: "pod",
     fields: container_fields![],
@@ -320,7 +320,7 @@ pub(super) static CONTAINER: KindRow = KindRow {
             Form::Block("liveness"),
             ValueType::Word,
             UpdateClass::Nothing,
-            "When it is restarted although it runs."
+            "When it is restarted while it runs."
         )
         .shown(
             "liveness every=\"1s\" { command \"true\" }",
@@ -347,20 +347,20 @@ pub(super) static FILE: KindRow = KindRow {
     head: "file \"/etc/example.conf\"",
     within: "container",
     fields: &[
-        row("path", Form::Argument, ValueType::Path, UpdateClass::RecreateContainer, "Where it lies in the container.")
+        row("path", Form::Argument, ValueType::Path, UpdateClass::RecreateContainer, "Its path in the container.")
             .required()
             .shown("file \"/etc/a.conf\" text=\"x\"", "file \"/etc/b.conf\" text=\"x\""),
-        row("from", Form::Scalar, ValueType::SpecPath, UpdateClass::Restart, "A file of the spec's folder that holds the content.")
+        row("from", Form::Scalar, ValueType::SpecPath, UpdateClass::Restart, "A file of the spec's folder with the content.")
             .shown("from \"a.conf\"", "from \"b.conf\""),
         row("text", Form::Scalar, ValueType::Word, UpdateClass::Restart, "The content itself.")
             .at_apply()
             .shown("text \"a\"", "text \"b\""),
-        row("secret", Form::Scalar, ValueType::Secret, UpdateClass::Restart, "A secret that is the content, byte for byte. The file lies in memory, and its path is a link to it.")
+        row("secret", Form::Scalar, ValueType::Secret, UpdateClass::Restart, "A secret that is the content, byte for byte. The file is kept in memory, and its path is a link to it.")
             .shown("secret pass", "secret other-pass"),
         row("mode", Form::Scalar, ValueType::Mode, UpdateClass::Restart, "Permission bits.")
             .default("0644")
             .shown("text \"a\"; mode \"0644\"", "text \"a\"; mode \"0600\""),
-        row("owner", Form::Scalar, ValueType::Owner, UpdateClass::Restart, "User and group it belongs to.")
+        row("owner", Form::Scalar, ValueType::Owner, UpdateClass::Restart, "Its user and group.")
             .default("0:0")
             .shown("text \"a\"; owner \"1000\"", "text \"a\"; owner \"1000:1000\""),
         row("on-change", Form::Scalar, ValueType::Signal, UpdateClass::Nothing, "The signal that makes the program read it again; without one the container is restarted.")
@@ -395,7 +395,7 @@ pub(super) static PORT: KindRow = KindRow {
             Form::Scalar,
             ValueType::Publish,
             UpdateClass::RecreatePod,
-            "A port of the host at which it is reached from outside.",
+            "The port of the host that publishes it.",
         )
         .shown("publish 19090", "publish \"127.0.0.1:19090\""),
     ],
@@ -407,7 +407,7 @@ pub(super) static MOUNT: KindRow = KindRow {
     article: "a mount",
     naming: Naming::None,
     step: Step::Now,
-    doc: "A volume at a path of the container. The volume stands in the pod or at the top of the spec, never in both.",
+    doc: "A volume at a path of the container. The volume is declared in the pod or at the top of the spec, never in both.",
     head: "mount data \"/more\"",
     within: "container",
     fields: &[
@@ -434,7 +434,7 @@ pub(super) static MOUNT: KindRow = KindRow {
             Form::Scalar,
             ValueType::Bool,
             UpdateClass::RecreateContainer,
-            "Whether writing is refused.",
+            "Whether it is read-only.",
         )
         .default("#false")
         .shown("read-only #true", "read-only #false"),
@@ -448,7 +448,7 @@ pub(super) static RESOURCES: KindRow = KindRow {
     article: "`resources`",
     naming: Naming::None,
     step: Step::Now,
-    doc: "What a container reserves and may use.",
+    doc: "The reservations and limits of a container.",
     head: "resources",
     within: "container",
     fields: &[
@@ -459,7 +459,7 @@ pub(super) static RESOURCES: KindRow = KindRow {
             Form::Scalar,
             ValueType::Bytes,
             UpdateClass::Live,
-            "Memory reserved, and the limit unless `max-memory` says more.",
+            "Memory reserved, and the limit unless `max-memory` is set.",
         )
         .shown("memory \"32MiB\"", "memory \"64MiB\""),
         row(
@@ -467,7 +467,7 @@ pub(super) static RESOURCES: KindRow = KindRow {
             Form::Scalar,
             ValueType::Cpu,
             UpdateClass::Live,
-            "Cores it may use at most; not capped when nothing is written.",
+            "The maximum number of cores; unlimited by default.",
         )
         .shown("max-cpu 0.5", "max-cpu 1"),
         row(
@@ -475,10 +475,10 @@ pub(super) static RESOURCES: KindRow = KindRow {
             Form::Scalar,
             ValueType::Bytes,
             UpdateClass::Live,
-            "Memory it may use at most.",
+            "The maximum amount of memory.",
         )
         .shown("memory \"32MiB\"; max-memory \"64MiB\"", "memory \"32MiB\"; max-memory \"128MiB\""),
-        FieldRow::language("pids", "Processes at most."),
+        FieldRow::language("pids", "The maximum number of processes."),
         FieldRow::language("shm", "The size of `/dev/shm`."),
         FieldRow::language("gpu", "Graphics processors."),
     ],
@@ -508,13 +508,13 @@ pub(super) static ULIMIT: KindRow = KindRow {
             Form::Scalar,
             ValueType::Limit,
             UpdateClass::RecreateContainer,
-            "The hard limit; the soft one when nothing is written.",
+            "The hard limit; the soft one by default.",
         )
         .shown("soft 1024; hard 2048", "soft 1024; hard 4096"),
     ],
 };
 
-/// The fields of both probes; they differ in their class.
+/// Returns the fields of both probes; they differ in their class.
 const fn probe_fields(class: UpdateClass, delay: &'static str) -> [FieldRow; 9] {
     [
         row(
@@ -530,7 +530,7 @@ const fn probe_fields(class: UpdateClass, delay: &'static str) -> [FieldRow; 9] 
             Form::Scalar,
             ValueType::UrlPath,
             class,
-            "Asks a path over HTTP; a status from 200 to 399 is success.",
+            "Sends an HTTP request; a status from 200 to 399 is success.",
         )
         .later(PROBES)
         .shown("http \"/\"; port http", "http \"/healthz\"; port http"),
@@ -572,7 +572,7 @@ const fn probe_fields(class: UpdateClass, delay: &'static str) -> [FieldRow; 9] 
             Form::Scalar,
             ValueType::Int(1, 1000),
             class,
-            "So many failures in a row make it fail.",
+            "The number of consecutive failures after which it fails.",
         )
         .default("3")
         .shown("command \"true\"; failures 3", "command \"true\"; failures 4"),
@@ -581,14 +581,14 @@ const fn probe_fields(class: UpdateClass, delay: &'static str) -> [FieldRow; 9] 
             Form::Scalar,
             ValueType::Int(1, 1000),
             class,
-            "So many successes in a row make it succeed.",
+            "The number of consecutive successes after which it succeeds.",
         )
         .default("1")
         .shown("command \"true\"; successes 1", "command \"true\"; successes 2"),
     ]
 }
 
-/// How long a container must have run to be ready when its readiness asks for nothing else.
+/// The time a container must have run to be ready if its readiness has no action.
 pub(super) const RUNNING_DELAY: &str = "5s";
 
 static READINESS_FIELDS: [FieldRow; 9] = probe_fields(UpdateClass::RecreateContainer, "0s");
@@ -612,7 +612,7 @@ pub(super) static LIVENESS: KindRow = KindRow {
     article: "a `liveness`",
     naming: Naming::None,
     step: Step::Now,
-    doc: "When a container is restarted although it runs: `command`, `http` or `tcp` fails.",
+    doc: "When a container is restarted while it runs: `command`, `http` or `tcp` fails.",
     head: "liveness",
     within: "container",
     fields: &LIVENESS_FIELDS,
@@ -633,7 +633,7 @@ pub(super) static STOP: KindRow = KindRow {
             Form::Scalar,
             ValueType::Signal,
             UpdateClass::RecreateContainer,
-            "The signal that asks it to end; the image's own, or SIGTERM, when nothing is written.",
+            "The signal that asks it to exit; by default the one of the image, or SIGTERM.",
         )
         .shown("signal SIGTERM", "signal SIGINT"),
         row(
@@ -641,7 +641,7 @@ pub(super) static STOP: KindRow = KindRow {
             Form::Scalar,
             ValueType::Duration,
             UpdateClass::Nothing,
-            "Time until it is killed; Docker's 10 seconds when nothing is written.",
+            "Time until it is killed; by default Docker's 10 seconds.",
         )
         .shown("grace \"1s\"", "grace \"2s\""),
     ],

@@ -1,4 +1,4 @@
-//! Circles of waiting. A service counts as the pods behind it.
+//! Cycles of dependencies. A service stands for the pods that it selects.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use crate::codes;
 use crate::lower::{LoweredService, LoweredWorkload};
 use crate::reporter::Reporter;
 
-/// A node waits for another, by a line of the text (or because a service stands for it).
+/// A dependency on another node, by a line of the text (or because a service stands for it).
 struct Wait {
     on: usize,
     span: Option<Span>,
 }
 
-/// Reports each circle of `depends-on` once, with its whole path.
+/// Reports each cycle of `depends-on` once, with its whole path.
 pub(crate) fn dependencies(
     cx: &mut Reporter<'_>,
     workloads: &[LoweredWorkload],
@@ -37,7 +37,7 @@ pub(crate) fn dependencies(
             targets.filter_map(|on| Some(Wait { on: *places.get(&on.on)?, span: Some(on.span) }));
         waits.push(targets.collect());
     }
-    // Only services that somebody waits for can be part of a circle.
+    // Only services that are dependencies can be part of a cycle.
     for service in services {
         waits.push(service.matched.iter().map(|at| Wait { on: *at, span: None }).collect());
     }
@@ -53,7 +53,7 @@ pub(crate) fn dependencies(
     }
 }
 
-/// Circles by a walk in written order, without calling itself: a spec can be a chain of any length.
+/// Finds cycles by a depth-first walk in written order. The walk is iterative: a spec can be a chain of any length.
 fn circles(waits: &[Vec<Wait>]) -> Vec<Vec<usize>> {
     #[derive(Clone, Copy, PartialEq)]
     enum State {
@@ -92,7 +92,7 @@ fn circles(waits: &[Vec<Wait>]) -> Vec<Vec<usize>> {
                 Some(State::Open) => {
                     let from = path.iter().position(|(at, _)| *at == wait.on).unwrap_or(0);
                     let circle: Vec<usize> = path.iter().skip(from).map(|(at, _)| *at).collect();
-                    // Circles that share a node are one knot: untied at one place, the next shows.
+                    // Cycles that share a node are reported one after another, as each is fixed.
                     if !circle.iter().any(|at| in_circle.get(*at) == Some(&true)) {
                         for at in &circle {
                             if let Some(mark) = in_circle.get_mut(*at) {
@@ -125,7 +125,7 @@ fn report(
             (*at, to, wait.and_then(|wait| wait.span))
         })
         .collect();
-    // It begins at the edge that stands first in the text.
+    // It starts at the edge that is first in the text.
     let first = edges
         .iter()
         .enumerate()
@@ -137,7 +137,7 @@ fn report(
     let headline = match names.as_slice() {
         [only] => format!("`{only}` waits for itself"),
         [a, b] => format!("`{a}` and `{b}` wait for each other"),
-        _ => format!("{} pods and services wait for each other in a circle", names.len()),
+        _ => format!("{} pods and services wait for each other in a cycle", names.len()),
     };
     let mut found = Diagnostic::error(codes::CYCLE, headline);
     for (at, to, span) in edges.iter().take(8) {

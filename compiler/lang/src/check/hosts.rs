@@ -83,7 +83,7 @@ fn require_matches(
     }
     let mut found =
         Diagnostic::error(codes::NO_MATCH, format!("no host matches `{known}`")).label(span, "");
-    // One pair that differs is the likeliest mistake.
+    // One pair that differs is the most likely mistake.
     for (key, value) in &known.all {
         let mut rest = known.clone();
         rest.all.remove(key);

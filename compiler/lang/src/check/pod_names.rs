@@ -1,6 +1,6 @@
 //! Names of pods: those of a controller with one pod on each host must not be another pod's, since
-//! Docker would see one container where two are asked for. Names with numbers are looked after
-//! where names are declared.
+//! Docker would have one container where two are specified. Names with numbers are checked where names
+//! are declared.
 
 use std::collections::BTreeMap;
 
@@ -24,13 +24,13 @@ pub(crate) fn pod_names(cx: &mut Reporter<'_>, workloads: &[LoweredWorkload], ho
             _ => continue,
         };
         for name in names {
-            // Two that are declared with one name are told where names are.
+            // Two declarations with one name are reported where names are collected.
             match known.get(&name).filter(|other| other.name != workload.name) {
                 Some(other) => cx.report(
                     Diagnostic::error(codes::SAME_NAME, format!("two pods are called `{name}`"))
                         .label(workload.span, "this one")
                         .label(other.span, "and one of this")
-                        .help("A controller with one pod on each host calls them by its own name and the host's. Give one of the two another name."),
+                        .help("The pods of a controller with one pod on each host are named after the controller and the host. Give one of the two another name."),
                 ),
                 None => {
                     known.insert(name, workload);

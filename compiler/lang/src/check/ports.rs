@@ -1,4 +1,4 @@
-//! Ports of hosts: each is there once.
+//! Ports of hosts: each is published once.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use crate::codes;
 use crate::lower::{LoweredService, LoweredWorkload};
 use crate::reporter::Reporter;
 
-/// Who wants a port: how many of them, and where that is said first.
+/// The number of pods that publish a port, and the first place.
 #[derive(Default)]
 struct Wanted {
     count: u32,
@@ -24,7 +24,7 @@ struct Group {
     any: Wanted,
 }
 
-/// Reports ports that more pods want than there are hosts.
+/// Reports ports that more pods publish than there are hosts.
 pub(crate) fn host_ports(
     cx: &mut Reporter<'_>,
     workloads: &[LoweredWorkload],
@@ -90,7 +90,7 @@ fn want(
             Diagnostic::error(codes::HOST_PORT, headline)
                 .label(span, "the second")
                 .label(first, "the first")
-                .help("A host has each port once. Publish another one, or put one pod in front that serves both."),
+                .help("Each port of a host can be published once. Publish another one, or put one pod in front that serves both."),
         );
         return;
     }
@@ -121,11 +121,11 @@ fn replicas(
         codes::HOST_PORT,
         format!("host port {} is wanted {count} times on {hosts}", publish.port),
     )
-    .label(span, "each replica wants it");
+    .label(span, "each replica publishes it");
     if let Some(replicas) = lowered.facts.replicas_span {
-        found = found.label(replicas, "so many replicas");
+        found = found.label(replicas, "the number of replicas");
     }
     cx.report(found.help(
-        "A host has each port once. Publish it on one pod that stands in front of the replicas.",
+        "Each port of a host can be published once. Publish it on one pod in front of the replicas.",
     ));
 }

@@ -15,7 +15,7 @@ pub(crate) fn secrets(
     used: &BTreeSet<String>,
     incomplete: bool,
 ) {
-    // Where something is wrong, its use may be what is missing; an error is said already.
+    // If something is wrong, its use may be missing because of it, and there is an error already.
     let errors = cx.out.iter().any(|found| found.severity == tally_source::Severity::Error);
     let quiet = incomplete || errors;
     for secret in secrets.iter().filter(|secret| !quiet && !secret.name.is_empty()) {

@@ -1,4 +1,4 @@
-//! Named volumes: used at all, and on the host where their pods are.
+//! Named volumes: they are used, and on the host of their pods.
 
 use std::collections::BTreeSet;
 
@@ -18,20 +18,20 @@ pub(crate) fn volumes(
     used: &BTreeSet<String>,
     incomplete: bool,
 ) {
-    // Where something is wrong, a mount may be what is missing; an error is said already.
+    // If something is wrong, a mount may be missing because of it, and there is an error already.
     let quiet = incomplete || !cx.out.is_empty();
     for volume in volumes.iter().filter(|volume| !quiet && !volume.name.is_empty()) {
         if !used.contains(volume.name) {
             cx.report(
                 Diagnostic::warning(codes::UNUSED_VOLUME, format!("nothing mounts `{}`", volume.name))
                     .label(volume.title_span, "")
-                    .help(format!("In the container that needs it: `mount {} \"/path\"`. The volume is made all the same.", volume.name)),
+                    .help(format!("In the container that needs it: `mount {} \"/path\"`. The volume is created all the same.", volume.name)),
             );
         }
     }
 }
 
-/// A volume of one host under pods of all hosts would be several different disks.
+/// Reports volumes of one host in pods of all hosts, which would be several different disks.
 pub(crate) fn volumes_on_hosts(
     cx: &mut Reporter<'_>,
     names: &Names<'_>,

@@ -23,14 +23,14 @@ pub(crate) struct SelectorDraft<'a> {
 pub(crate) struct Object<'a> {
     pub kind: &'static KindRow,
     pub node: &'a Node,
-    /// Its name, also when that is a wrong one: what is declared wrongly is still declared.
+    /// Its name, even if that is wrong: a wrong declaration is still a declaration.
     pub name: &'a str,
     /// The name, or the word where there is none.
     pub name_span: Span,
     /// Word and name.
     pub title_span: Span,
     pub fields: Vec<Field<'a>>,
-    /// Something in it is wrong, so what is missing may be meant by that.
+    /// Something in it is wrong, so a missing field may be meant by that.
     pub bad: bool,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Field<'a> {
     pub data: Data<'a>,
 }
 
-/// What a field holds.
+/// The content of a field.
 #[derive(Debug)]
 pub(crate) enum Data<'a> {
     Value(Typed<'a>),
@@ -122,24 +122,24 @@ pub(crate) enum PortRef<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// All fields of that word, in written order.
+    /// Returns all fields of that word, in written order.
     pub fn all(&self, word: &'static str) -> impl Iterator<Item = &Field<'a>> {
         self.fields.iter().filter(move |field| field.row.word == word)
     }
 
-    /// The field of that word, if it is there.
+    /// Returns the field of that word, if it is there.
     pub fn get(&self, word: &str) -> Option<&Field<'a>> {
         self.fields.iter().find(|field| field.row.word == word)
     }
 
-    /// The fields of those words that are there, in written order.
+    /// Returns the fields of those words that are there, in written order.
     pub fn written(&self, words: &[&str]) -> Vec<&Field<'a>> {
         let mut written: Vec<&Field<'a>> = words.iter().filter_map(|word| self.get(word)).collect();
         written.sort_by_key(|field| field.span.start);
         written
     }
 
-    /// The objects in it of that word.
+    /// Returns the objects in it of that word.
     pub fn objects(&self, word: &'static str) -> impl Iterator<Item = &Object<'a>> {
         self.all(word).filter_map(|field| match &field.data {
             Data::Object(object) => Some(object),
@@ -147,12 +147,12 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// The block of that word.
+    /// Returns the block of that word.
     pub fn block(&self, word: &'static str) -> Option<&Object<'a>> {
         self.objects(word).next()
     }
 
-    /// The typed value of that word; `None` when it is not written, or wrong.
+    /// Returns the typed value of that word; `None` when it is not written, or wrong.
     pub fn value(&self, word: &str) -> Option<&Typed<'a>> {
         match &self.get(word)?.data {
             Data::Value(value) => Some(value),
@@ -167,12 +167,12 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Whether a field of that word is written, right or wrong.
+    /// Checks whether a field of that word is written, right or wrong.
     pub fn has(&self, word: &str) -> bool {
         self.get(word).is_some()
     }
 
-    /// Whether a field of that word is written and wrong.
+    /// Checks whether a field of that word is written and wrong.
     pub fn is_poisoned(&self, word: &str) -> bool {
         self.fields.iter().any(|field| field.row.word == word && matches!(field.data, Data::Poison))
     }

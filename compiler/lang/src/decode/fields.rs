@@ -13,7 +13,7 @@ use crate::reporter::Reporter;
 use crate::syntax::{Entry, Node, Text, Value, ValueKind};
 use crate::write;
 
-/// Values that stand in the order of the schema's arguments.
+/// Reads the values in the order of the schema's arguments.
 pub(super) fn arguments<'a>(cx: &mut Reporter<'_>, object: &mut Object<'a>, entries: &[&'a Entry]) {
     let mut entries = entries.iter();
     for row in object.kind.arguments() {
@@ -41,19 +41,19 @@ fn missing_argument(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow) 
         "address" => "an address",
         "path" => "a path",
         "volume" => "the name of a volume",
-        "kind" | "name" => "the kind and the name of what it waits for",
+        "kind" | "name" => "the kind and the name of its dependency",
         other => other,
     };
     let example = row.example;
     let last = object.node.head;
     cx.report(
         Diagnostic::error(codes::NO_VALUE, format!("{} needs {what}", object.kind.article))
-            .label(last, format!("{what} belongs behind this"))
+            .label(last, format!("{what} belongs after this"))
             .help(format!("For example: `{example}`")),
     );
 }
 
-/// A value too many: often half of the one before it.
+/// Reports a surplus value: often it is half of the value before it.
 fn surplus_argument(cx: &mut Reporter<'_>, object: &Object<'_>, entry: &Entry) {
     let kind = object.kind;
     if entry.value.is_poison() {
@@ -81,7 +81,7 @@ fn surplus_argument(cx: &mut Reporter<'_>, object: &Object<'_>, entry: &Entry) {
         && kind.field(word).is_some_and(|row| row.form != Form::Argument)
     {
         cx.report(
-            Diagnostic::error(codes::TOO_MANY, format!("`{word}` stands here without a value"))
+            Diagnostic::error(codes::TOO_MANY, format!("`{word}` is here without a value"))
                 .label(entry.span, "")
                 .help(format!(
                     "A field of the line is written `{word}=…`; a field of the block `{word} …`."
@@ -100,7 +100,7 @@ fn surplus_argument(cx: &mut Reporter<'_>, object: &Object<'_>, entry: &Entry) {
     );
 }
 
-/// Properties of the node.
+/// Reads the properties of the node.
 pub(super) fn properties<'a>(
     cx: &mut Reporter<'_>,
     object: &mut Object<'a>,
@@ -123,7 +123,7 @@ pub(super) fn properties<'a>(
             }
             Some(row) if row.form == Form::Argument => {
                 object.bad = true;
-                unknown::argument_as_field(cx, object.kind, row, entry.span, key.span);
+                unknown::argument_as_field(cx, object.kind, row, entry.span);
             }
             Some(row) if row.step != Step::Language => {
                 written.insert(row.word, entry.span);
@@ -135,7 +135,7 @@ pub(super) fn properties<'a>(
             }
             _ => {
                 object.bad = true;
-                unknown::unknown_property(cx, object.kind, key, entry);
+                unknown::unknown_property(cx, object.kind, key);
             }
         }
     }
@@ -145,7 +145,7 @@ pub(super) fn properties<'a>(
     }
 }
 
-/// `memory=512 MiB`: the surplus unit is reported, so the number before it is not.
+/// Checks for `memory=512 MiB`: the surplus unit is reported, so the number before it is not.
 fn unit_apart(node: &Node, row: &FieldRow, entry: &Entry) -> bool {
     if !matches!(row.value, ValueType::Bytes | ValueType::Duration)
         || !matches!(entry.value.kind, ValueKind::Number(_))
@@ -157,7 +157,7 @@ fn unit_apart(node: &Node, row: &FieldRow, entry: &Entry) -> bool {
     next.and_then(|next| next.value.text()).is_some_and(|text| text.len() <= 3)
 }
 
-/// A list, a map or a block written as a property.
+/// Reports a list, a map or a block written as a property.
 fn wrong_form(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow, entry: &Entry) {
     if entry.value.is_poison() || cx.is_full() {
         return;
@@ -191,7 +191,7 @@ fn wrong_form(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow, entry:
         Form::Map => Diagnostic::error(codes::FORM, format!("`{word}` is a map, in the block"))
             .label(entry.span, "this is a property")
             .help(format!("In the block: `{}`", row.example)),
-        _ => Diagnostic::error(codes::FORM, format!("`{word}` stands in the block"))
+        _ => Diagnostic::error(codes::FORM, format!("`{word}` belongs in the block"))
             .label(entry.span, "this is a property")
             .help(format!("In the block: `{}`", row.example.split(';').next().unwrap_or_default())),
     };
@@ -226,7 +226,7 @@ fn into_block(node: &Node, entry: &Entry, child: &str, certain: bool) -> Edit {
     }
 }
 
-/// Keeps a field, unless its word may stand once and stands already.
+/// Adds a field, unless its word is allowed once and is there already.
 pub(super) fn keep<'a>(
     cx: &mut Reporter<'_>,
     object: &mut Object<'a>,
@@ -252,7 +252,7 @@ pub(super) fn keep<'a>(
     object.fields.push(field);
 }
 
-/// `restart always`: one value, nothing else.
+/// Reads `restart always`: one value, nothing else.
 pub(super) fn scalar<'a>(
     cx: &mut Reporter<'_>,
     row: &'static FieldRow,
@@ -269,7 +269,7 @@ pub(super) fn scalar<'a>(
         (None, _, None, None) => {
             cx.report(
                 Diagnostic::error(codes::NO_VALUE, format!("`{}` has no value", row.word))
-                    .label(node.name.span, "a value belongs behind this")
+                    .label(node.name.span, "a value belongs after this")
                     .help(format!(
                         "For example: `{}`",
                         row.example.split(';').next().unwrap_or_default()
@@ -326,12 +326,12 @@ fn second_value(cx: &mut Reporter<'_>, row: &FieldRow, node: &Node, first: &Entr
     cx.report(found);
 }
 
-/// A value's text, or its characters.
+/// Returns a value's text, or its characters.
 fn plain<'v>(cx: &Reporter<'v>, value: &'v Value) -> &'v str {
     value.text().unwrap_or_else(|| cx.raw(value.span))
 }
 
-/// `command "a" "b"`
+/// Reads `command "a" "b"`
 pub(super) fn list<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a Node) -> Data<'a> {
     let word = row.word;
     if let Some(block) = &node.block {
@@ -375,7 +375,7 @@ pub(super) fn list<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a 
     if node.entries.is_empty() {
         cx.report(
             Diagnostic::error(codes::NO_VALUE, format!("`{word}` has no value"))
-                .label(node.name.span, "words belong behind this")
+                .label(node.name.span, "words belong after this")
                 .help(format!("For example: `{word} \"sh\" \"-c\" \"date\"`")),
         );
         return Data::Poison;
@@ -391,7 +391,7 @@ pub(super) fn list<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a 
     if poisoned { Data::Poison } else { Data::List(texts) }
 }
 
-/// `depends-on db`
+/// Reports a reference without a kind: `depends-on db`. Returns whether it did.
 fn name_without_kind(cx: &mut Reporter<'_>, object: &mut Object<'_>) -> bool {
     let mut arguments = object.node.arguments();
     let (Some(entry), None) = (arguments.next(), arguments.next()) else { return false };
@@ -401,7 +401,7 @@ fn name_without_kind(cx: &mut Reporter<'_>, object: &mut Object<'_>) -> bool {
     };
     object.bad = true;
     let mut found = Diagnostic::error(codes::NO_VALUE, "a reference is a kind and a name")
-        .label(entry.span, "what is it?");
+        .label(entry.span, "which kind?");
     for kind in ["pod", "controller", "service"] {
         let title = format!("write `depends-on {kind} {name}`");
         found = found.maybe(title, entry.span.at_start(), format!("{kind} "));
@@ -410,7 +410,7 @@ fn name_without_kind(cx: &mut Reporter<'_>, object: &mut Object<'_>) -> bool {
     true
 }
 
-/// Mounts in the form of Docker's command line. Says whether it reported one.
+/// Reports mounts in the form of Docker's command line. Returns whether it did.
 pub(super) fn special_form(cx: &mut Reporter<'_>, object: &mut Object<'_>) -> bool {
     if object.kind.key == "depends-on" {
         return name_without_kind(cx, object);

@@ -11,7 +11,7 @@ use crate::reporter::Reporter;
 use crate::syntax::{Node, Quotes, Value, holes};
 use crate::write;
 
-/// The pairs of one map node. Keys that stand in several nodes meet in `lower`.
+/// Returns the pairs of one map node. Keys that stand in several nodes meet in `lower`.
 pub(super) fn map<'a>(
     cx: &mut Reporter<'_>,
     row: &'static FieldRow,
@@ -35,7 +35,7 @@ pub(super) fn map<'a>(
     if node.entries.is_empty() && node.block.is_none() {
         cx.report(
             Diagnostic::error(codes::PAIR, format!("`{}` holds nothing", row.word))
-                .label(node.name.span, "keys and values belong behind this")
+                .label(node.name.span, "keys and values belong after this")
                 .help(format!("For example: `{}`", row.example)),
         );
     }
@@ -134,7 +134,7 @@ fn value<'a>(
     text.filter(|text| check_text(cx, row, text, value.span)).into()
 }
 
-/// `env "A=1"`, `env FOO`: a value without a key.
+/// Reports a value without a key: `env "A=1"`, `env FOO`.
 fn without_key(cx: &mut Reporter<'_>, row: &FieldRow, node: &Node, entry: &crate::syntax::Entry) {
     if cx.is_full() {
         return;

@@ -1,5 +1,4 @@
-//! Syntax tree to objects: what the schema allows, with every value typed. No names are resolved
-//! here.
+//! Syntax tree to objects, by the schema: every value is typed. No names are resolved here.
 
 mod decoded;
 mod fields;

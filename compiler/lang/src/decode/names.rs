@@ -46,7 +46,7 @@ pub(super) fn name<'a>(cx: &mut Reporter<'_>, object: &mut Object<'a>, entry: &'
     }
 }
 
-/// Whether a text may be a name; reports it when not.
+/// Checks whether a text may be a name; reports it when not.
 pub(super) fn check_name(cx: &mut Reporter<'_>, text: &str, span: Span) -> bool {
     if holes::any(text) {
         templates::interpolation(cx, text, span, Holder::Name, false);

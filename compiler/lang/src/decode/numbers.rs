@@ -1,4 +1,4 @@
-//! Numbers and what is counted: ports, bytes, durations, cores.
+//! Numbers and quantities: ports, bytes, durations, cores.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +13,7 @@ use crate::reporter::Reporter;
 use crate::syntax::{Value, ValueKind};
 use crate::write;
 
-/// A number's value, in any of KDL's forms, if it is whole.
+/// Returns a number's value, in any of KDL's forms, if it is whole.
 fn integer(raw: &str) -> Option<i64> {
     let clean = raw.replace('_', "");
     let (sign, body) = match clean.strip_prefix('-') {
@@ -33,7 +33,7 @@ fn float(raw: &str) -> Option<f64> {
     integer(raw).map(|value| value as f64).or_else(|| raw.replace('_', "").parse().ok())
 }
 
-/// A number between two; reports what is none.
+/// Returns a number between two; reports what is none.
 pub(super) fn whole(
     cx: &mut Reporter<'_>,
     row: &FieldRow,
@@ -169,7 +169,7 @@ fn is_range(text: &str) -> bool {
     text.split_once('-').is_some_and(|(a, b)| integer(a).is_some() && integer(b).is_some())
 }
 
-/// `"8080:80"` and `"80/tcp"`, as Docker's command line has them.
+/// Reports `"8080:80"` and `"80/tcp"`, the forms of Docker's command line.
 fn port_of_docker(cx: &mut Reporter<'_>, text: &str, span: Span) {
     let (ports, protocol) =
         text.split_once('/').map_or((text, None), |(ports, p)| (ports, Some(p)));
@@ -261,7 +261,7 @@ pub(super) fn publish<'a>(
             format!("\"[{host}]:{tail}\""),
         );
     } else if port_number(host).is_some() && port_number(tail).is_some() {
-        found = found.help("The container's port stands behind the name of the port.").fix(
+        found = found.help("The container's port is written after the name of the port.").fix(
             format!("write `publish={host}`"),
             value.span,
             host,
@@ -325,7 +325,7 @@ fn no_unit(cx: &mut Reporter<'_>, word: &str, value: &Value, unit: &str, plural:
     cx.report(found);
 }
 
-/// A text with a number and something else.
+/// Returns a text with a number and something else.
 fn unreadable(word: &str, value: &Value, text: &str, units: &[&str], what: &str) -> Diagnostic {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
@@ -385,7 +385,7 @@ pub(super) fn duration<'a>(
     None
 }
 
-/// `1.5h`: whole numbers only, so it is two units.
+/// Reads `1.5h`: whole numbers only, so it is two units.
 fn fraction_of_time(word: &str, value: &Value, text: &str) -> Option<Diagnostic> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(split);

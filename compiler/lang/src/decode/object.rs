@@ -48,8 +48,8 @@ pub(crate) fn read_object<'a>(
     object
 }
 
-/// What the schema says must be written, and is not. Silent where something else is wrong: that
-/// may be what was meant.
+/// Reports required fields that are missing. It reports nothing if something else is wrong, since that
+/// may be the missing field.
 fn missing_fields(cx: &mut Reporter<'_>, object: &mut Object<'_>) {
     if object.bad {
         return;
@@ -65,7 +65,7 @@ fn missing_fields(cx: &mut Reporter<'_>, object: &mut Object<'_>) {
         let (headline, hint) = match (kind.key, row.word) {
             (_, "container") => (
                 format!("`{}` has no container", object.name),
-                "Containers stand in its block: `container NAME image=\"…\"`.".to_owned(),
+                "Containers belong in its block: `container NAME image=\"…\"`.".to_owned(),
             ),
             _ => {
                 let title = if object.name.is_empty() { kind.word } else { object.name };
@@ -81,7 +81,7 @@ fn missing_fields(cx: &mut Reporter<'_>, object: &mut Object<'_>) {
     }
 }
 
-/// A row's example as it would stand on a line.
+/// Returns a row's example as it would stand on a line.
 fn one_line(row: &FieldRow) -> &'static str {
     match row.value {
         ValueType::Image => "image=\"nginx:1.27\"",
@@ -99,7 +99,7 @@ fn child<'a>(
 ) {
     let data = match row.form {
         Form::Argument => {
-            unknown::argument_as_field(cx, object.kind, row, node.head, node.name.span);
+            unknown::argument_as_field(cx, object.kind, row, node.head);
             object.bad = true;
             return;
         }
@@ -117,7 +117,7 @@ fn child<'a>(
     fields::keep(cx, object, written, field);
 }
 
-/// Nodes of the block.
+/// Reads the nodes of the block.
 fn children<'a>(
     cx: &mut Reporter<'_>,
     object: &mut Object<'a>,

@@ -12,7 +12,7 @@ use crate::reporter::Reporter;
 use crate::syntax::{Entry, Node};
 use crate::write;
 
-/// `select app=shop { not track=canary }`
+/// Reads `select app=shop { not track=canary }`
 pub(super) fn selector<'a>(
     cx: &mut Reporter<'_>,
     row: &'static FieldRow,
@@ -59,14 +59,14 @@ pub(super) fn selector<'a>(
                 codes::SELECTOR,
                 format!("`{}` selects nothing in particular", row.word),
             )
-            .label(node.name.span, "pairs belong behind this")
+            .label(node.name.span, "pairs belong after this")
             .help(format!("For example: `{}`", row.example.split(';').next().unwrap_or_default())),
         );
     }
     if cx.out.len() > before { Data::Poison } else { Data::Selector(draft) }
 }
 
-/// The pairs of a node; reports what is none.
+/// Returns the pairs of a node; reports what is none.
 fn pairs<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a Node) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     let mut surplus: Vec<&Entry> = Vec::new();
@@ -128,14 +128,14 @@ fn pairs<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a Node) -> V
     pairs
 }
 
-/// `zone=a zone=b` can never hold.
+/// Reports `zone=a zone=b`, which can never hold.
 fn twice(cx: &mut Reporter<'_>, row: &FieldRow, node: &Node, pairs: &[Pair<'_>]) {
     let mut seen = std::collections::BTreeMap::new();
     for pair in pairs {
         let Some(first) = seen.insert(pair.key, pair) else { continue };
         let (Some(a), Some(b)) = (first.text(), pair.text()) else { continue };
         let found = if a == b {
-            Diagnostic::error(codes::TWICE, format!("`{}` stands twice in this selector", pair.key))
+            Diagnostic::error(codes::TWICE, format!("`{}` is twice in this selector", pair.key))
                 .label(pair.span, "the second")
                 .label(first.span, "the first")
         } else {
@@ -219,7 +219,7 @@ fn words<'a>(cx: &mut Reporter<'_>, node: &'a Node) -> Vec<&'a str> {
                 codes::SELECTOR,
                 format!("`{}` takes keys of labels", node.name.text),
             )
-            .label(node.name.span, "keys belong behind this"),
+            .label(node.name.span, "keys belong after this"),
         );
     }
     words

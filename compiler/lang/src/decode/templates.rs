@@ -1,7 +1,7 @@
 //! `${secret.NAME}` in texts: where it may stand, and where it may not.
 //!
-//! A value is known when compiling or at apply only. The row of a field says whether it takes what is
-//! known at apply; all others reach names, labels, diagnostics, plans or logs, which a secret must not.
+//! A value is known when compiling or at apply only. The row of a field says whether it takes
+//! values known at apply; all others reach names, labels, diagnostics, plans or logs, which a secret must not.
 
 use std::borrow::Cow;
 
@@ -60,14 +60,14 @@ pub(super) fn template(cx: &Reporter<'_>, row: &FieldRow, value: &Value) -> Opti
     (!template.secret_uses().is_empty()).then_some(template)
 }
 
-/// The name in a text that begins with `${secret.NAME}`.
+/// Returns the name in a text that begins with `${secret.NAME}`.
 fn secret_name(text: &str) -> Option<&str> {
     let (name, _) = text.strip_prefix("${secret.")?.split_once('}')?;
     let fits = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     (fits && !name.is_empty()).then_some(name)
 }
 
-/// What holds a text, as the report of a secret in it says.
+/// The holder of a text, for reports of a secret in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Holder<'r> {
     /// A field.
@@ -95,20 +95,20 @@ fn misplaced(cx: &mut Reporter<'_>, holder: Holder<'_>, name: &str, span: Span) 
     let found = match whole {
         true => {
             let meant = write::text(name);
-            found.help("It is named here, and read when applying.").maybe(
+            found.help("It is named here, and read when the spec is applied.").maybe(
                 format!("write `secret={}`", write::shortened(&meant)),
                 span,
                 meant,
             )
         }
         false => found.help(
-            "Docker, plans and logs show it to everybody. A secret goes into a value of `env`, or into a `file` of a container by `text=` or `secret=`; both are put together when applying.",
+            "Docker, plans and logs would show it to everybody. Use a secret in a value of `env`, or in a `file` of a container by `text=` or `secret=`; both are filled in when the spec is applied.",
         ),
     };
     cx.report(found);
 }
 
-/// `$${` means `${`; any other `${` belongs to a later version.
+/// Returns the text with `$${` replaced by `${`; reports any other `${`, which belongs to a later version.
 pub(super) fn unescaped<'a>(
     cx: &mut Reporter<'_>,
     row: &FieldRow,
@@ -170,9 +170,9 @@ pub(super) fn interpolation(
         false => Span::new(span.file, start, start + end),
     };
     let mut found = Diagnostic::error(codes::LATER_TEXT, headline).label(label, "").help(match shell {
-        _ if !kept => "Named values and expressions come with a later version of the language. Write the value itself.",
+        _ if !kept => "Named values and expressions are not supported yet. Write the value itself.",
         true => "Write the value itself. A program that is to see these characters gets them by `$${`.",
-        false => "Named values and expressions come with a later version of the language. Write the value itself; a `${` that is meant as it stands is written `$${`.",
+        false => "Named values and expressions are not supported yet. Write the value itself; a literal `${` is written `$${`.",
     });
     if kept && !places.is_empty() {
         let changes = places.iter().map(|place| {
@@ -180,13 +180,13 @@ pub(super) fn interpolation(
             TextChange { span: Span::new(span.file, at, at), text: "$".into() }
         });
         let title =
-            format!("write `{}` to hand it on as it is", write::shortened(&escaped(raw, &places)));
+            format!("write `{}` to pass it on as it is", write::shortened(&escaped(raw, &places)));
         found = found.edit(Edit { title, certain: false, changes: changes.collect() });
     }
     cx.report(found);
 }
 
-/// A text with a `$` put before each of the places.
+/// Returns a text with a `$` put before each of the places.
 fn escaped(raw: &str, places: &[usize]) -> String {
     let mut text = raw.to_owned();
     for place in places.iter().rev() {

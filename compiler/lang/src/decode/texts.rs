@@ -13,7 +13,7 @@ use crate::reporter::Reporter;
 use crate::syntax::{Value, ValueKind};
 use crate::write;
 
-/// A text by the type of its row.
+/// Returns a text by the type of its row.
 pub(super) fn typed<'a>(
     cx: &mut Reporter<'_>,
     row: &FieldRow,
@@ -77,9 +77,12 @@ pub(super) fn typed<'a>(
 pub(super) fn label_key(cx: &mut Reporter<'_>, key: &str, span: Span) -> bool {
     if key.starts_with("tally.") {
         cx.report(
-            Diagnostic::error(codes::NAME, "labels that begin with `tally.` are Tally's own")
-                .label(span, "")
-                .help("Tally knows by them what it made. Give yours another beginning."),
+            Diagnostic::error(
+                codes::NAME,
+                "labels that start with `tally.` are reserved for Tally",
+            )
+            .label(span, "")
+            .help("Tally recognizes its objects by them. Give yours another prefix."),
         );
         return false;
     }
@@ -117,7 +120,7 @@ fn image(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<ImageRef> {
     };
     let found = match error {
         ImageError::Capitals => {
-            // Tags may have capitals: only what stands before them is put right.
+            // Tags may have capitals: only the part before them is corrected.
             let split = text.rfind('/').map_or(0, |at| at + 1);
             let tag = text
                 .get(split..)
@@ -143,7 +146,7 @@ fn image(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<ImageRef> {
                     "an image name has no `https://`"
                 }
                 () if text.contains(char::is_whitespace) => "an image name has no spaces",
-                () if text.ends_with(':') => "a tag is missing behind the `:`",
+                () if text.ends_with(':') => "a tag is missing after the `:`",
                 () if text.contains('@') => "a digest is `@sha256:` and 64 hex digits",
                 () => "this is no image name",
             };
@@ -184,7 +187,7 @@ fn path(cx: &mut Reporter<'_>, row: &FieldRow, text: &str, span: Span) -> bool {
 
 fn url_path(cx: &mut Reporter<'_>, row: &FieldRow, text: &str, span: Span) {
     let mut found =
-        Diagnostic::error(codes::PATH, format!("`{}` takes a path that begins with `/`", row.word))
+        Diagnostic::error(codes::PATH, format!("`{}` takes a path that starts with `/`", row.word))
             .label(span, "");
     let rest = text.strip_prefix("http://").or(text.strip_prefix("https://"));
     match rest.map(|rest| rest.find('/').map_or("/", |at| rest.get(at..).unwrap_or("/"))) {
@@ -214,7 +217,7 @@ fn owner(text: &str) -> bool {
     }
 }
 
-/// `"0644"`
+/// Reads `"0644"`
 pub(super) fn mode<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
     let raw = cx.raw(value.span);
     let text = value.text().unwrap_or(raw);
@@ -274,7 +277,7 @@ const SIGNALS: [&str; 31] = [
     "SIGSYS",
 ];
 
-/// `SIGTERM`
+/// Reads `SIGTERM`
 pub(super) fn signal<'a>(
     cx: &mut Reporter<'_>,
     row: &FieldRow,
@@ -356,17 +359,17 @@ fn address(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<HostAddress>
     None
 }
 
-/// `[user@]host[:port]`
+/// Reads `[user@]host[:port]`
 fn is_host(text: &str) -> bool {
     let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
-    // What begins with `-` would be an option of `ssh`.
+    // A text that starts with `-` would be an option of `ssh`.
     let dashed = text.starts_with('-') || host.starts_with('-');
     !host.is_empty()
         && !dashed
         && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
 }
 
-/// A path behind an `ssh://` address, without its first `/`: nothing that `ssh` or a shell would read
+/// Checks the path after an `ssh://` address, without its first `/`: it must hold nothing that `ssh` or a shell would read
 /// as more than a path.
 fn is_socket(cx: &mut Reporter<'_>, path: &str, span: Span) -> bool {
     let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+@,=".contains(&b));

@@ -15,7 +15,7 @@ pub(crate) struct Top<'a> {
     pub workloads: Vec<Object<'a>>,
     pub services: Vec<Object<'a>>,
     pub secrets: Vec<Object<'a>>,
-    /// Something at the top could not be read as what it was meant.
+    /// Something at the top could not be read.
     pub bad: bool,
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn top<'a>(cx: &mut Reporter<'_>, asts: &'a [Ast]) -> Top<'a> {
             _ => None,
         });
         let Some(kind) = kind else {
-            // What it declares is not known, so nothing may be called missing.
+            // Its declaration is not known, so nothing may be called missing.
             top.bad = true;
             unknown::unknown_child(cx, spec, node);
             continue;
@@ -45,7 +45,7 @@ pub(crate) fn top<'a>(cx: &mut Reporter<'_>, asts: &'a [Ast]) -> Top<'a> {
             _ => {}
         }
     }
-    // A thing whose name is missing may be the one that another names.
+    // A thing without a name may be the one that another names.
     let all = top.volumes.iter().chain(&top.workloads).chain(&top.services).chain(&top.secrets);
     top.bad |= all.into_iter().any(|object| object.name.is_empty());
     top

@@ -11,10 +11,10 @@ use crate::reporter::Reporter;
 use crate::syntax::{Entry, Node, Quotes, Text};
 use crate::write;
 
-/// Words that steer what compiles; they may stand in any block of a later version.
+/// Words that control compilation; a later version allows them in any block.
 const CONTROL: [&str; 5] = ["when", "for-each", "insert", "remove", "assert"];
 
-/// A child that is no field of the kind.
+/// Reports a child that is no field of the kind.
 pub(crate) fn unknown_child(cx: &mut Reporter<'_>, kind: &'static KindRow, node: &Node) {
     let word = &*node.name.text;
     let span = node.name.span;
@@ -42,7 +42,7 @@ pub(crate) fn unknown_child(cx: &mut Reporter<'_>, kind: &'static KindRow, node:
                 ),
             )
             .label(span, "")
-            .help("Write out the pods and services that it would stand for."),
+            .help("Write out the pods and services instead."),
         );
         return;
     }
@@ -56,13 +56,8 @@ pub(crate) fn unknown_child(cx: &mut Reporter<'_>, kind: &'static KindRow, node:
     cx.report(found);
 }
 
-/// A property that is no field of the kind.
-pub(super) fn unknown_property(
-    cx: &mut Reporter<'_>,
-    kind: &'static KindRow,
-    key: &Text,
-    entry: &Entry,
-) {
+/// Reports a property that is no field of the kind.
+pub(super) fn unknown_property(cx: &mut Reporter<'_>, kind: &'static KindRow, key: &Text) {
     let word = &*key.text;
     if common(cx, kind, word, key.span) {
         return;
@@ -71,12 +66,10 @@ pub(super) fn unknown_property(
         let headline = format!("{} has no `{}`", kind.article, write::shortened(word));
         suggest(Diagnostic::error(codes::UNKNOWN, headline), kind, word, key.span)
     });
-    // What a known word with a wrong form is, a suggestion cannot say in a property.
-    let _ = entry;
     cx.report(found);
 }
 
-/// Words of a later version. Says whether it was one.
+/// Reports words of a later version. Returns whether it was one.
 fn common(cx: &mut Reporter<'_>, kind: &'static KindRow, word: &str, span: Span) -> bool {
     if let Some(row) = kind.field(word).filter(|row| row.step == Step::Language) {
         let code = if kind.key == "spec" { codes::LATER_KIND } else { codes::LATER_FIELD };
@@ -100,16 +93,16 @@ fn later_help(kind: &KindRow, row: &FieldRow) -> String {
         ("spec", "job") => "Until then a pod with `restart never` runs once.".to_owned(),
         ("spec", "let") => "Write the value where it is used.".to_owned(),
         ("container", "env-file") => "Write the variables into `env`.".to_owned(),
-        ("container", "depends-on") => "A pod waits by its own `depends-on`; inside a pod, an `init` runs before the containers.".to_owned(),
+        ("container", "depends-on") => "A pod waits for its own `depends-on`; inside a pod, an `init` runs before the containers.".to_owned(),
         ("use", "as") => "A `use` without `as` takes in more of the same spec.".to_owned(),
-        _ => format!("What it will be: {}", row.doc),
+        _ => format!("It will be: {}", row.doc),
     }
 }
 
 /// Reports a control word, or a kind of a later version, in any place.
 pub(super) fn later(cx: &mut Reporter<'_>, word: &str, span: Span) {
     let row = schema::field("spec", word);
-    let help = row.map_or_else(String::new, |row| format!("What it will be: {}", row.doc));
+    let help = row.map_or_else(String::new, |row| format!("It will be: {}", row.doc));
     cx.report(
         Diagnostic::error(codes::LATER_KIND, format!("`{word}` is not in this version yet"))
             .label(span, "")
@@ -117,7 +110,7 @@ pub(super) fn later(cx: &mut Reporter<'_>, word: &str, span: Span) {
     );
 }
 
-/// What is known of a word that is no field of the kind.
+/// Returns the report for a known word that is no field of the kind.
 fn unknown_word(
     kind: &'static KindRow,
     word: &str,
@@ -169,13 +162,13 @@ fn renamed(
     }
 }
 
-/// `controller web { pod { … } }`
+/// Reports `controller web { pod { … } }`.
 fn pod_in_controller(kind: &KindRow, span: Span, node: Option<&Node>) -> Diagnostic {
     let found = Diagnostic::error(codes::MISPLACED, "a controller is the pod: leave out `pod { }`")
         .label(span, "");
     let block = node.and_then(|node| node.block.as_ref().map(|block| (node, block)));
     let Some((node, block)) = block else {
-        return found.help(format!("What {} runs stands in it directly.", kind.article));
+        return found.help(format!("Write the containers of {} in it directly.", kind.article));
     };
     let (open, close) = (block.span.start, block.span.end);
     let first = block.nodes.first().map_or(open + 1, |inner| inner.span.start);
@@ -190,10 +183,10 @@ fn pod_in_controller(kind: &KindRow, span: Span, node: Option<&Node>) -> Diagnos
     found.edit(Edit { title: "leave out `pod {` and its `}`".into(), certain: true, changes })
 }
 
-/// A word that is a field of another kind.
+/// Returns the report for a word that is a field of another kind.
 fn misplaced(kind: &'static KindRow, word: &str, span: Span) -> Option<Diagnostic> {
     let has = |other: &&&'static KindRow| {
-        // At the top only what is near to it is meant: `http` there is no probe.
+        // At the top only fields of nearby kinds are meant: `http` there is not a probe.
         let near = kind.key != "spec"
             || matches!(
                 other.key,
@@ -204,7 +197,7 @@ fn misplaced(kind: &'static KindRow, word: &str, span: Span) -> Option<Diagnosti
             .is_some_and(|row| row.step != Step::Language && row.form != Form::Argument)
     };
     let kinds: Vec<&'static KindRow> = schema::kinds().collect();
-    // What stands in this kind comes first, then what stands around it.
+    // Kinds inside this kind come first, then those around it.
     let inner = kind.fields.iter().filter_map(|row| match row.form {
         Form::Block(key) | Form::Child(key) => schema::kind(key),
         _ => None,
@@ -228,10 +221,10 @@ fn misplaced(kind: &'static KindRow, word: &str, span: Span) -> Option<Diagnosti
             format!("{} has no `{word}`; its containers have", kind.article)
         }
         ("pod", "controller") => format!("a pod has no `{word}`; a controller has"),
-        ("spec", "cluster") => format!("`{word}` stands in the block of the cluster"),
-        ("spec", _) => format!("`{word}` stands in {}, not at the top", owner.article),
-        (_, "spec") => format!("`{word}` stands at the top of the spec, not in {subject}"),
-        _ => format!("`{word}` stands in {}, not in {subject}", owner.article),
+        ("spec", "cluster") => format!("`{word}` belongs in the block of the cluster"),
+        ("spec", _) => format!("`{word}` belongs in {}, not at the top", owner.article),
+        (_, "spec") => format!("`{word}` belongs at the top of the spec, not in {subject}"),
+        _ => format!("`{word}` belongs in {}, not in {subject}", owner.article),
     };
     let row = owner.field(word)?;
     let example = sample(row);
@@ -245,7 +238,7 @@ fn misplaced(kind: &'static KindRow, word: &str, span: Span) -> Option<Diagnosti
     Some(Diagnostic::error(codes::MISPLACED, headline).label(span, "").help(shown_as))
 }
 
-/// A field as people would write it. The table's own examples are made to run.
+/// Returns a field as people would write it. The examples of the table are written to run instead.
 fn sample(row: &FieldRow) -> &'static str {
     match row.word {
         "port" => "port http 8080",
@@ -263,7 +256,7 @@ fn sample(row: &FieldRow) -> &'static str {
     }
 }
 
-/// Words a kind has, as far as this version goes.
+/// Returns the words of a kind in this version.
 fn words(kind: &'static KindRow) -> impl Iterator<Item = &'static str> {
     let rows =
         kind.fields.iter().filter(|row| row.step != Step::Language && row.form != Form::Argument);
@@ -280,26 +273,19 @@ fn suggest(found: Diagnostic, kind: &'static KindRow, word: &str, span: Span) ->
         Some(meant) => found.fix(format!("write `{meant}`"), span, meant),
         None => {
             let all: Vec<&str> = words(kind).collect();
-            let verb = if kind.key == "spec" { "At the top stand" } else { "It has" };
+            let verb = if kind.key == "spec" { "The fields at the top are" } else { "It has" };
             found.help(format!("{verb} {}.", write::listed(&all).replace(" or ", " and ")))
         }
     }
 }
 
-/// A value that belongs behind the word, written as a field.
-pub(super) fn argument_as_field(
-    cx: &mut Reporter<'_>,
-    kind: &KindRow,
-    row: &FieldRow,
-    span: Span,
-    word: Span,
-) {
-    let _ = word;
+/// Reports an argument that is written as a field.
+pub(super) fn argument_as_field(cx: &mut Reporter<'_>, kind: &KindRow, row: &FieldRow, span: Span) {
     cx.report(
         Diagnostic::error(
             codes::FORM,
             format!(
-                "the {} of {} stands behind its word, without `{}`",
+                "the {} of {} is written after its word, without `{}`",
                 row.word, kind.article, row.word
             ),
         )
@@ -308,13 +294,13 @@ pub(super) fn argument_as_field(
     );
 }
 
-/// Whether a word in a pod or a controller is one of its containers'.
+/// Checks whether a word in a pod or a controller is one of its containers'.
 pub(super) fn belongs_to_container(kind: &KindRow, word: &str) -> bool {
     matches!(kind.key, "pod" | "controller")
         && schema::field("container", word).is_some_and(|row| row.step != Step::Language)
 }
 
-/// `pod web image="nginx:1.27"`
+/// Reports fields of a container on its pod: `pod web image="nginx:1.27"`.
 pub(super) fn container_fields(
     cx: &mut Reporter<'_>,
     object: &Object<'_>,
@@ -351,7 +337,7 @@ pub(super) fn container_fields(
     cx.report(found);
 }
 
-/// `pod web { image "nginx:1.27"; env A=1 }`
+/// Reports nodes of a container in its pod: `pod web { image "nginx:1.27"; env A=1 }`.
 pub(super) fn container_nodes(cx: &mut Reporter<'_>, object: &Object<'_>, nodes: &[&Node]) {
     let Some(first) = nodes.first() else { return };
     let kind = object.kind;
@@ -359,7 +345,7 @@ pub(super) fn container_nodes(cx: &mut Reporter<'_>, object: &Object<'_>, nodes:
         codes::MISPLACED,
         format!("{} has no `{}`; its containers have", kind.article, first.name.text),
     )
-    .label(first.name.span, "this stands in a container");
+    .label(first.name.span, "this belongs in a container");
     for node in nodes.iter().skip(1).take(7) {
         found = found.label(node.name.span, "and this");
     }

@@ -12,7 +12,7 @@ use crate::reporter::Reporter;
 use crate::syntax::{Value, ValueKind, holes};
 use crate::write;
 
-/// The value of a field; `None` when it is wrong, and reported (or was before).
+/// Returns the value of a field; `None` when it is wrong, and reported (or was before).
 pub(super) fn typed<'a>(
     cx: &mut Reporter<'_>,
     row: &'static FieldRow,
@@ -24,7 +24,7 @@ pub(super) fn typed<'a>(
             cx.report(
                 Diagnostic::error(codes::TYPE, format!("`{}` cannot be `#null`", row.word))
                     .label(value.span, "")
-                    .help("To say nothing, leave the field out; an empty text is `\"\"`."),
+                    .help("To set nothing, leave the field out; an empty text is `\"\"`."),
             );
             return None;
         }
@@ -66,7 +66,7 @@ pub(super) fn typed<'a>(
     }
 }
 
-/// Text where numbers and booleans count by their characters.
+/// Returns text where numbers and booleans count by their characters.
 pub(super) fn text<'a>(
     cx: &mut Reporter<'_>,
     row: &FieldRow,
@@ -101,7 +101,7 @@ pub(super) fn text<'a>(
     }
 }
 
-/// Text and only text; a number is one with quotes missing.
+/// Returns text and only text; a number is one with quotes missing.
 pub(super) fn only_text<'a>(
     cx: &mut Reporter<'_>,
     row: &FieldRow,
@@ -165,7 +165,7 @@ fn boolean<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<T
     None
 }
 
-/// What other tools and habits say for a word of ours.
+/// Words of other tools for words of this language.
 const OTHER_WORDS: [(&str, &str, &str); 15] = [
     ("restart", "unless-stopped", "always"),
     ("restart", "no", "never"),
@@ -204,7 +204,7 @@ fn one_of<'a>(
         .or_else(|| nearest(&lower.replace('_', "-"), words.iter().copied()));
     let all = write::listed(words);
     let subject = match row.word {
-        "kind" => "what is waited for".to_owned(),
+        "kind" => "the kind of a dependency".to_owned(),
         word => format!("`{word}`"),
     };
     let mut found = Diagnostic::error(codes::WORD, format!("{subject} is {all}"))

@@ -14,7 +14,7 @@ use crate::decode::{Object, Typed};
 use crate::reporter::Reporter;
 use crate::resolve::{clash, resolve_path};
 
-/// The one cluster of the spec.
+/// Lowers the one cluster of the spec.
 pub(crate) fn cluster(
     low: &mut Lowering<'_, '_>,
     clusters: &[Object<'_>],
@@ -29,8 +29,8 @@ pub(crate) fn cluster(
         if !incomplete {
             low.cx.report(
                 Diagnostic::error(codes::CLUSTERS, "no `cluster` line in this spec")
-                    .label(at, "it stands at the top")
-                    .help("The name of the cluster stands on everything that Tally makes, so it is written, and never taken from the folder.")
+                    .label(at, "it belongs at the top")
+                    .help("The name of the cluster is part of every object that Tally creates, so it is written, and never taken from the folder.")
                     .maybe("write `cluster NAME` at the top", at, "cluster NAME\n\n"),
             );
         }
@@ -68,7 +68,7 @@ pub(crate) fn cluster(
                     Diagnostic::error(codes::CONTRADICTION, "two hosts have one address")
                         .label(span, "the second")
                         .label(*other, "the first")
-                        .help("One engine would be counted twice."),
+                        .help("One engine would be used twice."),
                 );
             }
             machines.entry(address).or_insert(span);
@@ -136,7 +136,7 @@ fn tls(cx: &mut Reporter<'_>, block: &Object<'_>) -> Option<TlsFiles> {
     Some(TlsFiles { ca: ca?, cert: cert?, key: key? })
 }
 
-/// A Docker port without TLS gives the machine to whoever reaches it.
+/// Reports `tcp://` without TLS: anyone who reaches the port controls the machine.
 fn tcp_needs_tls(cx: &mut Reporter<'_>, object: &Object<'_>, address: &HostAddress) {
     let span = object.get("address").map_or(object.title_span, |field| field.span);
     match (address, object.get("tls")) {
@@ -146,7 +146,7 @@ fn tcp_needs_tls(cx: &mut Reporter<'_>, object: &Object<'_>, address: &HostAddre
             let loopback = host == "localhost" || host == "[::1]" || host.starts_with("127.");
             if !loopback {
                 cx.report(
-                    Diagnostic::error(codes::BARE_TCP, "`tcp://` without `tls` gives this machine to everyone who reaches it")
+                    Diagnostic::error(codes::BARE_TCP, "`tcp://` without `tls` gives control of this host to everyone who reaches it")
                         .label(span, "")
                         .help("Add `tls ca=\"…\" cert=\"…\" key=\"…\"` to the block of the host, or reach it by `ssh://`."),
                 );
@@ -165,7 +165,7 @@ fn tcp_needs_tls(cx: &mut Reporter<'_>, object: &Object<'_>, address: &HostAddre
     }
 }
 
-/// A named volume.
+/// Lowers a named volume.
 pub(super) fn volume(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Volume {
     let mut notes = Notes::new(&mut low.origins);
     notes.field(&["host-path"], object, "host-path");

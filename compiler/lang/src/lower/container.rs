@@ -19,7 +19,7 @@ use crate::decode::{Data, Object, PairValue, Typed};
 use crate::reporter::Reporter;
 use crate::resolve::{Names, clash, not_found};
 
-/// Docker gives no container less memory.
+/// The minimum memory limit that Docker accepts.
 const LEAST_MEMORY: Bytes = Bytes(6 << 20);
 
 pub(super) fn container(
@@ -73,7 +73,7 @@ pub(super) fn container(
     lowered
 }
 
-/// Returns what Docker is given as it is written.
+/// Returns the settings that Docker takes as written.
 fn settings(object: &Object<'_>) -> Settings {
     let text = |word: &str| object.text(word).map(str::to_owned);
     Settings { workdir: text("workdir"), user: text("user") }
@@ -128,7 +128,7 @@ fn mounts(
                 lowered.spec_volumes.push((volume.to_owned(), span));
             } else if !names.incomplete && !cx.is_full() {
                 let all = own.iter().map(String::as_str).chain(names.volumes.keys().copied());
-                // The volume that was meant is mounted, only under a wrong name.
+                // The intended volume is mounted, only under a wrong name.
                 let meant = match cx.is_crowded() {
                     true => None,
                     false => {
@@ -238,7 +238,7 @@ fn resources(cx: &mut Reporter<'_>, block: &Object<'_>) -> Resources {
     resources
 }
 
-/// A cap below what is reserved.
+/// Reports a limit below the reservation.
 fn less_than<T>(
     cx: &mut Reporter<'_>,
     block: &Object<'_>,

@@ -13,12 +13,12 @@ use crate::decode::{Object, Typed};
 use crate::loader::LoadError;
 use crate::resolve::{Names, resolve_path};
 
-/// One file is at most this large: it is sent whole, and kept in the graph.
+/// The maximum size of one file: it is sent whole, and kept in the graph.
 const MOST_BYTES: usize = 1 << 20;
-/// All files of a spec together.
+/// The maximum size of all files of a spec together, in bytes.
 const MOST_BYTES_TOGETHER: usize = 64 << 20;
 
-/// The files of a container, by path.
+/// Returns the files of a container, by path.
 pub(super) fn files(
     low: &mut Lowering<'_, '_>,
     names: &Names<'_>,
@@ -55,7 +55,7 @@ fn with_secrets(template: Template) -> FileText {
     FileText::Template { template, keyed: None }
 }
 
-/// Finds a file's content, and keeps it where it is known.
+/// Finds a file's content, and stores it if it is known.
 fn content(low: &mut Lowering<'_, '_>, names: &Names<'_>, file: &Object<'_>) -> Option<FileText> {
     match file.written(&["from", "text", "secret"]).as_slice() {
         [] => {
@@ -95,7 +95,7 @@ fn content(low: &mut Lowering<'_, '_>, names: &Names<'_>, file: &Object<'_>) -> 
     }
 }
 
-/// The content of a file of the spec's folder.
+/// Returns the content of a file of the spec's folder.
 fn from(low: &mut Lowering<'_, '_>, text: &str, span: Span) -> Option<String> {
     let path = resolve_path(low.cx.sources, text, span, &mut low.cx.out)?;
     if let Some(known) = low.read.get(&path).filter(|known| known.is_some()) {
@@ -119,7 +119,7 @@ fn unreadable(
     written: &str,
     span: Span,
 ) {
-    // People write the place in the container, or one seen from the first file.
+    // People write the path in the container, or one relative to the first file.
     let found = crate::resolve::unreadable_file(error, path, span, written);
     low.cx.report(found);
 }
@@ -130,7 +130,7 @@ fn keep(low: &mut Lowering<'_, '_>, bytes: Vec<u8>, span: Span) -> Option<String
         low.cx.report(
             Diagnostic::error(codes::CONTENTS, "a file of a container is at most 1MiB")
                 .label(span, format!("this one has {} bytes", size))
-                .help("What is larger belongs into the image, or into a volume."),
+                .help("Put larger content into the image, or into a volume."),
         );
         return None;
     }
@@ -139,14 +139,14 @@ fn keep(low: &mut Lowering<'_, '_>, bytes: Vec<u8>, span: Span) -> Option<String
     if !low.contents.contains_key(&hash) {
         low.content_bytes += size;
         if low.content_bytes > MOST_BYTES_TOGETHER {
-            // Said once: every further file would say the same.
+            // Reported once: it is the same for every further file.
             if low.content_bytes - size <= MOST_BYTES_TOGETHER {
                 low.cx.report(
                     Diagnostic::error(
                         codes::CONTENTS,
                         "the files of a spec are at most 64MiB together",
                     )
-                    .label(span, "with this one they are more"),
+                    .label(span, "this one exceeds the limit"),
                 );
             }
             return None;

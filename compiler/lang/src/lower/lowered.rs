@@ -28,7 +28,7 @@ pub(crate) struct LoweredWorkload {
     pub facts: WorkloadFacts,
 }
 
-/// What checks must know of a workload beside the workload itself.
+/// The facts of a workload that checks need.
 #[derive(Default)]
 pub(crate) struct WorkloadFacts {
     /// Ports by name, of all containers.
@@ -57,16 +57,16 @@ pub(crate) struct PortFact {
     pub span: Span,
 }
 
-/// A service with what checks must know of it.
+/// A service with the facts that checks need.
 pub(crate) struct LoweredService {
     pub service: Service,
     /// The workloads it selects.
     pub matched: Vec<usize>,
-    /// Ports of the hosts that it wants, and where that is said.
+    /// The host ports that it publishes, and where.
     pub published: Vec<(Publish, Span)>,
 }
 
-/// A container with what its pod must know of it.
+/// A container with the facts that its pod needs.
 pub(super) struct LoweredContainer {
     pub container: Container,
     pub provenance: Provenance,

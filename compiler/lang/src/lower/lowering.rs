@@ -15,7 +15,7 @@ pub(crate) struct Lowering<'l, 's> {
     pub origins: OriginArena,
     pub contents: BTreeMap<String, FileContent>,
     pub content_bytes: usize,
-    /// What each file that `from` names holds, by path: read once.
+    /// The hash of each file that `from` names, by path: each is read once.
     pub read: BTreeMap<String, Option<String>>,
     /// Named volumes that something mounts.
     pub used_volumes: BTreeSet<String>,

@@ -15,7 +15,7 @@ pub(super) struct Labels {
     pub bad: bool,
 }
 
-/// The labels of a host or a workload; `own` are those that nobody writes.
+/// Returns the labels of a host or a workload; `own` are those that nobody writes.
 pub(super) fn labels(cx: &mut Reporter<'_>, object: &Object<'_>, own: &[&str], of: &str) -> Labels {
     let mut labels = Labels { texts: BTreeMap::new(), bad: object.is_poisoned("label") };
     let mut spans: BTreeMap<&str, Span> = BTreeMap::new();
@@ -25,7 +25,7 @@ pub(super) fn labels(cx: &mut Reporter<'_>, object: &Object<'_>, own: &[&str], o
             cx.report(
                 Diagnostic::error(
                     codes::NAME,
-                    format!("{of} carry the label `{}` without anybody writing it", pair.key),
+                    format!("{of} have the label `{}` automatically", pair.key),
                 )
                 .label(pair.span, "")
                 .help("Selectors can use it. Give yours another key."),
@@ -44,7 +44,7 @@ pub(super) fn labels(cx: &mut Reporter<'_>, object: &Object<'_>, own: &[&str], o
     labels
 }
 
-/// All pairs of the maps of that word.
+/// Returns all pairs of the maps of that word.
 pub(super) fn pairs<'o, 'a>(
     object: &'o Object<'a>,
     word: &'static str,
@@ -55,7 +55,7 @@ pub(super) fn pairs<'o, 'a>(
     })
 }
 
-/// A key of a map that stands twice.
+/// Returns the report for a key of a map that is set twice.
 pub(super) fn set_twice(key: &str, map: &str, second: Span, first: Span) -> Diagnostic {
     Diagnostic::error(codes::TWICE, format!("`{key}` is set twice in `{map}`"))
         .label(second, "the second")

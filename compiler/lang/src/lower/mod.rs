@@ -1,4 +1,4 @@
-//! Objects to graph: names resolved, defaults filled in, the origin of every value noted.
+//! Objects to graph: resolves names, fills in defaults, notes the origin of every value.
 
 mod cluster;
 mod container;

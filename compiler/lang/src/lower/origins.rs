@@ -15,13 +15,13 @@ impl<'o> Notes<'o> {
         Self { origins, provenance: Provenance::default() }
     }
 
-    /// A value written at the span.
+    /// Notes a value written at the span.
     pub fn written(&mut self, path: &[&str], span: Span) {
         let origin = self.origins.written(span);
         self.provenance.set(FieldPath::new(path.iter().copied()), origin);
     }
 
-    /// The default of a row, for the node at the span.
+    /// Notes the default of a row, for the node at the span.
     pub fn default(&mut self, path: &[&str], kind: &KindRow, row: &FieldRow, span: Span) {
         let name = format!("{}.{}", kind.key, row.word);
         let origin =
@@ -29,7 +29,7 @@ impl<'o> Notes<'o> {
         self.provenance.set(FieldPath::new(path.iter().copied()), origin);
     }
 
-    /// Written, or the default of the schema where there is one.
+    /// Notes a written value, or the default of the schema if there is one.
     pub fn field(&mut self, path: &[&str], object: &crate::decode::Object<'_>, word: &str) {
         match object.get(word) {
             Some(field) => self.written(path, field.span),

@@ -1,4 +1,4 @@
-//! Paths in a container: each is taken once.
+//! Paths in a container: each is used once.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use tally_source::{Diagnostic, Span};
 use crate::codes;
 use crate::reporter::Reporter;
 
-/// `/data/` and `/data` are one place.
+/// Removes the `/` at the end: `/data/` and `/data` are one place.
 pub(super) fn trimmed(path: &str) -> String {
     match path.trim_end_matches('/') {
         "" => "/".to_owned(),
@@ -15,7 +15,7 @@ pub(super) fn trimmed(path: &str) -> String {
     }
 }
 
-/// Whether nothing else stands at that path of the container.
+/// Checks whether nothing else is at that path of the container.
 pub(super) fn once(
     cx: &mut Reporter<'_>,
     paths: &mut BTreeMap<String, Span>,

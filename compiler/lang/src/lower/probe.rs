@@ -1,4 +1,4 @@
-//! Probes: how a container is asked how it is.
+//! Probes of containers.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,14 +12,14 @@ use crate::reporter::Reporter;
 use crate::resolve::not_found;
 use crate::write;
 
-/// The ports of the container that is asked.
+/// The ports of the probed container.
 pub(super) struct ContainerPorts<'c> {
     pub ports: &'c BTreeMap<String, Port>,
     /// Something about them is wrong, so none may be called missing.
     pub bad: bool,
 }
 
-/// A probe; `None` when something in it is wrong.
+/// Returns a probe; `None` when something in it is wrong.
 pub(super) fn probe(
     cx: &mut Reporter<'_>,
     block: &Object<'_>,
@@ -53,7 +53,7 @@ pub(super) fn probe(
         let zero = matches!(block.value(word), Some(Typed::Duration(Millis(0))));
         if let (true, Some(field)) = (zero, block.get(word)) {
             cx.report(
-                Diagnostic::error(codes::RANGE, format!("`{word}` is more than nothing"))
+                Diagnostic::error(codes::RANGE, format!("`{word}` must not be zero"))
                     .label(field.value_span, ""),
             );
         }
@@ -79,12 +79,12 @@ fn action(
     }
     if let (Some(port), false) = (block.get("port"), block.has("http")) {
         let help = if block.has("tcp") {
-            "`tcp` says the port already."
+            "`tcp` names the port already."
         } else {
             "`port` is the port for `http`."
         };
         cx.report(
-            Diagnostic::error(codes::PROBE, "`port` stands beside `http` only")
+            Diagnostic::error(codes::PROBE, "`port` belongs to `http` only")
                 .label(port.span, "")
                 .help(help),
         );
@@ -94,7 +94,7 @@ fn action(
         if block.kind.key == "liveness" && !block.bad {
             cx.report(
                 Diagnostic::error(codes::PROBE, "a liveness asks by `command`, `http` or `tcp`")
-                    .label(block.node.head, "this one asks nothing")
+                    .label(block.node.head, "this one has no action")
                     .help("For example: `liveness every=\"10s\" { command \"true\" }`"),
             );
         }
@@ -114,7 +114,7 @@ fn action(
     }
 }
 
-/// The port that a field names.
+/// Returns the port that a field names.
 fn named(
     cx: &mut Reporter<'_>,
     field: &crate::decode::Field<'_>,
@@ -164,7 +164,7 @@ fn named(
     found
 }
 
-/// The only port there is.
+/// Returns the only port there is.
 fn only(cx: &mut Reporter<'_>, span: Span, ports: &ContainerPorts<'_>) -> Option<u16> {
     let tcp: Vec<(&String, &Port)> =
         ports.ports.iter().filter(|(_, port)| port.protocol == Protocol::Tcp).collect();

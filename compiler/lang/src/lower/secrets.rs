@@ -1,4 +1,4 @@
-//! Secrets: where each is read from, and texts that hold them. None is read here.
+//! Secrets: their sources, and texts that hold them. None is read here.
 
 use tally_graph::{Secret, SecretSource, Template};
 use tally_source::{Diagnostic, Span};
@@ -11,7 +11,7 @@ use crate::resolve::{Names, not_found, resolve_path};
 
 const SOURCES: [&str; 3] = ["file", "env", "command"];
 
-/// A secret; `None` when it says wrongly where it is read from.
+/// Lowers a secret; `None` if its source is wrong.
 pub(super) fn secret(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Option<Secret> {
     let source = match object.written(&SOURCES).as_slice() {
         [] => {
@@ -66,14 +66,14 @@ fn source(low: &mut Lowering<'_, '_>, field: &Field<'_>) -> Option<SecretSource>
     if field.row.word == "env" {
         return Some(SecretSource::Env(text.to_string()));
     }
-    // Secrets lie outside of what is kept in a repository more often than not.
+    // Secrets are usually kept outside of a repository.
     if text.starts_with('/') {
         return Some(SecretSource::File(text.to_string()));
     }
     let before = low.cx.out.len();
     let path = resolve_path(low.cx.sources, text, field.value_span, &mut low.cx.out);
     if let Some(found) = low.cx.out.get_mut(before..).and_then(<[Diagnostic]>::first_mut) {
-        let help = "A relative path stays in the folder of the spec. A secret that lies elsewhere is named by an absolute path: `file=\"/run/secrets/db\"`.";
+        let help = "A relative path stays in the folder of the spec. For a secret elsewhere, use an absolute path: `file=\"/run/secrets/db\"`.";
         found.help = Some(help.to_owned());
     }
     path.map(SecretSource::File)
@@ -104,7 +104,7 @@ pub(super) fn whole(
     Template::whole_secret(name, Some(span))
 }
 
-/// How a secret is named.
+/// The notation of a use of a secret.
 #[derive(Clone, Copy, PartialEq)]
 enum SecretForm {
     /// `${secret.db}`

@@ -1,4 +1,4 @@
-//! Selectors, and what they match.
+//! Selectors and their matches.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use super::lowered::LoweredWorkload;
 use crate::decode::SelectorDraft;
 use crate::reporter::Reporter;
 
-/// The selector without the places of its parts.
+/// Returns the selector without the places of its parts.
 pub(super) fn lower(_cx: &mut Reporter<'_>, draft: &SelectorDraft<'_>) -> Selector {
     let text = |pair: &crate::decode::Pair<'_>| pair.text().unwrap_or_default().to_owned();
     Selector {
@@ -34,12 +34,12 @@ pub(crate) struct Selectable {
     by_pair: BTreeMap<String, BTreeMap<String, Vec<usize>>>,
     /// Some labels are wrong, so nothing may be said not to match.
     pub bad: bool,
-    /// So many more workloads may be looked at for services. A small text can ask every pod for
-    /// every service, and an edge for each that fits.
+    /// The number of workloads that may still be matched. A small text can match every pod with
+    /// every service, and has an edge for each match.
     left: Cell<usize>,
 }
 
-/// Workloads that are looked at for all services together.
+/// The maximum number of workloads that are matched for all services together.
 const MOST_STEPS: usize = 4_000_000;
 
 impl Selectable {
@@ -68,7 +68,7 @@ impl Selectable {
             .unwrap_or_default()
     }
 
-    /// The workloads that a selector matches.
+    /// Returns the workloads that a selector matches.
     pub fn matches(&self, selector: &Selector) -> Vec<usize> {
         let fits = |at: &usize| self.labels.get(*at).is_some_and(|labels| selector.matches(labels));
         let pairs = selector.all.iter().map(|(key, value)| self.with(key, value));
@@ -84,12 +84,12 @@ impl Selectable {
         }
     }
 
-    /// Whether services select more than is looked at.
+    /// Checks whether the maximum number of matches is reached.
     pub fn is_exhausted(&self) -> bool {
         self.left.get() == 0
     }
 
-    /// All values of a label among the workloads of `among`.
+    /// Returns all values of a label among the workloads of `among`.
     pub fn values_of(&self, key: &str, among: &[usize]) -> Vec<&str> {
         let labels = among.iter().filter_map(|at| self.labels.get(*at));
         let mut values: Vec<&str> =

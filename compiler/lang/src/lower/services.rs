@@ -61,12 +61,12 @@ pub(super) fn service(
     LoweredService { service, matched, published }
 }
 
-/// The services of the spec look at too many pods; said once.
+/// Reports, once, that the services of the spec select too many pods.
 fn exhausted(cx: &mut Reporter<'_>, object: &Object<'_>, span: Span) -> LoweredService {
     if !cx.out.iter().any(|found| found.code == codes::BUDGET) {
         cx.report(
             Diagnostic::error(codes::BUDGET, "the services of this spec select too many pods")
-                .label(span, "with this one they are more than 4,000,000 together")
+                .label(span, "with this one, more than 4,000,000 together")
                 .help("Select by a label that few pods have, such as `controller=NAME`."),
         );
     }
@@ -80,7 +80,7 @@ fn exhausted(cx: &mut Reporter<'_>, object: &Object<'_>, span: Span) -> LoweredS
     LoweredService { service, matched: Vec::new(), published: Vec::new() }
 }
 
-/// Whether the pairs that name a pod or a controller name one.
+/// Checks whether the pairs that name a pod or a controller name one.
 fn references(cx: &mut Reporter<'_>, names: &Names<'_>, draft: &SelectorDraft<'_>) -> bool {
     let mut ok = true;
     for pair in draft.all.iter().chain(&draft.not) {
@@ -124,12 +124,12 @@ fn references(cx: &mut Reporter<'_>, names: &Names<'_>, draft: &SelectorDraft<'_
     ok
 }
 
-/// The value of a pair: what follows the `=`.
+/// Returns the value of a pair, after the `=`.
 fn value_span(pair: &Pair<'_>) -> Span {
     Span { start: pair.key_span.end.saturating_add(1).min(pair.span.end), ..pair.span }
 }
 
-/// A selector that matches nothing: says which label differs.
+/// Reports a selector that matches nothing, with the label that differs.
 fn no_match(
     cx: &mut Reporter<'_>,
     labels: &Selectable,
@@ -250,7 +250,7 @@ fn ports(
     (ports, published)
 }
 
-/// The number of the pods' port of that name; reports pods that lack it.
+/// Returns the number of the pods' port of that name; reports pods that lack it.
 fn pods_number(
     cx: &mut Reporter<'_>,
     port: &Object<'_>,

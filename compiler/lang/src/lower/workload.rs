@@ -17,7 +17,7 @@ use crate::decode::{Data, Object, Typed};
 use crate::reporter::Reporter;
 use crate::resolve::{Names, clash, not_found};
 
-/// A pod or a controller.
+/// Lowers a pod or a controller.
 pub(super) fn workload(
     low: &mut Lowering<'_, '_>,
     names: &Names<'_>,
@@ -110,13 +110,13 @@ fn containers(
             _ => workload.containers.push(lowered.container),
         }
     }
-    // Most pods have one container: what a growing list holds in reserve would be most of a graph.
+    // Most pods have one container: the spare capacity of a growing list would be most of a graph.
     workload.containers.shrink_to_fit();
     workload.inits.shrink_to_fit();
     facts.ports_bad |= object.is_poisoned("container");
 }
 
-/// A port of one container among those of the whole pod.
+/// Adds a port of one container to those of the pod.
 fn port(
     cx: &mut Reporter<'_>,
     pod: &Object<'_>,
@@ -133,7 +133,7 @@ fn port(
                 fact.span,
                 first.span,
             )
-            .help("Services and probes know a port of a pod by its name."),
+            .help("Services and probes refer to a port of a pod by its name."),
         );
         return;
     }
@@ -145,7 +145,7 @@ fn port(
             )
             .label(fact.span, "the second")
             .label(*first, "the first")
-            .help("The containers of a pod share one network, so each port is there once."),
+            .help("The containers of a pod share one network, so each port can be used once."),
         ),
         Some(_) => {}
         None => {
@@ -189,7 +189,7 @@ fn update(cx: &mut Reporter<'_>, object: &Object<'_>) -> Update {
     update
 }
 
-/// An `update` under which nothing could ever change, or one of its fields says nothing.
+/// Reports an `update` that could never replace a pod, or with a field that has no effect.
 fn update_moves(cx: &mut Reporter<'_>, block: &Object<'_>, update: &Update) {
     let zero = |amount: Amount| matches!(amount, Amount::Count(0) | Amount::Percent(0));
     if update.strategy == Strategy::Recreate {
@@ -198,7 +198,7 @@ fn update_moves(cx: &mut Reporter<'_>, block: &Object<'_>, update: &Update) {
             cx.report(
                 Diagnostic::error(
                     codes::CONTRADICTION,
-                    format!("`strategy=recreate` takes all pods down, so `{word}` has no say"),
+                    format!("`strategy=recreate` stops all pods, so `{word}` has no effect"),
                 )
                 .label(field.span, "")
                 .help("Leave one of the two out."),
@@ -212,10 +212,12 @@ fn update_moves(cx: &mut Reporter<'_>, block: &Object<'_>, update: &Update) {
         cx.report(
             Diagnostic::error(
                 codes::CONTRADICTION,
-                "no pod may be missing and none may be added, so none could ever be replaced",
+                "no pod may be unavailable and none may be added, so none could ever be replaced",
             )
             .label(field.span, "")
-            .help("Let one more run meanwhile (`max-surge=1`), or let one be missing (`max-unavailable=1`)."),
+            .help(
+                "Allow a surge pod (`max-surge=1`), or one unavailable pod (`max-unavailable=1`).",
+            ),
         );
     }
 }
@@ -272,9 +274,9 @@ fn volumes(low: &mut Lowering<'_, '_>, names: &Names<'_>, object: &Object<'_>) -
     volumes
 }
 
-/// A volume of the pod that nothing mounts is a mistake: it can be for nothing else.
+/// Reports volumes of the pod that nothing mounts: they have no other use.
 fn unused(cx: &mut Reporter<'_>, object: &Object<'_>, used: &BTreeSet<String>) {
-    // A mount that is wrong may be the one that is missing.
+    // A wrong mount may be the missing one.
     let bad = object.bad
         || object.objects("container").chain(object.objects("init")).any(|inner| inner.bad);
     for inner in object.objects("volume") {
@@ -386,7 +388,7 @@ fn never_completes(
         }
         (_, Some(target)) if !target.is_poisoned("restart") && restart(target) == Restart::Always => {
             Diagnostic::error(codes::NEVER_ENDS, format!("`{name}` never completes: it restarts always"))
-                .help(format!("Something that ends has `restart never` or `restart on-failure`; `{name}` has neither."))
+                .help(format!("A dependency that completes has `restart never` or `restart on-failure`; `{name}` has neither."))
         }
         _ => return,
     };

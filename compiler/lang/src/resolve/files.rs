@@ -1,4 +1,4 @@
-//! The files of a spec: the first one, and what `use` names from there.
+//! The files of a spec: the first one, and those that `use` names from there.
 
 use std::collections::BTreeMap;
 
@@ -9,25 +9,25 @@ use crate::loader::{LoadError, Loader};
 use crate::syntax::{self, Ast, holes};
 use crate::write;
 
-/// A file of a spec is at most this large; one that is larger is no spec.
+/// The maximum size of a file of a spec, in bytes.
 const MOST_BYTES: usize = 16 << 20;
-/// All files of a spec together.
+/// The maximum size of all files of a spec together, in bytes.
 const MOST_BYTES_TOGETHER: usize = 64 << 20;
-/// More files than any spec has.
+/// The maximum number of files of a spec.
 const MOST_FILES: usize = 4096;
 
-/// What was loaded.
+/// The files of a spec, parsed.
 pub(crate) struct Files {
     pub asts: Vec<Ast>,
     pub sources: SourceMap,
     pub out: Vec<Diagnostic>,
-    /// Lines of which nothing is said but that they do not hold together, in order.
+    /// Lines whose quotes or braces do not pair up, in order. Nothing else is reported of them.
     pub silent: Vec<Span>,
-    /// A file is missing, or text was passed over: what is not there may not be called missing.
+    /// A file is missing, or text was skipped: nothing may be called missing.
     pub incomplete: bool,
 }
 
-/// Loads the first file and all that are used from there, each once.
+/// Loads the first file and all files used from there, each once.
 pub(crate) fn load(entry: &str, loader: &mut dyn Loader) -> Files {
     let mut files = Files {
         asts: Vec::new(),
@@ -65,7 +65,7 @@ pub(crate) fn load(entry: &str, loader: &mut dyn Loader) -> Files {
     files
 }
 
-/// The well-formed `use` lines of a file. Others are reported where they are decoded.
+/// Returns the well-formed `use` lines of a file. Others are reported where they are decoded.
 fn uses(ast: &Ast) -> Vec<(String, Span)> {
     let uses = ast.nodes.iter().filter(|node| &*node.name.text == "use");
     uses.filter_map(|node| {
@@ -108,7 +108,7 @@ fn follow(
     files.out.push(found);
 }
 
-/// Why a file that `from` names cannot be had.
+/// Returns the report for a file that `from` names and that cannot be read.
 pub(crate) fn unreadable_file(
     error: &LoadError,
     target: &str,
@@ -118,7 +118,7 @@ pub(crate) fn unreadable_file(
     unreadable(error, target, span, &mut |_| false, written)
 }
 
-/// Why a file cannot be had.
+/// Returns the report for a file that cannot be read.
 fn unreadable(
     error: &LoadError,
     target: &str,
@@ -141,11 +141,11 @@ fn unreadable(
                 let meant = write::quoted(&format!("{written}.kdl"));
                 return found.label(span, "").fix(format!("write `{meant}`"), span, meant);
             }
-            found.help("Paths are relative to the file they stand in.")
+            found.help("Paths are relative to the file that names them.")
         }
         LoadError::Outside => {
             Diagnostic::error(codes::OUTSIDE, "this leads out of the folder of the first file")
-                .help("A link was followed; a spec holds all its files itself.")
+                .help("A link was followed; a spec contains all its files.")
         }
         LoadError::TooLarge => {
             Diagnostic::error(codes::TOO_LARGE, format!("`{target}` is too large"))
@@ -157,7 +157,7 @@ fn unreadable(
     found.label(span, "")
 }
 
-/// Takes a file in. False when it is too large.
+/// Adds a file. Returns whether it is small enough.
 fn add(files: &mut Files, name: &str, data: Vec<u8>, bytes: &mut usize) -> bool {
     *bytes = bytes.saturating_add(data.len());
     if data.len() > MOST_BYTES || *bytes > MOST_BYTES_TOGETHER {
@@ -179,7 +179,7 @@ fn add(files: &mut Files, name: &str, data: Vec<u8>, bytes: &mut usize) -> bool 
     };
     let file = files.sources.add(name, text.as_str());
     let (ast, found) = match bad {
-        // Nothing after a wrong byte can be trusted, so nothing more is said about the file.
+        // Nothing after a wrong byte can be trusted, so nothing more is reported about the file.
         Some(at) => (Ast { damaged: true, ..Ast::default() }, vec![not_utf8(file, at)]),
         None => syntax::parse(file, &text),
     };
@@ -197,7 +197,7 @@ fn not_utf8(file: FileId, at: usize) -> Diagnostic {
         .help("Save it as UTF-8; a file that is no text cannot be a spec.")
 }
 
-/// The path from the folder of the first file; reports one that leaves it.
+/// Returns the path from the folder of the first file; reports one that leaves it.
 pub(crate) fn resolve_path(
     sources: &SourceMap,
     path: &str,
@@ -223,7 +223,7 @@ pub(crate) fn resolve_path(
         };
         out.push(
             Diagnostic::error(codes::OUTSIDE, headline).label(span, "").help(
-                "A spec holds all its files itself, so that the folder can be moved and sent. What lies elsewhere on a host comes in by `volume NAME host-path=\"…\"`.",
+                "A spec contains all its files, so that the folder can be moved and sent. For other files of a host, use `volume NAME host-path=\"…\"`.",
             ),
         );
         return None;

@@ -1,4 +1,4 @@
-//! Names: files by `use`, and what declares a name that others may say.
+//! Resolution: files by `use`, and declared names.
 
 mod files;
 mod names;

@@ -1,4 +1,4 @@
-//! What is declared, by name.
+//! Declared names.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use crate::decode::{Object, Top};
 use crate::reporter::Reporter;
 use crate::write;
 
-/// What a spec declares at its top, by name. Pods and controllers share one namespace.
+/// The top-level declarations of a spec, by name. Pods and controllers share one namespace.
 #[derive(Default)]
 pub(crate) struct Names<'o> {
     pub volumes: BTreeMap<&'o str, &'o Object<'o>>,
     pub workloads: BTreeMap<&'o str, &'o Object<'o>>,
     pub services: BTreeMap<&'o str, &'o Object<'o>>,
     pub secrets: BTreeMap<&'o str, &'o Object<'o>>,
-    /// Something may be missing, so nothing is reported as not there.
+    /// Something may be missing, so no name is reported as unknown.
     pub incomplete: bool,
 }
 
 impl<'o> Names<'o> {
-    /// Collects names and reports those that stand twice.
+    /// Collects names and reports duplicates.
     pub fn collect(cx: &mut Reporter<'_>, top: &'o Top<'o>, incomplete: bool) -> Self {
         Names {
             volumes: by_name(cx, &top.volumes),
@@ -59,7 +59,7 @@ fn by_name<'o>(
     names
 }
 
-/// Two things with one name: the later is to blame, the first is shown.
+/// Returns the report for two things with one name, primarily at the second.
 pub(crate) fn clash(headline: String, second: Span, first: Span) -> Diagnostic {
     Diagnostic::error(codes::SAME_NAME, headline)
         .label(second, "the second")
@@ -67,7 +67,7 @@ pub(crate) fn clash(headline: String, second: Span, first: Span) -> Diagnostic {
         .help("Give one of them another name.")
 }
 
-/// `web-0` beside a controller `web`: its first pod has that name.
+/// Reports `web-0` beside a controller `web`, whose first pod has that name.
 fn replica_names(cx: &mut Reporter<'_>, workloads: &BTreeMap<&str, &Object<'_>>) {
     for object in workloads.values() {
         let Some((stem, digits)) = object.name.rsplit_once('-') else { continue };
@@ -91,10 +91,10 @@ fn replica_names(cx: &mut Reporter<'_>, workloads: &BTreeMap<&str, &Object<'_>>)
     }
 }
 
-/// So many names are compared with one that is not there.
+/// The maximum number of names that are compared with an unknown name.
 const MOST_CANDIDATES: usize = 5000;
 
-/// A name that nothing has.
+/// Returns the report for a name that nothing has.
 pub(crate) fn not_found<'n>(
     cx: &Reporter<'_>,
     what: &str,
@@ -105,7 +105,7 @@ pub(crate) fn not_found<'n>(
     let found =
         Diagnostic::error(codes::NOT_FOUND, format!("no {what} `{}`", write::shortened(name)))
             .label(span, "");
-    // After so many mistakes a suggestion helps nobody, and looking for it takes long.
+    // With many mistakes a suggestion helps nobody, and the search takes long.
     if cx.is_crowded() {
         return found;
     }

@@ -2,16 +2,16 @@
 
 use tally_source::Span;
 
-/// What one file holds.
+/// The syntax tree of one file.
 #[derive(Debug, Clone, Default)]
 pub struct Ast {
     /// Its nodes in order, without those behind `/-`.
     pub nodes: Vec<Node>,
-    /// Whether text had to be passed over, so that something may be missing: what is not there may
-    /// then not be called missing.
+    /// Whether text was skipped, so that something may be missing: then nothing may be called
+    /// missing.
     pub damaged: bool,
-    /// Lines whose words cannot be told apart, since their quotes or braces do not pair up. That is
-    /// reported; whatever else seems wrong in them is not.
+    /// Lines whose words cannot be distinguished, since their quotes or braces do not pair up. That is
+    /// reported; other mistakes in them are not.
     pub silent: Vec<Span>,
 }
 
@@ -42,15 +42,15 @@ pub struct Block {
 /// A piece of text with its place.
 #[derive(Debug, Clone)]
 pub struct Text {
-    /// What it says, escapes resolved.
+    /// Its characters, escapes resolved.
     pub text: Box<str>,
-    /// Where it stands, quotes included.
+    /// Its place, quotes included.
     pub span: Span,
     /// How it is written.
     pub quotes: Quotes,
 }
 
-/// How a text is written. It never changes what the text means; only help and edits look at it.
+/// The notation of a text. It never changes the meaning of the text; only help and edits use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quotes {
     /// A bare word.
@@ -59,7 +59,7 @@ pub enum Quotes {
     Quoted,
     /// `#"…"#`, or a text of several lines.
     Other,
-    /// Wrong, and reported: nothing is said of the text any more.
+    /// Wrong, and reported: nothing more is reported of the text.
     Poison,
 }
 
@@ -77,13 +77,13 @@ pub struct Entry {
 /// A value with its place.
 #[derive(Debug, Clone)]
 pub struct Value {
-    /// What it is.
+    /// Its kind.
     pub kind: ValueKind,
-    /// Where it stands, quotes included.
+    /// Its place, quotes included.
     pub span: Span,
 }
 
-/// What a value is.
+/// The type of a value.
 #[derive(Debug, Clone)]
 pub enum ValueKind {
     /// A string.
@@ -96,29 +96,29 @@ pub enum ValueKind {
     Null,
     /// `#inf`, `#-inf` or `#nan`.
     NotFinite,
-    /// A mistake that is already reported: it fits everywhere and says nothing.
+    /// A mistake that is already reported: it fits everywhere and causes no further report.
     Poison,
 }
 
 impl Node {
-    /// Values that are no properties.
+    /// Returns the values that are not properties.
     pub fn arguments(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| entry.key.is_none())
     }
 
-    /// Properties.
+    /// Returns the properties.
     pub fn properties(&self) -> impl Iterator<Item = (&Text, &Entry)> {
         self.entries.iter().filter_map(|entry| Some((entry.key.as_ref()?, entry)))
     }
 
-    /// The nodes of its block.
+    /// Returns the nodes of its block.
     pub fn children(&self) -> &[Node] {
         self.block.as_ref().map(|block| block.nodes.as_slice()).unwrap_or_default()
     }
 }
 
 impl Value {
-    /// The text of a string.
+    /// Returns the text of a string.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match &self.kind {
@@ -127,7 +127,7 @@ impl Value {
         }
     }
 
-    /// Whether the mistake in it is already reported.
+    /// Checks whether the mistake in it is already reported.
     #[must_use]
     pub fn is_poison(&self) -> bool {
         matches!(self.kind, ValueKind::Poison)

@@ -1,4 +1,4 @@
-//! Braces: which belongs to which, and which is to blame when they do not pair up.
+//! Braces: pairs, and the wrong one if they do not pair up.
 
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
@@ -10,7 +10,7 @@ use super::open::{Head, Opener};
 use crate::codes;
 
 impl Parser<'_> {
-    /// A block from its `{` to its `}`.
+    /// Reads a block from its `{` to its `}`.
     pub fn block(&mut self, name: &Text, head: &Head) -> Block {
         let start = self.at;
         let brace = self.span(start, start + 1);
@@ -23,7 +23,7 @@ impl Parser<'_> {
         self.block_behind(brace, name, head)
     }
 
-    /// The rest of a block whose `{` is passed, or missing at that place.
+    /// Reads the rest of a block whose `{` is passed, or missing at that place.
     pub fn block_behind(&mut self, brace: Span, name: &Text, head: &Head) -> Block {
         let start = brace.start as usize;
         let title = match head.entries.iter().find(|entry| entry.key.is_none()) {
@@ -59,7 +59,7 @@ impl Parser<'_> {
         Block { nodes, span: self.span(start, self.at) }
     }
 
-    /// Whether the indentation says that the block ended before this place, although no `}` did.
+    /// Checks whether the indentation says that the block ended before this place, although no `}` did.
     pub fn block_should_have_ended(&mut self, opener: &Opener) -> bool {
         let Mode::Unclosed { left } = self.mode else { return false };
         if left == 0 || self.line_start == opener.line_start || !self.first_on_line() {
@@ -78,7 +78,7 @@ impl Parser<'_> {
         over
     }
 
-    /// Whether the indentation says that the `}` here closes nothing.
+    /// Checks whether the indentation says that the `}` here closes nothing.
     pub fn is_stray_brace(&mut self, opener: &Opener) -> bool {
         if self.passed_brace == Some(self.at) {
             return true;
@@ -120,7 +120,7 @@ impl Parser<'_> {
         self.mute = mute;
     }
 
-    /// A `}` that closes nothing.
+    /// Reports a `}` that closes nothing.
     pub fn stray_brace(&mut self) {
         let start = self.at;
         if self.passed_brace == Some(start) {
@@ -141,7 +141,7 @@ impl Parser<'_> {
         );
     }
 
-    /// `{` at the start of a line: it was meant for the node before.
+    /// Reports a `{` at the start of a line and gives its block to the node before.
     pub fn brace_on_its_own_line(&mut self, nodes: &mut [Node]) {
         let start = self.at;
         let brace = self.span(start, start + 1);
@@ -149,7 +149,7 @@ impl Parser<'_> {
         let Some(node) = before else {
             self.report(
                 Diagnostic::error(codes::SYNTAX, "this `{` belongs to no node")
-                    .label(brace, "a block stands behind the word and the name of its node"),
+                    .label(brace, "a block belongs after the word and the name of its node"),
             );
             self.damage();
             self.at += 1;
@@ -182,14 +182,14 @@ impl Parser<'_> {
         node.entries = head.entries;
         node.span = node.span.to(block.span);
         node.block = Some(block);
-        // The node's line ended before its block did, so what follows on this line is a new one.
+        // The node's line ended before its block did, so the rest of this line is a new node.
         self.node_space();
         if self.byte(self.at) == b';' {
             self.at += 1;
         }
     }
 
-    /// Something behind a block, on its line.
+    /// Reports text after a block on the same line.
     pub fn two_nodes_on_a_line(&mut self, name: &Text) {
         let end = self.word_for_label(self.at);
         let here = self.span(self.at, end);
@@ -226,7 +226,7 @@ impl Parser<'_> {
         self.damaged = true;
     }
 
-    /// Passes a block whose `{` is passed, whatever is in it.
+    /// Skips a block whose `{` is skipped, whatever is in it.
     pub fn skip_block(&mut self) {
         let mut depth = 1usize;
         while !self.ended() && depth > 0 {

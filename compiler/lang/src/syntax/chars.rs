@@ -1,11 +1,11 @@
-//! What KDL counts as white space, as the end of a line, and as no character at all.
+//! Characters that KDL counts as white space, as the end of a line, or as invalid.
 
 use tally_source::{Diagnostic, FileId, Span};
 
 use super::limits::MAX_MISTAKES;
 use crate::codes;
 
-/// Length of the line end at `at`, or 0.
+/// Returns the length of the line end at `at`, or 0.
 pub(super) fn newline(bytes: &[u8], at: usize) -> usize {
     match bytes.get(at) {
         Some(b'\n' | 0x0b | 0x0c) => 1,
@@ -16,7 +16,7 @@ pub(super) fn newline(bytes: &[u8], at: usize) -> usize {
     }
 }
 
-/// Length of the white space character at `at`, or 0.
+/// Returns the length of the white space character at `at`, or 0.
 pub(super) fn space(bytes: &[u8], at: usize) -> usize {
     match bytes.get(at) {
         Some(b' ' | b'\t') => 1,
@@ -31,7 +31,7 @@ pub(super) fn space(bytes: &[u8], at: usize) -> usize {
     }
 }
 
-/// Whether the byte at `at` ends a bare word (a byte of a longer character never does, unless that
+/// Checks whether the byte at `at` ends a bare word (a byte of a longer character never does, unless that
 /// character is white space).
 pub(super) fn ends_word(bytes: &[u8], at: usize) -> bool {
     match bytes.get(at) {
@@ -44,7 +44,7 @@ pub(super) fn ends_word(bytes: &[u8], at: usize) -> bool {
     }
 }
 
-/// Whether a number in KDL's grammar.
+/// Checks whether a number in KDL's grammar.
 pub(super) fn is_number(text: &str) -> bool {
     let body = text.strip_prefix(['+', '-']).unwrap_or(text).as_bytes();
     let digits = |part: &[u8], ok: fn(&u8) -> bool| {
@@ -70,7 +70,7 @@ pub(super) fn is_number(text: &str) -> bool {
     }
 }
 
-/// Whether a bare word would be read as a number, were it one.
+/// Checks whether a bare word would be read as a number, were it one.
 pub(super) fn begins_like_a_number(bytes: &[u8], at: usize) -> bool {
     let at = at + usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
     let at = at + usize::from(bytes.get(at) == Some(&b'.'));

@@ -1,4 +1,4 @@
-//! What hands write that know another language: each is one mistake, at its own characters.
+//! Common mistakes of people who know another language: each is one report, at its own characters.
 
 use tally_source::{Diagnostic, Edit, TextChange};
 
@@ -8,7 +8,7 @@ use super::open::Head;
 use super::{chars, holes};
 use crate::codes;
 
-/// Quotes that are none in KDL, and what ends them.
+/// Characters that are quotes in other languages, each with its closing one.
 const FOREIGN_QUOTES: [(&str, &[char]); 5] = [
     ("'", &['\'']),
     ("`", &['`']),
@@ -18,7 +18,7 @@ const FOREIGN_QUOTES: [(&str, &[char]); 5] = [
 ];
 
 impl Parser<'_> {
-    /// The word a node begins with; `None` when nothing here can be one.
+    /// Reads the word a node begins with; `None` when nothing here can be one.
     pub fn node_name(&mut self) -> Option<Text> {
         let value = match self.byte(self.at) {
             b'"' => self.string(),
@@ -36,7 +36,7 @@ impl Parser<'_> {
         })
     }
 
-    /// `restart: always`
+    /// Reads `restart: always`
     pub fn colon_behind_name(&mut self, name: &mut Text) -> bool {
         let Some(word) = name.text.strip_suffix(':').filter(|word| !word.is_empty()) else {
             return false;
@@ -64,11 +64,11 @@ impl Parser<'_> {
         );
         name.text = word;
         name.span.end -= 1;
-        // `image:"x"`: with the colon gone there is no white space left to miss.
+        // `image:"x"`: without the colon there is no white space to miss.
         !text.is_empty()
     }
 
-    /// `image: "x"` behind other values: the word was meant as a key.
+    /// Reads `image: "x"` behind other values: the word was meant as a key.
     pub fn key_before_colon(&mut self, key: &Text, node: &Text) -> Option<Text> {
         let lists = ["command", "entrypoint", "groups", "dns", "any", "has", "lacks"];
         let word = key.text.strip_suffix(':').filter(|word| !word.is_empty())?;
@@ -97,7 +97,7 @@ impl Parser<'_> {
         })
     }
 
-    /// `image = "x"`: notes the sign, which is reported when the value is known.
+    /// Reads `image = "x"`: notes the sign, which is reported when the value is known.
     pub fn equals_behind_name(&mut self, name_end: usize, head: &mut Head) {
         let (at, line_start) = (self.at, self.line_start);
         self.node_space();
@@ -120,7 +120,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `'x y'` and its like.
+    /// Reads `'x y'` and its like.
     pub fn foreign_quotes(&mut self) -> Value {
         let start = self.at;
         let open =
@@ -149,7 +149,7 @@ impl Parser<'_> {
         Value { kind: ValueKind::Text(text.into(), Quotes::Quoted), span }
     }
 
-    /// Whether the `#` here, among values, begins a comment rather than a keyword.
+    /// Checks whether the `#` here, among values, begins a comment rather than a keyword.
     pub fn is_hash_comment(&self) -> bool {
         if self.is_raw_string(self.at) {
             return false;
@@ -173,7 +173,7 @@ impl Parser<'_> {
         )
     }
 
-    /// `# a comment`, up to the end of its line. Comments that follow each other are one mistake.
+    /// Reports `# a comment`, up to the end of its line. Comments that follow each other are one mistake.
     pub fn hash_comment(&mut self) {
         let start = self.at;
         while self.byte(self.at) == b'#' {
@@ -208,12 +208,12 @@ impl Parser<'_> {
         );
     }
 
-    /// Whether a node that begins here is `-- a comment`.
+    /// Checks whether a node that begins here is `-- a comment`.
     pub fn is_dash_comment(&self) -> bool {
         self.byte(self.at + 1) == b'-' && chars::space(self.bytes, self.at + 2) > 0
     }
 
-    /// `-- a comment`, up to the end of its line.
+    /// Reports `-- a comment`, up to the end of its line.
     pub fn dash_comment(&mut self) {
         let sign = self.span(self.at, self.at + 2);
         self.at = self.end_of_line(self.at);
@@ -226,7 +226,7 @@ impl Parser<'_> {
         );
     }
 
-    /// A `;` where no node is.
+    /// Reports a `;` without a node.
     pub fn empty_node(&mut self) {
         let start = self.at;
         while self.byte(self.at) == b';' {
@@ -243,7 +243,7 @@ impl Parser<'_> {
         );
     }
 
-    /// Something that cannot stand here at all: passed, up to white space.
+    /// Reports text that is not allowed here, and skips it up to white space.
     pub fn junk(&mut self, why: &str) {
         let start = self.at;
         let end = self.word_for_label(start).max(start + 1);
@@ -256,7 +256,7 @@ impl Parser<'_> {
         self.damage();
     }
 
-    /// The end of what a label shows: up to white space, a brace or a `;`.
+    /// Returns the end of the text that a label shows: up to white space, a brace or a `;`.
     pub fn word_for_label(&self, at: usize) -> usize {
         let mut end = at;
         while end < self.bytes.len()
@@ -266,7 +266,7 @@ impl Parser<'_> {
         {
             end += 1;
         }
-        // Something is always passed, and never half a character.
+        // At least one whole character is always skipped.
         if end == at {
             end +=
                 self.text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
@@ -274,7 +274,7 @@ impl Parser<'_> {
         end
     }
 
-    /// A value that touches the one before. Says whether it was passed.
+    /// Reports a value that touches the one before. Returns whether it was skipped.
     pub fn no_space_between(&mut self, head: &mut Head) -> bool {
         let start = self.at;
         let before = match head.entries.last_mut() {
@@ -338,7 +338,7 @@ impl Parser<'_> {
         true
     }
 
-    /// Passes the rest of a run, quotes included: it was meant as one value.
+    /// Skips the rest of a run, quotes included: it was meant as one value.
     fn pass_touching_run(&mut self, braces_too: bool) {
         let start = self.at;
         let mut end = start;

@@ -1,4 +1,4 @@
-//! The parser's place in the text, and what stands between words.
+//! The parser's place in the text, and the space between words.
 
 use tally_source::{Diagnostic, FileId, Span};
 
@@ -7,14 +7,14 @@ use super::chars;
 use super::limits::MAX_MISTAKES;
 use crate::codes;
 
-/// What to believe when braces do not pair up.
+/// How blocks end if braces do not pair up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// The braces.
+    /// By braces alone.
     Trusting,
-    /// The indentation, where it says that one of so many blocks should have ended.
+    /// By the indentation, for at most `left` blocks that should have ended.
     Unclosed { left: u32 },
-    /// The indentation, where it says that one of so many `}` closes nothing.
+    /// By the indentation, for at most `left` `}` that close nothing.
     Stray { left: u32 },
 }
 
@@ -53,11 +53,11 @@ pub(super) struct Parser<'t> {
     pub blind_until: usize,
     /// A `}` that is passed over: its line closes more than it opens, which is reported.
     pub passed_brace: Option<usize>,
-    /// How many more bytes may be looked ahead for the end of a block without a beginning.
+    /// The number of bytes that may still be read ahead for the end of a block without a beginning.
     pub look_ahead: usize,
     /// The last answer of `end_of_line`: from where, and the end.
     line_end_of: std::cell::Cell<(usize, usize)>,
-    /// Texts with so many `#` or more are known not to end before the text does.
+    /// Texts with this number of `#` or more do not end before the text does.
     pub endless_hashes: Option<usize>,
     /// The indentation of the line that begins at the first number.
     indent_of: Option<(usize, usize)>,
@@ -137,7 +137,7 @@ impl<'t> Parser<'t> {
         length > 0
     }
 
-    /// Passes what may stand between the words of a node: white space, `/* */`, and `\` at the end
+    /// Skips the space between the words of a node: white space, `/* */`, and `\` at the end
     /// of a line. Says whether there was any.
     pub fn node_space(&mut self) -> bool {
         let before = self.at;
@@ -161,7 +161,7 @@ impl<'t> Parser<'t> {
         self.at > before
     }
 
-    /// Passes what may stand between nodes.
+    /// Skips the space between nodes.
     pub fn line_space(&mut self) {
         loop {
             self.node_space();
@@ -171,7 +171,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Whether a `\` here is followed by nothing but white space and a comment on its line.
+    /// Checks whether a `\` here is followed by nothing but white space and a comment on its line.
     pub fn is_line_continuation(&self, at: usize) -> bool {
         let mut next = at + 1;
         loop {
@@ -207,7 +207,7 @@ impl<'t> Parser<'t> {
         true
     }
 
-    /// Where the line of `at` ends, its line end not included.
+    /// Returns where the line of `at` ends, its line end not included.
     pub fn end_of_line(&self, at: usize) -> usize {
         // The last answer is kept: a line of ten megabytes is asked for at each of its words.
         let (known_start, known_end) = self.line_end_of.get();
@@ -258,7 +258,7 @@ impl<'t> Parser<'t> {
         self.mute = mute;
     }
 
-    /// How far the current line is indented, in bytes.
+    /// Returns how far the current line is indented, in bytes.
     pub fn indent(&mut self) -> usize {
         // Kept per line: a line can hold a million nodes behind a million spaces.
         if let Some((line, indent)) = self.indent_of
@@ -272,7 +272,7 @@ impl<'t> Parser<'t> {
         indent
     }
 
-    /// Whether nothing but white space stands before this place on its line.
+    /// Checks whether nothing but white space stands before this place on its line.
     pub fn first_on_line(&mut self) -> bool {
         self.line_start + self.indent() == self.at
     }

@@ -1,4 +1,4 @@
-//! Limits of what the parser accepts.
+//! Limits of the parser.
 
 /// The deepest nesting of blocks. Specs need 6.
 pub(super) const MAX_DEPTH: usize = 32;

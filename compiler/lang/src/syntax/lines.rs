@@ -17,7 +17,7 @@ struct Braces {
 }
 
 impl Parser<'_> {
-    /// Whether the current line, that of `at`, has a quote that no other closes.
+    /// Checks whether the current line, that of `at`, has a quote that no other closes.
     pub fn odd_quotes(&mut self, at: usize) -> bool {
         // Counted once: a line of ten megabytes would be asked for at each of its words.
         if let Some((line, odd)) = self.odd_quotes_of
@@ -67,7 +67,7 @@ impl Parser<'_> {
         self.blind_until = end;
     }
 
-    /// A node whose block has no `{`, by its indentation: the lines after it stand further in, and
+    /// Reads a node whose block has no `{`, by its indentation: the lines after it stand further in, and
     /// then a `}` stands below it. Only looked for when there is a `}` too many.
     pub fn block_without_brace(&mut self, name: &Text, head: &Head, node: &Node) -> Option<Block> {
         let Mode::Stray { left } = self.mode else { return None };
@@ -96,7 +96,7 @@ impl Parser<'_> {
         Some(self.block_behind(place, name, head))
     }
 
-    /// Whether lines further in than `indent` follow, and then a `}` at `indent`.
+    /// Checks whether lines further in than `indent` follow, and then a `}` at `indent`.
     fn closes_below(&mut self, indent: usize) -> bool {
         let mut at = self.at;
         let mut deeper = false;
@@ -117,7 +117,7 @@ impl Parser<'_> {
         false
     }
 
-    /// A line that begins with a word and closes a block more than it opens.
+    /// Reports a line that starts with a word and closes more blocks than it opens.
     pub fn line_closes_too_much(&mut self) {
         let Mode::Stray { left } = self.mode else { return };
         if left == 0 || self.mute > 0 || !self.first_on_line() || self.byte(self.at) == b'}' {

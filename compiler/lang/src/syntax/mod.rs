@@ -1,4 +1,4 @@
-//! Text to syntax tree. The one room that knows how KDL is written.
+//! Text to syntax tree. The only module that knows the syntax of KDL.
 //!
 //! The parser is our own: it recovers inside a node, so ten mistakes in a file show ten, each at
 //! its own characters; it is linear in the text; and no text makes it deep or slow. The `kdl` crate
@@ -21,13 +21,13 @@ pub use ast::{Ast, Block, Entry, Node, Quotes, Text, Value, ValueKind};
 use cursor::{Mode, Parser};
 use tally_source::{Diagnostic, FileId};
 
-/// Reads one file. The tree holds all that could be understood, whatever the text.
+/// Reads one file. The tree holds all nodes that could be read, for any text.
 #[must_use]
 pub fn parse(file: FileId, text: &str) -> (Ast, Vec<Diagnostic>) {
     let mut parser = Parser::new(file, text, Mode::Trusting);
     let mut ast = parser.document();
     if !parser.swallowed && (parser.unclosed > 0 || parser.stray > 0) {
-        // Braces do not pair up, so the indentation has to say which one is to blame.
+        // Braces do not pair up, so the indentation decides which one is wrong.
         let mode = match parser.unclosed > 0 {
             true => Mode::Unclosed { left: parser.unclosed },
             false => Mode::Stray { left: parser.stray },

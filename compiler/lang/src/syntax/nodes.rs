@@ -11,7 +11,7 @@ use crate::codes;
 const MAPS: [&str; 4] = ["env", "label", "option", "sysctl"];
 
 impl Parser<'_> {
-    /// The whole text.
+    /// Reads the whole text.
     pub fn document(&mut self) -> Ast {
         if self.text.starts_with('\u{feff}') {
             self.at = '\u{feff}'.len_utf8();
@@ -21,7 +21,7 @@ impl Parser<'_> {
         Ast { nodes, damaged: false, silent: Vec::new() }
     }
 
-    /// Nodes up to the end of the text, or up to the `}` of the block that `opener` began.
+    /// Reads nodes up to the end of the text, or up to the `}` of the block that `opener` began.
     pub fn nodes(&mut self, opener: Option<&Opener>) -> Vec<Node> {
         let mut nodes: Vec<Node> = Vec::new();
         loop {
@@ -65,7 +65,7 @@ impl Parser<'_> {
         nodes
     }
 
-    /// One node with its end; `None` when nothing here can begin one.
+    /// Reads one node with its end; `None` when nothing here can begin one.
     fn node(&mut self, opener: Option<&Opener>) -> Option<Node> {
         self.annotation();
         self.in_map = opener.is_some_and(|opener| MAPS.contains(&opener.word.as_str()));
@@ -105,7 +105,7 @@ impl Parser<'_> {
         Some(node)
     }
 
-    /// Values, properties and the block, up to the end of the node.
+    /// Reads values, properties and the block, up to the end of the node.
     fn entries(&mut self, name: &Text, head: &mut Head, spaced: bool) -> Option<Block> {
         let mut block = None;
         let mut spaced = spaced || head.equals.is_some();
@@ -162,7 +162,7 @@ impl Parser<'_> {
         block
     }
 
-    /// What stands behind a `/-` inside a node: read, and forgotten.
+    /// Reads the part of a node after `/-`, and ignores it.
     fn passed_over(&mut self, name: &Text, head: &mut Head) {
         self.at += 2;
         self.mute += 1;
@@ -197,7 +197,7 @@ impl Parser<'_> {
         );
     }
 
-    /// A value or a property.
+    /// Reads a value or a property.
     fn entry(&mut self, name: &Text, head: &mut Head) {
         let start = self.at;
         let beyond = self.annotation();
@@ -231,7 +231,7 @@ impl Parser<'_> {
         head.entries.push(Entry { span: value.span, key: None, value });
     }
 
-    /// The value of a property whose key and `=` are passed.
+    /// Reads the value of a property whose key and `=` are passed.
     fn property(&mut self, key: Text, head: &mut Head) {
         let equals_end = self.at;
         let line_start = self.line_start;
@@ -249,7 +249,7 @@ impl Parser<'_> {
             self.line_start = line_start;
             let at = self.span(equals_end, equals_end);
             let found = Diagnostic::error(codes::NO_VALUE, format!("`{}` has no value", key.text))
-                .label(key.span.to(at), "a value belongs behind the `=`")
+                .label(key.span.to(at), "a value belongs after the `=`")
                 .maybe(format!("write `{}=\"\"` if empty is meant", key.text), at, "\"\"");
             self.report(found);
             let value = Value { kind: ValueKind::Poison, span: at };
@@ -262,7 +262,7 @@ impl Parser<'_> {
         head.entries.push(Entry { span: key.span.to(value.span), key: Some(key), value });
     }
 
-    /// A value that stands as a key. Numbers and keywords cannot, and are taken by their characters.
+    /// Reads a value that stands as a key. Numbers and keywords cannot, and are taken by their characters.
     fn as_key(&mut self, value: Value) -> Text {
         let span = value.span;
         match value.kind {
@@ -282,7 +282,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `A=1` or `image = "x"` at the start of a node.
+    /// Reports `A=1` or `image = "x"` at the start of a node.
     fn report_equals(&mut self, node: &mut Node, equals: usize, opener: Option<&Opener>) {
         let sign = self.span(equals, equals + 1);
         let in_map = opener.is_some_and(|opener| MAPS.contains(&opener.word.as_str()));

@@ -7,13 +7,13 @@ use super::ast::Entry;
 /// A node whose end is not reached yet.
 pub(super) struct Head {
     pub entries: Vec<Entry>,
-    /// Where commas stood behind values.
+    /// Where commas follow values.
     pub commas: Vec<usize>,
-    /// Where a `=` stood behind the name.
+    /// Where a `=` follows the name.
     pub equals: Option<usize>,
 }
 
-/// The beginning of a block.
+/// The start of a block.
 pub(super) struct Opener {
     /// The `{`.
     pub brace: Span,
@@ -21,8 +21,8 @@ pub(super) struct Opener {
     pub word: String,
     /// The node's word and name, for sentences.
     pub title: String,
-    /// How far the line is indented on which it stands.
+    /// The indentation of its line.
     pub indent: usize,
-    /// Where that line begins.
+    /// Where that line starts.
     pub line_start: usize,
 }

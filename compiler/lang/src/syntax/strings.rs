@@ -8,7 +8,7 @@ use super::cursor::Parser;
 use crate::codes;
 
 impl Parser<'_> {
-    /// A string that begins with `"` here.
+    /// Reads a string that begins with `"` here.
     pub fn string(&mut self) -> Value {
         let start = self.at;
         if self.slice(start, start + 3) == "\"\"\"" {
@@ -43,7 +43,7 @@ impl Parser<'_> {
         Value { kind, span: self.span(start, self.at) }
     }
 
-    /// Passes a `\` and what it escapes; white space behind it counts as one, lines included.
+    /// Skips a `\` and the characters it escapes; white space after it counts as one, lines included.
     fn pass_escape(&mut self) {
         self.at += 1;
         if chars::space(self.bytes, self.at) == 0 && chars::newline(self.bytes, self.at) == 0 {
@@ -60,7 +60,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether a raw string begins at `at`: some `#`, then `"`.
+    /// Checks whether a raw string begins at `at`: some `#`, then `"`.
     pub fn is_raw_string(&self, at: usize) -> bool {
         let mut next = at;
         while self.byte(next) == b'#' {
@@ -69,7 +69,7 @@ impl Parser<'_> {
         next > at && self.byte(next) == b'"'
     }
 
-    /// A raw string.
+    /// Reads a raw string.
     pub fn raw_string(&mut self) -> Value {
         let start = self.at;
         while self.byte(self.at) == b'#' {
@@ -94,14 +94,14 @@ impl Parser<'_> {
         self.broken_string(start)
     }
 
-    /// `at` when so many quotes and so many `#` stand there.
+    /// Returns `at` if that number of quotes and that number of `#` follow there.
     fn closing(&self, at: usize, quotes: usize, hashes: usize) -> Option<usize> {
         let part = self.bytes.get(at..at + quotes + hashes)?;
         let (left, right) = part.split_at(quotes);
         (left.iter().all(|b| *b == b'"') && right.iter().all(|b| *b == b'#')).then_some(at)
     }
 
-    /// A text between `"""` and `"""`.
+    /// Reads a text between `"""` and `"""`.
     fn text_of_lines(&mut self, start: usize, hashes: usize) -> Value {
         self.at = start + hashes + 3;
         let begin = self.at;
@@ -109,7 +109,7 @@ impl Parser<'_> {
         loop {
             let endless = self.endless_hashes.is_some_and(|known| hashes >= known);
             if self.ended() || endless {
-                // What closes a text with more `#` would close one with fewer too: looked for once.
+                // The end of a text with more `#` would end one with fewer too: one search is enough.
                 self.endless_hashes =
                     Some(self.endless_hashes.map_or(hashes, |known| known.min(hashes)));
                 self.at = self.end_of_line(start);
@@ -146,7 +146,7 @@ impl Parser<'_> {
         self.finish(start, text, Quotes::Other)
     }
 
-    /// Takes the indentation of the last line off every line, then resolves escapes.
+    /// Removes the indentation of the last line from every line, then resolves escapes.
     fn dedent(
         &mut self,
         start: usize,
@@ -211,7 +211,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The text behind escapes. `at` is where it stands, as far as the text is unchanged.
+    /// Reads the text behind escapes. `at` is where it stands, as far as the text is unchanged.
     fn resolve_escapes(&mut self, body: &str, at: usize) -> Option<Box<str>> {
         let mut out = String::with_capacity(body.len());
         let mut bad: Vec<(usize, char)> = Vec::new();
@@ -305,7 +305,7 @@ impl Parser<'_> {
         self.report(found);
     }
 
-    /// `"C:\temp"` is valid, and holds a tab.
+    /// Reports `"C:\temp"`, which is valid and holds a tab.
     fn windows_path(&mut self, body: &str, at: usize) {
         let bytes = body.as_bytes();
         let [drive, b':', b'\\', escape, ..] = bytes else { return };
@@ -330,7 +330,7 @@ impl Parser<'_> {
         );
     }
 
-    /// A string whose line ends before it does.
+    /// Reads a string whose line ends before it does.
     fn broken_string(&mut self, start: usize) -> Value {
         let line_end = self.end_of_line(start);
         if let Some(close) = self.closed_on_a_later_line(line_end) {
@@ -351,7 +351,7 @@ impl Parser<'_> {
             self.report(found);
             return self.finish(start, None, Quotes::Quoted);
         }
-        // What ends the line may belong to the node rather than to the text.
+        // The end of the line may belong to the node rather than to the text.
         let mut end = self.slice(start, line_end).trim_end().len() + start;
         let line = self.slice(start, end);
         if let Some(rest) = line.strip_suffix(['{', '}', ';'])
@@ -381,7 +381,7 @@ impl Parser<'_> {
         self.finish(start, None, Quotes::Quoted)
     }
 
-    /// The quote that ends a string of several lines, if the number of quotes says that there is
+    /// Returns the quote that ends a string of several lines, if the number of quotes shows that there is
     /// one: the line it stands on has one too many, as the first line has.
     fn closed_on_a_later_line(&self, first_end: usize) -> Option<usize> {
         let mut line = first_end;
@@ -421,7 +421,7 @@ fn is_blank(line: &str) -> bool {
     line.chars().all(is_white_space)
 }
 
-/// Lines without their ends; the last one is what stands before the closing quotes.
+/// Splits a text into lines without their ends; the last one is the text before the closing quotes.
 fn split_lines(text: &str) -> Vec<&str> {
     let bytes = text.as_bytes();
     let mut lines = Vec::new();
@@ -438,7 +438,7 @@ fn split_lines(text: &str) -> Vec<&str> {
     lines
 }
 
-/// Leaves out each `\` before white space, and that white space.
+/// Removes each `\` before white space, and that white space.
 fn fold_white_space_escapes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -457,7 +457,7 @@ fn fold_white_space_escapes(text: &str) -> String {
     out
 }
 
-/// The character of `{…}` and how many characters that is.
+/// Reads the character of `{…}` and how many characters that is.
 fn unicode_escape(rest: &str) -> Option<(char, usize)> {
     let (digits, _) = rest.strip_prefix('{')?.split_once('}')?;
     if !(1..=6).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {

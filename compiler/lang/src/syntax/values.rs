@@ -8,7 +8,7 @@ use super::cursor::Parser;
 use super::open::Head;
 use crate::codes;
 
-/// The keywords, and what other languages write for them.
+/// The keywords, and their spellings in other languages.
 const KEYWORDS: [(&str, &str); 18] = [
     ("true", "#true"),
     ("false", "#false"),
@@ -31,8 +31,8 @@ const KEYWORDS: [(&str, &str); 18] = [
 ];
 
 impl Parser<'_> {
-    /// Passes a `(type)`, if one is here: KDL has them, the language of specs does not.
-    /// Says whether what follows is beyond this version.
+    /// Skips a `(type)`, if one is here: KDL has them, the language of specs does not.
+    /// Returns whether the value after it belongs to a later version.
     pub fn annotation(&mut self) -> bool {
         if self.byte(self.at) != b'(' {
             return false;
@@ -64,7 +64,7 @@ impl Parser<'_> {
         literal
     }
 
-    /// A value; `None` when nothing here can begin one.
+    /// Reads a value; `None` when nothing here can begin one.
     pub fn value(&mut self) -> Option<Value> {
         match self.byte(self.at) {
             b'"' => Some(self.string()),
@@ -75,7 +75,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The value of a property: as [`value`](Self::value), but `true` is surely no word here.
+    /// Reads the value of a property: as [`value`](Self::value), but `true` is surely no word here.
     pub fn property_value(&mut self) -> Option<Value> {
         let value = self.value()?;
         // `A=b=c`: the rest belongs to the value, which then needs quotes.
@@ -87,7 +87,7 @@ impl Parser<'_> {
         Some(value)
     }
 
-    /// `#true` and its like.
+    /// Reads `#true` and its like.
     fn keyword(&mut self) -> Value {
         let start = self.at;
         self.at += 1;
@@ -116,7 +116,7 @@ impl Parser<'_> {
         Value { kind, span }
     }
 
-    /// A bare word or a number. `as_value` is false for the word of a node.
+    /// Reads a bare word or a number. `as_value` is false for the word of a node.
     pub fn word(&mut self, as_value: bool) -> Option<Value> {
         let start = self.at;
         while !chars::ends_word(self.bytes, self.at) {
@@ -183,7 +183,7 @@ impl Parser<'_> {
         Value { kind, span }
     }
 
-    /// Whether the sign here belongs to the word that began at `start`, rather than ending it.
+    /// Checks whether the sign here belongs to the word that began at `start`, rather than ending it.
     fn word_goes_on(&self, start: usize) -> bool {
         match self.byte(self.at) {
             b'/' => {
@@ -198,7 +198,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The end of a run of characters without white space, `;`, braces or quotes.
+    /// Returns the end of a run of characters without white space, `;`, braces or quotes.
     pub fn end_of_run(&self, at: usize) -> usize {
         let mut at = at;
         while at < self.bytes.len() {
@@ -234,7 +234,7 @@ impl Parser<'_> {
         self.needs_quotes(start, &headline)
     }
 
-    /// Reports that what stands from `start` to here needs quotes.
+    /// Reports that the text from `start` to here needs quotes.
     pub fn needs_quotes(&mut self, start: usize, headline: &str) -> Value {
         let span = self.span(start, self.at);
         let raw = self.slice_of(span);
@@ -248,7 +248,7 @@ impl Parser<'_> {
         Value { kind: ValueKind::Poison, span }
     }
 
-    /// `${…}` outside a string.
+    /// Reports `${…}` outside a string.
     fn interpolation(&mut self, start: usize) -> Value {
         let line = self.end_of_line(self.at);
         while self.byte(self.at) == b'{' && self.at < line {
@@ -267,12 +267,12 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(codes::LATER_TEXT, format!("`{raw}` is not in this version yet"))
                 .label(span, "")
-                .help("Named values and expressions come with a later version of the language, and stand in quotes. Write the value itself."),
+                .help("Named values and expressions are not supported yet, and are written in quotes. Write the value itself."),
         );
         Value { kind: ValueKind::Poison, span }
     }
 
-    /// `ssh://…` outside a string: what follows the colon is a comment to KDL.
+    /// Reports `ssh://…` outside a string: in KDL the text after the colon is a comment.
     fn commented_address(&mut self, start: usize) -> Value {
         let mut end = self.at;
         while end < self.bytes.len()
@@ -296,7 +296,7 @@ impl Parser<'_> {
         Value { kind: ValueKind::Text(text, Quotes::Quoted), span }
     }
 
-    /// `["a", "b"]` where values stand; `key` when it is a property's.
+    /// Reports a list in brackets in place of values; `key` is that of a property.
     pub fn bracket_list(&mut self, start: usize, head: &mut Head, key: Option<Text>) {
         let open = self.at;
         let line_start = self.line_start;
@@ -360,7 +360,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A value inside brackets; commas end bare words there.
+    /// Reads a value inside brackets; commas end bare words there.
     fn list_item(&mut self) -> Option<Value> {
         if matches!(self.byte(self.at), b'"' | b'#' | b'\'') {
             return self.value();
@@ -384,7 +384,7 @@ impl Parser<'_> {
         (!raw.is_empty()).then(|| Value { kind, span: self.span(start, self.at) })
     }
 
-    /// A value as it should be written.
+    /// Returns a value in its correct form.
     fn as_written(&self, value: &Value) -> String {
         match &value.kind {
             ValueKind::Text(text, Quotes::Bare) => crate::write::text(text),

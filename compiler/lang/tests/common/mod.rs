@@ -1,4 +1,4 @@
-//! What the tests of this crate share.
+//! Shared helpers of the tests of this crate.
 
 #![allow(
     clippy::disallowed_methods,
@@ -24,7 +24,7 @@ impl Loader for FolderLoader {
     }
 }
 
-/// Compiles what must compile without a word.
+/// Compiles a spec that must compile without a diagnostic.
 pub fn check(loader: &mut dyn Loader) -> Graph {
     let compiled = compile("tally.kdl", loader);
     assert!(compiled.diagnostics.is_empty(), "{}", rendered(&compiled));

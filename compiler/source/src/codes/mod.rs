@@ -7,12 +7,12 @@ mod engine;
 
 pub use code::{Code, CodeInfo};
 
-/// All codes, in order.
+/// Returns all codes, in order.
 pub fn all_codes() -> impl Iterator<Item = &'static CodeInfo> {
     compile::CODES.iter().chain(engine::CODES)
 }
 
-/// What is known of one code.
+/// Returns the entry of one code.
 #[must_use]
 pub fn code_info(code: Code) -> Option<&'static CodeInfo> {
     all_codes().find(|info| info.code == code)

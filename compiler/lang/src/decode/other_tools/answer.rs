@@ -2,10 +2,10 @@
 
 use tally_source::Code;
 
-/// What is said to a word.
+/// The answer to a word.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::decode) enum Answer {
-    /// It is called like this here.
+    /// The word has this name here.
     Renamed(&'static str),
     /// A code, a headline and help.
     Says(Code, &'static str, &'static str),

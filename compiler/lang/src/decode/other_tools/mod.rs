@@ -1,4 +1,4 @@
-//! Words of other tools, and what to say to those who bring them.
+//! Words of other tools, with the answers to them.
 
 mod answer;
 mod pods;
@@ -10,7 +10,7 @@ pub(super) use answer::Answer;
 use pods::{CONTAINER, FILE, MOUNT, POD, PORT, PROBE, RESOURCES, STOP};
 use top::{ANYWHERE, CLUSTER, HOST, SERVICE, TOP, VOLUME};
 
-/// `readinessProbe` and `readiness_probe` as `readiness-probe`.
+/// Converts `readinessProbe` and `readiness_probe` to `readiness-probe`.
 pub(super) fn kebab(word: &str) -> String {
     let mut out = String::with_capacity(word.len() + 4);
     let mut lower = false;
@@ -30,7 +30,7 @@ pub(super) fn kebab(word: &str) -> String {
     out
 }
 
-/// What is said to a word (in kebab case) in a kind.
+/// Returns the answer to a word (in kebab case) in a kind.
 pub(super) fn answer(kind: &KindRow, word: &str) -> Option<Answer> {
     let tables: &[&[(&str, Answer)]] = match kind.key {
         "spec" => &[TOP, ANYWHERE],

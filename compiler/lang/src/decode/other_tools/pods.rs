@@ -1,4 +1,4 @@
-//! Words in pods, containers and what is in them.
+//! Words in pods, containers and their contents.
 
 use super::answer::Answer::{self, Renamed, Says};
 use super::top::ARGS;
@@ -47,7 +47,7 @@ pub(super) static POD: &[(&str, Answer)] = &[
         "deploy",
         Says(
             OTHER_TOOL,
-            "this is Compose: what is in `deploy` are fields of the controller",
+            "this is Compose: the fields in `deploy` are those of the controller",
             "For example: `controller web replicas=3 { update max-unavailable=1 }`",
         ),
     ),
@@ -56,7 +56,7 @@ pub(super) static POD: &[(&str, Answer)] = &[
         "strategy",
         Says(
             OTHER_TOOL,
-            "how pods are replaced is said by `update` of a controller",
+            "`update` of a controller sets how its pods are replaced",
             "For example: `update max-unavailable=1`",
         ),
     ),
@@ -75,7 +75,7 @@ pub(super) static POD: &[(&str, Answer)] = &[
         "service",
         Says(
             OTHER_TOOL,
-            "a service stands at the top of the spec",
+            "a service belongs at the top of the spec",
             "For example: `service web { select controller=web; port http }`",
         ),
     ),
@@ -92,7 +92,7 @@ pub(super) static POD: &[(&str, Answer)] = &[
         "healthcheck",
         Says(
             OTHER_TOOL,
-            "how a container is asked is said in it, by `readiness` and `liveness`",
+            "probes are set on a container, by `readiness` and `liveness`",
             "For example: `container web image=\"…\" { readiness every=\"5s\" { command \"true\" } }`",
         ),
     ),
@@ -106,7 +106,7 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "healthcheck",
         Says(
             OTHER_TOOL,
-            "there are two checks: `readiness` says when it counts as ready, `liveness` when it is restarted",
+            "there are two checks: `readiness` decides when it counts as ready, `liveness` when it is restarted",
             "For example: `readiness every=\"5s\" { command \"true\" }`",
         ),
     ),
@@ -114,7 +114,7 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "health-check",
         Says(
             OTHER_TOOL,
-            "there are two checks: `readiness` says when it counts as ready, `liveness` when it is restarted",
+            "there are two checks: `readiness` decides when it counts as ready, `liveness` when it is restarted",
             "For example: `readiness every=\"5s\" { command \"true\" }`",
         ),
     ),
@@ -156,7 +156,7 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "volume",
         Says(
             OTHER_TOOL,
-            "a volume stands in the pod or at the top; a container mounts it",
+            "a volume is declared in the pod or at the top; a container mounts it",
             "For example: `mount data \"/data\"`",
         ),
     ),
@@ -168,7 +168,7 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "memory",
         Says(
             OTHER_TOOL,
-            "`memory` stands in `resources`",
+            "`memory` belongs in `resources`",
             "For example: `resources memory=\"256MiB\"`",
         ),
     ),
@@ -176,7 +176,7 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "mem-limit",
         Says(
             OTHER_TOOL,
-            "the memory limit stands in `resources`",
+            "the memory limit belongs in `resources`",
             "For example: `resources memory=\"256MiB\"`",
         ),
     ),
@@ -184,48 +184,48 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "mem-reservation",
         Says(
             OTHER_TOOL,
-            "reserved memory stands in `resources`",
+            "reserved memory belongs in `resources`",
             "For example: `resources memory=\"256MiB\" max-memory=\"512MiB\"`",
         ),
     ),
-    ("cpu", Says(OTHER_TOOL, "`cpu` stands in `resources`", "For example: `resources cpu=0.5`")),
+    ("cpu", Says(OTHER_TOOL, "`cpu` belongs in `resources`", "For example: `resources cpu=0.5`")),
     (
         "cpus",
         Says(
             OTHER_TOOL,
-            "cores stand in `resources`",
+            "cores belong in `resources`",
             "For example: `resources cpu=0.5`; `max-cpu` caps them.",
         ),
     ),
     (
         "stop-signal",
-        Says(OTHER_TOOL, "the signal stands in `stop`", "For example: `stop signal=SIGTERM`"),
+        Says(OTHER_TOOL, "the signal belongs in `stop`", "For example: `stop signal=SIGTERM`"),
     ),
     (
         "stop-grace-period",
-        Says(OTHER_TOOL, "the grace period stands in `stop`", "For example: `stop grace=\"20s\"`"),
+        Says(OTHER_TOOL, "the grace period belongs in `stop`", "For example: `stop grace=\"20s\"`"),
     ),
     (
         "stop-timeout",
-        Says(OTHER_TOOL, "the grace period stands in `stop`", "For example: `stop grace=\"20s\"`"),
+        Says(OTHER_TOOL, "the grace period belongs in `stop`", "For example: `stop grace=\"20s\"`"),
     ),
     (
         "termination-grace-period-seconds",
-        Says(OTHER_TOOL, "the grace period stands in `stop`", "For example: `stop grace=\"20s\"`"),
+        Says(OTHER_TOOL, "the grace period belongs in `stop`", "For example: `stop grace=\"20s\"`"),
     ),
     (
         "lifecycle",
         Says(
             NOT_DONE,
             "there are no hooks in a container",
-            "What must run first is an `init`; how it ends is said by `stop`.",
+            "To run something first, use an `init`; `stop` sets how a container is stopped.",
         ),
     ),
     (
         "restart",
         Says(
             OTHER_TOOL,
-            "`restart` is said for the whole pod",
+            "`restart` is set on the whole pod",
             "For example: `pod web restart=on-failure { … }`",
         ),
     ),
@@ -233,7 +233,7 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "restart-policy",
         Says(
             OTHER_TOOL,
-            "`restart` is said for the whole pod",
+            "`restart` is set on the whole pod",
             "For example: `pod web restart=on-failure { … }`",
         ),
     ),
@@ -250,16 +250,16 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "container-name",
         Says(
             OTHER_TOOL,
-            "the name stands behind the word: `container NAME`",
+            "the name is written after the word: `container NAME`",
             "Docker's name is made of the cluster's, the pod's and the container's.",
         ),
     ),
-    ("name", Says(OTHER_TOOL, "the name stands behind the word: `container NAME`", "")),
+    ("name", Says(OTHER_TOOL, "the name is written after the word: `container NAME`", "")),
     (
         "replicas",
         Says(
             OTHER_TOOL,
-            "`replicas` is said for a controller",
+            "`replicas` is set on a controller",
             "For example: `controller web replicas=3 { … }`",
         ),
     ),
@@ -267,7 +267,7 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "deploy",
         Says(
             OTHER_TOOL,
-            "this is Compose: `replicas` are the controller's, limits stand in `resources`",
+            "this is Compose: `replicas` are the controller's, limits belong in `resources`",
             "",
         ),
     ),
@@ -307,7 +307,7 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "logging",
         Says(OTHER_TOOL, "the log driver will be `log`, which is not in this version yet", ""),
     ),
-    ("init", Says(OTHER_TOOL, "an init stands in the pod, beside its containers", "")),
+    ("init", Says(OTHER_TOOL, "an init belongs in the pod, beside its containers", "")),
     (
         "tty",
         Says(NOT_DONE, "pods have no terminal", "`tally exec` opens one in a running container."),
@@ -320,7 +320,7 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "extends",
         Says(
             OTHER_TOOL,
-            "what is shared will be a `component`, which is not in this version yet",
+            "shared parts will be a `component`, which is not in this version yet",
             "",
         ),
     ),
@@ -328,7 +328,7 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "profiles",
         Says(
             OTHER_TOOL,
-            "what differs will be an `environment`, which is not in this version yet",
+            "differences will be an `environment`, which is not in this version yet",
             "",
         ),
     ),
@@ -366,7 +366,7 @@ pub(super) static RESOURCES: &[(&str, Answer)] = &[
         "requests",
         Says(
             OTHER_TOOL,
-            "what is reserved is `cpu` and `memory`",
+            "`cpu` and `memory` are the reservations",
             "For example: `resources cpu=0.5 memory=\"256MiB\"`",
         ),
     ),
@@ -374,7 +374,7 @@ pub(super) static RESOURCES: &[(&str, Answer)] = &[
         "reservations",
         Says(
             OTHER_TOOL,
-            "what is reserved is `cpu` and `memory`",
+            "`cpu` and `memory` are the reservations",
             "For example: `resources cpu=0.5 memory=\"256MiB\"`",
         ),
     ),
@@ -394,15 +394,15 @@ pub(super) static PORT: &[(&str, Answer)] = &[
     ("proto", Renamed("protocol")),
     (
         "container-port",
-        Says(OTHER_TOOL, "the number stands behind the name", "For example: `port http 8080`"),
+        Says(OTHER_TOOL, "the number is written after the name", "For example: `port http 8080`"),
     ),
     (
         "target-port",
-        Says(OTHER_TOOL, "the number stands behind the name", "For example: `port http 8080`"),
+        Says(OTHER_TOOL, "the number is written after the name", "For example: `port http 8080`"),
     ),
     (
         "target",
-        Says(OTHER_TOOL, "the number stands behind the name", "For example: `port http 8080`"),
+        Says(OTHER_TOOL, "the number is written after the name", "For example: `port http 8080`"),
     ),
 ];
 

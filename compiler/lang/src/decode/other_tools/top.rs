@@ -11,7 +11,7 @@ pub(super) const BUILD: Answer = Says(
 pub(super) const NETWORKS: Answer = Says(
     NOT_DONE,
     "there are no networks to declare: the pods of a cluster share one",
-    "A pod reaches another by its name; `port` and `publish` say what is reachable from outside.",
+    "A pod reaches another by its name; `port` and `publish` set the ports that are reachable from outside.",
 );
 pub(super) const KUBERNETES: Answer = Says(
     OTHER_TOOL,
@@ -20,7 +20,7 @@ pub(super) const KUBERNETES: Answer = Says(
 );
 pub(super) const ARGS: Answer = Says(
     OTHER_TOOL,
-    "there is no `args`: `entrypoint` is what is started, and `command` what is handed to it",
+    "there is no `args`: `entrypoint` is the program, and `command` its arguments",
     "Kubernetes' `command` is `entrypoint` here, and its `args` is `command`.",
 );
 
@@ -34,7 +34,7 @@ pub(super) static ANYWHERE: &[(&str, Answer)] = &[
         Says(
             NOT_DONE,
             "there are no namespaces: the cluster is the namespace",
-            "Its name stands on everything it makes; give another set of pods another `cluster`.",
+            "Its name is part of every object of it; give another set of pods another `cluster`.",
         ),
     ),
     ("metadata", KUBERNETES),
@@ -73,7 +73,7 @@ pub(super) static TOP: &[(&str, Answer)] = &[
         "containers",
         Says(
             OTHER_TOOL,
-            "containers stand in a `pod` or a `controller`, each with its own word",
+            "containers belong in a `pod` or a `controller`, each with its own word",
             "For example: `pod web { container web image=\"nginx:1.27\" }`",
         ),
     ),
@@ -81,7 +81,7 @@ pub(super) static TOP: &[(&str, Answer)] = &[
         "container",
         Says(
             OTHER_TOOL,
-            "a container stands in a `pod` or a `controller`",
+            "a container belongs in a `pod` or a `controller`",
             "For example: `pod web { container web image=\"nginx:1.27\" }`",
         ),
     ),
@@ -205,13 +205,16 @@ pub(super) static TOP: &[(&str, Answer)] = &[
             "For example: `port http 8080 publish=80`. A reverse proxy can be a pod like any other.",
         ),
     ),
-    ("autoscale", Says(NOT_DONE, "Tally does not scale by itself: `replicas` says how many", "")),
+    (
+        "autoscale",
+        Says(NOT_DONE, "Tally does not scale by itself: `replicas` is the number of pods", ""),
+    ),
     (
         "hook",
         Says(
             NOT_DONE,
             "there are no hooks in a spec",
-            "What must run first is an `init` of the pod.",
+            "To run something first, use an `init` of the pod.",
         ),
     ),
     (
@@ -219,7 +222,7 @@ pub(super) static TOP: &[(&str, Answer)] = &[
         Says(
             NOT_DONE,
             "there are no rules of access in a spec",
-            "What has no `publish` is not reachable from outside.",
+            "A port without `publish` is not reachable from outside.",
         ),
     ),
     (
@@ -227,7 +230,7 @@ pub(super) static TOP: &[(&str, Answer)] = &[
         Says(
             NOT_DONE,
             "there are no rules of access in a spec",
-            "What has no `publish` is not reachable from outside.",
+            "A port without `publish` is not reachable from outside.",
         ),
     ),
     (
@@ -323,7 +326,7 @@ pub(super) static TOP: &[(&str, Answer)] = &[
         "init",
         Says(
             OTHER_TOOL,
-            "an init stands in a `pod` or a `controller`",
+            "an init belongs in a `pod` or a `controller`",
             "For example: `pod web { init prepare image=\"…\"; container web image=\"…\" }`",
         ),
     ),
@@ -336,7 +339,7 @@ pub(super) static SERVICE: &[(&str, Answer)] = &[
         "image",
         Says(
             OTHER_TOOL,
-            "this is Compose: what runs is a `pod` or a `controller`; a `service` is a stable name for pods",
+            "this is Compose: containers belong in a `pod` or a `controller`; a `service` is a stable name for pods",
             "For example: `controller web { container web image=\"nginx:1.27\" }`",
         ),
     ),
@@ -344,7 +347,7 @@ pub(super) static SERVICE: &[(&str, Answer)] = &[
         "container",
         Says(
             OTHER_TOOL,
-            "containers stand in a `pod` or a `controller`; a `service` is a stable name for pods",
+            "containers belong in a `pod` or a `controller`; a `service` is a stable name for pods",
             "For example: `controller web { container web image=\"nginx:1.27\" }`",
         ),
     ),
@@ -352,7 +355,7 @@ pub(super) static SERVICE: &[(&str, Answer)] = &[
         "command",
         Says(
             OTHER_TOOL,
-            "this is Compose: what runs is a `pod` or a `controller`; a `service` is a stable name for pods",
+            "this is Compose: containers belong in a `pod` or a `controller`; a `service` is a stable name for pods",
             "",
         ),
     ),
@@ -360,7 +363,7 @@ pub(super) static SERVICE: &[(&str, Answer)] = &[
         "type",
         Says(
             OTHER_TOOL,
-            "a service has no type; what has `publish` is reachable from outside",
+            "a service has no type; a port with `publish` is reachable from outside",
             "For example: `port http 80 publish=8080`",
         ),
     ),
@@ -376,7 +379,7 @@ pub(super) static SERVICE: &[(&str, Answer)] = &[
         "publish",
         Says(
             OTHER_TOOL,
-            "`publish` is said for one port",
+            "`publish` is set on one port",
             "For example: `port http 80 publish=8080`",
         ),
     ),
@@ -392,7 +395,7 @@ pub(super) static CLUSTER: &[(&str, Answer)] = &[
         "pod",
         Says(
             OTHER_TOOL,
-            "pods stand beside the cluster, at the top of the spec",
+            "pods belong at the top of the spec, beside the cluster",
             "The block of the cluster holds its hosts.",
         ),
     ),
@@ -400,7 +403,7 @@ pub(super) static CLUSTER: &[(&str, Answer)] = &[
         "controller",
         Says(
             OTHER_TOOL,
-            "controllers stand beside the cluster, at the top of the spec",
+            "controllers belong at the top of the spec, beside the cluster",
             "The block of the cluster holds its hosts.",
         ),
     ),
@@ -408,7 +411,7 @@ pub(super) static CLUSTER: &[(&str, Answer)] = &[
         "service",
         Says(
             OTHER_TOOL,
-            "services stand beside the cluster, at the top of the spec",
+            "services belong at the top of the spec, beside the cluster",
             "The block of the cluster holds its hosts.",
         ),
     ),
@@ -416,7 +419,7 @@ pub(super) static CLUSTER: &[(&str, Answer)] = &[
         "volume",
         Says(
             OTHER_TOOL,
-            "volumes stand beside the cluster, at the top of the spec",
+            "volumes belong at the top of the spec, beside the cluster",
             "The block of the cluster holds its hosts.",
         ),
     ),
@@ -428,7 +431,7 @@ pub(super) static HOST: &[(&str, Answer)] = &[
         "url",
         Says(
             OTHER_TOOL,
-            "the address stands behind the name",
+            "the address is written after the name",
             "For example: `host a \"ssh://deploy@10.0.0.11\"`",
         ),
     ),
@@ -440,11 +443,7 @@ pub(super) static VOLUME: &[(&str, Answer)] = &[
     ("source", Renamed("host-path")),
     (
         "empty-dir",
-        Says(
-            OTHER_TOOL,
-            "a pod's volume is empty when nothing else is said",
-            "For example: `volume cache`",
-        ),
+        Says(OTHER_TOOL, "a pod's volume is empty by default", "For example: `volume cache`"),
     ),
     ("size", Says(NOT_DONE, "volumes have no size", "Docker does not limit them.")),
 ];
