@@ -45,7 +45,7 @@ async fn converges(world: &Arc<World>) -> bool {
 fn names(world: &World) -> Vec<String> {
     let mut all = Vec::new();
     for station in world.stations.values() {
-        let listed = station.host.look(|model, _| {
+        let listed = station.host.inspect(|model, _| {
             let containers = model.list().into_iter().map(|it| it.name);
             let volumes = model.list_volumes().into_iter().map(|it| format!("volume {}", it.name));
             containers.chain(volumes).collect::<Vec<_>>()

@@ -220,10 +220,10 @@ pod db { container c image="c:1" { mount data "/d"; }; }
 "#;
 
 /// Somebody does something to a container by hand.
-fn meddle(folder: &Folder, name: &str, act: impl FnOnce(&mut Model, &str, i64)) {
+fn inject(folder: &Folder, name: &str, act: impl FnOnce(&mut Model, &str, i64)) {
     let options = SimOptions::new(0, wall_clock());
     let host = open_file("a", &folder.0.join(".tally/sim"), "a", options).unwrap();
-    let found = host.meddle(|model, now_ms| {
+    let found = host.inject(|model, now_ms| {
         let found = model.list().into_iter().find(|container| container.name == name);
         act(model, &found.expect(name).id, now_ms);
     });
@@ -246,7 +246,7 @@ fn a_plan_is_as_its_page_says() {
     hold(&folder, &[]);
 
     // Something of each: recreated, changed as it runs, signalled, restarted, let run on.
-    meddle(&folder, "demo.waits.c", |model, id, now| model.pause(id, now).unwrap());
+    inject(&folder, "demo.waits.c", |model, id, now| model.pause(id, now).unwrap());
     folder.write("token", "another-word");
     let changed = MANY
         .replace("LEVEL=info", "LEVEL=debug")
@@ -375,7 +375,7 @@ fn events_are_as_their_page_says() {
     folder.tally(&["apply", "--yes"]).ends(0);
     let mut engine = Loop::begin(&folder);
     engine.until(&[EntryKind::Tallies]);
-    meddle(&folder, "demo.other.c", |model, id, now| model.stop(id, now).unwrap());
+    inject(&folder, "demo.other.c", |model, id, now| model.stop(id, now).unwrap());
     engine.until(&[EntryKind::Done]);
     folder.write("tally.kdl", "cluster demo {");
     engine.until(&[EntryKind::BrokenSpec]);

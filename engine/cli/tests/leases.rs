@@ -73,7 +73,7 @@ impl World {
             let all: Vec<tally_reconcile::input::observed::ObservedContainer> = all;
             all.iter().filter(|it| it.state == ContainerState::Running).count()
         };
-        self.host().look(|model, _| runs(model.list())).unwrap()
+        self.host().inspect(|model, _| runs(model.list())).unwrap()
     }
 
     /// Somebody stops one of them.
@@ -82,7 +82,7 @@ impl World {
             let found = model.list().into_iter().find(|it| it.state == ContainerState::Running);
             model.stop(&found.unwrap().id, now_ms).unwrap();
         };
-        self.host().meddle(stop).unwrap();
+        self.host().inject(stop).unwrap();
     }
 
     /// All that was ever changed on the host.

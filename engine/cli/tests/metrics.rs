@@ -110,7 +110,7 @@ fn tallies(text: &str) -> bool {
 fn take_away(folder: &Path, pod: &str) {
     let options = SimOptions::new(0, wall_clock());
     let host = open_file("laptop", &folder.join(".tally/sim"), "laptop", options).unwrap();
-    let removed = host.meddle(|model, now| {
+    let removed = host.inject(|model, now| {
         let found = model.list().into_iter().find(|c| c.name == format!("demo.{pod}.nginx"));
         let id = found.unwrap().id;
         model.stop(&id, now).and_then(|_| model.remove(&id, now))

@@ -1,26 +1,26 @@
-//! The time that a simulated host goes by. It is handed in, so that a test can hold it.
+//! The clock of a simulated host. It is a parameter, so that a test can control it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Tells the time in milliseconds since 1970.
+/// A clock.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// Returns the time in milliseconds since 1970.
     fn now_ms(&self) -> i64;
 }
 
-/// A clock that goes on when it is told to.
+/// A clock that a test advances.
 #[derive(Debug, Default)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock that shows `now_ms`.
+    /// Returns a clock that shows `now_ms`.
     #[must_use]
     pub fn new(now_ms: i64) -> Self {
         Self(AtomicI64::new(now_ms))
     }
 
-    /// Lets `millis` pass.
+    /// Advances the clock by `millis`.
     pub fn advance(&self, millis: i64) {
         self.0.fetch_add(millis, Ordering::SeqCst);
     }
@@ -32,7 +32,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// The machine's own clock: for simulated hosts that people use.
+/// Returns the machine's own clock, for simulated hosts that people use.
 #[must_use]
 pub fn wall_clock() -> Arc<dyn Clock> {
     struct Wall;
@@ -44,8 +44,8 @@ pub fn wall_clock() -> Arc<dyn Clock> {
     Arc::new(Wall)
 }
 
-/// The runtime's clock, which a test can pause: waits then take no time, and the simulated host's
-/// time goes with them. It begins at a fixed date, so that runs are alike.
+/// Returns the clock of the runtime, which a test can pause: waits then take no time, and the simulated host's time
+/// advances with them. It starts at a fixed date, so that runs are reproducible.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the clock that is handed in")]
 pub fn tokio_clock() -> Arc<dyn Clock> {

@@ -1,13 +1,13 @@
-//! Faults of a simulated host, as data: which calls go wrong, and how.
+//! Faults of a simulated host, as data: which calls fail, and how.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Which calls go wrong. Rules are tried in order; the first that fits a call decides.
+/// Which calls fail. Rules are tried in order; the first that matches a call decides.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FaultPlan {
-    /// Where the chances come from: the same seed gives the same faults.
+    /// The seed of the probabilities: the same seed gives the same faults.
     pub seed: u64,
     /// The rules.
     pub rules: Vec<Fault>,
@@ -18,9 +18,9 @@ pub struct FaultPlan {
 pub struct Fault {
     /// The call's name as in the trait (`create_container`); any call when `None`.
     pub call: Option<String>,
-    /// Which of them.
+    /// Which of the calls of that name.
     pub when: When,
-    /// What goes wrong.
+    /// The fault.
     pub kind: FaultKind,
 }
 
@@ -34,40 +34,40 @@ pub enum When {
     Nth(u64),
     /// Those from that number on, from 1.
     From(u64),
-    /// Each with that chance, in thousandths.
+    /// Each with that probability, in thousandths.
     PerMille(u32),
 }
 
-/// What goes wrong.
+/// A fault.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
-    /// The reply comes late.
+    /// The reply is late.
     Slow {
-        /// By so many milliseconds.
+        /// The delay in milliseconds.
         millis: u64,
     },
     /// The request is lost: nothing happens, and no reply comes.
     LoseRequest,
-    /// What was asked for happens, and the reply is lost.
+    /// The call takes effect, and the reply is lost.
     LoseReply,
     /// The call is refused.
     Refuse {
         /// With that HTTP status.
         status: u16,
-        /// In those words.
+        /// The message.
         message: String,
     },
     /// No answer comes until the deadline.
     Hang {
-        /// Whether what was asked for happens all the same.
+        /// Whether the call takes effect all the same.
         applied: bool,
     },
     /// Nothing answers at the host's address.
     Unreachable,
 }
 
-/// Faults as they come to pass.
+/// The faults of a host, and how often they occurred.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     plan: FaultPlan,
@@ -81,7 +81,7 @@ impl Faults {
         Self { plan, ..Self::default() }
     }
 
-    /// What goes wrong with the next call of that name.
+    /// Returns the fault of the next call of that name.
     pub(crate) fn next(&mut self, call: &'static str) -> Option<FaultKind> {
         let count = self.counts.entry(call).or_default();
         *count += 1;
@@ -120,7 +120,7 @@ impl Faults {
     }
 }
 
-/// The `count`th number of a seed: splitmix64.
+/// Returns the `count`th number of a seed (splitmix64).
 fn draw(seed: u64, count: u64) -> u64 {
     let mut value = seed.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

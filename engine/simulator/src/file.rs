@@ -1,7 +1,6 @@
-//! A simulated host whose state is a file: lines of JSON, one a changed object, applied in order.
-//! A call appends what it changed, so it costs no more than that, and a process that is killed
-//! loses at most the line it was writing. Each call holds the file's lock, so that several
-//! processes can use one host.
+//! A simulated host whose state is a file: lines of JSON, one per changed object, applied in order. A call appends
+//! the objects that it changed, so a process that is killed loses at most the line that it was writing. Each call
+//! holds the lock of the file, so that several processes can use one host.
 #![expect(clippy::disallowed_methods, reason = "this is the one file that a simulator reads")]
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -12,58 +11,37 @@ use std::time::Duration;
 
 use tally_host::{HostError, SimulatedFileProblem};
 
-use crate::host::Store;
-use crate::{Model, Record, SimHost, SimOptions};
+use crate::model::{Model, Record};
 
-/// The first line: what the file is, and in which form.
+/// The first line: the type and the version of the file.
 const HEADER: &str = r#"{"tally-simulated-host":1}"#;
-/// Another process holds the lock for one call only: this long is far beyond that.
+/// Another process holds the lock for one call only, which is much shorter than all tries together.
 const LOCK_TRIES: u32 = 5_000;
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
-/// The file is written anew when it has so many lines more than objects.
+/// The file is rewritten when it has this number of lines more than objects.
 const MOST_STALE_LINES: usize = 5_000;
-
-/// Opens the simulated host called `name` in the spec, whose state is `folder/SIM.jsonl`; the file
-/// is made by the first call that changes something.
-///
-/// # Errors
-/// When the file is there and is damaged, or is none of ours: the message says so and names it.
-pub fn open_file(
-    name: &str,
-    folder: &Path,
-    sim: &str,
-    options: SimOptions,
-) -> Result<SimHost, HostError> {
-    let path = folder.join(format!("{sim}.jsonl"));
-    // Two hosts of one seed would give out the same IDs.
-    let seed = sim.bytes().fold(options.seed, |seed, byte| {
-        (seed ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    let mut file = SimFile::new(path, seed);
-    file.read_only(|_| ())?;
-    Ok(SimHost::with_store(name, Store::File(Box::new(file)), options))
-}
 
 /// The state, as far as the file was read.
 pub(crate) struct SimFile {
     path: PathBuf,
     seed: u64,
     model: Model,
-    /// The file that was read: another one has taken its place when this differs.
+    /// The inode of the file that was read. When it differs, another file has replaced it.
     inode: u64,
     offset: u64,
     lines: usize,
 }
 
 impl SimFile {
-    fn new(path: PathBuf, seed: u64) -> Self {
+    /// Returns the state that `path` holds. Nothing is read yet.
+    pub(crate) fn new(path: PathBuf, seed: u64) -> Self {
         Self { path, seed, model: Model::new(seed), inode: 0, offset: 0, lines: 0 }
     }
 
-    /// Brings the state up to date and shows it.
+    /// Reads the file and then the state.
     pub(crate) fn read_only<T>(
         &mut self,
-        look: impl FnOnce(&mut Model) -> T,
+        read: impl FnOnce(&mut Model) -> T,
     ) -> Result<T, HostError> {
         match OpenOptions::new().read(true).open(&self.path) {
             Ok(mut file) => {
@@ -73,10 +51,10 @@ impl SimFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.forget(),
             Err(error) => return Err(self.unusable(&error)),
         }
-        Ok(look(&mut self.model))
+        Ok(read(&mut self.model))
     }
 
-    /// Brings the state up to date, changes it, and appends what was changed.
+    /// Reads the file, changes the state, and appends the changed objects.
     pub(crate) fn change<T>(&mut self, act: impl FnOnce(&mut Model) -> T) -> Result<T, HostError> {
         let mut file = self.open_locked()?;
         self.catch_up(&mut file)?;
@@ -90,7 +68,7 @@ impl SimFile {
         }
         push_lines(&mut text, &records).map_err(|error| self.unusable(&error))?;
         let written = file
-            // What a killed process left of a line goes.
+            // Removes the partial line of a killed process.
             .set_len(self.offset)
             .and_then(|()| file.seek(SeekFrom::Start(self.offset)))
             .and_then(|_| file.write_all(text.as_bytes()));
@@ -116,16 +94,16 @@ impl SimFile {
             let options = options.read(true).write(true).create(true).truncate(false);
             let file = options.open(&self.path).map_err(|error| self.unusable(&error))?;
             lock(&file, &self.path)?;
-            // It may have been written anew, under another inode, before the lock was ours.
+            // It may have been rewritten, under another inode, before we got the lock.
             let ours = file.metadata().map_err(|error| self.unusable(&error))?.ino();
             if std::fs::metadata(&self.path).is_ok_and(|there| there.ino() == ours) {
                 return Ok(file);
             }
         }
-        Err(self.unusable(&"it is written anew again and again"))
+        Err(self.unusable(&"it is rewritten all the time"))
     }
 
-    /// Takes in what was appended since.
+    /// Applies the lines that were appended since.
     fn catch_up(&mut self, file: &mut File) -> Result<(), HostError> {
         let meta = file.metadata().map_err(|error| self.unusable(&error))?;
         if meta.ino() != self.inode || meta.len() < self.offset {
@@ -139,13 +117,13 @@ impl SimFile {
         let read =
             file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.read_to_string(&mut text));
         read.map_err(|error| self.unusable(&error))?;
-        // A line without an end was being written when its process was killed.
+        // A line without a line feed was being written when its process was killed.
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         for line in text.get(..whole).unwrap_or_default().lines() {
             self.lines += 1;
             if self.lines == 1 && self.offset == 0 {
                 if line != HEADER {
-                    return Err(self.damaged("it does not begin as one"));
+                    return Err(self.damaged("its first line is not that of a simulated host"));
                 }
                 continue;
             }
@@ -157,9 +135,9 @@ impl SimFile {
         Ok(())
     }
 
-    /// Writes the file anew when most of its lines are stale.
+    /// Rewrites the file when most of its lines are stale.
     fn compact(&mut self) -> Result<(), HostError> {
-        // Every call comes by here: it must cost nothing while there is nothing to do.
+        // Every call passes here, so it must be cheap when there is nothing to do.
         if self.lines < 2 * self.model.record_count() + MOST_STALE_LINES {
             return Ok(());
         }

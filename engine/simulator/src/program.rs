@@ -55,7 +55,8 @@ pub(crate) fn exists(argv: &[String]) -> bool {
     argv.first().is_some_and(|word| !is_missing(word))
 }
 
-fn is_missing(name: &str) -> bool {
+/// Checks whether a name says that the named object does not exist.
+pub(crate) fn is_missing(name: &str) -> bool {
     name.contains("none-such") || name.contains("missing")
 }
 

@@ -29,7 +29,7 @@ fn host() -> Arc<SimHost> {
     let mut options = SimOptions::new(7, tokio_clock());
     options.latency = Duration::from_millis(1);
     let host = SimHost::new("alpha", options);
-    host.meddle(|model, _| model.pull(IMAGE)).unwrap().unwrap();
+    host.inject(|model, _| model.pull(IMAGE)).unwrap().unwrap();
     Arc::new(host)
 }
 
@@ -454,7 +454,7 @@ async fn permitted(plan: &Plan, latency_ms: u64, holds_ms: u64) -> (Report, usiz
     let mut options = SimOptions::new(7, tokio_clock());
     options.latency = Duration::from_millis(latency_ms);
     let host = Arc::new(SimHost::new("alpha", options));
-    host.meddle(|model, _| model.pull(IMAGE)).unwrap().unwrap();
+    host.inject(|model, _| model.pull(IMAGE)).unwrap().unwrap();
     let hosts = BTreeMap::from([("alpha".to_owned(), Arc::clone(&host) as Arc<dyn Host>)]);
     let permit = Permit::until(Steady::new(|| 0), holds_ms);
     let options = ExecuteOptions { permit, ..ExecuteOptions::default() };

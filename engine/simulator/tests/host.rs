@@ -126,7 +126,7 @@ async fn a_call_costs_the_same_on_a_file_of_ten_thousand_containers() {
         }
         assert_eq!(model.record_count(), model.records().len());
     };
-    host.meddle(fill).unwrap();
+    host.inject(fill).unwrap();
     let id = host.containers().await.unwrap()[0].id.clone();
     let began = Instant::now();
     for _ in 0..500 {
@@ -224,6 +224,6 @@ async fn health_can_be_told() {
     assert_eq!(health().await, Health::Starting);
     clock.advance(1_000);
     assert_eq!(health().await, Health::Healthy);
-    host.meddle(|model, _| model.set_health(&id, Some(Health::Unhealthy))).unwrap();
+    host.inject(|model, _| model.set_health(&id, Some(Health::Unhealthy))).unwrap();
     assert_eq!(health().await, Health::Unhealthy);
 }

@@ -113,7 +113,7 @@ impl Door {
             Some(kind) => return Err(refusal(kind, call).unwrap_or_else(|| lost(call))),
             None => {}
         }
-        self.station.host.look(look)
+        self.station.host.inspect(look)
     }
 
     /// Sends a call that changes something. Once it is sent it goes its way, whatever becomes of
@@ -225,7 +225,7 @@ impl Packet {
             return Some(Err(HostError::Refused { status: 500, message }));
         }
         judge::arrives(&self.world, &self.station, &self.what);
-        let result = match self.station.host.meddle(act) {
+        let result = match self.station.host.inject(act) {
             Ok(result) => result,
             Err(error) => return Some(Err(error)),
         };

@@ -32,7 +32,7 @@ pub fn truth(world: &World) -> Observed {
             ahead_ms: its_ms - our_ms,
             ..state(model, its_ms)
         };
-        match station.host.look(look) {
+        match station.host.inspect(look) {
             Ok(state) => HostView::Ready(Box::new(state)),
             Err(error) => HostView::Unknown { reason: error.to_string(), answers: false },
         }

@@ -116,7 +116,7 @@ pub fn ours(shown: Shown<'_>) -> Option<Ours<'_>> {
 pub fn each(world: &World, mut look: impl FnMut(&Station, i64, &Ours<'_>)) {
     for station in world.stations.values() {
         // A host in memory can always be looked at.
-        let _ = station.host.look(|model, now_ms| {
+        let _ = station.host.inspect(|model, now_ms| {
             for found in model.each().filter_map(ours) {
                 look(station, now_ms, &found);
             }
@@ -174,7 +174,7 @@ fn container_call(world: &World, station: &Station, what: &What) {
     if !is_full {
         world.violate("S2", format!("{} names {}", what.call, what.about));
     }
-    let owned = station.host.look(|model, _| {
+    let owned = station.host.inspect(|model, _| {
         let found = model.each().find(|it| it.id == what.about)?;
         Some(found.request.labels.get(labels::CLUSTER).is_some_and(|of| of == CLUSTER))
     });
@@ -185,7 +185,7 @@ fn container_call(world: &World, station: &Station, what: &What) {
         too_many_go(world, station, what);
     }
     if what.call == "remove_container" {
-        let pod = station.host.look(|model, _| {
+        let pod = station.host.inspect(|model, _| {
             let found = model.each().find(|it| it.id == what.about).and_then(ours)?;
             Some(found.pod.to_owned())
         });
@@ -197,7 +197,7 @@ fn container_call(world: &World, station: &Station, what: &What) {
 }
 
 fn object_call(world: &World, station: &Station, what: &What) {
-    let role = station.host.look(|model, _| {
+    let role = station.host.inspect(|model, _| {
         let all = model.volumes().get(&what.about)?;
         let of = all.get(labels::CLUSTER).cloned();
         Some((of.is_some_and(|of| of == CLUSTER), all.get(labels::ROLE).cloned()))
@@ -260,7 +260,7 @@ fn too_many_go(world: &World, station: &Station, what: &What) {
         let found = works.iter().find(|it| it.address == work);
         !found.is_some_and(|it| it.has(pod) || it.stands_in(pod))
     };
-    let about = station.host.look(|model, _| {
+    let about = station.host.inspect(|model, _| {
         let found = model.each().find(|it| it.id == what.about).and_then(ours)?;
         Some((gone(&current, found.work, found.pod), gone(former, found.work, found.pod)))
     });
@@ -303,7 +303,7 @@ pub fn arrives(world: &World, station: &Station, what: &What) {
         }
         (state.version, state.before, state.edited_ms)
     };
-    let about = station.host.look(|model, _| {
+    let about = station.host.inspect(|model, _| {
         let found = model.each().find(|it| it.id == what.about).and_then(ours)?;
         let serves = found.role == "container" && found.shown.state == ContainerState::Running;
         serves.then(|| (found.work.to_owned(), found.pod.to_owned()))

@@ -101,7 +101,7 @@ async fn copy_volume(many: &Many, name: &str, from: &str, to: &str) {
     let volumes = many.state(from).await.volumes;
     let labels = volumes.iter().find(|volume| volume.name == name).unwrap().labels.clone();
     let request = VolumeRequest { name: name.to_owned(), labels, in_memory: false };
-    many.hosts[to].meddle(|model, _| model.create_volume(&request)).unwrap().unwrap();
+    many.hosts[to].inject(|model, _| model.create_volume(&request)).unwrap().unwrap();
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_pod_whose_volumes_are_on_different_hosts_is_not_made() {
     run(&["a", "b"], |mut many: Many| async move {
         let (graph, home, other) = volumes_are_left(&mut many).await;
         copy_volume(&many, "many.one", &home, &other).await;
-        many.hosts[&home].meddle(|model, _| model.remove_volume("many.one")).unwrap().unwrap();
+        many.hosts[&home].inject(|model, _| model.remove_volume("many.one")).unwrap().unwrap();
         let plan = many.plan(&graph).await;
         assert_eq!(held(&plan), ["db: its volumes are on different hosts"]);
         assert_eq!(of(&plan, BlockedBy::Volume).len(), 1);
@@ -177,7 +177,7 @@ fn pods_that_wait_for_one_that_docker_is_removing_are_not_begun_without_it() {
             let found = model.list().into_iter().find(|it| it.name.ends_with("web-0.c")).unwrap();
             model.get_stuck(&found.id, now).unwrap();
         };
-        many.hosts["a"].meddle(get_stuck).unwrap();
+        many.hosts["a"].inject(get_stuck).unwrap();
         let plan = many.plan(&many.plain(&body(2))).await;
         let wait = plan.operations.iter().find(|it| it.subject.is_of_pod("web-0")).unwrap();
         assert_eq!(wait.action.word(), "await-ready");

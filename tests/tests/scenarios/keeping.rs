@@ -218,7 +218,7 @@ fn on_container(kept: &Kept, name: &str, act: impl Fn(&mut Model, &str, i64)) {
                 act(model, &found.id, now);
             }
         };
-        host.meddle(act).unwrap();
+        host.inject(act).unwrap();
     }
 }
 
@@ -326,7 +326,7 @@ fn an_image_that_cannot_be_had_is_asked_for_less_and_less_often() {
     let body = "pod web { container c image=\"registry.example/none:1\" }\npod other { container c image=\"tally.local/hello:1\" }";
     keep(&["a"], body, |kept| async move {
         let missing = |model: &mut Model, _: i64| model.set_missing("registry.example/none:1");
-        kept.many.hosts["a"].meddle(missing).unwrap();
+        kept.many.hosts["a"].inject(missing).unwrap();
         tokio::time::sleep(Duration::from_secs(600)).await;
         assert_eq!(kept.many.running().await.len(), 1, "the other one runs");
         let pulls = kept.many.hosts["a"].calls().get("pull").copied().unwrap_or(0);

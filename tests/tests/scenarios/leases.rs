@@ -274,7 +274,7 @@ impl World {
                 let found = model.list().into_iter().find(|it| it.name.ends_with("web-0.c"));
                 found.map(|found| model.stop(&found.id, now_ms))
             };
-            host.meddle(stop).unwrap();
+            host.inject(stop).unwrap();
         }
     }
 }

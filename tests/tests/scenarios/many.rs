@@ -162,7 +162,7 @@ impl Many {
 
     /// What is really on a host, whether or not it answers.
     pub async fn state(&self, host: &str) -> HostState {
-        let model = self.hosts[host].meddle(|model, _| model.clone()).unwrap();
+        let model = self.hosts[host].inject(|model, _| model.clone()).unwrap();
         let copy = SimHost::with_model(host, model, SimOptions::new(0, Arc::clone(&self.clock)));
         let reader: Arc<dyn HostRead> = Arc::new(copy);
         let mut observed = observe(&[reader], &self.cluster).await;

@@ -317,7 +317,7 @@ fn of_the_pods_of_a_drained_host_those_that_serve_nobody_go_first() {
             let found = model.list().into_iter().find(|it| it.name == "many.web-0.c").unwrap();
             model.pause(&found.id, now).unwrap();
         };
-        many.hosts["a"].meddle(stop).unwrap();
+        many.hosts["a"].inject(stop).unwrap();
         let drained = many.host_lines().replace("\"sim:a\"", "\"sim:a\" { drain #true }");
         let graph = many.graph(&drained, &body);
         let plan = many.plan(&graph).await;

@@ -53,7 +53,7 @@ fn a_container_that_docker_is_removing_is_waited_for() {
             let found = model.list().into_iter().find(|c| c.name.ends_with("web.c")).unwrap();
             model.get_stuck(&found.id, now).unwrap();
         };
-        many.hosts["a"].meddle(stick).unwrap();
+        many.hosts["a"].inject(stick).unwrap();
         let plan = many.plan(&graph).await;
         assert!(plan.changes.is_empty(), "{:?}", plan.changes);
         let said: Vec<&str> = plan.diagnostics.iter().map(|it| it.headline.as_str()).collect();
@@ -270,7 +270,7 @@ fn whoever_was_interrupted_between_inits_and_containers_goes_on_there() {
                     }
                 }
             };
-            many.hosts["a"].meddle(interrupted).unwrap();
+            many.hosts["a"].inject(interrupted).unwrap();
             let plan = many.plan(&graph).await;
             assert_eq!(calls(&plan), expected, "{exit_code}");
             many.apply(&graph).await;
@@ -362,7 +362,7 @@ fn what_ended_badly_and_is_never_started_again_is_left_as_it_is() {
             let found = model.list().into_iter().find(|it| it.name == "many.job.c").unwrap();
             model.crash(&found.id, 3, now);
         };
-        many.hosts["a"].meddle(end).unwrap();
+        many.hosts["a"].inject(end).unwrap();
         let plan = many.plan(&graph).await;
         assert!(plan.is_empty(), "{:?}", calls(&plan));
     });
@@ -392,7 +392,7 @@ fn harm(many: &Many, name: &str, deed: impl Fn(&mut Model, &str, i64)) {
         let id = model.list().into_iter().find(|it| it.name == name).unwrap().id;
         deed(model, &id, now);
     };
-    many.hosts["a"].meddle(deed).unwrap();
+    many.hosts["a"].inject(deed).unwrap();
 }
 
 #[test]

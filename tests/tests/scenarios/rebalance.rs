@@ -514,7 +514,7 @@ fn a_host_without_an_image_that_is_never_pulled_gets_nothing() {
     run(&["a", "b"], |mut many: Many| async move {
         let own = "container c image=\"tally.local/own:1\" { pull never }";
         let have = |many: &Many, host: &str| {
-            many.hosts[host].meddle(|model, _| model.pull("tally.local/own:1").unwrap()).unwrap();
+            many.hosts[host].inject(|model, _| model.pull("tally.local/own:1").unwrap()).unwrap();
         };
         have(&many, "a");
         let body = format!("controller web replicas=4 {{ {own} }}");

@@ -327,9 +327,9 @@ fn a_pod_that_is_seen_while_it_is_made_is_no_older_version() {
                     model.remove(&id, now).unwrap();
                 }
             };
-            many.hosts[name].meddle(empty).unwrap();
+            many.hosts[name].inject(empty).unwrap();
         }
-        many.hosts[&host].meddle(|model, now| model.create(&request, now)).unwrap().unwrap();
+        many.hosts[&host].inject(|model, now| model.create(&request, now)).unwrap().unwrap();
         let failed = Failed { why: "it ended".to_owned(), ..Failed::default() };
         let decision = decide(&bad, &many.observe().await, &many.memory, WEB, failed);
         assert!(matches!(decision, Some(Decision::Back(_))), "{decision:?}");
@@ -488,7 +488,7 @@ fn what_is_settled_is_ready_with_nothing_to_do_and_a_plan_with_an_error_tells_of
             ..ContainerRequest::default()
         };
         for host in many.hosts.values() {
-            host.meddle(|model, now| model.create(&request, now).unwrap()).unwrap();
+            host.inject(|model, now| model.create(&request, now).unwrap()).unwrap();
         }
         let plan = many.plan(&many_graph(&text)).await;
         assert!(!plan_errors(&plan).is_empty());
@@ -534,8 +534,8 @@ fn what_fails_after_it_went_back_stays_where_it_is_and_never_loops() {
         tokio::time::sleep(Duration::from_secs(30)).await;
         // From now on the old image has no program that stays up either.
         for host in kept.many.hosts.values() {
-            host.meddle(|model, _| model.set_missing("tally.local/hello:1")).unwrap();
-            host.meddle(|model, _| model.remove_image("tally.local/hello:1")).unwrap();
+            host.inject(|model, _| model.set_missing("tally.local/hello:1")).unwrap();
+            host.inject(|model, _| model.remove_image("tally.local/hello:1")).unwrap();
         }
         let bad = with("command sh \"-c\" \"exit 3\"").replace("hello:1", "hello:2");
         kept.news.send(News::Spec(Box::new(kept.many.plain(&bad)))).unwrap();

@@ -79,7 +79,7 @@ fn a_stand_in_whose_create_came_late_is_not_started_beside_the_one_that_runs() {
                     model.start(&id, now).unwrap();
                 }
             };
-            many.hosts[host].meddle(place).unwrap();
+            many.hosts[host].inject(place).unwrap();
         }
         let plan = many.plan(&changed).await;
         let started = |op: &&Operation| {
@@ -228,7 +228,7 @@ fn a_paused_rollout_goes_no_further_and_still_heals() {
             model.stop(&found.id, now).unwrap();
             model.remove(&found.id, now).unwrap();
         };
-        many.hosts[&on].meddle(remove).unwrap();
+        many.hosts[&on].inject(remove).unwrap();
         many.apply(&graph).await;
         assert_eq!(many.running().await.len(), 3);
     });

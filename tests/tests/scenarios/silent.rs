@@ -85,7 +85,7 @@ fn take_away(many: &Many, host: &str, name: &str) {
         model.stop(&found.id, now).unwrap();
         model.remove(&found.id, now).unwrap();
     };
-    many.hosts[host].meddle(remove).unwrap();
+    many.hosts[host].inject(remove).unwrap();
 }
 
 /// Two hosts of a container: the one that was lost and is back, and the one that got it meanwhile.
@@ -121,7 +121,7 @@ fn the_copy_that_is_healthy_is_the_one_that_is_kept() {
                 model.stop(&container.id, now).unwrap();
             }
         };
-        many.hosts[&first].meddle(stop).unwrap();
+        many.hosts[&first].inject(stop).unwrap();
         many.apply(&graph).await;
         assert_eq!(many.hosts_of("web-1.c").await, [second]);
     });
@@ -362,7 +362,7 @@ fn where_nobody_knows_what_a_silent_host_has_what_stands_still_is_started() {
             let found = model.list().into_iter().find(|c| c.name.ends_with("web-0.side")).unwrap();
             model.stop(&found.id, now).unwrap();
         };
-        many.hosts[&on].meddle(stop).unwrap();
+        many.hosts[&on].inject(stop).unwrap();
         many.memory = Memory::default();
         let plan = many.plan(&graph).await;
         assert_eq!(calls(&plan).iter().filter(|call| call.starts_with("start ")).count(), 1);
@@ -415,7 +415,7 @@ fn a_pod_with_two_volumes_goes_where_its_pod_was_when_both_are_on_several_hosts(
         let labels = volumes[0].labels.clone();
         let request = VolumeRequest { name: volumes[0].name.clone(), labels, in_memory: false };
         for other in ["a", "b", "c"].into_iter().filter(|other| *other != home) {
-            let copied = many.hosts[other].meddle(|model, _| model.create_volume(&request));
+            let copied = many.hosts[other].inject(|model, _| model.create_volume(&request));
             copied.unwrap().unwrap();
         }
         let plan = many.plan(&graph).await;

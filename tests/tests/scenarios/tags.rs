@@ -32,7 +32,7 @@ fn web(rest: &str) -> String {
 /// The tag stands for another image from now on, where `hosts` ask for it.
 fn move_tag(many: &Many, hosts: &[&str]) {
     for host in hosts {
-        many.hosts[*host].meddle(|model, _| model.move_tag(APP)).unwrap();
+        many.hosts[*host].inject(|model, _| model.move_tag(APP)).unwrap();
     }
 }
 
@@ -107,7 +107,7 @@ fn plans_that_are_carried_out_beside_each_other_share_what_a_tag_was_found_to_be
 fn hosts_that_have_a_tag_from_before_and_after_it_moved_get_one_image() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let pull = |many: &Many, host: &str| {
-            many.hosts[host].meddle(|model, _| model.pull(APP).unwrap()).unwrap();
+            many.hosts[host].inject(|model, _| model.pull(APP).unwrap()).unwrap();
         };
         pull(&many, "a");
         move_tag(&many, &["a", "b", "c"]);
@@ -127,7 +127,7 @@ fn a_rollout_of_the_loop_ends_with_the_image_that_it_began_with() {
             kept.until("all run", async |many| many.running().await.len() == 3).await;
             tokio::time::sleep(Duration::from_secs(60)).await;
             for host in kept.many.hosts.values() {
-                host.meddle(|model, _| model.remove_image(APP)).unwrap();
+                host.inject(|model, _| model.remove_image(APP)).unwrap();
             }
             let before = images(&kept.many).await;
             let text = web(&format!("env A=2; {policy}"));
@@ -172,7 +172,7 @@ fn whenever_a_tag_moves_a_version_ends_with_one_image() {
             kept.until("all run", async |many| many.running().await.len() == replicas).await;
             tokio::time::sleep(Duration::from_secs(40)).await;
             for host in kept.many.hosts.values() {
-                host.meddle(|model, _| model.remove_image(APP)).unwrap();
+                host.inject(|model, _| model.remove_image(APP)).unwrap();
             }
             kept.news.send(News::Spec(Box::new(kept.many.plain(&text(2))))).unwrap();
             for _ in 0..fate.below(6) {
@@ -221,7 +221,7 @@ fn a_pod_that_is_made_anew_long_after_gets_the_image_of_its_version() {
 fn an_image_that_lost_its_name_when_its_tag_moved_is_still_the_image_of_its_version() {
     run(&["a", "b", "c", "d"], |mut many: Many| async move {
         for host in many.hosts.values() {
-            host.meddle(|model, _| model.use_containerd_store()).unwrap();
+            host.inject(|model, _| model.use_containerd_store()).unwrap();
         }
         let graph = many.plain(&web("pull always"));
         many.apply(&graph).await;
@@ -229,13 +229,13 @@ fn an_image_that_lost_its_name_when_its_tag_moved_is_still_the_image_of_its_vers
         // Somebody fetches what the tag stands for by now.
         move_tag(&many, &["a", "b", "c", "d"]);
         for host in many.hosts.values() {
-            host.meddle(|model, _| model.pull(APP).unwrap()).unwrap();
+            host.inject(|model, _| model.pull(APP).unwrap()).unwrap();
         }
         assert!(many.plan(&graph).await.is_empty(), "a tag that moves is no change");
         // One is made anew where another still has the image, one where none does.
         let [own, on] =
             [many.hosts_of("web-2.c").await.remove(0), many.hosts_of("web-1.c").await.remove(0)];
-        let taken = many.hosts[&own].meddle(|model, now| {
+        let taken = many.hosts[&own].inject(|model, now| {
             let id = model.list().into_iter().find(|it| it.name == "many.web-2.c").unwrap().id;
             model.stop(&id, now).and_then(|_| model.remove(&id, now))
         });
@@ -259,7 +259,7 @@ fn images_that_no_registry_has_and_that_differ_are_told_and_used_as_they_are() {
         let local = "tally.local/mine:1";
         for host in many.hosts.values() {
             let image = Image { command: vec!["/serve".to_owned()], ..Image::default() };
-            host.meddle(|model, _| model.add_image(local, image.clone())).unwrap();
+            host.inject(|model, _| model.add_image(local, image.clone())).unwrap();
         }
         let graph: Graph = many.plain(&web("pull never").replace(APP, local).replace("=3", "=2"));
         let plan = many.plan(&graph).await;
@@ -277,7 +277,7 @@ fn images_that_no_registry_has_and_that_differ_are_told_and_used_as_they_are() {
 fn an_image_that_may_not_be_fetched_is_used_as_it_is_and_told() {
     run(&["a", "b"], |mut many: Many| async move {
         for host in ["a", "b"] {
-            many.hosts[host].meddle(|model, _| model.pull(APP).unwrap()).unwrap();
+            many.hosts[host].inject(|model, _| model.pull(APP).unwrap()).unwrap();
             move_tag(&many, &["a", "b"]);
         }
         let graph = many.plain(&web("pull never").replace("=3", "=2"));

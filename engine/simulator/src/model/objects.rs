@@ -5,14 +5,14 @@ use tally_host::HostError;
 use tally_reconcile::labels::INFRA_IMAGE;
 use tally_reconcile::plan::request::{MountFrom, NetworkRef, NetworkRequest, VolumeRequest};
 
-use super::run::is_none_such;
-use super::{Image, Key, Model, Network, mix};
+use super::state::{Container, Image, Key, Model, Network, mix};
+use crate::program;
 
 impl Model {
-    /// Makes a volume; one that is there with the same labels is fine.
+    /// Creates a volume. Succeeds when it exists with the same labels.
     ///
     /// # Errors
-    /// When one with other labels is there.
+    /// When it exists with other labels.
     pub fn create_volume(&mut self, request: &VolumeRequest) -> Result<(), HostError> {
         match self.volume_labels(&request.name) {
             Some(labels) if *labels == request.labels => Ok(()),
@@ -29,12 +29,12 @@ impl Model {
         }
     }
 
-    /// Removes a volume; one that is gone is fine.
+    /// Removes a volume. Succeeds when it does not exist.
     ///
     /// # Errors
     /// When a container mounts it.
     pub fn remove_volume(&mut self, name: &str) -> Result<(), HostError> {
-        let mounts_it = |container: &super::Container| {
+        let mounts_it = |container: &Container| {
             let source = MountFrom::Volume(name.to_owned());
             container.request.mounts.values().any(|mount| mount.source == source)
         };
@@ -48,7 +48,7 @@ impl Model {
         Ok(())
     }
 
-    /// Makes a network; its full ID.
+    /// Creates a network and returns its full ID.
     ///
     /// # Errors
     /// When its name is taken.
@@ -64,14 +64,14 @@ impl Model {
         Ok(id)
     }
 
-    /// Removes a network; one that is gone is fine.
+    /// Removes a network. Succeeds when it does not exist.
     ///
     /// # Errors
     /// When a running container is on it.
     pub fn remove_network(&mut self, id: &str, now_ms: i64) -> Result<(), HostError> {
         self.advance(now_ms);
         let Some(network) = self.networks.get(id) else { return Ok(()) };
-        let is_on_it = |container: &super::Container| {
+        let is_on_it = |container: &Container| {
             container.holds_ports()
                 && matches!(&container.request.network,
                     NetworkRef::Named { name, .. } if *name == network.name)
@@ -86,12 +86,12 @@ impl Model {
         Ok(())
     }
 
-    /// Fetches an image, by its tag or its digest. Every registry has every image, but those whose name
-    /// says that it is missing, and those that were said to be; a registry at port 9 never answers. All
+    /// Pulls an image by its tag or its digest. Every registry has every image, except those whose name contains
+    /// `missing` or `none-such`, and those removed by [`Model::set_missing`]; a registry at port 9 never answers. All
     /// hosts get the same image by the same name, until its tag moves.
     ///
     /// # Errors
-    /// When the image cannot be had.
+    /// When the image is not available.
     pub fn pull(&mut self, image: &str) -> Result<(), HostError> {
         let fail = |missing, message: String| {
             Err(HostError::Image { image: image.to_owned(), missing, message })
@@ -103,7 +103,7 @@ impl Model {
         if parsed.registry_host().ends_with(":9") {
             return fail(false, format!("dial tcp {}: connection refused", parsed.registry_host()));
         }
-        if is_none_such(image) || self.meta.missing.contains(image) {
+        if program::is_missing(image) || self.meta.missing.contains(image) {
             return fail(true, format!("manifest for {image} not found: manifest unknown"));
         }
         let digest = match &parsed.digest {
@@ -113,9 +113,10 @@ impl Model {
                 format!("sha256:{}", hash_of(image, moved))
             }
         };
-        let id = match self.meta.containerd_store {
-            true => digest.clone(),
-            false => format!("sha256:{}", hash_of(&digest, 0)),
+        let id = if self.meta.containerd_store {
+            digest.clone()
+        } else {
+            format!("sha256:{}", hash_of(&digest, 0))
         };
         if self.meta.containerd_store && parsed.digest.is_none() {
             self.untag(image, &id);
@@ -132,7 +133,7 @@ impl Model {
         Ok(())
     }
 
-    /// A tag stands for the image `id` from now on: another one that had it keeps no name.
+    /// Removes the names of another image that had the tag.
     fn untag(&mut self, image: &str, id: &str) {
         if self.images.get(image).is_some_and(|known| known.id != id) {
             self.remove_image(image);
@@ -147,7 +148,7 @@ impl Model {
         }
     }
 
-    /// Puts an image there that no registry has; it gets an ID.
+    /// Adds an image that no registry has, with a new ID.
     pub fn add_image(&mut self, name: &str, image: Image) {
         let id = format!("sha256:{}", self.new_id());
         self.images.insert(name.to_owned(), Image { id, ..image });
@@ -155,7 +156,7 @@ impl Model {
     }
 }
 
-/// 64 hex digits that stand for a text and a number.
+/// Returns 64 hex digits for a text and a number.
 fn hash_of(text: &str, number: u64) -> String {
     let start = text.bytes().fold(0xcbf2_9ce4_8422_2325 ^ mix(number), |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

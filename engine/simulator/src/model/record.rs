@@ -1,12 +1,12 @@
-//! The state as records, so that it can be kept in a file and a change costs what it changes.
+//! The state as records, so that a file can hold it and a change writes only the changed objects.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Container, Image, Key, Meta, Model, Network};
+use super::state::{Container, Image, Key, Meta, Model, Network};
 
-/// One object as it is now, or that it is gone.
+/// The current form of one object, or its removal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Record(Kept);
@@ -26,19 +26,19 @@ enum Kept {
 }
 
 impl Model {
-    /// What has changed since this was last asked.
+    /// Removes and returns the records of the objects that changed since the last call.
     pub fn take_changes(&mut self) -> Vec<Record> {
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|key| self.record(key)).collect()
     }
 
-    /// How many records all there is makes, without making them.
+    /// Returns the number of records of the whole state, without creating them.
     #[must_use]
     pub fn record_count(&self) -> usize {
         1 + self.images.len() + self.networks.len() + self.volumes.len() + self.containers.len()
     }
 
-    /// All there is: [`Self::record_count`] records.
+    /// Returns the records of the whole state.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         let containers = self.containers.keys().cloned().map(Key::Container);
@@ -76,7 +76,7 @@ impl Model {
         })
     }
 
-    /// Takes in a record of another's making.
+    /// Applies a record of another process.
     pub fn apply(&mut self, record: Record) {
         match record.0 {
             Kept::Engine(meta) => self.meta = meta,

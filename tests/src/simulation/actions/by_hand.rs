@@ -33,7 +33,7 @@ impl Director {
             Kind::HandRename => model.rename(&id, &format!("mine-{}", id.get(..6).unwrap_or(""))),
             _ => model.stop(&id, now_ms).and_then(|()| model.remove(&id, now_ms)),
         };
-        let _ = station.host.meddle(action);
+        let _ = station.host.inject(action);
         self.repairs(&pod);
         if careful {
             self.after(20_000, 200_000, Repair::Stranger(name.clone(), id));
@@ -71,7 +71,7 @@ impl Director {
         };
         // Its place may be cleared and then not be taken, where the image is missing.
         self.repairs(&pod);
-        let Ok(Some(id)) = station.host.meddle(forge) else { return };
+        let Ok(Some(id)) = station.host.inject(forge) else { return };
         self.after(5_000, 120_000, Repair::Stranger(station.name.clone(), id));
         self.world.fire(kind, &format!("{pod} on {}", station.name));
     }

@@ -208,7 +208,7 @@ impl Director {
         self.world.note("will", kind.word(), &station.name);
         // The image is gone, so that there is a call to refuse.
         if kind == Kind::Refused429 {
-            let _ = station.host.meddle(|model, _| model.remove_image(IMAGE));
+            let _ = station.host.inject(|model, _| model.remove_image(IMAGE));
         }
     }
 
@@ -236,7 +236,7 @@ impl Director {
                 self.after(500, 200_000, Repair::Heal(name.clone()));
             }
             Kind::DaemonDown => {
-                let _ = station.host.meddle(|model, now_ms| model.daemon_ends(now_ms));
+                let _ = station.host.inject(|model, now_ms| model.daemon_ends(now_ms));
                 self.forgets();
                 self.cut(&station, Way::Refused);
                 self.after(2_000, 120_000, Repair::Heal(name.clone()));
@@ -246,7 +246,7 @@ impl Director {
                     model.daemon_ends(now_ms);
                     model.daemon_begins(now_ms);
                 };
-                let _ = station.host.meddle(again);
+                let _ = station.host.inject(again);
                 self.forgets();
             }
             Kind::EventsSilent | Kind::EventsEnd | Kind::EventsThrice => {
@@ -270,7 +270,7 @@ impl Director {
                         model.remove_image(IMAGE);
                         model.set_missing(IMAGE);
                     };
-                    let _ = station.host.meddle(gone);
+                    let _ = station.host.inject(gone);
                 }
                 self.after(5_000, 120_000, Repair::Image);
             }
@@ -302,22 +302,22 @@ impl Director {
         let name = station.name.clone();
         match kind {
             Kind::Stuck => {
-                let _ = station.host.meddle(|model, now_ms| model.get_stuck(&id, now_ms));
+                let _ = station.host.inject(|model, now_ms| model.get_stuck(&id, now_ms));
                 self.repairs(&pod);
                 self.after(1_000, 90_000, Repair::Loose(name.clone(), id));
             }
             Kind::Crash => {
                 let code = self.rng.pick(&[0, 1, 137]).copied().unwrap_or(1);
-                let _ = station.host.meddle(|model, now_ms| model.crash(&id, code, now_ms));
+                let _ = station.host.inject(|model, now_ms| model.crash(&id, code, now_ms));
             }
             Kind::CrashLoop => {
-                let _ = station.host.meddle(|model, now_ms| model.stop(&id, now_ms));
+                let _ = station.host.inject(|model, now_ms| model.stop(&id, now_ms));
                 let times = u32::try_from(self.rng.range(2, 8)).unwrap_or(2);
                 self.after(500, 2_000, Repair::CrashAgain(name.clone(), id, times));
             }
             _ => {
                 let bad = Some(Health::Unhealthy);
-                let _ = station.host.meddle(|model, _| model.set_health(&id, bad));
+                let _ = station.host.inject(|model, _| model.set_health(&id, bad));
                 self.after(1_000, 40_000, Repair::Healthy(name.clone(), id));
             }
         }
@@ -454,7 +454,7 @@ impl Director {
                 station.weather().given_up_ms = i64::MAX;
                 if declared == Declared::Fenced {
                     // Who fences a host has switched it off.
-                    let _ = station.host.meddle(|model, now_ms| model.daemon_ends(now_ms));
+                    let _ = station.host.inject(|model, now_ms| model.daemon_ends(now_ms));
                     station.weather().way = Way::Refused;
                 }
                 self.repairs_all_of(&name);

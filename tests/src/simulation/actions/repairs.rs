@@ -14,7 +14,7 @@ impl Director {
     pub(super) fn heal(&self, station: &Station) {
         let back = station.weather().way == Way::Refused;
         if back {
-            let _ = station.host.meddle(|model, now_ms| model.daemon_begins(now_ms));
+            let _ = station.host.inject(|model, now_ms| model.daemon_begins(now_ms));
         }
         let until = self.world.time_ms() + GIVEN_UP_MS;
         let lost = {
@@ -67,14 +67,14 @@ impl Director {
             Repair::Inspect(host) => self.on(&host, |station| station.weather().hangs = None),
             Repair::Image => {
                 for station in self.stations() {
-                    let _ = station.host.meddle(|model, _| model.set_present(IMAGE));
+                    let _ = station.host.inject(|model, _| model.set_present(IMAGE));
                 }
             }
             Repair::Loose(host, id) => {
-                self.on(&host, |it| drop(it.host.meddle(|model, _| model.come_loose(&id))))
+                self.on(&host, |it| drop(it.host.inject(|model, _| model.come_loose(&id))))
             }
             Repair::Healthy(host, id) => {
-                self.on(&host, |it| drop(it.host.meddle(|model, _| model.set_health(&id, None))));
+                self.on(&host, |it| drop(it.host.inject(|model, _| model.set_health(&id, None))));
             }
             Repair::CrashAgain(host, id, times) => self.crash_again(&host, id, times),
             Repair::Begin(number, kept) => {
@@ -116,7 +116,7 @@ impl Director {
                     let _ = model.stop(&id, now_ms);
                     model.remove(&id, now_ms)
                 };
-                self.on(&host, |it| drop(it.host.meddle(away)));
+                self.on(&host, |it| drop(it.host.inject(away)));
             }
         }
         judge::happened(&self.world);
@@ -131,9 +131,9 @@ impl Director {
 
     fn crash_again(&mut self, host: &str, id: String, times: u32) {
         let Some(station) = self.named(host) else { return };
-        let runs = station.host.look(|model, _| model.each().any(|it| it.id == id && it.runs()));
+        let runs = station.host.inspect(|model, _| model.each().any(|it| it.id == id && it.runs()));
         if runs == Ok(true) {
-            let _ = station.host.meddle(|model, now_ms| model.stop(&id, now_ms));
+            let _ = station.host.inject(|model, now_ms| model.stop(&id, now_ms));
             self.world.note("crashes", "again", host);
         }
         if times > 1 {

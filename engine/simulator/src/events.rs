@@ -1,4 +1,4 @@
-//! The stream of events of a simulated host: what differs from the last time.
+//! The stream of events of a simulated host: the differences between two states.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,17 +10,19 @@ use tally_reconcile::input::observed::{ContainerState, Health};
 use tally_reconcile::labels;
 use tokio::sync::Notify;
 
-use crate::host::{Store, lock};
-use crate::{Clock, Model, Shown};
+use crate::clock::Clock;
+use crate::model::{Model, Shown};
+use crate::store::{Store, lock};
 
-/// How often the state of a host in a file is compared for its events: other processes change it.
+/// Polling interval of a host whose state is a file, because other processes change it.
 const EVENTS_PAUSE: Duration = Duration::from_millis(50);
-/// What happens together is told together.
+/// Changes within this time are reported together.
 const EVENTS_DELAY: Duration = Duration::from_millis(1);
 
 /// The state of each container of a cluster, by full ID.
 pub(crate) type States = BTreeMap<String, (ContainerState, Option<Health>, Option<i64>)>;
 
+/// Returns the state of each container of a cluster.
 pub(crate) fn states(model: &Model, cluster: &str, now_ms: i64) -> States {
     let ours = model
         .each()
@@ -32,43 +34,45 @@ pub(crate) fn states(model: &Model, cluster: &str, now_ms: i64) -> States {
     ours.map(state).collect()
 }
 
-/// Counts the calls that changed something, and tells those who wait in the order in which they came:
-/// `watch` throws a die for it, and runs of one seed would differ.
+/// Counts the mutating calls, and wakes the waiters in the order in which they arrived. A `watch` channel wakes them in
+/// random order, so runs of one seed would differ.
 #[derive(Default)]
 pub(crate) struct Changes {
     count: AtomicU64,
-    told: Notify,
+    changed: Notify,
 }
 
 impl Changes {
+    /// Returns the count.
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::SeqCst)
     }
 
+    /// Counts one more call.
     pub fn one_more(&self) {
         self.count.fetch_add(1, Ordering::SeqCst);
-        self.told.notify_waiters();
+        self.changed.notify_waiters();
     }
 
-    /// Waits until there are others than `seen`, and gives how many.
+    /// Waits until the count differs from `seen`, and returns it.
     async fn after(&self, seen: u64) -> u64 {
         loop {
-            // Before looking: what changes in between is told to it.
-            let told = self.told.notified();
+            // Registered before the count is read, so that no change in between is missed.
+            let changed = self.changed.notified();
             let count = self.count();
             if count != seen {
                 return count;
             }
-            told.await;
+            changed.await;
         }
     }
 }
 
-/// Tells what differs from the last time.
+/// Reports the differences between two states.
 pub(crate) struct Watcher {
     pub store: Arc<Mutex<Store>>,
     pub changes: Arc<Changes>,
-    /// The number of changes that were taken in.
+    /// Number of changes that were processed.
     pub seen: u64,
     pub clock: Arc<dyn Clock>,
     pub cluster: String,
@@ -77,6 +81,7 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
+    /// Returns the next event.
     pub async fn next(mut self) -> Option<(Result<HostEvent, HostError>, Self)> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -84,11 +89,11 @@ impl Watcher {
             }
             self.wait().await;
             let now_ms = self.clock.now_ms();
-            let looked = lock(&self.store).look(|model| {
+            let state = lock(&self.store).read(|model| {
                 model.advance(now_ms);
                 states(model, &self.cluster, now_ms)
             });
-            let now = match looked {
+            let now = match state {
                 Ok(now) => now,
                 Err(error) => return Some((Err(error), self)),
             };

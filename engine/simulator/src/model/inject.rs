@@ -1,20 +1,22 @@
-//! What befalls an engine from outside: daemons that end and begin again, people, and removals
-//! that get stuck. Calls of the Docker API are elsewhere.
+//! Events injected from outside the Docker API: daemons that stop and start, people, crashes, registries, and
+//! removals that get stuck.
 
 use std::collections::BTreeMap;
 
+use tally_graph::Bytes;
 use tally_host::HostError;
 use tally_reconcile::input::observed::{ContainerState, Health};
 use tally_reconcile::plan::request::ContainerRequest;
 
-use super::{Container, Key, Model, look, no_such_container};
+use super::inspect;
+use super::state::{Container, Key, Model, no_such_container};
 
-/// A container as it stands, without copying anything.
+/// A view of a container, without copies.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a> {
     /// 64 hex digits.
     pub id: &'a str,
-    /// What it was asked to be; its name and labels are there.
+    /// The request that created it, with its name and labels.
     pub request: &'a ContainerRequest,
     /// Its state.
     pub state: ContainerState,
@@ -24,12 +26,12 @@ pub struct Shown<'a> {
     pub exit_code: i64,
     /// The full ID of the container whose network it joins.
     pub joined: Option<&'a str>,
-    /// What its health check is made to say.
+    /// The injected result of its health check.
     pub health: Option<Health>,
 }
 
 impl Shown<'_> {
-    /// Whether its program is there, be it frozen.
+    /// Checks whether its program runs or is paused.
     #[must_use]
     pub fn runs(&self) -> bool {
         matches!(self.state, ContainerState::Running | ContainerState::Paused)
@@ -37,7 +39,52 @@ impl Shown<'_> {
 }
 
 impl Model {
-    /// All containers by ID, as they stand: time is not let pass.
+    /// Sets the cores and the memory of the machine.
+    pub fn set_size(&mut self, cpus: u32, memory: Bytes) {
+        self.meta.engine.cpus = cpus;
+        self.meta.engine.memory = memory;
+        self.changed.insert(Key::Meta);
+    }
+
+    /// Removes `image` from all registries.
+    pub fn set_missing(&mut self, image: &str) {
+        self.meta.missing.insert(image.to_owned());
+        self.changed.insert(Key::Meta);
+    }
+
+    /// Switches to containerd's image store, as in Docker 29: an image's ID is its digest, and an image that loses
+    /// its tag has no name left.
+    pub fn use_containerd_store(&mut self) {
+        self.meta.containerd_store = true;
+        self.changed.insert(Key::Meta);
+    }
+
+    /// Moves the tag of `image` to another image at its registry. Hosts that have pulled it keep their image.
+    pub fn move_tag(&mut self, image: &str) {
+        *self.meta.moved.entry(image.to_owned()).or_default() += 1;
+        self.changed.insert(Key::Meta);
+    }
+
+    /// Sets the result of the container's health check; `None` leaves it to its command.
+    pub fn set_health(&mut self, id: &str, health: Option<Health>) {
+        if let Some(container) = self.containers.get_mut(id) {
+            container.health = health;
+            self.changed.insert(Key::Container(id.to_owned()));
+        }
+    }
+
+    /// Ends the container's program, as a crash would.
+    pub fn crash(&mut self, id: &str, exit_code: i64, now_ms: i64) {
+        self.advance(now_ms);
+        if let Some(container) = self.containers.get_mut(id) {
+            container.ends = Some((now_ms, exit_code));
+            self.touch(id);
+            self.wake_at(now_ms);
+            self.advance(now_ms);
+        }
+    }
+
+    /// Returns all containers by ID. Time does not advance.
     pub fn each(&self) -> impl Iterator<Item = Shown<'_>> {
         self.containers.values().map(|container| Shown {
             id: &container.id,
@@ -50,34 +97,34 @@ impl Model {
         })
     }
 
-    /// All volumes with their labels, by name.
+    /// Returns all volumes with their labels, by name.
     #[must_use]
     pub fn volumes(&self) -> &BTreeMap<String, BTreeMap<String, String>> {
         &self.volumes
     }
 
-    /// When the next thing happens by itself; `None` when nothing will.
+    /// Returns when the next event happens by itself; `None` when none will.
     #[must_use]
     pub fn next_ms(&self, now_ms: i64) -> Option<i64> {
         let ends = self.containers.values().filter_map(Container::due_ms);
-        let checks = self.containers.values().filter_map(look::health_due_ms);
+        let checks = self.containers.values().filter_map(inspect::health_due_ms);
         ends.chain(checks.filter(|at| *at > now_ms)).min()
     }
 
-    /// What the health check of a container says at `now_ms`; `None` where there is no container.
+    /// Returns the health of a container at `now_ms`; `None` when the container does not exist.
     #[must_use]
     pub fn health(&self, id: &str, now_ms: i64) -> Option<Health> {
-        self.containers.get(id).map(|container| look::health(container, now_ms))
+        self.containers.get(id).map(|container| inspect::health(container, now_ms))
     }
 
-    /// Says that registries have `image` again.
+    /// Adds `image` to the registries again.
     pub fn set_present(&mut self, image: &str) {
         self.meta.missing.remove(image);
         self.changed.insert(Key::Meta);
     }
 
-    /// Takes an image away, as `docker rmi -f` does: its names go, and containers keep what they were
-    /// made from.
+    /// Removes an image, as `docker rmi -f` does: its names are removed, and containers keep the image that they were
+    /// created from.
     pub fn remove_image(&mut self, image: &str) {
         let Some(removed) = self.images.get(image).cloned() else { return };
         let names = self.images.iter().filter(|(_, known)| known.id == removed.id);
@@ -90,7 +137,7 @@ impl Model {
         self.images.insert(removed.id.clone(), removed);
     }
 
-    /// The daemon ends, and with it every program, as measured with Docker 20.10 and `kill -9`.
+    /// Stops the daemon and every program, as measured with Docker 20.10 and `kill -9`.
     pub fn daemon_ends(&mut self, now_ms: i64) {
         self.advance(now_ms);
         let ids: Vec<String> = self.containers.keys().cloned().collect();
@@ -109,8 +156,8 @@ impl Model {
         }
     }
 
-    /// The daemon is there again. It starts what its restart policies name, in no order that one
-    /// could rely on: a container that joins another's network may come too early, and stays ended.
+    /// Starts the daemon. It restarts containers by their restart policies, in no reliable order: a container that
+    /// joins another container's network may be started too early, and stays ended.
     pub fn daemon_begins(&mut self, now_ms: i64) {
         let ids: Vec<String> = self.containers.keys().cloned().collect();
         for id in ids {
@@ -127,10 +174,10 @@ impl Model {
         }
     }
 
-    /// A container gets another name by hand.
+    /// Renames a container.
     ///
     /// # Errors
-    /// When it is not there, or the name is taken.
+    /// When it does not exist, or the name is taken.
     pub fn rename(&mut self, id: &str, name: &str) -> Result<(), HostError> {
         let old = self.get(id)?.request.name.clone();
         if let Some(holder) = self.names.get(name) {
@@ -146,10 +193,10 @@ impl Model {
         Ok(())
     }
 
-    /// The removal of a container gets stuck half-way, as with a busy device.
+    /// Lets the removal of a container get stuck, as with a busy device.
     ///
     /// # Errors
-    /// When it is not there.
+    /// When it does not exist.
     pub fn get_stuck(&mut self, id: &str, now_ms: i64) -> Result<(), HostError> {
         self.stop(id, now_ms)?;
         let container = self.containers.get_mut(id).ok_or_else(|| no_such_container(id))?;
@@ -158,18 +205,19 @@ impl Model {
         Ok(())
     }
 
-    /// A removal that was stuck goes through.
+    /// Completes a removal that was stuck.
     pub fn come_loose(&mut self, id: &str) {
         if self.containers.get(id).is_some_and(|it| it.state == ContainerState::Removing) {
             self.drop_container(id);
         }
     }
 
+    /// Removes a container from the state.
     pub(crate) fn drop_container(&mut self, id: &str) {
         if let Some(container) = self.containers.remove(id) {
             self.names.remove(&container.request.name);
             self.touch(id);
-            // Its joiners are left with what they hold themselves.
+            // Memory that only the removed container held is empty.
             if container.request.shareable_ipc {
                 let joined = self.containers.values_mut();
                 let alone = joined.filter(|it| it.joined.as_deref() == Some(id));

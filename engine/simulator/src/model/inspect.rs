@@ -1,4 +1,4 @@
-//! What the engine shows.
+//! The answers to reading calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,23 +8,23 @@ use tally_reconcile::input::observed::{
 };
 use tally_reconcile::plan::request::{HealthRequest, NetworkRef};
 
-use super::{Container, Model};
+use super::state::{Container, Image, Model, Network};
 use crate::program;
 
 impl Model {
-    /// The engine.
+    /// Returns the engine.
     #[must_use]
     pub fn engine(&self) -> Engine {
         self.meta.engine.clone()
     }
 
-    /// All containers.
+    /// Returns all containers.
     #[must_use]
     pub fn list(&self) -> Vec<ObservedContainer> {
         self.containers.values().map(shown).collect()
     }
 
-    /// One container.
+    /// Returns one container.
     #[must_use]
     pub fn inspect(
         &self,
@@ -55,7 +55,7 @@ impl Model {
         Some((shown(container), details))
     }
 
-    /// All volumes.
+    /// Returns all volumes.
     #[must_use]
     pub fn list_volumes(&self) -> Vec<ObservedVolume> {
         let volume = |(name, labels): (&String, &BTreeMap<String, String>)| ObservedVolume {
@@ -65,10 +65,10 @@ impl Model {
         self.volumes.iter().map(volume).collect()
     }
 
-    /// All networks.
+    /// Returns all networks.
     #[must_use]
     pub fn list_networks(&self) -> Vec<ObservedNetwork> {
-        let network = |(id, network): (&String, &super::Network)| ObservedNetwork {
+        let network = |(id, network): (&String, &Network)| ObservedNetwork {
             id: id.clone(),
             name: network.name.clone(),
             driver: "bridge".to_owned(),
@@ -77,14 +77,13 @@ impl Model {
         self.networks.iter().map(network).collect()
     }
 
-    /// Names of all images, with their IDs. One that lost its names is there for as long as a container is
-    /// made from it, under its ID.
+    /// Returns the names of all images, with their IDs. An image without names is listed under its ID while a
+    /// container uses it.
     #[must_use]
     pub fn list_images(&self) -> BTreeMap<String, String> {
         let in_use: BTreeSet<&String> = self.containers.values().map(|it| &it.image_id).collect();
-        let there = |(name, image): &(&String, &super::Image)| {
-            **name != image.id || in_use.contains(&image.id)
-        };
+        let there =
+            |(name, image): &(&String, &Image)| **name != image.id || in_use.contains(&image.id);
         self.images
             .iter()
             .filter(there)
@@ -92,7 +91,7 @@ impl Model {
             .collect()
     }
 
-    /// What a container has printed by now.
+    /// Returns the output of a container until `now_ms`.
     #[must_use]
     pub fn log(&self, id: &str, now_ms: i64) -> Option<Vec<(i64, String)>> {
         let log = self.containers.get(id)?.log.iter();
@@ -131,11 +130,11 @@ fn addresses(container: &Container) -> BTreeMap<String, String> {
     BTreeMap::from([(network.to_owned(), format!("172.17.{third}.{fourth}"))])
 }
 
-/// Docker probes first after one interval. A failure counts once the delay is over.
+/// Returns the health of a container. Docker runs the first probe after one interval. A failure counts once the delay is over.
 pub(super) fn health(container: &Container, now_ms: i64) -> Health {
     let Some(check) = &container.request.health else { return Health::None };
-    if let Some(told) = container.health {
-        return told;
+    if let Some(injected) = container.health {
+        return injected;
     }
     let running = container.state == ContainerState::Running;
     let Some(started) = container.started_at_ms.filter(|_| running) else {
@@ -157,21 +156,22 @@ pub(super) fn health(container: &Container, now_ms: i64) -> Health {
     if enough { Health::Unhealthy } else { Health::Starting }
 }
 
-/// When its health check next says something else by itself, in milliseconds since 1970.
+/// Returns when its health next changes by itself, in milliseconds since 1970.
 pub(super) fn health_due_ms(container: &Container) -> Option<i64> {
     let check = container.request.health.as_ref()?;
     let running = container.state == ContainerState::Running && container.health.is_none();
     let started = container.started_at_ms.filter(|_| running)?;
     let every = i64::try_from(check.every_ms).unwrap_or(i64::MAX).max(1);
     let delay = i64::try_from(check.delay_ms).unwrap_or(i64::MAX);
-    let probes = match succeeds(check, container) {
-        true => 1,
-        false => i64::from(check.failures.max(1)).saturating_add(delay / every),
+    let probes = if succeeds(check, container) {
+        1
+    } else {
+        i64::from(check.failures.max(1)).saturating_add(delay / every)
     };
     Some(started.saturating_add(every.saturating_mul(probes)))
 }
 
-/// A check that looks for a file finds those that were written.
+/// Checks whether a health check succeeds. A check for a file finds the files that were written.
 fn succeeds(check: &HealthRequest, container: &Container) -> bool {
     if !program::exists(&check.command) {
         return false;

@@ -1,4 +1,4 @@
-//! Making, changing and removing containers, and running commands in them.
+//! Creating, changing and removing containers, and running commands in them.
 
 use std::collections::BTreeMap;
 
@@ -7,26 +7,25 @@ use tally_reconcile::input::observed::{ContainerState, Live};
 use tally_reconcile::labels::{self, SECRETS_FOLDER};
 use tally_reconcile::plan::request::{ContainerRequest, MountFrom, NetworkRef, Part};
 
-use super::run::is_none_such;
-use super::{Container, Key, Model, no_such_container};
+use super::state::{Container, Key, Model, no_such_container};
 use crate::program;
 
-/// Docker's least memory limit.
+/// Docker's minimum memory limit.
 const LEAST_MEMORY_BYTES: u64 = 6 << 20;
-/// So many commands' exit codes are remembered.
+/// Maximum number of commands whose exit codes are kept.
 const MOST_EXECS: usize = 1_000;
 
 impl Model {
-    /// Makes a container; its full ID.
+    /// Creates a container and returns its full ID.
     ///
     /// # Errors
-    /// As Docker does; nothing is made then.
+    /// The errors of Docker; nothing is created then.
     pub fn create(&mut self, request: &ContainerRequest, now_ms: i64) -> Result<String, HostError> {
         self.advance(now_ms);
         check_memory(&request.live)?;
         for mount in request.mounts.values() {
             if let MountFrom::HostPath(path) = &mount.source
-                && is_none_such(path)
+                && program::is_missing(path)
             {
                 let message = format!("bind source path does not exist: {path}");
                 return Err(HostError::Refused { status: 400, message });
@@ -56,7 +55,7 @@ impl Model {
         };
         for mount in request.mounts.values() {
             if let MountFrom::Volume(name) = &mount.source {
-                // Docker makes a volume that is not there, with the labels that the mount says.
+                // Docker creates a volume that does not exist, with the labels of the mount.
                 let wanted = request.volumes.iter().find(|volume| volume.name == *name);
                 let labels = wanted.map(|volume| volume.labels.clone()).unwrap_or_default();
                 self.volumes.entry(name.clone()).or_insert(labels);
@@ -71,7 +70,7 @@ impl Model {
         Ok(id)
     }
 
-    /// Removes a stopped container; one that is gone is fine.
+    /// Removes a stopped container. Succeeds when it does not exist.
     ///
     /// # Errors
     /// When it runs.
@@ -93,7 +92,7 @@ impl Model {
     /// Writes files, and the record of them.
     ///
     /// # Errors
-    /// When the container is not there, or an owner is not known in it.
+    /// When the container does not exist, or has no such owner.
     pub fn write(
         &mut self,
         id: &str,
@@ -111,11 +110,11 @@ impl Model {
         Ok(())
     }
 
-    /// Writes files that hold secrets, and the record of them, into memory. Of what they hold nothing is
-    /// kept: the state of a simulated host may lie in a file.
+    /// Writes files that hold secrets, and the record of them, into memory. Their contents are not kept, because the
+    /// state of a simulated host may be a file.
     ///
     /// # Errors
-    /// When the container is not there or has no such memory, or nobody holds it.
+    /// When the container does not exist or has no such memory, or its infra container does not run.
     pub fn write_secrets(
         &mut self,
         id: &str,
@@ -144,7 +143,7 @@ impl Model {
         Ok(())
     }
 
-    /// A container has ended: memory that nobody holds any more is empty.
+    /// Clears the memory that no container holds any more, after a container ended.
     pub(crate) fn forget(&mut self, id: &str) {
         let Some(ended) = self.containers.get(id) else { return };
         let mut of: Vec<String> = Vec::new();
@@ -168,7 +167,7 @@ impl Model {
     /// Changes what can be changed while it runs.
     ///
     /// # Errors
-    /// When the container is not there, or Docker would refuse the limits.
+    /// When the container does not exist, or Docker would refuse the limits.
     pub fn update(&mut self, id: &str, live: &Live, now_ms: i64) -> Result<(), HostError> {
         self.advance(now_ms);
         self.get(id)?;
@@ -180,10 +179,10 @@ impl Model {
         Ok(())
     }
 
-    /// Runs a command in a container: its ID and what it prints.
+    /// Runs a command in a container and returns its ID and its output.
     ///
     /// # Errors
-    /// When the container is not there or does not run.
+    /// When the container does not exist or does not run.
     pub fn exec(
         &mut self,
         id: &str,
@@ -218,10 +217,10 @@ impl Model {
         Ok((exec, output))
     }
 
-    /// How a command ended.
+    /// Returns the exit code of a command.
     ///
     /// # Errors
-    /// When no such command is known.
+    /// When the command is unknown.
     pub fn exec_code(&self, id: &str) -> Result<i64, HostError> {
         let code = self.execs.get(id).copied();
         code.ok_or_else(|| HostError::NotFound(format!("No such exec instance: {id}")))
@@ -269,14 +268,16 @@ fn check_memory(live: &Live) -> Result<(), HostError> {
 }
 
 impl Model {
-    /// The labels of what bears a volume's name.
+    /// Returns the labels of a volume.
     pub(crate) fn volume_labels(&self, name: &str) -> Option<&BTreeMap<String, String>> {
         self.volumes.get(name)
     }
 }
 
-/// Whether the container's image knows whom files are owned by.
+/// Checks that the container's image defines the owners of files.
 fn owners_are_known(files: &[FileToWrite]) -> Result<(), HostError> {
-    let Some(file) = files.iter().find(|file| is_none_such(&file.owner)) else { return Ok(()) };
+    let Some(file) = files.iter().find(|file| program::is_missing(&file.owner)) else {
+        return Ok(());
+    };
     Err(HostError::UnknownOwner { kind: OwnerKind::User, name: file.owner.clone() })
 }

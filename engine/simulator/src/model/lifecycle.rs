@@ -1,31 +1,31 @@
-//! Starting, stopping, and what happens by itself in time.
+//! Starting and stopping containers, restart policies with their backoff, and the passing of time.
 
 use tally_host::HostError;
 use tally_reconcile::input::observed::ContainerState;
 use tally_reconcile::plan::request::NetworkRef;
 
-use super::{Container, Key, Model, no_such_container};
+use super::state::{Container, Key, Model, no_such_container};
 use crate::program::{self, Program};
 
-/// Docker's delays before it starts a container again: 100 ms, doubled each time up to a minute,
-/// and from the beginning after a run of 10 s.
+/// Docker's backoff before it restarts a container: 100 ms, doubled each time up to a minute, and 100 ms again after
+/// a run of 10 s.
 const FIRST_BACKOFF_MS: i64 = 100;
 const LONGEST_BACKOFF_MS: i64 = 60_000;
 const GOOD_RUN_MS: i64 = 10_000;
-/// A crash loop is followed so many steps at a time; what is beyond is not told apart.
+/// Maximum number of steps of a crash loop that are simulated at a time.
 const MOST_STEPS: usize = 10_000;
-/// A log keeps so many lines.
+/// Maximum number of lines of a log.
 const MOST_LOG_LINES: usize = 2_000;
 
 impl Container {
-    /// Whether its ports and its place on its network are taken.
+    /// Checks whether it holds its ports and its address.
     pub(crate) fn holds_ports(&self) -> bool {
         matches!(self.state, ContainerState::Running | ContainerState::Paused)
     }
 }
 
 impl Model {
-    /// Lets time pass: programs end, and restart policies start them again.
+    /// Advances the time: programs end, and restart policies restart them.
     pub fn advance(&mut self, now_ms: i64) {
         if now_ms < self.wake_ms {
             return;
@@ -46,7 +46,7 @@ impl Model {
         self.wake_ms = next.unwrap_or(i64::MAX);
     }
 
-    /// The next thing that happens to a container by itself; whether anything did.
+    /// Carries out the next event that happens to a container by itself. Returns whether there was one.
     fn step(&mut self, id: &str, now_ms: i64) -> bool {
         let Some(container) = self.containers.get_mut(id) else { return false };
         let Some(at) = container.due_ms().filter(|at| *at <= now_ms) else { return false };
@@ -63,10 +63,11 @@ impl Model {
         true
     }
 
+    /// Restarts a container.
     pub(crate) fn run_again(&mut self, id: &str, at_ms: i64) {
-        let begun = self.begin(id, at_ms);
-        if let (Err(error), Some(container)) = (begun, self.containers.get_mut(id)) {
-            // Docker gives up on one that it cannot start again.
+        let started = self.launch(id, at_ms);
+        if let (Err(error), Some(container)) = (started, self.containers.get_mut(id)) {
+            // Docker gives up on a container that it cannot restart.
             container.state = ContainerState::Exited;
             container.error = Some(error.to_string());
         }
@@ -75,7 +76,7 @@ impl Model {
     /// Starts a container.
     ///
     /// # Errors
-    /// As Docker does, with the state it leaves behind.
+    /// The errors of Docker, with the state that they leave behind.
     pub fn start(&mut self, id: &str, now_ms: i64) -> Result<(), HostError> {
         self.advance(now_ms);
         match self.get(id)?.state {
@@ -91,11 +92,11 @@ impl Model {
             ContainerState::Created | ContainerState::Exited => {}
         }
         self.touch(id);
-        let begun = self.begin(id, now_ms);
+        let started = self.launch(id, now_ms);
         let Some(container) = self.containers.get_mut(id) else {
             return Err(no_such_container(id));
         };
-        match &begun {
+        match &started {
             Ok(()) => {
                 container.restart_count = 0;
                 container.backoff_ms = 0;
@@ -105,15 +106,15 @@ impl Model {
                 container.exit_code = 128;
             }
         }
-        begun
+        started
     }
 
-    /// Runs the container's program, if all it needs is there.
-    fn begin(&mut self, id: &str, at_ms: i64) -> Result<(), HostError> {
+    /// Runs the container's program, if its network, ports, user and program exist.
+    fn launch(&mut self, id: &str, at_ms: i64) -> Result<(), HostError> {
         let container = self.get(id)?;
         self.check_network(container)?;
         self.check_ports(container)?;
-        if container.request.settings.user.as_deref().is_some_and(is_none_such) {
+        if container.request.settings.user.as_deref().is_some_and(program::is_missing) {
             let said = "unable to find user: no matching entries in passwd file".to_owned();
             return Err(HostError::Refused { status: 400, message: said });
         }
@@ -135,8 +136,8 @@ impl Model {
         Ok(())
     }
 
-    /// Starts that hang on each other are never at the same time: which came first is how one
-    /// tells a joiner that is left behind.
+    /// Returns the start time of a container. Containers that share a network never start at the same time: the order
+    /// tells whether a joiner is older than its infra container.
     fn start_time(&self, container: &Container, at_ms: i64) -> i64 {
         let holder = container.joined.as_ref().and_then(|id| self.containers.get(id));
         let mut at_ms = at_ms;
@@ -199,11 +200,11 @@ impl Model {
         Ok(())
     }
 
-    /// Stops a container. It takes no time: one that does not heed its stop signal is killed at
-    /// once, with the exit code that it would have after its grace.
+    /// Stops a container. It takes no time: a program that ignores its stop signal is killed immediately, with the
+    /// exit code that it would have after its grace period.
     ///
     /// # Errors
-    /// Only when it is not there.
+    /// When it does not exist.
     pub fn stop(&mut self, id: &str, now_ms: i64) -> Result<(), HostError> {
         self.advance(now_ms);
         let argv = self.argv(self.get(id)?);
@@ -292,7 +293,7 @@ impl Model {
         self.get(id)?;
         if let Some(container) = self.containers.get_mut(id).filter(|it| it.state == from) {
             container.state = to;
-            // What a frozen program waited for may be over: then it ends now, and not before.
+            // A paused program whose time has passed ends now.
             container.ends = container.ends.map(|(at, code)| (at.max(now_ms), code));
             let due_ms = container.due_ms();
             self.touch(id);
@@ -304,11 +305,11 @@ impl Model {
         Err(HostError::Conflict(format!("Container {id} is {otherwise}")))
     }
 
-    /// What the container runs: its own words, else its image's.
+    /// Returns the command line of a container: its own, otherwise that of its image.
     pub(crate) fn argv(&self, container: &Container) -> Vec<String> {
         let named = self.images.get(&container.request.image);
         let own = named.filter(|image| image.id == container.image_id);
-        // By whatever name it is known.
+        // Under any of its names.
         let by_id = || self.images.values().find(|image| image.id == container.image_id);
         let image = own.or_else(by_id).or(named);
         let image = image.cloned().unwrap_or_default();
@@ -324,7 +325,7 @@ impl Model {
 }
 
 impl Container {
-    /// When the next thing happens to it by itself.
+    /// Returns when the next event happens to it by itself.
     pub(crate) fn due_ms(&self) -> Option<i64> {
         match self.state {
             ContainerState::Running => self.ends.map(|(at, _)| at),
@@ -344,12 +345,13 @@ impl Container {
         self.log.drain(..surplus);
     }
 
+    /// Ends its program.
     pub(crate) fn end(&mut self, at_ms: i64, code: i64) {
         self.state = ContainerState::Exited;
         self.exit_code = code;
         self.finished_at_ms = Some(at_ms);
         self.ends = None;
-        // What it had not printed by then it never will.
+        // Lines after the end are never printed.
         self.log.retain(|(at, _)| *at <= at_ms);
     }
 
@@ -371,9 +373,4 @@ impl Container {
         self.state = ContainerState::Restarting;
         self.restarts_at_ms = Some(at_ms + self.backoff_ms);
     }
-}
-
-/// Names that say themselves that what they name is not there.
-pub(crate) fn is_none_such(name: &str) -> bool {
-    name.contains("none-such") || name.contains("missing")
 }
