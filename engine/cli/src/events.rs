@@ -48,6 +48,8 @@ impl Events {
 
 impl Journal for Events {
     fn entry(&self, entry: &Entry) {
+        let (kind, host) = (entry.kind.word(), entry.host.as_str());
+        tracing::debug!(target: "tally_control::events", kind, host, "event");
         let line = format!("{}\n", serde_json::to_string(entry).unwrap_or_default());
         match self.format {
             ReportFormat::Json => out(&line),

@@ -7,6 +7,7 @@ mod errors;
 mod events;
 mod history;
 mod hosts;
+mod logging;
 mod memory;
 mod metrics;
 mod project;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         }
     };
     let terminal = Terminal::detect();
-    match commands::run(args.command, &terminal) {
+    match logging::start().and_then(|()| commands::run(args.command, &terminal)) {
         Ok(exit) => exit.into(),
         Err(error) => {
             error.show(&terminal);

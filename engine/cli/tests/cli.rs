@@ -34,6 +34,28 @@ fn a_new_user_goes_from_init_to_destroy() {
 }
 
 #[test]
+fn calls_are_logged_only_when_tally_log_asks_for_it() {
+    let folder = Folder::new("log", SPEC);
+    let plain = folder.tally(&["apply", "--yes"]).ends(0);
+    assert!(!format!("{}{}", plain.out, plain.err).contains("call started"), "{plain:?}");
+    folder.write("tally.kdl", &SPEC.replace("replicas=2", "replicas=3"));
+    let logged = folder.tally_with_log("debug", &["apply", "--yes"]).ends(0);
+    for text in [
+        "DEBUG tally_host::calls: call started host=\"laptop\" call=\"create_container\"",
+        "DEBUG tally_host::calls: call ended host=\"laptop\" call=\"create_container\" outcome=\"ok\"",
+        "operation started number=0 host=\"laptop\"",
+        "observation ended host=\"laptop\" containers=",
+    ] {
+        assert!(logged.err.contains(text), "{text}: {}", logged.err);
+    }
+    assert!(!logged.out.contains("DEBUG"), "{}", logged.out);
+    let filtered = folder.tally_with_log("tally_host::operations=debug", &["destroy", "--yes"]);
+    assert!(filtered.err.contains("operation ended"), "{filtered:?}");
+    assert!(!filtered.err.contains("call started"), "{filtered:?}");
+    folder.tally_with_log("debug=nonsense", &["status"]).ends(1);
+}
+
+#[test]
 fn init_without_sim_is_a_spec_without_mistakes() {
     let folder = Folder::new("init-real", "");
     folder.tally(&["init", "sub"]).ends(0);

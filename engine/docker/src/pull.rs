@@ -13,7 +13,7 @@ use crate::classify::{Call, classify};
 use crate::connect::{DockerHost, within};
 use crate::credentials;
 use crate::registries::TRIES;
-use tally_host::{HostError, PullProgress};
+use tally_host::{HostError, PullProgress, traced};
 
 /// More layers than any image has: what a daemon says is bounded.
 const MOST_LAYERS: usize = 1_000;
@@ -47,7 +47,8 @@ pub(crate) async fn pull(
             }
         }
     };
-    within("pull", host.options.pull_total, whole).await?
+    let bounded = async { within("pull", host.options.pull_total, whole).await? };
+    traced(&host.name, "pull", bounded).await
 }
 
 /// The registry was asked often enough, for this image or another.

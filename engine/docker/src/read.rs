@@ -21,7 +21,7 @@ use tally_reconcile::labels::{self, FILES_RECORD, SECRETS_RECORD};
 use crate::classify::{Call, classify};
 use crate::connect::{DockerHost, within};
 use crate::{convert, files, stream};
-use tally_host::{HostError, HostEvent, HostRead, LogChunk, LogRequest, clean};
+use tally_host::{HostError, HostEvent, HostRead, LogChunk, LogRequest, clean, traced};
 
 impl DockerHost {
     /// Makes a call under a deadline and gives its error our kind.
@@ -43,7 +43,10 @@ impl DockerHost {
         future: impl Future<Output = Result<T, Error>> + Send,
     ) -> Result<T, HostError> {
         let call = Call { name, address: &self.address, image };
-        within(name, after, future).await?.map_err(|error| classify(call, error))
+        let answer = async {
+            within(name, after, future).await?.map_err(|error| classify(call, error))
+        };
+        traced(&self.name, name, answer).await
     }
 
     /// The first file at a path of a container; `None` when there is none, or no container.

@@ -189,6 +189,31 @@ impl HostError {
         matches!(self, Self::Deadline { .. } | Self::Broken(_) | Self::SimulatedFile { .. })
     }
 
+    /// Returns the kind of the error in a word, without any text of a daemon.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            HostError::Unreachable { .. } => "unreachable",
+            HostError::Transport(_) => "transport",
+            HostError::Deadline { .. } => "deadline",
+            HostError::TooOld { .. } => "too-old",
+            HostError::NotFound(_) => "not-found",
+            HostError::Conflict(_) => "conflict",
+            HostError::Image { .. } => "image",
+            HostError::PortTaken { .. } => "port-taken",
+            HostError::CommandNotFound(_) => "command-not-found",
+            HostError::Refused { .. } => "refused",
+            HostError::Broken(_) => "broken",
+            HostError::UnknownOwner { .. } => "unknown-owner",
+            HostError::CredentialHelper { .. } => "credential-helper",
+            HostError::DockerConfig { .. } => "docker-config",
+            HostError::NoInfraImage { .. } => "no-infra-image",
+            HostError::Simulated { .. } => "simulated",
+            HostError::Archive { .. } => "archive",
+            HostError::SimulatedFile { .. } => "simulated-file",
+        }
+    }
+
     /// Returns the same error with each of its texts passed through `clean`, for example to remove secrets.
     #[must_use]
     pub fn map_texts(mut self, clean: &dyn Fn(&str) -> String) -> Self {

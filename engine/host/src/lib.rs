@@ -10,6 +10,7 @@ mod host;
 mod observe;
 mod secrets;
 mod time;
+mod trace;
 mod transport_error;
 mod unreachable_host;
 
@@ -26,5 +27,6 @@ pub use host::{
 pub use observe::{observe, observe_host, unknown};
 pub use secrets::Secrets;
 pub use time::now_ms;
+pub use trace::traced;
 pub use transport_error::TransportError;
 pub use unreachable_host::{UnreachableHost, unreachable_host};

@@ -7,6 +7,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 use tally_reconcile::input::observed::{HostState, HostView, Observed, ObservedContainer};
 use tally_reconcile::labels;
 
+use tracing::debug;
+
 use crate::error::HostError;
 use crate::host::HostRead;
 
@@ -48,6 +50,7 @@ pub async fn observe_host(
     cluster: &str,
     answers: &AtomicBool,
 ) -> Result<HostState, HostError> {
+    debug!(target: "tally_host::observe", host = host.name(), "observation started");
     let containers = async {
         let listed = heard(host.containers(), answers).await?;
         inspect_ours(host, cluster, listed).await
@@ -63,6 +66,8 @@ pub async fn observe_host(
     let (engine, containers) = (engine?, containers?);
     let (volumes, networks, images) = (volumes?, networks?, images?);
     let ahead_ms = host.ahead_ms().await?.unwrap_or(0);
+    let count = containers.len();
+    debug!(target: "tally_host::observe", host = host.name(), containers = count, "observation ended");
     Ok(HostState { engine, ahead_ms, containers, volumes, networks, images })
 }
 

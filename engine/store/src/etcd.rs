@@ -1,7 +1,7 @@
 //! etcd as a store.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use tally_control::lease::{
 use tally_host::{TransportError, clean};
 use tally_reconcile::memory::Declarations;
 use tally_transport::TlsPaths;
+use tracing::debug;
 
 use crate::address::Address;
 use crate::channel::{Channel, ChannelError, Reply};
@@ -91,7 +92,12 @@ impl Etcd {
             let Some(member) = self.members.get(number) else { continue };
             // Whoever breaks this off shall not ask the same one again.
             self.next.store(number.wrapping_add(1), Ordering::Relaxed);
-            match member.post(path, body.clone(), MOST_BYTES).await {
+            let (name, started) = (member.authority(), Instant::now());
+            debug!(member = name, path, "store request started");
+            let answer = member.post(path, body.clone(), MOST_BYTES).await;
+            let (status, took) = (answer.as_ref().ok().map(|reply| reply.status), started.elapsed());
+            debug!(member = name, path, status, ?took, "store request ended");
+            match answer {
                 Ok(Reply { status: 200, body }) => {
                     self.next.store(number, Ordering::Relaxed);
                     return Ok(body);

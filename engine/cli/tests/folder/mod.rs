@@ -33,7 +33,12 @@ impl Folder {
     }
 
     pub fn tally(&self, args: &[&str]) -> Ran {
-        Ran::new(&self.0, args)
+        Ran::new(&self.0, args, "")
+    }
+
+    /// Runs the program with `TALLY_LOG`.
+    pub fn tally_with_log(&self, log: &str, args: &[&str]) -> Ran {
+        Ran::new(&self.0, args, log)
     }
 }
 
@@ -52,12 +57,13 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn new(folder: &Path, args: &[&str]) -> Self {
+    fn new(folder: &Path, args: &[&str], log: &str) -> Self {
         let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_tally"))
             .args(args)
             .current_dir(folder)
             .env_remove("DOCKER_HOST")
             .env("LANG", "C.UTF-8")
+            .env("TALLY_LOG", log)
             .stdin(Stdio::null())
             .output()
             .unwrap();

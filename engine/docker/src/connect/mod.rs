@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use crate::classify::{Call, classify};
 use crate::registries::Registries;
 use crate::time;
-use tally_host::{Host, HostError, HostRead, clean, now_ms};
+use tally_host::{Host, HostError, HostRead, clean, now_ms, traced};
 use tally_transport::{TcpAddress, TcpRoute};
 
 mod endpoint;
@@ -144,7 +144,7 @@ pub async fn connect(
     endpoint: impl Into<Endpoint>,
     options: &ConnectOptions,
 ) -> Result<Arc<dyn Host>, HostError> {
-    Ok(Arc::new(reach(name, endpoint.into(), options).await?))
+    Ok(Arc::new(traced(name, "connect", reach(name, endpoint.into(), options)).await?))
 }
 
 /// Reaches the host called `name` for reading only: what it gives has no method that changes
@@ -157,7 +157,7 @@ pub async fn connect_read(
     endpoint: impl Into<Endpoint>,
     options: &ConnectOptions,
 ) -> Result<Arc<dyn HostRead>, HostError> {
-    Ok(Arc::new(reach(name, endpoint.into(), options).await?))
+    Ok(Arc::new(traced(name, "connect", reach(name, endpoint.into(), options)).await?))
 }
 
 async fn reach(

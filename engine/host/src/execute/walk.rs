@@ -16,6 +16,7 @@ use super::options::ExecuteOptions;
 use super::permit::Withheld;
 use super::progress::{Event, Progress};
 use super::report::{Outcome, Report};
+use super::trace;
 use crate::host::Host;
 
 /// Carries `plan` out on `hosts`, which are given by name; operations of a missing host fail. The contents of files
@@ -42,6 +43,7 @@ pub async fn execute(
             && let Some(operation) = walk.next(options)
         {
             let target = walk.target_of(operation);
+            trace::started(operation);
             progress.event(Event::Started(operation.id));
             let context = &context;
             running.push(async move { (operation, run(context, operation, target).await) });
@@ -130,6 +132,7 @@ impl<'a> Walk<'a> {
         if let Some(lane) = self.lanes.get_mut(operation.host.as_str()) {
             lane.ended(operation);
         }
+        trace::ended(operation, &ending);
         let id = operation.id;
         match ending {
             Ending::Done(made) => {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tally_host::HostError;
+use tally_host::{HostError, traced};
 
 use crate::clock::{Clock, wall_clock};
 use crate::events::Changes;
@@ -174,8 +174,16 @@ impl SimHost {
         self.calling(call, read).await
     }
 
-    /// Makes a call, with its faults and its latency.
     async fn calling<T>(
+        &self,
+        call: &'static str,
+        act: impl FnOnce(&mut Store, i64) -> Result<Result<T, HostError>, HostError> + Send,
+    ) -> Result<T, HostError> {
+        traced(&self.name, call, self.with_faults(call, act)).await
+    }
+
+    /// Makes a call, with its faults and its latency.
+    async fn with_faults<T>(
         &self,
         call: &'static str,
         act: impl FnOnce(&mut Store, i64) -> Result<Result<T, HostError>, HostError> + Send,
