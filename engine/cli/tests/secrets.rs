@@ -95,7 +95,11 @@ impl Folder {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tally"));
         command.args(args).current_dir(&self.path).env("CANARY", &self.canaries[1]);
-        command.env("NO_COLOR", "1").env("RUST_LOG", "trace").env("TALLY_LOG", "trace").stdin(Stdio::null());
+        command
+            .env("NO_COLOR", "1")
+            .env("RUST_LOG", "trace")
+            .env("TALLY_LOG", "trace")
+            .stdin(Stdio::null());
         command
     }
 

@@ -14,8 +14,8 @@ use tally_reconcile::input::observed::{
     ObservedVolume, PublishedPort,
 };
 
-use crate::connect::Size;
 use crate::create::unset;
+use crate::docker_host::Size;
 use crate::time;
 use tally_host::clean;
 

@@ -13,7 +13,7 @@ use tally_reconcile::plan::request::{
     ContainerRequest, EnvValue, HealthRequest, MountFrom, MountRequest, NetworkRef, VolumeRequest,
 };
 
-use crate::connect::Size;
+use crate::docker_host::Size;
 
 /// The body of a create call.
 pub(crate) fn body(request: &ContainerRequest) -> ContainerCreateBody {
@@ -179,7 +179,7 @@ fn restart(word: &str) -> RestartPolicy {
 /// no longer wanted is put where it limits nothing, at a value that no spec can ask for, and that
 /// value is read back as "not set".
 pub(crate) mod unset {
-    use crate::connect::Size;
+    use crate::docker_host::Size;
 
     /// The default weight is 1024; a spec's are thousandths of a core times 1.024, cut off, and so
     /// never 1023.

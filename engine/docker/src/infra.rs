@@ -8,7 +8,7 @@ use bollard::query_parameters::CreateImageOptions;
 use futures_util::TryStreamExt as _;
 use tally_reconcile::labels::INFRA_IMAGE;
 
-use crate::connect::DockerHost;
+use crate::docker_host::DockerHost;
 use tally_host::HostError;
 
 /// Docker's words for the architectures there is a program for, and `pause` for each (`build.rs`).

@@ -7,6 +7,7 @@ mod convert;
 mod create;
 mod credentials;
 mod default_host;
+mod docker_host;
 mod files;
 mod infra;
 mod pull;
@@ -16,6 +17,7 @@ mod stream;
 mod time;
 mod write;
 
-pub use connect::{ConnectOptions, Endpoint, connect, connect_read};
+pub use connect::{Endpoint, connect, connect_read};
 pub use default_host::default_host;
+pub use docker_host::ConnectOptions;
 pub use infra::infra_program;

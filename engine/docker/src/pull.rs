@@ -10,8 +10,8 @@ use futures_util::StreamExt as _;
 use tally_graph::ImageRef;
 
 use crate::classify::{Call, classify};
-use crate::connect::{DockerHost, within};
 use crate::credentials;
+use crate::docker_host::{DockerHost, within};
 use crate::registries::TRIES;
 use tally_host::{HostError, PullProgress, traced};
 

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::errors::Error;
 use bollard::query_parameters::{
     DownloadFromContainerOptions, InspectContainerOptions, ListContainersOptions,
     ListImagesOptions, ListNetworksOptions, ListVolumesOptions,
@@ -18,37 +17,11 @@ use tally_reconcile::input::observed::{
 };
 use tally_reconcile::labels::{self, FILES_RECORD, SECRETS_RECORD};
 
-use crate::classify::{Call, classify};
-use crate::connect::{DockerHost, within};
+use crate::docker_host::DockerHost;
 use crate::{convert, files, stream};
-use tally_host::{HostError, HostEvent, HostRead, LogChunk, LogRequest, clean, traced};
+use tally_host::{HostError, HostEvent, HostRead, LogChunk, LogRequest, clean};
 
 impl DockerHost {
-    /// Makes a call under a deadline and gives its error our kind.
-    pub(crate) async fn call<T>(
-        &self,
-        name: &'static str,
-        after: Duration,
-        future: impl Future<Output = Result<T, Error>> + Send,
-    ) -> Result<T, HostError> {
-        self.call_about(name, None, after, future).await
-    }
-
-    /// As [`Self::call`], for a call about an image.
-    pub(crate) async fn call_about<T>(
-        &self,
-        name: &'static str,
-        image: Option<&str>,
-        after: Duration,
-        future: impl Future<Output = Result<T, Error>> + Send,
-    ) -> Result<T, HostError> {
-        let call = Call { name, address: &self.address, image };
-        let answer = async {
-            within(name, after, future).await?.map_err(|error| classify(call, error))
-        };
-        traced(&self.name, name, answer).await
-    }
-
     /// The first file at a path of a container; `None` when there is none, or no container.
     pub(crate) async fn read_file(
         &self,

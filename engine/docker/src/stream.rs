@@ -12,7 +12,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt as _};
 
 use crate::classify::{Call, classify};
-use crate::connect::{DockerHost, within};
+use crate::docker_host::{DockerHost, within};
 use tally_host::{ExecRequest, ExecSession, HostError, HostEvent, LogChunk, LogRequest};
 use tally_reconcile::labels;
 

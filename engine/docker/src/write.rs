@@ -14,7 +14,7 @@ use tally_reconcile::input::observed::{ContainerState, Live};
 use tally_reconcile::labels;
 use tally_reconcile::plan::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
 
-use crate::connect::DockerHost;
+use crate::docker_host::DockerHost;
 use crate::{create, files, infra, pull, stream};
 use tally_host::{
     ExecRequest, ExecSession, FileToWrite, Host, HostError, HostRead as _, PullProgress,

@@ -95,7 +95,8 @@ impl Etcd {
             let (name, started) = (member.authority(), Instant::now());
             debug!(member = name, path, "store request started");
             let answer = member.post(path, body.clone(), MOST_BYTES).await;
-            let (status, took) = (answer.as_ref().ok().map(|reply| reply.status), started.elapsed());
+            let (status, took) =
+                (answer.as_ref().ok().map(|reply| reply.status), started.elapsed());
             debug!(member = name, path, status, ?took, "store request ended");
             match answer {
                 Ok(Reply { status: 200, body }) => {
