@@ -2,56 +2,21 @@
 
 use std::time::Duration;
 
-/// By how much another clock is ahead of ours, in milliseconds: it was asked at `asked_ms`, answered
-/// `took` later, and said `its_ms`, which was somewhere between (Cristian, "Probabilistic clock
-/// synchronization", 1989: half of the way each, and wrong by half of it at most). What is within
-/// that error is no difference.
+/// Returns the offset of another clock from ours, in milliseconds (positive: ahead). It was asked at `asked_ms`, and
+/// answered `took` later with `its_ms`, a time in between (Cristian, "Probabilistic clock synchronization", 1989:
+/// half of the duration each way, with an error of half of it at most). An offset within that error is 0.
 pub(crate) fn ahead_ms(asked_ms: i64, took: Duration, its_ms: i64) -> i64 {
     let half_ms = i64::try_from(took.as_millis() / 2).unwrap_or(i64::MAX);
     let ahead_ms = its_ms.saturating_sub(asked_ms.saturating_add(half_ms));
     if ahead_ms.saturating_abs() <= half_ms.saturating_add(1) { 0 } else { ahead_ms }
 }
 
-/// Reads `2026-11-24T13:41:03.123456789Z`, or with an offset such as `+02:00`. Docker's way of
-/// saying "never" is the year 1, which is `None`.
+/// Parses `2026-11-24T13:41:03.123456789Z`, or a time with an offset such as `+02:00`. Docker reports "never" as the
+/// year 1, which is `None`, as is every time before 1970.
 #[must_use]
 pub(crate) fn parse_ms(text: &str) -> Option<i64> {
-    let (date, rest) = text.split_once('T')?;
-    let mut date = date.split('-');
-    let year: i64 = date.next()?.parse().ok()?;
-    let month: i64 = date.next()?.parse().ok()?;
-    let day: i64 = date.next()?.parse().ok()?;
-    if !(1970..10_000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let split = rest.find(['Z', '+', '-'])?;
-    let (clock, zone) = rest.split_at(split);
-    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    let mut clock = clock.split(':');
-    let hour: i64 = clock.next()?.parse().ok()?;
-    let minute: i64 = clock.next()?.parse().ok()?;
-    let second: i64 = clock.next()?.parse().ok()?;
-    let millis: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
-    let seconds = days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
-    Some((seconds - offset_s(zone)?) * 1_000 + millis)
-}
-
-fn offset_s(zone: &str) -> Option<i64> {
-    if zone == "Z" {
-        return Some(0);
-    }
-    let sign = if zone.starts_with('-') { -1 } else { 1 };
-    let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-    Some(sign * (hours.parse::<i64>().ok()? * 3_600 + minutes.parse::<i64>().ok()? * 60))
-}
-
-/// Days from 1970-01-01 in the Gregorian calendar, counting years from March so that the leap day
-/// is the last.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let of_era = (year % 400) * 365 + (year % 400) / 4 - (year % 400) / 100 + of_year;
-    (year / 400) * 146_097 + of_era - 719_468
+    let time: jiff::Timestamp = text.parse().ok()?;
+    Some(time.as_millisecond()).filter(|ms| *ms >= 0)
 }
 
 #[cfg(test)]

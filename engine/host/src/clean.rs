@@ -1,10 +1,10 @@
-//! What a daemon, a registry or a container says is untrusted: it may hold terminal escapes, and
-//! be of any length. Nothing of it reaches people but through here.
+//! Text of daemons, registries and containers is untrusted: it may contain terminal escapes and be of any length. It
+//! reaches people only through this module.
 
-/// The longest message that is kept, in characters.
+/// Maximum length of a message, in characters.
 pub const MESSAGE_CHARS: usize = 2_000;
 
-/// One line for people: without escapes and control characters, white space collapsed, capped.
+/// Returns one line for people: without escapes and control characters, with white space collapsed, and shortened.
 #[must_use]
 pub fn line(text: &str) -> String {
     let mut out = String::new();
@@ -37,7 +37,7 @@ pub fn line(text: &str) -> String {
     out
 }
 
-/// The last `count` lines of a container's output, each cleaned; empty ones are left out.
+/// Returns the last `count` lines of a container's output, each cleaned. Empty lines are omitted.
 #[must_use]
 pub fn last_lines(bytes: &[u8], count: usize) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
@@ -47,13 +47,12 @@ pub fn last_lines(bytes: &[u8], count: usize) -> Vec<String> {
     lines
 }
 
-/// Marks that reorder what people read.
+/// Checks for marks that reorder text.
 fn is_direction(char: char) -> bool {
     matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Skips the rest of an escape sequence: CSI to its final byte, OSC to its terminator, else one
-/// character.
+/// Skips the remainder of an escape sequence: CSI to its final byte, OSC to its terminator, otherwise one character.
 fn skip_escape(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     match rest.next() {
         Some('[') => {

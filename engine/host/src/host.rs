@@ -1,7 +1,7 @@
-//! The one trait between us and a Docker engine, real or simulated.
+//! The trait of a Docker host, real or simulated.
 //!
-//! It comes in two halves so that planning cannot change anything, by type: [`HostRead`] has no
-//! method that mutates, and planning is handed nothing else.
+//! It has two halves, so that planning cannot change anything by type: [`HostRead`] has no mutating method, and
+//! planning gets nothing else.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub struct FileToWrite {
 }
 
 impl std::fmt::Debug for FileToWrite {
-    /// Without its content.
+    /// Formats the file without its content.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (path, mode, owner) = (&self.path, self.mode, &self.owner);
         write!(f, "FileToWrite({path} {mode:04o} {owner})")
@@ -42,11 +42,11 @@ impl std::fmt::Debug for FileToWrite {
 /// Progress of a pull.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullProgress {
-    /// Layers that are done.
+    /// Number of finished layers.
     pub layers_done: u32,
-    /// Layers known so far.
+    /// Number of layers known so far.
     pub layers: u32,
-    /// Bytes fetched so far.
+    /// Bytes pulled so far.
     pub bytes: u64,
     /// Bytes known so far.
     pub bytes_total: u64,
@@ -55,20 +55,20 @@ pub struct PullProgress {
 /// A piece of a container's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogChunk {
-    /// Whether it came from standard error.
+    /// Whether it is from standard error.
     pub stderr: bool,
-    /// The bytes as they came; untrusted.
+    /// The raw bytes; untrusted.
     pub bytes: Vec<u8>,
 }
 
-/// Which part of a log is asked for.
+/// The requested part of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogRequest {
-    /// The last so many lines; all of them when `None`.
+    /// Maximum number of lines, from the end; all lines when `None`.
     pub tail: Option<u32>,
-    /// Whether to stay and give what comes.
+    /// Whether to follow the log.
     pub follow: bool,
-    /// Whether each line begins with its time.
+    /// Whether each line starts with its time.
     pub timestamps: bool,
 }
 
@@ -87,57 +87,57 @@ pub struct ExecRequest {
 
 /// A running command in a container.
 pub struct ExecSession {
-    /// What it prints; ends when it does.
+    /// Its output; the stream ends when the command ends.
     pub output: BoxStream<'static, Result<LogChunk, HostError>>,
-    /// What it reads.
+    /// Its standard input.
     pub input: Option<std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>>,
-    /// For asking how it ended.
+    /// Its ID, for [`Host::exec_exit_code`].
     pub id: String,
 }
 
-/// Something that happened on a host. It only says that looking is worth it: events may be lost,
-/// repeated and out of order, and a look is the truth.
+/// An event on a host. It is only a hint to observe the host: events may be lost, repeated and out of order, and an
+/// observation is the truth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostEvent {
     /// The full ID of the container.
     pub id: String,
-    /// What happened, in Docker's word: `die`, `start`, `health_status: healthy`.
+    /// Docker's name of the event: `die`, `start`, `health_status: healthy`.
     pub action: String,
-    /// When, in milliseconds since 1970 by the engine's clock, where it says so.
+    /// When, in milliseconds since 1970 by the engine's clock, if it reports the time.
     pub at_ms: Option<i64>,
 }
 
-/// What can be asked of a host without changing it. Every call has a deadline of its own.
+/// The reading calls of a host. Every call has a deadline of its own.
 #[async_trait]
 pub trait HostRead: Send + Sync {
-    /// The host's name in the spec.
+    /// Returns the host's name in the spec.
     fn name(&self) -> &str;
-    /// The engine, after negotiating the API version.
+    /// Returns facts about the engine.
     async fn engine(&self) -> Result<Engine, HostError>;
-    /// By how much its clock is ahead of this machine's, in milliseconds (negative: behind), as it
-    /// was found once for this connection; `None` when the engine does not tell.
+    /// Returns the offset of its clock from this machine's, in milliseconds (negative: behind), measured once per
+    /// connection; `None` when the engine reports no time.
     async fn ahead_ms(&self) -> Result<Option<i64>, HostError>;
-    /// All containers, without details.
+    /// Lists all containers, without details.
     async fn containers(&self) -> Result<Vec<ObservedContainer>, HostError>;
-    /// One container; `None` when it is not there. `with_files` reads the record of files too.
+    /// Inspects one container; `None` when it does not exist. `with_files` reads the record of files too.
     async fn container(
         &self,
         id: &str,
         with_files: bool,
     ) -> Result<Option<(ObservedContainer, ContainerDetails)>, HostError>;
-    /// All volumes.
+    /// Lists all volumes.
     async fn volumes(&self) -> Result<Vec<ObservedVolume>, HostError>;
-    /// All networks.
+    /// Lists all networks.
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, HostError>;
-    /// Names of all images with their IDs, in the form of `tally_graph::ImageRef`.
+    /// Lists the names of all images with their IDs, in the form of `tally_graph::ImageRef`.
     async fn images(&self) -> Result<BTreeMap<String, String>, HostError>;
-    /// What happens to containers that carry the label of `cluster`, from now on. The stream ends
-    /// when the connection does; one that stays silent may be dead.
+    /// Streams the events of containers that carry the label of `cluster`, from now on. The stream ends with the
+    /// connection. A stream without events may be dead.
     async fn events(
         &self,
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<HostEvent, HostError>>, HostError>;
-    /// A container's output.
+    /// Streams a container's output.
     async fn logs(
         &self,
         id: &str,
@@ -145,10 +145,10 @@ pub trait HostRead: Send + Sync {
     ) -> Result<BoxStream<'static, Result<LogChunk, HostError>>, HostError>;
 }
 
-/// What changes a host. Each method is one call of the Docker API.
+/// The mutating calls of a host. Each method is one call of the Docker API.
 #[async_trait]
 pub trait Host: HostRead {
-    /// Fetches an image; `progress` is called now and then.
+    /// Pulls an image and reports its progress.
     async fn pull(
         &self,
         image: &str,
@@ -156,15 +156,15 @@ pub trait Host: HostRead {
     ) -> Result<(), HostError>;
     /// Loads the image of infra containers for the engine's architecture.
     async fn load_infra_image(&self) -> Result<(), HostError>;
-    /// Makes a network and gives its full ID.
+    /// Creates a network and returns its full ID.
     async fn create_network(&self, request: &NetworkRequest) -> Result<String, HostError>;
     /// Removes a network by its full ID.
     async fn remove_network(&self, id: &str) -> Result<(), HostError>;
-    /// Makes a volume.
+    /// Creates a volume.
     async fn create_volume(&self, request: &VolumeRequest) -> Result<(), HostError>;
     /// Removes a volume.
     async fn remove_volume(&self, name: &str) -> Result<(), HostError>;
-    /// Makes a container and gives its full ID.
+    /// Creates a container and returns its full ID.
     async fn create_container(&self, request: &ContainerRequest) -> Result<String, HostError>;
     /// Writes files, the record of them, or both, into a container, in one call.
     async fn write_files(
@@ -181,24 +181,24 @@ pub trait Host: HostRead {
         files: &[FileToWrite],
         part: Part,
     ) -> Result<(), HostError>;
-    /// Starts a container; one that runs already is fine.
+    /// Starts a container. Succeeds when it runs already.
     async fn start(&self, id: &str) -> Result<(), HostError>;
-    /// Stops a container; one that is stopped already is fine.
+    /// Stops a container. Succeeds when it is stopped already.
     async fn stop(&self, id: &str, grace: Option<Duration>) -> Result<(), HostError>;
     /// Stops and starts a container.
     async fn restart(&self, id: &str, grace: Option<Duration>) -> Result<(), HostError>;
-    /// Lets a paused container run on.
+    /// Unpauses a container.
     async fn unpause(&self, id: &str) -> Result<(), HostError>;
     /// Sends a signal.
     async fn signal(&self, id: &str, signal: &str) -> Result<(), HostError>;
-    /// Changes what can be changed while it runs.
+    /// Updates the settings that can change while the container runs.
     async fn update(&self, id: &str, live: &Live) -> Result<(), HostError>;
-    /// Removes a stopped container and its anonymous volumes; one that is gone is fine.
+    /// Removes a stopped container and its anonymous volumes. Succeeds when it does not exist.
     async fn remove_container(&self, id: &str) -> Result<(), HostError>;
     /// Runs a command in a container.
     async fn exec(&self, id: &str, request: &ExecRequest) -> Result<ExecSession, HostError>;
-    /// How a command ended; `None` while it runs.
+    /// Returns the exit code of a command; `None` while it runs.
     async fn exec_exit_code(&self, exec_id: &str) -> Result<Option<i64>, HostError>;
-    /// Tells a command its terminal's new size.
+    /// Resizes the terminal of a command.
     async fn exec_resize(&self, exec_id: &str, columns: u16, rows: u16) -> Result<(), HostError>;
 }

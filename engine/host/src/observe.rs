@@ -1,4 +1,4 @@
-//! Seeing what is on the hosts: lists once, then inspects our own, many at once under a bound.
+//! Observing hosts: lists once, then inspects the cluster's containers, with a bound on concurrent calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,11 +12,10 @@ use tracing::debug;
 use crate::error::HostError;
 use crate::host::HostRead;
 
-/// So many inspections of one host at once.
-const AT_ONCE: usize = 16;
+/// Maximum number of concurrent inspections per host.
+const CONCURRENT_INSPECTIONS: usize = 16;
 
-/// Sees what is on all hosts at once. A host that does not answer is `Unknown` and delays nothing
-/// on the others.
+/// Observes all hosts at the same time. A host that does not answer is `Unknown` and does not delay the others.
 pub async fn observe(hosts: &[Arc<dyn HostRead>], cluster: &str) -> Observed {
     let views = hosts.iter().map(|host| async {
         let answers = AtomicBool::new(false);
@@ -29,7 +28,7 @@ pub async fn observe(hosts: &[Arc<dyn HostRead>], cluster: &str) -> Observed {
     Observed { hosts: future::join_all(views).await.into_iter().collect() }
 }
 
-/// A host that could not be seen as a whole, and whether it answered something.
+/// Returns the view of a host that could not be observed completely, and whether it answered any call.
 #[must_use]
 pub fn unknown(reason: &str, answers: bool) -> HostView {
     let reason = if answers {
@@ -40,11 +39,11 @@ pub fn unknown(reason: &str, answers: bool) -> HostView {
     HostView::Unknown { reason, answers }
 }
 
-/// Sees what is on one host. Half a view is none: a list that fails fails the whole. `answers` turns
-/// true once the host has answered at all, also when this is dropped or fails later on.
+/// Observes one host. A partial view is not used: a list that fails fails the whole observation. `answers` turns true as
+/// soon as the host has answered any call, also when the observation is cancelled or fails later.
 ///
 /// # Errors
-/// What the first call that failed said.
+/// The error of the first call that failed.
 pub async fn observe_host(
     host: &dyn HostRead,
     cluster: &str,
@@ -52,16 +51,16 @@ pub async fn observe_host(
 ) -> Result<HostState, HostError> {
     debug!(target: "tally_host::observe", host = host.name(), "observation started");
     let containers = async {
-        let listed = heard(host.containers(), answers).await?;
+        let listed = answered(host.containers(), answers).await?;
         inspect_ours(host, cluster, listed).await
     };
-    // All to their ends: one that fails says nothing of whether the host answers others.
+    // All run to their end: a failed call does not say whether the host answers others.
     let (engine, containers, volumes, networks, images) = futures_util::join!(
-        heard(host.engine(), answers),
+        answered(host.engine(), answers),
         containers,
-        heard(host.volumes(), answers),
-        heard(host.networks(), answers),
-        heard(host.images(), answers),
+        answered(host.volumes(), answers),
+        answered(host.networks(), answers),
+        answered(host.images(), answers),
     );
     let (engine, containers) = (engine?, containers?);
     let (volumes, networks, images) = (volumes?, networks?, images?);
@@ -71,8 +70,8 @@ pub async fn observe_host(
     Ok(HostState { engine, ahead_ms, containers, volumes, networks, images })
 }
 
-/// Makes a call, and notes that it was answered.
-async fn heard<T>(
+/// Makes a call, and records whether it was answered.
+async fn answered<T>(
     call: impl Future<Output = Result<T, HostError>>,
     answers: &AtomicBool,
 ) -> Result<T, HostError> {
@@ -86,15 +85,15 @@ async fn inspect_ours(
     cluster: &str,
     listed: Vec<ObservedContainer>,
 ) -> Result<Vec<ObservedContainer>, HostError> {
-    let looks = listed.into_iter().map(|container| look(host, cluster, container));
+    let calls = listed.into_iter().map(|container| inspect(host, cluster, container));
     let found: Vec<Option<ObservedContainer>> =
-        stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+        stream::iter(calls).buffered(CONCURRENT_INSPECTIONS).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
 
-/// A foreign container as the list showed it, one of ours with its details; `None` for one that
-/// has gone since.
-async fn look(
+/// Inspects a container of the cluster; a container that is not managed by Tally stays as listed. Returns `None` for a
+/// container that was removed since.
+async fn inspect(
     host: &dyn HostRead,
     cluster: &str,
     listed: ObservedContainer,
@@ -107,8 +106,7 @@ async fn look(
     let seen = host.container(&listed.id, with_files).await?;
     Ok(seen.map(|(inspected, details)| ObservedContainer {
         details: Some(details),
-        // The list's image is an ID once a tag has moved on; inspecting keeps the name. The
-        // state is the newer one.
+        // The list shows the image by ID after its tag has moved; inspecting keeps the name. The state is newer.
         ..inspected
     }))
 }

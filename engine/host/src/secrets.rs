@@ -1,4 +1,4 @@
-//! What secrets hold, and putting it where it belongs: at the last moment, and nowhere else.
+//! The values of secrets, inserted at the last moment, and redacted everywhere else.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use tally_graph::Template;
 use tally_reconcile::plan::request::{ContainerRequest, EnvValue, Hidden};
 
-/// Shorter lines of a secret are not looked for in what is shown: they would be found everywhere.
-const LEAST_REDACTED: usize = 4;
+/// Minimum length of a line of a secret that is redacted. Shorter lines would match everywhere.
+const MIN_REDACTED: usize = 4;
 
-/// What secrets hold, by name, with their keyed hashes. It is not printed, and cannot be written down.
+/// The values of secrets by name, with their keyed hashes. They are never printed or serialized.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
     values: Arc<BTreeMap<String, Vec<u8>>>,
@@ -24,7 +24,7 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Secrets by name: what each holds, and its keyed hash.
+    /// Returns the secrets: name, value and keyed hash of each.
     #[must_use]
     pub fn new(all: impl IntoIterator<Item = (String, Vec<u8>, String)>) -> Self {
         let mut values = BTreeMap::new();
@@ -36,13 +36,13 @@ impl Secrets {
         Self { values: Arc::new(values), hashes }
     }
 
-    /// The keyed hashes by name: what planning may know.
+    /// Returns the keyed hashes by name, which planning may use.
     #[must_use]
     pub fn hashes(&self) -> &BTreeMap<String, String> {
         &self.hashes
     }
 
-    /// Puts a text together; the name of a secret that was not read is the error.
+    /// Fills in a template. The error is the name of a secret that was not read.
     pub(crate) fn join(&self, template: &Template) -> Result<Vec<u8>, String> {
         template.fill(0, &|name| self.value(name))
     }
@@ -51,7 +51,7 @@ impl Secrets {
         self.values.get(name).map(Vec::as_slice).ok_or_else(|| name.to_owned())
     }
 
-    /// The request with its environment put together.
+    /// Returns the request with the secrets of its environment filled in.
     pub(crate) fn joined(&self, request: &ContainerRequest) -> Result<ContainerRequest, String> {
         let mut joined = request.clone();
         for value in joined.env.values_mut() {
@@ -64,8 +64,8 @@ impl Secrets {
         Ok(joined)
     }
 
-    /// A text that came from outside, without what the secrets hold: a daemon may quote what it was
-    /// sent, and a program print what it was told.
+    /// Removes the values of the secrets from a text: a daemon may quote a request, and a program may print its
+    /// environment.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
@@ -73,9 +73,9 @@ impl Secrets {
         let mut lines: Vec<&str> = lines
             .filter_map(|line| std::str::from_utf8(line).ok())
             .map(str::trim)
-            .filter(|line| line.len() >= LEAST_REDACTED)
+            .filter(|line| line.len() >= MIN_REDACTED)
             .collect();
-        // The longest first: one may be a part of another.
+        // The longest first, because one may be a part of another.
         lines.sort_unstable_by_key(|line| std::cmp::Reverse(line.len()));
         for line in lines {
             if text.contains(line) {
