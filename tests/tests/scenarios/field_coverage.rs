@@ -45,12 +45,11 @@ const EXCEPTIONS: &[(&str, &[Place])] = &[
     ("file.secret", RECORDED),
     ("file.mode", RECORDED),
     ("file.owner", RECORDED),
-    // Docker hears of published ports only, and a label does not hold the others.
-    ("container.port", &[Label, Request, Rollback]),
-    ("port.number", &[Label, Request, Rollback]),
-    ("port.protocol", &[Label, Request, Rollback]),
+    // A label holds published ports only, and Docker's name of a volume, not whose volume it is.
+    ("container.port", &[Rollback]),
+    ("port.number", &[Rollback]),
+    ("port.protocol", &[Rollback]),
     ("port.publish", &[Rollback]),
-    // A label holds Docker's name of a volume, and not whose volume it is.
     ("container.mount", &[Rollback]),
     ("init.mount", &[Rollback]),
     ("mount.volume", &[Rollback]),
@@ -58,6 +57,16 @@ const EXCEPTIONS: &[(&str, &[Place])] = &[
     ("mount.read-only", &[Rollback]),
     ("pod.volume", &[Rollback]),
     ("pod volume.host-path", &[Rollback]),
+    // Labels are compared apart from the rest of a request.
+    ("pod.label", &[Request]),
+    // A live change replaces no pod, so there is no older pod to roll back to.
+    ("pod.restart", &[Rollback]),
+    ("container.resources", &[Rollback]),
+    ("init.resources", &[Rollback]),
+    ("resources.cpu", &[Rollback]),
+    ("resources.max-cpu", &[Rollback]),
+    ("resources.memory", &[Rollback]),
+    ("resources.max-memory", &[Rollback]),
     // Docker's health check has no such setting.
     ("readiness.successes", &[Label, Request, Rollback]),
 ];
