@@ -258,7 +258,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_move_has_its_room_makes_it_better_and_the_second_run_moves_nothing(case in case()) {
+    fn every_move_fits_and_improves_the_balance_and_a_second_run_moves_nothing(case in case()) {
         let (begun, mut pods) = case.begin();
         let parts = case.parts(&pods);
         let mut seats = begun.clone();
@@ -340,7 +340,7 @@ fn even(hosts: &[(u64, u64)], work: &[(u64, usize, &[usize])]) -> (Vec<Step>, Ve
 }
 
 #[test]
-fn a_new_host_takes_as_few_pods_as_make_it_even() {
+fn a_new_host_gets_the_fewest_pods_that_restore_the_balance() {
     let (steps, _) =
         even(&[(8000, 1), (8000, 1), (8000, 1), (8000, 1)], &[(0, 6, &[0, 0, 1, 1, 2, 2])]);
     assert_eq!(steps.len(), 1, "two on each of three hosts: {steps:?}");
@@ -349,7 +349,7 @@ fn a_new_host_takes_as_few_pods_as_make_it_even() {
 }
 
 #[test]
-fn what_differs_by_less_than_a_fifth_stays_and_what_differs_by_more_is_levelled_to_a_tenth() {
+fn a_difference_below_a_fifth_is_accepted_and_a_larger_one_is_reduced_to_a_tenth() {
     let one: &[usize] = &[0];
     // 54 % and 36 %: 18 points.
     let apart: Vec<(u64, usize, &[usize])> = (0..3)
@@ -367,7 +367,7 @@ fn what_differs_by_less_than_a_fifth_stays_and_what_differs_by_more_is_levelled_
 }
 
 #[test]
-fn a_pod_that_would_only_swap_who_is_full_stays() {
+fn a_move_that_only_swaps_the_fuller_host_is_not_made() {
     // 50 % and 0 %: the one pod would fill the other host just the same.
     assert_eq!(even(&[(1000, 1), (1000, 1)], &[(500, 1, &[0])]).0, []);
     // 60 % and 20 %, pods of 30 %: 30 % and 50 % is hardly better.
@@ -376,7 +376,7 @@ fn a_pod_that_would_only_swap_who_is_full_stays() {
 }
 
 #[test]
-fn an_empty_host_gets_its_part_where_all_are_far_from_full() {
+fn an_empty_host_gets_its_share_even_if_all_hosts_are_lightly_loaded() {
     let one: &[usize] = &[0];
     // 15 % and nothing: less than a fifth of what they offer, and all of what is there.
     let few: Vec<(u64, usize, &[usize])> = (0..10).map(|_| (15, 1, one)).collect();
@@ -394,7 +394,7 @@ fn an_empty_host_gets_its_part_where_all_are_far_from_full() {
 }
 
 #[test]
-fn what_a_move_interrupts_stays_where_others_suffice() {
+fn pods_that_a_move_interrupts_stay_if_moving_others_suffices() {
     let pods: [(u64, usize, &[usize]); 3] = [(ALONE, 1, &[0]), (200, 1, &[0]), (200, 1, &[0])];
     let (steps, _) = even(&[(1000, 1), (1000, 1)], &pods);
     assert!(steps.len() == 2 && steps.iter().all(|step| step.part > 0), "{steps:?}");
@@ -403,7 +403,7 @@ fn what_a_move_interrupts_stays_where_others_suffice() {
 }
 
 #[test]
-fn pods_that_reserve_nothing_are_counted() {
+fn pods_without_reservations_are_balanced_by_number() {
     let ten: Vec<(u64, usize, &[usize])> = (0..10).map(|_| (0, 1, &[0usize] as &[usize])).collect();
     let (steps, _) = even(&[(1000, 1), (1000, 1)], &ten);
     assert_eq!(steps.len(), 5);
@@ -415,7 +415,7 @@ fn pods_that_reserve_nothing_are_counted() {
 
 /// Cases that are always the same, with hosts that lack an image and hosts that are barred among them.
 #[test]
-fn what_moves_in_drawn_clusters_is_what_was_agreed_to() {
+fn moves_in_generated_clusters_match_the_snapshot() {
     let mut runner = TestRunner::deterministic();
     let mut text = String::new();
     for number in 0..80 {
@@ -438,7 +438,7 @@ fn what_moves_in_drawn_clusters_is_what_was_agreed_to() {
 
 /// Each workload is placed after the ones before it; for what fits nowhere the reason stands there.
 #[test]
-fn where_pods_of_drawn_clusters_go_is_what_was_agreed_to() {
+fn placement_in_generated_clusters_matches_the_snapshot() {
     let mut runner = TestRunner::deterministic();
     let mut text = String::new();
     for number in 0..60 {

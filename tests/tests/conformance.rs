@@ -89,7 +89,7 @@ async fn real() -> Option<Arc<dyn Host>> {
 }
 
 #[tokio::test]
-async fn the_real_engine_does_what_the_cases_say() {
+async fn a_real_engine_passes_the_cases() {
     if let Some(host) = real().await {
         run_all(host, 4).await;
     }
@@ -97,7 +97,7 @@ async fn the_real_engine_does_what_the_cases_say() {
 
 /// The engine that is to be tried beside Docker, by its socket in `TALLY_TEST_PODMAN`.
 #[tokio::test]
-async fn podman_does_what_the_cases_say() {
+async fn podman_passes_the_cases() {
     let Some(socket) = std::env::var_os("TALLY_TEST_PODMAN").filter(|path| !path.is_empty()) else {
         eprintln!("SKIPPED: TALLY_TEST_PODMAN names no socket of Podman's");
         return;
@@ -116,7 +116,7 @@ fn divergences(engine: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_diverges_is_a_case_and_has_a_reason() {
+fn every_divergence_names_a_case_and_a_reason() {
     let promises: Vec<String> = all_cases().into_iter().map(|case| case.promise).collect();
     if std::env::var_os("TALLY_TEST_CASE").is_some() {
         return;
@@ -128,7 +128,7 @@ fn what_diverges_is_a_case_and_has_a_reason() {
 
 /// Clusters that are applied at the same time have one image between them.
 #[tokio::test]
-async fn several_load_the_infra_image_at_once() {
+async fn concurrent_loads_of_the_infra_image_succeed() {
     let Some(host) = real().await else { return };
     let loads = (0..8).map(|_| host.load_infra_image());
     for ended in futures_util::future::join_all(loads).await {
@@ -140,7 +140,7 @@ async fn several_load_the_infra_image_at_once() {
 
 /// As process 1 it inherits what its pod leaves behind.
 #[tokio::test]
-async fn the_infra_program_reaps_what_it_inherits() {
+async fn the_infra_program_reaps_orphaned_processes() {
     let Some(host) = real().await else { return };
     let cluster = format!("reap{}", std::process::id());
     let world = World { host: Arc::clone(&host), cluster, first_port: 0 };
@@ -180,7 +180,7 @@ async fn reaps(world: &World) -> Result<(), Box<dyn std::error::Error>> {
 
 /// Time is paused, so waits take none.
 #[tokio::test(start_paused = true)]
-async fn the_simulator_does_what_the_cases_say() {
+async fn the_simulator_passes_the_cases() {
     let host = Arc::new(SimHost::new("sim", SimOptions::new(1, tokio_clock())));
     host.pull(IMAGE, &|_| {}).await.expect("every image can be had");
     run_all(host, 1).await;

@@ -111,7 +111,7 @@ fn each_point(seed: u64, family: &Arc<Family>, first: bool) -> Option<usize> {
 }
 
 #[test]
-fn an_apply_that_is_killed_at_any_call_is_made_good_by_the_next_one() {
+fn an_apply_killed_at_any_call_is_completed_by_the_next_one() {
     let (mut scenarios, mut points) = (0, 0);
     for seed in 1.. {
         if scenarios >= SCENARIOS {
@@ -129,7 +129,7 @@ fn an_apply_that_is_killed_at_any_call_is_made_good_by_the_next_one() {
 }
 
 #[test]
-fn an_apply_that_goes_back_and_is_killed_on_the_way_ends_where_one_that_is_not_does() {
+fn a_rollback_killed_at_any_call_ends_like_an_uninterrupted_one() {
     // What fails was never begun on hosts that take none, and then nothing goes back.
     let fails = |family: &Arc<Family>| !family.versions[1].bad.is_empty();
     let families = (1_u64..).map(|seed| (seed, spec::family(seed))).filter(|(_, it)| fails(it));

@@ -147,7 +147,7 @@ fn run(seed: u64) -> Result<u64, String> {
 }
 
 #[test]
-fn never_do_two_lead_and_never_does_one_lead_without_the_lease_or_with_an_old_spec() {
+fn no_two_engines_lead_and_none_leads_without_the_lease_or_with_an_old_spec() {
     let led: BTreeMap<u64, u64> = (0..300)
         .map(|seed| (seed, run(seed).unwrap_or_else(|what| panic!("{seed}: {what}"))))
         .collect();
@@ -156,7 +156,7 @@ fn never_do_two_lead_and_never_does_one_lead_without_the_lease_or_with_an_old_sp
 }
 
 #[test]
-fn a_lease_that_was_given_back_is_taken_within_a_second() {
+fn a_released_lease_is_acquired_within_a_second() {
     let mut store = ModelStore::default();
     let mut rng = Rng::new(1, 12);
     let mut engines = [Engine::new("e0".to_owned(), "a"), Engine::new("e1".to_owned(), "a")];

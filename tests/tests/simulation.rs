@@ -8,7 +8,7 @@ use tally_tests::simulation::{Settings, run};
 const SEEDS: u64 = 120;
 
 #[test]
-fn no_fault_makes_the_engine_lose_or_double_anything() {
+fn no_fault_violates_an_invariant() {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let tally = many(1, SEEDS, threads, Settings::default(), true);
     assert_eq!(tally.unlike, Vec::<u64>::new(), "seeds whose second run was another");
@@ -24,7 +24,7 @@ fn no_fault_makes_the_engine_lose_or_double_anything() {
 }
 
 #[test]
-fn once_all_is_as_it_should_be_a_hundred_rounds_change_nothing() {
+fn in_the_steady_state_nothing_changes_for_an_hour() {
     for seed in 1..=6 {
         let outcome = run(seed, Settings { deep: true, ..Settings::default() });
         assert!(outcome.violations.is_empty(), "seed {seed}: {:?}", outcome.violations);

@@ -16,7 +16,7 @@ use tally_graph::schema::reference_pages;
 const AGAIN: &str = "make it anew: UPDATE=1 cargo test -p tally-graph --test reference";
 
 #[test]
-fn the_reference_is_made_from_the_schema() {
+fn the_reference_is_generated_from_the_schema() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
     let pages = reference_pages();
     if std::env::var_os("UPDATE").is_some() {

@@ -124,7 +124,7 @@ fn fixes(case: &mut Case, compiled: &Compiled) -> Option<String> {
 }
 
 #[test]
-fn every_wrong_spec_gives_its_report() {
+fn every_wrong_spec_produces_its_report() {
     let mut wrong = String::new();
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(folder());
@@ -145,6 +145,6 @@ fn every_wrong_spec_gives_its_report() {
 }
 
 #[test]
-fn there_are_as_many_cases_as_promised() {
+fn the_number_of_cases_does_not_shrink() {
     assert!(cases().len() >= 120);
 }

@@ -43,7 +43,7 @@ fn endure(name: &str, bytes: Vec<u8>) -> Compiled {
 }
 
 #[test]
-fn the_documents_that_defeat_other_parsers_are_harmless() {
+fn documents_that_break_other_parsers_are_harmless() {
     for (name, text) in [
         ("nested slashdash", "a /-{".repeat(20)),
         ("nested slashdash, closed", format!("{}{}", "a /-{ ".repeat(200), "}".repeat(200))),
@@ -83,7 +83,7 @@ fn the_documents_that_defeat_other_parsers_are_harmless() {
 }
 
 #[test]
-fn what_is_no_utf_8_is_said_at_its_first_wrong_byte() {
+fn invalid_utf_8_is_reported_at_its_first_invalid_byte() {
     let compiled = endure("latin-1", b"cluster c\npod p { container c image=\"\xe9\" }".to_vec());
     let found = compiled.diagnostics.first().unwrap();
     assert_eq!(compiled.diagnostics.len(), 1);
@@ -227,17 +227,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_bytes_are_endured(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+    fn random_bytes_do_not_crash_the_compiler(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         endure("random bytes", bytes);
     }
 
     #[test]
-    fn random_words_are_endured(words in proptest::collection::vec(word(), 0..60)) {
+    fn random_words_do_not_crash_the_compiler(words in proptest::collection::vec(word(), 0..60)) {
         endure("random words", words.concat().into_bytes());
     }
 
     #[test]
-    fn spoilt_specs_are_endured(edits in proptest::collection::vec((any::<prop::sample::Index>(), 0usize..12, word()), 1..6)) {
+    fn damaged_specs_do_not_crash_the_compiler(edits in proptest::collection::vec((any::<prop::sample::Index>(), 0usize..12, word()), 1..6)) {
         let mut text = SPEC.to_owned();
         for (at, length, word) in edits {
             let chars: Vec<char> = text.chars().collect();

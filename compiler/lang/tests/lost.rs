@@ -9,7 +9,7 @@ use tally_lang::{MemoryLoader, compile};
 use tally_source::Severity;
 
 #[test]
-fn any_lost_brace_or_quote_gives_one_error() {
+fn any_missing_brace_or_quote_causes_one_error() {
     let text = include_str!("specs/shop.kdl");
     let mut tried = 0;
     for (at, sign) in text.char_indices().filter(|(_, c)| matches!(c, '{' | '}' | '"')) {

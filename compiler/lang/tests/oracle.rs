@@ -128,7 +128,7 @@ fn compare(text: &str, allow_habits: bool) -> Result<(), String> {
 }
 
 #[test]
-fn every_spec_of_the_repository_is_read_as_the_oracle_reads_it() {
+fn every_spec_of_the_repository_is_parsed_like_the_oracle() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../specs");
     for folder in std::fs::read_dir(root).unwrap() {
         let Ok(files) = std::fs::read_dir(folder.unwrap().path()) else { continue };
@@ -142,7 +142,7 @@ fn every_spec_of_the_repository_is_read_as_the_oracle_reads_it() {
 }
 
 #[test]
-fn the_forms_of_kdl_are_read_as_the_oracle_reads_them() {
+fn the_forms_of_kdl_are_parsed_like_the_oracle() {
     for text in [
         "a 1 2.5 -3 +4 1_000 0x1F 0o17 0b101 1e3 1.5E-2",
         "a #true #false #null #inf #-inf #nan",
@@ -178,7 +178,7 @@ fn the_forms_of_kdl_are_read_as_the_oracle_reads_them() {
 
 /// The official test suite, where the registry's copy of the crate carries it.
 #[test]
-fn the_official_suite_is_read_as_the_oracle_reads_it() {
+fn the_official_suite_is_parsed_like_the_oracle() {
     let Some(folder) = official_suite() else { return };
     let mut wrong = Vec::new();
     let mut count = 0;
@@ -208,7 +208,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_documents_are_read_as_the_oracle_reads_them(words in proptest::collection::vec(word(), 0..14)) {
+    fn random_documents_are_parsed_like_the_oracle(words in proptest::collection::vec(word(), 0..14)) {
         let text = words.concat();
         if let Err(why) = compare(&text, true) {
             panic!("{why}");

@@ -50,7 +50,7 @@ fn every_code_has_its_page_and_every_page_its_code() {
 }
 
 #[test]
-fn the_first_example_of_a_page_gives_its_code_and_the_second_is_mended() {
+fn the_first_example_of_a_page_produces_its_code_and_the_second_is_fixed() {
     for info in compiler_codes() {
         let page = std::fs::read_to_string(folder().join(format!("{}.md", info.code))).unwrap();
         assert_eq!(page.lines().next().unwrap(), format!("# {}: {}", info.code, info.title));

@@ -48,7 +48,7 @@ fn the_worked_specs_compile() {
 }
 
 #[test]
-fn every_example_of_the_schema_compiles_and_its_change_makes_another_graph() {
+fn every_example_of_the_schema_compiles_and_its_change_changes_the_graph() {
     for example in schema::examples() {
         let json = |text: &str| {
             let mut loader = MemoryLoader::single("tally.kdl", text);
@@ -127,7 +127,7 @@ fn an_escaped_dollar_brace_is_a_dollar_brace() {
 }
 
 #[test]
-fn how_a_value_is_written_never_changes_what_it_means() {
+fn the_notation_of_a_value_never_changes_its_meaning() {
     let text =
         |field: &str| format!("cluster c\npod p {{ container c image=\"x:1\" {{ {field} }} }}");
     let json = |field: &str| {
@@ -151,7 +151,7 @@ fn how_a_value_is_written_never_changes_what_it_means() {
 }
 
 #[test]
-fn marks_line_ends_and_version_lines_are_accepted_in_every_file() {
+fn byte_order_marks_line_ends_and_version_lines_are_accepted_in_every_file() {
     let text = "\u{feff}/- kdl-version 2\r\nuse \"b.kdl\"\r\ncluster c\r\n";
     let mut loader = MemoryLoader::single("tally.kdl", text).with(
         "b.kdl",
@@ -161,7 +161,7 @@ fn marks_line_ends_and_version_lines_are_accepted_in_every_file() {
 }
 
 #[test]
-fn files_that_use_each_other_count_once_each() {
+fn files_that_use_each_other_are_loaded_once() {
     let mut loader = MemoryLoader::single("tally.kdl", "use \"a/b.kdl\"\ncluster c\n")
         .with("a/b.kdl", "use \"../tally.kdl\"\nuse \"./c.kdl\"\npod b { container c image=\"x:1\" { file \"/f\" from=\"f.txt\" } }")
         .with("a/c.kdl", "use \"b.kdl\"\npod c { container c image=\"x:1\" }")
@@ -172,7 +172,7 @@ fn files_that_use_each_other_count_once_each() {
 }
 
 #[test]
-fn a_cluster_alone_is_a_spec() {
+fn a_spec_with_only_a_cluster_compiles() {
     assert_eq!(good("cluster c").workloads().count(), 0);
 }
 

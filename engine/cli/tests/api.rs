@@ -60,7 +60,7 @@ fn document(text: &str) -> Value {
 }
 
 #[test]
-fn a_key_that_no_row_has_and_a_row_that_no_output_has_are_found() {
+fn undocumented_keys_and_unused_rows_are_found() {
     let text = "| field | |\n|---|---|\n| `a` | an object: `b` |\n| `gone` | |\n| `l` | by name |\n\
         ## `l.*`\n| field | |\n|---|---|\n| `x` | |\n## `kind`\n| kind | |\n|---|---|\n| `one` | |\n";
     let mut page = Page::parse("p", text, &["l"], &["o"]);
@@ -85,7 +85,7 @@ const WRONG: &str = "cluster demo {\n    host a \"sim:a\"\n}\nvolume unused\n\
         resources memory=\"512m\"\n    }\n}\n";
 
 #[test]
-fn reports_are_as_their_page_says() {
+fn reports_match_their_page() {
     let folder = Folder::new("api-reports", WRONG);
     let found = lines(&folder.tally(&["check", "--format", "json"]).ends(1).out);
     let mut page = Page::read("reports", &[], &[]);
@@ -167,7 +167,7 @@ service front {
 "#;
 
 #[test]
-fn the_graph_is_as_its_page_says() {
+fn the_graph_matches_its_page() {
     let folder = Folder::new("api-graph", EVERYTHING);
     let mut page = Page::read("graph", GRAPH_USERS, &[]);
     page.hold(&document(&folder.tally(&["graph", "--format", "json"]).ends(0).out));
@@ -231,7 +231,7 @@ fn inject(folder: &Folder, name: &str, act: impl FnOnce(&mut Model, &str, i64)) 
 }
 
 #[test]
-fn a_plan_is_as_its_page_says() {
+fn a_plan_matches_its_page() {
     let mut page = Page::read("plan", PLAN_USERS, PLAN_OPAQUE);
     let folder = Folder::new("api-plan", MANY);
     folder.write("token", "hunter2-hunter2");
@@ -268,7 +268,7 @@ fn a_plan_is_as_its_page_says() {
 }
 
 #[test]
-fn the_status_is_as_its_page_says() {
+fn the_status_matches_its_page() {
     let mut page = Page::read("status", &[], &[]);
     let spec = |tag: u32, probe: &str| {
         format!(
@@ -359,7 +359,7 @@ impl Drop for Loop {
 }
 
 #[test]
-fn events_are_as_their_page_says() {
+fn events_match_their_page() {
     let mut page = Page::read("events", &[], &[]);
     let spec = |image: &str, more: &str| {
         format!(
@@ -391,7 +391,7 @@ fn events_are_as_their_page_says() {
 }
 
 #[test]
-fn every_kind_of_entry_stands_in_the_page_of_events() {
+fn the_page_of_events_lists_every_kind_of_entry() {
     let mut all: Vec<&str> = EntryKind::ALL.iter().map(|kind| kind.word()).collect();
     all.sort_unstable();
     assert_eq!(Page::read("events", &[], &[]).listed("kind"), all);

@@ -63,7 +63,7 @@ fn init_without_sim_is_a_spec_without_mistakes() {
 }
 
 #[test]
-fn nothing_is_asked_and_nothing_done_without_a_terminal() {
+fn without_a_terminal_nothing_is_asked_and_nothing_changed() {
     let folder = Folder::new("ask", SPEC);
     let refused = folder.tally(&["apply"]).ends(1);
     assert!(refused.err.contains("--yes"), "{refused:?}");
@@ -101,7 +101,7 @@ fn colours_can_be_forced_and_switched_off() {
 }
 
 #[test]
-fn a_plan_names_the_field_its_values_its_place_and_what_it_costs() {
+fn a_plan_shows_the_field_its_values_its_position_and_its_cost() {
     let folder = Folder::new("fields", SPEC);
     folder.tally(&["apply", "--yes"]).ends(0);
     folder.write("tally.kdl", &SPEC.replace("LEVEL=info", "LEVEL=debug"));
@@ -118,7 +118,7 @@ fn a_plan_names_the_field_its_values_its_place_and_what_it_costs() {
 }
 
 #[test]
-fn a_plan_of_destroy_takes_named_volumes_only_where_it_was_asked_to() {
+fn a_plan_of_destroy_includes_named_volumes_only_on_request() {
     let spec = "cluster demo { host laptop \"sim:laptop\" }\nvolume data\n\
         pod db { container c image=\"db:1\" { mount data \"/data\" } }\n";
     let folder = Folder::new("volumes", spec);
@@ -145,7 +145,7 @@ fn a_plan_of_destroy_takes_named_volumes_only_where_it_was_asked_to() {
 }
 
 #[test]
-fn a_saved_plan_is_carried_out_and_refused_when_the_cluster_has_moved_on() {
+fn a_saved_plan_is_executed_and_refused_if_the_cluster_has_changed() {
     let folder = Folder::new("saved", SPEC);
     folder.tally(&["plan", "--out", "first.plan"]).ends(0);
     // The spec may change meanwhile: what was read is what is done.
@@ -181,7 +181,7 @@ Plan: 1 to add, 2 to move
 ";
 
 #[test]
-fn moves_are_made_when_they_are_asked_for_and_only_then() {
+fn pods_move_only_on_request() {
     let alone = UNEVEN.replace("    host b \"sim:b\"\n", "");
     let folder = Folder::new("rebalance", &alone);
     folder.tally(&["apply", "--yes"]).ends(0);
@@ -207,7 +207,7 @@ fn moves_are_made_when_they_are_asked_for_and_only_then() {
 }
 
 #[test]
-fn a_rollout_that_fails_goes_back_and_every_command_says_so() {
+fn a_failed_rollout_is_rolled_back_and_every_command_shows_it() {
     let spec = |tag: u32, command: &str| {
         format!(
             "cluster demo {{\n    host laptop \"sim:laptop\"\n}}\n\
@@ -271,7 +271,7 @@ fn a_rollout_that_fails_goes_back_and_every_command_says_so() {
 }
 
 #[test]
-fn a_frozen_cluster_is_shown_as_it_runs_and_a_loop_does_not_wait_for_what_is_frozen() {
+fn a_frozen_cluster_shows_its_state_and_the_loop_does_not_wait_for_it() {
     let folder = Folder::new("frozen", SPEC);
     folder.tally(&["apply", "--yes"]).ends(0);
     let image = |text: &str| text.split('"').find(|word| word.contains(':')).map(str::to_owned);
@@ -291,7 +291,7 @@ fn a_frozen_cluster_is_shown_as_it_runs_and_a_loop_does_not_wait_for_what_is_fro
 }
 
 #[test]
-fn check_reports_for_people_and_machines_and_mends_what_is_certain() {
+fn check_reports_for_people_and_machines_and_applies_certain_fixes() {
     let wrong = SPEC.replace("container nginx", "contianer nginx");
     let folder = Folder::new("check", &wrong);
     let people = folder.tally(&["check"]).ends(1);
@@ -316,7 +316,7 @@ fn a_graph_has_four_forms() {
 }
 
 #[test]
-fn logs_and_exec_find_their_container_or_say_the_nearest() {
+fn logs_and_exec_find_their_container_or_suggest_the_nearest() {
     let spec = SPEC.replace(
         "port http 80\n        env",
         "command sh \"-c\" \"echo hello; sleep 1000\"\n        port http 80\n        env",
@@ -352,7 +352,7 @@ fn explain_knows_codes_fields_and_where_values_came_from() {
 }
 
 #[test]
-fn a_failure_points_at_the_attribute_to_blame() {
+fn a_failure_points_at_the_attribute_that_caused_it() {
     let spec = "cluster demo { host laptop \"sim:laptop\" }\n\
         pod a {\n    container c image=\"acme/missing:1\"\n}\n\
         controller b replicas=2 {\n    container c image=\"acme/web:1\" {\n\
@@ -386,7 +386,7 @@ fn a_failure_points_at_the_attribute_to_blame() {
 }
 
 #[test]
-fn what_docker_refuses_of_a_user_or_a_path_has_a_way_out() {
+fn a_user_or_path_refused_by_docker_is_reported_with_a_fix() {
     for (name, inside, place, help) in [
         ("user", "user missing-user", "tally.kdl:2:35", "must exist in the image"),
         ("path", "mount v \"/v\"", "tally.kdl:2:9", "create it on host `laptop`"),
@@ -404,7 +404,7 @@ fn what_docker_refuses_of_a_user_or_a_path_has_a_way_out() {
 }
 
 #[test]
-fn a_damaged_file_of_a_simulated_host_is_not_asked_whether_docker_runs() {
+fn a_damaged_file_of_a_simulated_host_does_not_suggest_to_start_docker() {
     let folder = Folder::new("damaged", SPEC);
     folder.tally(&["apply", "--yes"]).ends(0);
     folder.write(".tally/sim/laptop.jsonl", "{not ours}\n");
@@ -431,7 +431,7 @@ fn every_code_has_its_page_and_every_page_its_code() {
 }
 
 #[test]
-fn a_target_and_a_missing_spec_are_said_with_a_way_out() {
+fn a_wrong_target_and_a_missing_spec_are_reported_with_a_fix() {
     let folder = Folder::new("target", SPEC);
     let wrong = folder.tally(&["plan", "--target", "controller/wbe"]).ends(1);
     assert!(wrong.err.contains("controller/web"), "{wrong:?}");
@@ -445,7 +445,7 @@ fn a_target_and_a_missing_spec_are_said_with_a_way_out() {
 }
 
 #[test]
-fn a_loop_that_is_to_end_waits_for_what_never_gets_ready_as_long_as_a_pod_may_take() {
+fn run_once_waits_for_a_pod_that_is_never_ready_up_to_its_deadline() {
     let one = |name: &str, more: &str| {
         format!(
             "controller {name} replicas=1 {{\n    update progress-deadline=\"1s\"\n    container c image=\"x:1\" {{ {more} }}\n"
@@ -463,7 +463,7 @@ fn a_loop_that_is_to_end_waits_for_what_never_gets_ready_as_long_as_a_pod_may_ta
 }
 
 #[test]
-fn a_restart_that_was_asked_for_is_planned_with_how_many_go_at_a_time() {
+fn a_plan_shows_how_many_pods_a_requested_restart_affects_at_a_time() {
     let spec =
         "cluster c { host h \"sim:h\" }\ncontroller web replicas=3 { container c image=\"x:1\" }\n";
     let folder = Folder::new("restart", spec);
@@ -474,7 +474,7 @@ fn a_restart_that_was_asked_for_is_planned_with_how_many_go_at_a_time() {
 }
 
 #[test]
-fn an_engine_that_does_not_answer_is_an_error_and_nothing_is_concluded() {
+fn an_unreachable_engine_is_an_error_and_nothing_is_planned() {
     let spec = "cluster c {\n    host h \"unix:///nonexistent/docker.sock\"\n}\npod p { container c image=\"x:1\" }\n";
     let folder = Folder::new("dead", spec);
     let dead = folder.tally(&["plan"]).ends(1);
@@ -482,7 +482,7 @@ fn an_engine_that_does_not_answer_is_an_error_and_nothing_is_concluded() {
 }
 
 #[test]
-fn version_and_completions_are_there() {
+fn version_and_completions_are_printed() {
     let folder = Folder::new("misc", SPEC);
     assert!(folder.tally(&["version"]).ends(0).out.starts_with("tally "));
     for shell in ["bash", "zsh", "fish"] {

@@ -126,7 +126,7 @@ impl Place {
 }
 
 #[test]
-fn an_apply_that_is_killed_at_any_call_is_finished_by_the_next() {
+fn an_apply_killed_at_any_call_is_completed_by_the_next() {
     if std::env::var_os("TALLY_TEST_LAB").is_none_or(|value| value != "1") {
         eprintln!("SKIPPED: set TALLY_TEST_LAB=1 to run this over a real engine");
         return;

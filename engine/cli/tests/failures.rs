@@ -65,7 +65,7 @@ fn report<'a>(code: &str, all: &'a str) -> &'a str {
 }
 
 #[test]
-fn what_fails_at_run_time_is_reported_at_its_attribute() {
+fn failures_at_run_time_are_reported_at_their_attribute() {
     if std::env::var("TALLY_TEST_DOCKER").as_deref() != Ok("1") {
         eprintln!("SKIPPED: failures of the built program (TALLY_TEST_DOCKER is not 1)");
         return;

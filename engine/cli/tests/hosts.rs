@@ -27,7 +27,7 @@ fn plan_in(folder: &Path, variables: &[(&str, &str)]) -> (i32, String, String) {
 }
 
 #[test]
-fn a_host_that_cannot_be_reached_does_not_stop_the_others() {
+fn an_unreachable_host_does_not_stop_the_others() {
     let spec = "cluster demo {\n host here \"sim:here\"\n host too \"sim:too\"\n \
                 host gone \"unix:///none/docker.sock\"\n}";
     let (code, out, err) = plan(spec, &[]);
@@ -39,7 +39,7 @@ fn a_host_that_cannot_be_reached_does_not_stop_the_others() {
 }
 
 #[test]
-fn when_none_can_be_reached_each_has_its_report() {
+fn if_all_hosts_are_unreachable_each_has_its_report() {
     let spec = "cluster demo {\n host one \"unix:///none/1.sock\"\n \
                 host two \"tcp://127.0.0.1:2376\" { tls ca=\"ca.pem\" cert=\"c.pem\" key=\"k.pem\"; }\n}";
     let (code, out, err) = plan(spec, &[]);
@@ -49,7 +49,7 @@ fn when_none_can_be_reached_each_has_its_report() {
 }
 
 #[test]
-fn without_a_host_dockers_own_settings_hold() {
+fn without_a_host_dockers_own_settings_are_used() {
     let cluster = "cluster demo";
     for (variables, code) in [
         (&[("DOCKER_HOST", "unix:///none/docker.sock")][..], "E1001"),
@@ -67,7 +67,7 @@ fn without_a_host_dockers_own_settings_hold() {
 }
 
 #[test]
-fn what_a_silent_host_had_is_unknown_and_not_missing() {
+fn pods_of_an_unreachable_host_are_unknown_and_not_missing() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tally"));

@@ -188,7 +188,7 @@ fn wait(what: &str, is_so: impl Fn() -> bool) {
 }
 
 #[test]
-fn when_the_leader_is_killed_the_other_one_takes_over_and_what_runs_stays() {
+fn after_the_leader_is_killed_the_other_engine_takes_over_and_containers_keep_running() {
     let Some(world) = World::new() else { return };
     let (mut one, two) = world.pair("3");
     two.until_it_looked();
@@ -203,7 +203,7 @@ fn when_the_leader_is_killed_the_other_one_takes_over_and_what_runs_stays() {
 }
 
 #[test]
-fn one_that_is_told_to_end_gives_its_lease_back_and_the_other_leads_at_once() {
+fn an_engine_asked_to_end_releases_its_lease_and_the_other_leads_immediately() {
     let Some(world) = World::new() else { return };
     // Were it not given back, the other one would wait for five minutes.
     let (mut one, two) = world.pair("300");
@@ -213,7 +213,7 @@ fn one_that_is_told_to_end_gives_its_lease_back_and_the_other_leads_at_once() {
 }
 
 #[test]
-fn failure_6_a_leader_that_is_paused_past_its_lease_changes_nothing_when_it_goes_on() {
+fn failure_6_a_leader_paused_past_its_lease_changes_nothing_when_it_resumes() {
     let Some(world) = World::new() else { return };
     let (one, two) = world.pair("3");
     one.signal("-STOP");
@@ -236,7 +236,7 @@ fn failure_6_a_leader_that_is_paused_past_its_lease_changes_nothing_when_it_goes
 }
 
 #[test]
-fn failure_7_without_the_store_nothing_is_changed_and_when_it_is_back_all_goes_on() {
+fn failure_7_without_the_store_nothing_is_changed_until_it_is_back() {
     let Some(mut world) = World::new() else { return };
     let mut one = world.engine("a", SPEC, "3");
     one.begin(&[]);
@@ -257,7 +257,7 @@ fn failure_7_without_the_store_nothing_is_changed_and_when_it_is_back_all_goes_o
 }
 
 #[test]
-fn failure_5_an_engine_whose_spec_was_superseded_stands_aside_until_somebody_means_it() {
+fn failure_5_an_engine_with_a_superseded_spec_stands_aside_until_a_person_confirms_it() {
     let Some(world) = World::new() else { return };
     let changed = SPEC.replace("app:1\"", "app:1\" { env LEVEL=2 }");
     let (mut one, mut two) = (world.engine("a", SPEC, "3"), world.engine("b", &changed, "3"));
@@ -283,7 +283,7 @@ fn failure_5_an_engine_whose_spec_was_superseded_stands_aside_until_somebody_mea
 }
 
 #[test]
-fn what_is_declared_in_one_folder_counts_in_the_other() {
+fn declarations_in_one_folder_apply_in_the_other() {
     let Some(world) = World::new() else { return };
     let (one, two) = world.pair("3");
     let tally = |folder: &Path, args: &[&str]| {

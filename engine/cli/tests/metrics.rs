@@ -119,7 +119,7 @@ fn take_away(folder: &Path, pod: &str) {
 }
 
 #[test]
-fn metrics_tell_of_a_loss_and_its_repair() {
+fn metrics_show_a_loss_and_its_repair() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::begin(folder.path(), "127.0.0.1:0");
     let address = run.port();
@@ -173,7 +173,7 @@ fn metrics_tell_of_a_loss_and_its_repair() {
 
 /// Nobody tells when a container has run for long enough.
 #[test]
-fn who_becomes_ready_by_time_alone_is_counted() {
+fn pods_that_become_ready_without_an_event_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let run = Run::looks_every("3600", folder.path(), "127.0.0.1:0");
     let address = run.port();
@@ -182,7 +182,7 @@ fn who_becomes_ready_by_time_alone_is_counted() {
 
 /// Prometheus' own program for it, which knows the format and the habits of names.
 #[test]
-fn promtool_finds_nothing_to_complain_about() {
+fn promtool_reports_no_problem() {
     let Some(promtool) = std::env::var_os("TALLY_TEST_PROMTOOL").filter(|path| !path.is_empty())
     else {
         eprintln!("SKIPPED: TALLY_TEST_PROMTOOL names no promtool of Prometheus'");
@@ -215,7 +215,7 @@ fn promtool_finds_nothing_to_complain_about() {
 }
 
 #[test]
-fn a_slow_client_and_one_that_sends_nonsense_are_let_go() {
+fn slow_clients_and_invalid_requests_are_disconnected() {
     let folder = tempfile::tempdir().unwrap();
     let run = Run::begin(folder.path(), "127.0.0.1:0");
     let address = run.port();
@@ -257,7 +257,7 @@ fn a_slow_client_and_one_that_sends_nonsense_are_let_go() {
 }
 
 #[test]
-fn metrics_come_over_a_unix_socket_that_goes_with_the_loop() {
+fn metrics_are_served_on_a_unix_socket_that_is_removed_with_the_loop() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.sock");
     // What a killed loop left is taken away.
@@ -269,7 +269,7 @@ fn metrics_come_over_a_unix_socket_that_goes_with_the_loop() {
 }
 
 #[test]
-fn a_file_that_is_no_socket_is_left_alone() {
+fn a_file_that_is_no_socket_is_not_removed() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("tally.kdl"), SPEC).unwrap();
     let path = folder.path().join("data");

@@ -190,7 +190,7 @@ fn on_both(name: &str, test: impl Fn(Folder)) {
 }
 
 #[test]
-fn a_secret_is_in_nothing_that_is_said_kept_or_labelled() {
+fn no_output_file_or_label_contains_a_secret() {
     on_both("all", |mut folder: Folder| {
         folder.tally(&["check"]).ends(0);
         for format in ["text", "json", "dot", "mermaid"] {
@@ -255,7 +255,7 @@ fn sees_them(folder: &Folder) {
 }
 
 #[test]
-fn a_changed_secret_is_a_change_and_an_unchanged_one_is_none() {
+fn only_a_changed_secret_is_a_change() {
     on_both("change", |mut folder: Folder| {
         folder.tally(&["apply", "--yes"]).ends(0);
         folder.tally(&["plan", "--detailed-exitcode"]).ends(0);
@@ -291,7 +291,7 @@ fn a_saved_plan_is_refused_when_a_secret_has_changed_since() {
 }
 
 #[test]
-fn a_secret_that_is_not_there_changes_nothing_and_says_where_it_is_declared() {
+fn a_missing_secret_changes_nothing_and_is_reported_at_its_declaration() {
     on_both("missing", |mut folder: Folder| {
         fs::remove_file(folder.path.join("secrets/file")).unwrap();
         for args in [&["plan"][..], &["apply", "--yes"], &["run", "--once"]] {
@@ -336,7 +336,7 @@ fn told(folder: &Path, words: &str) -> usize {
 }
 
 #[test]
-fn the_loop_notices_a_changed_secret_and_keeps_the_last_one_that_could_be_read() {
+fn the_loop_detects_a_changed_secret_and_keeps_the_last_readable_one() {
     on_both("loop", |mut folder: Folder| {
         let log = fs::File::create(folder.path.join("loop.log")).unwrap();
         let mut command = folder.command(&["run", "--resync", "2"]);

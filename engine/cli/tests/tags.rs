@@ -103,7 +103,7 @@ fn kept(before: &BTreeMap<String, Run>, now: &BTreeMap<String, Run>) -> usize {
 }
 
 #[test]
-fn hosts_of_one_version_run_one_digest_when_the_tag_moves_between_applies_and_under_the_loop() {
+fn hosts_of_one_version_run_one_digest_if_the_tag_moves_between_applies_or_during_the_loop() {
     if std::env::var_os("TALLY_TEST_LAB").is_none_or(|value| value != "1") {
         eprintln!("SKIPPED: set TALLY_TEST_LAB=1 to run this over real engines");
         return;

@@ -159,7 +159,7 @@ fn greet(line: &str, other: Reply) -> Reply {
 }
 
 #[tokio::test]
-async fn nobody_there_is_unreachable() {
+async fn an_address_without_an_engine_is_unreachable() {
     let address = HostAddress::Unix("/none/such.sock".to_owned());
     let reached = connect_read("alpha", &address, &short()).await;
     assert!(matches!(reached.err(), Some(HostError::Unreachable { .. })));
@@ -172,7 +172,7 @@ async fn nobody_there_is_unreachable() {
 }
 
 #[tokio::test]
-async fn an_engine_that_says_nothing_is_given_up() {
+async fn an_engine_that_never_answers_times_out() {
     let engine = Engine::start(|_, _| Reply::Silence);
     let began = Instant::now();
     let reached = engine.connect().await;
@@ -182,7 +182,7 @@ async fn an_engine_that_says_nothing_is_given_up() {
 }
 
 #[tokio::test]
-async fn every_call_ends_when_the_engine_falls_silent() {
+async fn every_call_ends_if_the_engine_stops_answering() {
     let engine = Engine::start(|line, _| greet(line, Reply::Silence));
     let host = engine.connect().await.unwrap();
     let id = "0".repeat(64);
@@ -205,7 +205,7 @@ async fn every_call_ends_when_the_engine_falls_silent() {
 }
 
 #[tokio::test]
-async fn a_body_that_never_ends_is_given_up() {
+async fn a_body_that_never_ends_times_out() {
     let half = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[{\"Id\":";
     // The head comes at once: a deadline on it alone would wait for ever.
     fn answer(line: &str, _: usize) -> Reply {
@@ -239,7 +239,7 @@ async fn a_body_that_never_ends_is_given_up() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_broken_and_not_believed() {
+async fn nonsense_is_a_broken_answer() {
     for reply in [
         "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n[{",
         "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"a\": nul",
@@ -279,7 +279,7 @@ async fn an_engine_too_old_is_refused() {
 }
 
 #[tokio::test]
-async fn an_engine_that_speaks_our_version_is_not_asked_which_it_speaks() {
+async fn an_engine_that_supports_our_version_is_not_asked_for_its_versions() {
     let engine = Engine::start(|line, _| greet(line, Reply::Json(200, "[]")));
     let host = engine.connect().await.unwrap();
     assert_eq!(host.containers().await.unwrap(), []);
@@ -288,7 +288,7 @@ async fn an_engine_that_speaks_our_version_is_not_asked_which_it_speaks() {
 }
 
 #[tokio::test]
-async fn the_version_agreed_on_is_spoken() {
+async fn the_negotiated_version_is_used() {
     let engine = Engine::start(|line, _| {
         if line.contains("/version") {
             return Reply::Json(200, r#"{"ApiVersion":"1.52","MinAPIVersion":"1.44"}"#);
@@ -306,7 +306,7 @@ async fn the_version_agreed_on_is_spoken() {
 }
 
 #[tokio::test]
-async fn what_an_engine_says_loses_its_escapes() {
+async fn escape_sequences_are_removed_from_messages_of_the_engine() {
     let engine = Engine::start(|line, _| {
         greet(line, Reply::Json(500, r#"{"message":"no \u001b[31mspace\u001b[0m\u0007 left"}"#))
     });
@@ -316,7 +316,7 @@ async fn what_an_engine_says_loses_its_escapes() {
 }
 
 #[tokio::test]
-async fn a_busy_registry_is_asked_three_times() {
+async fn a_rate_limiting_registry_is_asked_three_times() {
     let engine = Engine::start(|line, _| {
         greet(
             line,
@@ -333,7 +333,7 @@ async fn a_busy_registry_is_asked_three_times() {
 }
 
 #[tokio::test]
-async fn a_registry_that_recovers_is_good_enough() {
+async fn a_pull_succeeds_if_the_registry_recovers() {
     let engine = Engine::start(|line, nth| {
         // The first is a greeting; then two pulls of the three.
         let busy = nth < 4;
@@ -354,7 +354,7 @@ async fn a_registry_that_recovers_is_good_enough() {
 }
 
 #[tokio::test]
-async fn an_error_in_the_midst_of_a_pull_is_its_end() {
+async fn an_error_during_a_pull_ends_it() {
     let engine = Engine::start(|line, _| {
         greet(
             line,
@@ -374,7 +374,7 @@ async fn an_error_in_the_midst_of_a_pull_is_its_end() {
 /// Docker 28 with containerd's image store makes an image that is there anew, and of several that do so
 /// at once some are refused, in these words.
 #[tokio::test]
-async fn an_infra_image_that_another_loads_at_the_same_time_is_loaded() {
+async fn an_infra_image_loaded_concurrently_counts_as_loaded() {
     let engine = Engine::start(|line, nth| {
         let reply = match (line.contains("/images/create"), nth) {
             (true, ..6) => Reply::Json(
@@ -412,7 +412,7 @@ async fn an_infra_image_that_cannot_be_loaded_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_network_is_made_only_once() {
+async fn a_network_is_created_only_once() {
     let engine =
         Engine::start(|line, _| greet(line, Reply::Json(201, r#"{"Id":"5","Warning":""}"#)));
     let host = engine.connect().await.unwrap();
@@ -422,7 +422,7 @@ async fn a_network_is_made_only_once() {
 }
 
 #[tokio::test]
-async fn a_log_that_stalls_is_given_up() {
+async fn a_stalled_log_times_out() {
     let engine = Engine::start(|line, _| greet(line, Reply::Silence));
     let host = engine.connect().await.unwrap();
     let request = LogRequest { tail: Some(1), follow: false, timestamps: false };

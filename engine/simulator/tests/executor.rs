@@ -120,7 +120,7 @@ async fn names(host: &SimHost) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_is_carried_out_in_its_order() {
+async fn a_plan_is_executed_in_its_order() {
     let host = host();
     let plan = plan(vec![
         free(create(&request("a")), &[]),
@@ -136,7 +136,7 @@ async fn a_plan_is_carried_out_in_its_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_taken_by_what_was_asked_for_is_success() {
+async fn a_name_conflict_with_the_requested_object_is_a_success() {
     let host = host();
     let id = host.create_container(&request("a")).await.unwrap();
     let report = run(&host, &plan(vec![free(create(&request("a")), &[])])).await;
@@ -144,7 +144,7 @@ async fn a_name_taken_by_what_was_asked_for_is_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_taken_by_another_is_a_conflict_and_changes_nothing() {
+async fn a_name_conflict_with_another_object_is_an_error_and_changes_nothing() {
     for owner in [BTreeMap::new(), BTreeMap::from([("tally.cluster".into(), CLUSTER.into())])] {
         let host = host();
         let foreign = ContainerRequest { labels: owner, ..request("a") };
@@ -157,7 +157,7 @@ async fn a_name_taken_by_another_is_a_conflict_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_reply_to_a_create_is_resolved_by_looking() {
+async fn a_lost_reply_to_a_create_is_resolved_by_an_inspection() {
     for kind in [FaultKind::LoseReply, FaultKind::Hang { applied: true }] {
         let host = host();
         for call in ["create_container", "create_network", "create_volume"] {
@@ -184,7 +184,7 @@ async fn a_lost_reply_to_a_create_is_resolved_by_looking() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_request_fails_and_the_next_plan_is_free_to_try_again() {
+async fn a_lost_request_fails_and_the_next_plan_can_retry_it() {
     let host = host();
     host.set_faults(one_fault("create_container", FaultKind::LoseRequest));
     let plan = plan(vec![free(create(&request("a")), &[])]);
@@ -216,7 +216,7 @@ async fn lost_replies_to_other_calls_are_resolved_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_changed_under_the_plan_is_not_touched() {
+async fn objects_that_changed_since_the_plan_are_not_changed() {
     let host = host();
     let id = host.create_container(&request("a")).await.unwrap();
     let owned = |name: &str, cluster: &str| Precondition::Owned {
@@ -240,7 +240,7 @@ async fn what_changed_under_the_plan_is_not_touched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_gone_already_is_removed_and_cannot_be_started() {
+async fn removing_an_absent_container_succeeds_and_starting_it_fails() {
     let host = host();
     let id = "f".repeat(64);
     let owned =
@@ -262,7 +262,7 @@ async fn what_is_gone_already_is_removed_and_cannot_be_started() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volume_or_network_of_anothers_is_never_removed() {
+async fn an_unmanaged_volume_or_network_is_never_removed() {
     let host = host();
     let name = "shop.v".to_owned();
     let foreign = VolumeRequest { name: name.clone(), labels: BTreeMap::new(), in_memory: false };
@@ -286,7 +286,7 @@ async fn a_volume_or_network_of_anothers_is_never_removed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_stops_what_needs_it_and_nothing_else() {
+async fn a_failure_skips_dependent_operations_and_no_others() {
     let host = host();
     let missing = ContainerRequest { image: "none-such:1".into(), ..request("a") };
     let report = run(
@@ -321,7 +321,7 @@ async fn a_host_without_a_connection_fails_its_operations_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_calls_than_the_bound_are_under_way() {
+async fn concurrent_calls_stay_within_the_limit() {
     let host = host();
     let requests: Vec<_> = (0..100).map(|nth| request(&format!("c{nth}"))).collect();
     let steps = requests.iter().map(|request| free(create(request), &[])).collect();
@@ -331,7 +331,7 @@ async fn no_more_calls_than_the_bound_are_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stops_have_a_bound_of_their_own() {
+async fn stops_have_their_own_limit() {
     let host = host();
     let mut steps = Vec::new();
     for nth in 0..100 {
@@ -343,7 +343,7 @@ async fn stops_have_a_bound_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crash_loop_is_told_by_its_exit_code() {
+async fn a_crash_loop_is_reported_with_its_exit_code() {
     let host = host();
     let looping = running("a", &["sh", "-c", "echo no config; exit 3"], "always");
     let report = run(
@@ -360,7 +360,7 @@ async fn a_crash_loop_is_told_by_its_exit_code() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_without_restart_is_told_at_once() {
+async fn an_exit_without_restart_is_reported_immediately() {
     let host = host();
     let ending = running("a", &["sh", "-c", "sleep 0.1; exit 4"], "no");
     let began = tokio::time::Instant::now();
@@ -374,7 +374,7 @@ async fn an_end_without_restart_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_init_that_ends_well_is_waited_for() {
+async fn a_successful_init_is_waited_for() {
     for (code, good) in [("0", true), ("9", false)] {
         let host = host();
         let init = running("a", &["sh", "-c", &format!("sleep 2; exit {code}")], "no");
@@ -389,7 +389,7 @@ async fn an_init_that_ends_well_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_at_its_deadline_and_says_what_was_missing() {
+async fn a_wait_ends_at_its_deadline_and_reports_the_missing_condition() {
     let host = host();
     let rule = ReadyRule { healthy: true, running_ms: 0, may_end: false, deadline_ms: 3_000 };
     let wait = Action::AwaitReady { target: Target::Created(OpId(0)), rule };
@@ -434,7 +434,7 @@ async fn cancelling_finishes_the_calls_in_flight_and_starts_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelling_breaks_off_a_wait() {
+async fn cancelling_interrupts_a_wait() {
     let host = host();
     let (sender, cancel) = watch::channel(false);
     let canceller = CancelAt(OpId(2), sender, Mutex::new(Vec::new()));
@@ -465,7 +465,7 @@ async fn permitted(plan: &Plan, latency_ms: u64, holds_ms: u64) -> (Report, usiz
 }
 
 #[tokio::test(start_paused = true)]
-async fn once_the_permit_is_over_no_call_is_begun() {
+async fn no_call_is_started_after_the_permit_has_ended() {
     let requests: Vec<_> = (0..40).map(|nth| request(&format!("c{nth:02}"))).collect();
     let steps = || requests.iter().map(|request| free(create(request), &[])).collect();
     // Eight calls at once, 100 ms each: sixteen have begun by the deadline.
@@ -481,7 +481,7 @@ async fn once_the_permit_is_over_no_call_is_begun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_permit_is_asked_after_the_look_that_comes_before_a_call() {
+async fn the_permit_is_checked_after_the_inspection_that_precedes_a_call() {
     let host = host();
     let made = run(&host, &plan(vec![free(create(&request("a")), &[])])).await;
     let Some(Outcome::Done { made: Some(id) }) = made.outcomes.first() else { panic!("{made:?}") };
@@ -500,7 +500,7 @@ async fn the_permit_is_asked_after_the_look_that_comes_before_a_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_is_broken_off_when_the_permit_ends() {
+async fn a_wait_is_interrupted_when_the_permit_ends() {
     let steps =
         vec![free(create(&request("a")), &[]), free(start(0), &[0]), free(ready(0, 15_000), &[1])];
     let began = tokio::time::Instant::now();
@@ -510,7 +510,7 @@ async fn a_wait_is_broken_off_when_the_permit_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_that_makes_no_sense_ends_all_the_same() {
+async fn an_inconsistent_plan_ends_too() {
     let host = host();
     let cycle = plan(vec![
         free(create(&request("a")), &[1]),
@@ -524,7 +524,7 @@ async fn a_plan_that_makes_no_sense_ends_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_is_told_for_each_thing_that_happens() {
+async fn each_step_emits_an_event() {
     let host = host();
     let (sender, cancel) = watch::channel(false);
     let listener = CancelAt(OpId(u32::MAX), sender, Mutex::new(Vec::new()));

@@ -24,7 +24,7 @@ fn open(folder: &Path) -> Result<SimHost, HostError> {
 }
 
 #[tokio::test]
-async fn what_one_process_makes_another_sees() {
+async fn processes_share_a_simulated_host() {
     let folder = tempfile::tempdir().unwrap();
     let first = open(folder.path()).unwrap();
     let second = open(folder.path()).unwrap();
@@ -42,7 +42,7 @@ async fn what_one_process_makes_another_sees() {
 }
 
 #[tokio::test]
-async fn looking_makes_no_file() {
+async fn observing_creates_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let host = open(folder.path()).unwrap();
     assert!(host.containers().await.unwrap().is_empty());
@@ -50,7 +50,7 @@ async fn looking_makes_no_file() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_an_error_that_says_so() {
+async fn a_damaged_file_is_reported_as_damaged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lab.jsonl");
     for text in ["{\"tally-simulated-host\":1}\n{\"nonsense\n", "not one of ours\n"] {
@@ -62,7 +62,7 @@ async fn a_damaged_file_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_line_that_was_being_written_is_dropped() {
+async fn an_incomplete_last_line_is_dropped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lab.jsonl");
     let host = open(folder.path()).unwrap();
@@ -81,7 +81,7 @@ async fn a_line_that_was_being_written_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_file_does_not_grow_without_end() {
+async fn the_size_of_a_file_is_bounded() {
     let folder = tempfile::tempdir().unwrap();
     let host = open(folder.path()).unwrap();
     let other = open(folder.path()).unwrap();
@@ -97,7 +97,7 @@ async fn a_file_does_not_grow_without_end() {
 }
 
 #[tokio::test]
-async fn ten_thousand_containers_are_seen_in_well_under_a_second() {
+async fn ten_thousand_containers_are_observed_in_less_than_a_second() {
     let mut model = Model::new(1);
     model.pull("web:1").unwrap();
     for nth in 0..10_000 {
@@ -116,7 +116,7 @@ async fn ten_thousand_containers_are_seen_in_well_under_a_second() {
 }
 
 #[tokio::test]
-async fn a_call_costs_the_same_on_a_file_of_ten_thousand_containers() {
+async fn a_call_takes_the_same_time_with_ten_thousand_containers() {
     let folder = tempfile::tempdir().unwrap();
     let host = open(folder.path()).unwrap();
     let fill = |model: &mut Model, now_ms| {
@@ -204,7 +204,7 @@ fn what_is_over_while_a_program_is_frozen_ends_it_when_it_goes_on() {
 }
 
 #[tokio::test]
-async fn health_can_be_told() {
+async fn health_can_be_set() {
     let clock = Arc::new(ManualClock::new(0));
     let host = SimHost::new("alpha", SimOptions::new(1, clock.clone()));
     host.pull("web:1", &|_| {}).await.unwrap();

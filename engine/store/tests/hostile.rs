@@ -55,7 +55,7 @@ async fn all(store: &Etcd) -> Vec<StoreError> {
 }
 
 #[tokio::test]
-async fn nonsense_is_an_error_and_soon() {
+async fn a_nonsensical_answer_is_an_immediate_error() {
     for answer in [
         Vec::new(),
         b"\x15\x03\x01\x00\x02\x02\x16".to_vec(),
@@ -78,7 +78,7 @@ async fn nonsense_is_an_error_and_soon() {
 }
 
 #[tokio::test]
-async fn a_huge_answer_is_not_read_to_its_end() {
+async fn a_huge_answer_is_not_read_completely() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n".to_vec();
     let store = store([head, vec![b' '; 9_000_000]].concat()).await;
     let error = store.look().await.unwrap_err();
@@ -96,7 +96,7 @@ async fn an_empty_answer_gives_no_lease_and_publishes_nothing() {
 }
 
 #[tokio::test]
-async fn a_lease_that_another_took_meanwhile_is_theirs() {
+async fn a_lease_acquired_by_another_engine_meanwhile_stays_with_it() {
     // The same answer to the grant and to the transaction.
     let store = store(http(200, "{\"ID\":\"5\",\"TTL\":\"3\",\"succeeded\":false}")).await;
     let taken = store.take("one", Duration::from_secs(3)).await.unwrap();
@@ -104,7 +104,7 @@ async fn a_lease_that_another_took_meanwhile_is_theirs() {
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_read_is_no_record_of_nothing() {
+async fn an_unreadable_record_does_not_count_as_absent() {
     let value = |text: &str| {
         use base64::Engine as _;
         base64::engine::general_purpose::STANDARD.encode(text)

@@ -46,7 +46,7 @@ fn record(epoch: u64, hash: &str) -> SpecRecord {
 }
 
 #[tokio::test]
-async fn one_engine_has_the_lease_until_it_gives_it_back_or_does_not_renew() {
+async fn one_engine_holds_the_lease_until_it_releases_it_or_the_lease_expires() {
     let Some(world) = World::new() else { return };
     let (one, two) = (world.store("shop"), world.store("shop"));
     assert_eq!(one.look().await.unwrap().leader, None);
@@ -72,7 +72,7 @@ async fn one_engine_has_the_lease_until_it_gives_it_back_or_does_not_renew() {
 }
 
 #[tokio::test]
-async fn only_who_leads_publishes_and_only_after_what_it_saw() {
+async fn only_the_leader_publishes_and_only_after_the_revision_it_observed() {
     let Some(world) = World::new() else { return };
     let (one, two) = (world.store("shop"), world.store("shop"));
     let (term, _) = taken(&one, "one").await;
@@ -89,7 +89,7 @@ async fn only_who_leads_publishes_and_only_after_what_it_saw() {
 }
 
 #[tokio::test]
-async fn documents_are_handed_over_and_nobody_writes_over_what_was_not_seen() {
+async fn documents_are_shared_and_unobserved_ones_are_not_overwritten() {
     let Some(world) = World::new() else { return };
     let (one, two) = (world.store("shop"), world.store("shop"));
     let declared = |text: &str, after| Document::Declared { text: text.to_owned(), after };
@@ -112,7 +112,7 @@ async fn documents_are_handed_over_and_nobody_writes_over_what_was_not_seen() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_silent_and_remembers_when_it_is_back() {
+async fn a_stopped_store_is_unreachable_and_keeps_its_content() {
     let Some(mut world) = World::new() else { return };
     let store = world.store("shop");
     let (term, _) = taken(&store, "one").await;
@@ -125,7 +125,7 @@ async fn a_store_that_is_away_is_silent_and_remembers_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn of_several_members_one_that_answers_is_enough() {
+async fn one_reachable_member_is_enough() {
     let Some(world) = World::new() else { return };
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     // One where nobody listens, one that takes connections and never answers.
@@ -142,7 +142,7 @@ async fn of_several_members_one_that_answers_is_enough() {
 }
 
 #[tokio::test]
-async fn with_tls_only_the_given_authority_is_trusted_and_etcd_wants_our_certificate() {
+async fn with_tls_only_the_given_authority_is_trusted_and_etcd_requires_our_certificate() {
     if std::process::Command::new("openssl").arg("version").output().is_err() {
         eprintln!("SKIPPED: no openssl here to make certificates with");
         return;

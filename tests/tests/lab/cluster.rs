@@ -32,7 +32,7 @@ fn compiled(text: &str) -> Graph {
 }
 
 #[test]
-fn the_example_of_three_hosts_is_about_the_lab() {
+fn the_example_with_three_hosts_uses_the_hosts_of_the_lab() {
     let graph = compiled(&spec());
     let written = graph.hosts().map(|host| (host.name.clone(), host.address.clone()));
     // As `make lab-up` has it where nothing else is said.
@@ -103,7 +103,7 @@ fn ids(observed: &Observed) -> BTreeMap<(String, String), String> {
 }
 
 #[test]
-fn three_hosts_are_one_cluster_and_a_silent_one_moves_nothing() {
+fn three_hosts_form_a_cluster_and_an_unreachable_one_moves_no_pod() {
     let Some(borrowed) = lab(3) else { return };
     let lab = &borrowed.lab;
     lab.load(&["tally.local/hello:1", "tally.local/hello:2"]).expect("make images");
@@ -162,7 +162,7 @@ fn started(observed: &Observed) -> BTreeMap<String, i64> {
 }
 
 #[test]
-fn a_host_is_added_and_drained_and_nothing_else_moves() {
+fn adding_and_draining_a_host_moves_no_other_pod() {
     let Some(borrowed) = lab(4) else { return };
     let lab = &borrowed.lab;
     lab.load(&["tally.local/hello:1", "tally.local/hello:2"]).expect("make images");

@@ -93,7 +93,7 @@ fn soon(what: &str, is_so: impl Fn() -> bool) {
 }
 
 #[test]
-fn an_engine_is_the_same_by_every_way() {
+fn every_transport_shows_the_same_engine() {
     let Some(borrowed) = lab(3) else { return };
     let lab = &borrowed.lab;
     run(async {
@@ -119,7 +119,7 @@ fn an_engine_is_the_same_by_every_way() {
 }
 
 #[test]
-fn a_host_key_that_changed_or_is_not_known_is_refused() {
+fn an_unknown_or_changed_host_key_is_refused() {
     let Some(borrowed) = lab(1) else { return };
     let host = &borrowed.lab.hosts()[0];
     let mut endpoint = host.endpoint(Way::Ssh);
@@ -152,7 +152,7 @@ fn a_host_key_that_changed_or_is_not_known_is_refused() {
 }
 
 #[test]
-fn who_may_not_log_in_or_use_the_socket_is_told_which() {
+fn a_refused_login_and_a_refused_socket_have_different_errors() {
     let Some(borrowed) = lab(1) else { return };
     let host = &borrowed.lab.hosts()[0];
     run(async {
@@ -178,7 +178,7 @@ fn who_may_not_log_in_or_use_the_socket_is_told_which() {
 }
 
 #[test]
-fn only_the_given_authority_is_trusted() {
+fn only_the_given_certificate_authority_is_trusted() {
     let Some(borrowed) = lab(1) else { return };
     let host = &borrowed.lab.hosts()[0];
     let folder = borrowed.lab.folder();
@@ -222,7 +222,7 @@ fn only_the_given_authority_is_trusted() {
 }
 
 #[test]
-fn files_for_tls_that_do_not_fit_are_named() {
+fn unusable_tls_files_are_named_in_the_error() {
     let Some(borrowed) = lab(1) else { return };
     let host = &borrowed.lab.hosts()[0];
     let folder = borrowed.lab.folder().join("files");
@@ -297,25 +297,25 @@ async fn stays_in_place(host: &LabHost, way: Way) {
 }
 
 #[test]
-fn a_host_that_is_cut_off_is_unknown_and_delays_nobody() {
+fn a_disconnected_host_is_unknown_and_delays_no_other() {
     let ways = [Way::Tls, Way::Ssh];
     one_is_unknown(&ways, |host| host.cut().unwrap(), |host| host.heal().unwrap());
 }
 
 #[test]
-fn a_frozen_engine_is_unknown_and_delays_nobody() {
+fn a_frozen_engine_is_unknown_and_delays_no_other_host() {
     let ways = [Way::Unix, Way::Tls, Way::Ssh];
     one_is_unknown(&ways, |host| host.freeze().unwrap(), |host| host.thaw().unwrap());
 }
 
 #[test]
-fn an_engine_that_was_killed_answers_again_by_the_same_connections() {
+fn connections_work_again_after_an_engine_was_killed() {
     let ways = [Way::Unix, Way::Tls, Way::Ssh];
     one_is_unknown(&ways, |host| host.kill().unwrap(), |host| host.start().unwrap());
 }
 
 #[test]
-fn an_ssh_that_ends_is_begun_again_and_none_is_left_behind() {
+fn an_ended_ssh_process_is_restarted_and_none_is_left_behind() {
     let Some(borrowed) = lab(1) else { return };
     let host = &borrowed.lab.hosts()[0];
     let config = borrowed.lab.ssh_config();
@@ -343,7 +343,7 @@ fn an_ssh_that_ends_is_begun_again_and_none_is_left_behind() {
 
 /// Not a test: what the next one kills.
 #[test]
-fn waits_with_an_ssh_when_it_is_asked_to() {
+fn helper_that_waits_with_an_ssh_process() {
     let Ok(address) = std::env::var("TALLY_LAB_CHILD") else { return };
     let config = std::env::var("TALLY_LAB_CHILD_CONFIG").unwrap();
     run(async {
@@ -357,13 +357,13 @@ fn waits_with_an_ssh_when_it_is_asked_to() {
 }
 
 #[test]
-fn a_process_that_is_killed_leaves_no_ssh_behind() {
+fn a_killed_process_leaves_no_ssh_process_behind() {
     let Some(borrowed) = lab(1) else { return };
     let host = &borrowed.lab.hosts()[0];
     let config = borrowed.lab.ssh_config();
     for signal in ["-TERM", "-KILL"] {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "waits_with_an_ssh_when_it_is_asked_to"])
+            .args(["--exact", "helper_that_waits_with_an_ssh_process"])
             .env("TALLY_LAB_CHILD", host.address(Way::Ssh).to_string())
             .env("TALLY_LAB_CHILD_CONFIG", &config)
             .env("TMPDIR", borrowed.lab.folder())
@@ -387,7 +387,7 @@ fn a_process_that_is_killed_leaves_no_ssh_behind() {
 }
 
 #[test]
-fn a_lab_leaves_nothing_behind_whatever_became_of_it() {
+fn a_lab_leaves_nothing_behind_even_if_it_was_killed() {
     let Some(borrowed) = lab(3) else { return };
     let Borrowed { lab, _turn } = borrowed;
     let folder = lab.folder().to_owned();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tally_control::{EntryKind, News};
 use tally_simulator::{Fault, FaultKind, FaultPlan, When};
 
-use crate::keeping::{Kept, jump, keep_with};
+use crate::control_loop::{Kept, jump, keep_with};
 use crate::many::Many;
 
 const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
@@ -22,7 +22,7 @@ async fn silence(kept: &Kept) -> String {
 }
 
 #[test]
-fn setting_the_clock_makes_no_silence_longer() {
+fn setting_the_clock_does_not_lengthen_the_time_a_host_is_unreachable() {
     keep_with(&["a", "b", "c"], GRACE, WEB, |kept| async move {
         silence(&kept).await;
         jump(3_600_000);
@@ -34,7 +34,7 @@ fn setting_the_clock_makes_no_silence_longer() {
 }
 
 #[test]
-fn a_loop_that_was_stopped_for_a_while_knows_of_no_silence_meanwhile() {
+fn time_in_which_the_loop_was_suspended_does_not_count_as_unreachable() {
     keep_with(&["a", "b", "c"], GRACE, WEB, |kept| async move {
         let silent = silence(&kept).await;
         kept.gate.stall(true);
@@ -49,7 +49,7 @@ fn a_loop_that_was_stopped_for_a_while_knows_of_no_silence_meanwhile() {
 }
 
 #[test]
-fn what_was_silent_before_and_after_a_loop_stood_still_was_not_silent_for_so_long() {
+fn a_host_unreachable_before_and_after_a_suspension_was_not_unreachable_throughout() {
     keep_with(&["a", "b", "c"], GRACE, WEB, |kept| async move {
         let silent = silence(&kept).await;
         kept.gate.stall(true);
@@ -67,7 +67,7 @@ fn what_was_silent_before_and_after_a_loop_stood_still_was_not_silent_for_so_lon
 }
 
 #[test]
-fn a_host_that_falls_silent_in_a_rollout_is_lost_as_at_any_other_time() {
+fn a_host_that_becomes_unreachable_during_a_rollout_is_lost_after_the_usual_time() {
     let web = |probe: &str| {
         format!(
             "controller web replicas=3 {{ update on-failure=rollback progress-deadline=\"30m\" max-unavailable=2\n\

@@ -162,7 +162,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn where_an_apply_ends_does_not_depend_on_what_was_there(specs in proptest::collection::vec(spec(), 2..4)) {
+    fn the_result_of_an_apply_does_not_depend_on_the_previous_state(specs in proptest::collection::vec(spec(), 2..4)) {
         paused(|| async {
             let world = World::simulated("walk", 1);
             for spec in &specs {

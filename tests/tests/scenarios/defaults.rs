@@ -36,7 +36,7 @@ controller web replicas=2 { container web image="tally.local/hello:1" { env X=1 
 "#;
 
 #[test]
-fn what_a_daemon_merges_in_is_no_difference() {
+fn defaults_merged_in_by_the_daemon_are_no_difference() {
     other_engine("defaults", |world: World| async move {
         let graph = world.graph(SPEC);
         world.apply(&graph).await;

@@ -4,7 +4,7 @@ use crate::world::{World, both, calls, target};
 use tally_reconcile::Options;
 
 #[test]
-fn a_pod_begins_when_what_it_needs_is_ready_or_has_completed() {
+fn a_pod_starts_when_its_dependencies_are_ready_or_completed() {
     both("order", |world: World| async move {
         let graph = world.graph(
             "pod job { restart never; container c image=\"tally.local/hello:1\" { command sh \"-c\" \"sleep 0.3\" } }\n\
@@ -26,7 +26,7 @@ fn a_pod_begins_when_what_it_needs_is_ready_or_has_completed() {
 }
 
 #[test]
-fn dependents_of_what_fails_are_not_begun_and_the_rest_runs() {
+fn dependents_of_a_failed_pod_are_not_started_and_all_others_run() {
     both("blocked", |world: World| async move {
         let graph = world.graph(
             "pod bad { restart never; container c image=\"tally.local/hello:1\" { command sh \"-c\" \"exit 1\" } }\n\
@@ -42,7 +42,7 @@ fn dependents_of_what_fails_are_not_begun_and_the_rest_runs() {
 }
 
 #[test]
-fn a_target_takes_what_it_needs_and_leaves_the_rest() {
+fn a_target_includes_its_dependencies_and_nothing_else() {
     both("target", |world: World| async move {
         let graph = world.graph(
             "pod db { container c image=\"tally.local/hello:1\" }\n\

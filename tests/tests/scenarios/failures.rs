@@ -5,7 +5,7 @@ use tally_host::{FailureKind, HostError};
 use crate::world::{HELLO, World, both, only_real, only_simulated};
 
 #[test]
-fn a_missing_image_takes_nothing_down() {
+fn a_missing_image_stops_no_container() {
     both("noimage", |world: World| async move {
         let spec = |image: &str| world.graph(&format!("pod p {{ container c image=\"{image}\" }}"));
         world.apply(&spec("tally.local/hello:1")).await;
@@ -23,7 +23,7 @@ fn a_missing_image_takes_nothing_down() {
 }
 
 #[test]
-fn a_port_that_another_program_has_is_classified() {
+fn a_port_in_use_by_another_program_is_classified() {
     only_real(
         "port",
         "the simulator has no programs beside containers",
@@ -45,7 +45,7 @@ fn a_port_that_another_program_has_is_classified() {
 }
 
 #[test]
-fn a_port_that_a_foreign_container_has_is_said_before_anything_is_done() {
+fn a_port_of_an_unmanaged_container_is_reported_before_any_change() {
     both("held", |world: World| async move {
         let graph = |port: u16| {
             world.graph(&format!(
@@ -73,7 +73,7 @@ fn a_port_that_a_foreign_container_has_is_said_before_anything_is_done() {
 }
 
 #[test]
-fn a_command_that_is_not_there_is_classified() {
+fn a_missing_command_is_classified() {
     both("nocommand", |world: World| async move {
         let graph = world.graph(
             "pod p { container c image=\"tally.local/hello:1\" { command \"missing-command\" } }",
@@ -87,7 +87,7 @@ fn a_command_that_is_not_there_is_classified() {
 }
 
 #[test]
-fn a_container_that_ends_says_its_exit_code_and_its_last_lines() {
+fn the_failure_of_an_exited_container_has_its_exit_code_and_last_lines() {
     only_real("ends", "the simulator runs no programs that print", |world: World| async move {
         let graph = world.graph(
             "pod p { restart never; container c image=\"tally.local/hello:1\" { command sh \"-c\" \"echo the reason; exit 7\" } }",
@@ -105,7 +105,7 @@ fn a_container_that_ends_says_its_exit_code_and_its_last_lines() {
 }
 
 #[test]
-fn what_this_version_does_not_act_on_is_said_in_one_sentence_each() {
+fn each_unsupported_field_is_reported_in_one_sentence() {
     only_simulated("later", "a matter of the plan", |world: World| async move {
         let web = |probe: &str| {
             format!("pod web {{ container c image=\"{HELLO}\" {{ port http 8080; {probe} }} }}")

@@ -9,7 +9,7 @@ pub const FILES: &[(&str, &str)] =
     &[("a.kdl", ""), ("b.kdl", ""), ("a.conf", "a"), ("b.conf", "b")];
 
 #[test]
-fn after_each_field_the_second_plan_is_empty() {
+fn for_each_field_the_second_plan_is_empty() {
     let cases: Vec<_> = examples()
         .filter(|example| example.field.step == Step::Now)
         // TLS belongs to addresses that this version does not reach.

@@ -289,7 +289,7 @@ fn run<F: Future<Output = ()>>(hosts: &[&str], scenario: impl FnOnce(World) -> F
 }
 
 #[test]
-fn failure_5_of_two_engines_on_different_specs_the_one_that_was_superseded_stops() {
+fn failure_5_an_engine_with_a_superseded_spec_stops() {
     run(&["a"], |world| async move {
         let changed = WEB.replace("hello:1\"", "hello:1\" { env A=2 }");
         let one = world.engine("one", WEB);
@@ -319,7 +319,7 @@ fn failure_5_of_two_engines_on_different_specs_the_one_that_was_superseded_stops
 }
 
 #[test]
-fn failure_5_a_leader_whose_files_go_back_publishes_that_as_a_new_epoch() {
+fn failure_5_reverted_files_are_published_as_a_new_epoch() {
     run(&["a"], |world| async move {
         let changed = WEB.replace("hello:1\"", "hello:1\" { env A=2 }");
         let one = world.engine("one", WEB);
@@ -335,7 +335,7 @@ fn failure_5_a_leader_whose_files_go_back_publishes_that_as_a_new_epoch() {
 }
 
 #[test]
-fn failure_6_a_leader_that_stood_still_past_its_lease_ends_the_plan_it_was_in() {
+fn failure_6_a_leader_suspended_past_its_lease_ends_its_plan() {
     run(&["a"], |world| async move {
         let many = WEB.replace("replicas=2", "replicas=40");
         let one = world.engine("one", &many);
@@ -362,7 +362,7 @@ fn failure_6_a_leader_that_stood_still_past_its_lease_ends_the_plan_it_was_in() 
 }
 
 #[test]
-fn failure_7_without_the_store_nothing_is_changed_and_hosts_are_looked_at_all_the_same() {
+fn failure_7_without_the_store_hosts_are_observed_and_not_changed() {
     run(&["a"], |world| async move {
         let one = world.engine("one", WEB);
         world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
@@ -380,7 +380,7 @@ fn failure_7_without_the_store_nothing_is_changed_and_hosts_are_looked_at_all_th
 }
 
 #[test]
-fn a_leader_that_is_told_to_end_gives_the_lease_back() {
+fn a_leader_that_is_asked_to_end_releases_the_lease() {
     run(&["a"], |world| async move {
         let one = world.engine("one", WEB);
         world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
@@ -396,7 +396,7 @@ fn a_leader_that_is_told_to_end_gives_the_lease_back() {
 }
 
 #[test]
-fn a_follower_asks_no_container_whether_it_is_well() {
+fn a_follower_runs_no_liveness_probes() {
     let body = "pod web { container c image=\"tally.local/hello:1\" { \
                 liveness every=\"1s\" failures=2 { command \"true\" } } }";
     run(&["a"], |world| async move {
@@ -418,7 +418,7 @@ fn a_follower_asks_no_container_whether_it_is_well() {
 }
 
 #[test]
-fn a_new_leader_looks_before_it_acts() {
+fn a_new_leader_observes_before_it_acts() {
     run(&["a"], |world| async move {
         let one = world.engine("one", WEB);
         world.until("it tallies", async |_| one.times(EntryKind::Tallies) == 1).await;
@@ -442,7 +442,7 @@ fn a_new_leader_looks_before_it_acts() {
 }
 
 #[test]
-fn a_new_leader_knows_what_the_last_one_was_about_to_make() {
+fn a_new_leader_knows_the_pods_that_the_previous_one_was_creating() {
     run(&["a", "b", "c"], |world| async move {
         let one = world.engine("one", WEB);
         world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
@@ -481,7 +481,7 @@ fn a_new_leader_knows_what_the_last_one_was_about_to_make() {
 }
 
 #[test]
-fn who_applies_by_hand_beside_engines_takes_no_pod_for_absent_from_a_silent_host() {
+fn an_apply_by_hand_beside_engines_takes_no_pod_on_an_unreachable_host_for_absent() {
     run(&["a", "b", "c"], |world| async move {
         let one = world.engine("one", WEB);
         world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
@@ -504,7 +504,7 @@ fn who_applies_by_hand_beside_engines_takes_no_pod_for_absent_from_a_silent_host
 }
 
 #[test]
-fn a_freeze_whose_answer_was_lost_with_the_engine_that_wrote_it_can_be_ended() {
+fn a_freeze_can_be_ended_after_its_writer_died_before_the_answer() {
     run(&["a"], |world| async move {
         let one = world.engine("one", WEB);
         world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
@@ -528,7 +528,7 @@ fn a_freeze_whose_answer_was_lost_with_the_engine_that_wrote_it_can_be_ended() {
 }
 
 #[test]
-fn a_freeze_that_ends_while_the_store_is_away_does_not_come_back_with_it() {
+fn a_freeze_that_ended_during_a_store_outage_does_not_return() {
     run(&["a"], |world| async move {
         let one = world.engine("one", WEB);
         world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
@@ -558,7 +558,7 @@ fn a_freeze_that_ends_while_the_store_is_away_does_not_come_back_with_it() {
 }
 
 #[test]
-fn what_is_declared_in_the_store_and_cannot_be_read_is_told_once_and_is_not_written_over() {
+fn unreadable_declarations_in_the_store_are_reported_once_and_not_overwritten() {
     run(&["a"], |world| async move {
         let one = world.engine("one", WEB);
         world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
@@ -581,7 +581,7 @@ fn what_is_declared_in_the_store_and_cannot_be_read_is_told_once_and_is_not_writ
 }
 
 #[test]
-fn what_is_declared_and_too_large_to_be_shared_counts_here_and_is_told() {
+fn declarations_too_large_to_share_apply_locally_and_are_reported() {
     run(&["a"], |world| async move {
         let one = world.engine("one", WEB);
         world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;

@@ -11,19 +11,17 @@
     reason = "tests stop loudly"
 )]
 
-mod classes;
+mod blocked;
 mod clocks;
+mod control_loop;
 mod convergence;
-mod courses;
 mod defaults;
 mod dependencies;
+mod docker_requests;
 mod failures;
+mod fast_path;
 mod field_coverage;
 mod fields;
-mod foreign;
-mod glance;
-mod held;
-mod keeping;
 mod leases;
 mod many;
 mod placement;
@@ -33,10 +31,12 @@ mod rebalance;
 mod recorded;
 mod registry;
 mod rollback;
+mod rollback_tracking;
 mod rollouts;
 mod secrets;
-mod silent;
 mod tags;
-mod told;
+mod unmanaged;
+mod unreachable;
+mod update_classes;
 mod upgrade;
 mod world;

@@ -17,7 +17,7 @@ fn way_out(plan: &Plan) -> Option<String> {
 }
 
 #[test]
-fn pods_spread_over_hosts_and_stay_where_they_are() {
+fn pods_spread_over_hosts_and_keep_their_host() {
     run(&["a", "b", "c", "d"], |mut many: Many| async move {
         let three = "host a \"sim:a\"\nhost b \"sim:b\"\nhost c \"sim:c\"";
         let body = format!("controller web replicas=6 {{ {ONE} }}");
@@ -49,7 +49,7 @@ fn spread_counts_the_values_of_a_label() {
 }
 
 #[test]
-fn preferred_hosts_come_first_and_pods_keep_away_or_close() {
+fn preferred_hosts_affinity_and_anti_affinity_are_followed() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let hosts = "host a \"sim:a\"\nhost b \"sim:b\" { label disk=ssd }\nhost c \"sim:c\"";
         let body = format!(
@@ -65,7 +65,7 @@ fn preferred_hosts_come_first_and_pods_keep_away_or_close() {
 }
 
 #[test]
-fn a_pod_that_fits_nowhere_is_held_with_the_nearest_way_out_and_the_rest_goes_on() {
+fn a_pod_that_fits_nowhere_is_blocked_with_a_suggestion_and_others_proceed() {
     run(&["a", "b"], |mut many: Many| async move {
         let hosts = "host a \"sim:a\" { label disk=ssd; capacity memory=\"1GiB\" }\n\
                      host b \"sim:b\" { label disk=hdd; capacity memory=\"8GiB\" }";
@@ -86,7 +86,7 @@ fn a_pod_that_fits_nowhere_is_held_with_the_nearest_way_out_and_the_rest_goes_on
 }
 
 #[test]
-fn each_condition_that_a_host_does_not_meet_is_told_and_can_be_dropped() {
+fn each_unmet_condition_of_a_host_is_reported_and_can_be_dropped() {
     run(&["a", "b"], |mut many: Many| async move {
         for (condition, told, other) in [
             ("require disk=ssd", "disk=ssd", "disk=ssd"),
@@ -110,7 +110,7 @@ fn each_condition_that_a_host_does_not_meet_is_told_and_can_be_dropped() {
 }
 
 #[test]
-fn a_pod_of_each_host_that_does_not_fit_there_says_why_and_the_others_go_on() {
+fn a_per_host_pod_that_does_not_fit_says_why_and_others_proceed() {
     run(&["a", "b"], |mut many: Many| async move {
         let hosts = "host a \"sim:a\" { capacity memory=\"1GiB\" }\n\
                      host b \"sim:b\" { capacity memory=\"8GiB\" }";
@@ -123,7 +123,7 @@ fn a_pod_of_each_host_that_does_not_fit_there_says_why_and_the_others_go_on() {
 }
 
 #[test]
-fn a_pod_of_a_lost_host_is_not_waited_for() {
+fn no_operation_waits_for_a_pod_of_a_lost_host() {
     run(&["a", "b"], |mut many: Many| async move {
         let body =
             "controller agent replicas=per-host { container c image=\"tally.local/hello:1\" }";
@@ -142,7 +142,7 @@ fn a_pod_of_a_lost_host_is_not_waited_for() {
 }
 
 #[test]
-fn capacity_is_what_pods_reserve() {
+fn capacity_is_used_by_reservations() {
     run(&["a", "b"], |mut many: Many| async move {
         let hosts = "host a \"sim:a\" { capacity cpu=2 }\nhost b \"sim:b\" { capacity cpu=1 }";
         let body = "controller web replicas=4 { container c image=\"tally.local/hello:1\" { resources cpu=1 } }";
@@ -153,7 +153,7 @@ fn capacity_is_what_pods_reserve() {
 }
 
 #[test]
-fn one_host_port_goes_to_one_pod_of_each_host() {
+fn a_host_port_is_used_by_one_pod_per_host() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let body = "controller web replicas=3 { container c image=\"tally.local/hello:1\" { port http 8080 publish=8080 } }";
         many.apply(&many.plain(body)).await;
@@ -164,7 +164,7 @@ fn one_host_port_goes_to_one_pod_of_each_host() {
 }
 
 #[test]
-fn a_host_port_that_something_else_has_sends_pods_to_other_hosts() {
+fn a_host_port_in_use_moves_pods_to_other_hosts() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let port = "container c image=\"tally.local/hello:1\" { port http 8080 publish=8080 }";
         let mut other = Many::beside(&many, "other");
@@ -208,7 +208,7 @@ fn a_named_volume_keeps_its_pods_on_its_host() {
 }
 
 #[test]
-fn workloads_that_share_volumes_are_on_one_host_from_the_first_plan_on() {
+fn workloads_that_share_volumes_are_on_one_host_from_the_first_plan() {
     let body = |mounts: &[(&str, &str)]| {
         let pod = |(name, mounts): &(&str, &str)| {
             let mounts = mounts.split(' ').map(|volume| format!("mount {volume} \"/{volume}\""));
@@ -239,7 +239,7 @@ fn workloads_that_share_volumes_are_on_one_host_from_the_first_plan_on() {
 }
 
 #[test]
-fn one_pod_on_each_host_comes_and_goes_with_the_host() {
+fn per_host_pods_are_created_and_removed_with_their_host() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let body = format!("controller agent replicas=per-host {{ {ONE} }}");
         many.apply(&many.graph("host a \"sim:a\"\nhost b \"sim:b\"", &body)).await;
@@ -253,7 +253,7 @@ fn one_pod_on_each_host_comes_and_goes_with_the_host() {
 }
 
 #[test]
-fn a_drained_host_gives_its_pods_away_never_below_what_update_allows() {
+fn a_drained_host_loses_its_pods_within_the_limits_of_update() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let body = format!("controller web replicas=6 {{ {ONE} }}");
         many.apply(&many.plain(&body)).await;
@@ -273,7 +273,7 @@ fn a_drained_host_gives_its_pods_away_never_below_what_update_allows() {
 }
 
 #[test]
-fn a_drained_host_keeps_what_fits_nowhere_else() {
+fn a_drained_host_keeps_pods_that_fit_nowhere_else() {
     run(&["a", "b"], |mut many: Many| async move {
         let body = "volume data\npod db { container c image=\"tally.local/hello:1\" { mount data \"/d\" } }";
         many.apply(&many.plain(body)).await;
@@ -288,7 +288,7 @@ fn a_drained_host_keeps_what_fits_nowhere_else() {
 }
 
 #[test]
-fn what_if_a_host_were_lost_is_a_plan_like_any_other() {
+fn a_plan_that_assumes_a_lost_host_is_a_normal_plan() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let body = format!(
             "volume data\ncontroller web replicas=3 {{ {ONE} }}\n\
@@ -309,7 +309,7 @@ fn what_if_a_host_were_lost_is_a_plan_like_any_other() {
 }
 
 #[test]
-fn of_the_pods_of_a_drained_host_those_that_serve_nobody_go_first() {
+fn pods_that_are_not_ready_leave_a_drained_host_first() {
     run(&["a", "b"], |mut many: Many| async move {
         let body = format!("controller web replicas=2 {{ {ONE} }}");
         many.apply(&many.graph("host a \"sim:a\"", &body)).await;
@@ -329,7 +329,7 @@ fn of_the_pods_of_a_drained_host_those_that_serve_nobody_go_first() {
 }
 
 #[test]
-fn of_many_hosts_that_cannot_take_a_pod_the_first_ones_are_named_and_the_rest_counted() {
+fn a_block_reason_names_the_first_hosts_and_counts_the_others() {
     let all = ["a", "b", "c", "d", "e", "f"];
     for (hosts, rest) in
         [(&all[..4], None), (&all[..5], Some("1 more")), (&all[..], Some("2 more"))]
@@ -349,7 +349,7 @@ fn of_many_hosts_that_cannot_take_a_pod_the_first_ones_are_named_and_the_rest_co
 }
 
 #[test]
-fn a_fenced_host_is_no_reason_to_split_who_shares_a_new_volume() {
+fn a_fenced_host_does_not_split_pods_that_share_a_new_volume() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let other = "pod other { container c image=\"tally.local/hello:1\" }";
         many.apply(&many.plain(other)).await;
@@ -369,7 +369,7 @@ fn a_fenced_host_is_no_reason_to_split_who_shares_a_new_volume() {
 }
 
 #[test]
-fn a_port_by_another_protocol_is_another_port() {
+fn the_same_port_with_another_protocol_is_another_port() {
     run(&["a"], |mut many: Many| async move {
         let port = |protocol: &str| {
             format!(
@@ -387,7 +387,7 @@ fn a_port_by_another_protocol_is_another_port() {
 }
 
 #[test]
-fn a_port_on_another_address_is_another_port() {
+fn the_same_port_on_another_address_is_another_port() {
     run(&["a"], |mut many: Many| async move {
         let pod = |name: &str, address: &str| {
             format!(

@@ -23,7 +23,7 @@ fn signalled(many: &Many, text: &str) -> Graph {
 }
 
 #[test]
-fn a_signal_that_did_not_come_through_is_sent_by_the_next_apply() {
+fn a_signal_that_was_not_delivered_is_sent_by_the_next_apply() {
     run(&["a"], |mut many: Many| async move {
         let (before, after) = (signalled(&many, "one"), signalled(&many, "two"));
         many.apply(&before).await;
@@ -45,7 +45,7 @@ fn a_signal_that_did_not_come_through_is_sent_by_the_next_apply() {
 }
 
 #[test]
-fn a_container_that_docker_is_removing_is_waited_for() {
+fn a_container_in_removal_is_waited_for() {
     run(&["a"], |mut many: Many| async move {
         let graph = many.plain("pod web { container c image=\"tally.local/hello:1\" }");
         many.apply(&graph).await;
@@ -62,7 +62,7 @@ fn a_container_that_docker_is_removing_is_waited_for() {
 }
 
 #[test]
-fn a_container_that_docker_can_never_start_is_made_anew() {
+fn a_container_that_can_never_start_is_recreated() {
     run(&["a"], |mut many: Many| async move {
         let graph = many.plain("pod web { container c image=\"tally.local/hello:1\" }");
         many.apply(&graph).await;
@@ -88,7 +88,7 @@ fn a_container_that_docker_can_never_start_is_made_anew() {
 }
 
 #[test]
-fn who_runs_on_in_a_network_that_has_ended_does_not_count_as_ready() {
+fn joiners_of_an_exited_infra_container_are_not_ready() {
     run(&["a"], |mut many: Many| async move {
         let graph = many.plain(
             "pod web { container c image=\"tally.local/hello:1\"\n container side image=\"tally.local/hello:1\" }",
@@ -109,7 +109,7 @@ fn who_runs_on_in_a_network_that_has_ended_does_not_count_as_ready() {
 }
 
 #[test]
-fn who_joined_a_network_that_is_gone_is_made_anew() {
+fn joiners_of_a_removed_infra_container_are_recreated() {
     run(&["a"], |mut many: Many| async move {
         let graph = many.plain(
             "pod web { container c image=\"tally.local/hello:1\"\n container side image=\"tally.local/hello:1\" }",
@@ -131,7 +131,7 @@ fn who_joined_a_network_that_is_gone_is_made_anew() {
 }
 
 #[test]
-fn a_pod_of_one_container_is_that_container() {
+fn a_pod_with_one_container_has_no_infra_container() {
     both("single", |world: World| async move {
         world.apply(&world.graph("pod p { container c image=\"tally.local/hello:1\" }")).await;
         let names: Vec<String> = world.ids().await.into_keys().collect();
@@ -140,7 +140,7 @@ fn a_pod_of_one_container_is_that_container() {
 }
 
 #[test]
-fn a_stopped_joiner_is_started_and_nothing_else_moves() {
+fn a_stopped_joiner_is_started_and_nothing_else_changes() {
     both("joiner", |world: World| async move {
         let graph = world.graph(SIDECAR);
         world.apply(&graph).await;
@@ -171,7 +171,7 @@ fn joiners_of_a_restarted_infra_container_are_restarted() {
 }
 
 #[test]
-fn a_pod_whose_network_has_ended_is_put_right_at_once_and_nothing_stands_in_for_it() {
+fn a_pod_with_an_exited_infra_container_is_repaired_without_a_surge_pod() {
     both("deadnet", |world: World| async move {
         let graph = world.graph(
             "controller web replicas=1 { update max-surge=1 max-unavailable=0\n\
@@ -197,7 +197,7 @@ fn a_pod_whose_network_has_ended_is_put_right_at_once_and_nothing_stands_in_for_
 }
 
 #[test]
-fn a_pod_whose_infra_container_is_gone_is_made_anew() {
+fn a_pod_without_its_infra_container_is_recreated() {
     both("noinfra", |world: World| async move {
         let graph = world.graph(SIDECAR);
         world.apply(&graph).await;
@@ -237,7 +237,7 @@ fn inits_run_in_order_and_once() {
 }
 
 #[test]
-fn whoever_was_interrupted_between_inits_and_containers_goes_on_there() {
+fn an_apply_interrupted_after_the_inits_continues_with_the_containers() {
     let body = "pod web { init one image=\"tally.local/hello:1\" { command \"true\" }\n\
         container c image=\"tally.local/hello:1\" }";
     for (exit_code, expected) in [
@@ -296,7 +296,7 @@ fn a_changed_file_of_an_init_runs_it_again() {
 }
 
 #[test]
-fn a_pods_own_volume_goes_with_it_and_a_named_one_never_unasked() {
+fn a_pods_own_volume_is_removed_with_it_and_a_named_one_only_on_request() {
     both("volumes", |world: World| async move {
         let with = world.graph(
             "volume data\npod keep { container c image=\"tally.local/hello:1\" }\n\
@@ -324,7 +324,7 @@ fn a_pods_own_volume_goes_with_it_and_a_named_one_never_unasked() {
 }
 
 #[test]
-fn an_interrupted_apply_goes_on_where_it_was() {
+fn an_interrupted_apply_is_continued_by_the_next_one() {
     both("resume", |world: World| async move {
         let graph = world.graph(SIDECAR);
         let plan = world.plan(&graph).await;
@@ -351,7 +351,7 @@ fn an_interrupted_apply_goes_on_where_it_was() {
 }
 
 #[test]
-fn what_ended_badly_and_is_never_started_again_is_left_as_it_is() {
+fn a_failed_container_with_restart_never_stays_stopped() {
     run(&["a"], |mut many: Many| async move {
         let graph = many.plain(
             "pod job { restart never; init i image=\"tally.local/hello:1\" { command \"true\" }\n\
@@ -369,7 +369,7 @@ fn what_ended_badly_and_is_never_started_again_is_left_as_it_is() {
 }
 
 #[test]
-fn an_infra_container_is_started_again_whatever_its_pod_asks_for() {
+fn an_infra_container_is_restarted_regardless_of_the_restart_policy() {
     run(&["a"], |mut many: Many| async move {
         let one = "container c image=\"tally.local/hello:1\"";
         let graph = many
@@ -407,7 +407,7 @@ fn a_stopped_container_with_a_changed_file_is_started_and_not_signalled() {
 }
 
 #[test]
-fn each_replacement_is_a_generation_of_its_own_and_an_infra_image_is_loaded_once() {
+fn each_replacement_has_its_own_generation_and_the_infra_image_is_loaded_once() {
     run(&["a"], |mut many: Many| async move {
         let two = "container c image=\"tally.local/hello:1\" { env A=1 }\ncontainer d image=\"tally.local/hello:1\"";
         many.apply(&many.plain(&format!("pod web {{ {two} }}"))).await;
@@ -428,7 +428,7 @@ fn each_replacement_is_a_generation_of_its_own_and_an_infra_image_is_loaded_once
 }
 
 #[test]
-fn what_a_pod_can_do_to_its_host_is_told_when_it_is_made() {
+fn host_access_of_a_pod_is_reported_when_it_is_created() {
     run(&["a"], |mut many: Many| async move {
         let spec = |cpu: &str| {
             many.plain(&format!(

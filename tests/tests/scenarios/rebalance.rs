@@ -71,7 +71,7 @@ async fn counts(many: &Many) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn a_host_that_was_added_takes_the_fewest_pods_and_nothing_else_moves() {
+fn a_new_host_gets_the_fewest_pods_and_nothing_else_moves() {
     run(&["a", "b", "c", "d"], |mut many: Many| async move {
         let body = format!("controller web replicas=12 {{ {ONE} }}");
         many.apply(&many.graph(&hosts(&["a", "b", "c"]), &body)).await;
@@ -93,7 +93,7 @@ fn a_host_that_was_added_takes_the_fewest_pods_and_nothing_else_moves() {
 }
 
 #[test]
-fn where_no_pod_may_be_missing_another_one_stands_in_first() {
+fn if_no_pod_may_be_missing_a_surge_pod_is_created_first() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let body =
             format!("controller web replicas=4 {{ update max-unavailable=0 max-surge=1; {ONE} }}");
@@ -109,7 +109,7 @@ fn where_no_pod_may_be_missing_another_one_stands_in_first() {
 }
 
 #[test]
-fn without_room_for_a_stand_in_nothing_is_moved() {
+fn without_capacity_for_a_surge_pod_nothing_moves() {
     run(&["a", "b"], |mut many: Many| async move {
         let lines = "host a \"sim:a\" { capacity cpu=2 }\nhost b \"sim:b\" { capacity cpu=1 }";
         let body = |update: &str| {
@@ -127,7 +127,7 @@ fn without_room_for_a_stand_in_nothing_is_moved() {
 }
 
 #[test]
-fn what_has_data_on_its_host_or_is_on_each_of_them_stays() {
+fn pods_with_data_on_their_host_and_per_host_pods_stay() {
     run(&["a", "b"], |mut many: Many| async move {
         let image = "container c image=\"tally.local/hello:1\"";
         let body = format!(
@@ -160,8 +160,7 @@ fn what_has_data_on_its_host_or_is_on_each_of_them_stays() {
 }
 
 #[test]
-fn hosts_that_are_silent_drained_or_fenced_get_nothing_and_pods_out_of_sight_keep_the_others_there()
-{
+fn unreachable_drained_and_fenced_hosts_get_no_pods_and_unobserved_pods_keep_others_in_place() {
     run(&["a", "b", "c", "d", "e"], |mut many: Many| async move {
         let body = format!(
             "controller web replicas=6 {{ {ONE} }}\ncontroller api replicas=4 {{ place {{ require host=a }}; {ONE} }}"
@@ -189,7 +188,7 @@ fn hosts_that_are_silent_drained_or_fenced_get_nothing_and_pods_out_of_sight_kee
 }
 
 #[test]
-fn what_somebody_stopped_is_not_moved() {
+fn paused_and_frozen_workloads_are_not_moved() {
     run(&["a", "b"], |mut many: Many| async move {
         let own = format!("{ONE} {{ resources cpu=0.1 memory=\"64MiB\" }}");
         let body = format!("controller web replicas=4 {{ {own} }}");
@@ -214,7 +213,7 @@ fn what_somebody_stopped_is_not_moved() {
 }
 
 #[test]
-fn a_pod_that_is_left_alone_for_a_while_is_not_moved() {
+fn a_pod_in_backoff_is_not_moved() {
     run(&["a", "b"], |mut many: Many| async move {
         let body = format!("controller web replicas=4 {{ {ONE} }}");
         many.apply(&many.graph(&hosts(&["a"]), &body)).await;
@@ -233,7 +232,7 @@ fn a_pod_that_is_left_alone_for_a_while_is_not_moved() {
 }
 
 #[test]
-fn requirements_and_host_ports_hold_and_a_port_is_given_away_before_it_is_taken() {
+fn moves_meet_requirements_and_free_a_host_port_before_it_is_used() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let lines = "host a \"sim:a\" { label disk=ssd }\nhost b \"sim:b\" { label disk=ssd }\nhost c \"sim:c\"";
         let ported = "container c image=\"tally.local/hello:1\" { port http 8080 publish=8080; resources memory=\"1GiB\" }";
@@ -254,7 +253,7 @@ fn requirements_and_host_ports_hold_and_a_port_is_given_away_before_it_is_taken(
 }
 
 #[test]
-fn a_target_is_all_that_moves() {
+fn with_a_target_only_its_pods_move() {
     run(&["a", "b"], |mut many: Many| async move {
         let big = "container c image=\"tally.local/hello:1\" { resources memory=\"2GiB\" }";
         let body = format!("pod web {{ {big} }}\npod api {{ {big} }}");
@@ -269,7 +268,7 @@ fn a_target_is_all_that_moves() {
 }
 
 #[test]
-fn moves_and_a_new_version_go_together_never_below_what_update_allows() {
+fn moves_and_a_rollout_together_stay_within_the_limits_of_update() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let body = |env: u32| {
             format!(
@@ -285,7 +284,7 @@ fn moves_and_a_new_version_go_together_never_below_what_update_allows() {
 }
 
 #[test]
-fn what_if_a_host_were_lost_can_be_evened_out_too() {
+fn a_plan_that_assumes_a_lost_host_can_rebalance() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let body = format!("controller web replicas=6 {{ {ONE} }}");
         many.apply(&many.graph(&hosts(&["a", "c"]), &body)).await;
@@ -300,7 +299,7 @@ fn what_if_a_host_were_lost_can_be_evened_out_too() {
 }
 
 #[test]
-fn an_apply_that_ends_in_the_middle_of_its_moves_is_made_good_by_a_plain_one() {
+fn moves_interrupted_at_any_time_are_completed_by_a_plain_apply() {
     for ms in (0..400).step_by(10) {
         run(&["a", "b", "c"], |mut many: Many| async move {
             let body = format!(
@@ -411,7 +410,7 @@ async fn guarded(many: &Many, graph: &Graph, plan: &Plan, drawn: &[Drawn], sizes
 }
 
 #[test]
-fn stand_ins_have_room_beside_all_that_is_there_and_all_that_comes() {
+fn surge_pods_fit_beside_all_current_and_planned_pods() {
     run(&["a", "c"], |mut many: Many| async move {
         let lines = |drain: &str| {
             let host = |name: &str, drain: &str| {
@@ -438,7 +437,7 @@ fn stand_ins_have_room_beside_all_that_is_there_and_all_that_comes() {
 }
 
 #[test]
-fn a_pod_stays_until_another_one_has_left_it_its_room() {
+fn a_pod_moves_only_after_its_capacity_was_freed() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let host = |name: &str, disk: &str| {
             format!(
@@ -480,7 +479,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_runs_is_evened_out_once(drawn in drawn(), sizes in proptest::collection::vec(2..5u32, 4)) {
+    fn generated_clusters_are_rebalanced_once(drawn in drawn(), sizes in proptest::collection::vec(2..5u32, 4)) {
         run(&["a", "b", "c", "d"], |mut many: Many| async move {
             // What is drawn differs from run to run.
             recorded::end();
@@ -510,7 +509,7 @@ proptest! {
 }
 
 #[test]
-fn a_host_without_an_image_that_is_never_pulled_gets_nothing() {
+fn a_host_without_an_image_that_is_never_pulled_gets_no_pods() {
     run(&["a", "b"], |mut many: Many| async move {
         let own = "container c image=\"tally.local/own:1\" { pull never }";
         let have = |many: &Many, host: &str| {
@@ -529,7 +528,7 @@ fn a_host_without_an_image_that_is_never_pulled_gets_nothing() {
 }
 
 #[test]
-fn what_moves_come_to_follows_from_update() {
+fn the_disruption_of_a_move_follows_from_update() {
     // Each row: what `update` says, how many move at once, how many stay ready, how many stand in.
     let rows = [
         ("update max-unavailable=2", (2, 4, 0)),

@@ -103,7 +103,7 @@ fn in_containerds_store() -> bool {
 }
 
 #[test]
-fn an_image_is_had_from_a_registry_and_progress_is_told() {
+fn an_image_is_pulled_from_a_registry_with_progress() {
     pulls("good", |test| async move {
         let image = TestImage::new(&test.registry, "good", 400_000);
         let image = Pulled::new(&test.registry.address(), &image);
@@ -116,7 +116,7 @@ fn an_image_is_had_from_a_registry_and_progress_is_told() {
 }
 
 #[test]
-fn a_tag_that_is_missing_is_said_to_be_missing_and_asked_for_once() {
+fn a_missing_tag_is_reported_as_missing_and_requested_once() {
     pulls("missing", |test| async move {
         let proxy = Proxy::start(&test.registry, |_, _| Does::Pass);
         let image = TestImage { name: "nothing:1".to_owned() };
@@ -127,7 +127,7 @@ fn a_tag_that_is_missing_is_said_to_be_missing_and_asked_for_once() {
 }
 
 #[test]
-fn a_registry_that_wants_a_login_is_not_asked_again() {
+fn a_registry_that_requires_a_login_is_not_asked_again() {
     pulls("login", |test| async move {
         let folder = tempfile::tempdir().unwrap();
         let guarded = Registry::start(folder.path(), true).unwrap();
@@ -140,7 +140,7 @@ fn a_registry_that_wants_a_login_is_not_asked_again() {
 }
 
 #[test]
-fn a_registry_that_asks_for_patience_is_left_alone_and_no_other_is() {
+fn only_the_rate_limiting_registry_is_paused() {
     pulls("patience", |test| async move {
         let by_head = in_containerds_store();
         let busy = Proxy::start(&test.registry, move |line, before| match line {
@@ -177,7 +177,7 @@ fn a_registry_that_asks_for_patience_is_left_alone_and_no_other_is() {
 }
 
 #[test]
-fn many_images_of_a_busy_registry_share_its_patience() {
+fn all_images_of_a_rate_limiting_registry_share_one_pause() {
     pulls("shared", |test| async move {
         // A registry that says no more than its status.
         let busy = Proxy::start(&test.registry, |line, _| {
@@ -202,7 +202,7 @@ fn many_images_of_a_busy_registry_share_its_patience() {
 }
 
 #[test]
-fn a_registry_that_is_broken_for_a_moment_is_asked_again() {
+fn a_registry_with_a_temporary_error_is_asked_again() {
     pulls("broken", |test| async move {
         let breaks = if in_containerds_store() { 2 } else { 1 };
         let proxy = Proxy::start(&test.registry, move |line, before| {
@@ -219,7 +219,7 @@ fn a_registry_that_is_broken_for_a_moment_is_asked_again() {
 }
 
 #[test]
-fn a_slow_body_is_waited_for_and_one_that_stalls_is_not() {
+fn a_slow_download_is_waited_for_and_a_stalled_one_is_not() {
     pulls("slow", |test| async move {
         let is_layer = |line: &str| line.starts_with("GET ") && line.contains("/blobs/");
         let bytes = if in_containerds_store() { 8_000_000 } else { 400_000 };
@@ -251,7 +251,7 @@ fn a_slow_body_is_waited_for_and_one_that_stalls_is_not() {
 }
 
 #[test]
-fn a_body_that_breaks_off_is_fetched_again() {
+fn an_interrupted_download_is_repeated() {
     pulls("cut", |test| async move {
         let proxy = Proxy::start(&test.registry, |line, before| {
             if line.starts_with("GET ") && line.contains("/blobs/") && before == 0 {
@@ -284,7 +284,7 @@ fn failure_19_a_registry_that_refuses_leaves_the_old_version_running() {
 }
 
 #[test]
-fn failure_20_an_image_for_other_machines_leaves_the_old_version_running() {
+fn failure_20_an_image_for_another_architecture_leaves_the_old_version_running() {
     refused(
         "other-arch",
         |_, _| Does::Pass,

@@ -16,7 +16,7 @@ use tally_reconcile::rollback::undo::{ended, undo};
 use tally_reconcile::rollback::{Decision, Entry, Failed, decide, formers};
 use tally_simulator::Model;
 
-use crate::keeping::{Kept, keep};
+use crate::control_loop::{Kept, keep};
 use crate::many::{Many, run};
 use crate::world::{World, both, only_simulated, plan_errors};
 
@@ -77,7 +77,7 @@ fn stays(decision: Option<Decision>) -> String {
 }
 
 #[test]
-fn a_version_that_fails_goes_back_and_the_healthy_pods_are_not_touched() {
+fn a_failed_version_is_rolled_back_and_healthy_pods_are_not_changed() {
     both("back", |world: World| async move {
         for (update, bad, why) in [
             // While it runs again for a moment, a real engine shows no exit code.
@@ -133,7 +133,7 @@ fn a_version_that_fails_goes_back_and_the_healthy_pods_are_not_touched() {
 }
 
 #[test]
-fn a_pod_that_is_half_replaced_tells_what_it_was_before_all_the_same() {
+fn a_half_replaced_pod_does_not_hide_its_previous_revision() {
     both("halfback", |world: World| async move {
         let spec = |c: u32, side: u32| {
             let command = "command sh \"-c\" \"sleep 1000 & wait\"; stop signal=SIGKILL";
@@ -156,7 +156,7 @@ fn a_pod_that_is_half_replaced_tells_what_it_was_before_all_the_same() {
 }
 
 #[test]
-fn a_version_without_pods_has_not_come_to_be() {
+fn a_version_without_pods_has_not_completed() {
     run(&["a", "b"], |mut many: Many| async move {
         let with = |replicas: &str| {
             many.plain(&format!(
@@ -176,7 +176,7 @@ fn a_version_without_pods_has_not_come_to_be() {
 }
 
 #[test]
-fn an_image_that_no_registry_has_takes_nothing_down_and_goes_back() {
+fn a_missing_image_stops_no_pod_and_is_rolled_back() {
     only_simulated(
         "noimage",
         "the registries of the real engine are elsewhere",
@@ -203,7 +203,7 @@ fn an_image_that_no_registry_has_takes_nothing_down_and_goes_back() {
 }
 
 #[test]
-fn only_a_rollout_that_asks_for_it_goes_back_and_only_to_what_was_here() {
+fn only_rollouts_with_on_failure_rollback_return_to_a_previous_revision() {
     only_simulated("whether", "a decision hangs on the observation alone", |world| async move {
         let good = world.graph(&web("", "env A=1"));
         let now = world.graph(&web("", "env A=2"));
@@ -241,7 +241,7 @@ fn only_a_rollout_that_asks_for_it_goes_back_and_only_to_what_was_here() {
 }
 
 #[test]
-fn older_pods_tell_what_they_are_where_no_history_does() {
+fn without_history_the_previous_revision_comes_from_the_labels_of_older_pods() {
     let spec = |world: &World, more: &str, rest: &str| {
         // One pod, so that a host port fits.
         let text = web("", rest)
@@ -289,7 +289,7 @@ fn older_pods_tell_what_they_are_where_no_history_does() {
 }
 
 #[test]
-fn what_was_undone_by_hand_and_fails_does_not_come_back_by_itself() {
+fn a_failed_rollback_by_hand_is_not_reverted() {
     only_simulated("byhand", "a decision hangs on the observation alone", |world| async move {
         let good = world.graph(&web("", "env A=1"));
         let now = world.graph(&web("", "env A=2"));
@@ -304,7 +304,7 @@ fn what_was_undone_by_hand_and_fails_does_not_come_back_by_itself() {
 }
 
 #[test]
-fn a_pod_that_is_seen_while_it_is_made_is_no_older_version() {
+fn a_pod_observed_during_its_creation_is_no_older_version() {
     run(&["a", "b"], |mut many: Many| async move {
         // Files are written after a container was made, and no label tells of them.
         let spec =
@@ -337,7 +337,7 @@ fn a_pod_that_is_seen_while_it_is_made_is_no_older_version() {
 }
 
 #[test]
-fn never_more_than_may_be_are_missing_on_the_way_back() {
+fn a_rollback_stays_within_max_unavailable() {
     for (replicas, update, least) in
         [(5, "max-unavailable=2", 3), (4, "", 3), (3, "max-surge=1 max-unavailable=0", 3)]
     {
@@ -384,7 +384,7 @@ fn with(rest: &str) -> String {
 }
 
 #[test]
-fn the_loop_goes_back_once_for_each_way_to_fail_and_follows_what_is_new() {
+fn the_loop_rolls_back_once_per_kind_of_failure_and_follows_a_newer_spec() {
     for (bad, why) in [
         ("command sh \"-c\" \"echo last; exit 3\"", "exit code 3"),
         ("readiness every=\"1s\" { command \"false\" }", "not ready after"),
@@ -418,7 +418,7 @@ fn the_loop_goes_back_once_for_each_way_to_fail_and_follows_what_is_new() {
 }
 
 #[test]
-fn a_version_that_ends_badly_and_is_not_started_again_has_failed_at_once() {
+fn a_version_that_exits_with_restart_never_has_failed_immediately() {
     let never = |text: &str| text.replace("replicas=3 {", "replicas=3 { restart never;");
     keep(&["a", "b", "c"], &never(GOOD), |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
@@ -435,7 +435,7 @@ fn a_version_that_ends_badly_and_is_not_started_again_has_failed_at_once() {
 }
 
 #[test]
-fn what_is_undone_is_the_same_where_the_same_is_followed_instead_of_the_same() {
+fn rollbacks_are_equal_if_they_replace_the_same_revision_with_the_same_workload() {
     let [first, second, third] = [1, 2, 3].map(|env| many_graph(&web("", &format!("env A={env}"))));
     let undone = |now: &Graph, before: &Graph| Undone::between(now, before, WEB).unwrap();
     assert_eq!(undone(&second, &first), undone(&second, &first));
@@ -445,7 +445,7 @@ fn what_is_undone_is_the_same_where_the_same_is_followed_instead_of_the_same() {
 }
 
 #[test]
-fn what_is_undone_brings_the_secrets_that_the_spec_no_longer_has_and_leaves_those_it_has() {
+fn a_rollback_restores_missing_secrets_and_keeps_the_present_ones() {
     let body = |secrets: &str, env: &str| {
         let web = "controller web replicas=1 { container c image=\"tally.local/hello:1\" {";
         many_graph(&format!("{secrets}\n{web} {env} }} }}"))
@@ -464,7 +464,7 @@ fn what_is_undone_brings_the_secrets_that_the_spec_no_longer_has_and_leaves_thos
 }
 
 #[test]
-fn what_is_settled_is_ready_with_nothing_to_do_and_a_plan_with_an_error_tells_of_none() {
+fn only_ready_workloads_without_changes_have_completed_and_none_in_a_plan_with_an_error() {
     run(&["a", "b"], |mut many: Many| async move {
         let two = |env: u32| {
             many_graph(&format!("{}\npod db {{ {HELLO} }}", web("", &format!("env A={env}"))))
@@ -499,7 +499,7 @@ fn what_is_settled_is_ready_with_nothing_to_do_and_a_plan_with_an_error_tells_of
 const HELLO: &str = "container c image=\"tally.local/hello:1\"";
 
 #[test]
-fn an_init_that_takes_its_time_is_waited_for() {
+fn a_slow_init_is_waited_for() {
     keep(&["a", "b"], GOOD, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
@@ -516,7 +516,7 @@ fn an_init_that_takes_its_time_is_waited_for() {
 }
 
 #[test]
-fn a_first_deployment_that_fails_stays_and_says_so_once() {
+fn a_failed_first_deployment_is_not_rolled_back_and_is_reported_once() {
     keep(&["a", "b"], &with("command sh \"-c\" \"exit 3\""), |kept| async move {
         tokio::time::sleep(Duration::from_secs(600)).await;
         assert_eq!(kept.kinds(EntryKind::RolledBack), Vec::<String>::new());
@@ -528,7 +528,7 @@ fn a_first_deployment_that_fails_stays_and_says_so_once() {
 }
 
 #[test]
-fn what_fails_after_it_went_back_stays_where_it_is_and_never_loops() {
+fn a_previous_revision_that_fails_too_is_kept_without_a_loop() {
     keep(&["a", "b", "c"], GOOD, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
@@ -552,7 +552,7 @@ fn what_fails_after_it_went_back_stays_where_it_is_and_never_loops() {
 }
 
 #[test]
-fn a_loop_that_dies_on_the_way_back_is_followed_by_one_that_ends_the_same() {
+fn a_loop_killed_during_a_rollback_is_continued_by_the_next_one() {
     // From before the failure is seen until long after.
     for millis in [1_000, 1_500, 2_000, 2_500, 3_000, 4_000, 6_000, 20_000] {
         keep(&["a", "b", "c"], GOOD, |kept| async move {
@@ -579,7 +579,7 @@ fn a_loop_that_dies_on_the_way_back_is_followed_by_one_that_ends_the_same() {
 }
 
 #[test]
-fn a_version_whose_init_fails_goes_back() {
+fn a_version_with_a_failing_init_is_rolled_back() {
     keep(&["a", "b"], GOOD, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(30)).await;

@@ -6,7 +6,7 @@ use crate::many::{Many, held, run};
 use crate::world::{World, both, calls, only_simulated};
 
 #[test]
-fn the_highest_ordinals_go_first_when_scaling_down() {
+fn scaling_down_removes_the_highest_ordinals_first() {
     both("scale", |world: World| async move {
         let spec = |replicas: u32| {
             world.graph(&format!(
@@ -54,7 +54,7 @@ fn a_rollout_stops_at_the_first_pod_that_does_not_get_ready() {
 }
 
 #[test]
-fn a_stand_in_whose_create_came_late_is_not_started_beside_the_one_that_runs() {
+fn a_surge_pod_created_late_is_not_started_beside_the_running_one() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let spec = |value: u32| {
             format!(
@@ -93,7 +93,7 @@ fn a_stand_in_whose_create_came_late_is_not_started_beside_the_one_that_runs() {
 }
 
 #[test]
-fn never_more_than_max_unavailable_are_missing() {
+fn a_rollout_stays_within_max_unavailable() {
     only_simulated(
         "budget",
         "every moment is looked at, not only the end",
@@ -117,7 +117,7 @@ fn never_more_than_max_unavailable_are_missing() {
 }
 
 #[test]
-fn pods_that_get_a_readiness_or_lose_it_serve_until_it_is_their_turn() {
+fn pods_serve_until_their_turn_when_a_readiness_probe_is_added_or_removed() {
     run(&["a"], |mut many: Many| async move {
         let spec = |readiness: &str| {
             format!(
@@ -139,7 +139,7 @@ fn pods_that_get_a_readiness_or_lose_it_serve_until_it_is_their_turn() {
 const HELLO: &str = "container c image=\"tally.local/hello:1\"";
 
 #[test]
-fn a_stand_in_serves_while_others_are_replaced_and_goes_when_they_are_ready() {
+fn a_surge_pod_serves_during_a_rollout_and_is_removed_afterwards() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let spec = |env: u32| {
             format!(
@@ -158,7 +158,7 @@ fn a_stand_in_serves_while_others_are_replaced_and_goes_when_they_are_ready() {
 }
 
 #[test]
-fn with_a_fixed_host_port_the_stand_in_goes_to_another_host() {
+fn with_a_fixed_host_port_the_surge_pod_is_on_another_host() {
     run(&["a", "b", "c", "d"], |mut many: Many| async move {
         let spec = |env: u32| {
             format!(
@@ -173,7 +173,7 @@ fn with_a_fixed_host_port_the_stand_in_goes_to_another_host() {
 }
 
 #[test]
-fn where_no_stand_in_fits_a_pod_stops_first_and_the_plan_says_so() {
+fn without_capacity_for_a_surge_pod_a_pod_stops_first_and_the_plan_says_so() {
     run(&["a", "b"], |mut many: Many| async move {
         let spec = |env: u32| {
             format!(
@@ -193,7 +193,7 @@ fn where_no_stand_in_fits_a_pod_stops_first_and_the_plan_says_so() {
 }
 
 #[test]
-fn recreate_takes_all_down_before_any_comes_back() {
+fn recreate_stops_all_pods_before_any_is_created() {
     run(&["a", "b"], |mut many: Many| async move {
         let spec = |env: u32| {
             format!(
@@ -209,7 +209,7 @@ fn recreate_takes_all_down_before_any_comes_back() {
 }
 
 #[test]
-fn a_paused_rollout_goes_no_further_and_still_heals() {
+fn a_paused_rollout_does_not_continue_and_pods_are_still_repaired() {
     run(&["a", "b"], |mut many: Many| async move {
         let spec = |env: u32| format!("controller web replicas=3 {{ {HELLO} {{ env A={env} }} }}");
         many.apply(&many.plain(&spec(1))).await;
@@ -235,7 +235,7 @@ fn a_paused_rollout_goes_no_further_and_still_heals() {
 }
 
 #[test]
-fn a_frozen_cluster_is_not_changed_and_says_why() {
+fn a_frozen_cluster_is_not_changed_and_the_plan_says_why() {
     run(&["a", "b"], |mut many: Many| async move {
         let spec = |env: u32| format!("controller web replicas=3 {{ {HELLO} {{ env A={env} }} }}");
         many.apply(&many.plain(&spec(1))).await;
@@ -247,7 +247,7 @@ fn a_frozen_cluster_is_not_changed_and_says_why() {
 }
 
 #[test]
-fn more_removals_than_a_fifth_wait_for_a_person() {
+fn removing_more_than_a_fifth_waits_for_a_person() {
     run(&["a", "b"], |mut many: Many| async move {
         let spec = |replicas: u32| format!("controller web replicas={replicas} {{ {HELLO} }}");
         many.apply(&many.plain(&spec(10))).await;
@@ -270,7 +270,7 @@ fn more_removals_than_a_fifth_wait_for_a_person() {
 }
 
 #[test]
-fn where_none_can_stand_in_a_pod_beyond_the_number_is_no_stand_in() {
+fn a_surplus_pod_with_a_named_volume_is_no_surge_pod() {
     run(&["a", "b"], |mut many: Many| async move {
         let spec = |replicas: u32| {
             format!(
@@ -289,7 +289,7 @@ fn where_none_can_stand_in_a_pod_beyond_the_number_is_no_stand_in() {
 }
 
 #[test]
-fn a_restart_that_somebody_asked_for_is_done_once_and_one_pod_at_a_time() {
+fn a_requested_restart_is_done_once_and_one_pod_at_a_time() {
     run(&["a", "b"], |mut many: Many| async move {
         let body = "controller web replicas=2 { container c image=\"tally.local/hello:1\" }\n\
             pod other { container c image=\"tally.local/hello:1\" }";

@@ -51,7 +51,7 @@ async fn output(world: &World, container: &str, command: Vec<String>) -> String 
 }
 
 #[test]
-fn a_secret_stands_in_no_plan_and_no_label() {
+fn no_plan_and_no_label_contains_a_secret() {
     both("secret-hidden", |world: World| async move {
         world.set_secret("db", CANARY);
         let graph = world.graph(ALL);
@@ -84,7 +84,7 @@ fn a_container_sees_its_secrets() {
 }
 
 #[test]
-fn an_unchanged_secret_changes_nothing_and_a_changed_one_what_uses_it() {
+fn only_a_changed_secret_changes_the_containers_that_use_it() {
     both("secret-env", |world: World| async move {
         let graph = world.graph(
             "secret db env=DB\nsecret other env=OTHER\n\
@@ -107,7 +107,7 @@ fn an_unchanged_secret_changes_nothing_and_a_changed_one_what_uses_it() {
 }
 
 #[test]
-fn a_changed_secret_in_a_file_is_rewritten_with_a_signal_or_a_restart() {
+fn a_changed_secret_rewrites_its_file_with_a_signal_or_a_restart() {
     both("secret-file", |world: World| async move {
         let restarting = world.graph(&in_a_file(""));
         let reloading = world.graph(&in_a_file("on-change=SIGHUP"));
@@ -130,7 +130,7 @@ fn a_changed_secret_in_a_file_is_rewritten_with_a_signal_or_a_restart() {
 }
 
 #[test]
-fn what_lay_in_memory_is_there_again_after_all_of_a_pod_was_down() {
+fn secrets_in_memory_are_written_again_after_the_whole_pod_was_down() {
     both("secret-lost", |world: World| async move {
         let graph = world.graph(ALL);
         world.apply(&graph).await;
@@ -150,7 +150,7 @@ fn what_lay_in_memory_is_there_again_after_all_of_a_pod_was_down() {
 }
 
 #[test]
-fn a_container_that_began_without_its_secrets_is_restarted_with_them() {
+fn a_container_that_started_without_its_secrets_is_restarted_with_them() {
     both("secret-began", |world: World| async move {
         let graph = world.graph(&in_a_file(""));
         world.apply(&graph).await;
@@ -181,7 +181,7 @@ fn a_secret_that_was_not_read_counts_as_unchanged() {
 }
 
 #[test]
-fn memory_goes_with_its_pod() {
+fn an_in_memory_volume_is_removed_with_its_pod() {
     both("secret-gone", |world: World| async move {
         let volumes = async || {
             let volumes = world.state().await.volumes.into_iter().map(|volume| volume.name);
@@ -200,7 +200,7 @@ fn memory_goes_with_its_pod() {
 }
 
 #[test]
-fn an_apply_that_ends_anywhere_is_gone_on_with() {
+fn an_apply_interrupted_anywhere_is_continued_by_the_next_one() {
     only_simulated("secret-crash", "each call is one run", |world: World| async move {
         world.set_secret("db", "one");
         let graph = world.graph(ALL);

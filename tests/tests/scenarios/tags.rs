@@ -15,7 +15,7 @@ use tally_simulator::Image;
 use tally_tests::keeper::Dice;
 use tally_tests::registry::Registry;
 
-use crate::keeping::keep;
+use crate::control_loop::keep;
 use crate::many::{Many, run};
 use crate::world::{HELLO, World, only_real};
 
@@ -65,7 +65,7 @@ fn fetched(plan: &Plan) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn hosts_that_fetch_a_tag_at_one_time_get_one_image() {
+fn hosts_that_pull_a_tag_at_the_same_time_get_one_image() {
     for policy in ["", "pull always"] {
         run(&["a", "b", "c"], |mut many: Many| async move {
             // Between the pull of the one and that of the others.
@@ -80,7 +80,7 @@ fn hosts_that_fetch_a_tag_at_one_time_get_one_image() {
 }
 
 #[test]
-fn plans_that_are_carried_out_beside_each_other_share_what_a_tag_was_found_to_be() {
+fn concurrent_plans_share_the_resolved_image_of_a_tag() {
     for shared in [true, false] {
         run(&["a", "b"], |mut many: Many| async move {
             let pod = |name: &str| {
@@ -121,7 +121,7 @@ fn hosts_that_have_a_tag_from_before_and_after_it_moved_get_one_image() {
 }
 
 #[test]
-fn a_rollout_of_the_loop_ends_with_the_image_that_it_began_with() {
+fn a_rollout_of_the_loop_ends_with_the_image_it_started_with() {
     for policy in ["", "pull always"] {
         keep(&["a", "b", "c"], &web("env A=1"), |kept| async move {
             kept.until("all run", async |many| many.running().await.len() == 3).await;
@@ -191,7 +191,7 @@ fn whenever_a_tag_moves_a_version_ends_with_one_image() {
 }
 
 #[test]
-fn a_pod_that_is_made_anew_long_after_gets_the_image_of_its_version() {
+fn a_pod_recreated_much_later_gets_the_image_of_its_version() {
     run(&["a", "b", "c", "d"], |mut many: Many| async move {
         let graph = many.plain(&web("pull always"));
         many.apply(&graph).await;
@@ -218,7 +218,7 @@ fn a_pod_that_is_made_anew_long_after_gets_the_image_of_its_version() {
 
 /// Docker 29's store keeps no name of an image whose tag has moved: its ID says which one it is.
 #[test]
-fn an_image_that_lost_its_name_when_its_tag_moved_is_still_the_image_of_its_version() {
+fn an_image_that_lost_its_tag_is_still_the_image_of_its_version() {
     run(&["a", "b", "c", "d"], |mut many: Many| async move {
         for host in many.hosts.values() {
             host.inject(|model, _| model.use_containerd_store()).unwrap();
@@ -254,7 +254,7 @@ fn an_image_that_lost_its_name_when_its_tag_moved_is_still_the_image_of_its_vers
 }
 
 #[test]
-fn images_that_no_registry_has_and_that_differ_are_told_and_used_as_they_are() {
+fn different_local_images_of_one_tag_are_reported_and_used() {
     run(&["a", "b"], |mut many: Many| async move {
         let local = "tally.local/mine:1";
         for host in many.hosts.values() {
@@ -274,7 +274,7 @@ fn images_that_no_registry_has_and_that_differ_are_told_and_used_as_they_are() {
 }
 
 #[test]
-fn an_image_that_may_not_be_fetched_is_used_as_it_is_and_told() {
+fn an_image_that_may_not_be_pulled_is_used_and_reported() {
     run(&["a", "b"], |mut many: Many| async move {
         for host in ["a", "b"] {
             many.hosts[host].inject(|model, _| model.pull(APP).unwrap()).unwrap();

@@ -32,7 +32,7 @@ async fn foreign(world: &World, name: &str, labels: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn another_cluster_on_the_same_host_is_nothing_to_us() {
+fn another_cluster_on_the_same_host_is_left_unchanged() {
     run(&["a"], |mut many: Many| async move {
         let ours =
             many.plain("controller web replicas=2 { container c image=\"tally.local/hello:1\" }");
@@ -91,7 +91,7 @@ fn a_container_with_copied_labels_survives_every_command() {
 }
 
 #[test]
-fn a_foreign_container_with_our_name_is_an_error_and_survives() {
+fn an_unmanaged_container_with_our_name_is_an_error_and_survives() {
     both("clash", |world: World| async move {
         let id = foreign(&world, &format!("{}.p.c", world.cluster), &[]).await;
         let graph = world.graph("pod p { container c image=\"tally.local/hello:1\" }");
@@ -105,7 +105,7 @@ fn a_foreign_container_with_our_name_is_an_error_and_survives() {
 }
 
 #[test]
-fn foreign_volumes_and_networks_with_our_names_are_errors_and_survive() {
+fn unmanaged_volumes_and_networks_with_our_names_are_errors_and_survive() {
     both("objects", |world: World| async move {
         let volume = VolumeRequest {
             name: format!("{}.data", world.cluster),
@@ -129,7 +129,7 @@ fn foreign_volumes_and_networks_with_our_names_are_errors_and_survive() {
 }
 
 #[test]
-fn an_empty_spec_takes_nothing_down() {
+fn an_empty_spec_removes_nothing() {
     both("empty", |world: World| async move {
         let graph = world.graph("pod p { container c image=\"tally.local/hello:1\" }");
         world.apply(&graph).await;

@@ -42,7 +42,7 @@ fn undone(now: &Graph, before: &Graph, failed: Option<Failed>) -> Memory {
 }
 
 #[test]
-fn only_what_asks_to_go_back_is_watched() {
+fn only_rollouts_that_may_roll_back_are_watched() {
     let nobody = BTreeMap::new();
     let (asks, does_not) = ("update on-failure=rollback", "update max-unavailable=1");
     let (old, new) = (web(asks, 1), web(asks, 2));
@@ -57,7 +57,7 @@ fn only_what_asks_to_go_back_is_watched() {
 }
 
 #[test]
-fn what_went_back_by_itself_is_told_from_what_people_undid() {
+fn automatic_rollbacks_are_distinguished_from_those_by_hand() {
     let (old, new) = (web("update on-failure=rollback", 1), web("update on-failure=rollback", 2));
     let failed =
         Failed { pod: "web-1".to_owned(), why: "it ended".to_owned(), ..Failed::default() };

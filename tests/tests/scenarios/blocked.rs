@@ -21,7 +21,7 @@ fn of(plan: &Plan, by: BlockedBy) -> Vec<&Blocked> {
 }
 
 #[test]
-fn a_pod_that_something_is_done_to_is_left_alone() {
+fn a_busy_pod_gets_no_operations() {
     run(&["a", "b"], |mut many: Many| async move {
         many.apply(&many.plain(WEB)).await;
         many.memory.in_flight.busy.insert("web-0".to_owned());
@@ -38,7 +38,7 @@ fn a_pod_that_something_is_done_to_is_left_alone() {
 }
 
 #[test]
-fn a_pod_that_ends_again_and_again_is_left_alone_until_its_pause_is_over() {
+fn a_crash_looping_pod_gets_no_operations_until_its_backoff_ends() {
     run(&["a"], |mut many: Many| async move {
         many.apply(&many.plain(WEB)).await;
         let until_ms = many.now_ms() + 10_000;
@@ -62,7 +62,7 @@ fn a_pod_that_ends_again_and_again_is_left_alone_until_its_pause_is_over() {
 }
 
 #[test]
-fn who_does_not_wait_is_told_what_is_not_ready_yet() {
+fn a_plan_without_waits_reports_the_pods_that_are_not_ready() {
     let body = "pod db { container c image=\"tally.local/hello:1\" }\n\
         pod job { restart never; container c image=\"tally.local/hello:1\" }\n\
         pod web { depends-on pod db; container c image=\"tally.local/hello:1\" }\n\
@@ -105,7 +105,7 @@ async fn copy_volume(many: &Many, name: &str, from: &str, to: &str) {
 }
 
 #[test]
-fn of_a_volume_that_is_on_two_hosts_somebody_says_which_one_counts() {
+fn a_volume_on_two_hosts_is_blocked_until_a_person_chooses_one() {
     run(&["a", "b"], |mut many: Many| async move {
         let (graph, home, other) = volumes_are_left(&mut many).await;
         for volume in ["many.one", "many.two"] {
@@ -120,7 +120,7 @@ fn of_a_volume_that_is_on_two_hosts_somebody_says_which_one_counts() {
 }
 
 #[test]
-fn a_pod_whose_volumes_are_on_different_hosts_is_not_made() {
+fn a_pod_whose_volumes_are_on_different_hosts_is_not_created() {
     run(&["a", "b"], |mut many: Many| async move {
         let (graph, home, other) = volumes_are_left(&mut many).await;
         copy_volume(&many, "many.one", &home, &other).await;
@@ -133,7 +133,7 @@ fn a_pod_whose_volumes_are_on_different_hosts_is_not_made() {
 }
 
 #[test]
-fn destroying_says_what_is_out_of_reach() {
+fn destroy_reports_the_pods_on_unreachable_hosts() {
     run(&["a", "b"], |mut many: Many| async move {
         let graph = many.plain(WEB);
         many.apply(&graph).await;
@@ -151,7 +151,7 @@ fn destroying_says_what_is_out_of_reach() {
 }
 
 #[test]
-fn what_depends_on_a_pod_that_cannot_be_placed_is_not_begun() {
+fn dependents_of_a_pod_that_cannot_be_placed_are_not_started() {
     let body = "pod db { container c image=\"tally.local/hello:1\" { resources memory=\"100GiB\" } }\n\
         pod web { depends-on pod db; container c image=\"tally.local/hello:1\" }";
     run(&["a"], |mut many: Many| async move {
@@ -164,7 +164,7 @@ fn what_depends_on_a_pod_that_cannot_be_placed_is_not_begun() {
 }
 
 #[test]
-fn pods_that_wait_for_one_that_docker_is_removing_are_not_begun_without_it() {
+fn dependents_of_a_pod_that_docker_is_removing_are_not_started() {
     let body = |env: u32| {
         format!(
             "controller web replicas=2 {{ container c image=\"tally.local/hello:1\" {{ env A={env} }} }}\n\
@@ -193,7 +193,7 @@ fn pods_that_wait_for_one_that_docker_is_removing_are_not_begun_without_it() {
 }
 
 #[test]
-fn a_pod_beyond_the_number_gives_its_port_away_before_another_one_takes_it() {
+fn a_surplus_pod_frees_its_port_before_another_pod_uses_it() {
     let body = |count: u32, place: &str| {
         format!(
             "controller web replicas={count} {{ {place}\n update max-surge=1 max-unavailable=0\n \
@@ -233,7 +233,7 @@ fn a_pod_beyond_the_number_gives_its_port_away_before_another_one_takes_it() {
 
 /// Seeds 937964 and 950281 of the simulation.
 #[test]
-fn what_belongs_to_no_pod_and_is_under_way_is_not_begun_once_more() {
+fn an_operation_in_flight_that_belongs_to_no_pod_is_not_started_again() {
     run(&["a", "b"], |mut many: Many| async move {
         let graph = many.plain(WEB);
         let on = |plan: &Plan, host: &str| {

@@ -107,7 +107,7 @@ fn plan(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) -> Pla
 }
 
 #[test]
-fn whatever_is_seen_a_glance_misses_nothing() {
+fn the_fast_path_misses_no_difference() {
     only_simulated("glance", "what is seen is changed by hand", |world: World| async move {
         let graph = world.graph(SPEC);
         world.apply(&graph).await;
@@ -157,7 +157,7 @@ fn whatever_is_seen_a_glance_misses_nothing() {
 }
 
 #[test]
-fn a_text_that_holds_what_a_name_is_cut_by_misleads_nobody() {
+fn texts_that_contain_separators_are_compared_correctly() {
     only_simulated("glance-mark", "a matter of texts", |world: World| async move {
         let mark = "\u{e000}tally\u{e000}";
         let spec = |text: &str| {

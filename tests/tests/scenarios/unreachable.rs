@@ -16,7 +16,7 @@ const DB: &str =
     "volume data\npod db { container c image=\"tally.local/hello:1\" { mount data \"/d\" } }";
 
 #[test]
-fn nothing_is_concluded_from_a_host_that_does_not_answer() {
+fn an_unreachable_host_counts_neither_as_empty_nor_as_lost() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(WEB);
         many.apply(&graph).await;
@@ -32,7 +32,7 @@ fn nothing_is_concluded_from_a_host_that_does_not_answer() {
 }
 
 #[test]
-fn a_dead_host_stops_nothing_on_the_others() {
+fn an_unreachable_host_blocks_nothing_on_the_others() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(WEB);
         many.apply(&graph).await;
@@ -45,7 +45,7 @@ fn a_dead_host_stops_nothing_on_the_others() {
 }
 
 #[test]
-fn a_host_that_was_never_seen_may_have_anything() {
+fn a_host_that_was_never_observed_may_have_any_pod() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         many.cut("b");
         let graph = many.plain(WEB);
@@ -110,7 +110,7 @@ async fn part_and_whole(many: &mut Many, graph: &Graph) -> String {
 }
 
 #[test]
-fn the_copy_that_is_healthy_is_the_one_that_is_kept() {
+fn the_healthy_copy_of_a_pod_is_kept() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(WEB);
         let (first, second) = replaced_and_back(&mut many, &graph, "web-1.c").await;
@@ -128,7 +128,7 @@ fn the_copy_that_is_healthy_is_the_one_that_is_kept() {
 }
 
 #[test]
-fn a_copy_whose_network_is_gone_is_not_the_one_that_is_kept() {
+fn a_copy_without_its_infra_container_is_not_kept() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(TWO);
         let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
@@ -142,7 +142,7 @@ fn a_copy_whose_network_is_gone_is_not_the_one_that_is_kept() {
 }
 
 #[test]
-fn of_two_copies_the_whole_one_is_kept_and_none_of_a_recreated_pod_waits_for_the_other() {
+fn the_complete_copy_is_kept_and_copies_of_a_recreated_pod_do_not_wait_for_each_other() {
     const BOTH: &str = "controller web replicas=1 { update strategy=recreate\n\
         container c image=\"tally.local/hello:1\"\n container side image=\"tally.local/hello:1\" }";
     for broken in [&["side"][..], &["side", "c"][..]] {
@@ -165,7 +165,7 @@ fn of_two_copies_the_whole_one_is_kept_and_none_of_a_recreated_pod_waits_for_the
 }
 
 #[test]
-fn a_host_is_lost_after_the_grace_that_the_spec_grants_and_not_before() {
+fn a_host_is_lost_after_lost_after_and_not_before() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let hosts = format!("lost-after \"5m\"\n{}", many.host_lines());
         let graph = many.graph(&hosts, WEB);
@@ -209,7 +209,7 @@ fn pods_with_data_are_never_replaced_without_a_fence() {
 }
 
 #[test]
-fn a_fenced_host_that_answers_takes_no_pods_and_the_plan_says_so() {
+fn a_fenced_host_that_answers_gets_no_pods_and_the_plan_says_so() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(&WEB.replace("replicas=3", "replicas=per-host"));
         many.apply(&graph).await;
@@ -224,7 +224,7 @@ fn a_fenced_host_that_answers_takes_no_pods_and_the_plan_says_so() {
 }
 
 #[test]
-fn nothing_is_changed_when_most_hosts_are_silent() {
+fn nothing_is_changed_if_most_hosts_are_unreachable() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(WEB);
         many.apply(&graph).await;
@@ -238,7 +238,7 @@ fn nothing_is_changed_when_most_hosts_are_silent() {
 }
 
 #[test]
-fn a_pod_out_of_sight_counts_as_missing_in_a_rollout() {
+fn an_unobserved_pod_counts_as_missing_in_a_rollout() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         many.apply(&many.plain(WEB)).await;
         many.cut("b");
@@ -254,7 +254,7 @@ fn a_pod_out_of_sight_counts_as_missing_in_a_rollout() {
 }
 
 #[test]
-fn what_waits_for_a_pod_out_of_sight_is_not_begun_and_not_touched() {
+fn dependents_of_an_unobserved_pod_are_neither_started_nor_changed() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let body = |extra: &str| {
             format!(
@@ -276,7 +276,7 @@ fn what_waits_for_a_pod_out_of_sight_is_not_begun_and_not_touched() {
 }
 
 #[test]
-fn a_stand_in_that_may_run_on_a_silent_host_is_not_made_twice() {
+fn a_surge_pod_that_may_run_on_an_unreachable_host_is_not_created_twice() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let spec = |replicas: u32, update: &str, number: u32| {
             format!(
@@ -301,8 +301,7 @@ fn a_stand_in_that_may_run_on_a_silent_host_is_not_made_twice() {
 }
 
 #[test]
-fn of_a_pod_that_may_run_on_a_silent_host_too_what_is_whole_is_kept_and_what_is_not_is_left_alone()
-{
+fn an_incomplete_copy_is_not_changed_if_the_pod_may_also_run_on_an_unreachable_host() {
     for broken in [false, true] {
         run(&["a", "b", "c"], |mut many: Many| async move {
             let graph = many.plain(WEB);
@@ -322,7 +321,7 @@ fn of_a_pod_that_may_run_on_a_silent_host_too_what_is_whole_is_kept_and_what_is_
 }
 
 #[test]
-fn a_pod_with_a_part_on_a_host_and_maybe_all_of_it_on_a_silent_one_is_not_made_whole() {
+fn an_incomplete_pod_that_may_be_complete_on_an_unreachable_host_is_not_completed() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(TWO);
         let second = part_and_whole(&mut many, &graph).await;
@@ -338,7 +337,7 @@ fn a_pod_with_a_part_on_a_host_and_maybe_all_of_it_on_a_silent_one_is_not_made_w
 
 /// Seed 937333 of the simulation.
 #[test]
-fn where_nobody_knows_what_a_silent_host_has_nothing_of_a_part_is_made() {
+fn if_the_pods_of_an_unreachable_host_are_unknown_an_incomplete_pod_is_not_completed() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(TWO);
         let second = part_and_whole(&mut many, &graph).await;
@@ -351,7 +350,7 @@ fn where_nobody_knows_what_a_silent_host_has_nothing_of_a_part_is_made() {
 }
 
 #[test]
-fn where_nobody_knows_what_a_silent_host_has_what_stands_still_is_started() {
+fn if_the_pods_of_an_unreachable_host_are_unknown_a_stopped_pod_is_started() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(TWO);
         many.apply(&graph).await;
@@ -370,7 +369,7 @@ fn where_nobody_knows_what_a_silent_host_has_what_stands_still_is_started() {
 }
 
 #[test]
-fn a_pod_that_must_leave_a_host_is_not_made_while_it_may_run_on_a_silent_one() {
+fn a_pod_that_must_leave_its_host_is_not_created_while_it_may_run_on_an_unreachable_one() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(WEB);
         let (first, second) = replaced_and_back(&mut many, &graph, "web-1.c").await;
@@ -386,7 +385,7 @@ fn a_pod_that_must_leave_a_host_is_not_made_while_it_may_run_on_a_silent_one() {
 }
 
 #[test]
-fn where_more_may_be_missing_a_pod_out_of_sight_leaves_room_for_the_next_one() {
+fn an_unobserved_pod_uses_only_one_unit_of_max_unavailable() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let body = |env: &str| {
             format!(
@@ -405,7 +404,7 @@ fn where_more_may_be_missing_a_pod_out_of_sight_leaves_room_for_the_next_one() {
 }
 
 #[test]
-fn a_pod_with_two_volumes_goes_where_its_pod_was_when_both_are_on_several_hosts() {
+fn a_pod_with_two_volumes_on_several_hosts_stays_on_its_host() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let body = "volume data\npod db { container c image=\"tally.local/hello:1\" { mount data \"/d\" } }";
         let graph = many.plain(body);
@@ -440,7 +439,7 @@ async fn older_data_is_back(many: &mut Many, graph: &Graph, container: &str) -> 
 }
 
 #[test]
-fn a_lost_host_does_not_make_older_data_count() {
+fn older_data_is_not_used_because_a_host_is_lost() {
     let sharing = "volume data\ncontroller db replicas=2 { container c image=\"tally.local/hello:1\" { mount data \"/d\" } }";
     for (body, container) in [(DB, "db.c"), (sharing, "db-0.c")] {
         run(&["a", "b", "c"], |mut many: Many| async move {

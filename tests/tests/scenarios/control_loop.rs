@@ -223,7 +223,7 @@ fn on_container(kept: &Kept, name: &str, act: impl Fn(&mut Model, &str, i64)) {
 }
 
 #[test]
-fn what_people_do_by_hand_is_put_right_once() {
+fn changes_by_hand_are_repaired_once() {
     keep(&["a", "b", "c"], WEB, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         let before = kept.many.running().await;
@@ -259,7 +259,7 @@ fn what_people_do_by_hand_is_put_right_once() {
 
 /// The network of a paused container is the one that it was, and who joined it goes on answering.
 #[test]
-fn who_joined_an_infra_container_that_was_paused_by_hand_is_left_alone() {
+fn joiners_of_an_infra_container_paused_by_hand_are_not_restarted() {
     let body = "pod pair { container a image=\"tally.local/hello:1\"; container b image=\"tally.local/hello:1\" }";
     keep(&["a"], body, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
@@ -277,7 +277,7 @@ fn who_joined_an_infra_container_that_was_paused_by_hand_is_left_alone() {
 }
 
 #[test]
-fn a_quiet_cluster_is_left_alone() {
+fn a_cluster_in_its_steady_state_is_not_changed() {
     keep(&["a", "b"], WEB, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -300,7 +300,7 @@ fn a_quiet_cluster_is_left_alone() {
 }
 
 #[test]
-fn a_container_that_ends_again_and_again_is_started_less_and_less_often() {
+fn a_crash_looping_container_is_started_with_growing_pauses() {
     let body =
         "controller web replicas=1 { restart always; container c image=\"tally.local/hello:1\" }";
     keep(&["a"], body, |kept| async move {
@@ -322,7 +322,7 @@ fn a_container_that_ends_again_and_again_is_started_less_and_less_often() {
 }
 
 #[test]
-fn an_image_that_cannot_be_had_is_asked_for_less_and_less_often() {
+fn an_unavailable_image_is_pulled_with_growing_pauses() {
     let body = "pod web { container c image=\"registry.example/none:1\" }\npod other { container c image=\"tally.local/hello:1\" }";
     keep(&["a"], body, |kept| async move {
         let missing = |model: &mut Model, _: i64| model.set_missing("registry.example/none:1");
@@ -336,7 +336,7 @@ fn an_image_that_cannot_be_had_is_asked_for_less_and_less_often() {
 }
 
 #[test]
-fn a_silent_host_delays_nothing_on_the_others() {
+fn an_unreachable_host_delays_nothing_on_the_others() {
     keep(&["a", "b", "c"], WEB, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
@@ -363,7 +363,7 @@ fn a_silent_host_delays_nothing_on_the_others() {
 /// What belongs to no pod was begun anew with each plan, until all executions waited for that host and each
 /// failure counted against pods on the others (seeds 937964, 950281 of the simulation).
 #[test]
-fn a_call_that_hangs_is_begun_once_whatever_goes_on_elsewhere() {
+fn a_hanging_call_is_started_only_once() {
     keep(&["a", "b", "c"], WEB, |kept| async move {
         let call = Some("create_network".to_owned());
         let hang = Fault { call, when: When::Always, kind: FaultKind::Hang { applied: false } };
@@ -382,7 +382,7 @@ fn a_call_that_hangs_is_begun_once_whatever_goes_on_elsewhere() {
 }
 
 #[test]
-fn a_lost_host_is_replaced_when_somebody_says_so_and_doubles_go_when_it_returns() {
+fn pods_of_a_declared_lost_host_are_replaced_and_duplicates_removed_when_it_returns() {
     keep(&["a", "b", "c"], WEB, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
@@ -423,7 +423,7 @@ fn a_changed_spec_is_rolled_out_and_a_broken_one_changes_nothing() {
 }
 
 #[test]
-fn nothing_of_the_old_spec_begins_once_there_is_a_new_one() {
+fn no_operation_of_the_old_spec_starts_after_a_new_one_arrived() {
     let body = WEB.replace("=3", "=100");
     keep(&["a"], &body, |kept| async move {
         kept.until("it has begun", async |many| !many.running().await.is_empty()).await;
@@ -440,7 +440,7 @@ fn nothing_of_the_old_spec_begins_once_there_is_a_new_one() {
 }
 
 #[test]
-fn what_a_loop_sees_is_remembered_although_nothing_is_to_be_done() {
+fn observations_are_remembered_even_if_the_plan_is_empty() {
     run(&["a"], |mut many: Many| async move {
         let graph = many.plain(WEB);
         many.apply(&graph).await;
@@ -459,7 +459,7 @@ fn what_a_loop_sees_is_remembered_although_nothing_is_to_be_done() {
 }
 
 #[test]
-fn a_rollout_whose_version_crashes_leaves_the_others_serving() {
+fn a_rollout_of_a_crashing_version_leaves_the_other_pods_running() {
     keep(&["a", "b", "c"], WEB, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
@@ -475,7 +475,7 @@ fn a_rollout_whose_version_crashes_leaves_the_others_serving() {
 }
 
 #[test]
-fn an_event_stream_that_died_silently_is_made_up_for_by_looking() {
+fn without_an_event_stream_changes_are_found_by_polling() {
     keep(&["a"], WEB, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         // Events are refused from now on, looks are not.
@@ -493,7 +493,7 @@ fn an_event_stream_that_died_silently_is_made_up_for_by_looking() {
 }
 
 #[test]
-fn a_container_that_is_not_well_is_restarted_and_one_that_is_is_not() {
+fn only_a_container_whose_liveness_probe_fails_is_restarted() {
     let body = "pod well { container c image=\"tally.local/hello:1\" { liveness every=\"1s\" failures=2 { command \"true\" } } }\n\
                 pod ill { container c image=\"tally.local/hello:1\" { liveness every=\"1s\" failures=2 { command \"false\" } } }";
     keep(&["a"], body, |kept| async move {
@@ -507,7 +507,7 @@ fn a_container_that_is_not_well_is_restarted_and_one_that_is_is_not() {
 }
 
 #[test]
-fn that_an_error_is_over_is_told_also_where_nothing_was_done_about_it() {
+fn recovery_is_reported_even_if_no_action_was_needed() {
     let body =
         "pod web { container c image=\"tally.local/hello:1\" { port http 8080 publish=8080 } }";
     keep(&["a"], body, |kept| async move {

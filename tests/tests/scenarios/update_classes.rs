@@ -10,7 +10,7 @@ fn classes(plan: &Plan) -> Vec<UpdateClass> {
 }
 
 #[test]
-fn a_change_that_only_the_engine_uses_changes_nothing() {
+fn a_field_that_only_the_engine_uses_changes_no_container() {
     both("nothing", |world: World| async move {
         let spec = |grace: &str| {
             world.graph(&format!(
@@ -26,7 +26,7 @@ fn a_change_that_only_the_engine_uses_changes_nothing() {
 }
 
 #[test]
-fn a_limit_changes_while_the_container_runs() {
+fn a_changed_limit_is_updated_while_the_container_runs() {
     both("live", |world: World| async move {
         let spec = |memory: &str, restart: &str| {
             world.graph(&format!(
@@ -49,7 +49,7 @@ fn a_limit_changes_while_the_container_runs() {
 }
 
 #[test]
-fn taking_a_limit_away_restarts_nothing() {
+fn removing_a_limit_restarts_nothing() {
     both("unlimit", |world: World| async move {
         world.apply(&world.graph(
             "pod a { container c image=\"tally.local/hello:1\" { resources memory=\"32MiB\" } }",
@@ -63,7 +63,7 @@ fn taking_a_limit_away_restarts_nothing() {
 }
 
 #[test]
-fn a_file_is_rewritten_in_place_with_a_signal_or_a_restart() {
+fn a_changed_file_is_rewritten_in_place_with_a_signal_or_a_restart() {
     both("files", |world: World| async move {
         let spec = |reload: &str, restart: &str| {
             world.graph(&format!(
@@ -87,7 +87,7 @@ fn a_file_is_rewritten_in_place_with_a_signal_or_a_restart() {
 }
 
 #[test]
-fn the_first_file_of_a_container_is_seen_by_the_next_plan() {
+fn the_next_plan_detects_the_first_file_of_a_container() {
     both("first-file", |world: World| async move {
         let spec = |file: &str| {
             world.graph(&format!(
@@ -103,7 +103,7 @@ fn the_first_file_of_a_container_is_seen_by_the_next_plan() {
 }
 
 #[test]
-fn an_image_recreates_its_container_and_no_other() {
+fn a_changed_image_recreates_its_container_and_no_other() {
     both("recreate", |world: World| async move {
         let spec = |env: &str| {
             world.graph(&format!(
@@ -129,7 +129,7 @@ fn an_image_recreates_its_container_and_no_other() {
 }
 
 #[test]
-fn a_published_port_recreates_its_pod_and_no_other() {
+fn a_changed_published_port_recreates_its_pod_and_no_other() {
     both("repod", |world: World| async move {
         let spec = |port: u16| {
             world.graph(&format!(
@@ -154,7 +154,7 @@ fn a_published_port_recreates_its_pod_and_no_other() {
 }
 
 #[test]
-fn drift_is_told_from_a_change_of_the_spec_and_put_right() {
+fn drift_is_distinguished_from_a_spec_change_and_repaired() {
     both("drift", |world: World| async move {
         let graph = world.graph(
             "pod a { container c image=\"tally.local/hello:1\" { resources memory=\"32MiB\" } }",

@@ -13,7 +13,7 @@ use crate::fields::{FILES, own};
 use crate::world::World;
 
 #[test]
-fn what_docker_is_told_of_each_field_is_what_was_agreed_to() {
+fn the_docker_requests_of_each_field_match_the_snapshot() {
     let (mut text, mut known) = (String::new(), BTreeSet::new());
     let now = examples().filter(|example| example.field.step == Step::Now);
     for case in now.filter(|example| !example.before.contains("tcp://")) {
@@ -31,7 +31,7 @@ fn what_docker_is_told_of_each_field_is_what_was_agreed_to() {
     settings.set_snapshot_path("recorded");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!("what-docker-is-told", text));
+    settings.bind(|| insta::assert_snapshot!("docker-requests", text));
 }
 
 /// What a plan for an empty host asks for, a line each.
