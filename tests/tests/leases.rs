@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tally_control::lease::{Answer, Ask, Bounds, Lease, Standing, StoreError, Taken, Term};
+use tally_control::lease::{Answer, Ask, Bounds, Lease, Role, StoreError, Taken, Term};
 use tally_tests::simulation::rng::Rng;
 use tally_tests::store::ModelStore;
 
@@ -40,9 +40,9 @@ impl Engine {
     }
 
     fn leads(&self, now_ms: u64) -> Option<u64> {
-        match self.lease.standing(now_ms) {
-            Standing::Leader { epoch, .. } => Some(epoch),
-            Standing::Follower { .. } => None,
+        match self.lease.role(now_ms) {
+            Role::Leader { epoch, .. } => Some(epoch),
+            Role::Follower { .. } => None,
         }
     }
 }

@@ -1,40 +1,40 @@
-//! The control loop: the same observe, reconcile and execute as `apply`, for ever. Docker's events,
-//! timers and changes of the spec only wake it; what it does follows from what it sees.
+//! The control loop, and the convergence that it drives: observe, plan, execute, judge the result, observe again.
 //!
-//! Each host is looked at by itself, so a slow or silent one delays nothing on the others. A plan is
-//! made whenever there is a new view, from the latest view of every host; what is under way is left
-//! alone until a view that began after it has ended.
+//! [`convergence`] has the steps that every driver shares, and the bounded session of `tally apply` and
+//! `tally destroy`. [`ControlLoop`] drives the same steps for as long as `tally run` runs: Docker's events, timers
+//! and changes of the spec only wake it; what it does follows from what it observes. Each host is observed by itself,
+//! so a slow or unreachable one delays nothing on the others. A plan is made whenever there is a new view, from the
+//! latest view of every host; pods with operations in progress are left alone until a view that started after
+//! their end.
 
 pub mod backoff;
-mod busy;
 mod clocks;
 mod connector;
-mod controller;
+mod control_loop;
 pub mod convergence;
-mod going_back;
-mod journal;
+mod execution;
+mod leader_election;
 pub mod lease;
 mod liveness;
-mod look;
-mod lookout;
-mod metrics;
-mod news;
-mod probe;
-mod reported;
-mod rest;
+mod loop_clock;
+mod observation;
+mod options;
+mod pacing;
+mod reporting;
 mod rollouts;
-mod round;
 #[cfg(test)]
 mod samples;
-mod seat;
-mod seeing;
+mod spec_changes;
 mod storage;
+mod task;
 
 pub use connector::Connector;
-pub use controller::{Controller, Ended, News, Options, SpecSource};
-pub use journal::{Entry, EntryKind, Journal};
-pub use metrics::{
+pub use control_loop::ControlLoop;
+pub use leader_election::Sharing;
+pub use options::{Ended, Options};
+pub use reporting::journal::{Entry, EntryKind, Journal};
+pub use reporting::metrics::{
     Board, HostMetrics, HostState, Metrics, ROUND_BUCKETS_S, Rounds, SharingMetrics,
 };
-pub use seat::Sharing;
+pub use spec_changes::{SpecChange, SpecSource};
 pub use storage::{Current, Storage, StorageError, Stored};

@@ -9,7 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tally_control::lease::Common;
 use tally_control::{
-    Connector, Controller, Entry, Journal, News, Options, Sharing, SpecSource, Storage, Stored,
+    Connector, ControlLoop, Entry, Journal, Options, Sharing, SpecChange, SpecSource, Storage,
+    Stored,
 };
 use tally_graph::Graph;
 use tally_host::{Host, HostError};
@@ -50,7 +51,7 @@ pub struct Engine {
     /// Its number.
     pub number: u32,
     /// Where people's changes reach it.
-    pub news: mpsc::UnboundedSender<News>,
+    pub news: mpsc::UnboundedSender<SpecChange>,
     /// What it keeps on disk.
     pub kept: Arc<Mutex<Memory>>,
     gate: Arc<Gate>,
@@ -93,7 +94,7 @@ impl Engine {
         };
         let journal = Arc::new(Told { world: Arc::clone(world), engine: number });
         let storage = Arc::clone(&doors);
-        let controller = Controller::new(graph, memory, doors, storage, journal, options);
+        let controller = ControlLoop::new(graph, memory, doors, storage, journal, options);
         let mut controller = controller.with_secrets(version.secrets.clone());
         let (news, letters) = mpsc::unbounded_channel();
         world.state().listeners.push(news.clone());
@@ -151,10 +152,10 @@ impl Engine {
 fn beside_others(
     world: &Arc<World>,
     number: u32,
-    controller: Controller,
+    controller: ControlLoop,
     gate: &Arc<Gate>,
     supersede: bool,
-) -> Controller {
+) -> ControlLoop {
     let mut state = world.state();
     state.begun += 1;
     let name = format!("e{number}.{}", state.begun);
@@ -167,7 +168,7 @@ fn beside_others(
     controller
 }
 
-/// News as they are when they are read: what is declared stands in a file.
+/// SpecChange as they are when they are read: what is declared stands in a file.
 struct Latest {
     letters: Letters,
     world: Arc<World>,
@@ -175,10 +176,10 @@ struct Latest {
 
 #[async_trait]
 impl SpecSource for Latest {
-    async fn changed(&mut self) -> News {
+    async fn changed(&mut self) -> SpecChange {
         match self.letters.changed().await {
-            News::Declared(_) if self.world.state().shared => {
-                News::Declared(self.world.state().declared.clone())
+            SpecChange::Declared(_) if self.world.state().shared => {
+                SpecChange::Declared(self.world.state().declared.clone())
             }
             news => news,
         }

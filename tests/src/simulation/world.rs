@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tally_control::lease::Common;
-use tally_control::{Board, News};
+use tally_control::{Board, SpecChange};
 use tally_graph::Graph;
 use tally_reconcile::memory::revisions::Undone;
 use tally_reconcile::memory::{Clocks, Declarations};
@@ -229,7 +229,7 @@ pub struct State {
     /// Engines whose files are not up to date, and the version that they have.
     pub lags: BTreeMap<u32, usize>,
     /// Who hears of what is declared.
-    pub listeners: Vec<mpsc::UnboundedSender<News>>,
+    pub listeners: Vec<mpsc::UnboundedSender<SpecChange>>,
 }
 
 /// Where FNV-1a begins.
@@ -403,7 +403,7 @@ impl World {
             None => drop(state.declared.undone.remove(address)),
         }
         let declared = state.declared.clone();
-        state.listeners.retain(|it| it.send(News::Declared(declared.clone())).is_ok());
+        state.listeners.retain(|it| it.send(SpecChange::Declared(declared.clone())).is_ok());
         drop(state);
         self.note("undone", address, if undone.is_some() { "goes back" } else { "ends" });
     }

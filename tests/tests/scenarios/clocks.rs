@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tally_control::{EntryKind, News};
+use tally_control::{EntryKind, SpecChange};
 use tally_simulator::{Fault, FaultKind, FaultPlan, When};
 
 use crate::control_loop::{Kept, jump, keep_with};
@@ -83,7 +83,7 @@ fn a_host_that_becomes_unreachable_during_a_rollout_is_lost_after_the_usual_time
             Fault { call: None, when: When::Always, kind: FaultKind::Hang { applied: false } };
         kept.many.hosts["b"].set_faults(FaultPlan { seed: 1, rules: vec![hangs] });
         let lines = format!("lost-after \"60s\"\n{}", kept.many.host_lines());
-        kept.news.send(News::Spec(Box::new(kept.many.graph(&lines, &web("false"))))).unwrap();
+        kept.news.send(SpecChange::Spec(Box::new(kept.many.graph(&lines, &web("false"))))).unwrap();
         let begun_ms = kept.many.now_ms();
         let elsewhere = async |many: &Many| {
             many.running().await.keys().filter(|key| !key.starts_with("b/")).count() == 3

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tally_control::{
-    Board, Connector, Controller, Ended, Entry, EntryKind, Journal, News, Options, Storage, Stored,
+    Board, Connector, ControlLoop, Ended, Entry, EntryKind, Journal, Options, SpecChange, Storage,
+    Stored,
 };
 use tally_graph::Graph;
 use tally_host::{Host, HostError};
@@ -91,7 +92,7 @@ impl Journal for Told {
 pub struct Kept {
     pub many: Many,
     told: Arc<Told>,
-    pub news: mpsc::UnboundedSender<News>,
+    pub news: mpsc::UnboundedSender<SpecChange>,
     pub beside: Arc<Beside>,
     pub gate: Arc<Gate>,
     board: Board,
@@ -121,7 +122,7 @@ impl Kept {
         let journal = Arc::clone(&told) as Arc<dyn Journal>;
         START.with(|start| *start.borrow_mut() = Some(many.clock()));
         JUMPED.with(|by| by.set(0));
-        let mut controller = Controller::new(
+        let mut controller = ControlLoop::new(
             graph,
             many.memory.clone(),
             Arc::clone(&doors) as Arc<dyn Connector>,
@@ -394,7 +395,7 @@ fn pods_of_a_declared_lost_host_are_replaced_and_duplicates_removed_when_it_retu
             hosts: [(lost.clone(), Declared::Lost)].into(),
             ..Declarations::default()
         };
-        kept.news.send(News::Declared(declared)).unwrap();
+        kept.news.send(SpecChange::Declared(declared)).unwrap();
         kept.until("it is replaced", async |many| many.hosts_of("web-1.c").await.len() == 2).await;
         kept.many.heal(&lost);
         kept.until("one is left", async |many| many.hosts_of("web-1.c").await.len() == 1).await;
@@ -407,12 +408,12 @@ fn a_changed_spec_is_rolled_out_and_a_broken_one_changes_nothing() {
     keep(&["a", "b", "c"], WEB, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         let before = kept.many.running().await;
-        kept.news.send(News::Broken("a report".to_owned())).unwrap();
+        kept.news.send(SpecChange::Broken("a report".to_owned())).unwrap();
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(kept.many.running().await, before);
         assert_eq!(kept.kinds(EntryKind::BrokenSpec).len(), 1);
         let changed = WEB.replace("hello:1\"", "hello:1\" { env A=2 }");
-        kept.news.send(News::Spec(Box::new(kept.many.plain(&changed)))).unwrap();
+        kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&changed)))).unwrap();
         kept.until("all are new", async |many| {
             let now = many.running().await;
             now.len() == 3 && now.iter().all(|(name, id)| before.get(name) != Some(id))
@@ -428,7 +429,7 @@ fn no_operation_of_the_old_spec_starts_after_a_new_one_arrived() {
     keep(&["a"], &body, |kept| async move {
         kept.until("it has begun", async |many| !many.running().await.is_empty()).await;
         let other = "pod other { container c image=\"tally.local/hello:1\" }";
-        kept.news.send(News::Spec(Box::new(kept.many.plain(other)))).unwrap();
+        kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(other)))).unwrap();
         kept.until("the new one is followed", async |many| {
             many.hosts_of("other.c").await.len() == 1
         })
@@ -464,7 +465,7 @@ fn a_rollout_of_a_crashing_version_leaves_the_other_pods_running() {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
         let bad = WEB.replace("hello:1\"", "hello:1\" { command sh \"-c\" \"exit 3\" }");
-        kept.news.send(News::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
+        kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
         for _ in 0..600 {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let serving = kept.many.running().await;

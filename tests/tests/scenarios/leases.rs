@@ -12,7 +12,8 @@ use tally_control::lease::{
     Common, Document, MOST_SHARED_BYTES, Renewed, Seen, SpecRecord, Store, StoreError, Taken, Term,
 };
 use tally_control::{
-    Connector, Controller, Entry, EntryKind, Journal, News, Options, Sharing, Storage, Stored,
+    Connector, ControlLoop, Entry, EntryKind, Journal, Options, Sharing, SpecChange, Storage,
+    Stored,
 };
 use tally_graph::Graph;
 use tally_host::{Host, HostError};
@@ -137,7 +138,7 @@ struct Engine {
     common: Arc<Mutex<Common>>,
     /// What it wrote down of what it saw.
     memory: Arc<Mutex<Memory>>,
-    news: mpsc::UnboundedSender<News>,
+    news: mpsc::UnboundedSender<SpecChange>,
     gate: Arc<Gate>,
     task: tokio::task::JoinHandle<()>,
     stop: watch::Sender<bool>,
@@ -183,7 +184,7 @@ impl Engine {
             common,
             slept_ms: || 0,
         };
-        let controller = Controller::new(
+        let controller = ControlLoop::new(
             graph,
             Memory::default(),
             Arc::clone(&doors) as Arc<dyn Connector>,
@@ -325,7 +326,7 @@ fn failure_5_reverted_files_are_published_as_a_new_epoch() {
         let one = world.engine("one", WEB);
         for (epoch, body) in [(2, changed.as_str()), (3, WEB)] {
             world.until("it tallies", async |_| one.times(EntryKind::Tallies) == epoch - 1).await;
-            one.news.send(News::Spec(Box::new(world.many.plain(body)))).unwrap();
+            one.news.send(SpecChange::Spec(Box::new(world.many.plain(body)))).unwrap();
             world.until("it tallies", async |_| one.times(EntryKind::Tallies) == epoch).await;
             let record = world.store.model.lock().unwrap().record().cloned().unwrap();
             assert_eq!(record.epoch, epoch as u64);
@@ -426,11 +427,11 @@ fn a_new_leader_observes_before_it_acts() {
         world.until("it follows", async |_| two.times(EntryKind::Follows) == 1).await;
         tokio::time::sleep(Duration::from_secs(5)).await;
         let changed = WEB.replace("hello:1\"", "hello:1\" { env A=2 }");
-        two.news.send(News::Spec(Box::new(world.many.plain(&changed)))).unwrap();
+        two.news.send(SpecChange::Spec(Box::new(world.many.plain(&changed)))).unwrap();
         tokio::time::sleep(Duration::from_secs(5)).await;
         // It sees nothing of what the leader does.
         two.stall();
-        one.news.send(News::Spec(Box::new(world.many.plain(&changed)))).unwrap();
+        one.news.send(SpecChange::Spec(Box::new(world.many.plain(&changed)))).unwrap();
         world.until("all are new", async |_| one.times(EntryKind::Tallies) == 2).await;
         one.stop.send(true).unwrap();
         world.until("it is over", async |world| world.store.leader().is_none()).await;
@@ -459,7 +460,7 @@ fn a_new_leader_knows_the_pods_that_the_previous_one_was_creating() {
             kind: FaultKind::Hang { applied: true },
         };
         for engine in [&two, &one] {
-            engine.news.send(News::Spec(Box::new(world.many.plain(&more)))).unwrap();
+            engine.news.send(SpecChange::Spec(Box::new(world.many.plain(&more)))).unwrap();
         }
         world.many.hosts["c"].set_faults(FaultPlan { seed: 1, rules: vec![hang] });
         let made = async |world: &World| world.many.hosts_of("web-2.c").await == ["c"];
@@ -511,7 +512,7 @@ fn a_freeze_can_be_ended_after_its_writer_died_before_the_answer() {
         let frozen = Some("release".to_owned());
         let freeze = Declarations { frozen: frozen.clone(), ..Declarations::default() };
         world.store.silent.store(true, Ordering::SeqCst);
-        one.news.send(News::Declared(freeze)).unwrap();
+        one.news.send(SpecChange::Declared(freeze)).unwrap();
         world.until("it is written", async |world| world.frozen() == Some(frozen.clone())).await;
         one.task.abort();
         world.store.silent.store(false, Ordering::SeqCst);
@@ -534,12 +535,12 @@ fn a_freeze_that_ended_during_a_store_outage_does_not_return() {
         world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
         let paused = [("controller/other".to_owned(), "wait".to_owned())].into();
         let pause = Declarations { paused, ..Declarations::default() };
-        one.news.send(News::Declared(pause.clone())).unwrap();
+        one.news.send(SpecChange::Declared(pause.clone())).unwrap();
         world.until("it is written", async |world| world.frozen() == Some(None)).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
         let frozen = Some("release".to_owned());
         one.news
-            .send(News::Declared(Declarations { frozen: frozen.clone(), ..pause.clone() }))
+            .send(SpecChange::Declared(Declarations { frozen: frozen.clone(), ..pause.clone() }))
             .unwrap();
         world.until("it is written", async |world| world.frozen() == Some(frozen.clone())).await;
         // What was seen last is from before the freeze, and what is asked next has no answer.
@@ -548,7 +549,7 @@ fn a_freeze_that_ended_during_a_store_outage_does_not_return() {
         let told = async |_: &World| one.times(EntryKind::StoreSilent) == 1;
         world.until("the store is away", told).await;
         // Somebody ends it meanwhile.
-        one.news.send(News::Declared(pause)).unwrap();
+        one.news.send(SpecChange::Declared(pause)).unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         world.store.down.store(false, Ordering::SeqCst);
         world.until("it is ended", async |world| world.frozen() == Some(None)).await;
@@ -570,7 +571,7 @@ fn unreadable_declarations_in_the_store_are_reported_once_and_not_overwritten() 
         // What is declared here counts here, and does not take the place of what nobody could read.
         let frozen = Some("release".to_owned());
         let freeze = Declarations { frozen, ..Declarations::default() };
-        one.news.send(News::Declared(freeze)).unwrap();
+        one.news.send(SpecChange::Declared(freeze)).unwrap();
         tokio::time::sleep(Duration::from_secs(300)).await;
         assert_eq!(one.times(EntryKind::Failed), 1, "once");
         assert_eq!(world.store.declared_revision(), written.unwrap());
@@ -587,7 +588,7 @@ fn declarations_too_large_to_share_apply_locally_and_are_reported() {
         world.until("all run", async |_| one.times(EntryKind::Tallies) == 1).await;
         let frozen = Some("x".repeat(MOST_SHARED_BYTES));
         let freeze = Declarations { frozen, ..Declarations::default() };
-        one.news.send(News::Declared(freeze)).unwrap();
+        one.news.send(SpecChange::Declared(freeze)).unwrap();
         world.until("it is told", async |_| one.times(EntryKind::Failed) == 1).await;
         world.harm();
         tokio::time::sleep(Duration::from_secs(60)).await;

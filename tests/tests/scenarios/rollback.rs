@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tally_control::{EntryKind, News};
+use tally_control::{EntryKind, SpecChange};
 use tally_graph::Graph;
 use tally_host::{Report, failed_versions};
 use tally_reconcile::Options;
@@ -394,7 +394,7 @@ fn the_loop_rolls_back_once_per_kind_of_failure_and_follows_a_newer_spec() {
             kept.until("all run", async |many| many.running().await.len() == 3).await;
             tokio::time::sleep(Duration::from_secs(30)).await;
             let before = kept.many.running().await;
-            kept.news.send(News::Spec(Box::new(kept.many.plain(&with(bad))))).unwrap();
+            kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&with(bad))))).unwrap();
             let is_told = async |_: &Many| !kept.kinds(EntryKind::RolledBack).is_empty();
             kept.until("it goes back", is_told).await;
             kept.until("all run", async |many| many.running().await.len() == 3).await;
@@ -407,7 +407,7 @@ fn the_loop_rolls_back_once_per_kind_of_failure_and_follows_a_newer_spec() {
             assert_eq!(same, 2, "only one was ever touched: {bad}");
             let told = kept.kinds(EntryKind::RolledBack);
             assert!(told.len() == 1 && told[0].contains(why), "{told:?}");
-            kept.news.send(News::Spec(Box::new(kept.many.plain(&with("env A=2"))))).unwrap();
+            kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&with("env A=2"))))).unwrap();
             tokio::time::sleep(Duration::from_secs(60)).await;
             let last = kept.many.running().await;
             assert!(last.len() == 3 && last.values().all(|id| !after.values().any(|it| it == id)));
@@ -424,7 +424,7 @@ fn a_version_that_exits_with_restart_never_has_failed_immediately() {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
         let bad = never(&with("command sh \"-c\" \"exit 3\""));
-        kept.news.send(News::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
+        kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
         let begun_ms = kept.many.now_ms();
         let is_told = async |_: &Many| !kept.kinds(EntryKind::RolledBack).is_empty();
         kept.until("it goes back", is_told).await;
@@ -505,7 +505,7 @@ fn a_slow_init_is_waited_for() {
         tokio::time::sleep(Duration::from_secs(30)).await;
         let init = "init i image=\"tally.local/hello:1\" { command sleep \"60\" }\ncontainer c";
         let slow = with("env A=2").replace("container c", init);
-        kept.news.send(News::Spec(Box::new(kept.many.plain(&slow)))).unwrap();
+        kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&slow)))).unwrap();
         tokio::time::sleep(Duration::from_secs(300)).await;
         assert_eq!(kept.kinds(EntryKind::RolledBack), Vec::<String>::new());
         let running = kept.many.running().await;
@@ -538,7 +538,7 @@ fn a_previous_revision_that_fails_too_is_kept_without_a_loop() {
             host.inject(|model, _| model.remove_image("tally.local/hello:1")).unwrap();
         }
         let bad = with("command sh \"-c\" \"exit 3\"").replace("hello:1", "hello:2");
-        kept.news.send(News::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
+        kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
         for _ in 0..900 {
             tokio::time::sleep(Duration::from_secs(1)).await;
             assert!(serving(&kept.many).await >= 2);
@@ -560,7 +560,7 @@ fn a_loop_killed_during_a_rollback_is_continued_by_the_next_one() {
             tokio::time::sleep(Duration::from_secs(30)).await;
             let before = kept.many.running().await;
             let bad = kept.many.plain(&with("command sh \"-c\" \"exit 3\""));
-            kept.news.send(News::Spec(Box::new(bad.clone()))).unwrap();
+            kept.news.send(SpecChange::Spec(Box::new(bad.clone()))).unwrap();
             tokio::time::sleep(Duration::from_millis(millis)).await;
             let (many, beside) = kept.kill();
             let kept = Kept::begin_beside(many, bad, beside);
@@ -586,7 +586,7 @@ fn a_version_with_a_failing_init_is_rolled_back() {
         let init =
             "init i image=\"tally.local/hello:1\" { command sh \"-c\" \"exit 7\" }\ncontainer c";
         let bad = with("env A=2").replace("container c", init);
-        kept.news.send(News::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
+        kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
         let is_told = async |_: &Many| !kept.kinds(EntryKind::RolledBack).is_empty();
         kept.until("it goes back", is_told).await;
         let told = kept.kinds(EntryKind::RolledBack);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Duration;
 
-use tally_control::News;
+use tally_control::SpecChange;
 use tally_graph::{Graph, ImageRef};
 use tally_host::Fetched;
 use tally_reconcile::memory::Declared;
@@ -131,7 +131,7 @@ fn a_rollout_of_the_loop_ends_with_the_image_it_started_with() {
             }
             let before = images(&kept.many).await;
             let text = web(&format!("env A=2; {policy}"));
-            kept.news.send(News::Spec(Box::new(kept.many.plain(&text)))).unwrap();
+            kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&text)))).unwrap();
             let changed = async |many: &Many| {
                 let now = many.running().await.len();
                 now == 3 && images(many).await != before
@@ -174,7 +174,7 @@ fn whenever_a_tag_moves_a_version_ends_with_one_image() {
             for host in kept.many.hosts.values() {
                 host.inject(|model, _| model.remove_image(APP)).unwrap();
             }
-            kept.news.send(News::Spec(Box::new(kept.many.plain(&text(2))))).unwrap();
+            kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&text(2))))).unwrap();
             for _ in 0..fate.below(6) {
                 tokio::time::sleep(Duration::from_millis(fate.below(1_500) as u64)).await;
                 match fate.below(3) {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tally_control::convergence::Actor;
-use tally_control::{Connector, Controller, Ended, News, Options, SpecSource};
+use tally_control::{Connector, ControlLoop, Ended, Options, SpecChange, SpecSource};
 use tally_graph::Graph;
 use tally_host::{Host, HostError, Secrets};
 use tally_reconcile::memory::Declarations;
@@ -74,7 +74,7 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
         Some(address) => Some(Server::bind(address).await?),
         None => None,
     };
-    let controller = Controller::new(graph, memory, connector, storage, events, options);
+    let controller = ControlLoop::new(graph, memory, connector, storage, events, options);
     let mut controller = controller.with_secrets(secrets);
     if let Some(sharing) = sharing {
         controller = controller.with_store(sharing);
@@ -243,14 +243,14 @@ impl Source {
     }
 
     /// Takes in what was read.
-    fn has_read(&mut self, read: Result<Secrets, CliError>) -> Option<News> {
+    fn has_read(&mut self, read: Result<Secrets, CliError>) -> Option<SpecChange> {
         match (read, self.new.take()) {
             (Ok(secrets), Some(graph)) => {
                 let every = self.kept.every;
                 let project = &self.files.project;
                 self.kept = KeptSecrets::new(&graph, project, secrets.clone(), every);
                 self.spec = graph.clone();
-                Some(News::SpecWith(Box::new(graph), secrets))
+                Some(SpecChange::SpecWithSecrets(Box::new(graph), secrets))
             }
             (Ok(secrets), None) => {
                 self.kept.told = None;
@@ -258,7 +258,7 @@ impl Source {
                     return None;
                 }
                 self.kept.secrets = secrets.clone();
-                Some(News::Secrets(secrets))
+                Some(SpecChange::Secrets(secrets))
             }
             (Err(error), Some(graph)) => {
                 // Whoever puts the secret right is noticed, and the spec is followed then.
@@ -266,9 +266,9 @@ impl Source {
                 self.kept.files = files.into_iter().map(File::new).collect();
                 self.kept.elsewhere |= elsewhere;
                 self.new = Some(graph);
-                self.once(&error).map(News::Broken)
+                self.once(&error).map(SpecChange::Broken)
             }
-            (Err(error), None) => self.once(&error).map(News::Unread),
+            (Err(error), None) => self.once(&error).map(SpecChange::Unread),
         }
     }
 
@@ -293,7 +293,7 @@ impl Source {
 
 #[async_trait]
 impl SpecSource for Source {
-    async fn changed(&mut self) -> News {
+    async fn changed(&mut self) -> SpecChange {
         loop {
             if let Some(reading) = &mut self.reading {
                 // Nothing else is told meanwhile: a spec follows the one before it.
@@ -315,10 +315,10 @@ impl SpecSource for Source {
                         if undone {
                             self.read_secrets();
                         }
-                        return News::Declared(declared);
+                        return SpecChange::Declared(declared);
                     }
                     Ok(_) => {}
-                    Err(error) => return News::Broken(error.to_string()),
+                    Err(error) => return SpecChange::Broken(error.to_string()),
                 }
             }
             if !have_changed(&mut self.files.files) {
@@ -331,7 +331,7 @@ impl SpecSource for Source {
             let Some(graph) = compiled.graph else {
                 let plain = Terminal { colour: false, ..self.terminal };
                 let report = report::people(&compiled.diagnostics, &compiled.sources, &plain);
-                return News::Broken(report);
+                return SpecChange::Broken(report);
             };
             self.new = Some(graph);
             self.read_secrets();

@@ -131,6 +131,18 @@ impl Convergence {
         self.memory.history.previous = self.storage.previous_revisions(&self.spec);
     }
 
+    /// Takes the latest observation into the memory; returns whether it holds anything new, so that it should be
+    /// kept.
+    pub fn learn(&mut self, now_ms: i64) -> bool {
+        self.memory.learn(&self.cluster, &self.observed, now_ms)
+    }
+
+    /// Returns the fingerprint of a workload as it is followed, by its address.
+    #[must_use]
+    pub fn fingerprint(&self, address: &str) -> Option<String> {
+        Some(self.graph.workload_at(address)?.fingerprint())
+    }
+
     /// Prepares plans of the graph that is followed now, unless that is done.
     pub fn prepare(&mut self) {
         if self.prepared().is_none() {

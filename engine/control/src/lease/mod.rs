@@ -2,13 +2,13 @@
 //! here is pure; the loop brings the time and the store's answers.
 
 mod common;
+mod election;
 mod merge;
-mod standing;
 mod store;
 
 pub use common::{Common, Tried};
+pub use election::{Answer, Aside, Ask, Bounds, Lease, Loss, Role};
 pub use merge::merge;
-pub use standing::{Answer, Aside, Ask, Bounds, Lease, Loss, Standing};
 pub use store::{
     Document, MOST_EARLIER, MOST_SHARED_BYTES, Renewed, Seen, SpecRecord, Store, StoreError, Taken,
     Term, Verdict,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tally_control::News;
+use tally_control::SpecChange;
 use tally_reconcile::input::observed::Health;
 use tally_reconcile::memory::{Declarations, Declared, Memory};
 use tally_simulator::Model;
@@ -115,7 +115,7 @@ impl Director {
     }
 
     /// Tells all engines of what people changed.
-    pub(super) fn tell(&self, news: impl Fn() -> News) {
+    pub(super) fn tell(&self, news: impl Fn() -> SpecChange) {
         for engine in self.engines.values() {
             // One that was killed hears nothing.
             let _ = engine.news.send(news());
@@ -375,13 +375,13 @@ impl Director {
         let version = &self.world.family.versions[version];
         let graph = Box::new(tally_graph::Graph::clone(&version.graph));
         // One that was killed hears nothing.
-        let _ = engine.news.send(News::SpecWith(graph, version.secrets.clone()));
+        let _ = engine.news.send(SpecChange::SpecWithSecrets(graph, version.secrets.clone()));
     }
 
     pub(super) fn spec(&mut self, kind: Kind) {
         let now = self.world.state().version;
         match kind {
-            Kind::SpecBroken => self.tell(|| News::Broken("a report".to_owned())),
+            Kind::SpecBroken => self.tell(|| SpecChange::Broken("a report".to_owned())),
             Kind::SpecEmptied if now != VERSIONS => {
                 self.follow(VERSIONS);
                 self.after(2_000, 60_000, Repair::SpecBack(now));
@@ -466,7 +466,7 @@ impl Director {
 
     pub(super) fn declared(&self) {
         let declared = self.world.state().declared.clone();
-        self.tell(|| News::Declared(declared.clone()));
+        self.tell(|| SpecChange::Declared(declared.clone()));
     }
 
     /// All that people declared is taken back; a fence too, once nothing is left behind it.

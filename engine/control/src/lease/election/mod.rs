@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::store::{Renewed, Seen, SpecRecord, StoreError, Taken, Term, Verdict};
+use crate::lease::store::{Renewed, Seen, SpecRecord, StoreError, Taken, Term, Verdict};
 
 /// An engine looks at the store so often, in milliseconds.
 const LOOK_MS: u64 = 1_000;
@@ -39,7 +39,7 @@ impl Bounds {
 
 /// How an engine stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum Role {
     /// It looks on.
     Follower {
         /// Why it would not lead although it could.
@@ -233,15 +233,15 @@ impl Lease {
 
     /// How this engine stands.
     #[must_use]
-    pub fn standing(&self, now_ms: u64) -> Standing {
+    pub fn role(&self, now_ms: u64) -> Role {
         if let Some(held) = self.held.as_ref().filter(|held| now_ms < held.until_ms)
             && let Some(epoch) = held.epoch
         {
-            return Standing::Leader { epoch, until_ms: held.until_ms };
+            return Role::Leader { epoch, until_ms: held.until_ms };
         }
         let superseded = self.verdict() == Verdict::Superseded && !self.is_meant();
         let by = self.seen.record.clone().filter(|_| superseded);
-        Standing::Follower { aside: by.map(|by| Aside { by }) }
+        Role::Follower { aside: by.map(|by| Aside { by }) }
     }
 
     /// Why the last term ended, once.
@@ -255,7 +255,7 @@ impl Lease {
         if self.spec == spec {
             return false;
         }
-        self.changed |= matches!(self.standing(now_ms), Standing::Leader { .. });
+        self.changed |= matches!(self.role(now_ms), Role::Leader { .. });
         spec.clone_into(&mut self.spec);
         self.changes += 1;
         if let Some(held) = &mut self.held {

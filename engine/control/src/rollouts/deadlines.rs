@@ -1,24 +1,24 @@
-//! When a rollout has failed that goes back by itself: what is not ready is given its time. Pure.
+//! When a rollout has failed that is rolled back: a container that is not ready has a deadline. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_reconcile::rollback::Unready;
 
-/// What is known of rollouts that go back when they fail.
+/// The rollouts that are rolled back when they fail.
 #[derive(Debug, Default)]
-pub(crate) struct Rollouts {
+pub(super) struct Deadlines {
     /// Since when each container of a new version is not ready, by host and full ID, on the loop's own
-    /// clock. One that is ready in between, or out of sight, begins anew.
+    /// clock. The deadline of one that is ready in between, or out of sight, starts again.
     since_ms: BTreeMap<(String, String), u64>,
-    /// Versions that have failed, by workload: what was to be done about that is done.
+    /// Revisions that have failed, by workload: the decision about them was made.
     failed: BTreeMap<String, String>,
-    /// What went back and came to be as it was, by workload: what befalls it later is no rollout's.
+    /// Revisions that were rolled back to and became ready, by workload: a later failure is no rollout's.
     back: BTreeMap<String, String>,
 }
 
-impl Rollouts {
-    /// Takes in what is not ready now, and gives what has failed by that: one container of each
-    /// workload, and each version once.
+impl Deadlines {
+    /// Takes in the containers that are not ready now; returns those that have failed, with the reason: one of
+    /// each workload, and each revision once.
     pub fn judge(&mut self, unready: Vec<Unready>, clock_ms: u64) -> Vec<(Unready, String)> {
         let key = |it: &Unready| (it.host.clone(), it.id.clone());
         let seen: BTreeSet<(String, String)> = unready.iter().map(key).collect();
@@ -31,12 +31,12 @@ impl Rollouts {
             if is_back || self.has_failed(&one.workload, &one.of) {
                 continue;
             }
-            let why = match one.is_over {
-                true => one.reason.clone(),
-                false if waited_ms >= one.deadline_ms => {
-                    format!("not ready after {waited_ms} ms: {}", one.reason)
-                }
-                false => continue,
+            let why = if one.is_over {
+                one.reason.clone()
+            } else if waited_ms >= one.deadline_ms {
+                format!("not ready after {waited_ms} ms: {}", one.reason)
+            } else {
+                continue;
             };
             self.failed(&one.workload, &one.of);
             failed.push((one, why));
@@ -44,28 +44,28 @@ impl Rollouts {
         failed
     }
 
-    /// A version of a workload has failed. Whether nothing was done about that yet.
+    /// Notes that a revision of a workload has failed; returns whether that is new.
     pub fn failed(&mut self, workload: &str, of: &str) -> bool {
         let before = self.failed.insert(workload.to_owned(), of.to_owned());
         before.as_deref() != Some(of)
     }
 
-    /// Whether that version of a workload has failed.
+    /// Checks whether that revision of a workload has failed.
     pub fn has_failed(&self, workload: &str, of: &str) -> bool {
         self.failed.get(workload).is_some_and(|failed| failed == of)
     }
 
-    /// It was no failure that anything is to be done about.
+    /// Forgets that a workload failed.
     pub fn forget_failed(&mut self, workload: &str) {
         self.failed.remove(workload);
     }
 
-    /// What a workload went back to has come to be.
+    /// Notes that a workload was rolled back to that revision, and is ready.
     pub fn is_back(&mut self, workload: &str, of: &str) {
         self.back.insert(workload.to_owned(), of.to_owned());
     }
 
-    /// Something else is followed: what failed may be tried again.
+    /// Forgets everything: what failed may be tried again.
     pub fn forget(&mut self) {
         *self = Self::default();
     }
@@ -92,29 +92,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ready_fails_at_its_deadline_and_once() {
-        let mut rollouts = Rollouts::default();
-        assert!(rollouts.judge(vec![one("x", false)], 5_000).is_empty());
-        assert!(rollouts.judge(vec![one("x", false)], 5_999).is_empty());
-        let failed = rollouts.judge(vec![one("x", false), one("y", true)], 6_000);
+    fn a_container_that_is_not_ready_fails_at_its_deadline_and_once() {
+        let mut deadlines = Deadlines::default();
+        assert!(deadlines.judge(vec![one("x", false)], 5_000).is_empty());
+        assert!(deadlines.judge(vec![one("x", false)], 5_999).is_empty());
+        let failed = deadlines.judge(vec![one("x", false), one("y", true)], 6_000);
         let whys: Vec<&str> = failed.iter().map(|(_, why)| why.as_str()).collect();
         assert_eq!(whys, ["not ready after 1000 ms: its health check fails"]);
-        assert!(rollouts.judge(vec![one("x", false)], 9_000).is_empty(), "it is known");
+        assert!(deadlines.judge(vec![one("x", false)], 9_000).is_empty(), "it is known");
     }
 
     #[test]
-    fn what_was_ready_in_between_or_out_of_sight_begins_anew() {
-        let mut rollouts = Rollouts::default();
-        rollouts.judge(vec![one("x", false)], 0);
-        rollouts.judge(Vec::new(), 900);
-        assert!(rollouts.judge(vec![one("x", false)], 1_000).is_empty());
-        assert_eq!(rollouts.judge(vec![one("x", false)], 2_000).len(), 1);
+    fn the_deadline_starts_again_when_ready_in_between_or_out_of_sight() {
+        let mut deadlines = Deadlines::default();
+        deadlines.judge(vec![one("x", false)], 0);
+        deadlines.judge(Vec::new(), 900);
+        assert!(deadlines.judge(vec![one("x", false)], 1_000).is_empty());
+        assert_eq!(deadlines.judge(vec![one("x", false)], 2_000).len(), 1);
     }
 
     #[test]
-    fn what_came_back_and_stood_is_no_rollout_any_more() {
-        let mut rollouts = Rollouts::default();
-        rollouts.is_back("controller/web", "v2");
-        assert!(rollouts.judge(vec![one("x", true)], 0).is_empty());
+    fn a_revision_that_was_rolled_back_to_and_became_ready_is_no_rollout() {
+        let mut deadlines = Deadlines::default();
+        deadlines.is_back("controller/web", "v2");
+        assert!(deadlines.judge(vec![one("x", true)], 0).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Liveness: which containers are asked when, and who has failed too often. Pure.
+//! When containers with a liveness are probed, and which have failed too often. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,9 +6,9 @@ use tally_graph::{Graph, Probe, ProbeAction};
 use tally_reconcile::input::observed::{ContainerState, HostState};
 use tally_reconcile::labels;
 
-/// A container that is asked now.
+/// A probe of one container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ask {
+pub(crate) struct ProbeRequest {
     pub host: String,
     /// Full ID.
     pub id: String,
@@ -22,26 +22,26 @@ pub(crate) struct Ask {
 
 /// One container.
 #[derive(Debug)]
-struct Asked {
-    ask: Ask,
+struct Probed {
+    request: ProbeRequest,
     probe: Probe,
-    /// Its last start: a new one begins anew.
+    /// Its last start: the count of failures starts again with each.
     started_at_ms: Option<i64>,
     /// On the loop's own clock.
     due_ms: u64,
-    asking: bool,
+    in_progress: bool,
     failures: u32,
 }
 
 /// All containers with a liveness, by full ID.
 #[derive(Debug, Default)]
-pub(crate) struct Liveness {
-    all: BTreeMap<String, Asked>,
+pub(crate) struct ProbeSchedule {
+    all: BTreeMap<String, Probed>,
 }
 
-impl Liveness {
-    /// Takes in what a host showed, at `clock_ms` on the loop's own clock.
-    pub fn seen(
+impl ProbeSchedule {
+    /// Takes in the containers of a host, at `clock_ms` on the loop's own clock.
+    pub fn observed(
         &mut self,
         graph: &Graph,
         cluster: &str,
@@ -71,7 +71,7 @@ impl Liveness {
             {
                 continue;
             }
-            let ask = Ask {
+            let request = ProbeRequest {
                 host: host.to_owned(),
                 id: container.id.clone(),
                 pod: pod.to_owned(),
@@ -80,42 +80,42 @@ impl Liveness {
                 command: (*command).clone(),
                 timeout_ms: probe.timeout.0,
             };
-            let asked = Asked {
-                ask,
+            let probed = Probed {
+                request,
                 probe: (*probe).clone(),
                 started_at_ms: details.started_at_ms,
                 due_ms: clock_ms + probe.delay.0.max(probe.every.0),
-                asking: false,
+                in_progress: false,
                 failures: 0,
             };
-            self.all.insert(container.id.clone(), asked);
+            self.all.insert(container.id.clone(), probed);
         }
-        self.all.retain(|id, asked| asked.ask.host != host || there.contains(id.as_str()));
+        self.all.retain(|id, probed| probed.request.host != host || there.contains(id.as_str()));
     }
 
-    /// Who is to be asked now; at most `most` of them.
-    pub fn due(&mut self, clock_ms: u64, most: usize) -> Vec<Ask> {
-        let due = self.all.values_mut().filter(|one| !one.asking && one.due_ms <= clock_ms);
+    /// Returns the probes that are due, at most `most` of them; they count as in progress.
+    pub fn due(&mut self, clock_ms: u64, most: usize) -> Vec<ProbeRequest> {
+        let due = self.all.values_mut().filter(|one| !one.in_progress && one.due_ms <= clock_ms);
         due.take(most)
-            .map(|asked| {
-                asked.asking = true;
-                asked.ask.clone()
+            .map(|probed| {
+                probed.in_progress = true;
+                probed.request.clone()
             })
             .collect()
     }
 
-    /// What a container answered. Whether it has now failed as often as it may.
-    pub fn answered(&mut self, id: &str, good: bool, clock_ms: u64) -> bool {
-        let Some(asked) = self.all.get_mut(id) else { return false };
-        asked.asking = false;
-        asked.due_ms = clock_ms + asked.probe.every.0.max(100);
-        asked.failures = if good { 0 } else { asked.failures.saturating_add(1) };
-        asked.failures >= asked.probe.failures.max(1)
+    /// Takes in the result of a probe; returns whether the container has now failed as often as it may.
+    pub fn probed(&mut self, id: &str, good: bool, clock_ms: u64) -> bool {
+        let Some(probed) = self.all.get_mut(id) else { return false };
+        probed.in_progress = false;
+        probed.due_ms = clock_ms + probed.probe.every.0.max(100);
+        probed.failures = if good { 0 } else { probed.failures.saturating_add(1) };
+        probed.failures >= probed.probe.failures.max(1)
     }
 
-    /// When somebody is to be asked next.
+    /// Returns when the next probe is due.
     pub fn next_ms(&self) -> Option<u64> {
-        self.all.values().filter(|one| !one.asking).map(|one| one.due_ms).min()
+        self.all.values().filter(|one| !one.in_progress).map(|one| one.due_ms).min()
     }
 }
 

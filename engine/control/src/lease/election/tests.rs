@@ -41,14 +41,14 @@ fn leader() -> Lease {
 }
 
 fn leads(lease: &Lease, now_ms: u64) -> bool {
-    matches!(lease.standing(now_ms), Standing::Leader { .. })
+    matches!(lease.role(now_ms), Role::Leader { .. })
 }
 
 #[test]
 fn the_deadline_counts_from_when_the_lease_was_asked_for() {
     let mut lease = leader();
     // Sent at 1 s, 15 s long, 3 s of margin.
-    assert_eq!(lease.standing(4_000), Standing::Leader { epoch: 3, until_ms: 13_000 });
+    assert_eq!(lease.role(4_000), Role::Leader { epoch: 3, until_ms: 13_000 });
     assert!(leads(&lease, 12_999));
     assert!(!leads(&lease, 13_000), "without anybody having told it");
     assert_eq!(lease.next(13_000), Some(Ask::GiveBack(TERM)), "it may be ours still");
@@ -66,7 +66,7 @@ fn a_lease_is_renewed_at_a_third_and_its_new_deadline_counts_from_then() {
     assert_eq!(lease.next(6_000), Some(Ask::Renew(TERM)));
     assert_eq!(lease.next(6_001), None, "one question at a time");
     lease.answered(longer(record(3, "a", &["z"])), 8_500);
-    assert_eq!(lease.standing(8_500), Standing::Leader { epoch: 3, until_ms: 18_000 });
+    assert_eq!(lease.role(8_500), Role::Leader { epoch: 3, until_ms: 18_000 });
     assert_eq!(lease.wake_ms(), 9_500, "it looks, too");
 }
 
@@ -79,7 +79,7 @@ fn an_answer_that_comes_after_the_deadline_gives_no_lease_back() {
     assert!(!leads(&lease, 30_000));
     assert_eq!(lease.take_loss(), Some(Loss::RanOut));
     // The same for taking it.
-    let mut late = crate::lease::standing::tests::lease("a");
+    let mut late = crate::lease::election::tests::lease("a");
     late.next(0);
     late.answered(Answer::Seen(seen(None, None)), 10);
     assert_eq!(late.next(10), Some(Ask::Take));
@@ -155,7 +155,7 @@ fn a_new_spec_is_published_before_it_leads() {
     assert_eq!(lease.next(400), None);
     let Some(Ask::Publish { .. }) = lease.next(530) else { panic!() };
     lease.answered(Answer::Published(Some(9)), 540);
-    assert_eq!(lease.standing(540), Standing::Leader { epoch: 4, until_ms: 12_010 });
+    assert_eq!(lease.role(540), Role::Leader { epoch: 4, until_ms: 12_010 });
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_superseded_spec_never_takes_the_lease() {
             asked += 1;
             lease.answered(Answer::Seen(seen(None, Some(record(3, "a", &["z"])))), now_ms);
         }
-        assert!(matches!(lease.standing(now_ms), Standing::Follower { aside: Some(_) }));
+        assert!(matches!(lease.role(now_ms), Role::Follower { aside: Some(_) }));
     }
     assert_eq!(asked, 59, "once a second");
 }
@@ -235,7 +235,7 @@ fn who_says_so_supersedes_once() {
     assert!(leads(&lease, 30));
     lease.next(5_020);
     lease.answered(longer(record(5, "c", &["z", "a"])), 5_030);
-    assert!(matches!(lease.standing(5_030), Standing::Follower { aside: Some(_) }), "only once");
+    assert!(matches!(lease.role(5_030), Role::Follower { aside: Some(_) }), "only once");
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn a_followers_change_to_an_old_spec_stands_aside() {
     lease.next(0);
     lease.answered(Answer::Seen(seen(Some("two"), Some(record(3, "a", &["z"])))), 10);
     lease.follow("z", 20);
-    assert!(matches!(lease.standing(20), Standing::Follower { aside: Some(_) }));
+    assert!(matches!(lease.role(20), Role::Follower { aside: Some(_) }));
     lease.next(1_010);
     lease.answered(Answer::Seen(seen(None, Some(record(3, "a", &["z"])))), 1_020);
     assert_eq!(lease.next(2_020), Some(Ask::Look), "and does not ask for the lease");
@@ -266,7 +266,7 @@ fn resigning_names_the_lease_to_give_back() {
     let mut lease = leader();
     assert_eq!(lease.resign(), Some(TERM));
     assert!(!leads(&lease, 4_001));
-    assert_eq!(crate::lease::standing::tests::lease("a").resign(), None);
+    assert_eq!(crate::lease::election::tests::lease("a").resign(), None);
 }
 
 #[test]
