@@ -35,7 +35,7 @@ struct Open {
 
 impl Engine {
     fn new(name: String, spec: &'static str) -> Self {
-        let lease = Lease::new(Bounds::of(LASTS), &name, spec, false);
+        let lease = Lease::new(Bounds::new(LASTS), &name, spec, false);
         Self { lease, spec, name, open: None, late: Vec::new(), asleep_until_ms: 0 }
     }
 
@@ -84,7 +84,7 @@ fn step(engine: &mut Engine, store: &mut ModelStore, rng: &mut Rng, down: bool, 
         return;
     }
     if let Some(open) = engine.open.take_if(|open| open.answered_ms <= now_ms) {
-        let lost = Answer::Failed(StoreError::Silent("lost".to_owned()));
+        let lost = Answer::Failed(StoreError::Unreachable("lost".to_owned()));
         engine.lease.answered(open.answer.clone().unwrap_or(lost), now_ms);
         if open.answer.is_none() {
             engine.late.push(open);
@@ -114,7 +114,7 @@ fn arrive(store: &mut ModelStore, ask: &Ask, name: &str, lost: bool, at: i64) ->
             Answer::GivenBack
         }
     };
-    if lost { Answer::Failed(StoreError::Silent("lost".to_owned())) } else { answer }
+    if lost { Answer::Failed(StoreError::Unreachable("lost".to_owned())) } else { answer }
 }
 
 /// Five minutes of two to four engines; how long somebody led, in milliseconds.

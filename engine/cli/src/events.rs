@@ -117,8 +117,8 @@ pub fn people(entry: &Entry, terminal: &Terminal) -> String {
         | EntryKind::StoreReady => Style::Add,
         EntryKind::Failed
         | EntryKind::RolledBack
-        | EntryKind::HostSilent
-        | EntryKind::StoreSilent
+        | EntryKind::HostUnreachable
+        | EntryKind::StoreUnreachable
         | EntryKind::BrokenSpec => Style::Remove,
         EntryKind::Blocked | EntryKind::Unwell | EntryKind::StepsDown | EntryKind::StandsAside => {
             Style::Change

@@ -1,6 +1,6 @@
-//! What was applied, when, by whom: `.tally/history/CLUSTER/NUMBER.json`, so that a change can be
-//! undone: the last few specs, and which of their workloads came to be as they say. What failed and went
-//! back stands in `rollbacks.json` beside them.
+//! The history of a cluster: `.tally/history/CLUSTER/NUMBER.json`, for rollbacks: the last specs, when and by whom they
+//! were applied, and which of their workloads became as specified. Rollouts that failed and were rolled back are in
+//! `rollbacks.json` beside them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,10 +12,10 @@ use tally_reconcile::memory::revisions::Undone;
 use tally_reconcile::rollback::{Entry, Failed, Former, formers};
 
 use crate::errors::CliError;
-use crate::memory::{read, write};
+use crate::json_file::{read, write};
 use crate::project::Project;
 
-/// So many entries are kept.
+/// Maximum number of entries that are kept.
 const KEPT: usize = 20;
 
 /// A spec that was applied.
@@ -24,30 +24,30 @@ const KEPT: usize = 20;
 pub struct Applied {
     /// Its number, from 1.
     pub number: u64,
-    /// When all was as it says, in milliseconds since 1970.
+    /// When everything was as specified, in milliseconds since 1970.
     pub at_ms: i64,
     /// `user@machine`.
     pub who: String,
     /// `apply` or `run`.
     pub by: String,
-    /// The fingerprint of each workload that had come to be as it says, by address.
+    /// The fingerprint of each workload that had become as specified, by address.
     pub workloads: BTreeMap<String, String>,
     /// The spec.
     pub graph: Graph,
 }
 
-/// The file of the rollouts that went back.
+/// The file of the rollouts that were rolled back.
 const ROLLBACKS: &str = "rollbacks.json";
 
-/// A rollout that went back.
+/// A rollout that was rolled back.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Rollback {
     /// Its workload.
     pub workload: String,
-    /// The fingerprint of what failed.
+    /// The fingerprint of the revision that failed.
     pub of: String,
-    /// What failed, and what is followed instead.
+    /// The failure, and the revision that is followed instead.
     pub failed: Failed,
 }
 
@@ -58,14 +58,14 @@ pub struct History {
 }
 
 impl History {
-    /// The history that lies beside a spec.
+    /// Returns the history beside a spec.
     #[must_use]
-    pub fn of(graph: &Graph, project: &Project) -> Self {
+    pub fn new(graph: &Graph, project: &Project) -> Self {
         let cluster = graph.cluster().map(|cluster| cluster.name.as_str()).unwrap_or_default();
         Self { folder: project.kept().join("history").join(cluster) }
     }
 
-    /// The numbers of its entries, oldest first.
+    /// Returns the numbers of its entries, oldest first.
     #[must_use]
     pub fn numbers(&self) -> Vec<u64> {
         let Ok(files) = fs::read_dir(&self.folder) else { return Vec::new() };
@@ -76,7 +76,7 @@ impl History {
         numbers
     }
 
-    /// One entry.
+    /// Reads one entry.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -84,8 +84,8 @@ impl History {
         read(&self.path(number))
     }
 
-    /// Keeps a spec of which `settled` have come to be as it says, unless that is known. What comes to
-    /// be so later of the same spec is added to its entry.
+    /// Adds a spec of which the workloads `settled` have become as specified, unless that is known. Workloads of the same
+    /// spec that become so later are added to its entry.
     ///
     /// # Errors
     /// When the folder cannot be written.
@@ -116,7 +116,7 @@ impl History {
                 let entry = Applied { workloads, at_ms, who, by: by.to_owned(), ..last };
                 return write(&self.path(entry.number), &entry);
             }
-            // Of a spec that did not come to be as a whole only what is news.
+            // A spec of which only a part settled is added only where that is new.
             if workloads.len() < all.len() && known(&last) {
                 return Ok(());
             }
@@ -126,14 +126,14 @@ impl History {
             Applied { number, at_ms, who, by: by.to_owned(), workloads, graph: graph.clone() };
         write(&self.path(number), &entry)?;
         for old in numbers.iter().rev().skip(KEPT - 1) {
-            // What stays too long takes room and nothing else.
+            // An old entry that cannot be removed only takes space.
             let _ = fs::remove_file(self.path(*old));
         }
         Ok(())
     }
 
-    /// What workloads were before, of those that go back when their rollout fails. An entry that cannot
-    /// be read is passed over.
+    /// Returns the previous revision of each workload that is rolled back when its rollout fails. An entry that cannot
+    /// be read is skipped.
     #[must_use]
     pub fn formers(&self, spec: &Graph) -> BTreeMap<String, Former> {
         let entries = self.numbers().into_iter().rev().filter_map(|number| {
@@ -143,13 +143,13 @@ impl History {
         formers(spec, entries)
     }
 
-    /// The rollouts that went back, oldest first.
+    /// Returns the rollouts that were rolled back, oldest first.
     #[must_use]
     pub fn rollbacks(&self) -> Vec<Rollback> {
         read(&self.folder.join(ROLLBACKS)).unwrap_or_default()
     }
 
-    /// Keeps that a rollout went back.
+    /// Adds a rollout that was rolled back.
     ///
     /// # Errors
     /// When the folder cannot be written.
@@ -165,8 +165,7 @@ impl History {
         self.folder.join(format!("{number:06}.json"))
     }
 
-    /// The last entry in which a workload differs from what the spec asks for now; or the one of
-    /// that number.
+    /// Returns the last entry in which a workload differs from the current spec; or the one with that number.
     ///
     /// # Errors
     /// When there is none.
@@ -202,8 +201,7 @@ fn fingerprints(graph: &Graph) -> BTreeMap<String, String> {
     graph.workloads().map(|w| (w.address().to_string(), w.fingerprint())).collect()
 }
 
-/// `user@machine`, as far as the environment tells.
-/// `user@machine`.
+/// Returns `user@machine`, as far as the environment has it.
 pub fn who() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
     let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

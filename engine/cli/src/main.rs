@@ -7,6 +7,7 @@ mod errors;
 mod events;
 mod history;
 mod hosts;
+mod json_file;
 mod logging;
 mod memory;
 mod metrics;

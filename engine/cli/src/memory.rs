@@ -1,14 +1,10 @@
-//! What is remembered between two runs, beside the spec: `.tally/memory/CLUSTER.json` holds what was
-//! learned, and losing it costs time, never safety; `CLUSTER.declared.json` what people declared.
+//! The memory of a cluster, beside the spec: `.tally/memory/CLUSTER.json` holds learned data, and losing it costs
+//! time, never safety; `CLUSTER.declared.json` holds the declarations of people.
 
-use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tally_control::lease::{Common, merge};
 use tally_graph::Graph;
 use tally_host::HostRead;
@@ -21,30 +17,28 @@ use crate::clocks::clocks;
 use crate::errors::CliError;
 use crate::history::History;
 use crate::hosts::{look, now_ms};
+use crate::json_file::{read, write};
 use crate::project::Project;
 use crate::show::terminal::err;
 
-/// The largest file that is read, in bytes; the names of a million pods fit.
-const LARGEST: u64 = 64 << 20;
-
-/// The memory of one cluster, and where it lies.
+/// The memory of one cluster, and the folder of its files.
 #[derive(Debug, Clone)]
 pub struct Remembered {
-    /// What is remembered.
+    /// The memory.
     pub memory: Memory,
     cluster: String,
     folder: PathBuf,
-    /// What was declared when it was last read or written.
+    /// The declarations when they were last read or written.
     declared: Declarations,
     /// The clocks that its times are of.
     clocks: Option<Clocks>,
 }
 
 impl Remembered {
-    /// What is remembered of a spec's cluster; nothing where there is no file.
+    /// Reads the memory of a spec's cluster; it is empty where there is no file.
     ///
     /// # Errors
-    /// When there is one that cannot be read: what somebody declared must not be forgotten unseen.
+    /// When there is one that cannot be read: declarations must not be lost unnoticed.
     pub fn read(graph: &Graph, project: &Project) -> Result<Self, CliError> {
         let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
         let folder = project.kept().join("memory");
@@ -53,18 +47,17 @@ impl Remembered {
         let clocks = clocks(now_ms());
         memory.learned.take_up(clocks.as_ref());
         memory.declared = declared.clone();
-        memory.history.previous = History::of(graph, project).formers(graph);
+        memory.history.previous = History::new(graph, project).formers(graph);
         Ok(Self { memory, cluster, folder, declared, clocks })
     }
 
-    /// Where it is written what people declared.
+    /// Returns the path of the declarations.
     #[must_use]
     pub fn declarations(&self) -> PathBuf {
         self.folder.join(format!("{}.declared.json", self.cluster))
     }
 
-    /// Changes what is declared, and nothing else: a loop that runs meanwhile keeps what it has
-    /// learned.
+    /// Changes the declarations, and nothing else: a loop that runs meanwhile keeps its learned data.
     ///
     /// # Errors
     /// When the folder cannot be written.
@@ -75,8 +68,8 @@ impl Remembered {
         Ok(())
     }
 
-    /// Puts what was undone into a graph, and says so, but of what failed and went back: a plan says
-    /// that itself.
+    /// Puts the revisions that workloads were rolled back to into a graph, and says so. A plan itself says which
+    /// rollouts failed.
     pub fn undo(&self, graph: &mut Graph) {
         let undone = &self.memory.declared.undone;
         for address in undo(graph, undone) {
@@ -95,8 +88,8 @@ impl Remembered {
         self.clocks.as_ref()
     }
 
-    /// Puts into the file that a workload goes back to what it was, or no longer does, beside what
-    /// people may have declared meanwhile.
+    /// Writes that a workload follows a previous revision, or no longer does, beside what people may have declared
+    /// meanwhile.
     ///
     /// # Errors
     /// When the folder cannot be read or written.
@@ -111,12 +104,12 @@ impl Remembered {
         write(&self.declarations(), &now)
     }
 
-    /// Where it is written what was declared in common with other engines when this one was there last.
+    /// Returns the path of the declarations that were shared with other engines when this one last ran.
     fn common_path(&self) -> PathBuf {
         self.folder.join(format!("{}.common.json", self.cluster))
     }
 
-    /// What was declared in common with other engines when this one was there last.
+    /// Reads the declarations that were shared with other engines when this one last ran.
     ///
     /// # Errors
     /// When there is a file that cannot be read.
@@ -124,8 +117,8 @@ impl Remembered {
         read(&self.common_path())
     }
 
-    /// Writes down what is declared here, since that came from other engines, and what of it is common.
-    /// What people may have declared meanwhile in the file stands.
+    /// Writes the declarations, which came from other engines, and which of them are shared. Declarations that people
+    /// made in the file meanwhile are kept.
     ///
     /// # Errors
     /// When the folder cannot be read or written.
@@ -137,12 +130,12 @@ impl Remembered {
         }
         self.declared = declared.clone();
         self.memory.declared = declared.clone();
-        // Last: where this is not reached, what was declared here counts once more.
+        // Last: where this is not reached, the declarations of this engine count again.
         write(&self.common_path(), common)
     }
 
-    /// Looks at the hosts of `graph` and takes in what was seen, and says when that was, in milliseconds
-    /// since 1970.
+    /// Observes the hosts of `graph` and takes the result into the memory; returns it with its time, in milliseconds since
+    /// 1970.
     pub async fn look(&mut self, graph: &Graph, readers: &[Arc<dyn HostRead>]) -> (Observed, i64) {
         let begun = Instant::now();
         let observed = look(graph, readers).await;
@@ -155,9 +148,9 @@ impl Remembered {
         (observed, now_ms)
     }
 
-    /// Writes down what was learned, whole or not at all. Of what people declared only this can be
-    /// learned: that a lost host answers. It is taken out of what stands in the file now, since
-    /// they may have declared more meanwhile. `now_ms` is what the clock says that its times are of.
+    /// Writes the learned data, whole or not at all. Only one declaration ends by itself: that a host is lost, when it
+    /// answers. It is removed from the declarations in the file, where people may have added others meanwhile.
+    /// `now_ms` is the time of the clock that its times are of.
     ///
     /// # Errors
     /// When the folder cannot be written.
@@ -175,52 +168,6 @@ impl Remembered {
         self.declared = self.memory.declared.clone();
         Ok(())
     }
-}
-
-/// Reads a file of JSON; what stands for nothing where there is none.
-///
-/// # Errors
-/// When there is one that cannot be read.
-pub fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T, CliError> {
-    let unreadable = |error: String| {
-        CliError::Usage(
-            format!("`{}` cannot be read: {error}", path.display()),
-            "It holds what was seen last, or which hosts were declared lost and what is frozen. \
-             Put it right, or remove it to forget."
-                .to_owned(),
-        )
-    };
-    match fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(T::default()),
-        Err(error) => Err(unreadable(error.to_string())),
-        Ok(file) if file.len() > LARGEST => Err(unreadable("it is too large".into())),
-        Ok(_) => {
-            let text = fs::read(path).map_err(|error| unreadable(error.to_string()))?;
-            serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))
-        }
-    }
-}
-
-/// Writes a file of JSON, whole or not at all.
-///
-/// # Errors
-/// When the folder cannot be written.
-pub fn write(path: &Path, value: &impl Serialize) -> Result<(), CliError> {
-    let failed = |error: std::io::Error| {
-        CliError::Usage(
-            format!("`{}` cannot be written: {error}", path.display()),
-            "Tally remembers there what it saw last. Is the folder writable?".to_owned(),
-        )
-    };
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).map_err(failed)?;
-    let text = serde_json::to_vec(value).map_err(|error| CliError::Internal(error.to_string()))?;
-    let new = path.with_extension(format!("{}.new", std::process::id()));
-    let written = fs::File::create(&new).and_then(|mut file| {
-        file.write_all(&text)?;
-        file.sync_all()
-    });
-    written.and_then(|()| fs::rename(&new, path)).map_err(failed)
 }
 
 #[cfg(test)]

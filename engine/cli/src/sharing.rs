@@ -1,5 +1,4 @@
-//! Standing beside other engines of one cluster: the store that `--store` names, and what this machine is
-//! called there.
+//! Several engines for one cluster: the store that `--store` names, and the name of this machine there.
 
 use std::time::Duration;
 
@@ -12,11 +11,11 @@ use crate::args;
 use crate::errors::CliError;
 use crate::history::who;
 
-/// What the loop needs to stand beside others; `None` where no store is named. `common` is what was
-/// declared in common when it was here last.
+/// Returns what the loop needs to run beside others; `None` where no store is named. `common` are the declarations
+/// that were shared when it last ran.
 ///
 /// # Errors
-/// Files that cannot be used, and plain text that would leave this machine unasked.
+/// When files cannot be used, or plain text would leave this machine without `--store-plain`.
 pub fn sharing(
     args: &args::Store,
     cluster: &str,
@@ -31,7 +30,7 @@ pub fn sharing(
         _ => None,
     };
     let lasts = Duration::from_secs(u64::from(args.lease));
-    let limit = Duration::from_millis(Bounds::of(lasts).call_ms);
+    let limit = Duration::from_millis(Bounds::new(lasts).call_ms);
     let store = Etcd::new(address, cluster, tls.as_ref(), args.store_plain, limit);
     let store = store.map_err(|error| {
         let help = match error.fault {
@@ -55,8 +54,8 @@ pub fn sharing(
     }))
 }
 
-/// For how long this machine has slept since it was started, in milliseconds: the clock that the program
-/// goes by stands still meanwhile, and a lease does not.
+/// Returns for how long this machine has slept since it was started, in milliseconds: the program's clock stops
+/// meanwhile, and a lease does not.
 #[cfg(target_os = "linux")]
 fn slept_ms() -> u64 {
     use rustix::time::{ClockId, clock_gettime};
@@ -64,12 +63,12 @@ fn slept_ms() -> u64 {
         let now = clock_gettime(clock);
         now.tv_sec.saturating_mul(1_000).saturating_add(now.tv_nsec / 1_000_000)
     };
-    // Asked in this order, so that what passes in between counts as slept: that is the safe side.
+    // Read in this order, so that the time in between counts as slept: that is the safe side.
     let awake = ms(ClockId::Monotonic);
     u64::try_from(ms(ClockId::Boottime).saturating_sub(awake)).unwrap_or(0)
 }
 
-/// Elsewhere nobody tells: the lease's margin and the names of what is made have to do.
+/// On other systems this is unknown: the margin of the lease and the names of containers protect the cluster.
 #[cfg(not(target_os = "linux"))]
 fn slept_ms() -> u64 {
     0

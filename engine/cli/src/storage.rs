@@ -37,7 +37,7 @@ impl Folder {
             project: project.clone(),
             actor,
             remembered: Mutex::new(remembered),
-            history: History::of(graph, project),
+            history: History::new(graph, project),
         }
     }
 
@@ -55,12 +55,12 @@ impl Storage for Folder {
     }
 
     fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>, now_ms: i64) -> Stored {
-        let history = History::of(graph, &self.project);
+        let history = History::new(graph, &self.project);
         history.keep(graph, workloads, self.actor.name(), now_ms).map_err(StorageError::from)
     }
 
     fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, Former> {
-        History::of(spec, &self.project).formers(spec)
+        History::new(spec, &self.project).formers(spec)
     }
 
     fn rolled_back(&self, address: &str, undone: Option<&Undone>) -> Stored {

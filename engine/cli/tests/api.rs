@@ -382,7 +382,7 @@ fn events_match_their_page() {
     folder.write("tally.kdl", &spec("c:bad", ""));
     engine.until(&[EntryKind::RolledBack, EntryKind::Blocked]);
     folder.write("tally.kdl", &spec("missing:1", "host b \"unix:///none/docker.sock\""));
-    engine.until(&[EntryKind::HostSilent, EntryKind::Failed]);
+    engine.until(&[EntryKind::HostUnreachable, EntryKind::Failed]);
     let told = engine.end();
     lines(&told).iter().for_each(|entry| page.hold(entry));
     fits(&page);

@@ -1,4 +1,4 @@
-//! Who is left alone for a while: what ends again and again, and what cannot be made. Pure.
+//! Restart backoff: pods that end again and again, or cannot be created, are left alone for a while. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,17 @@ use tally_reconcile::input::observed::{ContainerState, HostState};
 use tally_reconcile::labels;
 use tally_reconcile::memory::{Backoff, Memory};
 
-/// A container that has run so long has started well, as with Docker's own restart policy; in
-/// milliseconds.
+/// The time after which a container has started well, as with Docker's own restart policy, in milliseconds.
 pub const RAN_WELL_MS: i64 = 10_000;
-/// One whose liveness has failed has recovered when it has run so long, as with Kubernetes; in
-/// milliseconds.
+/// The time after which a container whose liveness has failed has recovered, as with Kubernetes, in milliseconds.
 pub const RECOVERED_MS: i64 = 600_000;
-/// Ends of one pod's containers within so long are one end, in milliseconds.
+/// Ends of one pod's containers within this time are one end, in milliseconds.
 const TOGETHER_MS: i64 = 1_000;
 /// The longest pause, in milliseconds; Kubernetes has the same.
 pub const LONGEST_MS: i64 = 300_000;
 
-/// The pause after so many ends in a row, in milliseconds: none after the first, since one end is
-/// what repairing is for, then 1 s, doubled each time.
+/// Returns the pause after a number of ends in a row, in milliseconds: none after the first, since repairing one
+/// end is the normal case, then 1 s, doubled each time.
 #[must_use]
 pub fn pause_ms(crashes: u32) -> i64 {
     match crashes {
@@ -27,7 +25,7 @@ pub fn pause_ms(crashes: u32) -> i64 {
     }
 }
 
-/// Takes in what a host showed at `now_ms`: counts new ends, and forgets those that run well.
+/// Takes in the containers of a host at `now_ms`: counts new ends, and forgets the pods that run well.
 pub fn learn(memory: &mut Memory, cluster: &str, host: &str, state: &HostState, now_ms: i64) {
     let known = memory.learned.backoff.entry(host.to_owned()).or_default();
     // For how long all containers of a pod have run, in milliseconds; 0 where one does not.
@@ -64,15 +62,15 @@ pub fn learn(memory: &mut Memory, cluster: &str, host: &str, state: &HostState, 
             }
         }
     }
-    // What runs well is forgotten; so is what was to be left alone and is over, with nothing there.
+    // A pod that runs well is forgotten; so is one that no longer exists, once its pause is over.
     known.retain(|pod, backoff| match seen.get(pod.as_str()) {
         Some(ran) => *ran < if backoff.unwell { RECOVERED_MS } else { RAN_WELL_MS },
         None => backoff.until_ms.saturating_add(LONGEST_MS) > now_ms,
     });
 }
 
-/// A container of a pod that runs is to be restarted at `now_ms`, since its liveness has failed: at
-/// once the first time, then after a pause. Gives how often that was so in a row.
+/// Notes that a container of a pod is to be restarted at `now_ms`, since its liveness has failed: at once the
+/// first time, then after a pause. Returns the number of times in a row.
 pub fn unwell(memory: &mut Memory, host: &str, pod: &str, now_ms: i64) -> u32 {
     let known = memory.learned.backoff.entry(host.to_owned()).or_default();
     let entry = known.entry(pod.to_owned()).or_default();
@@ -82,7 +80,7 @@ pub fn unwell(memory: &mut Memory, host: &str, pod: &str, now_ms: i64) -> u32 {
     entry.crashes
 }
 
-/// An operation on a pod failed at `now_ms`: it is tried again after a pause, 1 s after the first.
+/// Notes that an operation on a pod failed at `now_ms`: it is tried again after a pause, 1 s after the first.
 pub fn failed(memory: &mut Memory, host: &str, pod: &str, now_ms: i64) {
     let known = memory.learned.backoff.entry(host.to_owned()).or_default();
     let entry = known.entry(pod.to_owned()).or_default();
@@ -90,7 +88,7 @@ pub fn failed(memory: &mut Memory, host: &str, pod: &str, now_ms: i64) {
     entry.until_ms = now_ms.saturating_add(pause_ms(entry.crashes));
 }
 
-/// When the next pause is over, in milliseconds since 1970.
+/// Returns when the next pause is over, in milliseconds since 1970.
 #[must_use]
 pub fn next_ms(memory: &Memory, now_ms: i64) -> Option<i64> {
     let all = memory.learned.backoff.values().flat_map(BTreeMap::values);

@@ -1,15 +1,14 @@
-//! Clocks that differ or jump. The loop's own time goes on evenly from its beginning, whatever the
-//! wall clock does; a host is asked by its own clock: by how much it is ahead or behind is found when
-//! the host is reached, and from the times of its events and containers since then. Pure.
+//! Clocks that differ or jump. The loop's own time does not follow the wall clock; times of a host are compared by the
+//! host's own clock. Its offset is measured when the host is connected to, and adjusted by the times of its events and
+//! containers since then. Pure.
 
 use tally_reconcile::input::observed::HostState;
 use tally_reconcile::memory::Memory;
 
 use crate::backoff::LONGEST_MS;
 
-/// What was remembered by a wall clock that may have jumped since: no pause lasts longer than the
-/// longest there is, and a silence counts as far as this loop has seen it. That costs time, never
-/// safety.
+/// Corrects the times of a memory whose wall clock may have been set since: no pause lasts longer than the longest
+/// there is, and a host is unreachable for as long as this loop has observed it. That costs time, never safety.
 pub(crate) fn begin(memory: &mut Memory, now_ms: i64) {
     for backoff in memory.learned.backoff.values_mut().flat_map(|pods| pods.values_mut()) {
         backoff.until_ms = backoff.until_ms.min(now_ms.saturating_add(LONGEST_MS));
@@ -19,14 +18,14 @@ pub(crate) fn begin(memory: &mut Memory, now_ms: i64) {
     }
 }
 
-/// An event may have been on its way for so long, in milliseconds: one that is older by less says
-/// nothing of a clock.
+/// The time that an event may take to arrive, in milliseconds: an event that is older by less says nothing of a
+/// clock.
 const ON_ITS_WAY_MS: i64 = 100;
 
-/// Takes in when an event happened by the host's clock that is heard at `now_ms` by ours. Its clock
-/// says at least that much now. That it says much less than was thought shows that it was put back,
-/// or that the event comes late; then its containers count as younger than they are until the next
-/// event: those that have just got ready do not count as ready.
+/// Takes in when an event happened by the host's clock, which arrived at `now_ms` by ours. The host's clock shows at
+/// least that time now. That it shows much less than expected means that it was set back, or that the event is late;
+/// then its containers count as younger than they are until the next event, and those that have just become ready do
+/// not count as ready.
 pub(crate) fn heard(ahead_ms: &mut i64, at_ms: i64, now_ms: i64) {
     let shown = at_ms.saturating_sub(now_ms);
     if shown > *ahead_ms || shown < ahead_ms.saturating_sub(ON_ITS_WAY_MS) {
@@ -34,11 +33,10 @@ pub(crate) fn heard(ahead_ms: &mut i64, at_ms: i64, now_ms: i64) {
     }
 }
 
-/// Notes in a host's view by how much its clock is ahead of ours: as it was found, and as what is new in
-/// the view shows. That happened after the look `before` began, which is given with what it showed,
-/// and before now. Without this, a container would not count as ready until our clock had caught up,
-/// or count as ready at once where the host's is behind. Its times stay as it tells them: they are
-/// compared with each other, too.
+/// Sets in a host's view by how much its clock is ahead of ours: as it was measured, and as new times in the view
+/// show. They are after the start of the observation `before`, which is given with its view, and before now. Without
+/// this, a container would not count as ready until our clock had caught up, or count as ready at once where the host's
+/// clock is behind. The times themselves are not changed: they are compared with each other, too.
 pub(crate) fn compare(
     state: &mut HostState,
     before: Option<(&HostState, i64)>,
@@ -136,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_was_not_there_at_the_look_before_is_no_older_than_that_look() {
-        // Its clock is put back by an hour between two looks, and no event tells of it.
+        // Its clock is set back by an hour between two observations, without an event.
         let hour = 3_600_000;
         let before = state(vec![container("1", hour)]);
         let mut now = state(vec![container("1", hour), container("2", 10_050)]);

@@ -34,7 +34,7 @@ pub use leader_election::Sharing;
 pub use options::{Ended, Options};
 pub use reporting::journal::{Entry, EntryKind, Journal};
 pub use reporting::metrics::{
-    Board, HostMetrics, HostState, Metrics, ROUND_BUCKETS_S, Rounds, SharingMetrics,
+    Board, HostMetrics, HostStatus, Metrics, SharingMetrics, TICK_BUCKETS_S, TickDurations,
 };
 pub use spec_changes::{SpecChange, SpecSource};
 pub use storage::{Current, Storage, StorageError, Stored};

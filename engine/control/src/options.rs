@@ -8,7 +8,7 @@ pub struct Options {
     /// The time between two observations of a host on which nothing happens.
     pub resync: Duration,
     /// Maximum duration of one observation; a host that takes longer is unreachable.
-    pub look_deadline: Duration,
+    pub observation_deadline: Duration,
     /// Maximum concurrent Docker API calls per host.
     pub calls_per_host: usize,
     /// Whether the loop ends when nothing is left to do now.

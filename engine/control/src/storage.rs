@@ -11,7 +11,7 @@ use tally_reconcile::rollback::Former;
 
 use crate::lease::Common;
 
-/// A failure of the storage. It wraps the error of whoever implements [`Storage`], who can take it out again.
+/// A failure of the storage. It wraps the error of the implementation of [`Storage`], which can take it out again.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StorageError(pub Box<dyn std::error::Error + Send + Sync>);

@@ -86,7 +86,7 @@ impl Etcd {
     async fn post(&self, path: &str, request: &Value) -> Result<Vec<u8>, StoreError> {
         let body = request.to_string().into_bytes();
         let first = self.next.load(Ordering::Relaxed);
-        let mut silent = StoreError::Silent("it has no members".to_owned());
+        let mut silent = StoreError::Unreachable("it has no members".to_owned());
         for turn in 0..self.members.len() {
             let number = first.wrapping_add(turn) % self.members.len();
             let Some(member) = self.members.get(number) else { continue };
@@ -110,7 +110,7 @@ impl Etcd {
                     return Err(StoreError::Unreadable(error.to_string()));
                 }
                 Err(error) => {
-                    silent = StoreError::Silent(format!("{}: {error}", member.authority()));
+                    silent = StoreError::Unreachable(format!("{}: {error}", member.authority()));
                 }
             }
         }

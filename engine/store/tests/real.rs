@@ -119,7 +119,7 @@ async fn a_stopped_store_is_unreachable_and_keeps_its_content() {
     store.publish(term, 0, &record(1, "a")).await.unwrap().unwrap();
     world.etcd.end();
     let error = store.look().await.unwrap_err();
-    assert!(matches!(error, StoreError::Silent(_)), "{error:?}");
+    assert!(matches!(error, StoreError::Unreachable(_)), "{error:?}");
     world.etcd.begin();
     assert_eq!(store.look().await.unwrap().record, Some(record(1, "a")));
 }
@@ -166,10 +166,10 @@ async fn with_tls_only_the_given_authority_is_trusted_and_etcd_requires_our_cert
     let theirs = other.issue("cert", "key", Purpose::Client, &[], 30).unwrap();
     let foreign = TlsPaths { ca: other.ca(), ..paths.clone() };
     let untrusted = Etcd::new(&address, "shop", Some(&foreign), false, LIMIT).unwrap();
-    assert!(matches!(untrusted.look().await, Err(StoreError::Silent(_))), "another authority");
+    assert!(matches!(untrusted.look().await, Err(StoreError::Unreachable(_))), "another authority");
     let strange = TlsPaths { cert: theirs.0, key: theirs.1, ..paths };
     let refused = Etcd::new(&address, "shop", Some(&strange), false, LIMIT).unwrap();
-    assert!(matches!(refused.look().await, Err(StoreError::Silent(_))), "another certificate");
+    assert!(matches!(refused.look().await, Err(StoreError::Unreachable(_))), "another certificate");
     let plain = Etcd::new(&address, "shop", None, false, LIMIT).unwrap();
     assert!(plain.look().await.is_err(), "no TLS");
 }

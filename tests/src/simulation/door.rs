@@ -26,7 +26,7 @@ use super::world::{Death, Events, Station, Waiting, Way, World};
 /// A call without an answer ends after so long.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 /// A look without an answer does.
-const LOOK_DEADLINE: Duration = Duration::from_secs(20);
+const OBSERVATION_DEADLINE: Duration = Duration::from_secs(20);
 
 /// One engine's way to one host.
 pub struct Door {
@@ -104,11 +104,11 @@ impl Door {
         look: impl FnOnce(&Model, i64) -> T + Send,
     ) -> Result<T, HostError> {
         self.world.state().calls += 1;
-        self.reach(call, LOOK_DEADLINE).await?;
+        self.reach(call, OBSERVATION_DEADLINE).await?;
         match self.fault(call, false) {
             Some(Kind::InspectHangs) => {
-                tokio::time::sleep(LOOK_DEADLINE).await;
-                return Err(HostError::Deadline { call, after: LOOK_DEADLINE });
+                tokio::time::sleep(OBSERVATION_DEADLINE).await;
+                return Err(HostError::Deadline { call, after: OBSERVATION_DEADLINE });
             }
             Some(kind) => return Err(refusal(kind, call).unwrap_or_else(|| lost(call))),
             None => {}
@@ -279,8 +279,8 @@ impl HostRead for Door {
         let hangs = self.station.weather().hangs.as_deref() == Some(id);
         if hangs {
             self.fire(Kind::InspectHangs, "container");
-            tokio::time::sleep(LOOK_DEADLINE).await;
-            return Err(HostError::Deadline { call: "container", after: LOOK_DEADLINE });
+            tokio::time::sleep(OBSERVATION_DEADLINE).await;
+            return Err(HostError::Deadline { call: "container", after: OBSERVATION_DEADLINE });
         }
         self.read("container", |model, now_ms| model.inspect(id, with_files, now_ms)).await
     }
@@ -301,7 +301,7 @@ impl HostRead for Door {
         &self,
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<HostEvent, HostError>>, HostError> {
-        self.reach("events", LOOK_DEADLINE).await?;
+        self.reach("events", OBSERVATION_DEADLINE).await?;
         let told = self.station.host.events(cluster).await?;
         let station = Arc::clone(&self.station);
         let world = Arc::clone(&self.world);
@@ -343,7 +343,7 @@ impl HostRead for Door {
         _: &str,
         _: LogRequest,
     ) -> Result<BoxStream<'static, Result<LogChunk, HostError>>, HostError> {
-        self.reach("logs", LOOK_DEADLINE).await?;
+        self.reach("logs", OBSERVATION_DEADLINE).await?;
         Ok(stream::empty().boxed())
     }
 }

@@ -1,5 +1,5 @@
 //! The engines under test: the real control loop and the real executor, that can be killed at any
-//! call, stopped for a while, and begun again with what they kept, or without.
+//! call, suspended for a while, and started again with the memory that they kept, or without.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,7 +60,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Begins an engine on the version of the spec that it has, with what was kept.
+    /// Starts an engine on the version of the spec that it has, with the memory that was kept.
     #[must_use]
     pub fn begin(world: &Arc<World>, number: u32, kept: Memory) -> Self {
         Self::begin_as(world, number, kept, false)
@@ -87,7 +87,7 @@ impl Engine {
             Arc::new(Doors { world: Arc::clone(world), engine: number, kept: Arc::clone(&kept) });
         let options = Options {
             resync: Duration::from_secs(30),
-            look_deadline: Duration::from_secs(10),
+            observation_deadline: Duration::from_secs(10),
             calls_per_host: 8,
             once: false,
             now_ms,
@@ -117,7 +117,7 @@ impl Engine {
         Self { number, news, kept, gate, task, stop }
     }
 
-    /// Kills it: between two calls, or while some are under way; gives what it had kept.
+    /// Kills it: between two calls, or while some are in flight; returns the memory that it had kept.
     pub fn kill(self, world: &World) -> Memory {
         self.task.abort();
         world.note("engine", &format!("{} is killed", self.number), "");
@@ -127,7 +127,7 @@ impl Engine {
         lock(&self.kept).clone()
     }
 
-    /// Tells it to end: calls in flight finish, then it gives back what it has.
+    /// Asks it to end: calls in flight finish, then it gives back its lease; returns the memory that it had kept.
     pub fn end(self, world: &World) -> Memory {
         let _ = self.stop.send(true);
         world.note("engine", &format!("{} is told to end", self.number), "");
@@ -265,7 +265,7 @@ impl Journal for Told {
     }
 }
 
-/// All hosts, reached by who applies by hand.
+/// Returns connections to all hosts, for the operator who applies by hand.
 #[must_use]
 pub fn doors(world: &Arc<World>, engine: u32) -> BTreeMap<String, Arc<dyn Host>> {
     let door = |(name, station): (&String, &Arc<_>)| {
@@ -274,8 +274,8 @@ pub fn doors(world: &Arc<World>, engine: u32) -> BTreeMap<String, Arc<dyn Host>>
     world.stations.iter().map(door).collect()
 }
 
-/// A plan of what really is on all hosts, as an engine would make it that knows `memory`. A host
-/// that will not come back is silent.
+/// Returns the plan of the true state of all hosts, as an engine with `memory` would make it. A host that will not
+/// come back is unreachable.
 #[must_use]
 pub fn plan_of_truth(world: &World, memory: &Memory, without_waits: bool) -> Plan {
     let observed = super::ending::truth(world);

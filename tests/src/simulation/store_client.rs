@@ -61,7 +61,7 @@ impl StoreClient {
             self.world.fire(Kind::StoreDown, &self.engine.to_string());
             if at_once {
                 tokio::time::sleep(Duration::from_millis(there)).await;
-                return Err(StoreError::Silent("connection refused".to_owned()));
+                return Err(StoreError::Unreachable("connection refused".to_owned()));
             }
             return std::future::pending().await;
         }
@@ -80,10 +80,10 @@ impl StoreClient {
         match answer.await {
             Ok(_) if lost => {
                 self.world.fire(Kind::StoreLostReply, &self.engine.to_string());
-                Err(StoreError::Silent("the answer broke off".to_owned()))
+                Err(StoreError::Unreachable("the answer broke off".to_owned()))
             }
             Ok(result) => Ok(result),
-            Err(_) => Err(StoreError::Silent("the answer broke off".to_owned())),
+            Err(_) => Err(StoreError::Unreachable("the answer broke off".to_owned())),
         }
     }
 

@@ -17,7 +17,7 @@ async fn silence(kept: &Kept) -> String {
     tokio::time::sleep(Duration::from_secs(60)).await;
     let silent = kept.many.hosts_of("web-1.c").await.remove(0);
     kept.many.cut(&silent);
-    kept.until("it is noticed", async |_| !kept.kinds(EntryKind::HostSilent).is_empty()).await;
+    kept.until("it is noticed", async |_| !kept.kinds(EntryKind::HostUnreachable).is_empty()).await;
     silent
 }
 

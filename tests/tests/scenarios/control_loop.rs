@@ -114,7 +114,7 @@ impl Kept {
         let doors = Arc::new(Doors { hosts: many.hosts.clone(), kept: Arc::clone(&beside) });
         let options = Options {
             resync: Duration::from_secs(30),
-            look_deadline: Duration::from_secs(10),
+            observation_deadline: Duration::from_secs(10),
             calls_per_host: 8,
             once: false,
             now_ms: simulated_now,
@@ -346,7 +346,7 @@ fn an_unreachable_host_delays_nothing_on_the_others() {
             Fault { call: None, when: When::Always, kind: FaultKind::Hang { applied: false } };
         kept.many.hosts["b"].set_faults(FaultPlan { seed: 1, rules: vec![hang] });
         tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(kept.kinds(EntryKind::HostSilent).len(), 1);
+        assert_eq!(kept.kinds(EntryKind::HostUnreachable).len(), 1);
         let mine = kept.many.hosts_of("web-0.c").await;
         assert_ne!(mine, ["b"]);
         on_container(&kept, "web-0.c", |model, id, now| model.stop(id, now).unwrap());

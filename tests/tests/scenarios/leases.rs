@@ -43,11 +43,11 @@ impl Shared {
     async fn call<T>(&self, act: impl FnOnce(&mut ModelStore, i64) -> T) -> Result<T, StoreError> {
         tokio::time::sleep(Duration::from_millis(5)).await;
         if self.down.load(Ordering::SeqCst) {
-            return Err(StoreError::Silent("connection refused".to_owned()));
+            return Err(StoreError::Unreachable("connection refused".to_owned()));
         }
         let answer = act(&mut self.model.lock().unwrap(), self.now_ms());
         if self.silent.load(Ordering::SeqCst) {
-            Err(StoreError::Silent("the answer broke off".to_owned()))
+            Err(StoreError::Unreachable("the answer broke off".to_owned()))
         } else {
             Ok(answer)
         }
@@ -160,7 +160,7 @@ impl Engine {
     ) -> Self {
         let options = Options {
             resync: Duration::from_secs(30),
-            look_deadline: Duration::from_secs(10),
+            observation_deadline: Duration::from_secs(10),
             calls_per_host: 8,
             once: false,
             now_ms: || 1_800_000_000_000,
@@ -373,7 +373,7 @@ fn failure_7_without_the_store_hosts_are_observed_and_not_changed() {
         let before = world.changes();
         let looks = world.many.hosts["a"].calls()["containers"];
         tokio::time::sleep(Duration::from_secs(600)).await;
-        assert_eq!((world.changes(), one.times(EntryKind::StoreSilent)), (before, 1));
+        assert_eq!((world.changes(), one.times(EntryKind::StoreUnreachable)), (before, 1));
         assert!(world.many.hosts["a"].calls()["containers"] > looks + 10);
         world.store.down.store(false, Ordering::SeqCst);
         world.until("it runs again", async |world| world.running().await == 2).await;
@@ -546,7 +546,7 @@ fn a_freeze_that_ended_during_a_store_outage_does_not_return() {
         // What was seen last is from before the freeze, and what is asked next has no answer.
         tokio::time::sleep(Duration::from_millis(100)).await;
         world.store.down.store(true, Ordering::SeqCst);
-        let told = async |_: &World| one.times(EntryKind::StoreSilent) == 1;
+        let told = async |_: &World| one.times(EntryKind::StoreUnreachable) == 1;
         world.until("the store is away", told).await;
         // Somebody ends it meanwhile.
         one.news.send(SpecChange::Declared(pause)).unwrap();

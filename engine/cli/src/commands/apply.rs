@@ -93,6 +93,6 @@ async fn run_saved(
         secrets,
         ended_rollbacks: Vec::new(),
     };
-    // Whoever saved the plan has read it.
+    // The plan was read when it was saved.
     converge(work, remembered, true, terminal).await
 }

@@ -43,7 +43,7 @@ pub async fn run(args: Rollout, terminal: &Terminal) -> Result<Exit, CliError> {
             Ok(Exit::Done)
         }
         RolloutCommand::Resume(_) => resume(&address, &mut remembered),
-        RolloutCommand::History(_) => history(&History::of(&graph, &project), &address, terminal),
+        RolloutCommand::History(_) => history(&History::new(&graph, &project), &address, terminal),
         RolloutCommand::Undo(undo) => {
             let number = undo.to;
             undo_change(&graph, &project, &address, number, &mut remembered)
@@ -146,7 +146,7 @@ fn undo_change(
     tally_reconcile::rollback::undo::undo(&mut followed, &remembered.memory.declared.undone);
     let find = |graph: &Graph| graph.workload(address).map(Workload::fingerprint);
     let now = find(&followed).unwrap_or_default();
-    let entry = History::of(graph, project).before(&name, &now, number)?;
+    let entry = History::new(graph, project).before(&name, &now, number)?;
     let undone = Undone::between(graph, &entry.graph, &name);
     remembered.declare(|all| {
         match undone {

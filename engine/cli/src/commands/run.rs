@@ -1,4 +1,4 @@
-//! `tally run`: the control loop, until it is told to stop.
+//! `tally run`: the control loop, until it is asked to stop.
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,7 +19,8 @@ use crate::args;
 use crate::errors::{CliError, Exit};
 use crate::events::{Events, path};
 use crate::hosts;
-use crate::memory::{Remembered, read};
+use crate::json_file::read;
+use crate::memory::Remembered;
 use crate::metrics::Server;
 use crate::project::{Project, graph_of};
 use crate::secrets;
@@ -29,10 +30,10 @@ use crate::show::terminal::{Terminal, err};
 use crate::signals;
 use crate::storage::Folder;
 
-/// How often the files of the spec are looked at.
+/// How often the files of the spec are checked.
 const LOOK: Duration = Duration::from_millis(500);
-/// A host that has not shown everything within so long does not answer.
-const LOOK_DEADLINE: Duration = Duration::from_secs(10);
+/// Maximum duration of one observation; a host that takes longer is unreachable.
+const OBSERVATION_DEADLINE: Duration = Duration::from_secs(10);
 
 pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
@@ -53,7 +54,7 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
     let storage = Arc::new(Folder::new(&project, &graph, Actor::Run, remembered));
     let options = Options {
         resync: Duration::from_secs(u64::from(args.resync)),
-        look_deadline: LOOK_DEADLINE,
+        observation_deadline: OBSERVATION_DEADLINE,
         calls_per_host: 8,
         once: args.once,
         now_ms: hosts::now_ms,
@@ -93,7 +94,7 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
     })
 }
 
-/// One loop keeps a cluster; a second one would only be in its way.
+/// Takes the lock of a cluster: one loop per folder keeps it.
 fn lock(project: &Project, cluster: &str) -> Result<fs::File, CliError> {
     let folder = project.kept().join("run");
     let path = folder.join(format!("{cluster}.lock"));
@@ -139,7 +140,7 @@ impl Connector for Hosts {
     }
 }
 
-/// A file, and what tells that it has changed.
+/// A file, with its time and size when it was last checked.
 struct File {
     path: PathBuf,
     seen: Option<(SystemTime, u64)>,
@@ -159,7 +160,7 @@ impl File {
     }
 }
 
-/// Whether one of them has changed. All are looked at: each one's stamp is taken.
+/// Checks whether one of them has changed. All are checked, since each one's stamp is taken.
 fn have_changed(files: &mut [File]) -> bool {
     let changed: Vec<bool> = files.iter_mut().map(File::has_changed).collect();
     changed.contains(&true)
@@ -184,19 +185,19 @@ impl Watched {
     }
 }
 
-/// Changes of the spec's files and of what people declare, looked for now and again.
+/// Changes of the spec's files and of the declarations, checked periodically.
 struct Source {
     files: Watched,
     declared: Declarations,
     declarations: File,
     next: Instant,
     terminal: Terminal,
-    /// The spec that was told last.
+    /// The spec that was last passed to the loop.
     spec: Graph,
     kept: KeptSecrets,
     /// A changed spec, whose secrets are being read.
     new: Option<Graph>,
-    /// Secrets are being read. A task of its own, since waiting for it is broken off again and again.
+    /// Secrets are being read. A task of its own, since waiting for it is cancelled again and again.
     reading: Option<JoinHandle<Result<Secrets, CliError>>>,
 }
 
@@ -208,7 +209,7 @@ struct KeptSecrets {
     elsewhere: bool,
     every: Duration,
     due: Instant,
-    /// What was told of those that could not be read.
+    /// The last report of those that could not be read.
     told: Option<String>,
 }
 
@@ -219,7 +220,7 @@ impl KeptSecrets {
         Self { secrets, files, elsewhere, every, due: Instant::now() + every, told: None }
     }
 
-    /// Whether they are to be read now.
+    /// Checks whether they are to be read now.
     fn is_due(&mut self) -> bool {
         let changed = have_changed(&mut self.files);
         let elsewhere = self.elsewhere && self.due <= Instant::now();
@@ -231,7 +232,7 @@ impl KeptSecrets {
 }
 
 impl Source {
-    /// Begins to read the secrets of a spec, as it is followed.
+    /// Starts to read the secrets of a spec, as it is followed.
     fn read_secrets(&mut self) {
         let mut graph = self.new.as_ref().unwrap_or(&self.spec).clone();
         undo(&mut graph, &self.declared.undone);
@@ -242,7 +243,7 @@ impl Source {
         self.reading = Some(tokio::spawn(async move { secrets::read(&graph, &project).await }));
     }
 
-    /// Takes in what was read.
+    /// Takes in the secrets that were read.
     fn has_read(&mut self, read: Result<Secrets, CliError>) -> Option<SpecChange> {
         match (read, self.new.take()) {
             (Ok(secrets), Some(graph)) => {
@@ -261,18 +262,18 @@ impl Source {
                 Some(SpecChange::Secrets(secrets))
             }
             (Err(error), Some(graph)) => {
-                // Whoever puts the secret right is noticed, and the spec is followed then.
+                // A fixed secret is noticed, and the spec is followed then.
                 let (files, elsewhere) = secrets::watched(&graph, &self.files.project);
                 self.kept.files = files.into_iter().map(File::new).collect();
                 self.kept.elsewhere |= elsewhere;
                 self.new = Some(graph);
                 self.once(&error).map(SpecChange::Broken)
             }
-            (Err(error), None) => self.once(&error).map(SpecChange::Unread),
+            (Err(error), None) => self.once(&error).map(SpecChange::SecretsUnreadable),
         }
     }
 
-    /// What is to be told of an error, if it was not told before.
+    /// Returns the report of an error, unless it was reported before.
     fn once(&mut self, error: &CliError) -> Option<String> {
         let words = self.words(error);
         let news = self.kept.told.as_ref() != Some(&words);
@@ -296,7 +297,7 @@ impl SpecSource for Source {
     async fn changed(&mut self) -> SpecChange {
         loop {
             if let Some(reading) = &mut self.reading {
-                // Nothing else is told meanwhile: a spec follows the one before it.
+                // No other change is passed on meanwhile: changes keep their order.
                 let read = reading.await;
                 self.reading = None;
                 let failed = |error: tokio::task::JoinError| CliError::Internal(error.to_string());

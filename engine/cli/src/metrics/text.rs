@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tally_control::{HostState, Metrics, ROUND_BUCKETS_S, SharingMetrics};
+use tally_control::{HostStatus, Metrics, SharingMetrics, TICK_BUCKETS_S};
 use tally_reconcile::plan::Pods;
 use tally_reconcile::plan::reason::BlockedBy;
 
@@ -173,9 +173,12 @@ fn build(metrics: &Metrics) -> Vec<Sample> {
 }
 
 fn hosts(metrics: &Metrics) -> Vec<Sample> {
-    let states =
-        [(HostState::Ready, "ready"), (HostState::Unknown, "unknown"), (HostState::Lost, "lost")];
-    let sample = |(state, word): (HostState, &str)| {
+    let states = [
+        (HostStatus::Ready, "ready"),
+        (HostStatus::Unknown, "unknown"),
+        (HostStatus::Lost, "lost"),
+    ];
+    let sample = |(state, word): (HostStatus, &str)| {
         let count = metrics.hosts.values().filter(|host| host.state == state).count();
         labelled(vec![("state", word.to_owned())], number(count))
     };
@@ -203,7 +206,7 @@ fn blocked(metrics: &Metrics) -> Vec<Sample> {
 }
 
 fn rounds(metrics: &Metrics) -> Vec<Sample> {
-    let rounds = &metrics.rounds;
+    let rounds = &metrics.ticks;
     let mut below = 0;
     let bucket = |le: String, count: u64| Sample {
         suffix: "_bucket",
@@ -211,7 +214,7 @@ fn rounds(metrics: &Metrics) -> Vec<Sample> {
         value: float(count),
     };
     let mut samples = Vec::new();
-    for (bound, count) in ROUND_BUCKETS_S.iter().zip(rounds.buckets) {
+    for (bound, count) in TICK_BUCKETS_S.iter().zip(rounds.buckets) {
         below += count;
         samples.push(bucket(bound.to_string(), below));
     }

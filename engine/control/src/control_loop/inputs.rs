@@ -50,7 +50,7 @@ impl ControlLoop {
                 self.execution.busy.unreachable(&host);
                 if answered || first {
                     let what = format!("does not answer: {}", unreachable.reason);
-                    self.tell(EntryKind::HostSilent, &host, what);
+                    self.tell(EntryKind::HostUnreachable, &host, what);
                 }
             }
         }

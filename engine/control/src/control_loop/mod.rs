@@ -66,7 +66,7 @@ impl ControlLoop {
         state.follow();
         let mut new = Self {
             state,
-            observation: Observation::new(connector, options.resync, options.look_deadline),
+            observation: Observation::new(connector, options.resync, options.observation_deadline),
             execution: Execution::new(),
             liveness: Liveness::default(),
             rollouts: Rollouts::default(),

@@ -1,4 +1,4 @@
-//! A bounded convergence: at most so many passes of plan and execution, until a plan changes nothing.
+//! A bounded convergence: passes of plan and execution until a plan changes nothing, up to a maximum number.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ impl<'a> Session<'a> {
             let report = self.execute(&plan, cancel).await;
             if !report.is_done() {
                 self.observer.failed(self.convergence.graph(), &plan, &report);
-                // Whoever stops a session wants no more calls.
+                // A session that is stopped makes no more calls.
                 let may_roll_back = !self.request.options.destroy && !*cancel.borrow();
                 if may_roll_back && self.roll_back_failed(&plan, &report, cancel).await? {
                     return Ok(Outcome::RolledBack);

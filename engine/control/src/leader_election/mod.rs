@@ -103,7 +103,7 @@ pub(crate) struct LeaderElection {
 impl LeaderElection {
     pub fn new(sharing: Sharing, spec: &str) -> Self {
         let Sharing { store, name, lasts, supersede, common, slept_ms } = sharing;
-        let bounds = Bounds::of(lasts);
+        let bounds = Bounds::new(lasts);
         let clock = Steady::new(slept_ms);
         Self {
             lease: Lease::new(bounds, &name, spec, supersede),
@@ -155,7 +155,7 @@ impl LeaderElection {
             self.calls.push(Box::pin(async move {
                 let asked = asked(store.as_ref(), ask, &name, lasts, at_ms);
                 let answer = tokio::time::timeout(limit, asked).await;
-                let silent = |_| Answer::Failed(StoreError::Silent(no_answer(limit)));
+                let silent = |_| Answer::Failed(StoreError::Unreachable(no_answer(limit)));
                 Answered::Lease(answer.unwrap_or_else(silent))
             }));
         }
@@ -383,7 +383,7 @@ impl LeaderElection {
         self.documents.writing();
         self.calls.push(Box::pin(async move {
             let written = tokio::time::timeout(limit, store.write(&document)).await;
-            wrap(written.unwrap_or_else(|_| Err(StoreError::Silent(no_answer(limit)))))
+            wrap(written.unwrap_or_else(|_| Err(StoreError::Unreachable(no_answer(limit)))))
         }));
     }
 }

@@ -44,9 +44,10 @@ impl Reported {
         reporting.sharing(|shown| shown.store_answers = error.is_none());
         let was_unreachable = std::mem::replace(&mut self.store_unreachable, error.is_some());
         let (kind, what) = match (error, was_unreachable) {
-            (Some(error), false) => {
-                (EntryKind::StoreSilent, format!("the store: {}", clean::line(&error.to_string())))
-            }
+            (Some(error), false) => (
+                EntryKind::StoreUnreachable,
+                format!("the store: {}", clean::line(&error.to_string())),
+            ),
             (None, true) => (EntryKind::StoreReady, "the store answers again".to_owned()),
             _ => return,
         };

@@ -1,38 +1,38 @@
-//! What is declared in common, as far as this engine knows: what was seen in the store or surely written
-//! there, and what was written without an answer, which may be there too. Pure.
+//! The shared declarations, as far as this engine knows: those that the store showed or confirmed, and those that were
+//! written without an answer, which may be in the store too. Pure.
 
 use serde::{Deserialize, Serialize};
 use tally_reconcile::memory::Declarations;
 
 use super::merge::{known, merge};
 
-/// So many documents that were written without an answer are known, the latest.
+/// Maximum number of documents written without an answer that are kept, the latest.
 const MOST_TRIED: usize = 8;
 
-/// What is declared in common with other engines. It must outlive the process: who begins again and no
-/// longer knows what it wrote takes it for another's.
+/// The declarations that engines share. They must outlive the process: an engine that restarts and no longer knows
+/// its own write takes it for another's.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Common {
-    /// What surely was common last.
+    /// The last ones that the store confirmed.
     #[serde(flatten)]
     pub declared: Declarations,
-    /// What was written, and may be common by now.
+    /// The ones that were written, and may be in the store.
     pub tried: Vec<Tried>,
 }
 
-/// A document that was written, and whose answer is not there.
+/// A document that was written without an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tried {
-    /// The revision that it was to follow: it comes to nothing where there is another by then.
+    /// The revision that it was to follow: it has no effect where the store has another one then.
     pub after: i64,
-    /// What it says.
+    /// Its contents.
     pub declared: Declarations,
 }
 
 impl Common {
-    /// Notes what is about to be written after a revision.
+    /// Notes the declarations that are about to be written after a revision.
     pub fn trying(&mut self, after: i64, declared: &Declarations) {
         let tried = Tried { after, declared: declared.clone() };
         if self.tried.contains(&tried) {
@@ -44,13 +44,13 @@ impl Common {
         self.tried.push(tried);
     }
 
-    /// It was written, as the store answered: what was tried before it comes too late.
+    /// Takes in that they were written, as the store answered: earlier attempts come too late.
     pub fn written(&mut self, declared: Declarations) {
         *self = Self { declared, tried: Vec::new() };
     }
 
-    /// Takes in what the store shows, with its revision. Gives what is declared in all when `ours` is
-    /// declared here.
+    /// Takes in the declarations that the store shows, with their revision. Returns all declarations when `ours` are
+    /// those of this engine.
     pub fn seen(
         &mut self,
         ours: &Declarations,

@@ -1,19 +1,18 @@
-//! What is declared in several places, made one: entry by entry, three ways. Pure.
+//! Merges the declarations of several engines: entry by entry, three ways. Pure.
 
 use std::collections::BTreeMap;
 
 use tally_reconcile::memory::Declarations;
 
-/// What is declared in all, when `base` was common last, `ours` is declared here now and `theirs` is
-/// common now: where ours differs from what was common somebody declared that here, and everything else
-/// is theirs.
+/// Returns the merged declarations, when `base` was shared last, `ours` are those of this engine and `theirs` are
+/// shared now: where ours differ from the base somebody declared that here, and everything else is theirs.
 #[must_use]
 pub fn merge(base: &Declarations, ours: &Declarations, theirs: &Declarations) -> Declarations {
     each::<Merged>(base, ours, theirs)
 }
 
-/// What was common last, when `base` surely was and `tried` may have been written since: `theirs` where
-/// that is what was tried, and `base` everywhere else.
+/// Returns the declarations that were shared last, when `base` surely was and `tried` may have been written since:
+/// `theirs` where they equal `tried`, and `base` everywhere else.
 #[must_use]
 pub fn known(base: &Declarations, tried: &Declarations, theirs: &Declarations) -> Declarations {
     each::<Known>(base, tried, theirs)

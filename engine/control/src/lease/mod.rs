@@ -1,5 +1,5 @@
-//! Several engines for one cluster: who leads, by a lease in a store that they share. What is decided
-//! here is pure; the loop brings the time and the store's answers.
+//! Several engines for one cluster: one leads, by a lease in a store that they share. The decisions here are pure; the
+//! loop passes in the time and the store's answers.
 
 mod common;
 mod election;

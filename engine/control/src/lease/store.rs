@@ -1,4 +1,4 @@
-//! What engines share, and the store that holds it.
+//! The store that engines share, and its contents.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tally_reconcile::memory::Declarations;
 
-/// So many hashes of earlier specs are kept.
+/// Maximum number of hashes of earlier specs that are kept.
 pub const MOST_EARLIER: usize = 64;
 /// The largest document that is shared, in bytes; etcd takes 1.5 MiB in all.
 pub const MOST_SHARED_BYTES: usize = 1 << 20;
@@ -16,11 +16,11 @@ pub const MOST_SHARED_BYTES: usize = 1 << 20;
 pub struct Term {
     /// The lease.
     pub lease: i64,
-    /// What tells the leader's key of this term from that of any other.
+    /// Distinguishes the leader's key of this term from that of any other.
     pub key: i64,
 }
 
-/// Which spec counts.
+/// The published spec.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SpecRecord {
@@ -36,7 +36,7 @@ pub struct SpecRecord {
     pub earlier: Vec<String>,
 }
 
-/// How a spec stands to the record.
+/// How a spec compares to the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It is the newest.
@@ -48,7 +48,7 @@ pub enum Verdict {
 }
 
 impl SpecRecord {
-    /// How the spec with that hash stands to what was published.
+    /// Compares the spec with that hash to the published one.
     #[must_use]
     pub fn verdict(record: Option<&Self>, hash: &str) -> Verdict {
         match record {
@@ -59,7 +59,7 @@ impl SpecRecord {
         }
     }
 
-    /// The record once `hash` is published after `before`.
+    /// Returns the record once `hash` is published after `before`.
     #[must_use]
     pub fn next(before: Option<&Self>, hash: &str, who: &str, at_ms: i64) -> Self {
         let epoch = before.map_or(0, |before| before.epoch).saturating_add(1);
@@ -71,22 +71,22 @@ impl SpecRecord {
     }
 }
 
-/// What a look at the store shows.
+/// The contents of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Seen {
     /// The name of the engine that leads, if one does.
     pub leader: Option<String>,
-    /// Which spec counts.
+    /// The published spec.
     pub record: Option<SpecRecord>,
     /// The record's revision; 0 while there is none.
     pub record_revision: i64,
-    /// What is declared; `None` while nothing ever was, or where it cannot be read.
+    /// The declarations; `None` while there never were any, or where they cannot be read.
     pub declared: Option<Declarations>,
-    /// The revision of what is declared; 0 while there is none.
+    /// The revision of the declarations; 0 while there are none.
     pub declared_revision: i64,
 }
 
-/// What came of asking for the lease.
+/// The result of asking for the lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
     /// It is ours.
@@ -95,16 +95,16 @@ pub enum Taken {
         term: Term,
         /// How long it lasts from when it was asked for.
         lasts: Duration,
-        /// What there is.
+        /// The contents of the store.
         seen: Seen,
-        /// What the last leader remembered.
+        /// The memory of the last leader.
         memory: Option<String>,
     },
     /// Another engine has it.
     Theirs(Seen),
 }
 
-/// What came of asking for a longer lease.
+/// The result of renewing the lease.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and not for long")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewed {
@@ -112,53 +112,53 @@ pub enum Renewed {
     Longer {
         /// For how long, from when that was asked for.
         lasts: Duration,
-        /// What there is.
+        /// The contents of the store.
         seen: Seen,
     },
     /// It has ended.
     Over,
 }
 
-/// What is written beside the record.
+/// A document beside the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Document {
-    /// What people declared, if its revision is still that one.
+    /// The declarations, if their revision is still that one.
     Declared {
-        /// What is declared.
+        /// The declarations.
         text: String,
         /// The revision that it comes after; 0 when there must be none.
         after: i64,
     },
-    /// What the leader remembers, as long as it leads.
+    /// The memory of the leader, as long as it leads.
     Memory {
-        /// What it remembers.
+        /// The memory.
         text: String,
         /// The term in which it leads.
         term: Term,
     },
 }
 
-/// Why the store did not do what it was asked. Whether it was done is not known.
+/// Why a call of the store failed. Whether it had an effect is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be reached, or gave no answer in time.
     #[error("{0}")]
-    Silent(String),
+    Unreachable(String),
     /// It refused.
     #[error("it refused: {0}")]
     Refused(String),
-    /// It holds or says what cannot be understood.
+    /// Its contents or its answer cannot be understood.
     #[error("{0}")]
     Unreadable(String),
 }
 
-/// What several engines of one cluster share. A second trait beside `Host`, since the simulation must
-/// lose, delay and repeat what a store says.
+/// The store that several engines of one cluster share. A second trait beside `Host`, since the simulation must
+/// lose, delay and repeat the answers of a store.
 ///
 /// Each call ends by itself within a deadline that the store was made with.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Looks at what there is.
+    /// Reads the contents.
     async fn look(&self) -> Result<Seen, StoreError>;
 
     /// Takes the lease under that name if nobody has it.

@@ -1,12 +1,13 @@
-//! What was done and why: entries for people and machines, written by whoever hears them.
+//! The journal: entries for people and programs about each change and its cause. An implementation of [`Journal`]
+//! writes them.
 
 use serde::{Deserialize, Serialize};
 use tally_reconcile::plan::Cause;
 
-/// Makes the kinds with their words, so that none is missing among all of them.
+/// Defines the kinds with their words, so that none is missing from the list of all.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $word:literal,)*) => {
-        /// What an entry tells.
+        /// The kind of an entry.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum EntryKind {
@@ -14,10 +15,10 @@ macro_rules! kinds {
         }
 
         impl EntryKind {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$kind,)*];
 
-            /// The word for people and in JSON.
+            /// Returns the word for people and in JSON.
             #[must_use]
             pub fn word(self) -> &'static str {
                 match self {
@@ -29,7 +30,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// The loop began.
+    /// The loop started.
     Began = "began",
     /// The loop ended.
     Ended = "ended",
@@ -39,43 +40,45 @@ kinds! {
     BrokenSpec = "broken-spec",
     /// A host answers.
     HostReady = "host-ready",
-    /// A host does not answer.
-    HostSilent = "host-silent",
-    /// Something is as it should be again, or for the first time.
+    /// A host is unreachable.
+    #[serde(rename = "host-silent")]
+    HostUnreachable = "host-silent",
+    /// A change was made: something is as specified again, or for the first time.
     Done = "done",
-    /// Something could not be done.
+    /// Something failed.
     Failed = "failed",
     /// A container's liveness has failed.
     Unwell = "unwell",
-    /// A rollout failed, and its workload goes back to what it was.
+    /// A rollout failed, and its workload is rolled back.
     RolledBack = "rolled-back",
     /// Something is blocked.
     #[serde(rename = "held")]
     Blocked = "held",
-    /// All is as the spec says.
+    /// Everything is as specified.
     Tallies = "tallies",
     /// This engine leads from now on.
     Leads = "leads",
-    /// This engine leads no longer.
+    /// This engine no longer leads.
     StepsDown = "steps-down",
     /// Another engine leads.
     Follows = "follows",
-    /// This engine would not lead, since its spec was superseded.
+    /// This engine does not stand for election, since its spec was superseded.
     StandsAside = "stands-aside",
-    /// The store that engines share does not answer.
-    StoreSilent = "store-silent",
+    /// The store that engines share is unreachable.
+    #[serde(rename = "store-silent")]
+    StoreUnreachable = "store-silent",
     /// It answers again.
     StoreReady = "store-ready",
 }
 
-/// One thing that happened.
+/// One entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
-    /// What kind of thing.
+    /// Its kind.
     pub kind: EntryKind,
-    /// On which host; empty when on none.
+    /// The host; empty when it is about none.
     pub host: String,
     /// `controller/web`; empty when it is about none.
     pub workload: String,
@@ -83,14 +86,14 @@ pub struct Entry {
     pub pod: String,
     /// One line.
     pub what: String,
-    /// Why it was done.
+    /// The cause of the change.
     pub cause: Option<Cause>,
     /// `file:line` of the spec.
     pub place: Option<String>,
 }
 
 impl Entry {
-    /// An entry about nothing in particular.
+    /// Creates an entry about no host or workload.
     #[must_use]
     pub fn new(at_ms: i64, kind: EntryKind, what: String) -> Self {
         let nothing = String::new;
@@ -107,9 +110,9 @@ impl Entry {
     }
 }
 
-/// Hears what happens.
+/// Receives entries.
 pub trait Journal: Send + Sync {
-    /// Something happened. It is called from within the loop, so it must not block for long.
+    /// Takes an entry. It is called from within the loop, so it must not block for long.
     fn entry(&self, entry: &Entry);
 }
 

@@ -1,4 +1,4 @@
-//! What the loop counts: plain data that somebody else may show. Pure.
+//! The metrics of the loop: plain data that somebody else may show. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,45 +11,45 @@ use tally_reconcile::memory::Memory;
 use tally_reconcile::plan::reason::BlockedBy;
 use tally_reconcile::plan::{Plan, Pods};
 
-/// The upper bounds of the buckets that rounds are counted in by how long they took, in seconds.
-pub const ROUND_BUCKETS_S: [f64; 8] = [0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
+/// The upper bounds of the buckets in which ticks are counted by their duration, in seconds.
+pub const TICK_BUCKETS_S: [f64; 8] = [0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
 
-/// How a host stands.
+/// The status of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HostState {
+pub enum HostStatus {
     /// It answers.
     Ready,
-    /// It does not, and nothing is concluded from that; or it was not asked yet.
+    /// It is unreachable, and nothing follows from that; or it was not asked yet.
     Unknown,
-    /// It does not, and its pods count as gone.
+    /// It is unreachable, and its pods count as removed.
     Lost,
 }
 
 /// One host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostMetrics {
-    /// How it stands.
-    pub state: HostState,
-    /// When everything on it was seen last, in milliseconds since 1970.
+    /// Its status.
+    pub state: HostStatus,
+    /// When it was last observed as a whole, in milliseconds since 1970.
     pub looked_at_ms: Option<i64>,
-    /// How often its stream of events was opened again.
+    /// The number of times its stream of events was opened again.
     pub reconnects: u64,
 }
 
-/// How long rounds took.
+/// The durations of ticks.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Rounds {
-    /// How many took no longer than each of [`ROUND_BUCKETS_S`], and longer than the one before.
-    pub buckets: [u64; ROUND_BUCKETS_S.len()],
-    /// How many there were.
+pub struct TickDurations {
+    /// The number that took no longer than each of [`TICK_BUCKETS_S`], and longer than the one before.
+    pub buckets: [u64; TICK_BUCKETS_S.len()],
+    /// The number of all.
     pub count: u64,
-    /// How long all of them took.
+    /// The duration of all of them together.
     pub took: Duration,
 }
 
-impl Rounds {
+impl TickDurations {
     fn add(&mut self, took: Duration) {
-        let place = ROUND_BUCKETS_S.iter().position(|bound| took.as_secs_f64() <= *bound);
+        let place = TICK_BUCKETS_S.iter().position(|bound| took.as_secs_f64() <= *bound);
         if let Some(bucket) = place.and_then(|place| self.buckets.get_mut(place)) {
             *bucket += 1;
         }
@@ -58,7 +58,7 @@ impl Rounds {
     }
 }
 
-/// Everything that is counted. What grows is since the loop began.
+/// All metrics. Counters count from the start of the loop.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Metrics {
     /// The cluster.
@@ -67,21 +67,21 @@ pub struct Metrics {
     pub began_at_ms: i64,
     /// The hosts, by name.
     pub hosts: BTreeMap<String, HostMetrics>,
-    /// How many pods there are, by workload.
+    /// The number of pods, by workload.
     pub pods: BTreeMap<String, Pods>,
-    /// The rounds: plans that were made and begun.
-    pub rounds: Rounds,
+    /// The ticks: plans that were made and started.
+    pub ticks: TickDurations,
     /// Operations that have ended, by kind and outcome.
     pub operations: BTreeMap<(&'static str, &'static str), u64>,
-    /// Operations that failed, by why.
+    /// Operations that failed, by reason.
     pub failures: BTreeMap<&'static str, u64>,
-    /// Failed liveness that led to a restart.
+    /// Failures of liveness that led to a restart.
     pub unwell: u64,
-    /// Rollouts that failed and went back.
+    /// Rollouts that failed and were rolled back.
     pub rollbacks: u64,
-    /// Pods that are left alone for a while now.
+    /// Pods in backoff now.
     pub backed_off: usize,
-    /// What is held back now, by what holds it.
+    /// Work that is blocked now, by the kind of its reason.
     pub blocked: BTreeMap<BlockedBy, u64>,
     /// Whether the cluster is frozen.
     pub frozen: bool,
@@ -89,38 +89,37 @@ pub struct Metrics {
     pub paused: Vec<String>,
     /// Whether the files of the spec compile.
     pub spec_is_good: bool,
-    /// Whether all was as the spec says at the last plan.
+    /// Whether everything was as specified at the last plan.
     pub tallies: bool,
-    /// How this engine stands to the others of its cluster, where there is a store.
+    /// This engine among the others of its cluster, where there is a store.
     pub sharing: Option<SharingMetrics>,
 }
 
-/// How an engine stands to the others of its cluster.
+/// One engine among the others of its cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SharingMetrics {
     /// Whether it leads.
     pub leads: bool,
-    /// The epoch of the spec that counts; 0 where that is not known.
+    /// The epoch of the published spec; 0 where that is not known.
     pub epoch: u64,
     /// The engine that leads, as far as is known; empty when none does.
     pub leader: String,
-    /// Since when that is so, in milliseconds since 1970.
+    /// Since when it leads or does not, in milliseconds since 1970.
     pub since_ms: i64,
-    /// Whether it would not lead, since its spec was superseded.
+    /// Whether it does not stand for election, since its spec was superseded.
     pub aside: bool,
-    /// Whether the store answered what it was asked last.
+    /// Whether the store answered the last question.
     pub store_answers: bool,
     /// The hash of the spec that is followed.
     pub spec: String,
 }
 
-/// What the loop counts, shared with whoever shows it. Each side holds it for as long as copying it
-/// takes.
+/// The metrics, shared by the loop and their readers. Each side locks them for as long as a copy takes.
 #[derive(Debug, Clone, Default)]
 pub struct Board(Arc<Mutex<Metrics>>);
 
 impl Board {
-    /// As it stands.
+    /// Returns a copy.
     #[must_use]
     pub fn read(&self) -> Metrics {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -132,30 +131,30 @@ impl Board {
 }
 
 impl Metrics {
-    /// A host was looked at.
+    /// Counts an observation of a host.
     pub(crate) fn looked(&mut self, host: &str, view: &HostView, lost: bool, at_ms: i64) {
         let one = self.host(host);
         one.state = match (view, lost) {
-            (HostView::Ready(_), _) => HostState::Ready,
-            (HostView::Unknown { .. }, true) => HostState::Lost,
-            (HostView::Unknown { .. }, false) => HostState::Unknown,
+            (HostView::Ready(_), _) => HostStatus::Ready,
+            (HostView::Unknown { .. }, true) => HostStatus::Lost,
+            (HostView::Unknown { .. }, false) => HostStatus::Unknown,
         };
         if matches!(view, HostView::Ready(_)) {
             one.looked_at_ms = Some(at_ms);
         }
     }
 
-    /// A host's stream of events was opened again.
+    /// Counts that a host's stream of events was opened again.
     pub(crate) fn reconnected(&mut self, host: &str) {
         self.host(host).reconnects += 1;
     }
 
     fn host(&mut self, name: &str) -> &mut HostMetrics {
-        let fresh = HostMetrics { state: HostState::Unknown, looked_at_ms: None, reconnects: 0 };
+        let fresh = HostMetrics { state: HostStatus::Unknown, looked_at_ms: None, reconnects: 0 };
         self.hosts.entry(name.to_owned()).or_insert(fresh)
     }
 
-    /// The hosts there are from now on.
+    /// Sets the hosts; those that stay keep their counts.
     pub(crate) fn set_hosts<'a>(&mut self, names: impl Iterator<Item = &'a String>) {
         let before = std::mem::take(&mut self.hosts);
         for name in names {
@@ -168,9 +167,9 @@ impl Metrics {
         }
     }
 
-    /// A plan was made.
+    /// Counts a plan.
     pub(crate) fn planned(&mut self, plan: &Plan, tallies: bool, took: Duration) {
-        self.rounds.add(took);
+        self.ticks.add(took);
         self.pods.clone_from(&plan.pods);
         self.blocked.clear();
         for blocked in &plan.blocked {
@@ -179,7 +178,7 @@ impl Metrics {
         self.tallies = tallies;
     }
 
-    /// What is remembered beside what is seen.
+    /// Copies the metrics that come from the memory.
     pub(crate) fn remembered(
         &mut self,
         memory: &Memory,
@@ -194,12 +193,12 @@ impl Metrics {
         for (name, view) in &observed.hosts {
             let lost = memory.is_lost(name, lost_after, now_ms);
             if let (HostView::Unknown { .. }, true) = (view, lost) {
-                self.host(name).state = HostState::Lost;
+                self.host(name).state = HostStatus::Lost;
             }
         }
     }
 
-    /// A plan was carried out.
+    /// Counts the result of an execution.
     pub(crate) fn ran(&mut self, plan: &Plan, report: &Report) {
         for operation in &plan.operations {
             let outcome = match report.outcome(operation.id) {
@@ -216,7 +215,7 @@ impl Metrics {
     }
 }
 
-/// Why an operation failed, in a word.
+/// Returns why an operation failed, in a word.
 fn why(kind: &FailureKind) -> &'static str {
     match kind {
         FailureKind::NotReady { .. } => "not-ready",
@@ -249,13 +248,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_round_is_counted_in_the_first_bucket_that_holds_it() {
-        let mut rounds = Rounds::default();
+    fn a_tick_is_counted_in_the_first_bucket_that_holds_it() {
+        let mut ticks = TickDurations::default();
         for ms in [0, 1, 2, 100, 60_000] {
-            rounds.add(Duration::from_millis(ms));
+            ticks.add(Duration::from_millis(ms));
         }
-        assert_eq!(rounds.buckets, [2, 1, 0, 1, 0, 0, 0, 0]);
-        assert_eq!((rounds.count, rounds.took), (5, Duration::from_millis(60_103)));
+        assert_eq!(ticks.buckets, [2, 1, 0, 1, 0, 0, 0, 0]);
+        assert_eq!((ticks.count, ticks.took), (5, Duration::from_millis(60_103)));
     }
 
     #[test]
@@ -263,7 +262,7 @@ mod tests {
         let mut metrics = Metrics::default();
         let names = ["a", "b"].map(str::to_owned);
         metrics.set_hosts(names.iter());
-        assert!(metrics.hosts.values().all(|host| host.state == HostState::Unknown));
+        assert!(metrics.hosts.values().all(|host| host.state == HostStatus::Unknown));
         assert_eq!(metrics.hosts.keys().collect::<Vec<_>>(), ["a", "b"]);
         metrics.reconnected("b");
         let names = ["b", "c"].map(str::to_owned);

@@ -1,32 +1,32 @@
-//! Who leads, as a state machine. It is told the time, by a clock that does not jump, and what the store
-//! answered; it says what to ask next, and how this engine stands. Pure.
+//! Leader election as a state machine. It is given the time, by a clock that does not jump, and the store's answers;
+//! it returns what to ask next, and the role of this engine. Pure.
 
 use std::time::Duration;
 
 use crate::lease::store::{Renewed, Seen, SpecRecord, StoreError, Taken, Term, Verdict};
 
-/// An engine looks at the store so often, in milliseconds.
+/// The interval at which an engine reads the store, in milliseconds.
 const LOOK_MS: u64 = 1_000;
-/// What the store did not answer is asked again after so long, in milliseconds.
+/// The pause before a question without an answer is asked again, in milliseconds.
 const RETRY_MS: u64 = 500;
 
-/// How long things last, in milliseconds.
+/// Durations, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// The lease.
+    /// Lease duration.
     pub lasts_ms: u64,
-    /// So much before its end by the store's clock it counts as over.
+    /// The time before its end by the store's clock at which it counts as over.
     pub margin_ms: u64,
-    /// It is renewed so long after it was last.
+    /// The time from one renewal to the next.
     pub renew_ms: u64,
-    /// No answer of the store is waited for longer.
+    /// Maximum wait for an answer of the store.
     pub call_ms: u64,
 }
 
 impl Bounds {
-    /// The bounds of a lease that lasts so long.
+    /// Returns the bounds of a lease of that duration.
     #[must_use]
-    pub fn of(lasts: Duration) -> Self {
+    pub fn new(lasts: Duration) -> Self {
         let lasts_ms = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
         Self {
             lasts_ms,
@@ -37,15 +37,15 @@ impl Bounds {
     }
 }
 
-/// How an engine stands.
+/// The role of an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
-    /// It looks on.
+    /// It follows.
     Follower {
-        /// Why it would not lead although it could.
+        /// Why it does not stand for election although it could.
         aside: Option<Aside>,
     },
-    /// It has the lease and its spec counts: it may change things.
+    /// It has the lease and its spec is the published one: it may change things.
     Leader {
         /// Of its spec.
         epoch: u64,
@@ -57,7 +57,7 @@ pub enum Role {
 /// Its spec was superseded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Aside {
-    /// Which spec counts.
+    /// The published spec.
     pub by: SpecRecord,
 }
 
@@ -73,7 +73,7 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// In words.
+    /// Returns the reason in words.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -84,10 +84,10 @@ impl Loss {
     }
 }
 
-/// What to ask the store.
+/// A question to the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
-    /// What there is.
+    /// The contents.
     Look,
     /// The lease.
     Take,
@@ -106,10 +106,10 @@ pub enum Ask {
     GiveBack(Term),
 }
 
-/// What the store answered.
+/// An answer of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// To a look.
+    /// To reading the contents.
     Seen(Seen),
     /// To asking for the lease.
     Taken(Taken),
@@ -124,7 +124,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Whether it shows what is in the store.
+    /// Checks whether it shows the contents of the store.
     #[must_use]
     pub fn shows(&self) -> bool {
         let renewed = matches!(self, Self::Renewed(Renewed::Longer { .. }));
@@ -179,8 +179,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// An engine of that name that follows the spec with that hash. `supersede`: it is meant even if it
-    /// was superseded.
+    /// Creates the state machine of an engine that follows the spec with that hash. `supersede`: the spec is meant
+    /// even if it was superseded.
     #[must_use]
     pub fn new(bounds: Bounds, name: &str, spec: &str, supersede: bool) -> Self {
         Self {
@@ -201,37 +201,37 @@ impl Lease {
         }
     }
 
-    /// What was seen last.
+    /// Returns the latest known contents of the store.
     #[must_use]
     pub fn seen(&self) -> &Seen {
         &self.seen
     }
 
-    /// Whether anything was seen yet.
+    /// Checks whether the contents of the store are known.
     #[must_use]
     pub fn has_looked(&self) -> bool {
         self.has_looked
     }
 
-    /// Counts up with what may change how a follower stands: what was told of it may be old then.
+    /// Returns a number that grows with every change that concerns a follower: an earlier report may be outdated then.
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// The hash of the spec that is followed.
+    /// Returns the hash of the spec that is followed.
     #[must_use]
     pub fn spec(&self) -> &str {
         &self.spec
     }
 
-    /// The term, while it lasts; also before it is sure that this spec counts.
+    /// Returns the term, while it lasts; also before this spec is surely the published one.
     #[must_use]
     pub fn term(&self, now_ms: u64) -> Option<Term> {
         self.held.as_ref().filter(|held| now_ms < held.until_ms).map(|held| held.term)
     }
 
-    /// How this engine stands.
+    /// Returns the role of this engine.
     #[must_use]
     pub fn role(&self, now_ms: u64) -> Role {
         if let Some(held) = self.held.as_ref().filter(|held| now_ms < held.until_ms)
@@ -244,13 +244,12 @@ impl Lease {
         Role::Follower { aside: by.map(|by| Aside { by }) }
     }
 
-    /// Why the last term ended, once.
+    /// Returns why the last term ended, once.
     pub fn take_loss(&mut self) -> Option<Loss> {
         self.loss.take()
     }
 
-    /// This spec is followed from now on, and nothing is under way for the one before it; whether it is
-    /// another one.
+    /// Follows a spec from now on, with nothing in progress for the one before it; returns whether it is another one.
     pub fn follow(&mut self, spec: &str, now_ms: u64) -> bool {
         if self.spec == spec {
             return false;
@@ -266,7 +265,7 @@ impl Lease {
         true
     }
 
-    /// When to ask again, although nothing happens.
+    /// Returns when to ask again, although nothing happens.
     #[must_use]
     pub fn wake_ms(&self) -> u64 {
         let until = self.held.as_ref().map(|held| held.until_ms);
@@ -279,7 +278,7 @@ impl Lease {
         held.until_ms.min(held.renew_at_ms).min(next)
     }
 
-    /// What to ask the store now; nothing while it has not answered. The first rule that fits decides:
+    /// Returns the next question to the store; `None` while it has not answered. The first rule that fits decides:
     ///
     /// | | asks |
     /// |---|---|
@@ -319,13 +318,13 @@ impl Lease {
         if self.may_take() { Ask::Take } else { Ask::Look }
     }
 
-    /// Whether nobody leads as far as it knows, and its spec is one to lead with.
+    /// Checks whether nobody leads as far as it knows, and its spec may lead.
     fn may_take(&self) -> bool {
         let is_one = self.verdict() != Verdict::Superseded || self.is_meant();
         self.has_looked && self.seen.leader.is_none() && is_one
     }
 
-    /// Takes in what the store answered to what was asked last.
+    /// Takes in the answer to the last question.
     pub fn answered(&mut self, answer: Answer, now_ms: u64) {
         let Some(Open { ask, sent_ms }) = self.open.take() else { return };
         self.tick(now_ms);
@@ -372,7 +371,7 @@ impl Lease {
         }
     }
 
-    /// Ends the term: the lease that is to be given back, if there is one.
+    /// Ends the term; returns the lease that is to be given back, if there is one.
     pub fn resign(&mut self) -> Option<Term> {
         let held = self.held.take().map(|held| held.term);
         held.or(self.leftover.take().map(|(term, _)| term))
@@ -407,7 +406,7 @@ impl Lease {
         self.settle(now_ms);
     }
 
-    /// Ends a term whose deadline is over: then [`Lease::take_loss`] says so.
+    /// Ends a term whose deadline is over: then [`Lease::take_loss`] returns why.
     pub fn tick(&mut self, now_ms: u64) {
         if let Some(held) = self.held.take_if(|held| held.until_ms <= now_ms) {
             self.leave(held.term, now_ms);
@@ -449,8 +448,8 @@ impl Lease {
         }
     }
 
-    /// Until when a lease can be counted on. The store counts from when the request came, which is after
-    /// it was sent.
+    /// Returns until when a lease is valid. The store counts from the arrival of the request, which is after it was
+    /// sent.
     fn until(&self, lasts: Duration, sent_ms: u64) -> u64 {
         let lasts = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
         let lasts = lasts.min(self.bounds.lasts_ms);

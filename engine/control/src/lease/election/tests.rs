@@ -4,7 +4,7 @@ const LASTS: Duration = Duration::from_secs(15);
 const TERM: Term = Term { lease: 7, key: 70 };
 
 fn lease(spec: &str) -> Lease {
-    Lease::new(Bounds::of(LASTS), "one", spec, false)
+    Lease::new(Bounds::new(LASTS), "one", spec, false)
 }
 
 fn record(epoch: u64, hash: &str, earlier: &[&str]) -> SpecRecord {
@@ -27,7 +27,7 @@ fn longer(record: SpecRecord) -> Answer {
 }
 
 fn silent() -> Answer {
-    Answer::Failed(StoreError::Silent("no answer".to_owned()))
+    Answer::Failed(StoreError::Unreachable("no answer".to_owned()))
 }
 
 /// Leads with a spec whose record is there, from a request that was sent at 1 s.
@@ -85,7 +85,7 @@ fn an_answer_that_comes_after_the_deadline_gives_no_lease_back() {
     assert_eq!(late.next(10), Some(Ask::Take));
     late.answered(ours(Some(record(1, "a", &[]))), 12_500);
     assert!(!leads(&late, 12_500));
-    assert_eq!(late.next(12_500), Some(Ask::GiveBack(TERM)), "another shall not wait for it");
+    assert_eq!(late.next(12_500), Some(Ask::GiveBack(TERM)), "another must not wait for it");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn one_that_finds_itself_superseded_with_the_lease_in_hand_gives_it_back() {
 
 #[test]
 fn who_says_so_supersedes_once() {
-    let mut lease = Lease::new(Bounds::of(LASTS), "one", "z", true);
+    let mut lease = Lease::new(Bounds::new(LASTS), "one", "z", true);
     lease.next(0);
     lease.answered(Answer::Seen(seen(None, Some(record(3, "a", &["z"])))), 10);
     assert_eq!(lease.next(10), Some(Ask::Take));
@@ -274,7 +274,7 @@ fn who_goes_back_while_a_publish_is_on_its_way_publishes_once_more() {
     let mut lease = leader();
     lease.follow("b", 4_500);
     let Some(Ask::Publish { .. }) = lease.next(4_500) else { panic!() };
-    // It went back meanwhile, and what counts as far as it knows is its own spec.
+    // The spec was changed back meanwhile, and what counts as far as it knows is its own spec.
     lease.follow("a", 4_600);
     assert!(!leads(&lease, 4_600), "the other one may have been published");
     lease.answered(silent(), 5_000);
