@@ -17,7 +17,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use tally_graph::{Place, Protocol, Publish, Selector};
 use tally_reconcile::input::observed::PublishedPort;
-use tally_reconcile::placement::{Need, Offer, Part, Seats, Step};
+use tally_reconcile::placement::{Capacity, Offer, Part, PodRequest, Step};
 use tally_reconcile::plan::reason::{BlockReason, Closed, WayOut};
 
 const DISK: &str = "disk";
@@ -116,8 +116,8 @@ fn case() -> impl Strategy<Value = Case> {
 type Pods = Vec<Vec<usize>>;
 
 impl Case {
-    fn seats(&self) -> Seats<'_> {
-        Seats::new(
+    fn seats(&self) -> Capacity<'_> {
+        Capacity::new(
             self.hosts
                 .iter()
                 .map(|host| Offer {
@@ -131,7 +131,7 @@ impl Case {
         )
     }
 
-    fn need(&self, workload: usize) -> Need<'_> {
+    fn need(&self, workload: usize) -> PodRequest<'_> {
         let work = &self.work[workload];
         let known =
             |of: &BTreeSet<usize>| of.iter().copied().filter(|n| *n < self.work.len()).collect();
@@ -140,7 +140,7 @@ impl Case {
             container: 80,
             protocol: Protocol::Tcp,
         };
-        Need {
+        PodRequest {
             workload,
             cpu: work.cpu,
             memory: work.memory,
@@ -153,7 +153,7 @@ impl Case {
     }
 
     /// Every pod on the first host from its start on that can take it; the others are nowhere.
-    fn begin(&self) -> (Seats<'_>, Pods) {
+    fn begin(&self) -> (Capacity<'_>, Pods) {
         let (mut seats, mut pods) = (self.seats(), Vec::new());
         let mut starts = self.starts.iter().cycle();
         for workload in 0..self.work.len() {

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tally_graph::Graph;
-use tally_reconcile::memory::revisions::Undone;
-use tally_reconcile::rollback::{Entry, Failed, Former, formers};
+use tally_reconcile::memory::revisions::RolledBack;
+use tally_reconcile::rollback::{Entry, PreviousRevision, RolloutFailure, previous_revisions};
 
 use crate::errors::CliError;
 use crate::json_file::{read, write};
@@ -48,7 +48,7 @@ pub struct Rollback {
     /// The fingerprint of the revision that failed.
     pub of: String,
     /// The failure, and the revision that is followed instead.
-    pub failed: Failed,
+    pub failed: RolloutFailure,
 }
 
 /// The history of one cluster.
@@ -135,12 +135,12 @@ impl History {
     /// Returns the previous revision of each workload that is rolled back when its rollout fails. An entry that cannot
     /// be read is skipped.
     #[must_use]
-    pub fn formers(&self, spec: &Graph) -> BTreeMap<String, Former> {
+    pub fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, PreviousRevision> {
         let entries = self.numbers().into_iter().rev().filter_map(|number| {
             let Applied { workloads: settled, graph, .. } = self.entry(number).ok()?;
             Some(Entry { number, settled, graph })
         });
-        formers(spec, entries)
+        previous_revisions(spec, entries)
     }
 
     /// Returns the rollouts that were rolled back, oldest first.
@@ -153,7 +153,7 @@ impl History {
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn keep_rollback(&self, workload: &str, undone: &Undone) -> Result<(), CliError> {
+    pub fn keep_rollback(&self, workload: &str, undone: &RolledBack) -> Result<(), CliError> {
         let Some(failed) = undone.failed.clone() else { return Ok(()) };
         let mut all = self.rollbacks();
         all.push(Rollback { workload: workload.to_owned(), of: undone.of.clone(), failed });

@@ -9,7 +9,7 @@ use tally_control::lease::{Common, merge};
 use tally_graph::Graph;
 use tally_host::HostRead;
 use tally_reconcile::input::observed::Observed;
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::memory::{Clocks, Declarations, Declared, Memory};
 use tally_reconcile::rollback::undo::undo;
 
@@ -47,7 +47,7 @@ impl Remembered {
         let clocks = clocks(now_ms());
         memory.learned.take_up(clocks.as_ref());
         memory.declared = declared.clone();
-        memory.history.previous = History::new(graph, project).formers(graph);
+        memory.history.previous = History::new(graph, project).previous_revisions(graph);
         Ok(Self { memory, cluster, folder, declared, clocks })
     }
 
@@ -93,7 +93,11 @@ impl Remembered {
     ///
     /// # Errors
     /// When the folder cannot be read or written.
-    pub fn set_undone(&mut self, address: &str, undone: Option<&Undone>) -> Result<(), CliError> {
+    pub fn set_undone(
+        &mut self,
+        address: &str,
+        undone: Option<&RolledBack>,
+    ) -> Result<(), CliError> {
         let mut now: Declarations = read(&self.declarations())?;
         for declared in [&mut now, &mut self.memory.declared, &mut self.declared] {
             match undone {

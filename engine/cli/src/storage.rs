@@ -9,9 +9,9 @@ use tally_control::lease::Common;
 use tally_control::{Storage, StorageError, Stored};
 use tally_graph::Graph;
 use tally_host::Secrets;
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::memory::{Clocks, Declarations, Memory};
-use tally_reconcile::rollback::Former;
+use tally_reconcile::rollback::PreviousRevision;
 
 use crate::clocks::clocks;
 use crate::errors::CliError;
@@ -59,11 +59,11 @@ impl Storage for Folder {
         history.keep(graph, workloads, self.actor.name(), now_ms).map_err(StorageError::from)
     }
 
-    fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, Former> {
-        History::new(spec, &self.project).formers(spec)
+    fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, PreviousRevision> {
+        History::new(spec, &self.project).previous_revisions(spec)
     }
 
-    fn rolled_back(&self, address: &str, undone: Option<&Undone>) -> Stored {
+    fn rolled_back(&self, address: &str, undone: Option<&RolledBack>) -> Stored {
         let set = self.remembered().set_undone(address, undone);
         let kept = undone.map_or(Ok(()), |undone| self.history.keep_rollback(address, undone));
         set.and(kept).map_err(StorageError::from)

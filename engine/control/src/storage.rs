@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use tally_graph::Graph;
 use tally_host::Secrets;
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::memory::{Clocks, Declarations, Memory};
-use tally_reconcile::rollback::Former;
+use tally_reconcile::rollback::PreviousRevision;
 
 use crate::lease::Common;
 
@@ -48,7 +48,7 @@ pub trait Storage: Send + Sync {
 
     /// Returns the previous revision of each workload that is rolled back when its rollout fails. Without a
     /// history nothing is rolled back.
-    fn previous_revisions(&self, _spec: &Graph) -> BTreeMap<String, Former> {
+    fn previous_revisions(&self, _spec: &Graph) -> BTreeMap<String, PreviousRevision> {
         BTreeMap::new()
     }
 
@@ -56,7 +56,7 @@ pub trait Storage: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be written.
-    fn rolled_back(&self, _address: &str, _undone: Option<&Undone>) -> Stored {
+    fn rolled_back(&self, _address: &str, _undone: Option<&RolledBack>) -> Stored {
         Ok(())
     }
 

@@ -14,10 +14,10 @@ use tally_control::{
 };
 use tally_graph::Graph;
 use tally_host::{Host, HostError};
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::memory::{Declarations, Learned, Memory};
 use tally_reconcile::plan::Plan;
-use tally_reconcile::rollback::Former;
+use tally_reconcile::rollback::PreviousRevision;
 use tally_simulator::Clock as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -224,11 +224,11 @@ impl Storage for Doors {
         Ok(())
     }
 
-    fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, Former> {
-        self.world.formers(spec)
+    fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, PreviousRevision> {
+        self.world.previous_revisions(spec)
     }
 
-    fn rolled_back(&self, address: &str, undone: Option<&Undone>) -> Stored {
+    fn rolled_back(&self, address: &str, undone: Option<&RolledBack>) -> Stored {
         self.world.set_undone(address, undone);
         Ok(())
     }

@@ -12,10 +12,10 @@ use tally_control::{Current, Storage, Stored};
 use tally_graph::Graph;
 use tally_host::Progress;
 use tally_reconcile::Options;
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::memory::{Clocks, Memory};
 use tally_reconcile::plan::Plan;
-use tally_reconcile::rollback::Former;
+use tally_reconcile::rollback::PreviousRevision;
 use tokio::sync::watch;
 
 use crate::closely;
@@ -28,7 +28,7 @@ pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
     let clocks = world.clocks(now_ms());
     memory.learned.take_up(Some(&clocks));
     let (rolls_back, secrets) = (world.version().goes_back, world.version().secrets.clone());
-    memory.history.previous = world.formers(&world.version().graph);
+    memory.history.previous = world.previous_revisions(&world.version().graph);
     let graph = Graph::clone(&world.followed());
     let storage = Arc::new(Folder { world: Arc::clone(&world) });
     let convergence = Convergence::new(Actor::Apply, graph, memory, secrets, storage);
@@ -86,11 +86,11 @@ impl Storage for Folder {
         Ok(())
     }
 
-    fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, Former> {
-        self.world.formers(spec)
+    fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, PreviousRevision> {
+        self.world.previous_revisions(spec)
     }
 
-    fn rolled_back(&self, address: &str, undone: Option<&Undone>) -> Stored {
+    fn rolled_back(&self, address: &str, undone: Option<&RolledBack>) -> Stored {
         self.world.set_undone(address, undone);
         Ok(())
     }

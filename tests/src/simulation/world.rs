@@ -9,10 +9,10 @@ use std::time::Duration;
 use tally_control::lease::Common;
 use tally_control::{Board, SpecChange};
 use tally_graph::Graph;
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::memory::{Clocks, Declarations};
 use tally_reconcile::rollback::undo::undo;
-use tally_reconcile::rollback::{Entry, Former, formers};
+use tally_reconcile::rollback::{Entry, PreviousRevision, previous_revisions};
 use tally_simulator::{Clock, SimHost, SimOptions};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
@@ -387,13 +387,13 @@ impl World {
 
     /// What workloads were before that are being rolled out.
     #[must_use]
-    pub fn formers(&self, spec: &Graph) -> BTreeMap<String, Former> {
-        formers(spec, self.state().history.iter().rev().cloned())
+    pub fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, PreviousRevision> {
+        previous_revisions(spec, self.state().history.iter().rev().cloned())
     }
 
     /// A workload goes back to what it was, or no longer does. It stands in a file that every engine
     /// looks at.
-    pub fn set_undone(&self, address: &str, undone: Option<&Undone>) {
+    pub fn set_undone(&self, address: &str, undone: Option<&RolledBack>) {
         let mut state = self.state();
         match undone {
             Some(undone) => {

@@ -12,9 +12,9 @@ use tally_control::{
 };
 use tally_graph::Graph;
 use tally_host::{Host, HostError};
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::memory::{Declarations, Declared, Memory};
-use tally_reconcile::rollback::{Former, formers};
+use tally_reconcile::rollback::{PreviousRevision, previous_revisions};
 use tally_simulator::{Fault, FaultKind, FaultPlan, Model, SimHost, When};
 use tokio::sync::{mpsc, watch};
 
@@ -36,7 +36,7 @@ pub struct Doors {
 #[derive(Default)]
 pub struct Beside {
     pub history: Mutex<Vec<tally_reconcile::rollback::Entry>>,
-    pub undone: Mutex<BTreeMap<String, Undone>>,
+    pub undone: Mutex<BTreeMap<String, RolledBack>>,
     /// What was remembered last.
     pub memory: Mutex<Option<Memory>>,
 }
@@ -65,10 +65,10 @@ impl Storage for Doors {
         history.push(tally_reconcile::rollback::Entry { number, settled, graph: graph.clone() });
         Ok(())
     }
-    fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, Former> {
-        formers(spec, self.kept.history.lock().unwrap().iter().rev().cloned())
+    fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, PreviousRevision> {
+        previous_revisions(spec, self.kept.history.lock().unwrap().iter().rev().cloned())
     }
-    fn rolled_back(&self, address: &str, undone: Option<&Undone>) -> Stored {
+    fn rolled_back(&self, address: &str, undone: Option<&RolledBack>) -> Stored {
         let mut all = self.kept.undone.lock().unwrap();
         match undone {
             Some(undone) => all.insert(address.to_owned(), undone.clone()),

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use tally_graph::schema::{Example, Step, UpdateClass, examples};
 use tally_graph::{Graph, OnFailure, Update, Workload};
 use tally_reconcile::labels;
-use tally_reconcile::memory::revisions::{Failed, Former};
+use tally_reconcile::memory::revisions::{PreviousRevision, RolloutFailure};
 use tally_reconcile::memory::{History, Memory};
 use tally_reconcile::plan::Action;
 use tally_reconcile::plan::request::ContainerRequest;
@@ -183,10 +183,10 @@ async fn is_rolled_back(world: &World, before: &Graph, after: &Graph) -> bool {
     world.apply(before).await;
     let (old, new) = (example(before).fingerprint(), example(after).fingerprint());
     assert_ne!(old, new, "the example changes nothing");
-    let former = Former { of: new, entry: 0, before: None };
+    let former = PreviousRevision { of: new, entry: 0, before: None };
     let history = History { previous: [(EXAMPLE.to_owned(), former)].into() };
     let memory = Memory { history, ..Memory::default() };
     let observed = world.observe().await;
-    let decision = decide(after, &observed, &memory, EXAMPLE, Failed::default());
+    let decision = decide(after, &observed, &memory, EXAMPLE, RolloutFailure::default());
     matches!(decision, Some(Decision::Back(back)) if back.workload.fingerprint() == old)
 }

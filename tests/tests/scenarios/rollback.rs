@@ -7,13 +7,13 @@ use tally_control::{EntryKind, SpecChange};
 use tally_graph::Graph;
 use tally_host::{Report, failed_versions};
 use tally_reconcile::Options;
-use tally_reconcile::memory::revisions::{Blame, Undone};
+use tally_reconcile::memory::revisions::{FailureAttribution, RolledBack};
 use tally_reconcile::memory::{History, Memory};
 use tally_reconcile::plan::reason::BlockedBy;
 use tally_reconcile::plan::request::ContainerRequest;
 use tally_reconcile::plan::{Action, Plan};
 use tally_reconcile::rollback::undo::{ended, undo};
-use tally_reconcile::rollback::{Decision, Entry, Failed, decide, formers};
+use tally_reconcile::rollback::{Decision, Entry, RolloutFailure, decide, previous_revisions};
 use tally_simulator::Model;
 
 use crate::control_loop::{Kept, keep};
@@ -40,19 +40,22 @@ fn entry(number: u64, graph: &Graph) -> Entry {
 fn remembered(now: &Graph, before: &[&Graph]) -> Memory {
     let entries: Vec<Entry> =
         (1..).zip(before).map(|(number, graph)| entry(number, graph)).collect();
-    let former = formers(now, entries.into_iter().rev());
+    let former = previous_revisions(now, entries.into_iter().rev());
     Memory { history: History { previous: former }, ..Memory::default() }
 }
 
 /// What failed first of `web` when a plan was carried out.
-fn failed(plan: &Plan, report: &Report) -> Option<Failed> {
+fn failed(plan: &Plan, report: &Report) -> Option<RolloutFailure> {
     failed_versions(plan, report, "test", 7).remove(WEB)
 }
 
 /// The decision about `web`, once it failed somehow.
 async fn decided(world: &World, graph: &Graph, memory: &Memory) -> Option<Decision> {
-    let failed =
-        Failed { pod: "web-3".to_owned(), why: "it failed".to_owned(), ..Failed::default() };
+    let failed = RolloutFailure {
+        pod: "web-3".to_owned(),
+        why: "it failed".to_owned(),
+        ..RolloutFailure::default()
+    };
     decide(graph, &world.observe().await, memory, WEB, failed)
 }
 
@@ -189,7 +192,10 @@ fn a_missing_image_stops_no_pod_and_is_rolled_back() {
             let memory = remembered(&now, &[&good]);
             let (plan, report) = world.try_apply(&now).await;
             let failed = failed(&plan, &report).expect("it fails");
-            assert!(failed.blame == Blame::Image && failed.container == "c", "{failed:?}");
+            assert!(
+                failed.blame == FailureAttribution::Image && failed.container == "c",
+                "{failed:?}"
+            );
             assert_eq!(world.ids().await, before);
             let decision = decide(&now, &world.observe().await, &memory, WEB, failed);
             assert!(is_back(decision));
@@ -311,7 +317,7 @@ fn a_pod_observed_during_its_creation_is_no_older_version() {
             |rest: &str| many_graph(&web("", &format!("{rest}; file \"/etc/f\" text=\"x\"")));
         let (good, bad) = (spec("env A=1"), spec("command sh \"-c\" \"exit 3\""));
         many.apply(&good).await;
-        many.memory.history.previous = formers(&bad, [entry(1, &good)]);
+        many.memory.history.previous = previous_revisions(&bad, [entry(1, &good)]);
         let plan = many.plan(&bad).await;
         let making = plan.operations.iter().find_map(|op| match &op.action {
             Action::CreateContainer(request) => Some((op.host.clone(), request.clone())),
@@ -330,7 +336,7 @@ fn a_pod_observed_during_its_creation_is_no_older_version() {
             many.hosts[name].inject(empty).unwrap();
         }
         many.hosts[&host].inject(|model, now| model.create(&request, now)).unwrap().unwrap();
-        let failed = Failed { why: "it ended".to_owned(), ..Failed::default() };
+        let failed = RolloutFailure { why: "it ended".to_owned(), ..RolloutFailure::default() };
         let decision = decide(&bad, &many.observe().await, &many.memory, WEB, failed);
         assert!(matches!(decision, Some(Decision::Back(_))), "{decision:?}");
     });
@@ -348,7 +354,7 @@ fn a_rollback_stays_within_max_unavailable() {
             };
             let (good, bad) = (spec("env A=1"), spec("command sh \"-c\" \"exit 3\""));
             many.apply(&good).await;
-            many.memory.history.previous = formers(&bad, [entry(1, &good)]);
+            many.memory.history.previous = previous_revisions(&bad, [entry(1, &good)]);
             let plan = many.plan(&bad).await;
             let report = many.execute(&bad, &plan).await;
             let failed = failed(&plan, &report).expect("it fails");
@@ -437,11 +443,11 @@ fn a_version_that_exits_with_restart_never_has_failed_immediately() {
 #[test]
 fn rollbacks_are_equal_if_they_replace_the_same_revision_with_the_same_workload() {
     let [first, second, third] = [1, 2, 3].map(|env| many_graph(&web("", &format!("env A={env}"))));
-    let undone = |now: &Graph, before: &Graph| Undone::between(now, before, WEB).unwrap();
+    let undone = |now: &Graph, before: &Graph| RolledBack::between(now, before, WEB).unwrap();
     assert_eq!(undone(&second, &first), undone(&second, &first));
     assert_ne!(undone(&second, &first), undone(&second, &third), "followed instead");
     assert_ne!(undone(&second, &first), undone(&third, &first), "what it is instead of");
-    assert_eq!(Undone::between(&first, &first, WEB), None);
+    assert_eq!(RolledBack::between(&first, &first, WEB), None);
 }
 
 #[test]
@@ -453,7 +459,7 @@ fn a_rollback_restores_missing_secrets_and_keeps_the_present_ones() {
     let old = "secret db env=DB\nsecret token env=OLD";
     let before = body(old, "env A=\"${secret.db}\" B=\"${secret.token}\"");
     let now = body("secret token env=NEW", "env B=\"${secret.token}\"");
-    let undone = [(WEB.to_owned(), Undone::between(&now, &before, WEB).unwrap())].into();
+    let undone = [(WEB.to_owned(), RolledBack::between(&now, &before, WEB).unwrap())].into();
     let mut followed = now;
     assert_eq!(undo(&mut followed, &undone), [WEB]);
     let sources: Vec<String> =

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use tally_graph::Graph;
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::memory::{History, Memory};
-use tally_reconcile::rollback::{Entry, Failed, formers, rolled_back, rolling, went_back};
+use tally_reconcile::rollback::{
+    Entry, RolloutFailure, previous_revisions, rolled_back, rolling, went_back,
+};
 
 use crate::many::Many;
 
@@ -22,14 +24,14 @@ fn web(update: &str, env: u8) -> Graph {
 fn after(now: &Graph, before: &Graph) -> Memory {
     let settled = before.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
     let entry = Entry { number: 1, settled: settled.collect(), graph: before.clone() };
-    let history = History { previous: formers(now, [entry]) };
+    let history = History { previous: previous_revisions(now, [entry]) };
     Memory { history, ..Memory::default() }
 }
 
 /// `now` failed, and what it was `before` is followed.
-fn undone(now: &Graph, before: &Graph, failed: Option<Failed>) -> Memory {
+fn undone(now: &Graph, before: &Graph, failed: Option<RolloutFailure>) -> Memory {
     let of = |graph: &Graph| graph.workloads().find(|it| it.name == "web").unwrap().clone();
-    let back = Undone {
+    let back = RolledBack {
         of: of(now).fingerprint(),
         workload: of(before),
         contents: BTreeMap::new(),
@@ -59,8 +61,11 @@ fn only_rollouts_that_may_roll_back_are_watched() {
 #[test]
 fn automatic_rollbacks_are_distinguished_from_those_by_hand() {
     let (old, new) = (web("update on-failure=rollback", 1), web("update on-failure=rollback", 2));
-    let failed =
-        Failed { pod: "web-1".to_owned(), why: "it ended".to_owned(), ..Failed::default() };
+    let failed = RolloutFailure {
+        pod: "web-1".to_owned(),
+        why: "it ended".to_owned(),
+        ..RolloutFailure::default()
+    };
     let memory = undone(&new, &old, Some(failed.clone()));
     let mut followed = new.clone();
     tally_reconcile::rollback::undo::undo(&mut followed, &memory.declared.undone);

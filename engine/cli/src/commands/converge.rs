@@ -10,7 +10,7 @@ use tally_control::convergence::{
 use tally_graph::Graph;
 use tally_host::{Progress, Report, Secrets};
 use tally_reconcile::Options;
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::plan::{Operation, Plan};
 use tally_source::{Code, Diagnostic};
 use tokio::sync::watch;
@@ -181,7 +181,7 @@ impl Observer for Screen {
         shown::refused(graph, refused, &self.terminal);
     }
 
-    fn rolling_back(&self, address: &str, undone: &Undone) {
+    fn rolling_back(&self, address: &str, undone: &RolledBack) {
         shown::rolling_back(address, undone);
     }
 
@@ -192,11 +192,11 @@ impl Observer for Screen {
         out(&shown_plan::people(&changes, planned.graph, &header, &self.terminal));
     }
 
-    fn rolled_back(&self, address: &str, undone: &Undone, plan: &Plan, took: Duration) {
+    fn rolled_back(&self, address: &str, undone: &RolledBack, plan: &Plan, took: Duration) {
         shown::rolled_back(address, undone, plan, took, &self.terminal);
     }
 
-    fn rollback_failed(&self, graph: &Graph, address: &str, undone: &Undone) {
+    fn rollback_failed(&self, graph: &Graph, address: &str, undone: &RolledBack) {
         shown::rollback_failed(graph, address, undone, &self.terminal);
     }
 }

@@ -2,7 +2,7 @@
 
 use tally_graph::{Address, Graph, Workload};
 use tally_reconcile::labels::Role;
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::plan::ChangeKind;
 use tally_reconcile::{Options, reconcile};
 
@@ -147,7 +147,7 @@ fn undo_change(
     let find = |graph: &Graph| graph.workload(address).map(Workload::fingerprint);
     let now = find(&followed).unwrap_or_default();
     let entry = History::new(graph, project).before(&name, &now, number)?;
-    let undone = Undone::between(graph, &entry.graph, &name);
+    let undone = RolledBack::between(graph, &entry.graph, &name);
     remembered.declare(|all| {
         match undone {
             Some(undone) => all.undone.insert(name.clone(), undone),

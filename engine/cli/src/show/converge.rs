@@ -6,9 +6,9 @@ use std::time::Duration;
 use tally_control::convergence::Refused;
 use tally_graph::Graph;
 use tally_host::{Failure, FailureKind, Outcome, Report};
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::plan::{ChangeKind, OpId, Plan};
-use tally_reconcile::rollback::{Failed, images, stays};
+use tally_reconcile::rollback::{RolloutFailure, images, stays};
 
 use crate::errors::Exit;
 use crate::show::failure::failure_reports;
@@ -95,7 +95,7 @@ pub fn refused(graph: &Graph, refused: &[Refused], terminal: &Terminal) {
 }
 
 /// Shows that a workload is about to be rolled back.
-pub fn rolling_back(address: &str, undone: &Undone) {
+pub fn rolling_back(address: &str, undone: &RolledBack) {
     let images = images(&undone.workload);
     out(&format!(
         "\n{address} goes back to {}, {images}: its `update` says on-failure=rollback\n",
@@ -106,7 +106,7 @@ pub fn rolling_back(address: &str, undone: &Undone) {
 /// Shows that a workload was rolled back by a plan.
 pub fn rolled_back(
     address: &str,
-    undone: &Undone,
+    undone: &RolledBack,
     plan: &Plan,
     took: Duration,
     terminal: &Terminal,
@@ -129,13 +129,13 @@ pub fn rolled_back(
 }
 
 /// Shows that a rollback failed too.
-pub fn rollback_failed(graph: &Graph, address: &str, undone: &Undone, terminal: &Terminal) {
+pub fn rollback_failed(graph: &Graph, address: &str, undone: &RolledBack, terminal: &Terminal) {
     let why = format!("going back to {} failed too", goal(undone));
     let reports = [stays(graph, address, &why)];
     err(&report::people(&reports, &graph.sources, terminal));
 }
 
 /// Returns the revision that a workload is rolled back to.
-fn goal(undone: &Undone) -> String {
-    undone.failed.as_ref().map(Failed::goal).unwrap_or_default()
+fn goal(undone: &RolledBack) -> String {
+    undone.failed.as_ref().map(RolloutFailure::goal).unwrap_or_default()
 }

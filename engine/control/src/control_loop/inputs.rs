@@ -2,7 +2,7 @@
 
 use tally_host::unknown;
 use tally_reconcile::input::observed::HostView;
-use tally_reconcile::rollback::{self, Decision, Failed};
+use tally_reconcile::rollback::{self, Decision, RolloutFailure};
 
 use super::ControlLoop;
 use crate::backoff;
@@ -113,7 +113,7 @@ impl ControlLoop {
             return;
         }
         let lines = failed.last_lines.iter().map(|line| self.state.secrets.redact(line)).collect();
-        let failed = Failed { last_lines: lines, ..failed };
+        let failed = RolloutFailure { last_lines: lines, ..failed };
         let Some(decision) = self.state.decide(&address, failed.clone()) else {
             self.rollouts.forget_failed(&address);
             return;
@@ -129,7 +129,7 @@ impl ControlLoop {
                 self.report_rollout(EntryKind::Failed, &address, &failed, what);
             }
             Decision::Back(undone) => {
-                let goal = undone.failed.as_ref().map(Failed::goal).unwrap_or_default();
+                let goal = undone.failed.as_ref().map(RolloutFailure::goal).unwrap_or_default();
                 let images = rollback::images(&undone.workload);
                 let what = format!("goes back to {goal} ({images}), since {what}");
                 self.report_rollout(EntryKind::RolledBack, &address, &failed, what);
@@ -144,7 +144,13 @@ impl ControlLoop {
         }
     }
 
-    fn report_rollout(&self, kind: EntryKind, address: &str, failed: &Failed, what: String) {
+    fn report_rollout(
+        &self,
+        kind: EntryKind,
+        address: &str,
+        failed: &RolloutFailure,
+        what: String,
+    ) {
         let graph = self.state.graph();
         let workload = graph.workload_at(address);
         let span = workload.map(|workload| rollback::blamed(graph, workload, failed));

@@ -7,10 +7,10 @@ use tally_graph::Graph;
 use tally_host::{ExecuteOptions, Fetched, Report, Secrets, failed_versions};
 use tally_reconcile::input::observed::Observed;
 use tally_reconcile::memory::Memory;
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::plan::Plan;
 use tally_reconcile::rollback::undo::undo;
-use tally_reconcile::rollback::{Decision, Failed, decide};
+use tally_reconcile::rollback::{Decision, RolloutFailure, decide};
 use tally_reconcile::{Options, Prepared, reconcile_prepared};
 
 use crate::storage::{Storage, StorageError, Stored};
@@ -210,13 +210,13 @@ impl Convergence {
         plan: &Plan,
         report: &Report,
         at_ms: i64,
-    ) -> BTreeMap<String, Failed> {
+    ) -> BTreeMap<String, RolloutFailure> {
         failed_versions(plan, report, self.actor.name(), at_ms)
     }
 
     /// Decides about a workload whose rollout failed; `None` when it is no rollout that is rolled back.
     #[must_use]
-    pub fn decide(&self, address: &str, failed: Failed) -> Option<Decision> {
+    pub fn decide(&self, address: &str, failed: RolloutFailure) -> Option<Decision> {
         decide(&self.graph, &self.observed, &self.memory, address, failed)
     }
 
@@ -225,7 +225,7 @@ impl Convergence {
     ///
     /// # Errors
     /// When it cannot be kept; it is in the memory all the same.
-    pub fn roll_back(&mut self, address: &str, undone: Undone) -> Stored {
+    pub fn roll_back(&mut self, address: &str, undone: RolledBack) -> Stored {
         let kept = self.storage.rolled_back(address, Some(&undone));
         self.memory.declared.undone.insert(address.to_owned(), undone);
         kept

@@ -7,7 +7,7 @@ use tally_host::{Progress, Report};
 use tally_reconcile::Options;
 use tally_reconcile::input::observed::Observed;
 use tally_reconcile::memory::Memory;
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::plan::Plan;
 use tokio::sync::watch;
 
@@ -58,14 +58,14 @@ pub trait Observer: Send + Sync {
     fn refused(&self, _graph: &Graph, _refused: &[Refused]) {}
 
     /// A workload is about to be rolled back.
-    fn rolling_back(&self, _address: &str, _undone: &Undone) {}
+    fn rolling_back(&self, _address: &str, _undone: &RolledBack) {}
 
     /// The first plan of a rollback that changes anything was made.
     fn rollback_planned(&self, _planned: &Planned<'_>) {}
 
     /// A workload was rolled back, by `plan` and what it left over, in this time.
-    fn rolled_back(&self, _address: &str, _undone: &Undone, _plan: &Plan, _took: Duration) {}
+    fn rolled_back(&self, _address: &str, _undone: &RolledBack, _plan: &Plan, _took: Duration) {}
 
     /// The rollback of a workload failed too.
-    fn rollback_failed(&self, _graph: &Graph, _address: &str, _undone: &Undone) {}
+    fn rollback_failed(&self, _graph: &Graph, _address: &str, _undone: &RolledBack) {}
 }

@@ -7,7 +7,7 @@ use tally_graph::Address;
 use tally_host::{Host, HostRead, Report, execute, observe};
 use tally_reconcile::Options;
 use tally_reconcile::memory::Clocks;
-use tally_reconcile::memory::revisions::Undone;
+use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::plan::{Operation, Plan};
 use tally_reconcile::rollback::Decision;
 use tokio::sync::watch;
@@ -206,7 +206,7 @@ impl<'a> Session<'a> {
         if self.request.options.target.is_none() {
             self.convergence.settled(&left.settled(), now_ms)?;
         }
-        let mut back: BTreeMap<String, Undone> = BTreeMap::new();
+        let mut back: BTreeMap<String, RolledBack> = BTreeMap::new();
         let mut refused = Vec::new();
         for (address, failed) in self.convergence.failed_rollouts(plan, report, now_ms) {
             match self.convergence.decide(&address, failed) {
@@ -241,7 +241,7 @@ impl<'a> Session<'a> {
     async fn roll_back(
         &mut self,
         address: &str,
-        undone: &Undone,
+        undone: &RolledBack,
         cancel: &watch::Receiver<bool>,
     ) -> Result<(), ConvergenceError> {
         let started = Instant::now();

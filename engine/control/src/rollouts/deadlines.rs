@@ -74,7 +74,7 @@ impl Deadlines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tally_reconcile::rollback::Blame;
+    use tally_reconcile::rollback::FailureAttribution;
 
     fn one(id: &str, is_over: bool) -> Unready {
         Unready {
@@ -87,7 +87,7 @@ mod tests {
             reason: "its health check fails".into(),
             is_over,
             deadline_ms: 1_000,
-            blame: Blame::Readiness,
+            blame: FailureAttribution::Readiness,
         }
     }
 

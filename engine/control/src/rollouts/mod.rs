@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use tally_host::{Host, last_lines};
 use tally_reconcile::Prepared;
 use tally_reconcile::plan::{Plan, Pods};
-use tally_reconcile::rollback::{self, Failed, Unready};
+use tally_reconcile::rollback::{self, RolloutFailure, Unready};
 
 use self::deadlines::Deadlines;
 use crate::convergence::Convergence;
@@ -26,7 +26,7 @@ pub(crate) struct FailedRollout {
     pub workload: String,
     /// The fingerprint of the revision that failed.
     pub of: String,
-    pub failed: Failed,
+    pub failed: RolloutFailure,
 }
 
 /// The rollouts of what is followed.
@@ -55,14 +55,22 @@ impl Rollouts {
             let connection = connection(&one.host);
             let Unready { workload, of, host, pod, container, id, blame, .. } = one;
             let (by, at_ms) = (state.actor().name().to_owned(), clock.wall_now_ms());
-            let failed =
-                Failed { by, at_ms, host, pod, container, why, blame, ..Failed::default() };
+            let failed = RolloutFailure {
+                by,
+                at_ms,
+                host,
+                pod,
+                container,
+                why,
+                blame,
+                ..RolloutFailure::default()
+            };
             self.failing.push(Box::pin(async move {
                 let last_lines = match connection {
                     Some(host) => last_lines(host.as_ref(), &id, LAST_LINES).await,
                     None => Vec::new(),
                 };
-                FailedRollout { workload, of, failed: Failed { last_lines, ..failed } }
+                FailedRollout { workload, of, failed: RolloutFailure { last_lines, ..failed } }
             }));
         }
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tally_reconcile::plan::{Action, OpId, Operation, Plan};
-use tally_reconcile::rollback::{Blame, Failed};
+use tally_reconcile::rollback::{FailureAttribution, RolloutFailure};
 
 use super::failure::{Failure, FailureKind};
 use super::report::{Outcome, Report};
@@ -19,19 +19,20 @@ pub fn failed_versions(
     report: &Report,
     by: &str,
     at_ms: i64,
-) -> BTreeMap<String, Failed> {
+) -> BTreeMap<String, RolloutFailure> {
     let mut all = BTreeMap::new();
     for (id, failure) in report.failures() {
         let Some(operation) = plan.operation(id) else { continue };
         let Some(blame) = blame(&failure.kind) else { continue };
-        let failed = Failed { by: by.to_owned(), at_ms, blame, ..failed(operation, failure) };
+        let failed =
+            RolloutFailure { by: by.to_owned(), at_ms, blame, ..failed(operation, failure) };
         match &operation.action {
             // An image belongs to no workload: the failure counts against those that waited for it.
             Action::PullImage { image } => {
                 for (workload, container) in waited_for(plan, report, id, image) {
                     let (pod, container) = (String::new(), container.to_owned());
                     let why = format!("image {image} is not available: {}", failed.why);
-                    let failed = Failed { pod, container, why, ..failed.clone() };
+                    let failed = RolloutFailure { pod, container, why, ..failed.clone() };
                     all.entry(workload.into_owned()).or_insert(failed);
                 }
             }
@@ -43,14 +44,14 @@ pub fn failed_versions(
     all
 }
 
-fn failed(operation: &Operation, failure: &Failure) -> Failed {
-    Failed {
+fn failed(operation: &Operation, failure: &Failure) -> RolloutFailure {
+    RolloutFailure {
         host: operation.host.clone(),
         pod: operation.subject.pod().unwrap_or_default().to_owned(),
         container: operation.subject.container().unwrap_or_default().to_owned(),
         why: failure.kind.to_string(),
         last_lines: failure.last_lines.clone(),
-        ..Failed::default()
+        ..RolloutFailure::default()
     }
 }
 
@@ -81,13 +82,17 @@ fn waited_for<'p>(
 /// | Docker refuses the request with status 400 to 499 | yes |
 /// | an error of Tally's own about the request or this machine's configuration | yes |
 /// | the registry or the host is busy or unreachable; its disk is full; others changed something | no |
-fn blame(kind: &FailureKind) -> Option<Blame> {
+fn blame(kind: &FailureKind) -> Option<FailureAttribution> {
     match kind {
-        FailureKind::Ended { .. } => Some(Blame::Command),
-        FailureKind::NotReady { reason, .. } if reason.is_health_check() => Some(Blame::Readiness),
-        FailureKind::NotReady { .. } => Some(Blame::Command),
-        FailureKind::Host(HostError::Image { missing: true, .. }) => Some(Blame::Image),
-        FailureKind::Host(HostError::PortTaken { .. }) => Some(Blame::Publish),
+        FailureKind::Ended { .. } => Some(FailureAttribution::Command),
+        FailureKind::NotReady { reason, .. } if reason.is_health_check() => {
+            Some(FailureAttribution::Readiness)
+        }
+        FailureKind::NotReady { .. } => Some(FailureAttribution::Command),
+        FailureKind::Host(HostError::Image { missing: true, .. }) => {
+            Some(FailureAttribution::Image)
+        }
+        FailureKind::Host(HostError::PortTaken { .. }) => Some(FailureAttribution::Publish),
         FailureKind::Host(
             HostError::CommandNotFound(_)
             | HostError::Refused { status: 400..=499, .. }
@@ -96,7 +101,7 @@ fn blame(kind: &FailureKind) -> Option<Blame> {
             | HostError::DockerConfig { .. }
             | HostError::NoInfraImage { .. }
             | HostError::Simulated { .. },
-        ) => Some(Blame::Command),
+        ) => Some(FailureAttribution::Command),
         FailureKind::Host(_) | FailureKind::PreconditionFailed(_) => None,
     }
 }
@@ -117,18 +122,21 @@ mod tests {
         let archive = HostError::Archive { content: "files", reason: "x".into() };
         let ended = FailureKind::Ended { exit_code: Some(3), error: None, restarts: 0 };
         for (kind, expected) in [
-            (ended, Some(Blame::Command)),
-            (late(NotReadyReason::HealthCheckFails), Some(Blame::Readiness)),
-            (late(NotReadyReason::NotStarted), Some(Blame::Command)),
-            (image(true).into(), Some(Blame::Image)),
+            (ended, Some(FailureAttribution::Command)),
+            (late(NotReadyReason::HealthCheckFails), Some(FailureAttribution::Readiness)),
+            (late(NotReadyReason::NotStarted), Some(FailureAttribution::Command)),
+            (image(true).into(), Some(FailureAttribution::Image)),
             (image(false).into(), None),
-            (HostError::CommandNotFound("x".into()).into(), Some(Blame::Command)),
-            (HostError::PortTaken { port: None, message: "x".into() }.into(), Some(Blame::Publish)),
-            (refused(400).into(), Some(Blame::Command)),
+            (HostError::CommandNotFound("x".into()).into(), Some(FailureAttribution::Command)),
+            (
+                HostError::PortTaken { port: None, message: "x".into() }.into(),
+                Some(FailureAttribution::Publish),
+            ),
+            (refused(400).into(), Some(FailureAttribution::Command)),
             (refused(500).into(), None),
             (HostError::Broken("x".into()).into(), None),
             (HostError::Conflict("x".into()).into(), None),
-            (owner.into(), Some(Blame::Command)),
+            (owner.into(), Some(FailureAttribution::Command)),
             (archive.into(), None),
             (FailureKind::PreconditionFailed(StaleReason::Removed), None),
         ] {

@@ -9,7 +9,7 @@ use crate::input::needs::needs;
 use crate::input::observed::HostState;
 use crate::inventory::classify::{Class, classify};
 use crate::inventory::containers::{Found, Inventory};
-use crate::inventory::fast_path::Judge;
+use crate::inventory::fast_path::FastPathInput;
 use crate::inventory::patterns::Patterns;
 
 /// What follows from a spec and its secrets alone, whatever is seen: kept from one plan to the next.
@@ -43,7 +43,7 @@ pub(crate) fn inventory_beside<'a>(
     cluster: &str,
     host: &'a HostState,
     patterns: &Patterns,
-    judge: Option<&Judge<'_>>,
+    judge: Option<&FastPathInput<'_>>,
 ) -> Inventory<'a> {
     let mut all = Inventory::default();
     for container in &host.containers {
@@ -64,7 +64,7 @@ pub(crate) fn inventory_beside<'a>(
     for (number, (name, pod)) in all.pods.iter_mut().enumerate() {
         pod.number = number;
         if let Some(judge) = judge {
-            pod.glance = patterns.glance(name, pod, judge);
+            pod.fast_path = patterns.fast_path(name, pod, judge);
         }
     }
     all

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::input::observed::{ContainerDetails, ContainerState, Health, ObservedContainer};
 use crate::inventory::classify::Identity;
-use crate::inventory::patterns::Glance;
+use crate::inventory::patterns::FastPath;
 use crate::labels::Role;
 use crate::plan::ReadyRule;
 
@@ -26,7 +26,7 @@ pub struct Containers<'a> {
     /// Which pod of its host it is, in the order of their names.
     pub(crate) number: usize,
     /// What a glance at it showed.
-    pub(crate) glance: Glance,
+    pub(crate) fast_path: FastPath,
 }
 
 impl<'a> Containers<'a> {

@@ -10,11 +10,11 @@ use tally_graph::FileSpec;
 
 use crate::input::observed::ContainerState;
 use crate::inventory::containers::{Containers, Found};
-use crate::inventory::patterns::{ContainerPattern, Glance, Pattern, Patterns, ordinal};
+use crate::inventory::patterns::{ContainerPattern, FastPath, Pattern, Patterns, ordinal};
 use crate::labels::Role;
 
 /// What a glance goes by beside the pod itself.
-pub(crate) struct Judge<'a> {
+pub(crate) struct FastPathInput<'a> {
     /// Containers whose liveness has failed, by full ID.
     pub failing: &'a BTreeSet<String>,
     /// Containers that are to be restarted, by workload, with the start that is to be their last.
@@ -25,18 +25,23 @@ pub(crate) struct Judge<'a> {
 
 impl Patterns {
     /// A glance at a pod.
-    pub fn glance(&self, pod: &str, found: &Containers<'_>, judge: &Judge<'_>) -> Glance {
+    pub fn fast_path(
+        &self,
+        pod: &str,
+        found: &Containers<'_>,
+        judge: &FastPathInput<'_>,
+    ) -> FastPath {
         let workload = found.values().next().and_then(|found| found.identity.wished);
         let Some((number, pattern)) = workload.and_then(|it| Some((it, self.get(it)?))) else {
-            return Glance::default();
+            return FastPath::default();
         };
         let digits = pod.strip_prefix(&*pattern.name).and_then(|rest| rest.strip_prefix('-'));
         let ordinal = digits.and_then(ordinal);
-        Glance { workload, ordinal, is_quiet: pattern.is_quiet(number, found, judge) }
+        FastPath { workload, ordinal, is_up_to_date: pattern.is_up_to_date(number, found, judge) }
     }
 }
 
-impl Judge<'_> {
+impl FastPathInput<'_> {
     /// Whether a container that runs is to be restarted all the same: [`crate::planner::pod::context::Context`] for what is
     /// word by word as its workload asks.
     fn must_restart(&self, found: &Found<'_>) -> bool {
@@ -49,7 +54,12 @@ impl Judge<'_> {
 
 impl Pattern {
     /// Whether a pod is as it shall be, and ready; `number` is that of this pattern.
-    fn is_quiet(&self, number: u32, found: &Containers<'_>, judge: &Judge<'_>) -> bool {
+    fn is_up_to_date(
+        &self,
+        number: u32,
+        found: &Containers<'_>,
+        judge: &FastPathInput<'_>,
+    ) -> bool {
         let infra = found.get(Role::Infra, "");
         found.len() == self.containers.len()
             && self.joined == infra.is_some()
@@ -57,13 +67,18 @@ impl Pattern {
                 found.identity.wished == Some(number)
                     && wished.role == found.identity.role
                     && wished.name == found.identity.name
-                    && wished.is_quiet(found, infra, judge)
+                    && wished.is_up_to_date(found, infra, judge)
             })
     }
 }
 
 impl ContainerPattern {
-    fn is_quiet(&self, found: &Found<'_>, infra: Option<&Found<'_>>, judge: &Judge<'_>) -> bool {
+    fn is_up_to_date(
+        &self,
+        found: &Found<'_>,
+        infra: Option<&Found<'_>>,
+        judge: &FastPathInput<'_>,
+    ) -> bool {
         let details = found.details;
         let as_told = details.live == self.live && self.has_files(found);
         let joined = details.joined.as_ref().zip(infra);

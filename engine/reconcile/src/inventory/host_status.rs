@@ -11,7 +11,7 @@ use crate::input::observed::{HostState, HostView, Observed};
 use crate::input::options::{LOCAL_HOST, Options};
 use crate::inventory::collect::inventory_beside;
 use crate::inventory::containers::Inventory;
-use crate::inventory::fast_path::Judge;
+use crate::inventory::fast_path::FastPathInput;
 use crate::inventory::patterns::Patterns;
 use crate::memory::Memory;
 use crate::memory::declared::Declared;
@@ -37,7 +37,7 @@ pub(crate) struct ReadyHost<'a> {
 }
 
 /// A host that did not answer.
-pub(crate) struct SilentHost<'a> {
+pub(crate) struct UnreachableHost<'a> {
     pub name: &'a str,
     pub span: Option<Span>,
     pub reason: String,
@@ -53,7 +53,7 @@ pub(crate) struct SilentHost<'a> {
 /// All hosts of a cluster.
 pub(crate) struct Hosts<'a> {
     pub ready: Vec<ReadyHost<'a>>,
-    pub silent: Vec<SilentHost<'a>>,
+    pub unreachable: Vec<UnreachableHost<'a>>,
 }
 
 /// Sorts the hosts of a spec by how they stand.
@@ -64,7 +64,7 @@ pub(crate) fn hosts<'a>(
     options: &Options,
     patterns: &Patterns,
 ) -> Hosts<'a> {
-    let mut all = Hosts { ready: Vec::new(), silent: Vec::new() };
+    let mut all = Hosts { ready: Vec::new(), unreachable: Vec::new() };
     let Some(cluster) = graph.cluster() else { return all };
     let named: Vec<(&str, Option<&Host>)> = match graph.hosts().next() {
         Some(_) => graph.hosts().map(|host| (host.name.as_str(), Some(host))).collect(),
@@ -78,7 +78,7 @@ pub(crate) fn hosts<'a>(
         let supposed = options.without.contains(name);
         match observed.hosts.get(name) {
             Some(HostView::Ready(state)) if !supposed => {
-                let judge = Judge {
+                let judge = FastPathInput {
                     failing: &memory.in_flight.failing,
                     restarts: &memory.declared.restarts,
                     now_ms: state.its_now_ms(options.now_ms),
@@ -95,7 +95,15 @@ pub(crate) fn hosts<'a>(
                 };
                 let lost = supposed || memory.is_lost(name, cluster.lost_after, options.now_ms);
                 let memory = remembered;
-                all.silent.push(SilentHost { name, span, reason, since_ms, lost, fenced, memory });
+                all.unreachable.push(UnreachableHost {
+                    name,
+                    span,
+                    reason,
+                    since_ms,
+                    lost,
+                    fenced,
+                    memory,
+                });
             }
         }
     }
@@ -134,15 +142,15 @@ fn ready<'a>(
 
 impl<'a> Hosts<'a> {
     /// Whether a pod was seen on a host that does not answer and is not lost.
-    pub fn was_seen_silent(&self, pod: &str) -> bool {
-        let known = |host: &SilentHost<'_>| host.memory.is_some_and(|memory| memory.had(pod));
-        self.silent.iter().any(|host| !host.lost && known(host))
+    pub fn was_seen_unreachable(&self, pod: &str) -> bool {
+        let known = |host: &UnreachableHost<'_>| host.memory.is_some_and(|memory| memory.had(pod));
+        self.unreachable.iter().any(|host| !host.lost && known(host))
     }
 
     /// The silent host that may have a pod: it was seen there last, or nobody knows what is there.
     /// A lost host has none.
-    pub fn may_have(&self, pod: &str) -> Option<&SilentHost<'a>> {
-        self.silent
+    pub fn may_have(&self, pod: &str) -> Option<&UnreachableHost<'a>> {
+        self.unreachable
             .iter()
             .filter(|host| !host.lost)
             .find(|host| host.memory.is_none_or(|memory| memory.may_have(pod)))
@@ -154,20 +162,26 @@ impl Hosts<'_> {
     /// then the fault is likely on this side and nothing at all is changed. And about those that
     /// answer and were declared off: they take no pods, which nobody would guess.
     pub fn reports(&self, now_ms: i64) -> Vec<Diagnostic> {
-        let silent: Vec<&SilentHost<'_>> = self.silent.iter().filter(|host| !host.lost).collect();
-        let all = self.ready.len() + silent.len();
-        if self.ready.is_empty() || silent.len() * 2 > all {
-            return self.frozen(&silent, all, now_ms);
+        let unreachable: Vec<&UnreachableHost<'_>> =
+            self.unreachable.iter().filter(|host| !host.lost).collect();
+        let all = self.ready.len() + unreachable.len();
+        if self.ready.is_empty() || unreachable.len() * 2 > all {
+            return self.frozen(&unreachable, all, now_ms);
         }
-        let silent = self.silent.iter().map(|host| said(host, now_ms));
-        silent.chain(self.ready.iter().filter(|host| host.fenced).map(back)).collect()
+        let unreachable = self.unreachable.iter().map(|host| said(host, now_ms));
+        unreachable.chain(self.ready.iter().filter(|host| host.fenced).map(back)).collect()
     }
 
-    fn frozen(&self, silent: &[&SilentHost<'_>], all: usize, now_ms: i64) -> Vec<Diagnostic> {
+    fn frozen(
+        &self,
+        unreachable: &[&UnreachableHost<'_>],
+        all: usize,
+        now_ms: i64,
+    ) -> Vec<Diagnostic> {
         if all <= 1 {
             let label = "nothing is planned for a host that cannot be seen";
             return self
-                .silent
+                .unreachable
                 .iter()
                 .map(|host| {
                     let headline = format!("host `{}` does not answer: {}", host.name, host.reason);
@@ -177,9 +191,9 @@ impl Hosts<'_> {
         }
         let mut found = Diagnostic::error(
             Code(1301),
-            format!("{} of {all} hosts do not answer, so nothing is changed", silent.len()),
+            format!("{} of {all} hosts do not answer, so nothing is changed", unreachable.len()),
         );
-        for host in silent {
+        for host in unreachable {
             if let Some(span) = host.span {
                 found = found.label(span, format!("{}{}", host.reason, since(host, now_ms)));
             }
@@ -193,7 +207,7 @@ impl Hosts<'_> {
 }
 
 /// One silent host, in words.
-fn said(host: &SilentHost<'_>, now_ms: i64) -> Diagnostic {
+fn said(host: &UnreachableHost<'_>, now_ms: i64) -> Diagnostic {
     let since = since(host, now_ms);
     let (headline, help) = match (host.lost, host.fenced) {
         (_, true) => (
@@ -241,7 +255,7 @@ fn back(host: &ReadyHost<'_>) -> Diagnostic {
 }
 
 /// ` for 3m`, where it is remembered.
-fn since(host: &SilentHost<'_>, now_ms: i64) -> String {
+fn since(host: &UnreachableHost<'_>, now_ms: i64) -> String {
     let Some(since) = host.since_ms else { return String::new() };
     let seconds = u64::try_from(now_ms.saturating_sub(since) / 1000).unwrap_or(0);
     match seconds {

@@ -26,13 +26,13 @@ pub(crate) struct Patterns(Vec<Pattern>);
 /// again for each pod of a plan, and going through all containers of all hosts once more takes longer
 /// than all else.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Glance {
+pub(crate) struct FastPath {
     /// The number of the workload whose word by word wish its first container is.
     pub workload: Option<u32>,
     /// Its ordinal, where its name is that of that workload with an ordinal as it is written.
     pub ordinal: Option<u32>,
     /// Whether nothing is to be done for it, if it is that workload's.
-    pub is_quiet: bool,
+    pub is_up_to_date: bool,
 }
 
 /// What the pods of one workload look like.

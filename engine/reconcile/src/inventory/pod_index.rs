@@ -5,21 +5,21 @@ use tally_graph::{Graph, Replicas};
 
 use crate::inventory::containers::Containers;
 use crate::inventory::host_status::Hosts;
-use crate::inventory::patterns::{Glance, Patterns, ordinal};
+use crate::inventory::patterns::{FastPath, Patterns, ordinal};
 
 /// A pod of a controller: its ordinal, the ready host that has it, and what that has of it.
 type Seen<'a> = (u32, usize, &'a Containers<'a>);
 
 /// The ready hosts that have each pod.
-pub(crate) struct Whereabouts<'a> {
+pub(crate) struct PodIndex<'a> {
     /// Workloads with a number of pods by name, with their pods by ordinal and host.
     rows: Vec<(&'a str, Vec<Seen<'a>>)>,
     /// All other pods, sorted, with their hosts.
     others: Vec<(&'a str, usize)>,
 }
 
-impl<'a> Whereabouts<'a> {
-    pub fn of(graph: &'a Graph, hosts: &'a Hosts<'a>, patterns: &Patterns) -> Self {
+impl<'a> PodIndex<'a> {
+    pub fn new(graph: &'a Graph, hosts: &'a Hosts<'a>, patterns: &Patterns) -> Self {
         let counted = graph.workloads().filter(|it| matches!(it.replicas, Replicas::Count(_)));
         let mut rows: Vec<_> = counted.map(|it| (it.name.as_str(), Vec::new())).collect();
         rows.sort_unstable_by_key(|(name, _)| *name);
@@ -30,7 +30,7 @@ impl<'a> Whereabouts<'a> {
         for (number, host) in hosts.ready.iter().enumerate() {
             for (pod, found) in &host.inventory.pods {
                 // Most names were read already when their pod was glanced at.
-                let Glance { workload, ordinal, .. } = found.glance;
+                let FastPath { workload, ordinal, .. } = found.fast_path;
                 let at = workload.and_then(|number| *known.get(number as usize)?);
                 let place = at.zip(ordinal).or_else(|| all.place(pod));
                 debug_assert_eq!(place, all.place(pod));
@@ -95,8 +95,8 @@ impl<'r, 'a> Row<'r, 'a> {
 mod tests {
     use super::*;
 
-    fn known<'a>(found: &'a Containers<'a>) -> Whereabouts<'a> {
-        Whereabouts {
+    fn known<'a>(found: &'a Containers<'a>) -> PodIndex<'a> {
+        PodIndex {
             rows: vec![
                 ("web", vec![(0, 1, found), (0, 4, found), (12, 0, found)]),
                 ("web-1", vec![(2, 3, found)]),

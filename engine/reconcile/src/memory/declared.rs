@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::memory::revisions::Undone;
+use crate::memory::revisions::RolledBack;
 
 /// What people declared, and nothing that is seen could tell. It is kept apart from what is learned:
 /// it must not be forgotten.
@@ -18,7 +18,7 @@ pub struct Declarations {
     /// Why nothing may be changed at all.
     pub frozen: Option<String>,
     /// Workloads whose last change was undone, by people or because it failed.
-    pub undone: BTreeMap<String, Undone>,
+    pub undone: BTreeMap<String, RolledBack>,
     /// Containers that are to be restarted: full IDs with the start that is to be their last, by
     /// workload. Starts are compared for equality only, so clocks may differ.
     pub restarts: BTreeMap<String, BTreeMap<String, i64>>,

@@ -11,7 +11,7 @@ use crate::plan::reason::goal;
 /// The attribute of a container that most likely has to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Blame {
+pub enum FailureAttribution {
     /// Its image, which cannot be had.
     Image,
     /// What it runs.
@@ -26,7 +26,7 @@ pub enum Blame {
 /// What failed in a rollout that went back.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Failed {
+pub struct RolloutFailure {
     /// Who saw it and went back: `apply` or `run`.
     pub by: String,
     /// When, in milliseconds since 1970.
@@ -42,12 +42,12 @@ pub struct Failed {
     /// What it printed last, cleaned.
     pub last_lines: Vec<String>,
     /// What to change, most likely.
-    pub blame: Blame,
+    pub blame: FailureAttribution,
     /// The entry of the history that is followed instead; 0 where it is what the older pods run.
     pub entry: u64,
 }
 
-impl Failed {
+impl RolloutFailure {
     /// `rolled back to entry 7 of the history: web-2/c: it ended with exit code 3`.
     #[must_use]
     pub fn words(&self, workload: &str) -> String {
@@ -73,18 +73,18 @@ impl Failed {
 
 /// What a workload was before its last change, which is being rolled out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Former {
+pub struct PreviousRevision {
     /// The fingerprint of what is rolled out.
     pub of: String,
     /// The entry of the history; 0 where there is none.
     pub entry: u64,
     /// What undoes the change; `None` when nothing was there before.
-    pub before: Option<Undone>,
+    pub before: Option<RolledBack>,
 }
 
 /// A workload as it was, in the place of what the spec says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Undone {
+pub struct RolledBack {
     /// The fingerprint of what was undone: a spec that asks for something else ends this.
     pub of: String,
     /// What is followed instead.
@@ -96,14 +96,14 @@ pub struct Undone {
     pub secrets: Vec<Secret>,
     /// What failed, where nobody asked for this: the spec says `on-failure=rollback`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<Failed>,
+    pub failed: Option<RolloutFailure>,
 }
 
-impl PartialEq for Undone {
+impl PartialEq for RolledBack {
     /// Two are alike when they follow the same instead of the same.
     fn eq(&self, other: &Self) -> bool {
         self.of == other.of && self.workload.fingerprint() == other.workload.fingerprint()
     }
 }
 
-impl Eq for Undone {}
+impl Eq for RolledBack {}

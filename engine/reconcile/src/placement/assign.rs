@@ -10,11 +10,11 @@ use crate::desired::realise::{mounted_volumes, workload_ports};
 use crate::input::observed::PublishedPort;
 use crate::inventory::classify::owns;
 use crate::inventory::containers::{Containers, Found};
-use crate::inventory::host_status::{Hosts, ReadyHost, SilentHost};
+use crate::inventory::host_status::{Hosts, ReadyHost, UnreachableHost};
 use crate::inventory::patterns::Patterns;
-use crate::inventory::pod_index::Whereabouts;
+use crate::inventory::pod_index::PodIndex;
 use crate::labels::{self, Role};
-use crate::placement::{Need, Offer, Seats};
+use crate::placement::{Capacity, Offer, PodRequest};
 use crate::plan::reason::{BlockReason, Presence};
 
 /// One pod of a workload.
@@ -36,13 +36,13 @@ const NOT_PLACED: BlockReason = BlockReason::NoHost { lacks: Vec::new(), more: 0
 /// The pods of all workloads, by the workload's name.
 pub(crate) struct Assignment<'a> {
     pub slots: BTreeMap<&'a str, Vec<Slot<'a>>>,
-    pub seats: Seats<'a>,
-    needs: BTreeMap<&'a str, Need<'a>>,
+    pub seats: Capacity<'a>,
+    needs: BTreeMap<&'a str, PodRequest<'a>>,
 }
 
 impl<'a> Assignment<'a> {
     /// What each pod of a workload needs.
-    pub fn need(&self, workload: &str) -> Option<&Need<'a>> {
+    pub fn need(&self, workload: &str) -> Option<&PodRequest<'a>> {
         self.needs.get(workload)
     }
 
@@ -72,15 +72,15 @@ pub(crate) fn assign<'a>(
     let mut assigner = Assigner {
         graph,
         hosts,
-        seats: Seats::new(offers.collect()),
+        seats: Capacity::new(offers.collect()),
         volumes: volumes(cluster, hosts),
         groups: groups(graph),
         selectable: graph.workloads().map(|w| w.selectable_labels(cluster)).collect(),
-        found: Whereabouts::of(graph, hosts, patterns),
+        found: PodIndex::new(graph, hosts, patterns),
     };
     assigner.foreign_ports();
     assigner.join_volumes();
-    let mut all: Vec<(&Workload, Need<'a>, Vec<Slot<'a>>)> = Vec::new();
+    let mut all: Vec<(&Workload, PodRequest<'a>, Vec<Slot<'a>>)> = Vec::new();
     for (number, workload) in graph.workloads().enumerate() {
         let need = assigner.need(number, workload);
         all.push((workload, need, assigner.slots(workload)));
@@ -139,7 +139,7 @@ fn groups(graph: &Graph) -> Vec<BTreeSet<&str>> {
 struct Assigner<'a> {
     graph: &'a Graph,
     hosts: &'a Hosts<'a>,
-    seats: Seats<'a>,
+    seats: Capacity<'a>,
     /// Which ready hosts have a named volume, or will have it.
     volumes: BTreeMap<String, Vec<usize>>,
     /// Named volumes that must be on one host.
@@ -147,7 +147,7 @@ struct Assigner<'a> {
     /// The labels of each workload that selectors see, by its number.
     selectable: Vec<BTreeMap<String, String>>,
     /// The ready hosts that have each pod.
-    found: Whereabouts<'a>,
+    found: PodIndex<'a>,
 }
 
 impl<'a> Assigner<'a> {
@@ -155,7 +155,7 @@ impl<'a> Assigner<'a> {
     /// other place to go, and the plan says who has the port.
     fn foreign_ports(&mut self) {
         let hosts = self.hosts;
-        if hosts.ready.len() + hosts.silent.len() == 1 {
+        if hosts.ready.len() + hosts.unreachable.len() == 1 {
             return;
         }
         for (number, host) in hosts.ready.iter().enumerate() {
@@ -166,7 +166,7 @@ impl<'a> Assigner<'a> {
         }
     }
 
-    fn need(&self, number: usize, workload: &'a Workload) -> Need<'a> {
+    fn need(&self, number: usize, workload: &'a Workload) -> PodRequest<'a> {
         let matching = |selector: &Option<Selector>| match selector {
             Some(selector) => (0..self.selectable.len())
                 .filter(|other| self.selectable.get(*other).is_some_and(|l| selector.matches(l)))
@@ -178,7 +178,7 @@ impl<'a> Assigner<'a> {
             // Inits run one after another, before the others.
             together.max(workload.inits.iter().map(of).max().unwrap_or(0))
         };
-        Need {
+        PodRequest {
             workload: number,
             cpu: reserved(|c| c.resources.cpu.map_or(0, |cpu| u64::from(cpu.0))),
             memory: reserved(|c| c.resources.memory.map_or(0, |memory| memory.0)),
@@ -208,7 +208,7 @@ impl<'a> Assigner<'a> {
     /// Notes where a volume will be made that is nowhere, and with it its group.
     fn settle(&mut self, volume: &str, host: usize) {
         // One that no ready host has may be on one that does not answer.
-        if self.hosts.silent.iter().any(|host| !host.fenced) {
+        if self.hosts.unreachable.iter().any(|host| !host.fenced) {
             return;
         }
         for other in self.groups.iter().filter(|group| group.contains(volume)).flatten() {
@@ -252,17 +252,17 @@ impl<'a> Assigner<'a> {
             host.closed.is_none() && require.is_none_or(|require| require.matches(&host.labels))
         });
         let ready = ready.map(|(number, host)| (workload.pod_on(host.name), Ok(number)));
-        let silent = self.hosts.silent.iter().filter(|host| !host.lost);
-        let silent = silent.map(|host| {
+        let unreachable = self.hosts.unreachable.iter().filter(|host| !host.lost);
+        let unreachable = unreachable.map(|host| {
             let pod = workload.pod_on(host.name);
             let reason = may_run(host, &pod);
             (pod, Err(reason))
         });
-        ready.chain(silent).collect()
+        ready.chain(unreachable).collect()
     }
 
     /// Pods that are where they may stay.
-    fn keep(&mut self, workload: &'a Workload, need: &mut Need<'a>, slots: &mut [Slot]) {
+    fn keep(&mut self, workload: &'a Workload, need: &mut PodRequest<'a>, slots: &mut [Slot]) {
         self.pin(workload, need, slots);
         for number in self.order(need, slots) {
             let Some(slot) = slots.get_mut(number) else { continue };
@@ -294,7 +294,7 @@ impl<'a> Assigner<'a> {
 
     /// In what order pods may stay: by ordinal. Where they have a host port, and so only one of them fits
     /// on a host, those that run first, since the other could not start beside it.
-    fn order(&self, need: &Need<'_>, slots: &[Slot]) -> Vec<usize> {
+    fn order(&self, need: &PodRequest<'_>, slots: &[Slot]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..slots.len()).collect();
         if !need.ports.is_empty() {
             let best = |number: &usize| {
@@ -309,7 +309,7 @@ impl<'a> Assigner<'a> {
 
     /// Of the hosts that have a pod, the one that keeps it: where it may stay, a healthy one first,
     /// then by name.
-    fn keeper(&self, need: &Need<'_>, slot: &Slot) -> Option<usize> {
+    fn keeper(&self, need: &PodRequest<'_>, slot: &Slot) -> Option<usize> {
         let mut fitting =
             slot.elsewhere.iter().filter(|host| self.seats.fits(**host, need).is_ok());
         if slot.elsewhere.len() == 1 {
@@ -336,14 +336,14 @@ impl<'a> Assigner<'a> {
             let has = |name: &str| found.is_some_and(|it| it.get(Role::Container, name).is_some());
             workload.containers.iter().any(|container| !has(&container.name))
         };
-        match self.hosts.was_seen_silent(&slot.name) {
+        match self.hosts.was_seen_unreachable(&slot.name) {
             true => !is_whole(),
             false => self.hosts.may_have(&slot.name).is_some() && lacks(),
         }
     }
 
     /// Pods that are nowhere, or must leave where they are.
-    fn place(&mut self, workload: &'a Workload, need: &mut Need<'a>, slots: &mut [Slot]) {
+    fn place(&mut self, workload: &'a Workload, need: &mut PodRequest<'a>, slots: &mut [Slot]) {
         if workload.replicas == Replicas::PerHost {
             return;
         }
@@ -383,7 +383,12 @@ impl<'a> Assigner<'a> {
     }
 
     /// Why a pod that is on no ready host, or must leave, may not be placed.
-    fn blocked(&self, workload: &Workload, need: &Need<'_>, slot: &Slot) -> Option<BlockReason> {
+    fn blocked(
+        &self,
+        workload: &Workload,
+        need: &PodRequest<'_>,
+        slot: &Slot,
+    ) -> Option<BlockReason> {
         let stateful = named_volumes(self.graph, workload);
         if !stateful.is_empty() && need.pinned.is_none() {
             return self.volume_blocked(&stateful);
@@ -405,16 +410,16 @@ impl<'a> Assigner<'a> {
 
     /// Why a pod may not begin with the volumes that a ready host has: who used them last was seen on a host
     /// that does not answer, so these may be older. That a host is lost gives no data up, only a fence does.
-    fn older_data(&self, volumes: &[&str], need: &Need<'_>) -> Option<BlockReason> {
-        let mut silent = self.hosts.silent.iter().filter(|host| !host.fenced).peekable();
-        silent.peek().filter(|_| !volumes.is_empty())?;
+    fn older_data(&self, volumes: &[&str], need: &PodRequest<'_>) -> Option<BlockReason> {
+        let mut unreachable = self.hosts.unreachable.iter().filter(|host| !host.fenced).peekable();
+        unreachable.peek().filter(|_| !volumes.is_empty())?;
         let shares = |it: &&Workload| {
             named_volumes(self.graph, it).iter().any(|volume| volumes.contains(volume))
         };
         let users: Vec<&Workload> = self.graph.workloads().filter(shares).collect();
         let is_user = |pod: &str| users.iter().any(|workload| is_pod_of(workload, pod));
-        let host =
-            silent.find(|host| host.memory.is_none_or(|memory| memory.may_have_one(is_user)))?;
+        let host = unreachable
+            .find(|host| host.memory.is_none_or(|memory| memory.may_have_one(is_user)))?;
         let older = need.pinned.and_then(|host| self.hosts.ready.get(host));
         Some(BlockReason::OlderData {
             unreachable: host.name.to_owned(),
@@ -436,7 +441,7 @@ impl<'a> Assigner<'a> {
                     });
                 }
                 _ => {
-                    if let Some(host) = self.hosts.silent.iter().find(|host| !host.fenced) {
+                    if let Some(host) = self.hosts.unreachable.iter().find(|host| !host.fenced) {
                         return Some(BlockReason::VolumeUnreachable {
                             volume: (*volume).to_owned(),
                             host: host.name.to_owned(),
@@ -451,7 +456,7 @@ impl<'a> Assigner<'a> {
     }
 
     /// Sets the one host that has a workload's volumes, if there is one.
-    fn pin(&self, workload: &Workload, need: &mut Need<'a>, slots: &[Slot]) {
+    fn pin(&self, workload: &Workload, need: &mut PodRequest<'a>, slots: &[Slot]) {
         let volumes = named_volumes(self.graph, workload);
         let mut on: Option<BTreeSet<usize>> = None;
         for volume in &volumes {
@@ -483,7 +488,7 @@ impl<'a> Assigner<'a> {
 }
 
 /// Returns the reason of a pod that may run on a host that does not answer.
-fn may_run(host: &SilentHost<'_>, pod: &str) -> BlockReason {
+fn may_run(host: &UnreachableHost<'_>, pod: &str) -> BlockReason {
     let seen = host.memory.is_some_and(|memory| memory.had(pod));
     let presence = if seen { Presence::Seen } else { Presence::Possible };
     BlockReason::PodUnreachable { host: host.name.to_owned(), presence }

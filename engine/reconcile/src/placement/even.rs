@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::gains::{View, WHOLE, WISHES};
-use super::{Level, Need, Part, Seats};
+use super::{Capacity, Level, Part, PodRequest};
 
 /// From which difference on something is worth moves: at first, and once it is, so that it is
 /// levelled further than the next small change would undo. The first is a part of what hosts offer,
@@ -42,9 +42,9 @@ pub struct Step {
     pub to: usize,
 }
 
-impl<'a> Seats<'a> {
+impl<'a> Capacity<'a> {
     /// Takes a pod away again.
-    pub fn give_back(&mut self, host: usize, need: &Need<'_>) {
+    pub fn give_back(&mut self, host: usize, need: &PodRequest<'_>) {
         let Some(load) = self.loads.get_mut(host) else { return };
         load.cpu = load.cpu.saturating_sub(need.cpu);
         load.memory = load.memory.saturating_sub(need.memory);
@@ -82,7 +82,7 @@ impl<'a> Seats<'a> {
 
     /// How many more pods of a workload each host has than it had before.
     #[must_use]
-    pub fn flow(&self, before: &Seats<'_>, workload: usize) -> BTreeMap<usize, i64> {
+    pub fn flow(&self, before: &Capacity<'_>, workload: usize) -> BTreeMap<usize, i64> {
         let mut flow = BTreeMap::new();
         for (seats, sign) in [(self, 1), (before, -1)] {
             for (host, count) in seats.of.get(&workload).into_iter().flatten() {
@@ -355,8 +355,11 @@ impl Even<'_, '_> {
             return true;
         }
         // Two of one workload cannot share a host where they have a host port.
-        let both =
-            Need { cpu: part.need.cpu * 2, memory: part.need.memory * 2, ..part.need.clone() };
+        let both = PodRequest {
+            cpu: part.need.cpu * 2,
+            memory: part.need.memory * 2,
+            ..part.need.clone()
+        };
         let fits = |host: usize| match host == step.to {
             true => both.ports.is_empty() && seats.fits(host, &both).is_ok(),
             false => seats.fits(host, &part.need).is_ok(),

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Need, Seats};
+use super::{Capacity, PodRequest};
 
 /// A workload, as far as its pods may move.
 #[derive(Debug, Clone)]
 pub struct Part<'a> {
     /// What each of its pods needs.
-    pub need: Need<'a>,
+    pub need: PodRequest<'a>,
     /// How many of its pods may leave each host, by number; empty when none may.
     pub free: BTreeMap<usize, u32>,
     /// Whether a move interrupts what it serves.
@@ -52,7 +52,7 @@ pub(super) const WISHES: [Level; 6] =
 /// What all moves are judged by.
 #[derive(Debug, Clone)]
 pub(super) struct View<'a, 'p> {
-    pub seats: Seats<'a>,
+    pub seats: Capacity<'a>,
     pub parts: &'p [Part<'a>],
     /// For each workload that is spread over a label: how many of its pods are in each domain.
     domains: Vec<Vec<u32>>,
@@ -63,7 +63,7 @@ pub(super) struct View<'a, 'p> {
 
 impl<'a, 'p> View<'a, 'p> {
     /// `parts` stand by the numbers of their workloads.
-    pub fn new(mut seats: Seats<'a>, parts: &'p [Part<'a>]) -> Self {
+    pub fn new(mut seats: Capacity<'a>, parts: &'p [Part<'a>]) -> Self {
         let mut avoided_by = vec![Vec::new(); parts.len()];
         let mut liked_by = vec![Vec::new(); parts.len()];
         let mut domains = Vec::new();
@@ -104,7 +104,7 @@ impl<'a, 'p> View<'a, 'p> {
     }
 
     /// The domain of a host, and whether it is that of the hosts without the label.
-    fn domain(&self, need: &Need<'_>, host: usize) -> Option<(usize, bool)> {
+    fn domain(&self, need: &PodRequest<'_>, host: usize) -> Option<(usize, bool)> {
         let all = self.seats.spreads.get(need.place.spread.as_deref()?)?;
         let domain = *all.of.get(host)?;
         Some((domain, all.unlabelled.get(domain).copied() == Some(true)))
@@ -196,12 +196,17 @@ impl<'a, 'p> View<'a, 'p> {
     }
 
     /// How full a host is, as a part of [`WHOLE`], with so much less and so much more.
-    pub fn full(&self, host: usize, less: Option<&Need<'_>>, more: Option<&Need<'_>>) -> u64 {
+    pub fn full(
+        &self,
+        host: usize,
+        less: Option<&PodRequest<'_>>,
+        more: Option<&PodRequest<'_>>,
+    ) -> u64 {
         let (Some(offer), Some(load)) = (self.seats.offers.get(host), self.seats.loads.get(host))
         else {
             return 0;
         };
-        let part = |used: u64, all: u64, of: fn(&Need<'_>) -> u64| {
+        let part = |used: u64, all: u64, of: fn(&PodRequest<'_>) -> u64| {
             share((used + more.map_or(0, of)).saturating_sub(less.map_or(0, of)), all)
         };
         part(load.cpu, offer.cpu, |need| need.cpu)
@@ -209,7 +214,7 @@ impl<'a, 'p> View<'a, 'p> {
     }
 
     /// What a pod fills of a host.
-    pub fn fills(&self, host: usize, need: &Need<'_>) -> u64 {
+    pub fn fills(&self, host: usize, need: &PodRequest<'_>) -> u64 {
         let offer = self.seats.offers.get(host);
         offer.map_or(0, |of| share(need.cpu, of.cpu).max(share(need.memory, of.memory)))
     }
@@ -244,7 +249,7 @@ mod tests {
     /// what these differ by.
     struct Counted<'a> {
         labels: &'a [BTreeMap<String, String>],
-        needs: &'a [Need<'a>],
+        needs: &'a [PodRequest<'a>],
         pods: Vec<Vec<i64>>,
     }
 
@@ -334,10 +339,10 @@ mod tests {
                     }
                 })
                 .collect();
-            let needs: Vec<Need<'_>> = places
+            let needs: Vec<PodRequest<'_>> = places
                 .iter()
                 .enumerate()
-                .map(|(workload, place)| Need {
+                .map(|(workload, place)| PodRequest {
                     workload,
                     cpu: 0,
                     memory: 0,
@@ -349,7 +354,7 @@ mod tests {
                 })
                 .collect();
             let offer = |labels| Offer { name: "h", labels, cpu: 0, memory: 0, closed: None };
-            let mut seats = Seats::new(labels.iter().map(offer).collect());
+            let mut seats = Capacity::new(labels.iter().map(offer).collect());
             let mut pods = vec![vec![0; HOSTS]; PARTS];
             for (part, need) in needs.iter().enumerate() {
                 for host in (0..HOSTS).flat_map(|host| vec![host; drawn.below(3) as usize]) {

@@ -46,7 +46,7 @@ struct Load {
 
 /// What a pod needs; all pods of a workload need the same.
 #[derive(Debug, Clone)]
-pub struct Need<'a> {
+pub struct PodRequest<'a> {
     /// The workload's number.
     pub workload: usize,
     /// Reserved, in thousandths of a core.
@@ -93,7 +93,7 @@ type DomainKey = (bool, u32, Score, usize);
 
 /// Hosts, and what has been given to them.
 #[derive(Debug, Clone)]
-pub struct Seats<'a> {
+pub struct Capacity<'a> {
     offers: Vec<Offer<'a>>,
     loads: Vec<Load>,
     /// How many pods of a workload are on which hosts, by numbers.
@@ -111,7 +111,7 @@ struct Domains {
     unlabelled: Vec<bool>,
 }
 
-impl<'a> Seats<'a> {
+impl<'a> Capacity<'a> {
     /// Hosts to which nothing has been given yet. They stand by name, so that the last score is
     /// theirs.
     #[must_use]
@@ -128,7 +128,7 @@ impl<'a> Seats<'a> {
     }
 
     /// Gives a pod to a host.
-    pub fn take(&mut self, host: usize, need: &Need<'_>) {
+    pub fn take(&mut self, host: usize, need: &PodRequest<'_>) {
         let Some(load) = self.loads.get_mut(host) else { return };
         load.cpu += need.cpu;
         load.memory += need.memory;
@@ -143,13 +143,13 @@ impl<'a> Seats<'a> {
     ///
     /// # Errors
     /// The first thing that is in the way.
-    pub fn fits(&self, host: usize, need: &Need<'_>) -> Result<(), Lack> {
+    pub fn fits(&self, host: usize, need: &PodRequest<'_>) -> Result<(), Lack> {
         self.suits(host, need)?;
         self.has_room(host, need)
     }
 
     /// What does not change while pods of one workload are given away.
-    fn suits(&self, host: usize, need: &Need<'_>) -> Result<(), Lack> {
+    fn suits(&self, host: usize, need: &PodRequest<'_>) -> Result<(), Lack> {
         let Some(offer) = self.offers.get(host) else { return Err(Lack::Closed) };
         if offer.closed.is_some() {
             return Err(Lack::Closed);
@@ -163,7 +163,7 @@ impl<'a> Seats<'a> {
         }
     }
 
-    fn has_room(&self, host: usize, need: &Need<'_>) -> Result<(), Lack> {
+    fn has_room(&self, host: usize, need: &PodRequest<'_>) -> Result<(), Lack> {
         let (Some(offer), Some(load)) = (self.offers.get(host), self.loads.get(host)) else {
             return Err(Lack::Closed);
         };
@@ -188,7 +188,7 @@ impl<'a> Seats<'a> {
         Ok(())
     }
 
-    fn score(&self, host: usize, need: &Need<'_>) -> Score {
+    fn score(&self, host: usize, need: &PodRequest<'_>) -> Score {
         let none = Load::default();
         let load = self.loads.get(host).unwrap_or(&none);
         let on = |workload: &usize| self.of.get(workload).and_then(|of| of.get(&host)).copied();
@@ -206,7 +206,7 @@ impl<'a> Seats<'a> {
 
     /// Gives `count` pods of one workload to hosts, one after another; `None` for each that no
     /// host can take.
-    pub fn give(&mut self, need: &Need<'_>, count: usize) -> Vec<Option<usize>> {
+    pub fn give(&mut self, need: &PodRequest<'_>, count: usize) -> Vec<Option<usize>> {
         let mut candidates = Candidates::new(self, need);
         (0..count).map(|_| candidates.next(self, need)).collect()
     }
@@ -231,7 +231,7 @@ struct Domain {
 }
 
 impl Candidates {
-    fn new(seats: &mut Seats<'_>, need: &Need<'_>) -> Self {
+    fn new(seats: &mut Capacity<'_>, need: &PodRequest<'_>) -> Self {
         let spread = need.place.spread.as_deref();
         seats.divide(spread);
         let divided = spread.and_then(|key| seats.spreads.get(key));
@@ -274,7 +274,7 @@ impl Candidates {
         Some((domain.unlabelled, domain.pods, *best, number))
     }
 
-    fn next(&mut self, seats: &mut Seats<'_>, need: &Need<'_>) -> Option<usize> {
+    fn next(&mut self, seats: &mut Capacity<'_>, need: &PodRequest<'_>) -> Option<usize> {
         while let Some((.., number)) = self.order.pop_first() {
             let domain = self.domains.get_mut(number)?;
             let Reverse(score) = domain.hosts.pop()?;
@@ -297,7 +297,7 @@ impl Candidates {
     }
 }
 
-impl Seats<'_> {
+impl Capacity<'_> {
     /// Divides the hosts by a label, once.
     fn divide(&mut self, spread: Option<&str>) {
         let Some(key) = spread.filter(|key| !self.spreads.contains_key(*key)) else { return };

@@ -4,16 +4,16 @@ use tally_graph::Selector;
 
 use super::even::is_counted;
 use super::gains::{View, WHOLE, WISHES};
-use super::{Lack, Level, Need, Part, Seats, Step};
+use super::{Capacity, Lack, Level, Part, PodRequest, Step};
 use crate::plan::reason::{BlockReason, Closed, HostLack, Shortage, WayOut};
 
 /// So many hosts are named; the others are counted.
 const NAMED: usize = 4;
 
-impl Seats<'_> {
+impl Capacity<'_> {
     /// Returns the reason of a pod that no host takes: what each host lacks, and the nearest way out.
     #[must_use]
-    pub fn no_host(&self, need: &Need<'_>) -> BlockReason {
+    pub fn no_host(&self, need: &PodRequest<'_>) -> BlockReason {
         let lacks: Vec<(usize, Lack)> = (0..self.offers.len())
             .filter_map(|host| Some((host, self.fits(host, need).err()?)))
             .collect();
@@ -29,7 +29,7 @@ impl Seats<'_> {
 
     /// Returns what a host lacks for a pod, with its name.
     #[must_use]
-    pub fn host_lack(&self, host: usize, lack: &Lack, need: &Need<'_>) -> HostLack {
+    pub fn host_lack(&self, host: usize, lack: &Lack, need: &PodRequest<'_>) -> HostLack {
         let closed = || self.offers.get(host).and_then(|offer| offer.closed);
         let lack = match lack {
             Lack::Closed => Shortage::Closed(closed().unwrap_or(Closed::Drained)),
@@ -43,7 +43,7 @@ impl Seats<'_> {
     }
 
     /// The part of `require` that a host does not satisfy.
-    fn differs(&self, host: usize, need: &Need<'_>) -> Selector {
+    fn differs(&self, host: usize, need: &PodRequest<'_>) -> Selector {
         let Some(labels) = self.offers.get(host).map(|offer| offer.labels) else {
             return Selector::default();
         };
@@ -52,14 +52,14 @@ impl Seats<'_> {
     }
 
     /// The host that would take it if one part of `require` were dropped.
-    fn way_out(&self, need: &Need<'_>) -> Option<WayOut> {
+    fn way_out(&self, need: &PodRequest<'_>) -> Option<WayOut> {
         let require = need.place.require.as_ref()?;
         let all = parts(require);
         for (dropped, part) in all.iter().enumerate() {
             let rest: Vec<&Selector> =
                 all.iter().enumerate().filter(|(i, _)| *i != dropped).map(|(_, p)| p).collect();
             let place = tally_graph::Place { require: None, ..need.place.clone() };
-            let relaxed = Need { place: &place, ..need.clone() };
+            let relaxed = PodRequest { place: &place, ..need.clone() };
             let fitting = (0..self.offers.len()).find(|host| {
                 let labels = self.offers.get(*host).map(|offer| offer.labels);
                 labels.is_some_and(|labels| rest.iter().all(|part| part.matches(labels)))
@@ -82,8 +82,8 @@ pub struct Reasons<'a, 'p> {
 impl<'a, 'p> Reasons<'a, 'p> {
     /// For moves from where everything was `before` to where it is `after` all of them.
     #[must_use]
-    pub fn new(before: &Seats<'a>, after: &Seats<'a>, parts: &'p [Part<'a>]) -> Self {
-        let view = |seats: &Seats<'a>| View::new(seats.clone(), parts);
+    pub fn new(before: &Capacity<'a>, after: &Capacity<'a>, parts: &'p [Part<'a>]) -> Self {
+        let view = |seats: &Capacity<'a>| View::new(seats.clone(), parts);
         Self { then: view(before), now: view(after) }
     }
 

@@ -8,7 +8,7 @@ use tally_source::{Code, Diagnostic};
 use crate::desired::realise::{realise, workload_ports};
 use crate::input::needs::Needs;
 use crate::inventory::containers::Containers;
-use crate::inventory::patterns::Glance;
+use crate::inventory::patterns::FastPath;
 use crate::labels::Role;
 use crate::placement::assign::{Assignment, Slot, assign, health, named_volumes};
 use crate::plan::builder::Builder;
@@ -176,11 +176,11 @@ impl<'a> Planner<'a> {
         };
         let found = found.or_else(|| ready.inventory.pods.get(name));
         debug_assert_eq!(found.map(Containers::len), self.found(host, name).map(Containers::len));
-        let is_quiet = found.is_some_and(|found| {
-            let Glance { workload, is_quiet, .. } = found.glance;
-            is_quiet && workload.is_some() && workload == progress.pattern
+        let is_up_to_date = found.is_some_and(|found| {
+            let FastPath { workload, is_up_to_date, .. } = found.fast_path;
+            is_up_to_date && workload.is_some() && workload == progress.pattern
         });
-        let plan = match is_quiet {
+        let plan = match is_up_to_date {
             true => PodPlan { ready_now: true, ..PodPlan::default() },
             false => {
                 builder.plan.compared += 1;
@@ -195,7 +195,7 @@ impl<'a> Planner<'a> {
         }
         // Nothing is asked later of a pod that stays as it is, has no host port, and shares its host with
         // no volume.
-        if !is_quiet || progress.asks_ports || !ready.state.volumes.is_empty() {
+        if !is_up_to_date || progress.asks_ports || !ready.state.volumes.is_empty() {
             let (name, start) = (name.to_owned(), plan.holder_start);
             progress.planned.push(Planned { workload, name, host, start });
         }
@@ -409,7 +409,7 @@ impl<'a> Planner<'a> {
         for host in &self.hosts.ready {
             for (name, (_, why)) in &host.inventory.others {
                 let Some(why) = why else { continue };
-                let on = match self.hosts.ready.len() + self.hosts.silent.len() {
+                let on = match self.hosts.ready.len() + self.hosts.unreachable.len() {
                     1 => String::new(),
                     _ => format!(" on `{}`", host.name),
                 };

@@ -7,7 +7,7 @@ use tally_graph::{PodVolumeSource, Pull, Replicas, Strategy, Workload};
 
 use crate::desired::realise::mounted_volumes;
 use crate::placement::assign::{Assignment, Slot, named_volumes};
-use crate::placement::{Need, Part, Reasons, Seats, Step};
+use crate::placement::{Capacity, Part, PodRequest, Reasons, Step};
 use crate::plan::OpId;
 use crate::plan::balance::{Balance, Disruption, Fixed, HostLoad, Move, Share};
 use crate::plan::builder::Builder;
@@ -105,7 +105,13 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    fn part(&self, workload: &Workload, need: Need<'a>, slots: &[Slot], may: bool) -> Part<'a> {
+    fn part(
+        &self,
+        workload: &Workload,
+        need: PodRequest<'a>,
+        slots: &[Slot],
+        may: bool,
+    ) -> Part<'a> {
         let replicas = u32::try_from(slots.len()).unwrap_or(u32::MAX);
         let mut free: BTreeMap<usize, u32> = BTreeMap::new();
         for slot in slots.iter().filter(|slot| may && self.is_free(slot)) {
@@ -173,7 +179,7 @@ impl<'a> Planner<'a> {
     fn choose(
         &self,
         assignment: &mut Assignment<'a>,
-        before: &Seats<'a>,
+        before: &Capacity<'a>,
         parts: &[Part<'a>],
     ) -> Vec<Moved<'a>> {
         let mut moved = Vec::new();
@@ -285,7 +291,7 @@ impl<'a> Planner<'a> {
         &self,
         assignment: &Assignment<'a>,
         parts: &[Part<'a>],
-        mut of: impl FnMut(&Slot, &Need<'a>),
+        mut of: impl FnMut(&Slot, &PodRequest<'a>),
     ) {
         for (workload, part) in self.graph.workloads().zip(parts) {
             let slots = assignment.slots.get(workload.name.as_str());
@@ -322,7 +328,7 @@ impl<'a> Planner<'a> {
 }
 
 /// All that was there and all that comes, while nothing has left yet.
-fn crowd<'a>(before: &Seats<'a>, after: &Seats<'a>, parts: &[Part<'a>]) -> Seats<'a> {
+fn crowd<'a>(before: &Capacity<'a>, after: &Capacity<'a>, parts: &[Part<'a>]) -> Capacity<'a> {
     let mut crowd = before.clone();
     for (number, part) in parts.iter().enumerate() {
         for (host, more) in after.flow(before, number) {
@@ -335,9 +341,9 @@ fn crowd<'a>(before: &Seats<'a>, after: &Seats<'a>, parts: &[Part<'a>]) -> Seats
 /// A workload whose pods would move, for which another one must stand in meanwhile, and no host has
 /// room for that one.
 fn unaided<'a>(
-    mut crowd: Seats<'a>,
-    before: &Seats<'a>,
-    after: &Seats<'a>,
+    mut crowd: Capacity<'a>,
+    before: &Capacity<'a>,
+    after: &Capacity<'a>,
     parts: &[Part<'a>],
 ) -> Option<usize> {
     let moves = |number: usize| !after.flow(before, number).is_empty();

@@ -163,7 +163,7 @@ impl Planner<'_> {
         if !self.options.destroy {
             return;
         }
-        for host in self.hosts.silent.iter().filter(|host| !host.fenced) {
+        for host in self.hosts.unreachable.iter().filter(|host| !host.fenced) {
             builder.plan.blocked.push(Blocked {
                 subject: Subject::Host(host.name.to_owned()),
                 host: Some(host.name.to_owned()),

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use tally_graph::{Graph, OnFailure, Workload};
 
 use crate::memory::Memory;
-use crate::memory::revisions::{Failed, Former};
+use crate::memory::revisions::{PreviousRevision, RolloutFailure};
 
 /// How a workload stands that may go back.
 pub(crate) enum Course<'a> {
     /// It is being rolled out.
-    Rolling(&'a Former),
+    Rolling(&'a PreviousRevision),
     /// It went back, and follows what it was.
-    Back(&'a Failed),
+    Back(&'a RolloutFailure),
 }
 
 /// The course of a workload as it is followed; `None` when its failures are nobody's rollout.
@@ -52,7 +52,7 @@ pub fn went_back(graph: &Graph, memory: &Memory) -> BTreeMap<String, String> {
 
 /// What failed of the workloads that went back, as they are followed.
 #[must_use]
-pub fn rolled_back<'m>(graph: &Graph, memory: &'m Memory) -> BTreeMap<String, &'m Failed> {
+pub fn rolled_back<'m>(graph: &Graph, memory: &'m Memory) -> BTreeMap<String, &'m RolloutFailure> {
     if is_calm(memory) {
         return BTreeMap::new();
     }

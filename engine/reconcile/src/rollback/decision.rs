@@ -6,7 +6,7 @@ use crate::input::observed::{HostView, Observed};
 use crate::inventory::collect::inventory;
 use crate::inventory::containers::Inventory;
 use crate::memory::Memory;
-use crate::memory::revisions::{Failed, Undone};
+use crate::memory::revisions::{RolledBack, RolloutFailure};
 use crate::rollback::course::{Course, course, is_held};
 use crate::rollback::older::before;
 
@@ -14,7 +14,7 @@ use crate::rollback::older::before;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// The workload goes back: this is to be followed.
-    Back(Box<Undone>),
+    Back(Box<RolledBack>),
     /// It stays where it is, and why.
     Stays(String),
 }
@@ -27,7 +27,7 @@ pub fn decide(
     observed: &Observed,
     memory: &Memory,
     address: &str,
-    failed: Failed,
+    failed: RolloutFailure,
 ) -> Option<Decision> {
     if is_held(memory, address) {
         return None;
@@ -46,8 +46,8 @@ pub fn decide(
     let inventories: Vec<&Inventory<'_>> = inventories.iter().collect();
     Some(match before(graph, &inventories, workload, former) {
         Ok((entry, before)) => {
-            let failed = Some(Failed { entry, ..failed });
-            Decision::Back(Box::new(Undone { failed, ..before }))
+            let failed = Some(RolloutFailure { entry, ..failed });
+            Decision::Back(Box::new(RolledBack { failed, ..before }))
         }
         Err(why) => Decision::Stays(why),
     })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tally_graph::{Graph, OnFailure, Workload};
 
-use crate::memory::revisions::{Former, Undone};
+use crate::memory::revisions::{PreviousRevision, RolledBack};
 
 /// An entry of the history.
 #[derive(Debug, Clone)]
@@ -19,10 +19,10 @@ pub struct Entry {
 
 /// What the workloads of a spec were before, of those that go back when their rollout fails. One
 /// that was settled as it is now is not being rolled out, and is left out.
-pub fn formers(
+pub fn previous_revisions(
     spec: &Graph,
     newest_first: impl IntoIterator<Item = Entry>,
-) -> BTreeMap<String, Former> {
+) -> BTreeMap<String, PreviousRevision> {
     let goes_back = |workload: &&Workload| workload.update.on_failure == OnFailure::Rollback;
     let wanted = spec.workloads().filter(goes_back);
     let mut open: BTreeMap<String, &Workload> =
@@ -39,15 +39,19 @@ pub fn formers(
             let was = entry.graph.workload_at(address);
             let Some(was) = was else { return true };
             if !was.has_pods_of(workload) {
-                let before = Undone::between(spec, &entry.graph, address);
-                let former = Former { of: workload.fingerprint(), entry: entry.number, before };
+                let before = RolledBack::between(spec, &entry.graph, address);
+                let former =
+                    PreviousRevision { of: workload.fingerprint(), entry: entry.number, before };
                 found.insert(address.clone(), former);
             }
             false
         });
     }
     for (address, workload) in open {
-        found.insert(address, Former { of: workload.fingerprint(), entry: 0, before: None });
+        found.insert(
+            address,
+            PreviousRevision { of: workload.fingerprint(), entry: 0, before: None },
+        );
     }
     found
 }

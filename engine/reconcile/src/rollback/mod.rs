@@ -16,8 +16,8 @@ pub mod unready;
 
 pub use course::{rolled_back, rolling, went_back};
 pub use decision::{Decision, decide};
-pub use history::{Entry, formers};
+pub use history::{Entry, previous_revisions};
 pub use report::{blamed, images, stays};
 pub use unready::{Unready, ended_words, unready};
 
-pub use crate::memory::revisions::{Blame, Failed, Former};
+pub use crate::memory::revisions::{FailureAttribution, PreviousRevision, RolloutFailure};

@@ -11,7 +11,7 @@ use crate::input::observed::ContainerState;
 use crate::inventory::containers::{Containers, Found, Inventory};
 use crate::labels::Role;
 use crate::labels::applied::{Applied, AppliedProbe};
-use crate::memory::revisions::{Former, Undone};
+use crate::memory::revisions::{PreviousRevision, RolledBack};
 
 const NOTHING_BEFORE: &str = "there is nothing to go back to: none of its pods is of an older version, and the history has none";
 const NOT_FROM_PODS: &str =
@@ -32,8 +32,8 @@ pub(super) fn before(
     graph: &Graph,
     inventories: &[&Inventory<'_>],
     now: &Workload,
-    former: &Former,
-) -> Result<(u64, Undone), String> {
+    former: &PreviousRevision,
+) -> Result<(u64, RolledBack), String> {
     let Some(cluster) = graph.cluster() else { return Err(NOTHING_BEFORE.to_owned()) };
     let secrets = BTreeMap::new();
     let around = Surroundings::of(graph, &cluster.name, &secrets);
@@ -60,7 +60,7 @@ pub(super) fn before(
     match told {
         Some(workload) => {
             let (of, contents, secrets) = (former.of.clone(), BTreeMap::new(), Vec::new());
-            Ok((0, Undone { of, workload, contents, secrets, failed: None }))
+            Ok((0, RolledBack { of, workload, contents, secrets, failed: None }))
         }
         None if older.is_empty() => Err(NOTHING_BEFORE.to_owned()),
         None => Err(NOT_FROM_PODS.to_owned()),

@@ -7,7 +7,7 @@ use tally_source::{Code, Diagnostic, Span};
 use crate::inventory::containers::Inventory;
 use crate::inventory::host_status::Hosts;
 use crate::memory::Memory;
-use crate::memory::revisions::{Blame, Failed};
+use crate::memory::revisions::{FailureAttribution, RolloutFailure};
 use crate::plan::Fallback;
 use crate::plan::builder::Builder;
 use crate::plan::pod_plan::PodPlan;
@@ -96,12 +96,12 @@ pub(crate) fn report_fallback(
 
 /// Where the attribute is written that has to change.
 #[must_use]
-pub fn blamed(graph: &Graph, workload: &Workload, failed: &Failed) -> Span {
+pub fn blamed(graph: &Graph, workload: &Workload, failed: &RolloutFailure) -> Span {
     let paths: &[&str] = match failed.blame {
-        Blame::Image => &["image"],
-        Blame::Command => &["command", "image"],
-        Blame::Readiness => &["readiness"],
-        Blame::Publish => &["port"],
+        FailureAttribution::Image => &["image"],
+        FailureAttribution::Command => &["command", "image"],
+        FailureAttribution::Readiness => &["readiness"],
+        FailureAttribution::Publish => &["port"],
     };
     let known = workload.container_provenance.get(&failed.container);
     let written = paths.iter().find_map(|path| {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use tally_graph::{Graph, Node, Secret};
 
-use crate::memory::revisions::Undone;
+use crate::memory::revisions::RolledBack;
 
-impl Undone {
+impl RolledBack {
     /// What undoes the change of the workload at `address` from `before` to `now`; `None` when one
     /// of them does not have it, or nothing has changed.
     #[must_use]
@@ -31,7 +31,7 @@ impl Undone {
 }
 
 /// Puts what was undone into a graph, and gives the addresses for which that was so.
-pub fn undo(graph: &mut Graph, undone: &BTreeMap<String, Undone>) -> Vec<String> {
+pub fn undo(graph: &mut Graph, undone: &BTreeMap<String, RolledBack>) -> Vec<String> {
     let mut followed = Vec::new();
     for (address, undone) in undone {
         let now = graph.workload_at(address);
@@ -49,8 +49,8 @@ pub fn undo(graph: &mut Graph, undone: &BTreeMap<String, Undone>) -> Vec<String>
 /// The addresses for which a newer spec has come: what was undone is asked for no more, and whoever
 /// asks for it again means it.
 #[must_use]
-pub fn ended(spec: &Graph, undone: &BTreeMap<String, Undone>) -> Vec<String> {
-    let asks_for_more = |(address, undone): &(&String, &Undone)| {
+pub fn ended(spec: &Graph, undone: &BTreeMap<String, RolledBack>) -> Vec<String> {
+    let asks_for_more = |(address, undone): &(&String, &RolledBack)| {
         let now = spec.workload_at(address);
         now.is_some_and(|now| now.fingerprint() != undone.of)
     };

@@ -12,7 +12,7 @@ use crate::inventory::collect::Prepared;
 use crate::inventory::containers::Found;
 use crate::labels::Role;
 use crate::memory::Memory;
-use crate::memory::revisions::Blame;
+use crate::memory::revisions::FailureAttribution;
 use crate::rollback::course::{course, is_calm, is_held};
 use crate::rollback::older::is_now;
 
@@ -38,7 +38,7 @@ pub struct Unready {
     /// It fails when it has not got ready within so long.
     pub deadline_ms: u64,
     /// What to change, most likely.
-    pub blame: Blame,
+    pub blame: FailureAttribution,
 }
 
 /// All containers that are not ready of the new pods of rollouts that go back when they fail, and of
@@ -110,7 +110,7 @@ struct Lack {
     reason: String,
     is_over: bool,
     deadline_ms: u64,
-    blame: Blame,
+    blame: FailureAttribution,
 }
 
 /// What a container lacks; `None` when it is ready, or need not be. The first rule that fits:
@@ -134,14 +134,18 @@ fn lack(
     let details = found.details;
     let state = found.container.state;
     let ended = || ended_words(details.exit_code, details.error.as_deref(), details.restart_count);
-    let over = |reason| Some(Lack { reason, is_over: true, deadline_ms: 0, blame: Blame::Command });
+    let over = |reason| {
+        Some(Lack { reason, is_over: true, deadline_ms: 0, blame: FailureAttribution::Command })
+    };
     let not_yet = |reason: &str, deadline_ms, blame| {
         Some(Lack { reason: reason.to_owned(), is_over: false, deadline_ms, blame })
     };
     if desired.role == Role::Init {
         return match state {
             S::Exited if details.exit_code != Some(0) => over(ended()),
-            S::Running => not_yet("it has not ended yet", INIT_DEADLINE_MS, Blame::Command),
+            S::Running => {
+                not_yet("it has not ended yet", INIT_DEADLINE_MS, FailureAttribution::Command)
+            }
             _ => None,
         };
     }
@@ -155,18 +159,20 @@ fn lack(
         // It waits for an init, or for a host that cannot start it: its time has not begun.
         S::Created | S::Removing | S::Dead => None,
         S::Exited | S::Restarting => {
-            not_yet("it has ended and is started again", deadline_ms, Blame::Command)
+            not_yet("it has ended and is started again", deadline_ms, FailureAttribution::Command)
         }
-        S::Paused => not_yet("it is paused", deadline_ms, Blame::Command),
+        S::Paused => not_yet("it is paused", deadline_ms, FailureAttribution::Command),
         S::Running => match (desired.ready.healthy, details.health) {
             (true, Health::Unhealthy) => {
-                not_yet("its health check fails", deadline_ms, Blame::Readiness)
+                not_yet("its health check fails", deadline_ms, FailureAttribution::Readiness)
             }
             (true, Health::Starting | Health::None) => {
                 let reason = "its health check has not succeeded yet";
-                not_yet(reason, deadline_ms, Blame::Readiness)
+                not_yet(reason, deadline_ms, FailureAttribution::Readiness)
             }
-            _ => not_yet("it has not run long enough yet", deadline_ms, Blame::Command),
+            _ => {
+                not_yet("it has not run long enough yet", deadline_ms, FailureAttribution::Command)
+            }
         },
     }
 }
