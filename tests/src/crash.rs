@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The time at which the process is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
+pub enum CrashPoint {
     /// Before the engine receives the call.
     Before,
     /// After the engine has executed the call, before the process receives the answer.
@@ -25,7 +25,7 @@ pub enum When {
 }
 
 /// The proxy: a socket that forwards to an engine's socket.
-pub struct Door {
+pub struct CrashProxy {
     path: PathBuf,
     state: Arc<State>,
 }
@@ -34,7 +34,7 @@ struct State {
     engine: PathBuf,
     /// The number of the changing call, from 1, at which the process ends.
     at: usize,
-    when: When,
+    when: CrashPoint,
     calls: AtomicUsize,
     /// The process to end.
     victim: AtomicU32,
@@ -42,14 +42,14 @@ struct State {
     ended_at: Mutex<Option<String>>,
 }
 
-impl Door {
+impl CrashProxy {
     /// Starts a proxy at `path` to the engine at `engine`, which ends a process at the changing call with number
     /// `at`; never if there are fewer.
     ///
     /// # Panics
     /// If the socket cannot be created.
     #[must_use]
-    pub fn open(path: &Path, engine: &Path, at: usize, when: When) -> Self {
+    pub fn open(path: &Path, engine: &Path, at: usize, when: CrashPoint) -> Self {
         let _ = std::fs::remove_file(path);
         let listener = UnixListener::bind(path).expect("the socket can be made");
         let state = Arc::new(State {
@@ -91,7 +91,7 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for CrashProxy {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }
@@ -129,7 +129,7 @@ impl State {
             let changes = changes(&head);
             let number = if changes { self.calls.fetch_add(1, Ordering::SeqCst) + 1 } else { 0 };
             let is_it = number == self.at && changes;
-            if is_it && self.when == When::Before {
+            if is_it && self.when == CrashPoint::Before {
                 self.end(&head);
                 return Ok(());
             }

@@ -1,16 +1,16 @@
-//! What the tests that span crates share.
+//! Code that tests of several crates share.
 
 pub mod architecture;
-pub mod closely;
 pub mod conformance;
 pub mod crash;
 pub mod etcd;
-pub mod gate;
 pub mod golden;
-pub mod keeper;
 pub mod lab;
-pub mod letters;
+pub mod pause;
+pub mod plan_equivalence;
 pub mod planted;
+pub mod project;
 pub mod registry;
 pub mod simulation;
+pub mod spec_source;
 pub mod store;

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use tally_reconcile::memory::Memory;
-use tally_tests::simulation::ending::differs;
-use tally_tests::simulation::engine::{plan_of_truth, set_clock};
-use tally_tests::simulation::hand::apply_by_hand;
+use tally_tests::simulation::convergence::differences;
+use tally_tests::simulation::engine::{plan_of_actual_state, set_clock};
+use tally_tests::simulation::manual_apply::apply_by_hand;
 use tally_tests::simulation::spec::{self, Family};
 use tally_tests::simulation::world::{Death, World};
 
@@ -44,8 +44,8 @@ async fn converges(world: &Arc<World>) -> bool {
 /// Everything there is, by name.
 fn names(world: &World) -> Vec<String> {
     let mut all = Vec::new();
-    for station in world.stations.values() {
-        let listed = station.host.inspect(|model, _| {
+    for sim_host in world.sim_hosts.values() {
+        let listed = sim_host.daemon.inspect(|model, _| {
             let containers = model.list().into_iter().map(|it| it.name);
             let volumes = model.list_volumes().into_iter().map(|it| format!("volume {}", it.name));
             containers.chain(volumes).collect::<Vec<_>>()
@@ -81,8 +81,8 @@ fn killed(family: &Arc<Family>, first: bool, death: Option<(u64, Death)>) -> (u6
         world.state().dies = None;
         // What was sent before the death goes its way meanwhile, or after.
         let converged = converges(&world).await;
-        let left = differs(&world);
-        let plan = plan_of_truth(&world, &Memory::default(), false);
+        let left = differences(&world);
+        let plan = plan_of_actual_state(&world, &Memory::default(), false);
         let violations = world.state().violations.clone();
         assert!(
             converged && left.is_empty() && plan.is_empty() && violations.is_empty(),

@@ -11,7 +11,7 @@ const SEEDS: u64 = 120;
 fn no_fault_violates_an_invariant() {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let tally = many(1, SEEDS, threads, Settings::default(), true);
-    assert_eq!(tally.unlike, Vec::<u64>::new(), "seeds whose second run was another");
+    assert_eq!(tally.nondeterministic, Vec::<u64>::new(), "seeds whose second run was another");
     assert_eq!(tally.seeds, SEEDS);
     assert!(
         tally.bad.is_empty(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tally_tests::crash::{Door, When};
+use tally_tests::crash::{CrashPoint, CrashProxy};
 use tally_tests::lab::{Lab, LabHost, LabOptions};
 
 /// What is there before: what is applied over it changes, makes anew and takes away.
@@ -96,12 +96,12 @@ impl Place {
 
     /// Before is applied; then After by a process that ends at the call with number `at`. Gives the
     /// call; `None` where there are fewer and it was not ended.
-    fn crash(&self, cluster: &str, at: usize, when: When) -> (Option<String>, usize) {
+    fn crash(&self, cluster: &str, at: usize, when: CrashPoint) -> (Option<String>, usize) {
         let engine = self.host().socket();
         self.write(cluster, &engine, BEFORE);
         self.done(&["apply", "--yes"]);
         let path = self.folder.join("door");
-        let door = Door::open(&path, &engine, at, when);
+        let door = CrashProxy::open(&path, &engine, at, when);
         self.write(cluster, &path, AFTER);
         let mut child = self
             .tally(&["apply", "--yes"])
@@ -137,7 +137,7 @@ fn an_apply_killed_at_any_call_is_completed_by_the_next() {
     std::fs::create_dir(&folder).unwrap();
     let place = Place { lab, folder };
     // How it ends when nobody kills it, and after how many calls.
-    let (ended_at, calls) = place.crash("c0", usize::MAX, When::Before);
+    let (ended_at, calls) = place.crash("c0", usize::MAX, CrashPoint::Before);
     assert_eq!(ended_at, None);
     let expected = place.there("c0");
     assert!(calls > 20, "{calls} calls");
@@ -147,7 +147,9 @@ fn an_apply_killed_at_any_call_is_completed_by_the_next() {
         Ok("all") => 1,
         _ => calls.div_ceil(2),
     };
-    let points = (1..=calls).step_by(step).flat_map(|at| [(at, When::Before), (at, When::After)]);
+    let points = (1..=calls)
+        .step_by(step)
+        .flat_map(|at| [(at, CrashPoint::Before), (at, CrashPoint::After)]);
     let mut ends = 0;
     for (nth, (at, when)) in points.enumerate() {
         let cluster = format!("c{}", nth + 1);

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tally_tests::keeper::Project;
 use tally_tests::lab::{Lab, LabOptions, Way};
+use tally_tests::project::Project;
 use tally_tests::registry::Registry;
 
 /// A container: its full ID and its image's.

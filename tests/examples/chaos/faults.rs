@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tally_tests::keeper::{Dice, Keeper, Project};
 use tally_tests::lab::{Lab, LabHost, Seen};
+use tally_tests::project::{Dice, Project, RunProcess};
 
 use crate::stage::{CLUSTER, LEAST_WEB, MOST_WEB, Version};
 use crate::watch::{Foreign, Shared};
@@ -48,7 +48,7 @@ pub struct Chaos<'a> {
     pub lab: &'a Lab,
     pub shared: Shared,
     pub project: Project,
-    pub keeper: Keeper,
+    pub keeper: RunProcess,
     pub version: Version,
     pub dice: Dice,
     pub counts: BTreeMap<&'static str, usize>,
@@ -61,7 +61,13 @@ pub struct Chaos<'a> {
 }
 
 impl<'a> Chaos<'a> {
-    pub fn new(lab: &'a Lab, shared: Shared, project: Project, keeper: Keeper, seed: u64) -> Self {
+    pub fn new(
+        lab: &'a Lab,
+        shared: Shared,
+        project: Project,
+        keeper: RunProcess,
+        seed: u64,
+    ) -> Self {
         Self {
             lab,
             shared,

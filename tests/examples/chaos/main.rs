@@ -19,8 +19,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use tally_tests::keeper::Project;
 use tally_tests::lab::{Lab, LabOptions};
+use tally_tests::project::Project;
 
 use faults::{Chaos, guest};
 use stage::Version;

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use tally_tests::keeper::Project;
 use tally_tests::lab::{Lab, LabHost, LabOptions};
+use tally_tests::project::Project;
 
 use peers::{Failed, Kept, PODS, Peer, Stage, kept, process, stage};
 

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tally_tests::keeper::{Keeper, Project};
 use tally_tests::lab::{Lab, LabHost, Seen, Way};
+use tally_tests::project::{Project, RunProcess};
 
 /// So many pods, and so many tasks.
 pub const PODS: usize = 6;
@@ -94,7 +94,7 @@ impl Drop for Registry {
 
 /// Everything that repairs, at work.
 pub struct Stage {
-    pub keeper: Keeper,
+    pub keeper: RunProcess,
     pub has_swarm: bool,
     _registry: Option<Registry>,
 }

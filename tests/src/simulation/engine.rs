@@ -22,16 +22,16 @@ use tally_simulator::Clock as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::closely;
-use crate::gate::{Gate, gated};
-use crate::letters::Letters;
+use crate::pause::{PauseSwitch, pausable};
+use crate::plan_equivalence;
+use crate::spec_source::ChannelSpecSource;
 
-use super::depot::LASTS;
-use super::door::Door;
+use super::connection::Connection;
 use super::lock::lock;
+use super::shared_store::LEASE_DURATION;
 use super::spec::CLUSTER;
-use super::store_client::StoreClient;
-use super::world::{JumpClock, Way, World};
+use super::store_connection::StoreConnection;
+use super::world::{JumpClock, Reachability, World};
 
 thread_local! {
     static CLOCK: RefCell<Option<Arc<JumpClock>>> = const { RefCell::new(None) };
@@ -54,7 +54,7 @@ pub struct Engine {
     pub news: mpsc::UnboundedSender<SpecChange>,
     /// What it keeps on disk.
     pub kept: Arc<Mutex<Memory>>,
-    gate: Arc<Gate>,
+    gate: Arc<PauseSwitch>,
     task: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
@@ -62,19 +62,19 @@ pub struct Engine {
 impl Engine {
     /// Starts an engine on the version of the spec that it has, with the memory that was kept.
     #[must_use]
-    pub fn begin(world: &Arc<World>, number: u32, kept: Memory) -> Self {
-        Self::begin_as(world, number, kept, false)
+    pub fn start(world: &Arc<World>, number: u32, kept: Memory) -> Self {
+        Self::start_with(world, number, kept, false)
     }
 
     /// The same, and its files are meant whatever was published since.
     #[must_use]
-    pub fn begin_meant(world: &Arc<World>, number: u32, kept: Memory) -> Self {
-        Self::begin_as(world, number, kept, true)
+    pub fn start_superseding(world: &Arc<World>, number: u32, kept: Memory) -> Self {
+        Self::start_with(world, number, kept, true)
     }
 
-    fn begin_as(world: &Arc<World>, number: u32, kept: Memory, supersede: bool) -> Self {
+    fn start_with(world: &Arc<World>, number: u32, kept: Memory, supersede: bool) -> Self {
         // Two in one folder there cannot be: one that does not end is killed.
-        if let Some(ending) = world.state().ending.remove(&number) {
+        if let Some(ending) = world.state().stopping.remove(&number) {
             ending.abort();
         }
         let version = world.version_of(number);
@@ -83,8 +83,11 @@ impl Engine {
         memory.learned.take_up(Some(&world.clocks(now_ms())));
         memory.declared = world.state().declared.clone();
         let kept = Arc::new(Mutex::new(kept));
-        let doors =
-            Arc::new(Doors { world: Arc::clone(world), engine: number, kept: Arc::clone(&kept) });
+        let doors = Arc::new(WorldConnector {
+            world: Arc::clone(world),
+            engine: number,
+            kept: Arc::clone(&kept),
+        });
         let options = Options {
             resync: Duration::from_secs(30),
             observation_deadline: Duration::from_secs(10),
@@ -99,15 +102,15 @@ impl Engine {
         let (news, letters) = mpsc::unbounded_channel();
         world.state().listeners.push(news.clone());
         let (stop, stopped) = watch::channel(false);
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(PauseSwitch::default());
         let shut = Arc::clone(&gate);
         if world.state().shared {
             controller = beside_others(world, number, controller, &gate, supersede);
         }
-        let mut letters = Latest { letters: Letters(letters), world: Arc::clone(world) };
+        let mut letters = Latest { letters: ChannelSpecSource(letters), world: Arc::clone(world) };
         let task = tokio::spawn(async move {
             let run = controller.run(&mut letters, stopped);
-            gated(shut, run).await;
+            pausable(shut, run).await;
         });
         world.note("engine", &format!("{number} begins"), "");
         let mut state = world.state();
@@ -133,7 +136,7 @@ impl Engine {
         world.note("engine", &format!("{} is told to end", self.number), "");
         let kept = lock(&self.kept).clone();
         let Self { number, task, stop, news, .. } = self;
-        world.state().ending.insert(number, task.abort_handle());
+        world.state().stopping.insert(number, task.abort_handle());
         tokio::spawn(async move {
             // It ends by itself.
             let _ = task.await;
@@ -153,24 +156,25 @@ fn beside_others(
     world: &Arc<World>,
     number: u32,
     controller: ControlLoop,
-    gate: &Arc<Gate>,
+    gate: &Arc<PauseSwitch>,
     supersede: bool,
 ) -> ControlLoop {
     let mut state = world.state();
-    state.begun += 1;
-    let name = format!("e{number}.{}", state.begun);
+    state.started += 1;
+    let name = format!("e{number}.{}", state.started);
     let common = state.common.get(&number).cloned().unwrap_or_default();
-    let store = Arc::new(StoreClient::new(world, number, gate));
+    let store = Arc::new(StoreConnection::new(world, number, gate));
     let slept_ms = || 0;
-    let sharing = Sharing { store, name: name.clone(), lasts: LASTS, supersede, common, slept_ms };
+    let sharing =
+        Sharing { store, name: name.clone(), lasts: LEASE_DURATION, supersede, common, slept_ms };
     let controller = controller.with_store(sharing);
-    state.seats.insert(number, (name, controller.board()));
+    state.candidates.insert(number, (name, controller.board()));
     controller
 }
 
 /// SpecChange as they are when they are read: what is declared stands in a file.
 struct Latest {
-    letters: Letters,
+    letters: ChannelSpecSource,
     world: Arc<World>,
 }
 
@@ -187,25 +191,25 @@ impl SpecSource for Latest {
 }
 
 /// Reaches the hosts of a run.
-struct Doors {
+struct WorldConnector {
     world: Arc<World>,
     engine: u32,
     kept: Arc<Mutex<Memory>>,
 }
 
 #[async_trait]
-impl Connector for Doors {
+impl Connector for WorldConnector {
     async fn connect(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
         let unreachable = |reason: &str| HostError::Unreachable {
             address: format!("sim:{host}"),
             reason: reason.to_owned(),
         };
-        let station = self.world.stations.get(host).ok_or_else(|| unreachable("unknown"))?;
-        let way = station.weather().way;
-        match way {
-            Way::Open => Ok(Arc::new(Door::new(&self.world, station, self.engine))),
-            Way::Refused => Err(unreachable("connection refused")),
-            Way::Dropped => {
+        let sim_host = self.world.sim_hosts.get(host).ok_or_else(|| unreachable("unknown"))?;
+        let reachability = sim_host.network().reachability;
+        match reachability {
+            Reachability::Open => Ok(Arc::new(Connection::new(&self.world, sim_host, self.engine))),
+            Reachability::Refused => Err(unreachable("connection refused")),
+            Reachability::Dropped => {
                 tokio::time::sleep(Duration::from_secs(10)).await;
                 Err(unreachable("timed out"))
             }
@@ -218,7 +222,7 @@ impl Connector for Doors {
 }
 
 #[async_trait]
-impl Storage for Doors {
+impl Storage for WorldConnector {
     fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>, _: i64) -> Stored {
         self.world.settled(graph, workloads);
         Ok(())
@@ -246,7 +250,7 @@ impl Storage for Doors {
         };
         // What is written down says nothing of what is under way.
         let written = serde_json::to_string(&memory).unwrap_or_default();
-        self.world.tells_no_secret("what is remembered", &written);
+        self.world.check_no_secret("what is remembered", &written);
         *lock(&self.kept) = serde_json::from_str(&written).unwrap_or_default();
         Ok(())
     }
@@ -268,17 +272,17 @@ impl Journal for Told {
 /// Returns connections to all hosts, for the operator who applies by hand.
 #[must_use]
 pub fn doors(world: &Arc<World>, engine: u32) -> BTreeMap<String, Arc<dyn Host>> {
-    let door = |(name, station): (&String, &Arc<_>)| {
-        (name.clone(), Arc::new(Door::new(world, station, engine)) as Arc<dyn Host>)
+    let door = |(name, sim_host): (&String, &Arc<_>)| {
+        (name.clone(), Arc::new(Connection::new(world, sim_host, engine)) as Arc<dyn Host>)
     };
-    world.stations.iter().map(door).collect()
+    world.sim_hosts.iter().map(door).collect()
 }
 
 /// Returns the plan of the true state of all hosts, as an engine with `memory` would make it. A host that will not
 /// come back is unreachable.
 #[must_use]
-pub fn plan_of_truth(world: &World, memory: &Memory, without_waits: bool) -> Plan {
-    let observed = super::ending::truth(world);
+pub fn plan_of_actual_state(world: &World, memory: &Memory, without_waits: bool) -> Plan {
+    let observed = super::convergence::actual_state(world);
     // Who leads was handed over what the others knew.
     let mut memory = memory.clone();
     memory.learned.shared = false;
@@ -292,5 +296,5 @@ pub fn plan_of_truth(world: &World, memory: &Memory, without_waits: bool) -> Pla
         secrets: world.version().secrets.hashes().clone(),
         ..Default::default()
     };
-    closely::plan(&world.followed(), &observed, &memory, &options)
+    plan_equivalence::plan_checked(&world.followed(), &observed, &memory, &options)
 }

@@ -8,11 +8,11 @@ use super::faults::Kind;
 use super::run::{Settings, run};
 
 /// So many violations are kept in words.
-const MOST_TOLD: usize = 50;
+const MAX_REPORTED: usize = 50;
 
 /// What came of many runs.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Summary {
     /// How many.
     pub seeds: u64,
     /// How long it took.
@@ -24,7 +24,7 @@ pub struct Tally {
     /// How many seeds had any.
     pub bad_seeds: u64,
     /// Seeds whose second run was another.
-    pub unlike: Vec<u64>,
+    pub nondeterministic: Vec<u64>,
     /// Calls that were made.
     pub calls: u64,
     /// Rollouts that failed and went back.
@@ -37,13 +37,13 @@ pub struct Tally {
 
 /// Runs `count` seeds from `first` on so many threads; `twice` compares two runs of each.
 #[must_use]
-pub fn many(first: u64, count: u64, threads: usize, settings: Settings, twice: bool) -> Tally {
+pub fn many(first: u64, count: u64, threads: usize, settings: Settings, twice: bool) -> Summary {
     let began = Instant::now();
     let next = AtomicU64::new(first);
-    let mut all = Tally::default();
+    let mut all = Summary::default();
     std::thread::scope(|scope| {
         let work = || {
-            let mut tally = Tally::default();
+            let mut tally = Summary::default();
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= first + count {
@@ -66,11 +66,11 @@ pub fn many(first: u64, count: u64, threads: usize, settings: Settings, twice: b
     all
 }
 
-impl Tally {
+impl Summary {
     fn add(&mut self, seed: u64, settings: Settings, twice: bool) {
         let outcome = run(seed, settings);
         if twice && run(seed, settings).hash != outcome.hash {
-            self.unlike.push(seed);
+            self.nondeterministic.push(seed);
         }
         self.seeds += 1;
         self.hash = self.hash.wrapping_add(outcome.hash);
@@ -82,7 +82,7 @@ impl Tally {
         }
         if !outcome.violations.is_empty() {
             self.bad_seeds += 1;
-            if self.bad.len() < MOST_TOLD {
+            if self.bad.len() < MAX_REPORTED {
                 self.bad.insert(seed, outcome.violations);
             }
         }
@@ -95,7 +95,7 @@ impl Tally {
         self.rollbacks += other.rollbacks;
         self.simulated += other.simulated;
         self.bad_seeds += other.bad_seeds;
-        self.unlike.extend(other.unlike);
+        self.nondeterministic.extend(other.nondeterministic);
         for (kind, count) in other.fired {
             *self.fired.entry(kind).or_default() += count;
         }

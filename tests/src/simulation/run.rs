@@ -8,8 +8,8 @@ use tally_reconcile::plan::reason::{Blocked, BlockedBy};
 use tally_simulator::Clock as _;
 
 use super::actions::Director;
-use super::ending::{differs, pure, shown, without_reason};
-use super::engine::{plan_of_truth, set_clock};
+use super::convergence::{check_determinism, differences, shown, unexplained};
+use super::engine::{plan_of_actual_state, set_clock};
 use super::faults::Kind;
 use super::lock::lock;
 use super::rng::Rng;
@@ -80,8 +80,8 @@ async fn one(seed: u64, settings: Settings) -> Outcome {
     let mut rng = Rng::new(seed, 2);
     if rng.percent(20) {
         // Clocks are never quite alike.
-        for station in world.stations.values() {
-            station.clock.jump(i64::try_from(rng.below(2_000)).unwrap_or(0) - 1_000);
+        for sim_host in world.sim_hosts.values() {
+            sim_host.clock.jump(i64::try_from(rng.below(2_000)).unwrap_or(0) - 1_000);
         }
     }
     let events = rng.range(2, 14);
@@ -102,16 +102,16 @@ async fn one(seed: u64, settings: Settings) -> Outcome {
         let kind = director.rng.pick(Kind::OF_ALL_RUNS).copied().unwrap_or(Kind::Crash);
         director.act(kind);
         if shared {
-            director.act_on_others();
+            director.inject_store_fault();
         }
     }
     let gap = director.rng.range(1, 20_000);
     pass(&mut director, gap).await;
-    if world.stations.len() > 1 && director.rng.percent(8) {
-        director.kill_for_good();
+    if world.sim_hosts.len() > 1 && director.rng.percent(8) {
+        director.stop_permanently();
     }
     director.repair_all();
-    quiet(&mut director, settings).await;
+    wait_for_convergence(&mut director, settings).await;
     finish(seed, &world)
 }
 
@@ -136,9 +136,9 @@ async fn sleep(millis: i64) {
 }
 
 /// The quiet after the faults: it must end as the spec says, and stay so.
-async fn quiet(director: &mut Director, settings: Settings) {
+async fn wait_for_convergence(director: &mut Director, settings: Settings) {
     let world = std::sync::Arc::clone(&director.world);
-    let dead = world.stations.values().any(|station| station.weather().dead);
+    let dead = world.sim_hosts.values().any(|sim_host| sim_host.network().dead);
     let began = world.time_ms();
     // A host that is silent for long enough counts as lost: noticed late, after the longest call, by a look
     // that begins then.
@@ -154,19 +154,19 @@ async fn quiet(director: &mut Director, settings: Settings) {
         if changes != stable.0 {
             stable = (changes, now);
         }
-        let left = differs(&world);
+        let left = differences(&world);
         // With a host dead for good not all can be as it should: then nothing more is done.
         let over = if dead {
-            now - stable.1 > still_ms && !pauses(&kept_plan(director))
+            now - stable.1 > still_ms && !pauses(&current_plan(director))
         } else {
             // A call may be on its way for as long as the latest write takes.
-            left.is_empty() && now - stable.1 > SETTLED_MS && kept_plan(director).is_empty()
+            left.is_empty() && now - stable.1 > SETTLED_MS && current_plan(director).is_empty()
         };
         if over {
             break;
         }
         if now - began > PATIENCE_MS {
-            let plan = kept_plan(director);
+            let plan = current_plan(director);
             let held = blocked_in_words(&plan);
             let changes =
                 plan.changes.iter().map(|c| format!("{:?} {:?}", c.kind, c.subject.pod()));
@@ -184,9 +184,9 @@ async fn quiet(director: &mut Director, settings: Settings) {
                 kept = now;
             }
             if now - kept > FENCE_MS && !dead && !world.state().declared.hosts.is_empty() {
-                director.declare_nothing();
+                director.withdraw_declarations();
             }
-            let plan = kept_plan(director);
+            let plan = current_plan(director);
             if plan.blocked.iter().any(|it| it.reason.by() == BlockedBy::Removals) {
                 // Somebody reads the plan, and means it.
                 world.note("hand", "confirms", "");
@@ -195,16 +195,16 @@ async fn quiet(director: &mut Director, settings: Settings) {
         }
         sleep(5_000).await;
     }
-    ended(director, settings, dead).await;
+    check_convergence(director, settings, dead).await;
 }
 
-fn kept_plan(director: &Director) -> tally_reconcile::plan::Plan {
+fn current_plan(director: &Director) -> tally_reconcile::plan::Plan {
     let leader = director.leader().unwrap_or(1);
     let memory = director.engines.get(&leader).map(|engine| lock(&engine.kept).clone());
-    plan_of_truth(&director.world, &memory.unwrap_or_default(), true)
+    plan_of_actual_state(&director.world, &memory.unwrap_or_default(), true)
 }
 
-async fn ended(director: &mut Director, settings: Settings, dead: bool) {
+async fn check_convergence(director: &mut Director, settings: Settings, dead: bool) {
     let world = std::sync::Arc::clone(&director.world);
     world.note("quiet", "as the spec says", "");
     // What is under way comes to its end: a look, a signal.
@@ -213,14 +213,14 @@ async fn ended(director: &mut Director, settings: Settings, dead: bool) {
     let declared = world.state().declared.clone();
     if declared != (Declarations { undone: declared.undone.clone(), ..Default::default() }) && !dead
     {
-        director.declare_nothing();
+        director.withdraw_declarations();
         sleep(40_000).await;
     }
     let now_ms = world.clock.now_ms();
-    let left = differs(&world);
+    let left = differences(&world);
     if dead {
-        let plan = kept_plan(director);
-        let silent = without_reason(&left, &plan, &world.works());
+        let plan = current_plan(director);
+        let silent = unexplained(&left, &plan, &world.expected());
         if !silent.is_empty() {
             world.violate("L6", format!("no reason for {silent:?}"));
         }
@@ -230,13 +230,13 @@ async fn ended(director: &mut Director, settings: Settings, dead: bool) {
         }
     } else {
         // L2: nothing is left to do, for who knows nothing either.
-        let plan = plan_of_truth(&world, &Memory::default(), false);
+        let plan = plan_of_actual_state(&world, &Memory::default(), false);
         if !plan.is_empty() || !left.is_empty() {
             world.violate("L2", format!("{left:?}, {:?}", first_changes(&plan)));
         }
         within_bounds(director);
     }
-    pure(&world, now_ms, &mut director.rng);
+    check_determinism(&world, now_ms, &mut director.rng);
 }
 
 /// Whether something is left alone for a while, and will be tried again.
@@ -273,12 +273,12 @@ fn within_bounds(director: &Director) {
     let world = &director.world;
     let versions = &world.family.versions;
     let size = |version: &spec::Version| -> usize {
-        version.works.iter().map(|work| (work.count() + work.surge) * work.size).sum()
+        version.expected.iter().map(|work| (work.count() + work.surge) * work.size).sum()
     };
     let most = versions.iter().map(size).max().unwrap_or(0) as u64;
     // A repair may make a pod anew, and the stand-in of its rollout.
-    let works = versions.iter().flat_map(|version| &version.works);
-    let pod = works.map(|work| work.size).max().unwrap_or(1) as u64;
+    let expected = versions.iter().flat_map(|version| &version.expected);
+    let pod = expected.map(|work| work.size).max().unwrap_or(1) as u64;
     let state = world.state();
     let bound = most * (director.edits + state.rollbacks + 1) + state.repairs * 2 * pod;
     let made = state.made;

@@ -38,7 +38,7 @@ pub struct Version {
     /// The text, compiled.
     pub graph: Arc<Graph>,
     /// What it asks for, read from the graph without the planner.
-    pub works: Vec<Work>,
+    pub expected: Vec<ExpectedWorkload>,
     /// Hosts that give their pods away.
     pub drained: Vec<String>,
     /// What the secret `s` holds, and its keyed hash; nothing where no workload uses it.
@@ -48,14 +48,14 @@ pub struct Version {
     /// After so many milliseconds of silence a host is lost, if the spec says so.
     pub lost_after_ms: Option<i64>,
     /// Whether a rollout of it may go back by itself.
-    pub goes_back: bool,
+    pub rolls_back: bool,
     /// Workloads whose program ends at once, so that their rollout goes back.
     pub bad: Vec<String>,
 }
 
 /// What a version asks for, of one workload.
 #[derive(Debug, Clone)]
-pub struct Work {
+pub struct ExpectedWorkload {
     /// `controller/w0`.
     pub address: String,
     /// The names of its pods; for one pod on each host, by host.
@@ -95,7 +95,7 @@ pub enum Pods {
     PerHost(BTreeMap<String, String>),
 }
 
-impl Work {
+impl ExpectedWorkload {
     /// Whether `pod` is one of its pods.
     #[must_use]
     pub fn has(&self, pod: &str) -> bool {
@@ -116,7 +116,7 @@ impl Work {
 
     /// Whether `pod` is beyond its number as a stand-in is.
     #[must_use]
-    pub fn stands_in(&self, pod: &str) -> bool {
+    pub fn is_surge(&self, pod: &str) -> bool {
         let name = self.address.rsplit('/').next().unwrap_or_default();
         let mut extra = self.count()..self.count() + self.surge;
         matches!(self.pods, Pods::Named(_)) && extra.any(|n| format!("{name}-{n}") == pod)
@@ -145,12 +145,12 @@ fn make(number: u64) -> Family {
     let count = [1, 2, 2, 3, 3, 3, 4, 5][usize::try_from(rng.below(8)).unwrap_or(0)];
     let hosts: Vec<String> =
         ["a", "b", "c", "d", "e"][..count].iter().map(|h| (*h).to_owned()).collect();
-    let mut kinds: Vec<Kind> =
-        (0..rng.range(1, 4)).map(|n| Kind::draw(&mut rng, n, count)).collect();
+    let mut kinds: Vec<WorkloadShape> =
+        (0..rng.range(1, 4)).map(|n| WorkloadShape::draw(&mut rng, n, count)).collect();
     // By a chance of its own, so that the rest of a family is what it was without it.
     let mut chance = Rng::new(number, 9);
     for kind in &mut kinds {
-        kind.goes_back = chance.percent(50) && kind.controller;
+        kind.rolls_back = chance.percent(50) && kind.controller;
     }
     let mut secret = Rng::new(number, 10);
     for kind in &mut kinds {
@@ -173,7 +173,7 @@ fn make(number: u64) -> Family {
             .then(|| ("s".to_owned(), value.clone().into_bytes(), format!("hash-of-{held}")));
         if !empty {
             for kind in &mut kinds {
-                kind.bad = version > 0 && chance.percent(60) && kind.goes_back;
+                kind.bad = version > 0 && chance.percent(60) && kind.rolls_back;
             }
             let open = (hosts.len() - usize::from(drained.is_some())) as u64;
             body(&mut text, &kinds, version, open, &mut rng);
@@ -188,8 +188,8 @@ fn make(number: u64) -> Family {
         };
         let drained: Vec<String> = drained.into_iter().collect();
         let open: Vec<&String> = hosts.iter().filter(|host| !drained.contains(host)).collect();
-        let works = graph.workloads().map(|workload| work(workload, &graph, &open)).collect();
-        let goes_back = kinds.iter().any(|kind| kind.goes_back);
+        let expected = graph.workloads().map(|workload| work(workload, &graph, &open)).collect();
+        let rolls_back = kinds.iter().any(|kind| kind.rolls_back);
         let graph = Arc::new(graph);
         let bad = graph.workloads().map(|it| it.address().to_string());
         let is_bad = |address: &String| {
@@ -199,12 +199,12 @@ fn make(number: u64) -> Family {
         versions.push(Version {
             text,
             graph,
-            works,
+            expected,
             drained,
             secrets: Secrets::new(read),
             secret_env: format!("user:{value}"),
             lost_after_ms,
-            goes_back,
+            rolls_back,
             bad,
         });
     }
@@ -225,7 +225,7 @@ fn head(hosts: &[String], drained: Option<&str>, lost_after_ms: Option<i64>) -> 
 }
 
 /// What does not change from version to version of a workload.
-struct Kind {
+struct WorkloadShape {
     name: String,
     controller: bool,
     per_host: bool,
@@ -239,13 +239,13 @@ struct Kind {
     own_volume: bool,
     file: bool,
     depends: bool,
-    goes_back: bool,
+    rolls_back: bool,
     bad: bool,
     secret_env: bool,
     secret_file: bool,
 }
 
-impl Kind {
+impl WorkloadShape {
     fn draw(rng: &mut Rng, number: u64, hosts: usize) -> Self {
         let shape = rng.below(10);
         let (controller, per_host) = (shape < 8, (6..8).contains(&shape));
@@ -274,7 +274,7 @@ impl Kind {
             own_volume: rng.percent(20),
             file: rng.percent(20),
             depends: number > 0 && rng.percent(40),
-            goes_back: false,
+            rolls_back: false,
             bad: false,
             secret_env: false,
             secret_file: false,
@@ -283,8 +283,8 @@ impl Kind {
 }
 
 /// The workloads of a version; `open` hosts take pods.
-fn body(text: &mut String, kinds: &[Kind], version: usize, open: u64, rng: &mut Rng) {
-    let kept: Vec<&Kind> = kinds
+fn body(text: &mut String, kinds: &[WorkloadShape], version: usize, open: u64, rng: &mut Rng) {
+    let kept: Vec<&WorkloadShape> = kinds
         .iter()
         .enumerate()
         .filter(|(number, _)| *number == 0 || version == 0 || rng.percent(85))
@@ -293,7 +293,7 @@ fn body(text: &mut String, kinds: &[Kind], version: usize, open: u64, rng: &mut 
     if kept.iter().any(|kind| kind.stateful) {
         text.push_str("volume data\n");
     }
-    let mut before: Option<&Kind> = None;
+    let mut before: Option<&WorkloadShape> = None;
     for kind in kept {
         let replicas = match (kind.controller, kind.per_host) {
             (true, true) => " replicas=per-host".to_owned(),
@@ -309,7 +309,7 @@ fn body(text: &mut String, kinds: &[Kind], version: usize, open: u64, rng: &mut 
         let _ = writeln!(text, "{word} {}{replicas} {{", kind.name);
         // A deadline that some faults last longer than.
         let fails =
-            if kind.goes_back { " on-failure=rollback progress-deadline=\"5s\"" } else { "" };
+            if kind.rolls_back { " on-failure=rollback progress-deadline=\"5s\"" } else { "" };
         match (kind.update, fails) {
             ("", "") => {}
             ("", fails) => drop(writeln!(text, "    update{fails}")),
@@ -325,7 +325,7 @@ fn body(text: &mut String, kinds: &[Kind], version: usize, open: u64, rng: &mut 
     }
 }
 
-fn containers(text: &mut String, kind: &Kind, value: u64) {
+fn containers(text: &mut String, kind: &WorkloadShape, value: u64) {
     if kind.own_volume {
         text.push_str("    volume own\n");
     }
@@ -364,7 +364,7 @@ fn containers(text: &mut String, kind: &Kind, value: u64) {
 }
 
 /// Reads from the graph what a workload asks for; `open` are the hosts that take pods.
-pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work {
+pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> ExpectedWorkload {
     let pods = match workload.replicas {
         Replicas::Count(count) => {
             Pods::Named((0..count).map(|ordinal| workload.pod_name(ordinal)).collect())
@@ -398,7 +398,7 @@ pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Work
         Replicas::Count(_) => workload.update.surge(replicas) as usize,
         Replicas::PerHost => 0,
     };
-    Work {
+    ExpectedWorkload {
         address: workload.address().to_string(),
         // Where no stand-in can be had, one pod stops first.
         missing: if stateful || bound || surge == 0 {

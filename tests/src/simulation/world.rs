@@ -18,11 +18,11 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::depot::Depot;
 use super::faults::Kind;
 use super::lock::lock;
 use super::rng::Rng;
-use super::spec::{CANARY, Family, Version, Work, work};
+use super::shared_store::SharedStore;
+use super::spec::{CANARY, ExpectedWorkload, Family, Version, work};
 
 /// The number of the engine of `tally apply`.
 pub const HAND: u32 = 9;
@@ -31,17 +31,17 @@ pub const HAND: u32 = 9;
 const BEGINNING_MS: i64 = 1_800_000_000_000;
 
 /// What follows from a violation is no news.
-const MOST_VIOLATIONS: usize = 3;
+const MAX_VIOLATIONS: usize = 3;
 
 /// A clock that goes with the runtime's, and can jump.
 pub struct JumpClock {
-    begun: Instant,
+    started: Instant,
     jumped_ms: AtomicI64,
 }
 
 impl JumpClock {
     fn new() -> Self {
-        Self { begun: now(), jumped_ms: AtomicI64::new(0) }
+        Self { started: now(), jumped_ms: AtomicI64::new(0) }
     }
 
     /// Lets it jump.
@@ -52,7 +52,7 @@ impl JumpClock {
 
 impl Clock for JumpClock {
     fn now_ms(&self) -> i64 {
-        BEGINNING_MS + millis(self.begun.elapsed()) + self.jumped_ms.load(Ordering::SeqCst)
+        BEGINNING_MS + millis(self.started.elapsed()) + self.jumped_ms.load(Ordering::SeqCst)
     }
 }
 
@@ -66,7 +66,7 @@ fn millis(time: Duration) -> i64 {
 
 /// How a host can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Reachability {
     /// It answers.
     Open,
     /// Nothing listens: the daemon is down.
@@ -90,7 +90,7 @@ pub enum Events {
 
 /// A fault that waits for its call.
 #[derive(Debug, Clone)]
-pub struct Waiting {
+pub struct PendingFault {
     /// The call's name; any that changes something when `None`.
     pub call: Option<&'static str>,
     /// What goes wrong.
@@ -98,46 +98,46 @@ pub struct Waiting {
 }
 
 /// What lies between the engines and one host.
-pub struct Weather {
+pub struct NetworkConditions {
     /// Whether it can be reached.
-    pub way: Way,
+    pub reachability: Reachability,
     /// Since when not, by simulated time.
-    pub cut_ms: Option<i64>,
+    pub unreachable_since_ms: Option<i64>,
     /// From when until when it did not answer the last time.
-    pub was_cut_ms: Option<(i64, i64)>,
+    pub last_outage_ms: Option<(i64, i64)>,
     /// Until when its pods may be taken for lost, because somebody said so or the spec's grace was
     /// over; for some time after it is back, since engines have yet to see that.
-    pub given_up_ms: i64,
+    pub presumed_lost_until_ms: i64,
     /// Its stream of events.
     pub events: Events,
     /// Faults of the next calls.
-    pub waiting: VecDeque<Waiting>,
+    pub pending_faults: VecDeque<PendingFault>,
     /// No space is left: nothing can be made.
-    pub full: bool,
+    pub disk_full: bool,
     /// Every call takes so much longer, in milliseconds.
     pub slow_ms: u64,
     /// One container whose inspection hangs.
-    pub hangs: Option<String>,
+    pub hanging_inspect: Option<String>,
     /// Its faults will not end.
     pub dead: bool,
 }
 
 /// A host.
-pub struct Station {
+pub struct SimulatedHost {
     /// Its name.
     pub name: String,
     /// The simulated engine.
-    pub host: SimHost,
+    pub daemon: SimHost,
     /// Its own clock.
     pub clock: Arc<JumpClock>,
     /// What lies between.
-    pub weather: Mutex<Weather>,
+    pub network: Mutex<NetworkConditions>,
 }
 
-impl Station {
+impl SimulatedHost {
     /// What lies between it and the engines.
-    pub fn weather(&self) -> MutexGuard<'_, Weather> {
-        lock(&self.weather)
+    pub fn network(&self) -> MutexGuard<'_, NetworkConditions> {
+        lock(&self.network)
     }
 }
 
@@ -157,14 +157,14 @@ pub struct World {
     /// The spec and its versions.
     pub family: Arc<Family>,
     /// The hosts by name.
-    pub stations: BTreeMap<String, Arc<Station>>,
+    pub sim_hosts: BTreeMap<String, Arc<SimulatedHost>>,
     /// The engines' clock.
     pub clock: Arc<JumpClock>,
     /// The store that the engines of some runs share.
-    pub depot: Depot,
+    pub store: SharedStore,
     /// Tells that an engine has come to the call at which it dies.
     pub died: Notify,
-    begun: Instant,
+    started: Instant,
     state: Mutex<State>,
 }
 
@@ -203,14 +203,14 @@ pub struct State {
     /// Calls that were answered.
     pub calls: u64,
     /// Full IDs of containers that are no longer to be judged: renamed or forged by hand.
-    pub strange: BTreeSet<String>,
+    pub unmanaged: BTreeSet<String>,
     /// The number of the call at which the engine dies, and where in it.
     pub dies: Option<(u64, Death)>,
     /// More than one engine is at work.
     pub engines: usize,
     /// Two engines that know nothing of each other are at work: where they see the hosts differently each undoes
     /// what the other does.
-    pub at_odds: bool,
+    pub uncoordinated: bool,
     /// What came to be, newest last, where a rollout may go back to it.
     pub history: Vec<Entry>,
     /// So often a rollout went back.
@@ -218,16 +218,16 @@ pub struct State {
     /// Whether its engines share a store.
     pub shared: bool,
     /// The engines beside each other: the name of each, and what it counts.
-    pub seats: BTreeMap<u32, (String, Board)>,
+    pub candidates: BTreeMap<u32, (String, Board)>,
     /// Engines that were told to end, and may not have ended yet.
-    pub ending: BTreeMap<u32, AbortHandle>,
+    pub stopping: BTreeMap<u32, AbortHandle>,
     /// So many engines have begun.
-    pub begun: u64,
+    pub started: u64,
     /// What each engine wrote down of what is declared in the store too: beside what people declared, in one
     /// file for all.
     pub common: BTreeMap<u32, Common>,
     /// Engines whose files are not up to date, and the version that they have.
-    pub lags: BTreeMap<u32, usize>,
+    pub outdated: BTreeMap<u32, usize>,
     /// Who hears of what is declared.
     pub listeners: Vec<mpsc::UnboundedSender<SpecChange>>,
 }
@@ -249,25 +249,25 @@ impl World {
     /// A run of `seed`. Called inside the runtime whose time it shares.
     #[must_use]
     pub fn new(seed: u64, family: Arc<Family>, verbose: bool) -> Arc<Self> {
-        let station = |(number, name): (usize, &String)| {
+        let sim_host = |(number, name): (usize, &String)| {
             let clock = Arc::new(JumpClock::new());
             let shared: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
             let options = SimOptions::new(seed.wrapping_mul(31) + number as u64 + 1, shared);
-            let weather = Weather {
-                way: Way::Open,
-                cut_ms: None,
-                was_cut_ms: None,
-                given_up_ms: i64::MIN,
+            let network = NetworkConditions {
+                reachability: Reachability::Open,
+                unreachable_since_ms: None,
+                last_outage_ms: None,
+                presumed_lost_until_ms: i64::MIN,
                 events: Events::Tell,
-                waiting: VecDeque::new(),
-                full: false,
+                pending_faults: VecDeque::new(),
+                disk_full: false,
                 slow_ms: 0,
-                hangs: None,
+                hanging_inspect: None,
                 dead: false,
             };
-            let host = SimHost::new(name, options);
-            let weather = Mutex::new(weather);
-            (name.clone(), Arc::new(Station { name: name.clone(), host, clock, weather }))
+            let daemon = SimHost::new(name, options);
+            let network = Mutex::new(network);
+            (name.clone(), Arc::new(SimulatedHost { name: name.clone(), daemon, clock, network }))
         };
         let state = State {
             rng: Rng::new(seed, 3),
@@ -290,27 +290,27 @@ impl World {
             repairs: 0,
             changes: 0,
             calls: 0,
-            strange: BTreeSet::new(),
+            unmanaged: BTreeSet::new(),
             dies: None,
             engines: 0,
-            at_odds: false,
+            uncoordinated: false,
             history: Vec::new(),
             rollbacks: 0,
             shared: false,
-            seats: BTreeMap::new(),
-            ending: BTreeMap::new(),
-            begun: 0,
+            candidates: BTreeMap::new(),
+            stopping: BTreeMap::new(),
+            started: 0,
             common: BTreeMap::new(),
-            lags: BTreeMap::new(),
+            outdated: BTreeMap::new(),
             listeners: Vec::new(),
         };
         Arc::new(Self {
-            stations: family.hosts.iter().enumerate().map(station).collect(),
+            sim_hosts: family.hosts.iter().enumerate().map(sim_host).collect(),
             family,
             clock: Arc::new(JumpClock::new()),
-            depot: Depot::new(seed),
+            store: SharedStore::new(seed),
             died: Notify::new(),
-            begun: now(),
+            started: now(),
             state: Mutex::new(state),
         })
     }
@@ -318,7 +318,7 @@ impl World {
     /// Milliseconds since the beginning of the run, by no clock that jumps.
     #[must_use]
     pub fn time_ms(&self) -> i64 {
-        millis(self.begun.elapsed())
+        millis(self.started.elapsed())
     }
 
     /// What changes.
@@ -337,7 +337,7 @@ impl World {
     #[must_use]
     pub fn version_of(&self, engine: u32) -> &Version {
         let state = self.state();
-        let number = state.lags.get(&engine).copied().unwrap_or(state.version);
+        let number = state.outdated.get(&engine).copied().unwrap_or(state.version);
         &self.family.versions[number]
     }
 
@@ -356,10 +356,10 @@ impl World {
 
     /// What the spec asks for as it is followed.
     #[must_use]
-    pub fn works(&self) -> Vec<Work> {
+    pub fn expected(&self) -> Vec<ExpectedWorkload> {
         let version = self.version();
         if self.state().declared.undone.is_empty() {
-            return version.works.clone();
+            return version.expected.clone();
         }
         let followed = self.followed();
         let hosts = self.family.hosts.iter();
@@ -375,7 +375,7 @@ impl World {
 
     /// Workloads have come to be as a spec says: it stands in the history.
     pub fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>) {
-        if !self.version().goes_back {
+        if !self.version().rolls_back {
             return;
         }
         let all = graph.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
@@ -412,8 +412,8 @@ impl World {
     pub fn note(&self, what: &str, about: &str, more: &str) {
         let at = self.time_ms();
         self.state().trace.note(at, what, about, more);
-        self.tells_no_secret(what, about);
-        self.tells_no_secret(what, more);
+        self.check_no_secret(what, about);
+        self.check_no_secret(what, more);
     }
 
     /// Adds a call to the hash of all calls, which holds no sentence: a change of wording leaves it as it was.
@@ -425,7 +425,7 @@ impl World {
     }
 
     /// S10: a text that is kept or shown holds nothing of what a secret holds.
-    pub fn tells_no_secret(&self, what: &str, text: &str) {
+    pub fn check_no_secret(&self, what: &str, text: &str) {
         if text.contains(CANARY) {
             self.violate("S10", format!("{what} tells a secret"));
         }
@@ -445,7 +445,7 @@ impl World {
         let at = self.time_ms();
         let mut state = self.state();
         state.trace.note(at, "VIOLATION", invariant, &what);
-        if state.violations.len() < MOST_VIOLATIONS {
+        if state.violations.len() < MAX_VIOLATIONS {
             state.violations.push(format!("{invariant} at {at} ms: {what}"));
         }
     }

@@ -18,8 +18,8 @@ use tally_reconcile::rollback::{PreviousRevision, previous_revisions};
 use tally_simulator::{Fault, FaultKind, FaultPlan, Model, SimHost, When};
 use tokio::sync::{mpsc, watch};
 
-use tally_tests::gate::{Gate, gated};
-use tally_tests::letters::Letters;
+use tally_tests::pause::{PauseSwitch, pausable};
+use tally_tests::spec_source::ChannelSpecSource;
 
 use crate::many::{Many, run};
 use crate::recorded;
@@ -94,7 +94,7 @@ pub struct Kept {
     told: Arc<Told>,
     pub news: mpsc::UnboundedSender<SpecChange>,
     pub beside: Arc<Beside>,
-    pub gate: Arc<Gate>,
+    pub gate: Arc<PauseSwitch>,
     board: Board,
     stop: watch::Sender<bool>,
     ended: tokio::task::JoinHandle<Ended>,
@@ -131,10 +131,10 @@ impl Kept {
             options,
         );
         let board = controller.board();
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(PauseSwitch::default());
         let shut = Arc::clone(&gate);
         let ended = tokio::task::spawn_local(async move {
-            gated(shut, controller.run(&mut Letters(letters), stopped)).await
+            pausable(shut, controller.run(&mut ChannelSpecSource(letters), stopped)).await
         });
         Self { many, told, news, beside, gate, board, stop, ended }
     }

@@ -10,7 +10,7 @@ use tally_reconcile::input::observed::{
 use tally_reconcile::memory::Memory;
 use tally_reconcile::plan::Plan;
 use tally_reconcile::{LOCAL_HOST, Options, labels};
-use tally_tests::closely;
+use tally_tests::plan_equivalence;
 
 use crate::world::{World, only_simulated};
 
@@ -103,7 +103,12 @@ const CHANGES: &[(&str, Change)] = &[
 ];
 
 fn plan(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) -> Plan {
-    closely::plan(graph, observed, memory, &Options { now_ms, ..Options::default() })
+    plan_equivalence::plan_checked(
+        graph,
+        observed,
+        memory,
+        &Options { now_ms, ..Options::default() },
+    )
 }
 
 #[test]

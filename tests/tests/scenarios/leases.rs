@@ -20,8 +20,8 @@ use tally_host::{Host, HostError};
 use tally_reconcile::memory::{Declarations, Memory};
 use tally_reconcile::reconcile;
 use tally_simulator::{Fault, FaultKind, FaultPlan, SimHost, When};
-use tally_tests::gate::{Gate, gated};
-use tally_tests::letters::Letters;
+use tally_tests::pause::{PauseSwitch, pausable};
+use tally_tests::spec_source::ChannelSpecSource;
 use tally_tests::store::ModelStore;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -139,7 +139,7 @@ struct Engine {
     /// What it wrote down of what it saw.
     memory: Arc<Mutex<Memory>>,
     news: mpsc::UnboundedSender<SpecChange>,
-    gate: Arc<Gate>,
+    gate: Arc<PauseSwitch>,
     task: tokio::task::JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
@@ -193,12 +193,12 @@ impl Engine {
             options,
         );
         let mut controller = controller.with_store(sharing);
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(PauseSwitch::default());
         let shut = Arc::clone(&gate);
         let task = tokio::spawn(async move {
-            let mut letters = Letters(letters);
+            let mut letters = ChannelSpecSource(letters);
             let run = controller.run(&mut letters, stopped);
-            gated(shut, run).await;
+            pausable(shut, run).await;
         });
         Self { told, common: kept, memory, news, gate, task, stop }
     }

@@ -13,7 +13,7 @@ use tally_reconcile::input::observed::{ContainerState, HostState, Observed};
 use tally_reconcile::memory::{Declared, Memory};
 use tally_reconcile::plan::Plan;
 use tally_simulator::{Clock, Fault, FaultKind, FaultPlan, SimHost, SimOptions, When};
-use tally_tests::closely;
+use tally_tests::plan_equivalence;
 use tokio::sync::watch;
 
 use crate::recorded;
@@ -103,7 +103,12 @@ impl Many {
         let observed = self.observe().await;
         let now_ms = self.now_ms();
         self.memory.learn(&self.cluster, &observed, now_ms);
-        let plan = closely::plan(graph, &observed, &self.memory, &Options { now_ms, ..options });
+        let plan = plan_equivalence::plan_checked(
+            graph,
+            &observed,
+            &self.memory,
+            &Options { now_ms, ..options },
+        );
         recorded::plan(graph, &plan, now_ms);
         plan
     }

@@ -12,7 +12,7 @@ use tally_reconcile::memory::Declared;
 use tally_reconcile::plan::{Action, Plan};
 use tally_reconcile::{Options, digest_of};
 use tally_simulator::Image;
-use tally_tests::keeper::Dice;
+use tally_tests::project::Dice;
 use tally_tests::registry::Registry;
 
 use crate::control_loop::keep;

@@ -12,7 +12,7 @@ use tally_reconcile::memory::Memory;
 use tally_reconcile::plan::Plan;
 use tally_reconcile::{LOCAL_HOST, Options};
 use tally_simulator::Clock;
-use tally_tests::closely;
+use tally_tests::plan_equivalence;
 use tokio::sync::watch;
 
 use crate::recorded;
@@ -192,7 +192,7 @@ impl World {
         let now_ms = self.now_ms();
         let secrets = self.secrets(graph).hashes().clone();
         let options = Options { now_ms, secrets, ..options };
-        let plan = closely::plan(graph, &self.observe().await, memory, &options);
+        let plan = plan_equivalence::plan_checked(graph, &self.observe().await, memory, &options);
         if !self.real {
             recorded::plan(graph, &plan, now_ms);
         }

@@ -8,7 +8,7 @@ use tally_simulator::Model;
 use super::director::Director;
 use super::repair::Repair;
 use crate::simulation::faults::Kind;
-use crate::simulation::judge;
+use crate::simulation::invariants;
 use crate::simulation::spec::IMAGE;
 
 impl Director {
@@ -16,24 +16,24 @@ impl Director {
     pub(super) fn by_hand(&mut self, kind: Kind) {
         let versions = Arc::clone(&self.world.family);
         let careful = kind == Kind::HandRename;
-        let fits = |found: &judge::Ours<'_>| {
-            let mut works = versions.versions.iter().flat_map(|version| &version.works);
+        let fits = |found: &invariants::ManagedContainer<'_>| {
+            let mut expected = versions.versions.iter().flat_map(|version| &version.expected);
             // A renamed container goes on with its port and its data: that is what somebody asked
             // for, and no engine could put it right.
-            let bound = works.any(|work| work.address == found.work && work.stateful)
+            let bound = expected.any(|work| work.address == found.work && work.stateful)
                 || !found.shown.request.publish.is_empty()
                 || found.role != "container";
             !(careful && bound) && (kind == Kind::HandRemove || found.shown.runs())
         };
-        let Some((station, id, pod)) = self.container(fits) else { return };
-        let name = station.name.clone();
+        let Some((sim_host, id, pod)) = self.container(fits) else { return };
+        let name = sim_host.name.clone();
         let action = |model: &mut Model, now_ms| match kind {
             Kind::HandStop => model.stop(&id, now_ms),
             Kind::HandPause => model.pause(&id, now_ms),
             Kind::HandRename => model.rename(&id, &format!("mine-{}", id.get(..6).unwrap_or(""))),
             _ => model.stop(&id, now_ms).and_then(|()| model.remove(&id, now_ms)),
         };
-        let _ = station.host.inject(action);
+        let _ = sim_host.daemon.inject(action);
         self.repairs(&pod);
         if careful {
             self.after(20_000, 200_000, Repair::Stranger(name.clone(), id));
@@ -42,8 +42,8 @@ impl Director {
     }
 
     /// A container that is not ours, with a name or with labels of ours.
-    pub(super) fn stranger(&mut self, kind: Kind) {
-        let Some((station, id, pod)) = self.container(|found| found.role == "container") else {
+    pub(super) fn unmanaged_container(&mut self, kind: Kind) {
+        let Some((sim_host, id, pod)) = self.container(|found| found.role == "container") else {
             return;
         };
         let forge = |model: &mut Model, now_ms: i64| {
@@ -71,8 +71,8 @@ impl Director {
         };
         // Its place may be cleared and then not be taken, where the image is missing.
         self.repairs(&pod);
-        let Ok(Some(id)) = station.host.inject(forge) else { return };
-        self.after(5_000, 120_000, Repair::Stranger(station.name.clone(), id));
-        self.world.fire(kind, &format!("{pod} on {}", station.name));
+        let Ok(Some(id)) = sim_host.daemon.inject(forge) else { return };
+        self.after(5_000, 120_000, Repair::Stranger(sim_host.name.clone(), id));
+        self.world.fire(kind, &format!("{pod} on {}", sim_host.name));
     }
 }

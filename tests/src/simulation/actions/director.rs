@@ -8,16 +8,16 @@ use tally_reconcile::input::observed::Health;
 use tally_reconcile::memory::{Declarations, Declared, Memory};
 use tally_simulator::Model;
 
-use super::repair::{GIVEN_UP_MS, Repair};
-use crate::simulation::ending::differs;
+use super::repair::{PRESUMED_LOST_MS, Repair};
+use crate::simulation::convergence::differences;
 use crate::simulation::engine::Engine;
 use crate::simulation::faults::Kind;
-use crate::simulation::hand::apply_by_hand;
-use crate::simulation::judge;
+use crate::simulation::invariants;
 use crate::simulation::lock::lock;
+use crate::simulation::manual_apply::apply_by_hand;
 use crate::simulation::rng::Rng;
 use crate::simulation::spec::{IMAGE, VERSIONS};
-use crate::simulation::world::{Events, Station, Waiting, Way, World};
+use crate::simulation::world::{Events, PendingFault, Reachability, SimulatedHost, World};
 
 /// A host that is back for less than this may have been there between two looks, in milliseconds: ten seconds
 /// until a look that fails gives up, and ten until the next one. Its silence goes on then.
@@ -43,7 +43,7 @@ impl Director {
     /// Starts a run with one engine.
     #[must_use]
     pub fn new(world: Arc<World>, rng: Rng, chance: Rng) -> Self {
-        let first = Engine::begin(&world, 1, Memory::default());
+        let first = Engine::start(&world, 1, Memory::default());
         let engines = BTreeMap::from([(1, first)]);
         Self { world, rng, chance, engines, pending: BTreeMap::new(), counted: 0, edits: 0 }
     }
@@ -68,13 +68,13 @@ impl Director {
         while let Some((_, repair)) = self.pending.pop_first() {
             self.repair(repair);
         }
-        self.world.depot.heals();
-        for station in self.stations() {
-            let mut weather = station.weather();
-            weather.waiting.clear();
-            if weather.way != Way::Open && !weather.dead {
-                drop(weather);
-                self.heal(&station);
+        self.world.store.reset();
+        for sim_host in self.sim_hosts() {
+            let mut network = sim_host.network();
+            network.pending_faults.clear();
+            if network.reachability != Reachability::Open && !network.dead {
+                drop(network);
+                self.heal(&sim_host);
             }
         }
         self.world.fire(Kind::SpecEdit, "the quiet begins");
@@ -86,28 +86,28 @@ impl Director {
         self.pending.insert((self.world.time_ms() + after, self.counted), repair);
     }
 
-    pub(super) fn stations(&self) -> Vec<Arc<Station>> {
-        self.world.stations.values().cloned().collect()
+    pub(super) fn sim_hosts(&self) -> Vec<Arc<SimulatedHost>> {
+        self.world.sim_hosts.values().cloned().collect()
     }
 
-    pub(super) fn station(&mut self) -> Option<Arc<Station>> {
-        let all = self.stations();
+    pub(super) fn sim_host(&mut self) -> Option<Arc<SimulatedHost>> {
+        let all = self.sim_hosts();
         self.rng.pick(&all).cloned()
     }
 
-    pub(super) fn named(&self, host: &str) -> Option<Arc<Station>> {
-        self.world.stations.get(host).cloned()
+    pub(super) fn named(&self, host: &str) -> Option<Arc<SimulatedHost>> {
+        self.world.sim_hosts.get(host).cloned()
     }
 
     /// A container of ours: on which host, its full ID, its pod, whether it is of the kind `fits`.
     pub(super) fn container(
         &mut self,
-        fits: impl Fn(&judge::Ours<'_>) -> bool,
-    ) -> Option<(Arc<Station>, String, String)> {
+        fits: impl Fn(&invariants::ManagedContainer<'_>) -> bool,
+    ) -> Option<(Arc<SimulatedHost>, String, String)> {
         let mut all = Vec::new();
-        judge::each(&self.world, |station, _, found| {
+        invariants::each_managed(&self.world, |sim_host, _, found| {
             if fits(found) {
-                all.push((station.name.clone(), found.shown.id.to_owned(), found.pod.to_owned()));
+                all.push((sim_host.name.clone(), found.shown.id.to_owned(), found.pod.to_owned()));
             }
         });
         let (host, id, pod) = self.rng.pick(&all).cloned()?;
@@ -135,7 +135,7 @@ impl Director {
             | Kind::Refused404
             | Kind::Refused429
             | Kind::CallUnreachable
-            | Kind::BrokenList => self.call_goes_wrong(kind),
+            | Kind::BrokenList => self.fault_on_call(kind),
             Kind::InspectHangs
             | Kind::Slow
             | Kind::HostDropped
@@ -147,14 +147,14 @@ impl Director {
             | Kind::DiskFull
             | Kind::ImageMissing
             | Kind::HostClockJumps
-            | Kind::EngineClockJumps => self.host_goes_wrong(kind),
+            | Kind::EngineClockJumps => self.fault_on_host(kind),
             Kind::Stuck | Kind::Crash | Kind::CrashLoop | Kind::HealthFlaps => {
-                self.container_goes_wrong(kind)
+                self.fault_on_container(kind)
             }
             Kind::HandStop | Kind::HandRemove | Kind::HandPause | Kind::HandRename => {
                 self.by_hand(kind)
             }
-            Kind::Foreign | Kind::Forged => self.stranger(kind),
+            Kind::Foreign | Kind::Forged => self.unmanaged_container(kind),
             Kind::SpecEdit | Kind::SpecBroken | Kind::SpecEmptied => self.spec(kind),
             Kind::Freeze | Kind::PauseRollout | Kind::DeclareLost | Kind::Fence => {
                 self.declare(kind)
@@ -173,12 +173,12 @@ impl Director {
             | Kind::LeaderEnds
             | Kind::EngineLags => {}
         }
-        judge::happened(&self.world);
+        invariants::check_state(&self.world);
     }
 
     /// The next fitting call goes wrong; it counts when it comes.
-    pub(super) fn call_goes_wrong(&mut self, kind: Kind) {
-        let Some(station) = self.station() else { return };
+    pub(super) fn fault_on_call(&mut self, kind: Kind) {
+        let Some(sim_host) = self.sim_host() else { return };
         let any = self.rng.percent(60);
         let call = match kind {
             Kind::Refused429 => Some("pull"),
@@ -200,45 +200,45 @@ impl Director {
             }
         };
         let times = self.rng.range(1, 4);
-        let mut weather = station.weather();
+        let mut network = sim_host.network();
         for _ in 0..times {
-            weather.waiting.push_back(Waiting { call, kind });
+            network.pending_faults.push_back(PendingFault { call, kind });
         }
-        drop(weather);
-        self.world.note("will", kind.word(), &station.name);
+        drop(network);
+        self.world.note("will", kind.word(), &sim_host.name);
         // The image is gone, so that there is a call to refuse.
         if kind == Kind::Refused429 {
-            let _ = station.host.inject(|model, _| model.remove_image(IMAGE));
+            let _ = sim_host.daemon.inject(|model, _| model.remove_image(IMAGE));
         }
     }
 
-    pub(super) fn host_goes_wrong(&mut self, kind: Kind) {
-        let Some(station) = self.station() else { return };
-        let name = station.name.clone();
-        if station.weather().way != Way::Open
+    pub(super) fn fault_on_host(&mut self, kind: Kind) {
+        let Some(sim_host) = self.sim_host() else { return };
+        let name = sim_host.name.clone();
+        if sim_host.network().reachability != Reachability::Open
             && !matches!(kind, Kind::EngineClockJumps | Kind::HostClockJumps)
         {
             return;
         }
         match kind {
             Kind::InspectHangs => {
-                let Some((station, id, _)) = self.container(|_| true) else { return };
-                station.weather().hangs = Some(id);
-                self.after(2_000, 60_000, Repair::Inspect(station.name.clone()));
+                let Some((sim_host, id, _)) = self.container(|_| true) else { return };
+                sim_host.network().hanging_inspect = Some(id);
+                self.after(2_000, 60_000, Repair::Inspect(sim_host.name.clone()));
                 return;
             }
             Kind::Slow => {
-                station.weather().slow_ms = self.rng.range(100, 3_000);
+                sim_host.network().slow_ms = self.rng.range(100, 3_000);
                 self.after(2_000, 60_000, Repair::Fast(name.clone()));
             }
             Kind::HostDropped => {
-                self.cut(&station, Way::Dropped);
+                self.cut(&sim_host, Reachability::Dropped);
                 self.after(500, 200_000, Repair::Heal(name.clone()));
             }
             Kind::DaemonDown => {
-                let _ = station.host.inject(|model, now_ms| model.daemon_ends(now_ms));
+                let _ = sim_host.daemon.inject(|model, now_ms| model.daemon_ends(now_ms));
                 self.forgets();
-                self.cut(&station, Way::Refused);
+                self.cut(&sim_host, Reachability::Refused);
                 self.after(2_000, 120_000, Repair::Heal(name.clone()));
             }
             Kind::DaemonRestart => {
@@ -246,11 +246,11 @@ impl Director {
                     model.daemon_ends(now_ms);
                     model.daemon_begins(now_ms);
                 };
-                let _ = station.host.inject(again);
+                let _ = sim_host.daemon.inject(again);
                 self.forgets();
             }
             Kind::EventsSilent | Kind::EventsEnd | Kind::EventsThrice => {
-                station.weather().events = match kind {
+                sim_host.network().events = match kind {
                     Kind::EventsSilent => Events::Silent,
                     Kind::EventsEnd => Events::End,
                     _ => Events::Thrice,
@@ -260,23 +260,23 @@ impl Director {
                 return;
             }
             Kind::DiskFull => {
-                station.weather().full = true;
+                sim_host.network().disk_full = true;
                 self.after(2_000, 120_000, Repair::Disk(name));
                 return;
             }
             Kind::ImageMissing => {
-                for station in self.stations() {
+                for sim_host in self.sim_hosts() {
                     let gone = |model: &mut Model, _| {
                         model.remove_image(IMAGE);
                         model.set_missing(IMAGE);
                     };
-                    let _ = station.host.inject(gone);
+                    let _ = sim_host.daemon.inject(gone);
                 }
                 self.after(5_000, 120_000, Repair::Image);
             }
             Kind::HostClockJumps => {
                 let by = i64::try_from(self.rng.below(10_000)).unwrap_or(0) - 5_000;
-                station.clock.jump(by);
+                sim_host.clock.jump(by);
             }
             Kind::EngineClockJumps => {
                 let by = i64::try_from(self.rng.below(7_200_000)).unwrap_or(0) - 3_600_000;
@@ -287,37 +287,39 @@ impl Director {
         self.world.fire(kind, &name);
     }
 
-    pub(super) fn cut(&self, station: &Station, way: Way) {
+    pub(super) fn cut(&self, sim_host: &SimulatedHost, reachability: Reachability) {
         let at = self.world.time_ms();
-        let mut weather = station.weather();
-        weather.way = way;
-        let unseen = weather.was_cut_ms.filter(|(_, until)| at - until < UNSEEN_MS);
-        let since = unseen.map_or(at, |(since, _)| since);
-        weather.cut_ms.get_or_insert(since);
+        let mut network = sim_host.network();
+        network.reachability = reachability;
+        let check_not_running_elsewhere =
+            network.last_outage_ms.filter(|(_, until)| at - until < UNSEEN_MS);
+        let since = check_not_running_elsewhere.map_or(at, |(since, _)| since);
+        network.unreachable_since_ms.get_or_insert(since);
     }
 
-    pub(super) fn container_goes_wrong(&mut self, kind: Kind) {
-        let running = |found: &judge::Ours<'_>| found.shown.runs() && found.role != "init";
-        let Some((station, id, pod)) = self.container(running) else { return };
-        let name = station.name.clone();
+    pub(super) fn fault_on_container(&mut self, kind: Kind) {
+        let running =
+            |found: &invariants::ManagedContainer<'_>| found.shown.runs() && found.role != "init";
+        let Some((sim_host, id, pod)) = self.container(running) else { return };
+        let name = sim_host.name.clone();
         match kind {
             Kind::Stuck => {
-                let _ = station.host.inject(|model, now_ms| model.get_stuck(&id, now_ms));
+                let _ = sim_host.daemon.inject(|model, now_ms| model.get_stuck(&id, now_ms));
                 self.repairs(&pod);
                 self.after(1_000, 90_000, Repair::Loose(name.clone(), id));
             }
             Kind::Crash => {
                 let code = self.rng.pick(&[0, 1, 137]).copied().unwrap_or(1);
-                let _ = station.host.inject(|model, now_ms| model.crash(&id, code, now_ms));
+                let _ = sim_host.daemon.inject(|model, now_ms| model.crash(&id, code, now_ms));
             }
             Kind::CrashLoop => {
-                let _ = station.host.inject(|model, now_ms| model.stop(&id, now_ms));
+                let _ = sim_host.daemon.inject(|model, now_ms| model.stop(&id, now_ms));
                 let times = u32::try_from(self.rng.range(2, 8)).unwrap_or(2);
                 self.after(500, 2_000, Repair::CrashAgain(name.clone(), id, times));
             }
             _ => {
                 let bad = Some(Health::Unhealthy);
-                let _ = station.host.inject(|model, _| model.set_health(&id, bad));
+                let _ = sim_host.daemon.inject(|model, _| model.set_health(&id, bad));
                 self.after(1_000, 40_000, Repair::Healthy(name.clone(), id));
             }
         }
@@ -327,23 +329,24 @@ impl Director {
     /// A pod may have to be made anew.
     pub(super) fn repairs(&self, pod: &str) {
         let versions = self.world.family.versions.iter();
-        let works = versions.flat_map(|version| &version.works);
-        let sizes = works.filter(|work| work.has(pod) || work.stands_in(pod)).map(|work| work.size);
+        let expected = versions.flat_map(|version| &version.expected);
+        let sizes =
+            expected.filter(|work| work.has(pod) || work.is_surge(pod)).map(|work| work.size);
         self.world.state().repairs += sizes.max().unwrap_or(4) as u64;
     }
 
     /// A daemon begins anew and has lost what lay in memory. What is started again for that may have a
     /// stand-in meanwhile.
     pub(super) fn forgets(&self) {
-        let works = self.world.family.versions.iter().flat_map(|version| &version.works);
-        let stand_ins = works.filter(|work| work.in_memory).map(|work| work.surge);
+        let expected = self.world.family.versions.iter().flat_map(|version| &version.expected);
+        let stand_ins = expected.filter(|work| work.in_memory).map(|work| work.surge);
         self.world.state().repairs += stand_ins.sum::<usize>() as u64;
     }
 
     /// All pods of a host may be repaired.
-    pub(super) fn repairs_all_of(&self, host: &str) {
+    pub(super) fn allow_recreation_on(&self, host: &str) {
         let mut pods = Vec::new();
-        judge::each(&self.world, |other, _, found| {
+        invariants::each_managed(&self.world, |other, _, found| {
             if other.name == host {
                 pods.push(found.pod.to_owned());
             }
@@ -362,11 +365,12 @@ impl Director {
         }
         self.edits += 1;
         self.world.note("spec", &format!("version {version}"), "");
-        let lags = self.world.state().lags.clone();
-        for number in lags.keys().filter(|number| self.engines.contains_key(*number)) {
+        let outdated = self.world.state().outdated.clone();
+        for number in outdated.keys().filter(|number| self.engines.contains_key(*number)) {
             self.world.fire(Kind::EngineLags, &number.to_string());
         }
-        for engine in self.engines.values().filter(|engine| !lags.contains_key(&engine.number)) {
+        for engine in self.engines.values().filter(|engine| !outdated.contains_key(&engine.number))
+        {
             self.tell_spec(engine, version);
         }
     }
@@ -416,7 +420,7 @@ impl Director {
             let work = now.graph.workload_at(address);
             work.map(|work| work.fingerprint()).as_ref() == newest && newest.is_some()
         };
-        let left = differs(&self.world);
+        let left = differences(&self.world);
         let is_mixed = left.values().any(|why| why.contains("of an older version"));
         now.bad.is_empty() && next.bad.iter().all(came_to_be) && !is_mixed
     }
@@ -428,20 +432,20 @@ impl Director {
                 self.after(2_000, 60_000, Repair::Unfreeze);
             }
             Kind::PauseRollout => {
-                let works = &self.world.version().works;
-                let Some(work) = self.rng.pick(works) else { return };
+                let expected = &self.world.version().expected;
+                let Some(work) = self.rng.pick(expected) else { return };
                 let address = work.address.clone();
                 self.world.state().declared.paused.insert(address, "sim".to_owned());
                 self.after(2_000, 60_000, Repair::Unfreeze);
             }
             _ => {
-                let silent: Vec<Arc<Station>> = self
-                    .stations()
+                let silent: Vec<Arc<SimulatedHost>> = self
+                    .sim_hosts()
                     .into_iter()
-                    .filter(|it| it.weather().way != Way::Open)
+                    .filter(|it| it.network().reachability != Reachability::Open)
                     .collect();
-                let Some(station) = self.rng.pick(&silent).cloned() else { return };
-                let name = station.name.clone();
+                let Some(sim_host) = self.rng.pick(&silent).cloned() else { return };
+                let name = sim_host.name.clone();
                 let declared = match kind {
                     Kind::DeclareLost => Declared::Lost,
                     _ => Declared::Fenced,
@@ -451,13 +455,13 @@ impl Director {
                     self.world.state().declared.hosts.insert(name, Declared::Fenced);
                     return;
                 }
-                station.weather().given_up_ms = i64::MAX;
+                sim_host.network().presumed_lost_until_ms = i64::MAX;
                 if declared == Declared::Fenced {
                     // Who fences a host has switched it off.
-                    let _ = station.host.inject(|model, now_ms| model.daemon_ends(now_ms));
-                    station.weather().way = Way::Refused;
+                    let _ = sim_host.daemon.inject(|model, now_ms| model.daemon_ends(now_ms));
+                    sim_host.network().reachability = Reachability::Refused;
                 }
-                self.repairs_all_of(&name);
+                self.allow_recreation_on(&name);
             }
         }
         self.world.fire(kind, "");
@@ -470,17 +474,17 @@ impl Director {
     }
 
     /// All that people declared is taken back; a fence too, once nothing is left behind it.
-    pub fn declare_nothing(&self) {
+    pub fn withdraw_declarations(&self) {
         {
             let mut state = self.world.state();
             // What went back nobody declared.
             let undone = std::mem::take(&mut state.declared.undone);
             state.declared = Declarations { undone, ..Declarations::default() };
         }
-        let until = self.world.time_ms() + GIVEN_UP_MS;
-        for station in self.stations() {
-            let mut weather = station.weather();
-            weather.given_up_ms = weather.given_up_ms.min(until);
+        let until = self.world.time_ms() + PRESUMED_LOST_MS;
+        for sim_host in self.sim_hosts() {
+            let mut network = sim_host.network();
+            network.presumed_lost_until_ms = network.presumed_lost_until_ms.min(until);
         }
         self.declared();
     }
@@ -502,15 +506,15 @@ impl Director {
                 if self.engines.contains_key(&2) || self.world.state().shared {
                     return;
                 }
-                let second = Engine::begin(&self.world, 2, Memory::default());
+                let second = Engine::start(&self.world, 2, Memory::default());
                 self.engines.insert(2, second);
                 // Two that see the hosts differently may place a pod without data twice.
                 let version = self.world.version();
-                let all: usize = version.works.iter().map(|work| work.count() * work.size).sum();
+                let all: usize = version.expected.iter().map(|work| work.count() * work.size).sum();
                 {
                     let mut state = self.world.state();
                     state.repairs += all as u64;
-                    state.at_odds = true;
+                    state.uncoordinated = true;
                 }
                 self.after(2_000, 90_000, Repair::SecondEnds);
             }
@@ -543,12 +547,12 @@ impl Director {
     }
 
     /// A host never comes back.
-    pub fn kill_for_good(&mut self) {
-        let Some(station) = self.station() else { return };
-        if station.weather().way == Way::Open {
-            self.cut(&station, Way::Dropped);
+    pub fn stop_permanently(&mut self) {
+        let Some(sim_host) = self.sim_host() else { return };
+        if sim_host.network().reachability == Reachability::Open {
+            self.cut(&sim_host, Reachability::Dropped);
         }
-        station.weather().dead = true;
-        self.world.fire(Kind::DeadForGood, &station.name);
+        sim_host.network().dead = true;
+        self.world.fire(Kind::DeadForGood, &sim_host.name);
     }
 }

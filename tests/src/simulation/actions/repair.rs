@@ -4,7 +4,7 @@ use tally_reconcile::memory::Memory;
 
 /// A host that is back counts as given up for this much longer, in milliseconds: engines have yet to observe
 /// it.
-pub(super) const GIVEN_UP_MS: i64 = 75_000;
+pub(super) const PRESUMED_LOST_MS: i64 = 75_000;
 
 /// The end of a fault.
 pub(super) enum Repair {

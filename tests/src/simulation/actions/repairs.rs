@@ -4,49 +4,50 @@ use tally_reconcile::memory::Declared;
 use tally_simulator::Model;
 
 use super::director::Director;
-use super::repair::{GIVEN_UP_MS, Repair};
+use super::repair::{PRESUMED_LOST_MS, Repair};
 use crate::simulation::engine::Engine;
-use crate::simulation::judge;
+use crate::simulation::invariants;
 use crate::simulation::spec::IMAGE;
-use crate::simulation::world::{Events, Station, Way};
+use crate::simulation::world::{Events, Reachability, SimulatedHost};
 
 impl Director {
-    pub(super) fn heal(&self, station: &Station) {
-        let back = station.weather().way == Way::Refused;
+    pub(super) fn heal(&self, sim_host: &SimulatedHost) {
+        let back = sim_host.network().reachability == Reachability::Refused;
         if back {
-            let _ = station.host.inject(|model, now_ms| model.daemon_begins(now_ms));
+            let _ = sim_host.daemon.inject(|model, now_ms| model.daemon_begins(now_ms));
         }
-        let until = self.world.time_ms() + GIVEN_UP_MS;
+        let until = self.world.time_ms() + PRESUMED_LOST_MS;
         let lost = {
             let mut state = self.world.state();
-            let lost = state.declared.hosts.get(&station.name) == Some(&Declared::Lost);
+            let lost = state.declared.hosts.get(&sim_host.name) == Some(&Declared::Lost);
             if lost {
-                state.declared.hosts.remove(&station.name);
+                state.declared.hosts.remove(&sim_host.name);
             }
             lost
         };
-        let fenced = self.world.state().declared.hosts.contains_key(&station.name);
-        let mut weather = station.weather();
+        let fenced = self.world.state().declared.hosts.contains_key(&sim_host.name);
+        let mut network = sim_host.network();
         let grace =
             self.world.family.versions.iter().filter_map(|version| version.lost_after_ms).min();
-        let over = weather
-            .cut_ms
+        let over = network
+            .unreachable_since_ms
             .zip(grace)
             .is_some_and(|(since, grace)| self.world.time_ms() - since >= grace);
-        weather.way = Way::Open;
-        weather.was_cut_ms = weather.cut_ms.take().map(|since| (since, self.world.time_ms()));
-        weather.given_up_ms = match (fenced, lost || over) {
+        network.reachability = Reachability::Open;
+        network.last_outage_ms =
+            network.unreachable_since_ms.take().map(|since| (since, self.world.time_ms()));
+        network.presumed_lost_until_ms = match (fenced, lost || over) {
             (true, _) => i64::MAX,
             (false, true) => until,
-            (false, false) => weather.given_up_ms.min(until),
+            (false, false) => network.presumed_lost_until_ms.min(until),
         };
-        drop(weather);
+        drop(network);
         if over {
-            self.repairs_all_of(&station.name);
+            self.allow_recreation_on(&sim_host.name);
         }
         let at = self.world.time_ms();
         self.world.state().disturbed_ms = at;
-        self.world.note("mended", "host", &station.name);
+        self.world.note("mended", "host", &sim_host.name);
         self.declared();
     }
 
@@ -55,30 +56,32 @@ impl Director {
         self.world.state().disturbed_ms = at;
         match repair {
             Repair::Heal(host) => {
-                if let Some(station) = self.named(&host).filter(|it| !it.weather().dead) {
-                    self.heal(&station);
+                if let Some(sim_host) = self.named(&host).filter(|it| !it.network().dead) {
+                    self.heal(&sim_host);
                 }
             }
             Repair::Events(host) => {
-                self.on(&host, |station| station.weather().events = Events::Tell)
+                self.on(&host, |sim_host| sim_host.network().events = Events::Tell)
             }
-            Repair::Disk(host) => self.on(&host, |station| station.weather().full = false),
-            Repair::Fast(host) => self.on(&host, |station| station.weather().slow_ms = 0),
-            Repair::Inspect(host) => self.on(&host, |station| station.weather().hangs = None),
+            Repair::Disk(host) => self.on(&host, |sim_host| sim_host.network().disk_full = false),
+            Repair::Fast(host) => self.on(&host, |sim_host| sim_host.network().slow_ms = 0),
+            Repair::Inspect(host) => {
+                self.on(&host, |sim_host| sim_host.network().hanging_inspect = None)
+            }
             Repair::Image => {
-                for station in self.stations() {
-                    let _ = station.host.inject(|model, _| model.set_present(IMAGE));
+                for sim_host in self.sim_hosts() {
+                    let _ = sim_host.daemon.inject(|model, _| model.set_present(IMAGE));
                 }
             }
             Repair::Loose(host, id) => {
-                self.on(&host, |it| drop(it.host.inject(|model, _| model.come_loose(&id))))
+                self.on(&host, |it| drop(it.daemon.inject(|model, _| model.come_loose(&id))))
             }
             Repair::Healthy(host, id) => {
-                self.on(&host, |it| drop(it.host.inject(|model, _| model.set_health(&id, None))));
+                self.on(&host, |it| drop(it.daemon.inject(|model, _| model.set_health(&id, None))));
             }
             Repair::CrashAgain(host, id, times) => self.crash_again(&host, id, times),
             Repair::Begin(number, kept) => {
-                let engine = Engine::begin(&self.world, number, *kept);
+                let engine = Engine::start(&self.world, number, *kept);
                 self.engines.insert(number, engine);
             }
             Repair::GoOn(number) => {
@@ -90,7 +93,7 @@ impl Director {
                 if let Some(engine) = self.engines.remove(&2) {
                     engine.kill(&self.world);
                 }
-                self.world.state().at_odds = false;
+                self.world.state().uncoordinated = false;
             }
             Repair::Unfreeze => {
                 let mut state = self.world.state();
@@ -99,11 +102,11 @@ impl Director {
                 drop(state);
                 self.declared();
             }
-            Repair::Store => self.world.depot.heals(),
+            Repair::Store => self.world.store.reset(),
             Repair::UpToDate(number) => {
                 let version = {
                     let mut state = self.world.state();
-                    state.lags.remove(&number);
+                    state.outdated.remove(&number);
                     state.version
                 };
                 if let Some(engine) = self.engines.get(&number) {
@@ -116,24 +119,25 @@ impl Director {
                     let _ = model.stop(&id, now_ms);
                     model.remove(&id, now_ms)
                 };
-                self.on(&host, |it| drop(it.host.inject(away)));
+                self.on(&host, |it| drop(it.daemon.inject(away)));
             }
         }
-        judge::happened(&self.world);
+        invariants::check_state(&self.world);
     }
 
-    fn on(&self, host: &str, act: impl FnOnce(&Station)) {
-        if let Some(station) = self.world.stations.get(host) {
-            act(station);
+    fn on(&self, host: &str, act: impl FnOnce(&SimulatedHost)) {
+        if let Some(sim_host) = self.world.sim_hosts.get(host) {
+            act(sim_host);
             self.world.note("mended", "", host);
         }
     }
 
     fn crash_again(&mut self, host: &str, id: String, times: u32) {
-        let Some(station) = self.named(host) else { return };
-        let runs = station.host.inspect(|model, _| model.each().any(|it| it.id == id && it.runs()));
+        let Some(sim_host) = self.named(host) else { return };
+        let runs =
+            sim_host.daemon.inspect(|model, _| model.each().any(|it| it.id == id && it.runs()));
         if runs == Ok(true) {
-            let _ = station.host.inject(|model, now_ms| model.stop(&id, now_ms));
+            let _ = sim_host.daemon.inject(|model, now_ms| model.stop(&id, now_ms));
             self.world.note("crashes", "again", host);
         }
         if times > 1 {

@@ -13,7 +13,7 @@ impl Director {
     pub fn share(&mut self) {
         let most = 2 + u32::from(self.chance.percent(40));
         for number in 2..=most {
-            let engine = Engine::begin(&self.world, number, Memory::default());
+            let engine = Engine::start(&self.world, number, Memory::default());
             self.engines.insert(number, engine);
         }
     }
@@ -21,38 +21,38 @@ impl Director {
     /// The number of the engine that leads.
     #[must_use]
     pub fn leader(&self) -> Option<u32> {
-        let leader = self.world.depot.leader(self.world.time_ms())?;
+        let leader = self.world.store.leader(self.world.time_ms())?;
         let state = self.world.state();
-        let found = state.seats.iter().find(|(_, (name, _))| *name == leader);
+        let found = state.candidates.iter().find(|(_, (name, _))| *name == leader);
         found.map(|(number, _)| *number).filter(|number| self.engines.contains_key(number))
     }
 
     /// Does something to the engines or the store, or nothing.
-    pub fn act_on_others(&mut self) {
+    pub fn inject_store_fault(&mut self) {
         if self.chance.percent(40) {
             return;
         }
         let kind = self.chance.pick(Kind::OF_STORES).copied().unwrap_or(Kind::StoreDown);
         match kind {
             Kind::StoreDown => {
-                self.world.depot.goes_down(self.chance.percent(50));
+                self.world.store.set_down(self.chance.percent(50));
                 self.after_by_chance(500, 60_000, Repair::Store);
             }
             Kind::StoreSlow => {
-                self.world.depot.slows_down(self.chance.range(500, 8_000));
+                self.world.store.set_slow(self.chance.range(500, 8_000));
                 self.after_by_chance(5_000, 60_000, Repair::Store);
             }
-            Kind::StoreLostReply => self.world.depot.loses(self.chance.range(1, 8)),
+            Kind::StoreLostReply => self.world.store.lose_replies(self.chance.range(1, 8)),
             Kind::LeaderStalls => {
                 let at_take = self.chance.percent(40);
                 let all: Vec<u32> = self.engines.keys().copied().collect();
                 let any = self.chance.pick(&all).copied();
                 let engine = if at_take { any } else { self.leader() };
                 let Some(engine) = engine else { return };
-                self.world.depot.stalls(engine, self.chance.range(500, 90_000), at_take);
+                self.world.store.stall_engine(engine, self.chance.range(500, 90_000), at_take);
             }
             Kind::LeaderDies | Kind::LeaderEnds => self.leader_ends(kind),
-            _ => self.lags(),
+            _ => self.outdated(),
         }
     }
 
@@ -68,13 +68,13 @@ impl Director {
     }
 
     /// The folder of one that does not lead is not brought up to date for a while.
-    fn lags(&mut self) {
+    fn outdated(&mut self) {
         let leader = self.leader();
         let others: Vec<u32> =
             self.engines.keys().copied().filter(|number| Some(*number) != leader).collect();
         let Some(number) = self.chance.pick(&others).copied() else { return };
         let version = self.world.state().version;
-        self.world.state().lags.entry(number).or_insert(version);
+        self.world.state().outdated.entry(number).or_insert(version);
         self.after_by_chance(10_000, 120_000, Repair::UpToDate(number));
         self.world.note("will", Kind::EngineLags.word(), &number.to_string());
     }
@@ -89,7 +89,7 @@ impl Director {
     pub fn supersede(&mut self) -> bool {
         let stuck = {
             let state = self.world.state();
-            let mut all = self.engines.keys().filter_map(|number| state.seats.get(number));
+            let mut all = self.engines.keys().filter_map(|number| state.candidates.get(number));
             all.all(|(_, board)| board.read().sharing.is_some_and(|shown| shown.aside))
         };
         if !stuck {
@@ -98,7 +98,7 @@ impl Director {
         let Some(engine) = self.engines.remove(&1) else { return false };
         let kept = engine.kill(&self.world);
         self.world.note("hand", "supersedes", "");
-        let engine = Engine::begin_meant(&self.world, 1, kept);
+        let engine = Engine::start_superseding(&self.world, 1, kept);
         self.engines.insert(1, engine);
         true
     }

@@ -20,8 +20,8 @@ use tally_simulator::{Clock as _, Model};
 use tokio::sync::oneshot;
 
 use super::faults::Kind;
-use super::judge::{self, What};
-use super::world::{Death, Events, Station, Waiting, Way, World};
+use super::invariants::{self, Call};
+use super::world::{Death, Events, PendingFault, Reachability, SimulatedHost, World};
 
 /// A call without an answer ends after so long.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -29,42 +29,42 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 const OBSERVATION_DEADLINE: Duration = Duration::from_secs(20);
 
 /// One engine's way to one host.
-pub struct Door {
+pub struct Connection {
     world: Arc<World>,
-    station: Arc<Station>,
+    sim_host: Arc<SimulatedHost>,
     engine: u32,
     /// By how much the host's clock was ahead when it was reached, in milliseconds.
     ahead_ms: i64,
 }
 
-impl Door {
+impl Connection {
     /// The way of an engine, by its number, to a host.
     #[must_use]
-    pub fn new(world: &Arc<World>, station: &Arc<Station>, engine: u32) -> Self {
-        let ahead_ms = station.clock.now_ms() - world.clock.now_ms();
-        Self { world: Arc::clone(world), station: Arc::clone(station), engine, ahead_ms }
+    pub fn new(world: &Arc<World>, sim_host: &Arc<SimulatedHost>, engine: u32) -> Self {
+        let ahead_ms = sim_host.clock.now_ms() - world.clock.now_ms();
+        Self { world: Arc::clone(world), sim_host: Arc::clone(sim_host), engine, ahead_ms }
     }
 
     fn unreachable(&self) -> HostError {
-        let address = format!("sim:{}", self.station.name);
+        let address = format!("sim:{}", self.sim_host.name);
         HostError::Unreachable { address, reason: "connection refused".to_owned() }
     }
 
     fn fire(&self, kind: Kind, call: &str) {
-        self.world.fire(kind, &format!("{call} on {}", self.station.name));
+        self.world.fire(kind, &format!("{call} on {}", self.sim_host.name));
     }
 
     /// How long the next packet takes.
     fn trip(&self) -> Duration {
-        let slow = self.station.weather().slow_ms;
+        let slow = self.sim_host.network().slow_ms;
         let millis = self.world.state().rng.range(1, 8) + slow;
         Duration::from_millis(millis)
     }
 
     /// What goes wrong with this call.
     fn fault(&self, call: &'static str, changes: bool) -> Option<Kind> {
-        let mut weather = self.station.weather();
-        let first = weather.waiting.front()?;
+        let mut network = self.sim_host.network();
+        let first = network.pending_faults.front()?;
         let fits = match first.call {
             Some(name) => name == call,
             None => changes,
@@ -72,8 +72,8 @@ impl Door {
         if !fits {
             return None;
         }
-        let Waiting { kind, .. } = weather.waiting.pop_front()?;
-        drop(weather);
+        let PendingFault { kind, .. } = network.pending_faults.pop_front()?;
+        drop(network);
         self.fire(kind, call);
         Some(kind)
     }
@@ -81,11 +81,11 @@ impl Door {
     /// Comes as far as the host, or not.
     async fn reach(&self, call: &'static str, deadline: Duration) -> Result<(), HostError> {
         tokio::time::sleep(self.trip()).await;
-        let way = self.station.weather().way;
-        match way {
-            Way::Open => Ok(()),
-            Way::Refused => Err(self.unreachable()),
-            Way::Dropped => {
+        let reachability = self.sim_host.network().reachability;
+        match reachability {
+            Reachability::Open => Ok(()),
+            Reachability::Refused => Err(self.unreachable()),
+            Reachability::Dropped => {
                 tokio::time::sleep(deadline).await;
                 Err(HostError::Deadline { call, after: deadline })
             }
@@ -113,18 +113,18 @@ impl Door {
             Some(kind) => return Err(refusal(kind, call).unwrap_or_else(|| lost(call))),
             None => {}
         }
-        self.station.host.inspect(look)
+        self.sim_host.daemon.inspect(look)
     }
 
     /// Sends a call that changes something. Once it is sent it goes its way, whatever becomes of
     /// who sent it.
     async fn change<T: Send + 'static>(
         &self,
-        what: What,
+        what: Call,
         act: impl FnOnce(&mut Model, i64) -> Result<T, HostError> + Send + 'static,
     ) -> Result<T, HostError> {
         let call = what.call;
-        judge::sent(&self.world, &self.station, self.engine, &what);
+        invariants::check_request(&self.world, &self.sim_host, self.engine, &what);
         let death = {
             let mut state = self.world.state();
             state.calls += 1;
@@ -161,7 +161,7 @@ impl Door {
         let (reply, answer) = oneshot::channel();
         let packet = Packet {
             world: Arc::clone(&self.world),
-            station: Arc::clone(&self.station),
+            sim_host: Arc::clone(&self.sim_host),
             engine: self.engine,
             what,
         };
@@ -191,8 +191,8 @@ impl Door {
                 }
                 _ => result,
             },
-            Ok(Ok(None)) => match self.station.weather().way {
-                Way::Refused => Err(self.unreachable()),
+            Ok(Ok(None)) => match self.sim_host.network().reachability {
+                Reachability::Refused => Err(self.unreachable()),
                 _ => Err(lost(call)),
             },
             Ok(Err(_)) => Err(lost(call)),
@@ -204,9 +204,9 @@ impl Door {
 /// A call on its way.
 struct Packet {
     world: Arc<World>,
-    station: Arc<Station>,
+    sim_host: Arc<SimulatedHost>,
     engine: u32,
-    what: What,
+    what: Call,
 }
 
 impl Packet {
@@ -215,21 +215,27 @@ impl Packet {
         self,
         act: impl FnOnce(&mut Model, i64) -> Result<T, HostError>,
     ) -> Option<Result<T, HostError>> {
-        if self.station.weather().way != Way::Open {
-            self.world.note("vanished", self.what.call, &self.station.name);
+        if self.sim_host.network().reachability != Reachability::Open {
+            self.world.note("vanished", self.what.call, &self.sim_host.name);
             return None;
         }
-        if self.what.makes && self.station.weather().full {
+        if self.what.makes && self.sim_host.network().disk_full {
             self.world.fire(Kind::DiskFull, self.what.call);
             let message = "write /var/lib/docker: no space left on device".to_owned();
             return Some(Err(HostError::Refused { status: 500, message }));
         }
-        judge::arrives(&self.world, &self.station, &self.what);
-        let result = match self.station.host.inject(act) {
+        invariants::check_arrival(&self.world, &self.sim_host, &self.what);
+        let result = match self.sim_host.daemon.inject(act) {
             Ok(result) => result,
             Err(error) => return Some(Err(error)),
         };
-        judge::done(&self.world, &self.station, self.engine, &self.what, result.as_ref().err());
+        invariants::record_result(
+            &self.world,
+            &self.sim_host,
+            self.engine,
+            &self.what,
+            result.as_ref().err(),
+        );
         Some(result)
     }
 }
@@ -254,9 +260,9 @@ fn refusal(kind: Kind, call: &str) -> Option<HostError> {
 }
 
 #[async_trait]
-impl HostRead for Door {
+impl HostRead for Connection {
     fn name(&self) -> &str {
-        &self.station.name
+        &self.sim_host.name
     }
 
     async fn engine(&self) -> Result<Engine, HostError> {
@@ -276,8 +282,8 @@ impl HostRead for Door {
         id: &str,
         with_files: bool,
     ) -> Result<Option<(ObservedContainer, ContainerDetails)>, HostError> {
-        let hangs = self.station.weather().hangs.as_deref() == Some(id);
-        if hangs {
+        let hanging_inspect = self.sim_host.network().hanging_inspect.as_deref() == Some(id);
+        if hanging_inspect {
             self.fire(Kind::InspectHangs, "container");
             tokio::time::sleep(OBSERVATION_DEADLINE).await;
             return Err(HostError::Deadline { call: "container", after: OBSERVATION_DEADLINE });
@@ -302,21 +308,21 @@ impl HostRead for Door {
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<HostEvent, HostError>>, HostError> {
         self.reach("events", OBSERVATION_DEADLINE).await?;
-        let told = self.station.host.events(cluster).await?;
-        let station = Arc::clone(&self.station);
+        let told = self.sim_host.daemon.events(cluster).await?;
+        let sim_host = Arc::clone(&self.sim_host);
         let world = Arc::clone(&self.world);
         let heard = told.flat_map(move |event| {
-            let (way, told) = {
-                let weather = station.weather();
-                (weather.way, weather.events)
+            let (reachability, told) = {
+                let network = sim_host.network();
+                (network.reachability, network.events)
             };
-            let mode = match way {
-                Way::Open => told,
+            let mode = match reachability {
+                Reachability::Open => told,
                 // A connection that was open when packets began to vanish stays silently open.
-                Way::Dropped => Events::Silent,
-                Way::Refused => Events::End,
+                Reachability::Dropped => Events::Silent,
+                Reachability::Refused => Events::End,
             };
-            let (name, one) = (station.name.as_str(), Some(event.clone()));
+            let (name, one) = (sim_host.name.as_str(), Some(event.clone()));
             let all: Vec<Option<Result<HostEvent, HostError>>> = match mode {
                 Events::Tell => vec![one],
                 Events::Silent => {
@@ -349,14 +355,14 @@ impl HostRead for Door {
 }
 
 #[async_trait]
-impl Host for Door {
+impl Host for Connection {
     async fn pull(
         &self,
         image: &str,
         _: &(dyn Fn(PullProgress) + Send + Sync),
     ) -> Result<(), HostError> {
         let name = image.to_owned();
-        self.change(What::makes("pull", image), move |model, _| model.pull(&name)).await
+        self.change(Call::makes("pull", image), move |model, _| model.pull(&name)).await
     }
 
     async fn load_infra_image(&self) -> Result<(), HostError> {
@@ -364,33 +370,33 @@ impl Host for Door {
             model.load_infra_image();
             Ok(())
         };
-        self.change(What::makes("load_infra_image", ""), load).await
+        self.change(Call::makes("load_infra_image", ""), load).await
     }
 
     async fn create_network(&self, request: &NetworkRequest) -> Result<String, HostError> {
-        let (what, request) = (What::makes("create_network", &request.name), request.clone());
+        let (what, request) = (Call::makes("create_network", &request.name), request.clone());
         self.change(what, move |model, _| model.create_network(&request)).await
     }
 
     async fn remove_network(&self, id: &str) -> Result<(), HostError> {
         let target = id.to_owned();
         let act = move |model: &mut Model, now_ms| model.remove_network(&target, now_ms);
-        self.change(What::object("remove_network", id), act).await
+        self.change(Call::object("remove_network", id), act).await
     }
 
     async fn create_volume(&self, request: &VolumeRequest) -> Result<(), HostError> {
-        let (what, request) = (What::makes("create_volume", &request.name), request.clone());
+        let (what, request) = (Call::makes("create_volume", &request.name), request.clone());
         self.change(what, move |model, _| model.create_volume(&request)).await
     }
 
     async fn remove_volume(&self, name: &str) -> Result<(), HostError> {
         let target = name.to_owned();
         let act = move |model: &mut Model, _: i64| model.remove_volume(&target);
-        self.change(What::object("remove_volume", name), act).await
+        self.change(Call::object("remove_volume", name), act).await
     }
 
     async fn create_container(&self, request: &ContainerRequest) -> Result<String, HostError> {
-        let (what, request) = (What::create(request), request.clone());
+        let (what, request) = (Call::create(request), request.clone());
         self.change(what, move |model, now_ms| model.create(&request, now_ms)).await
     }
 
@@ -402,7 +408,7 @@ impl Host for Door {
     ) -> Result<(), HostError> {
         let (target, files) = (id.to_owned(), files.to_vec());
         let act = move |model: &mut Model, now_ms| model.write(&target, &files, part, now_ms);
-        self.change(What::on("write_files", id), act).await
+        self.change(Call::on("write_files", id), act).await
     }
 
     async fn write_secrets(
@@ -414,49 +420,49 @@ impl Host for Door {
         let (target, files) = (id.to_owned(), files.to_vec());
         let act =
             move |model: &mut Model, now_ms| model.write_secrets(&target, &files, part, now_ms);
-        self.change(What::on("write_secrets", id), act).await
+        self.change(Call::on("write_secrets", id), act).await
     }
 
     async fn start(&self, id: &str) -> Result<(), HostError> {
         let target = id.to_owned();
         let act = move |model: &mut Model, now_ms| model.start(&target, now_ms);
-        self.change(What::on("start", id), act).await
+        self.change(Call::on("start", id), act).await
     }
 
     async fn stop(&self, id: &str, _: Option<Duration>) -> Result<(), HostError> {
         let target = id.to_owned();
         let act = move |model: &mut Model, now_ms| model.stop(&target, now_ms);
-        self.change(What::on("stop", id), act).await
+        self.change(Call::on("stop", id), act).await
     }
 
     async fn restart(&self, id: &str, _: Option<Duration>) -> Result<(), HostError> {
         let target = id.to_owned();
         let act = move |model: &mut Model, now_ms| model.restart(&target, now_ms);
-        self.change(What::on("restart", id), act).await
+        self.change(Call::on("restart", id), act).await
     }
 
     async fn unpause(&self, id: &str) -> Result<(), HostError> {
         let target = id.to_owned();
         let act = move |model: &mut Model, now_ms| model.unpause(&target, now_ms);
-        self.change(What::on("unpause", id), act).await
+        self.change(Call::on("unpause", id), act).await
     }
 
     async fn signal(&self, id: &str, signal: &str) -> Result<(), HostError> {
         let (target, signal) = (id.to_owned(), signal.to_owned());
         let act = move |model: &mut Model, now_ms| model.signal(&target, &signal, now_ms);
-        self.change(What::on("signal", id), act).await
+        self.change(Call::on("signal", id), act).await
     }
 
     async fn update(&self, id: &str, live: &Live) -> Result<(), HostError> {
         let (target, live) = (id.to_owned(), live.clone());
         let act = move |model: &mut Model, now_ms| model.update(&target, &live, now_ms);
-        self.change(What::on("update", id), act).await
+        self.change(Call::on("update", id), act).await
     }
 
     async fn remove_container(&self, id: &str) -> Result<(), HostError> {
         let target = id.to_owned();
         let act = move |model: &mut Model, now_ms| model.remove(&target, now_ms);
-        self.change(What::on("remove_container", id), act).await
+        self.change(Call::on("remove_container", id), act).await
     }
 
     async fn exec(&self, _: &str, _: &ExecRequest) -> Result<ExecSession, HostError> {

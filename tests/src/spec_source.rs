@@ -5,10 +5,10 @@ use tally_control::{SpecChange, SpecSource};
 use tokio::sync::mpsc;
 
 /// Gives what is sent to it; without a sender nothing changes any more.
-pub struct Letters(pub mpsc::UnboundedReceiver<SpecChange>);
+pub struct ChannelSpecSource(pub mpsc::UnboundedReceiver<SpecChange>);
 
 #[async_trait]
-impl SpecSource for Letters {
+impl SpecSource for ChannelSpecSource {
     async fn changed(&mut self) -> SpecChange {
         match self.0.recv().await {
             Some(news) => news,

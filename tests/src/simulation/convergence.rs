@@ -14,17 +14,17 @@ use tally_reconcile::reconcile;
 use tally_simulator::{Clock as _, Model};
 
 use super::faults::Kind;
-use super::judge::{self, Ours};
+use super::invariants::{self, ManagedContainer};
 use super::rng::Rng;
-use super::spec::{CLUSTER, Pods, Version, Work};
-use super::world::{Way, World};
+use super::spec::{CLUSTER, ExpectedWorkload, Pods, Version};
+use super::world::{Reachability, World};
 
 /// What really is on all hosts; one that cannot be reached is silent.
 #[must_use]
-pub fn truth(world: &World) -> Observed {
-    let view = |station: &Arc<super::world::Station>| {
-        let way = station.weather().way;
-        if way != Way::Open {
+pub fn actual_state(world: &World) -> Observed {
+    let view = |sim_host: &Arc<super::world::SimulatedHost>| {
+        let reachability = sim_host.network().reachability;
+        if reachability != Reachability::Open {
             return HostView::Unknown { reason: "it is away".to_owned(), answers: false };
         }
         let our_ms = world.clock.now_ms();
@@ -32,13 +32,13 @@ pub fn truth(world: &World) -> Observed {
             ahead_ms: its_ms - our_ms,
             ..state(model, its_ms)
         };
-        match station.host.inspect(look) {
+        match sim_host.daemon.inspect(look) {
             Ok(state) => HostView::Ready(Box::new(state)),
             Err(error) => HostView::Unknown { reason: error.to_string(), answers: false },
         }
     };
-    let all = world.stations.iter();
-    Observed { hosts: all.map(|(name, station)| (name.clone(), view(station))).collect() }
+    let all = world.sim_hosts.iter();
+    Observed { hosts: all.map(|(name, sim_host)| (name.clone(), view(sim_host))).collect() }
 }
 
 /// What one host would show.
@@ -82,11 +82,11 @@ struct Seen {
 /// All pods by name.
 fn pods(world: &World) -> BTreeMap<String, Vec<Seen>> {
     let mut all: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
-    judge::each(world, |station, _, found: &Ours<'_>| {
+    invariants::each_managed(world, |sim_host, _, found: &ManagedContainer<'_>| {
         let env = &found.shown.request.env;
         let text = |key: &str| env.get(key).and_then(EnvValue::text).map(str::to_owned);
         let seen = Seen {
-            host: station.name.clone(),
+            host: sim_host.name.clone(),
             id: found.shown.id.to_owned(),
             name: found.name.to_owned(),
             role: found.role.to_owned(),
@@ -105,21 +105,21 @@ fn pods(world: &World) -> BTreeMap<String, Vec<Seen>> {
 /// What is not as the spec asks, by pod: read from the spec and the hosts, without the planner.
 /// What is on hosts that are away is not looked at.
 #[must_use]
-pub fn differs(world: &World) -> BTreeMap<String, String> {
+pub fn differences(world: &World) -> BTreeMap<String, String> {
     let version = world.version();
     let mut pods = pods(world);
     let away: BTreeSet<String> = world
-        .stations
+        .sim_hosts
         .values()
-        .filter(|station| station.weather().way != Way::Open)
-        .map(|station| station.name.clone())
+        .filter(|sim_host| sim_host.network().reachability != Reachability::Open)
+        .map(|sim_host| sim_host.name.clone())
         .collect();
     let mut all = BTreeMap::new();
-    let works = world.works();
-    let hopeless = hopeless(world, &works);
-    for work in &works {
-        if hopeless.contains(&work.address) {
-            pods.retain(|pod, _| !work.has(pod) && !work.stands_in(pod));
+    let expected = world.expected();
+    let cannot_converge = cannot_converge(world, &expected);
+    for work in &expected {
+        if cannot_converge.contains(&work.address) {
+            pods.retain(|pod, _| !work.has(pod) && !work.is_surge(pod));
             continue;
         }
         for (pod, host) in names(work) {
@@ -143,21 +143,21 @@ pub fn differs(world: &World) -> BTreeMap<String, String> {
 /// The workloads of which nothing can come, and those that wait for them: one that went back to more
 /// pods than there are host ports for, and one whose program ends at once and yet was taken for
 /// ready, since its host's clock jumped in between.
-fn hopeless(world: &World, works: &[Work]) -> BTreeSet<String> {
+fn cannot_converge(world: &World, expected: &[ExpectedWorkload]) -> BTreeSet<String> {
     let version = world.version();
     let state = world.state();
-    let open = world.stations.len() - version.drained.len();
+    let open = world.sim_hosts.len() - version.drained.len();
     let jumped = state.fired.contains_key(&Kind::HostClockJumps);
-    let is_hopeless = |work: &&Work| {
-        let went_back = state.declared.undone.contains_key(&work.address);
-        let crowded = went_back && work.bound && work.count() > open;
+    let is_hopeless = |work: &&ExpectedWorkload| {
+        let rolled_back = state.declared.undone.contains_key(&work.address);
+        let check_pod_count = rolled_back && work.bound && work.count() > open;
         let newest = state.history.iter().rev().find_map(|entry| entry.settled.get(&work.address));
         let now = version.graph.workload_at(&work.address);
         let counts_as_ready = newest.is_some() && now.map(Workload::fingerprint).as_ref() == newest;
-        crowded || (jumped && version.bad.contains(&work.address) && counts_as_ready)
+        check_pod_count || (jumped && version.bad.contains(&work.address) && counts_as_ready)
     };
     let mut all: BTreeSet<String> =
-        works.iter().filter(is_hopeless).map(|work| work.address.clone()).collect();
+        expected.iter().filter(is_hopeless).map(|work| work.address.clone()).collect();
     // What waits stands behind what it waits for.
     for workload in version.graph.workloads() {
         let waits = workload.depends_on.iter().any(|on| all.contains(&on.on.to_string()));
@@ -184,7 +184,7 @@ pub fn shown(world: &World, pod: &str) -> Vec<String> {
 }
 
 /// The pods of a workload, with the host where that is asked for.
-fn names(work: &Work) -> Vec<(&str, Option<&str>)> {
+fn names(work: &ExpectedWorkload) -> Vec<(&str, Option<&str>)> {
     match &work.pods {
         Pods::Named(names) => names.iter().map(|name| (name.as_str(), None)).collect(),
         Pods::PerHost(names) => {
@@ -195,7 +195,7 @@ fn names(work: &Work) -> Vec<(&str, Option<&str>)> {
 
 /// Whether a named volume is on several hosts.
 fn is_torn(world: &World) -> bool {
-    let observed = truth(world);
+    let observed = actual_state(world);
     let states = observed.hosts.values().filter_map(HostView::ready);
     let mut seen = BTreeSet::new();
     let named = states
@@ -206,7 +206,7 @@ fn is_torn(world: &World) -> bool {
 
 fn pod_differs(
     world: &World,
-    work: &Work,
+    work: &ExpectedWorkload,
     found: &[Seen],
     host: Option<&str>,
     away: &BTreeSet<String>,
@@ -233,7 +233,7 @@ fn pod_differs(
     if host.is_some_and(|host| host != *home) {
         return Some(format!("it is on {home}"));
     }
-    let others = world.stations.keys().any(|name| {
+    let others = world.sim_hosts.keys().any(|name| {
         !away.contains(name) && !version.drained.contains(name) && name.as_str() != *home
     });
     if version.drained.iter().any(|host| host == home)
@@ -283,8 +283,8 @@ fn pod_differs(
 }
 
 /// S11: the same plan, byte for byte, whatever order things are listed in.
-pub fn pure(world: &World, now_ms: i64, rng: &mut Rng) {
-    let observed = truth(world);
+pub fn check_determinism(world: &World, now_ms: i64, rng: &mut Rng) {
+    let observed = actual_state(world);
     let graph = &world.version().graph;
     let secrets = world.version().secrets.hashes().clone();
     let options = tally_reconcile::Options { now_ms, secrets, ..Default::default() };
@@ -292,7 +292,7 @@ pub fn pure(world: &World, now_ms: i64, rng: &mut Rng) {
         format!("{:?}", reconcile(graph, observed, &Memory::default(), &options))
     };
     let first = plan(&observed);
-    world.tells_no_secret("a plan", &first);
+    world.check_no_secret("a plan", &first);
     let mut permuted = observed.clone();
     for view in permuted.hosts.values_mut() {
         let HostView::Ready(state) = view else { continue };
@@ -324,19 +324,19 @@ fn shuffle<T>(all: &mut [T], rng: &mut Rng) {
 
 /// L6: what is not as the spec asks stands in the plan with a reason.
 #[must_use]
-pub fn without_reason(
-    differs: &BTreeMap<String, String>,
+pub fn unexplained(
+    differences: &BTreeMap<String, String>,
     plan: &Plan,
-    works: &[Work],
+    expected: &[ExpectedWorkload],
 ) -> Vec<String> {
     let said = |pod: &str| {
-        let of = works.iter().find(|work| work.has(pod));
+        let of = expected.iter().find(|work| work.has(pod));
         // A pod of one host is not there because that host may have none.
         let home = of.into_iter().flat_map(names).find(|(name, _)| *name == pod);
         let home = home.and_then(|(_, host)| host).map(|host| format!("host `{host}` is fenced"));
         let work = of.map(|work| work.address.as_str());
         // A stand-in stays for as long as the change it stands in for cannot go on.
-        let stood_for = works.iter().find(|work| work.stands_in(pod));
+        let stood_for = expected.iter().find(|work| work.is_surge(pod));
         let stood_for = stood_for.map(|work| work.address.as_str());
         let about = |subject: &Subject| {
             subject.is_of_pod(pod)
@@ -352,5 +352,9 @@ pub fn without_reason(
             })
             || plan.operations.iter().any(|op| op.subject.is_of_pod(pod))
     };
-    differs.iter().filter(|(pod, _)| !said(pod)).map(|(pod, why)| format!("{pod}: {why}")).collect()
+    differences
+        .iter()
+        .filter(|(pod, _)| !said(pod))
+        .map(|(pod, why)| format!("{pod}: {why}"))
+        .collect()
 }

@@ -10,8 +10,8 @@ use tally_reconcile::memory::Declared;
 use tally_reconcile::plan::request::ContainerRequest;
 use tally_simulator::Shown;
 
-use super::spec::{CLUSTER, Pods, Work};
-use super::world::{HAND, Station, Way, World};
+use super::spec::{CLUSTER, ExpectedWorkload, Pods};
+use super::world::{HAND, Reachability, SimulatedHost, World};
 
 /// What was seen this long ago may still be what an engine acts on, in milliseconds: the longest
 /// time between two looks at a quiet host, with what a look and a call take.
@@ -27,52 +27,52 @@ const ROUND_MS: i64 = 5_000;
 
 /// A call that changes something.
 #[derive(Debug, Clone)]
-pub struct What {
+pub struct Call {
     /// Its name.
     pub call: &'static str,
     /// What it is about: a full ID, or a name.
     pub about: String,
     /// Whether it needs space on the disk.
     pub makes: bool,
-    kind: About,
+    kind: CallTarget,
 }
 
 #[derive(Debug, Clone)]
-enum About {
+enum CallTarget {
     Container,
     Object,
-    Create { pod: String, name: String, role: String, ours: bool, shown: String },
+    Create { pod: String, name: String, role: String, managed: bool, shown: String },
     Other,
 }
 
-impl What {
+impl Call {
     /// A call on a container.
     #[must_use]
     pub fn on(call: &'static str, id: &str) -> Self {
-        Self { call, about: id.to_owned(), makes: false, kind: About::Container }
+        Self { call, about: id.to_owned(), makes: false, kind: CallTarget::Container }
     }
 
     /// A call on a volume or a network.
     #[must_use]
     pub fn object(call: &'static str, name: &str) -> Self {
-        Self { call, about: name.to_owned(), makes: false, kind: About::Object }
+        Self { call, about: name.to_owned(), makes: false, kind: CallTarget::Object }
     }
 
     /// A call that makes something that is no container.
     #[must_use]
     pub fn makes(call: &'static str, name: &str) -> Self {
-        Self { call, about: name.to_owned(), makes: true, kind: About::Other }
+        Self { call, about: name.to_owned(), makes: true, kind: CallTarget::Other }
     }
 
     /// A call that makes a container.
     #[must_use]
     pub fn create(request: &ContainerRequest) -> Self {
         let label = |key: &str| request.labels.get(key).cloned().unwrap_or_default();
-        let kind = About::Create {
+        let kind = CallTarget::Create {
             pod: label(labels::POD),
             name: label(labels::NAME),
             role: label(labels::ROLE),
-            ours: label(labels::CLUSTER) == CLUSTER,
+            managed: label(labels::CLUSTER) == CLUSTER,
             // Its labels above all: anybody on the host can read them.
             shown: format!("{request:?}"),
         };
@@ -81,7 +81,7 @@ impl What {
 }
 
 /// One of our containers, by its labels; its name agrees with them.
-pub struct Ours<'a> {
+pub struct ManagedContainer<'a> {
     /// The container.
     pub shown: Shown<'a>,
     /// `controller/w0`.
@@ -96,7 +96,7 @@ pub struct Ours<'a> {
 
 /// Reads a container as ours, if it is.
 #[must_use]
-pub fn ours(shown: Shown<'_>) -> Option<Ours<'_>> {
+pub fn managed(shown: Shown<'_>) -> Option<ManagedContainer<'_>> {
     let all = &shown.request.labels;
     let label = |key: &str| all.get(key).map(String::as_str);
     if label(labels::CLUSTER) != Some(CLUSTER) {
@@ -109,33 +109,36 @@ pub fn ours(shown: Shown<'_>) -> Option<Ours<'_>> {
         "infra" => called == pod,
         _ => called.strip_prefix(pod).and_then(|rest| rest.strip_prefix('.')) == Some(name),
     };
-    agrees.then_some(Ours { shown, work: label(labels::WORKLOAD)?, pod, name, role })
+    agrees.then_some(ManagedContainer { shown, work: label(labels::WORKLOAD)?, pod, name, role })
 }
 
 /// Looks at every container of ours on every host.
-pub fn each(world: &World, mut look: impl FnMut(&Station, i64, &Ours<'_>)) {
-    for station in world.stations.values() {
+pub fn each_managed(
+    world: &World,
+    mut look: impl FnMut(&SimulatedHost, i64, &ManagedContainer<'_>),
+) {
+    for sim_host in world.sim_hosts.values() {
         // A host in memory can always be looked at.
-        let _ = station.host.inspect(|model, now_ms| {
-            for found in model.each().filter_map(ours) {
-                look(station, now_ms, &found);
+        let _ = sim_host.daemon.inspect(|model, now_ms| {
+            for found in model.each().filter_map(managed) {
+                look(sim_host, now_ms, &found);
             }
         });
     }
 }
 
 /// A call is sent by an engine.
-pub fn sent(world: &World, station: &Station, engine: u32, what: &What) {
-    let on = format!("{}{} {}", station.name, engine, short(&what.about));
+pub fn check_request(world: &World, sim_host: &SimulatedHost, engine: u32, what: &Call) {
+    let on = format!("{}{} {}", sim_host.name, engine, short(&what.about));
     world.note("send", what.call, &on);
     world.note_call("send", what.call, &on);
     world.state().changes += 1;
-    led(world, engine, what);
+    check_leadership(world, engine, what);
     match &what.kind {
-        About::Container => container_call(world, station, what),
-        About::Object => object_call(world, station, what),
-        About::Create { pod, name, role, ours, shown } => {
-            world.tells_no_secret("a request", shown);
+        CallTarget::Container => container_call(world, sim_host, what),
+        CallTarget::Object => object_call(world, sim_host, what),
+        CallTarget::Create { pod, name, role, managed, shown } => {
+            world.check_no_secret("a request", shown);
             let expected = match role.as_str() {
                 "infra" => labels::infra_name(CLUSTER, pod),
                 _ => labels::container_name(CLUSTER, pod, name),
@@ -143,61 +146,61 @@ pub fn sent(world: &World, station: &Station, engine: u32, what: &What) {
             if what.about != expected {
                 world.violate("S2", format!("create of {}, not of {expected}", what.about));
             }
-            if !ours {
+            if !managed {
                 world.violate("S1", format!("create of {} without our labels", what.about));
             }
-            unseen(world, station, pod);
+            check_not_running_elsewhere(world, sim_host, pod);
         }
-        About::Other => {}
+        CallTarget::Other => {}
     }
 }
 
 /// S9: who sends has the lease, by the store's own clock, and follows the spec that counts there.
-fn led(world: &World, engine: u32, what: &What) {
+fn check_leadership(world: &World, engine: u32, what: &Call) {
     if engine == HAND || !world.state().shared {
         return;
     }
-    let Some((name, board)) = world.state().seats.get(&engine).cloned() else { return };
-    let leader = world.depot.leader(world.time_ms());
+    let Some((name, board)) = world.state().candidates.get(&engine).cloned() else { return };
+    let leader = world.store.leader(world.time_ms());
     if leader.as_ref() != Some(&name) {
         world.violate("S9", format!("{} of {name}, but {leader:?} leads", what.call));
     }
-    let counts = world.depot.record().map(|record| record.hash);
+    let counts = world.store.record().map(|record| record.hash);
     let followed = board.read().sharing.map(|shown| shown.spec);
     if counts != followed {
         world.violate("S9", format!("{} of {name} for a spec that does not count", what.call));
     }
 }
 
-fn container_call(world: &World, station: &Station, what: &What) {
+fn container_call(world: &World, sim_host: &SimulatedHost, what: &Call) {
     let is_full = what.about.len() == 64 && what.about.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_full {
         world.violate("S2", format!("{} names {}", what.call, what.about));
     }
-    let owned = station.host.inspect(|model, _| {
+    let owned = sim_host.daemon.inspect(|model, _| {
         let found = model.each().find(|it| it.id == what.about)?;
         Some(found.request.labels.get(labels::CLUSTER).is_some_and(|of| of == CLUSTER))
     });
     if owned == Ok(Some(false)) {
-        world.violate("S1", format!("{} on {} of {}", what.call, what.about, station.name));
+        world.violate("S1", format!("{} on {} of {}", what.call, what.about, sim_host.name));
     }
     if matches!(what.call, "stop" | "remove_container") {
-        too_many_go(world, station, what);
+        check_removal_limit(world, sim_host, what);
     }
     if what.call == "remove_container" {
-        let pod = station.host.inspect(|model, _| {
-            let found = model.each().find(|it| it.id == what.about).and_then(ours)?;
+        let pod = sim_host.daemon.inspect(|model, _| {
+            let found = model.each().find(|it| it.id == what.about).and_then(managed)?;
             Some(found.pod.to_owned())
         });
         if let Ok(Some(pod)) = pod {
             let at = world.time_ms();
-            world.state().replaced.insert((station.name.clone(), pod), at);
+            world.state().replaced.insert((sim_host.name.clone(), pod), at);
         }
     }
 }
 
-fn object_call(world: &World, station: &Station, what: &What) {
-    let role = station.host.inspect(|model, _| {
+fn object_call(world: &World, sim_host: &SimulatedHost, what: &Call) {
+    let role = sim_host.daemon.inspect(|model, _| {
         let all = model.volumes().get(&what.about)?;
         let of = all.get(labels::CLUSTER).cloned();
         Some((of.is_some_and(|of| of == CLUSTER), all.get(labels::ROLE).cloned()))
@@ -213,55 +216,56 @@ fn object_call(world: &World, station: &Station, what: &What) {
 
 /// S8: a pod that is made while it runs on another host that nobody gave up was taken for absent. One that
 /// was there just now is replaced, and of two copies that can both be seen one may be made whole.
-fn unseen(world: &World, station: &Station, pod: &str) {
-    let replaced = (station.name.clone(), pod.to_owned());
+fn check_not_running_elsewhere(world: &World, sim_host: &SimulatedHost, pod: &str) {
+    let replaced = (sim_host.name.clone(), pod.to_owned());
     let replaced = world.state().replaced.get(&replaced).copied();
     if replaced.is_some_and(|at| world.time_ms() - at < STANDS_MS) {
         return;
     }
     let mut there = Vec::new();
     let mut is_here = false;
-    each(world, |other, now_ms, found| {
+    each_managed(world, |other, now_ms, found| {
         let stands = found.shown.started_at_ms.is_some_and(|start| now_ms - start >= STANDS_MS);
         let runs = found.shown.runs() && found.role == "container" && stands;
         if found.pod != pod {
             return;
         }
-        is_here |= other.name == station.name;
-        if other.name != station.name && runs && !given_up(world, other) {
-            there.push((other.name.clone(), other.weather().way == Way::Open));
+        is_here |= other.name == sim_host.name;
+        if other.name != sim_host.name && runs && !presumed_lost(world, other) {
+            there.push((other.name.clone(), other.network().reachability == Reachability::Open));
         }
     });
     for (other, _) in there.into_iter().filter(|(_, is_seen)| !(*is_seen && is_here)) {
-        let what = format!("{pod} is made on {} and runs on {other}", station.name);
+        let what = format!("{pod} is made on {} and runs on {other}", sim_host.name);
         world.violate("S8", what);
     }
 }
 
 /// Whether somebody declared a host lost, or the spec's grace is over, or was a moment ago.
-fn given_up(world: &World, station: &Station) -> bool {
+fn presumed_lost(world: &World, sim_host: &SimulatedHost) -> bool {
     let at = world.time_ms();
-    let weather = station.weather();
+    let network = sim_host.network();
     let grace = world.family.versions.iter().filter_map(|version| version.lost_after_ms).min();
-    let over = weather.cut_ms.zip(grace).is_some_and(|(since, grace)| at - since >= grace);
-    over || at <= weather.given_up_ms
+    let over =
+        network.unreachable_since_ms.zip(grace).is_some_and(|(since, grace)| at - since >= grace);
+    over || at <= network.presumed_lost_until_ms
 }
 
 /// S6: more than a fifth of what runs is not removed at once, unless somebody confirmed it.
-fn too_many_go(world: &World, station: &Station, what: &What) {
+fn check_removal_limit(world: &World, sim_host: &SimulatedHost, what: &Call) {
     let at = world.time_ms();
     let (version, before, edited, confirmed) = {
         let state = world.state();
         (state.version, state.before, state.edited_ms, state.confirmed_ms)
     };
     // What went back still has the pods that it had.
-    let (current, former) = (world.works(), &world.family.versions[before].works);
-    let gone = |works: &[Work], work: &str, pod: &str| {
-        let found = works.iter().find(|it| it.address == work);
-        !found.is_some_and(|it| it.has(pod) || it.stands_in(pod))
+    let (current, former) = (world.expected(), &world.family.versions[before].expected);
+    let gone = |expected: &[ExpectedWorkload], work: &str, pod: &str| {
+        let found = expected.iter().find(|it| it.address == work);
+        !found.is_some_and(|it| it.has(pod) || it.is_surge(pod))
     };
-    let about = station.host.inspect(|model, _| {
-        let found = model.each().find(|it| it.id == what.about).and_then(ours)?;
+    let about = sim_host.daemon.inspect(|model, _| {
+        let found = model.each().find(|it| it.id == what.about).and_then(managed)?;
         Some((gone(&current, found.work, found.pod), gone(former, found.work, found.pod)))
     });
     let Ok(Some((is_gone, was_gone))) = about else { return };
@@ -270,7 +274,7 @@ fn too_many_go(world: &World, station: &Station, what: &What) {
         return;
     }
     let mut all = BTreeSet::new();
-    each(world, |_, _, found| {
+    each_managed(world, |_, _, found| {
         all.insert(found.shown.id.to_owned());
     });
     let going = {
@@ -291,7 +295,7 @@ fn too_many_go(world: &World, station: &Station, what: &What) {
 }
 
 /// A call arrives: S4, so many pods stay ready.
-pub fn arrives(world: &World, station: &Station, what: &What) {
+pub fn check_arrival(world: &World, sim_host: &SimulatedHost, what: &Call) {
     if !matches!(what.call, "stop" | "restart" | "remove_container") {
         return;
     }
@@ -303,22 +307,23 @@ pub fn arrives(world: &World, station: &Station, what: &What) {
         }
         (state.version, state.before, state.edited_ms)
     };
-    let about = station.host.inspect(|model, _| {
-        let found = model.each().find(|it| it.id == what.about).and_then(ours)?;
+    let about = sim_host.daemon.inspect(|model, _| {
+        let found = model.each().find(|it| it.id == what.about).and_then(managed)?;
         let serves = found.role == "container" && found.shown.state == ContainerState::Running;
         serves.then(|| (found.work.to_owned(), found.pod.to_owned()))
     });
     let Ok(Some((address, pod))) = about else { return };
     let short_of = |number: usize| {
-        let work = world.family.versions[number].works.iter().find(|it| it.address == address)?;
+        let work =
+            world.family.versions[number].expected.iter().find(|it| it.address == address)?;
         short_by(world, work, &pod)
     };
     let now = short_of(version);
     let mut still = at - edited > ROUND_MS || short_of(before).is_some();
     if now.is_some() && still && !world.state().declared.undone.is_empty() {
         // What went back may have had fewer pods.
-        let works = world.works();
-        let followed = works.iter().find(|it| it.address == address);
+        let expected = world.expected();
+        let followed = expected.iter().find(|it| it.address == address);
         still = followed.is_some_and(|work| short_by(world, work, &pod).is_some());
     }
     if let (Some((ready, least)), true) = (now, still) {
@@ -328,19 +333,19 @@ pub fn arrives(world: &World, station: &Station, what: &What) {
 }
 
 /// How many pods of a workload would be ready without `pod`, and how many must be, if that is more.
-fn short_by(world: &World, work: &Work, pod: &str) -> Option<(usize, usize)> {
-    if work.recreate || !(work.has(pod) || work.stands_in(pod)) {
+fn short_by(world: &World, work: &ExpectedWorkload, pod: &str) -> Option<(usize, usize)> {
+    if work.recreate || !(work.has(pod) || work.is_surge(pod)) {
         return None;
     }
     let mut running: Vec<(String, usize)> = Vec::new();
     let mut is_young = false;
     let mut networks: Vec<(String, bool, i64)> = Vec::new();
-    each(world, |_, _, found| {
+    each_managed(world, |_, _, found| {
         if found.work == work.address && found.role == "infra" {
             networks.push((found.shown.id.to_owned(), found.shown.runs(), started(found)));
         }
     });
-    each(world, |_, now_ms, found| {
+    each_managed(world, |_, now_ms, found| {
         let ran = found.shown.started_at_ms.map_or(0, |start| now_ms - start);
         is_young |= found.pod == pod && ran < READY_MS + ON_ITS_WAY_MS;
         let long = ran >= READY_MS;
@@ -373,7 +378,7 @@ fn short_by(world: &World, work: &Work, pod: &str) -> Option<(usize, usize)> {
     let counts = |pod: &str| match &work.pods {
         Pods::Named(_) => true,
         Pods::PerHost(all) => all.iter().all(|(host, name)| {
-            name != pod || world.stations.get(host).is_some_and(|host| !given_up(world, host))
+            name != pod || world.sim_hosts.get(host).is_some_and(|host| !presumed_lost(world, host))
         }),
     };
     let ready =
@@ -386,49 +391,59 @@ fn short_by(world: &World, work: &Work, pod: &str) -> Option<(usize, usize)> {
     (ready < least).then_some((ready, least))
 }
 
-fn started(found: &Ours<'_>) -> i64 {
+fn started(found: &ManagedContainer<'_>) -> i64 {
     found.shown.started_at_ms.unwrap_or(0)
 }
 
 /// A call came to pass.
-pub fn done(world: &World, station: &Station, engine: u32, what: &What, error: Option<&HostError>) {
+pub fn record_result(
+    world: &World,
+    sim_host: &SimulatedHost,
+    engine: u32,
+    what: &Call,
+    error: Option<&HostError>,
+) {
     let how = error.map_or("ok".to_owned(), ToString::to_string);
-    let on = format!("{}{engine} {} {how}", station.name, short(&what.about));
+    let on = format!("{}{engine} {} {how}", sim_host.name, short(&what.about));
     world.note("done", what.call, &on);
     let how = if error.is_some() { "error" } else { "ok" };
-    let on = format!("{}{engine} {} {how}", station.name, short(&what.about));
+    let on = format!("{}{engine} {} {how}", sim_host.name, short(&what.about));
     world.note_call("done", what.call, &on);
     if error.is_none() && what.call == "create_container" {
         let mut state = world.state();
-        state.made += u64::from(!state.at_odds);
+        state.made += u64::from(!state.uncoordinated);
     }
-    happened(world);
+    check_state(world);
 }
 
 /// S3 and S4, after anything has happened.
-pub fn happened(world: &World) {
-    let mut seats: Vec<(u64, usize, u64)> = Vec::new();
-    let works = works(world);
-    each(world, |station, _, found| {
+pub fn check_state(world: &World) {
+    let mut candidates: Vec<(u64, usize, u64)> = Vec::new();
+    let expected = expected(world);
+    each_managed(world, |sim_host, _, found| {
         if !found.shown.runs() || found.role != "container" {
             return;
         }
-        let Some(work) = works.iter().position(|work| *work == found.work) else { return };
-        seats.push((number(found.pod), work, number(&station.name) ^ number(found.name)));
+        let Some(work) = expected.iter().position(|work| *work == found.work) else { return };
+        candidates.push((number(found.pod), work, number(&sim_host.name) ^ number(found.name)));
     });
-    seats.sort_unstable();
-    if seats.windows(2).any(|pair| pair[0] == pair[1]) {
+    candidates.sort_unstable();
+    if candidates.windows(2).any(|pair| pair[0] == pair[1]) {
         world.violate("S3", "a container runs twice on one host".to_owned());
     }
-    for (index, address) in works.iter().enumerate() {
-        crowded(world, address, seats.iter().filter(|seat| seat.1 == index).map(|seat| seat.0));
+    for (index, address) in expected.iter().enumerate() {
+        check_pod_count(
+            world,
+            address,
+            candidates.iter().filter(|seat| seat.1 == index).map(|seat| seat.0),
+        );
     }
-    apart(world, &works);
+    check_single_instance(world, &expected);
 }
 
 /// The addresses of all workloads of all versions.
-fn works(world: &World) -> Vec<&str> {
-    let all = world.family.versions.iter().flat_map(|version| &version.works);
+fn expected(world: &World) -> Vec<&str> {
+    let all = world.family.versions.iter().flat_map(|version| &version.expected);
     let mut all: Vec<&str> = all.map(|work| work.address.as_str()).collect();
     all.sort_unstable();
     all.dedup();
@@ -436,15 +451,15 @@ fn works(world: &World) -> Vec<&str> {
 }
 
 /// S4: never more pods than replicas and those that may stand in.
-fn crowded(world: &World, address: &str, pods: impl Iterator<Item = u64>) {
+fn check_pod_count(world: &World, address: &str, pods: impl Iterator<Item = u64>) {
     let mut pods: Vec<u64> = pods.collect();
     pods.dedup();
     let versions = world.family.versions.iter();
-    let of = versions.flat_map(|v| v.works.iter().filter(|work| work.address == address));
+    let of = versions.flat_map(|v| v.expected.iter().filter(|work| work.address == address));
     let most = of
         .map(|work| match work.pods {
             Pods::Named(_) => work.count() + work.surge,
-            Pods::PerHost(_) => world.stations.len(),
+            Pods::PerHost(_) => world.sim_hosts.len(),
         })
         .max();
     if let Some(most) = most
@@ -455,20 +470,20 @@ fn crowded(world: &World, address: &str, pods: impl Iterator<Item = u64>) {
 }
 
 /// S3: a pod with data runs once. A host that is switched off does not count.
-fn apart(world: &World, works: &[&str]) {
+fn check_single_instance(world: &World, expected: &[&str]) {
     let stateful = |address: &str| {
-        let all = world.family.versions.iter().flat_map(|version| &version.works);
+        let all = world.family.versions.iter().flat_map(|version| &version.expected);
         all.filter(|work| work.address == address).any(|work| work.stateful)
     };
-    if !works.iter().any(|address| stateful(address)) {
+    if !expected.iter().any(|address| stateful(address)) {
         return;
     }
     let declared = world.state().declared.hosts.clone();
     let mut seen: Vec<(String, String)> = Vec::new();
-    each(world, |station, _, found| {
-        let fenced = declared.get(&station.name) == Some(&Declared::Fenced);
+    each_managed(world, |sim_host, _, found| {
+        let fenced = declared.get(&sim_host.name) == Some(&Declared::Fenced);
         if found.shown.runs() && found.role == "container" && !fenced && stateful(found.work) {
-            seen.push((found.pod.to_owned(), station.name.clone()));
+            seen.push((found.pod.to_owned(), sim_host.name.clone()));
         }
     });
     seen.sort();

@@ -91,7 +91,7 @@ impl Project {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn keep(&self) -> io::Result<Keeper> {
+    pub fn keep(&self) -> io::Result<RunProcess> {
         let log = File::options().create(true).append(true).open(self.folder.join("run.log"))?;
         let errors = log.try_clone()?;
         // One that outlived us would be a second engine beside the next.
@@ -100,7 +100,7 @@ impl Project {
         command.args(["run", "--format", "json"]);
         self.surround(&mut command);
         let child = command.stdout(log).stderr(errors).spawn()?;
-        Ok(Keeper { child })
+        Ok(RunProcess { child })
     }
 
     /// What loops in this folder have told so far, a JSON object each; other lines are left out.
@@ -113,11 +113,11 @@ impl Project {
 
 /// A `tally run` that is under way. Dropping it kills it.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct RunProcess {
     child: Child,
 }
 
-impl Keeper {
+impl RunProcess {
     /// Whether it runs.
     pub fn lives(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -150,7 +150,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for RunProcess {
     fn drop(&mut self) {
         self.kill();
     }

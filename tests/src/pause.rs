@@ -7,12 +7,12 @@ use std::task::{Poll, Waker};
 
 /// Whether it is stopped for a while.
 #[derive(Default)]
-pub struct Gate {
+pub struct PauseSwitch {
     shut: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
-impl Gate {
+impl PauseSwitch {
     /// Stops the work, or lets it go on.
     pub fn stall(&self, shut: bool) {
         self.shut.store(shut, Ordering::SeqCst);
@@ -23,7 +23,7 @@ impl Gate {
 }
 
 /// Runs `work` while the gate is open.
-pub async fn gated<F: Future>(gate: Arc<Gate>, work: F) -> F::Output {
+pub async fn pausable<F: Future>(gate: Arc<PauseSwitch>, work: F) -> F::Output {
     let mut work: Pin<Box<F>> = Box::pin(work);
     std::future::poll_fn(move |context| {
         if gate.shut.load(Ordering::SeqCst) {

@@ -7,31 +7,31 @@ use async_trait::async_trait;
 use tally_control::lease::{Document, Renewed, Seen, SpecRecord, Store, StoreError, Taken, Term};
 use tokio::sync::oneshot;
 
-use crate::gate::Gate;
+use crate::pause::PauseSwitch;
 use crate::store::ModelStore;
 
-use super::depot::Stall;
 use super::faults::Kind;
 use super::lock::lock;
+use super::shared_store::Stall;
 use super::world::World;
 
 /// One engine's connection to the store.
-pub struct StoreClient {
+pub struct StoreConnection {
     world: Arc<World>,
     engine: u32,
-    gate: Arc<Gate>,
+    gate: Arc<PauseSwitch>,
 }
 
-impl StoreClient {
+impl StoreConnection {
     /// Creates the connection of an engine, by its number.
     #[must_use]
-    pub fn new(world: &Arc<World>, engine: u32, gate: &Arc<Gate>) -> Self {
+    pub fn new(world: &Arc<World>, engine: u32, gate: &Arc<PauseSwitch>) -> Self {
         Self { world: Arc::clone(world), engine, gate: Arc::clone(gate) }
     }
 
     fn stall(&self, takes: bool) {
         let fits = |it: &mut Stall| it.engine == self.engine && (takes || !it.at_take);
-        let stall = lock(&self.world.depot.network).stall.take_if(fits);
+        let stall = lock(&self.world.store.network).stall.take_if(fits);
         let Some(Stall { millis, .. }) = stall else { return };
         self.world.fire(Kind::LeaderStalls, &self.engine.to_string());
         self.gate.stall(true);
@@ -48,7 +48,7 @@ impl StoreClient {
         act: impl FnOnce(&mut ModelStore, i64) -> T + Send + 'static,
     ) -> Result<T, StoreError> {
         let (there, back, down, lost, slow) = {
-            let mut network = lock(&self.world.depot.network);
+            let mut network = lock(&self.world.store.network);
             let there = network.rng.range(1, 20);
             let back = network.rng.range(1, 20);
             let slow = network.slow_ms;
@@ -72,7 +72,7 @@ impl StoreClient {
         let world = Arc::clone(&self.world);
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(there)).await;
-            let result = act(&mut lock(&world.depot.model), world.time_ms());
+            let result = act(&mut lock(&world.store.model), world.time_ms());
             tokio::time::sleep(Duration::from_millis(back)).await;
             // The sender may be gone.
             let _ = reply.send(result);
@@ -93,7 +93,7 @@ impl StoreClient {
 }
 
 #[async_trait]
-impl Store for StoreClient {
+impl Store for StoreConnection {
     async fn look(&self) -> Result<Seen, StoreError> {
         self.stall(false);
         self.call(|model, now_ms| model.look(now_ms)).await

@@ -14,7 +14,12 @@ use tally_reconcile::{Options, reconcile};
 /// # Panics
 /// As [`check`].
 #[must_use]
-pub fn plan(graph: &Graph, observed: &Observed, memory: &Memory, options: &Options) -> Plan {
+pub fn plan_checked(
+    graph: &Graph,
+    observed: &Observed,
+    memory: &Memory,
+    options: &Options,
+) -> Plan {
     let plan = reconcile(graph, observed, memory, options);
     check(&Planned { graph, observed, memory, options, plan: &plan });
     plan

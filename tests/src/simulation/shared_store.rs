@@ -12,16 +12,16 @@ use super::lock::lock;
 use super::rng::Rng;
 
 /// The duration of a lease.
-pub const LASTS: Duration = Duration::from_secs(15);
+pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 
 /// The store, and the network between it and the engines.
-pub struct Depot {
+pub struct SharedStore {
     pub(super) model: Mutex<ModelStore>,
-    pub(super) network: Mutex<NetworkConditions>,
+    pub(super) network: Mutex<StoreConditions>,
 }
 
 /// The conditions of the network to the store.
-pub(super) struct NetworkConditions {
+pub(super) struct StoreConditions {
     /// Random numbers of its own, so that runs without a store do not change.
     pub(super) rng: Rng,
     /// The store is unreachable; whether a call fails at once instead of getting no answer.
@@ -42,12 +42,12 @@ pub(super) struct Stall {
     pub(super) at_take: bool,
 }
 
-impl Depot {
+impl SharedStore {
     /// Creates an empty store.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let rng = Rng::new(seed, 6);
-        let network = NetworkConditions { rng, down: None, slow_ms: 0, lose: 0, stall: None };
+        let network = StoreConditions { rng, down: None, slow_ms: 0, lose: 0, stall: None };
         Self { model: Mutex::new(ModelStore::default()), network: Mutex::new(network) }
     }
 
@@ -64,28 +64,28 @@ impl Depot {
     }
 
     /// Makes the store unreachable. With `at_once` calls are refused, otherwise they get no answer.
-    pub fn goes_down(&self, at_once: bool) {
+    pub fn set_down(&self, at_once: bool) {
         lock(&self.network).down = Some(at_once);
     }
 
     /// Makes calls slower, by up to this many milliseconds.
-    pub fn slows_down(&self, millis: u64) {
+    pub fn set_slow(&self, millis: u64) {
         lock(&self.network).slow_ms = millis;
     }
 
     /// Loses this number of answers.
-    pub fn loses(&self, count: u64) {
+    pub fn lose_replies(&self, count: u64) {
         lock(&self.network).lose = count;
     }
 
     /// Stops an engine at its next call for this time in milliseconds; with `at_take` at the next call that
     /// asks for the lease.
-    pub fn stalls(&self, engine: u32, millis: u64, at_take: bool) {
+    pub fn stall_engine(&self, engine: u32, millis: u64, at_take: bool) {
         lock(&self.network).stall = Some(Stall { engine, millis, at_take });
     }
 
     /// Ends all faults.
-    pub fn heals(&self) {
+    pub fn reset(&self) {
         let mut network = lock(&self.network);
         (network.down, network.slow_ms, network.lose, network.stall) = (None, 0, 0, None);
     }

@@ -18,7 +18,7 @@ use tally_reconcile::plan::Plan;
 use tally_reconcile::rollback::PreviousRevision;
 use tokio::sync::watch;
 
-use crate::closely;
+use crate::plan_equivalence;
 
 use super::engine::{doors, now_ms};
 use super::world::{HAND, World};
@@ -27,7 +27,7 @@ use super::world::{HAND, World};
 pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
     let clocks = world.clocks(now_ms());
     memory.learned.take_up(Some(&clocks));
-    let (rolls_back, secrets) = (world.version().goes_back, world.version().secrets.clone());
+    let (rolls_back, secrets) = (world.version().rolls_back, world.version().secrets.clone());
     memory.history.previous = world.previous_revisions(&world.version().graph);
     let graph = Graph::clone(&world.followed());
     let storage = Arc::new(Folder { world: Arc::clone(&world) });
@@ -57,7 +57,7 @@ struct Eyes;
 
 impl Observer for Eyes {
     fn planned(&self, planned: &Planned<'_>) {
-        closely::check(planned);
+        plan_equivalence::check(planned);
     }
 
     fn confirm(&self, _: &Plan) -> Option<watch::Receiver<bool>> {
