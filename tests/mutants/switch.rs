@@ -1,13 +1,13 @@
 
-// What follows is put to the end of a copy of a crate that all others know: the switch of the mutants.
+// This text is appended to a copy of a crate on which all others depend: the switch of the mutants.
 
-/// The mutant that is on, and the folder for what was come to, where that is to be kept.
+/// The active mutant, and the folder for the record of reached mutants, if it is recorded.
 static TOLD: std::sync::LazyLock<(u32, Option<std::path::PathBuf>)> = std::sync::LazyLock::new(|| {
     let number = std::env::var("TALLY_PLANTED").ok().and_then(|number| number.parse().ok());
     (number.unwrap_or(0), std::env::var_os("TALLY_PLANTED_REACHED").map(Into::into))
 });
 
-/// Whether it is that mutant.
+/// Checks whether this mutant is active.
 #[must_use]
 #[inline]
 pub fn planted(number: u32) -> bool {
@@ -18,7 +18,8 @@ pub fn planted(number: u32) -> bool {
     *told == number
 }
 
-/// Each thread writes what it comes to, once, into the file of its name; tests run on threads of their names.
+/// Each thread writes the mutants that it reaches, once each, into the file of its name; tests run on threads of
+/// their names.
 #[cold]
 fn note_reached(folder: &std::path::Path, number: u32) {
     use std::io::Write as _;

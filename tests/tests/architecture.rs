@@ -1,5 +1,5 @@
-//! The source tree keeps its own rules: no import cycle in a crate, one style of modules, no long file, and
-//! crates that compile only what their place in the layout allows.
+//! Checks the rules of the source tree: no import cycle in a crate, one style of modules, no long file, and crates
+//! that compile only the crates that the layout allows them.
 //!
 //! The rules are in docs/devel/README.md, the checks in `tally_tests::architecture`.
 
@@ -43,7 +43,8 @@ const IMPURE: &[&str] = &[
     "tokio",
 ];
 
-/// Crates with what they must not compile: the Docker client is for `tally-docker` and the binary alone.
+/// Crates, each with the crates that it must not compile: only `tally-docker` and the binary compile the Docker
+/// client.
 const WITHOUT_DOCKER: &[(&str, &[&str])] = &[
     ("tally-simulator", &["tally-docker", "bollard", "hyper", "rustls"]),
     ("tally-control", &["tally-docker", "bollard", "hyper", "rustls"]),

@@ -1,4 +1,4 @@
-//! Evening out, on placements drawn at random: what it never does, and that it ends.
+//! Rebalancing of randomly generated placements: its guarantees, and that it terminates.
 
 #![allow(
     clippy::unwrap_used,
@@ -50,7 +50,7 @@ struct Work {
 struct Case {
     hosts: Vec<Host>,
     work: Vec<Work>,
-    /// Where each pod begins to look for a host.
+    /// The host from which the search for each pod starts.
     starts: Vec<usize>,
 }
 
@@ -152,7 +152,7 @@ impl Case {
         }
     }
 
-    /// Every pod on the first host from its start on that can take it; the others are nowhere.
+    /// Places every pod on the first host from its start that can take it; pods that fit on no host are left out.
     fn begin(&self) -> (Capacity<'_>, Pods) {
         let (mut seats, mut pods) = (self.seats(), Vec::new());
         let mut starts = self.starts.iter().cycle();
@@ -161,7 +161,7 @@ impl Case {
             let mut own = Vec::new();
             for _ in 0..self.work[workload].pods {
                 let start = *starts.next().unwrap();
-                // Every other pod likes the first hosts, so that there is something to even out.
+                // Every second pod prefers the first hosts, so that there is an imbalance.
                 let start = if start.is_multiple_of(2) { 0 } else { start };
                 let count = self.hosts.len();
                 let found = (0..count)
@@ -210,8 +210,8 @@ impl Case {
         self.hosts.iter().enumerate().map(full).collect()
     }
 
-    /// How bad a placement is, written down from the rules and without the search: the smaller the
-    /// better, the first number that differs decides.
+    /// Rates a placement by the rules and without the search. Smaller is better; the first number that differs
+    /// decides.
     fn badness(&self, pods: &Pods) -> Vec<u64> {
         let mut bad = [0u64; 6];
         let on = |workload: usize, host: usize| {
@@ -283,7 +283,7 @@ proptest! {
             }
             prop_assert!(case.badness(&pods) < before, "{:?}: {:?} to {:?}", step, before, case.badness(&pods));
         }
-        // Where everything is in the end is where the moves lead, and each pod moves once at most.
+        // The final placement is the result of the moves, and each pod moves at most once.
         let mut moves = 0;
         for workload in 0..pods.len() {
             let flow = seats.flow(&begun, workload);
@@ -303,7 +303,7 @@ proptest! {
     }
 }
 
-/// What a pod reserves whose move interrupts something.
+/// Creates the request of a pod whose move interrupts something.
 const ALONE: u64 = 444;
 
 fn even(hosts: &[(u64, u64)], work: &[(u64, usize, &[usize])]) -> (Vec<Step>, Vec<u64>) {
@@ -357,7 +357,8 @@ fn a_difference_below_a_fifth_is_accepted_and_a_larger_one_is_reduced_to_a_tenth
         .chain((0..2).map(|_| (180, 1, &[1usize] as &[usize])))
         .collect();
     assert_eq!(even(&[(1000, 1), (1000, 1)], &apart).0, []);
-    // 80 % and 20 %, in pods of 2 %: once it is worth it, until less than 10 points are left.
+    // 80 % and 20 %, in pods of 2 %: once a move is worth it, moves continue until the difference is below 10
+    // points.
     let small: Vec<(u64, usize, &[usize])> = (0..40)
         .map(|_| (20, 1, one))
         .chain((0..10).map(|_| (20, 1, &[1usize] as &[usize])))
@@ -368,7 +369,7 @@ fn a_difference_below_a_fifth_is_accepted_and_a_larger_one_is_reduced_to_a_tenth
 
 #[test]
 fn a_move_that_only_swaps_the_fuller_host_is_not_made() {
-    // 50 % and 0 %: the one pod would fill the other host just the same.
+    // 50 % and 0 %: the one pod would fill the other host to the same degree.
     assert_eq!(even(&[(1000, 1), (1000, 1)], &[(500, 1, &[0])]).0, []);
     // 60 % and 20 %, pods of 30 %: 30 % and 50 % is hardly better.
     let pods: [(u64, usize, &[usize]); 3] = [(300, 1, &[0]), (300, 1, &[0]), (200, 1, &[1])];
@@ -378,17 +379,17 @@ fn a_move_that_only_swaps_the_fuller_host_is_not_made() {
 #[test]
 fn an_empty_host_gets_its_share_even_if_all_hosts_are_lightly_loaded() {
     let one: &[usize] = &[0];
-    // 15 % and nothing: less than a fifth of what they offer, and all of what is there.
+    // 15 % and nothing: less than a fifth of the capacity, and all of the load.
     let few: Vec<(u64, usize, &[usize])> = (0..10).map(|_| (15, 1, one)).collect();
     let (steps, full) = even(&[(1000, 1), (1000, 1)], &few);
     assert_eq!((steps.len(), full), (5, vec![75_000_000, 75_000_000]));
-    // 15 % and 9 % are near enough.
+    // The difference between 15 % and 9 % is small enough.
     let apart: Vec<(u64, usize, &[usize])> = (0..5)
         .map(|_| (30, 1, one))
         .chain((0..3).map(|_| (30, 1, &[1usize] as &[usize])))
         .collect();
     assert_eq!(even(&[(1000, 1), (1000, 1)], &apart).0, []);
-    // Reservations that are next to nothing, on great hosts.
+    // Very small reservations on large hosts.
     let tiny: Vec<(u64, usize, &[usize])> = (0..10).map(|_| (1, 1, one)).collect();
     assert_eq!(even(&[(1_000_000, 1), (1_000_000, 1)], &tiny).0.len(), 5);
 }
@@ -407,13 +408,13 @@ fn pods_without_reservations_are_balanced_by_number() {
     let ten: Vec<(u64, usize, &[usize])> = (0..10).map(|_| (0, 1, &[0usize] as &[usize])).collect();
     let (steps, _) = even(&[(1000, 1), (1000, 1)], &ten);
     assert_eq!(steps.len(), 5);
-    // Not to a host that is fuller: 0 % and 30 %.
+    // No pod moves to a host with a higher load: 0 % and 30 %.
     let mut full = ten;
     full.push((300, 1, &[1]));
     assert_eq!(even(&[(1000, 1), (1000, 1)], &full).0, []);
 }
 
-/// Cases that are always the same, with hosts that lack an image and hosts that are barred among them.
+/// Cases that are the same in every run; some hosts lack an image, and some are excluded.
 #[test]
 fn moves_in_generated_clusters_match_the_snapshot() {
     let mut runner = TestRunner::deterministic();
@@ -436,7 +437,7 @@ fn moves_in_generated_clusters_match_the_snapshot() {
     insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(text) });
 }
 
-/// Each workload is placed after the ones before it; for what fits nowhere the reason stands there.
+/// Places each workload after the previous ones; for pods that fit on no host it returns the reason instead.
 #[test]
 fn placement_in_generated_clusters_matches_the_snapshot() {
     let mut runner = TestRunner::deterministic();

@@ -24,19 +24,19 @@ fn all_cases() -> Vec<Case> {
     all
 }
 
-/// A case that takes longer has gone another way. The longest takes some ten seconds on Docker.
+/// A case that takes longer has failed. The longest takes about ten seconds on Docker.
 const LIMIT: Duration = Duration::from_secs(120);
 
 async fn run_all(host: Arc<dyn Host>, at_once: usize) {
     run_but(host, at_once, &[]).await;
 }
 
-/// What Podman says of a container that ends while it is looked at: `open /proc/9087/ns/mnt: no such …`.
+/// Podman's message if a container exits while it is inspected: `open /proc/9087/ns/mnt: no such …`.
 fn is_gone(problem: &str) -> bool {
     problem.contains("open /proc/") && problem.contains(": no such file or directory")
 }
 
-/// Runs all cases; those of `known` may go otherwise, and nothing else.
+/// Runs all cases; only those of `known` may fail.
 async fn run_but(host: Arc<dyn Host>, at_once: usize, known: &[String]) {
     let all = all_cases();
     let runs = (0_u16..).zip(&all).map(|(nth, case)| {
@@ -50,7 +50,7 @@ async fn run_but(host: Arc<dyn Host>, at_once: usize, known: &[String]) {
             let ended = timeout(LIMIT, run(&world, case)).await.unwrap_or_else(late);
             let _ = timeout(LIMIT, clean_up(&world)).await;
             let is_known = known.contains(&case.promise)
-                // Looking at a container in the moment in which it ends, which any case may do.
+                // An inspection at the moment when the container exits; this can happen in any case.
                 || ended.as_ref().is_err_and(|problem| !known.is_empty() && is_gone(problem));
             if is_known && ended.is_ok() {
                 eprintln!("named as a divergence, and none this time: {}", case.promise);
@@ -72,7 +72,7 @@ async fn run_but(host: Arc<dyn Host>, at_once: usize, known: &[String]) {
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
 }
 
-/// The local engine with the image that the cases run, or nothing with a loud word.
+/// Returns the local engine with the image that the cases run, or nothing and prints that the test is skipped.
 async fn real() -> Option<Arc<dyn Host>> {
     if std::env::var("TALLY_TEST_DOCKER").as_deref() != Ok("1") {
         eprintln!("SKIPPED: set TALLY_TEST_DOCKER=1 to run this on Docker");
@@ -95,7 +95,7 @@ async fn a_real_engine_passes_the_cases() {
     }
 }
 
-/// The engine that is to be tried beside Docker, by its socket in `TALLY_TEST_PODMAN`.
+/// Returns the engine to test beside Docker; `TALLY_TEST_PODMAN` names its socket.
 #[tokio::test]
 async fn podman_passes_the_cases() {
     let Some(socket) = std::env::var_os("TALLY_TEST_PODMAN").filter(|path| !path.is_empty()) else {
@@ -107,7 +107,7 @@ async fn podman_passes_the_cases() {
     run_but(host, 2, &divergences("podman")).await;
 }
 
-/// The cases that an engine is known not to keep: the first column of `docs/devel/ENGINE.md`.
+/// Returns the cases that an engine is known to fail: the first column of `docs/devel/ENGINE.md`.
 fn divergences(engine: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/devel/{engine}.md"));
     let text = std::fs::read_to_string(path).expect("the page is there");
@@ -126,7 +126,7 @@ fn every_divergence_names_a_case_and_a_reason() {
     }
 }
 
-/// Clusters that are applied at the same time have one image between them.
+/// Clusters that are applied concurrently share one image.
 #[tokio::test]
 async fn concurrent_loads_of_the_infra_image_succeed() {
     let Some(host) = real().await else { return };
@@ -138,7 +138,7 @@ async fn concurrent_loads_of_the_infra_image_succeed() {
     assert!(images.contains_key(INFRA_IMAGE), "{images:?}");
 }
 
-/// As process 1 it inherits what its pod leaves behind.
+/// As process 1 it inherits the orphaned processes of its pod.
 #[tokio::test]
 async fn the_infra_program_reaps_orphaned_processes() {
     let Some(host) = real().await else { return };
@@ -178,7 +178,7 @@ async fn reaps(world: &World) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Time is paused, so waits take none.
+/// Time is paused, so waits take no real time.
 #[tokio::test(start_paused = true)]
 async fn the_simulator_passes_the_cases() {
     let host = Arc::new(SimHost::new("sim", SimOptions::new(1, tokio_clock())));

@@ -1,6 +1,6 @@
-//! An apply that is killed at any of its calls: before the call is sent, after it was done and
-//! before its answer came, and after the answer. The next apply ends where one that was never
-//! killed ends, with nothing twice and nothing left behind.
+//! An apply that is killed at each of its calls: before the call is sent, after it took effect and before the
+//! answer arrived, and after the answer. The next apply has the same result as one that was never killed: no
+//! duplicates, nothing left behind.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use tally_tests::simulation::manual_apply::apply_by_hand;
 use tally_tests::simulation::spec::{self, Family};
 use tally_tests::simulation::world::{Death, World};
 
-/// So many scenarios: a first apply, and one of a changed spec over it.
+/// The number of scenarios, each with a first apply and an apply of a changed spec.
 const SCENARIOS: usize = 24;
-/// So many of rollouts that fail and go back.
+/// The number of scenarios with a rollout that fails and is rolled back.
 const BACK_SCENARIOS: usize = 6;
-/// Larger ones say nothing new.
+/// Larger scenarios show nothing new.
 const MOST_CALLS: u64 = 36;
-/// So many applies at most until nothing is left to do: each brings back what failed in it, and what
-/// waited for that is begun by the next.
+/// The maximum number of applies until the plan is empty. Each rolls back the workloads that failed in it, and the
+/// next one starts the operations that waited for them.
 const MOST_APPLIES: usize = 6;
 
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
@@ -31,7 +31,7 @@ fn paused<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
-/// Applies until nothing is left to do; whether that came about.
+/// Applies until the plan is empty; returns whether that happened.
 async fn converges(world: &Arc<World>) -> bool {
     for _ in 0..MOST_APPLIES {
         if apply_by_hand(Arc::clone(world), Memory::default()).await.is_empty() {
@@ -41,7 +41,7 @@ async fn converges(world: &Arc<World>) -> bool {
     false
 }
 
-/// Everything there is, by name.
+/// Returns all objects, by name.
 fn names(world: &World) -> Vec<String> {
     let mut all = Vec::new();
     for sim_host in world.sim_hosts.values() {
@@ -56,12 +56,12 @@ fn names(world: &World) -> Vec<String> {
     all
 }
 
-/// Runs version 0, then version 1, and is killed in the second apply at call `death`; gives the
-/// calls of that apply and what there is in the end.
+/// Runs version 0, then version 1, and kills the second apply at call `death`. Returns the calls of that apply and
+/// the final objects.
 fn killed(family: &Arc<Family>, first: bool, death: Option<(u64, Death)>) -> (u64, Vec<String>) {
     paused(async {
         let world = World::new(1, Arc::clone(family), false);
-        // Who applies by hand has read the plan, removals too.
+        // A person who applies has read the plan, including its removals.
         world.state().confirmed_ms = i64::MAX / 2;
         set_clock(&world.clock);
         if !first {
@@ -79,7 +79,7 @@ fn killed(family: &Arc<Family>, first: bool, death: Option<(u64, Death)>) -> (u6
         }
         let calls = world.state().changes - before;
         world.state().dies = None;
-        // What was sent before the death goes its way meanwhile, or after.
+        // Calls that were sent before the death take effect meanwhile, or later.
         let converged = converges(&world).await;
         let left = differences(&world);
         let plan = plan_of_actual_state(&world, &Memory::default(), false);
@@ -95,7 +95,7 @@ fn killed(family: &Arc<Family>, first: bool, death: Option<(u64, Death)>) -> (u6
     })
 }
 
-/// Kills the apply of a family at each of its calls, unless it has too many; how many points that is.
+/// Kills the apply of a family at each of its calls, unless it has too many. Returns the number of calls.
 fn each_point(seed: u64, family: &Arc<Family>, first: bool) -> Option<usize> {
     let (calls, expected) = killed(family, first, None);
     if calls == 0 || calls > MOST_CALLS {
@@ -130,7 +130,7 @@ fn an_apply_killed_at_any_call_is_completed_by_the_next_one() {
 
 #[test]
 fn a_rollback_killed_at_any_call_ends_like_an_uninterrupted_one() {
-    // What fails was never begun on hosts that take none, and then nothing goes back.
+    // On hosts that start no pods the failing pods were never started, and then nothing is rolled back.
     let fails = |family: &Arc<Family>| !family.versions[1].bad.is_empty();
     let families = (1_u64..).map(|seed| (seed, spec::family(seed))).filter(|(_, it)| fails(it));
     let points = families.filter_map(|(seed, family)| each_point(seed, &family, false));

@@ -1,5 +1,5 @@
-//! The state machine of leading, several of it over one modelled store: answers that are lost, late or
-//! out of step with the deadline, engines that stand still for a while, specs that change.
+//! The state machine of leader election, several instances over one modelled store: answers that are lost, late or
+//! past their deadline, engines that are suspended, and specs that change.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests stop loudly")]
 
@@ -13,14 +13,14 @@ use tally_tests::store::ModelStore;
 const LASTS: Duration = Duration::from_secs(15);
 const SPECS: [&str; 3] = ["a", "b", "c"];
 
-/// One engine: its machine, what it asked, and how long it stands still.
+/// One engine: its state machine, its open requests, and how long it is suspended.
 struct Engine {
     lease: Lease,
     spec: &'static str,
     name: String,
-    /// What was asked: when it arrives, when its answer does, what comes of it, and whether it is lost.
+    /// A request: when it arrives, when its answer arrives, its result, and whether the answer is lost.
     open: Option<Open>,
-    /// What arrives although no answer is waited for any more.
+    /// Requests that arrive after their answer is no longer expected.
     late: Vec<Open>,
     asleep_until_ms: u64,
 }
@@ -47,7 +47,7 @@ impl Engine {
     }
 }
 
-/// What must hold at every moment, by the store's own clock.
+/// Checks the invariants that hold at every moment, by the store's own clock.
 fn judge(store: &mut ModelStore, engines: &[Engine], now_ms: u64) -> Result<(), String> {
     let leading: Vec<&Engine> = engines.iter().filter(|it| it.leads(now_ms).is_some()).collect();
     if leading.len() > 1 {
@@ -79,7 +79,7 @@ fn step(engine: &mut Engine, store: &mut ModelStore, rng: &mut Rng, down: bool, 
     for open in engine.late.extract_if(.., |open| open.arrives_ms <= now_ms) {
         drop(arrive(store, &open.ask, &engine.name, true, at));
     }
-    // The store goes on while an engine stands still.
+    // The store continues while an engine is suspended.
     if now_ms < engine.asleep_until_ms {
         return;
     }
@@ -100,7 +100,7 @@ fn step(engine: &mut Engine, store: &mut ModelStore, rng: &mut Rng, down: bool, 
     }
 }
 
-/// The store does what it was asked; a lost answer, or one after its deadline, is none.
+/// The store carries the request out; an answer that is lost or past its deadline counts as none.
 fn arrive(store: &mut ModelStore, ask: &Ask, name: &str, lost: bool, at: i64) -> Answer {
     let answer = match ask {
         Ask::Look => Answer::Seen(store.look(at)),
@@ -117,7 +117,7 @@ fn arrive(store: &mut ModelStore, ask: &Ask, name: &str, lost: bool, at: i64) ->
     if lost { Answer::Failed(StoreError::Unreachable("lost".to_owned())) } else { answer }
 }
 
-/// Five minutes of two to four engines; how long somebody led, in milliseconds.
+/// Simulates five minutes of two to four engines; returns how long an engine led, in milliseconds.
 fn run(seed: u64) -> Result<u64, String> {
     let mut rng = Rng::new(seed, 11);
     let count = rng.range(2, 5);
@@ -167,7 +167,7 @@ fn a_released_lease_is_acquired_within_a_second() {
         for now_ms in (from..to).step_by(5) {
             for engine in engines.iter_mut() {
                 if let Some(open) = &mut engine.open {
-                    // A store that is well: no answer is slow or lost.
+                    // A healthy store: no answer is slow or lost.
                     open.lost = false;
                     open.arrives_ms = open.arrives_ms.min(now_ms + 5);
                     open.answered_ms = open.answered_ms.min(now_ms + 10);

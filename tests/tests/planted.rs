@@ -1,4 +1,4 @@
-//! The planted bugs keep step with the sources. That each is caught is `make planted`'s to show.
+//! Checks that the planted bugs still apply to the sources. That each is caught is checked by `make planted`.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests stop loudly")]
 

@@ -1,10 +1,10 @@
-//! Some hundred seeds of the simulation, each run twice. More of them: `make sim-many`.
+//! Some hundred seeds of the simulation, each run twice. For more seeds, run `make sim-many`.
 
 use tally_tests::simulation::faults::Kind;
 use tally_tests::simulation::many::many;
 use tally_tests::simulation::{Settings, run};
 
-/// So many seeds; a debug build runs them within a minute on one core.
+/// The number of seeds; a debug build runs them within a minute on one core.
 const SEEDS: u64 = 120;
 
 #[test]
@@ -19,7 +19,7 @@ fn no_fault_violates_an_invariant() {
         tally.bad.iter().collect::<Vec<_>>()
     );
     assert!(tally.rollbacks > 0, "no rollout went back");
-    // The rare ones take some hundred seeds, as in `make sim-many`.
+    // Rare kinds of faults take some hundred seeds, as in `make sim-many`.
     assert!(tally.fired.len() + 2 >= Kind::ALL.len(), "never came to pass: {:?}", tally.never());
 }
 

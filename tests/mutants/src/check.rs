@@ -1,4 +1,4 @@
-//! Which mutants do not compile, as the compiler says where.
+//! Finds the mutants that do not compile, by the positions of the compiler's errors.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,7 +26,7 @@ struct Span {
     is_primary: bool,
 }
 
-/// The numbers of the mutants in which the compiler finds errors.
+/// Returns the numbers of the mutants in which the compiler finds errors.
 ///
 /// # Errors
 /// When it cannot be run, and when an error is in no mutant.
@@ -57,7 +57,7 @@ pub fn broken(copy: &Path, packages: &BTreeSet<&str>) -> Result<BTreeSet<u32>, S
     Ok(broken)
 }
 
-/// The mutants that an error is in: by its first places, then by the others, then all that stand in the
+/// Returns the mutants that contain an error: by its first positions, then by the others, then all that are in the
 /// same expression.
 fn found(copy: &Path, spans: &[Span]) -> Result<BTreeSet<u32>, String> {
     let read = |span: &Span| {
@@ -78,7 +78,7 @@ fn found(copy: &Path, spans: &[Span]) -> Result<BTreeSet<u32>, String> {
         let bytes = text.as_bytes().get(span.byte_start..span.byte_end).unwrap_or_default();
         all.extend(begun(&String::from_utf8_lossy(bytes)));
         if all.is_empty() {
-            // The line, where an expression of several branches stands.
+            // The line of an expression with several branches.
             let before = text.get(..span.byte_start).unwrap_or_default();
             let from = before.rfind('\n').map_or(0, |at| at + 1);
             let to = text.get(span.byte_end..).and_then(|rest| rest.find('\n'));
@@ -89,7 +89,7 @@ fn found(copy: &Path, spans: &[Span]) -> Result<BTreeSet<u32>, String> {
     Ok(all)
 }
 
-/// The mutants that leave out arms of a `match`, by the place of what is matched.
+/// Returns the mutants that remove arms of a `match`, by the position of the matched expression.
 fn arms(copy: &Path, spans: &[Span]) -> Result<BTreeSet<u32>, String> {
     let Some(span) = spans.iter().find(|span| span.is_primary) else { return Ok(BTreeSet::new()) };
     let text = std::fs::read_to_string(copy.join(&span.file_name)).map_err(|it| it.to_string())?;
@@ -109,7 +109,7 @@ fn arms(copy: &Path, spans: &[Span]) -> Result<BTreeSet<u32>, String> {
     Ok(left_out.filter_map(|piece| piece.split_once("*/")?.0.parse().ok()).collect())
 }
 
-/// The innermost mutant that a byte is in.
+/// Returns the innermost mutant that contains a byte.
 fn around(text: &str, at: usize) -> Option<u32> {
     let before = text.get(..at)?;
     let mut open: Vec<u32> = Vec::new();
@@ -124,7 +124,7 @@ fn around(text: &str, at: usize) -> Option<u32> {
     open.pop()
 }
 
-/// All mutants that begin in a text.
+/// Returns all mutants that start in a text.
 fn begun(text: &str) -> BTreeSet<u32> {
     let pieces = text.split("/*<").skip(1);
     pieces.filter_map(|piece| piece.split_once("*/")?.0.parse().ok()).collect()

@@ -1,5 +1,5 @@
-//! Puts the mutants that `cargo mutants --list --json` names into a copy of the sources, each behind
-//! `tally_graph::planted(NUMBER)`: one build has them all, and trying one costs a run of the tests, not a
+//! Inserts the mutants that `cargo mutants --list --json` names into a copy of the sources, each behind
+//! `tally_graph::planted(NUMBER)`: one build contains them all, and each trial takes a run of the tests, not a
 //! build. Those that do not compile are left out, as `cargo mutants` itself would find.
 //!
 //! ```sh
@@ -22,7 +22,8 @@ use std::process::ExitCode;
 
 use mutant::{Mutant, Outcome};
 
-/// So many rounds of leaving out what does not compile: errors of borrowing show only where types are right.
+/// The maximum number of compilations to find mutants that do not compile: borrow errors show only where the types
+/// are right.
 const MOST_ROUNDS: usize = 20;
 
 fn main() -> ExitCode {

@@ -1,15 +1,15 @@
-//! One mutant, as `cargo mutants` tells of it.
+//! One mutant, as `cargo mutants` describes it.
 
 use serde::{Deserialize, Serialize};
 
-/// What became of a mutant.
+/// The result of planting a mutant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// It is behind its switch.
     Planted,
-    /// With it the sources do not compile.
+    /// The sources do not compile with it.
     DoesNotCompile,
-    /// A switch cannot stand there.
+    /// Its position allows no switch.
     NoSwitch,
 }
 
@@ -51,7 +51,7 @@ struct Place {
 /// Reads what `cargo mutants --list --json` wrote.
 ///
 /// # Errors
-/// What is not of that form.
+/// The text does not have that form.
 pub fn read(text: &str) -> Result<Vec<Mutant>, String> {
     let all: Vec<Listed> = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let numbered = (1_u32..).zip(all).map(|(number, listed)| Mutant {

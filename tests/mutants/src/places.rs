@@ -1,4 +1,4 @@
-//! The places of a file where a mutant may be: found by where they begin.
+//! The places of a file that can have a mutant, found by their start.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,26 +7,26 @@ use proc_macro2::Span;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 
-/// Where something begins: its line from 1, its column from 1.
+/// The start of a place: its line from 1, its column from 1.
 pub type At = (usize, usize);
 type Bytes = Range<usize>;
 
 /// A place.
 #[derive(Debug, Clone)]
 pub enum Place {
-    /// A body of a function: where its first statement stands.
+    /// A body of a function: the position of its first statement.
     Body { at: usize },
-    /// Two operands and what is between them.
+    /// Two operands and the text between them.
     Binary { all: Bytes, left: Bytes, right: Bytes },
     /// An operand, and all with its operator.
     Unary { all: Bytes, operand: Bytes },
     /// An arm: where its pattern ends.
     Arm { pattern_end: usize, guard: Option<Bytes> },
-    /// A field that what follows `..` has too, with its comma, and all fields.
+    /// A field that the base after `..` has too, with its comma, and all fields.
     Field { all: Bytes, field: Bytes },
 }
 
-/// All places of a file. A guard is found by where it begins too.
+/// All places of a file. A guard is found by its start too.
 #[derive(Default)]
 pub struct Places {
     pub bodies: BTreeMap<At, Place>,
@@ -52,7 +52,7 @@ fn at(span: Span) -> At {
     (start.line, start.column + 1)
 }
 
-/// Whether a chain of conditions has a `let`: it stands in no other place than a condition.
+/// Checks whether a chain of conditions has a `let`, which is allowed only in a condition.
 fn has_let(expr: &syn::Expr) -> bool {
     match expr {
         syn::Expr::Let(_) => true,

@@ -1,25 +1,24 @@
-//! A test program, and which of its tests come to which mutants.
+//! A test program, and which of its tests reach which mutants.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A test program that has used the processor for so long, in seconds, has been caught: what it tries goes on
-/// for ever. The slowest takes a third of that.
+/// The maximum processor time of a test program, in seconds. A program that exceeds it has caught the mutant: it
+/// would run forever. The slowest program takes a third of that.
 pub const MOST_PROCESSOR_S: u32 = 60;
 
 /// A test program.
 pub struct Program {
     pub name: String,
     path: PathBuf,
-    /// The tests that come to a mutant. An empty set stands for all: a thread came there of which is not known
-    /// whose it is.
+    /// The tests that reach a mutant. An empty set stands for all tests: a thread of an unknown test reached it.
     reached: BTreeMap<u32, BTreeSet<String>>,
 }
 
 impl Program {
-    /// Runs it once without a mutant and keeps what its tests come to.
+    /// Runs the program once without a mutant and records which mutants its tests reach.
     ///
     /// # Errors
     /// When a test fails without any mutant, and when it cannot be run.
@@ -46,7 +45,7 @@ impl Program {
         Ok(program)
     }
 
-    /// A thread of that name came to those mutants.
+    /// Records that a thread of that name reached those mutants.
     fn note(&mut self, tests: &BTreeSet<String>, thread: &str, numbers: &str) {
         for number in numbers.lines().filter_map(|line| line.parse().ok()) {
             let known = self.reached.entry(number);
@@ -72,7 +71,7 @@ impl Program {
         Ok(text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
     }
 
-    /// The arguments that choose the tests which come to a mutant; `None` where none does.
+    /// Returns the arguments that select the tests that reach a mutant; `None` if there are none.
     pub fn reaches(&self, number: u32) -> Option<Vec<&str>> {
         let tests = self.reached.get(&number)?;
         let names = tests.iter().map(String::as_str);
@@ -83,15 +82,15 @@ impl Program {
         })
     }
 
-    /// The call of it, before its arguments; it says nothing and ends when it has used so many seconds of the
-    /// processor.
+    /// Returns the command without its arguments; it prints nothing and ends when it has used its maximum
+    /// processor time.
     pub fn command(&self, copy: &Path, most_s: Option<u32>) -> Command {
         let mut command = Command::new("sh");
         let limit = most_s.map_or_else(|| "unlimited".to_owned(), |most| most.to_string());
         command.args(["-c", &format!("ulimit -t {limit}; exec \"$0\" \"$@\"")]);
         command.arg(&self.path).arg("-q");
         command.current_dir(copy.join("tests")).process_group(0);
-        // What is kept as text is compared and not written anew.
+        // Snapshots are compared and not updated.
         command.env("INSTA_UPDATE", "no").env("INSTA_WORKSPACE_ROOT", copy);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::mutant::{Mutant, Outcome};
 use crate::places::{Place, Places, find};
 
-/// A place with the mutants that are there: their numbers and what they put there.
+/// A place with its mutants: their numbers and their texts.
 struct Edit {
     all: Range<usize>,
     place: Place,
@@ -14,14 +14,13 @@ struct Edit {
 
 struct Choice {
     number: u32,
-    /// What is left out.
+    /// A removed text.
     without: Range<usize>,
     genre: String,
     replacement: String,
 }
 
-/// The text of a file with all of its mutants that are to be planted. Those for which there is no place are
-/// told apart.
+/// Returns the text of a file with all of its mutants. Mutants without a place are returned separately.
 ///
 /// # Errors
 /// When the file cannot be parsed.
@@ -43,7 +42,7 @@ pub fn file(source: &str, mutants: &mut [&mut Mutant]) -> Result<String, String>
             genre: mutant.genre.clone(),
             replacement: mutant.replacement.clone(),
         };
-        // A guard may be one comparison: both are there, and both are changed.
+        // A guard may be one comparison: both places exist, and both are changed.
         let kind = std::mem::discriminant(&place);
         let is_there = |edit: &Edit| edit.all == all && std::mem::discriminant(&edit.place) == kind;
         match edits.iter_mut().find(|edit| is_there(edit)) {
@@ -51,7 +50,7 @@ pub fn file(source: &str, mutants: &mut [&mut Mutant]) -> Result<String, String>
             None => edits.push(Edit { all, place, mutants: vec![choice] }),
         }
     }
-    // What only adds comes before what begins there, and what is around others before them.
+    // Insertions come before edits that start at the same position, and outer edits before inner ones.
     edits.sort_by_key(|edit| {
         let is_within = !matches!(edit.place, Place::Arm { .. });
         (edit.all.start, !edit.all.is_empty(), std::cmp::Reverse(edit.all.end), is_within)
@@ -72,7 +71,7 @@ fn place_of(places: &Places, mutant: &Mutant) -> Option<Place> {
     found.cloned()
 }
 
-/// What an edit replaces; nothing where it only adds.
+/// Returns the range that an edit replaces; empty for an insertion.
 fn extent(place: &Place) -> Range<usize> {
     match place {
         Place::Body { at } => *at..*at,
@@ -83,7 +82,7 @@ fn extent(place: &Place) -> Range<usize> {
     }
 }
 
-/// The text of a range with the edits that are in it, but the one of that number, which is being written.
+/// Returns the text of a range with its edits, except the edit that is being written.
 fn text(source: &str, edits: &[Edit], range: Range<usize>, but: Option<usize>) -> String {
     let mut out = String::new();
     let mut from = range.start;
@@ -91,7 +90,7 @@ fn text(source: &str, edits: &[Edit], range: Range<usize>, but: Option<usize>) -
         if edit.all.start < from || edit.all.end > range.end || but == Some(number) {
             continue;
         }
-        // A body begins with a statement, and so with its first expression: it is written before that.
+        // A body starts with a statement, and so with its first expression: it is written before that.
         if but.is_some() && edit.all.is_empty() && edit.all.start == range.start {
             continue;
         }
@@ -103,7 +102,7 @@ fn text(source: &str, edits: &[Edit], range: Range<usize>, but: Option<usize>) -
     out
 }
 
-/// A piece of a mutant, between marks by which a compiler's error finds it.
+/// Returns a piece of a mutant, between marks by which a compiler's error finds it.
 fn marked(number: u32, text: &str) -> String {
     format!("/*<{number}*/{text}/*{number}>*/")
 }
@@ -157,7 +156,7 @@ fn written(source: &str, edits: &[Edit], number: usize, edit: &Edit) -> String {
     }
 }
 
-/// One of several texts, by the switches.
+/// Returns one of several texts, selected by the switches.
 fn chosen(edit: &Edit, sound: &str, with: impl Fn(&Choice) -> String) -> String {
     let each: String = edit
         .mutants

@@ -1,5 +1,5 @@
-//! Runs the tests with one mutant after another, on all cores, and tells which are not caught. A test that never
-//! comes to the place of a mutant cannot catch it and is left out.
+//! Runs the tests with one mutant after another, on all cores, and reports which are not caught. Tests that never
+//! reach the place of a mutant cannot catch it and are left out.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use crate::mutant::{Mutant, Outcome};
 use crate::program::{MOST_PROCESSOR_S, Program};
 
-/// The same for one that waits for ever. It is long, since the machine may be busy.
+/// The maximum time of a program that waits forever. It is long, because the machine may be busy.
 const LIMIT: Duration = Duration::from_secs(600);
-/// Knuth's multiplier (The Art of Computer Programming, 6.4): numbers in a row come to lie far apart.
+/// Knuth's multiplier (The Art of Computer Programming, 6.4): consecutive numbers are spread far apart.
 const SCATTER: u32 = 2_654_435_761;
-/// The pause between two looks at a program that runs.
+/// The pause between two checks of a running program.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Tries each mutant that was planted, or those of them that a former run of that text did not catch: a line
-/// each, as it ends, and the sums at the end.
+/// Tries each planted mutant, or those that a former run did not catch. Prints a line for each when it ends, and
+/// the sums at the end.
 ///
 /// # Errors
 /// When the tests fail without any mutant, and when they cannot be run.
@@ -29,7 +29,7 @@ pub fn run(
     former: Option<&str>,
     tests: &[PathBuf],
 ) -> Result<(), String> {
-    // Programs run in a folder of it: what is told to them must not depend on that.
+    // Programs run in a folder of the copy: their arguments must not depend on it.
     let copy = &copy.canonicalize().map_err(|error| error.to_string())?;
     let text = std::fs::read_to_string(list).map_err(|error| error.to_string())?;
     let all: Vec<Mutant> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
@@ -39,7 +39,7 @@ pub fn run(
     let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
     let mut planted: Vec<&Mutant> =
         all.iter().filter(|it| it.outcome == Outcome::Planted && is_wanted(&it.name)).collect();
-    // In no order of the sources, and the same each time: what is broken off is a sample of them all.
+    // In a fixed order that is not that of the sources: an interrupted run is a sample of all mutants.
     planted.sort_by_key(|mutant| mutant.number.wrapping_mul(SCATTER));
     let next = AtomicUsize::new(0);
     let missed = AtomicUsize::new(0);
@@ -75,18 +75,18 @@ pub fn run(
     Ok(())
 }
 
-/// The names in the lines of what was not caught.
+/// Returns the names in the lines of the mutants that were not caught.
 fn missed_names(former: &str) -> BTreeSet<&str> {
     let missed = former.lines().filter_map(|line| line.strip_prefix("MISSED\t"));
     missed.filter_map(|line| line.split('\t').nth(1)).collect()
 }
 
-/// What catches a mutant: the first test that fails, or the first program that does not end.
+/// Returns the first test that fails, or the first program that does not end.
 fn caught(copy: &Path, number: u32, programs: &[Program]) -> Result<Option<String>, String> {
     for program in programs {
         let Some(tests) = program.reaches(number) else { continue };
         let mut command = program.command(copy, Some(MOST_PROCESSOR_S));
-        // Whoever has failed once is caught: the others need not run.
+        // One failure is enough: the other programs need not run.
         command.args(["-Z", "unstable-options", "--fail-fast"]).env("RUSTC_BOOTSTRAP", "1");
         command.args(tests).env("TALLY_PLANTED", number.to_string());
         let mut child = command.spawn().map_err(|error| format!("{}: {error}", program.name))?;
@@ -103,7 +103,7 @@ fn caught(copy: &Path, number: u32, programs: &[Program]) -> Result<Option<Strin
     Ok(None)
 }
 
-/// How a program ended; `None` when it did not end in time, and was killed.
+/// Returns how a program ended; `None` if it did not end in time, and was killed.
 fn ended(child: &mut Child) -> Option<ExitStatus> {
     let begun = Instant::now();
     loop {

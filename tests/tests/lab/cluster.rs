@@ -35,7 +35,7 @@ fn compiled(text: &str) -> Graph {
 fn the_example_with_three_hosts_uses_the_hosts_of_the_lab() {
     let graph = compiled(&spec());
     let written = graph.hosts().map(|host| (host.name.clone(), host.address.clone()));
-    // As `make lab-up` has it where nothing else is said.
+    // The sizes that `make lab-up` uses by default.
     let folder = PathBuf::from("/var/lib/tally-lab");
     let usual = LabOptions { folder, ..LabOptions::named("lab", 0, 3) };
     let lab = usual.members().into_iter().zip(WAYS);
@@ -49,7 +49,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// All hosts of a lab, each by its way; the fourth by TLS as the second.
+    /// Returns all hosts of a lab, each by its transport; the fourth uses TLS like the second.
     async fn over(lab: &Lab, graph: Graph) -> Self {
         let mut hosts = BTreeMap::new();
         for (host, way) in lab.hosts().iter().zip(WAYS.into_iter().chain([Way::Tls])) {
@@ -59,8 +59,8 @@ impl Cluster {
         Self { graph, hosts }
     }
 
-    /// Plans and applies until there is nothing to do, as the loop does where a step waits for the
-    /// one before; what there is then.
+    /// Plans and applies until the plan is empty, as the loop does if a step waits for the previous one. Returns
+    /// the final objects.
     async fn settle(&self) -> Observed {
         for _ in 0..20 {
             let plan = self.plan(&self.look().await);
@@ -93,7 +93,7 @@ impl Cluster {
     }
 }
 
-/// Full IDs by host and name.
+/// Returns full IDs by host and name.
 fn ids(observed: &Observed) -> BTreeMap<(String, String), String> {
     let ready = observed.hosts.iter().filter_map(|(name, view)| Some((name, view.ready()?)));
     let containers = ready.flat_map(|(host, state)| {
@@ -129,7 +129,7 @@ fn three_hosts_form_a_cluster_and_an_unreachable_one_moves_no_pod() {
             assert_eq!(on(host, ".watch-"), 3, "one pod of three containers: {host}");
         }
         assert_eq!(on("alpha", ".store-0."), 1, "where the fast disk is");
-        // Unreachable is never absent.
+        // An unreachable pod is not absent.
         lab.hosts()[2].cut().unwrap();
         let observed = cluster.look().await;
         assert!(observed.hosts["gamma"].ready().is_none());
@@ -143,7 +143,7 @@ fn three_hosts_form_a_cluster_and_an_unreachable_one_moves_no_pod() {
             assert!(began.elapsed().as_secs() < 30, "gamma does not come back");
             observed = cluster.look().await;
         }
-        // On a busy machine a probe may be late, and be waited for.
+        // On a busy machine a probe may be late, and the plan then waits for it.
         let plan = cluster.plan(&observed);
         let changes: Vec<_> = plan.operations.iter().filter(|op| op.action.mutates()).collect();
         assert!(changes.is_empty(), "it is back, and nothing to do: {changes:?}");
@@ -151,7 +151,7 @@ fn three_hosts_form_a_cluster_and_an_unreachable_one_moves_no_pod() {
     });
 }
 
-/// When each container was started, by name, on all hosts.
+/// Returns when each container was started, by name, on all hosts.
 fn started(observed: &Observed) -> BTreeMap<String, i64> {
     let ready = observed.hosts.values().filter_map(|view| view.ready());
     let containers = ready.flat_map(|state| &state.containers);
@@ -176,7 +176,7 @@ fn adding_and_draining_a_host_moves_no_other_pod() {
         let cluster = Cluster::over(lab, compiled(&three)).await;
         let first = cluster.settle().await;
         let before = ids(&first);
-        // Dependencies hold across hosts: `store` is on alpha, `web` everywhere, `front` waits for all.
+        // Dependencies work across hosts: `store` is on alpha, `web` on every host, `front` waits for both.
         let times = started(&first);
         let of = |part: &'static str| times.iter().filter(move |(name, _)| name.contains(part));
         let store = times["three.store-0.store"];
@@ -199,7 +199,7 @@ fn adding_and_draining_a_host_moves_no_other_pod() {
         let watch = ["three.watch-delta", "three.watch-delta.page", "three.watch-delta.writer"];
         assert_eq!(new, watch, "one on every host, also on those that come later");
 
-        // Only when asked for it gets some of what runs, and of the others nothing is touched.
+        // A rebalance moves some of the running pods to the new host, only on request, and changes no others.
         let asked = || Options { rebalance: true, ..Options::default() };
         let plan = wider.plan_with(&added, asked());
         let moves = &plan.balance.as_ref().unwrap().moves;
@@ -217,7 +217,7 @@ fn adding_and_draining_a_host_moves_no_other_pod() {
         assert!(stays.into_iter().all(|(key, id)| evened.get(key) == Some(id)), "only those move");
         let with_fourth = evened;
 
-        // More pods, of which the empty host takes some; then it gives all away.
+        // More pods, some of them on the empty host; then that host is drained.
         let more = |text: String| text.replace("replicas=6", "replicas=8");
         let grown = Cluster { graph: compiled(&more(fourth(""))), hosts: wider.hosts };
         let with_more = ids(&grown.settle().await);

@@ -1,5 +1,5 @@
-//! Hosts as they are: several real engines, reached by socket, TLS and ssh, behind cables that are
-//! pulled. With `TALLY_TEST_LAB=1`, on a machine with root and network namespaces.
+//! Several real engines, reached by socket, TLS and ssh, over cables that are disconnected. Runs with
+//! `TALLY_TEST_LAB=1`, on a machine with root and network namespaces.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod cluster;
@@ -18,12 +18,12 @@ use tally_host::{HostError, HostRead, TransportError, observe, observe_host, unr
 use tally_reconcile::input::observed::{HostState, HostView};
 use tally_tests::lab::{Authority, Lab, LabHost, LabOptions, Purpose, Way};
 
-/// A host that is asked must answer or be given up by then.
+/// The deadline of a call: the host answers, or the call fails.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// What a healthy host takes at most, also on a busy machine. In a hurry it takes 10 ms.
+/// The maximum time of a healthy host, also on a busy machine. On an idle machine it takes 10 ms.
 const NORMAL: Duration = Duration::from_secs(1);
 
-/// One lab at a time: they would slow each other down.
+/// Only one lab runs at a time: they would slow each other down.
 static ONE: Mutex<()> = Mutex::new(());
 
 struct Borrowed {
@@ -31,7 +31,7 @@ struct Borrowed {
     _turn: MutexGuard<'static, ()>,
 }
 
-/// A lab of so many hosts; `None`, and loudly so, where none is wanted.
+/// Creates a lab with `hosts` hosts; `None`, with a message, if the tests of the lab are not enabled.
 fn lab(hosts: u8) -> Option<Borrowed> {
     if std::env::var_os("TALLY_TEST_LAB").is_none_or(|value| value != "1") {
         eprintln!("SKIPPED: set TALLY_TEST_LAB=1 to run this over real engines");
@@ -65,13 +65,13 @@ async fn refused(endpoint: &Endpoint) -> TransportError {
     }
 }
 
-/// What a host shows, and how long that took.
+/// Observes a host; returns its state and the duration.
 async fn look(host: &dyn HostRead) -> (Result<HostState, HostError>, Duration) {
     let began = Instant::now();
     (observe_host(host, "lab", &AtomicBool::new(false)).await, began.elapsed())
 }
 
-/// Processes of `ssh` that read this configuration.
+/// Returns the processes of `ssh` that use this configuration.
 fn ssh_of(config: &Path) -> Vec<u32> {
     let config = config.display().to_string();
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
@@ -135,7 +135,7 @@ fn an_unknown_or_changed_host_key_is_refused() {
         let known = borrowed.lab.folder().join("ssh/known_hosts");
         let forget = format!("ssh-keygen -f '{}' -R '{}'", known.display(), host.ip());
         assert!(fault.help().contains(&forget), "{}", fault.help());
-        // A configuration that would trust anybody is not asked.
+        // A configuration that would trust any key is not used.
         let config = borrowed.lab.folder().join("ssh/trusting");
         let key = borrowed.lab.folder().join("ssh/id");
         let text = format!(
@@ -250,9 +250,9 @@ fn unusable_tls_files_are_named_in_the_error() {
 /// A fault of one host, and its end.
 type Fault = fn(&LabHost);
 
-/// The host with the fault is given up within its deadline, the others answer in normal time, and
-/// when the fault is over it answers again, by the same connections. All ways at once: so it is as
-/// long as one.
+/// Injects the fault into one host: it times out within its deadline, the others answer in normal time, and after
+/// the fault it answers again over the same connections. All transports are tested at once, so the test takes as
+/// long as one of them.
 fn one_is_unknown(ways: &[Way], begin: Fault, end: Fault) {
     let Some(borrowed) = lab(3) else { return };
     let hosts = borrowed.lab.hosts();
@@ -285,7 +285,7 @@ fn one_is_unknown(ways: &[Way], begin: Fault, end: Fault) {
     });
 }
 
-/// A host that cannot even be reached keeps its place, as `Unknown`.
+/// A host that cannot be reached at the start keeps its place, as `Unknown`.
 async fn stays_in_place(host: &LabHost, way: Way) {
     let began = Instant::now();
     let fresh = connect_read(host.name(), &host.endpoint(way), &options()).await;
@@ -330,7 +330,7 @@ fn an_ended_ssh_process_is_restarted_and_none_is_left_behind() {
         let killed = Command::new("kill").args(["-9", &first[0].to_string()]).status();
         assert!(killed.unwrap().success());
         soon("the old one is gone", || ssh_of(&config).is_empty());
-        // What is in flight when it ends may fail; what comes then begins another one.
+        // Calls that are in flight when ssh ends may fail; the next call starts another ssh.
         let began = Instant::now();
         while reached.containers().await.is_err() {
             assert!(began.elapsed() < Duration::from_secs(5), "none is begun");
@@ -341,7 +341,7 @@ fn an_ended_ssh_process_is_restarted_and_none_is_left_behind() {
     soon("the last one ends with its host", || ssh_of(&config).is_empty());
 }
 
-/// Not a test: what the next one kills.
+/// Not a test: the process that the next test kills.
 #[test]
 fn helper_that_waits_with_an_ssh_process() {
     let Ok(address) = std::env::var("TALLY_LAB_CHILD") else { return };

@@ -1,4 +1,4 @@
-//! What a plan holds back: each says of which kind it is, why, what helps, and where in the spec it comes from.
+//! The blocked operations of a plan: each has its kind, its reason, a remedy, and its position in the spec.
 
 use tally_graph::Graph;
 use tally_reconcile::Options;
@@ -15,7 +15,7 @@ const WEB: &str = "controller web replicas=2 { container c image=\"tally.local/h
 const CHANGED: &str =
     "controller web replicas=2 { container c image=\"tally.local/hello:1\" { env A=1 } }";
 
-/// What is held back, by kind.
+/// Returns the blocked entries of one kind.
 fn of(plan: &Plan, by: BlockedBy) -> Vec<&Blocked> {
     plan.blocked.iter().filter(|it| it.reason.by() == by).collect()
 }
@@ -29,7 +29,7 @@ fn a_busy_pod_gets_no_operations() {
         assert_eq!(held(&plan)[0], "web-0: something is being done to it");
         assert_eq!(of(&plan, BlockedBy::Busy)[0].reason.awaits(), Awaits::Work);
         assert!(!calls(&plan).iter().any(|call| call.contains("web-0")), "{:?}", calls(&plan));
-        // One that is to go, too.
+        // A busy pod that is to be removed gets no operations either.
         let other = many.plain("pod other { container c image=\"tally.local/hello:1\" }");
         let plan = many.plan(&other).await;
         assert!(!calls(&plan).iter().any(|call| call.contains("web-0")), "{:?}", calls(&plan));
@@ -84,7 +84,8 @@ fn a_plan_without_waits_reports_the_pods_that_are_not_ready() {
     });
 }
 
-/// A pod with two volumes was there once and is gone; its volumes are left. Gives who has them, and the other host.
+/// Creates a pod with two volumes and removes it; the volumes are left. Returns the host that has them, and the
+/// other host.
 async fn volumes_are_left(many: &mut Many) -> (Graph, String, String) {
     let body = "volume one\nvolume two\npod db { container c image=\"tally.local/hello:1\" { mount one \"/1\"; mount two \"/2\" } }";
     let graph = many.plain(body);
@@ -96,7 +97,7 @@ async fn volumes_are_left(many: &mut Many) -> (Graph, String, String) {
     (many.plain(&format!("{body}\n{other}")), home, away)
 }
 
-/// Somebody copies a volume from one host to another, with its labels.
+/// Copies a volume from one host to another by hand, with its labels.
 async fn copy_volume(many: &Many, name: &str, from: &str, to: &str) {
     let volumes = many.state(from).await.volumes;
     let labels = volumes.iter().find(|volume| volume.name == name).unwrap().labels.clone();
@@ -144,7 +145,7 @@ fn destroy_reports_the_pods_on_unreachable_hosts() {
         assert_eq!(held(&plan), ["host/b: it does not answer: what is there stays"]);
         assert_eq!(silent[0].reason, BlockReason::HostUnreachable);
         assert_eq!(silent[0].host.as_deref(), Some("b"));
-        // What is given up needs no saying.
+        // A fenced host is not reported.
         many.declare("b", Declared::Fenced);
         assert_eq!(many.plan_with(&graph, destroy).await.blocked, []);
     });
@@ -205,13 +206,13 @@ fn a_surplus_pod_frees_its_port_before_another_pod_uses_it() {
         let first = many.hosts_of("web-0.c").await.remove(0);
         let other = many.hosts_of("web-1.c").await.remove(0);
         assert_ne!(first, other);
-        // The one that is left must be where the other one holds the port.
+        // The pod that stays must be on the host where the other pod uses the port.
         let place = format!("place {{ require host={other} }}");
         many.apply(&many.plain(&body(1, &place))).await;
         assert_eq!(many.hosts_of("web-0.c").await, [other]);
         assert_eq!(many.running().await.len(), 1);
     });
-    // Where there is another host for it, it stands in there first.
+    // If another host is free, a surge pod is created there first.
     run(&["a", "b", "c"], |mut many: Many| async move {
         let hosts = |names: &[&str]| -> String {
             let good = |name: &str| if name == "a" { "no" } else { "yes" };

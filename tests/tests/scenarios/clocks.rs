@@ -1,4 +1,4 @@
-//! Time that passes, clocks that are set, and a loop that was stopped for a while.
+//! Elapsed time, clocks that are set, and a loop that was suspended.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::many::Many;
 const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
 const GRACE: &str = "lost-after \"5m\"";
 
-/// Cuts off the host of `web-1` once all is well, until that is noticed; its name.
+/// Cuts off the host of `web-1` in the steady state, waits until it counts as unreachable, and returns its name.
 async fn silence(kept: &Kept) -> String {
     kept.until("all run", async |many| many.running().await.len() == 3).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
@@ -54,7 +54,7 @@ fn a_host_unreachable_before_and_after_a_suspension_was_not_unreachable_througho
         let silent = silence(&kept).await;
         kept.gate.stall(true);
         tokio::time::sleep(Duration::from_secs(300)).await;
-        // It came back meanwhile, and is silent once more.
+        // It was reachable meanwhile, and is unreachable again.
         kept.many.heal(&silent);
         tokio::time::sleep(Duration::from_secs(300)).await;
         kept.many.cut(&silent);
@@ -77,8 +77,8 @@ fn a_host_that_becomes_unreachable_during_a_rollout_is_lost_after_the_usual_time
     keep_with(&["a", "b", "c"], "lost-after \"60s\"", &web("true"), |kept| async move {
         kept.until("they run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
-        // Each look at it waits until it gives up, and as pods of a rollout are waited for, all hosts are to be
-        // looked at again before that.
+        // Each observation of it ends at its deadline, and because pods of a rollout are waited for, all hosts are
+        // due for another observation before that.
         let hangs =
             Fault { call: None, when: When::Always, kind: FaultKind::Hang { applied: false } };
         kept.many.hosts["b"].set_faults(FaultPlan { seed: 1, rules: vec![hangs] });

@@ -1,4 +1,4 @@
-//! The control loop over simulated hosts, in simulated time: what goes wrong is put right, once.
+//! The control loop over simulated hosts, in simulated time: it repairs each difference once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -26,18 +26,18 @@ use crate::recorded;
 
 const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
 
-/// The hosts, and what is kept beside the spec.
+/// The hosts, and the state that is stored beside the spec.
 pub struct Doors {
     hosts: BTreeMap<String, Arc<SimHost>>,
     pub kept: Arc<Beside>,
 }
 
-/// What outlives a loop: the history, newest last, and what was undone.
+/// The state that outlives a loop: the history, newest last, and the rollbacks.
 #[derive(Default)]
 pub struct Beside {
     pub history: Mutex<Vec<tally_reconcile::rollback::Entry>>,
     pub undone: Mutex<BTreeMap<String, RolledBack>>,
-    /// What was remembered last.
+    /// The memory that was saved last.
     pub memory: Mutex<Option<Memory>>,
 }
 
@@ -105,7 +105,7 @@ impl Kept {
         Self::begin_beside(many, graph, Arc::default())
     }
 
-    /// With what an earlier loop has left.
+    /// Starts a loop with the state that an earlier loop has left.
     pub fn begin_beside(mut many: Many, graph: Graph, beside: Arc<Beside>) -> Self {
         many.memory.declared.undone.clone_from(&beside.undone.lock().unwrap());
         let told = Arc::new(Told::default());
@@ -139,7 +139,7 @@ impl Kept {
         Self { many, told, news, beside, gate, board, stop, ended }
     }
 
-    /// Kills it, as SIGKILL does.
+    /// Kills the loop, as SIGKILL does.
     pub fn kill(self) -> (Many, Arc<Beside>) {
         self.ended.abort();
         (self.many, self.beside)
@@ -180,7 +180,7 @@ fn simulated_now() -> i64 {
     now_ms + JUMPED.with(std::cell::Cell::get)
 }
 
-/// Sets the wall clock of loops forward, or back.
+/// Moves the wall clock of loops forward, or backward.
 pub fn jump(by_ms: i64) {
     JUMPED.with(|jumped| jumped.set(jumped.get() + by_ms));
 }
@@ -189,7 +189,7 @@ pub fn keep<F: Future<Output = ()>>(hosts: &[&str], body: &str, test: impl FnOnc
     keep_with(hosts, "", body, test);
 }
 
-/// The same with more said of the cluster.
+/// The same with further lines in the cluster block.
 pub fn keep_with<F: Future<Output = ()>>(
     hosts: &[&str],
     cluster: &str,
@@ -258,7 +258,7 @@ fn changes_by_hand_are_repaired_once() {
     });
 }
 
-/// The network of a paused container is the one that it was, and who joined it goes on answering.
+/// A paused container keeps its network, and its joiners still answer.
 #[test]
 fn joiners_of_an_infra_container_paused_by_hand_are_not_restarted() {
     let body = "pod pair { container a image=\"tally.local/hello:1\"; container b image=\"tally.local/hello:1\" }";
@@ -306,7 +306,7 @@ fn a_crash_looping_container_is_started_with_growing_pauses() {
         "controller web replicas=1 { restart always; container c image=\"tally.local/hello:1\" }";
     keep(&["a"], body, |kept| async move {
         kept.until("it runs", async |many| many.running().await.len() == 1).await;
-        // Docker's own restarts are not what is tested here: the container is stopped each time.
+        // This does not test Docker's own restarts: the container is stopped each time.
         let mut starts = Vec::new();
         for _ in 0..6 {
             on_container(&kept, "web-0.c", |model, id, now| model.stop(id, now).unwrap());
@@ -341,7 +341,7 @@ fn an_unreachable_host_delays_nothing_on_the_others() {
     keep(&["a", "b", "c"], WEB, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
-        // Frozen: it takes every call and answers none.
+        // Frozen: it accepts every call and answers none.
         let hang =
             Fault { call: None, when: When::Always, kind: FaultKind::Hang { applied: false } };
         kept.many.hosts["b"].set_faults(FaultPlan { seed: 1, rules: vec![hang] });
@@ -361,8 +361,8 @@ fn an_unreachable_host_delays_nothing_on_the_others() {
     });
 }
 
-/// What belongs to no pod was begun anew with each plan, until all executions waited for that host and each
-/// failure counted against pods on the others (seeds 937964, 950281 of the simulation).
+/// Operations that belong to no pod were started again with each plan, until all executions waited for that host
+/// and each failure counted against pods on the others (seeds 937964, 950281 of the simulation).
 #[test]
 fn a_hanging_call_is_started_only_once() {
     keep(&["a", "b", "c"], WEB, |kept| async move {
@@ -479,7 +479,7 @@ fn a_rollout_of_a_crashing_version_leaves_the_other_pods_running() {
 fn without_an_event_stream_changes_are_found_by_polling() {
     keep(&["a"], WEB, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
-        // Events are refused from now on, looks are not.
+        // Event streams are refused from now on, observations are not.
         let deaf = Fault {
             call: Some("events".to_owned()),
             when: When::Always,
@@ -513,7 +513,7 @@ fn recovery_is_reported_even_if_no_action_was_needed() {
         "pod web { container c image=\"tally.local/hello:1\" { port http 8080 publish=8080 } }";
     keep(&["a"], body, |kept| async move {
         kept.until("it runs", async |_| kept.kinds(EntryKind::Tallies).len() == 1).await;
-        // Somebody takes the pod away and puts a container of that name there, which then goes.
+        // The pod's container is renamed by hand, and later renamed back.
         let rename = |model: &mut Model, id: &str, _: i64| model.rename(id, "elsewhere").unwrap();
         on_container(&kept, "many.web.c", rename);
         kept.until("it is told", async |_| !kept.kinds(EntryKind::Failed).is_empty()).await;

@@ -1,5 +1,5 @@
-//! Random specs, one after the other on one simulated host: each apply converges in one round, the
-//! second plan is empty, and where one ends does not depend on what was there before (L2 and L4).
+//! Random specs, one after the other on one simulated host: each apply converges at once, the second plan is
+//! empty, and the result does not depend on the previous state (L2 and L4).
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use tally_reconcile::labels;
 
 use crate::world::World;
 
-/// What is drawn of one workload; small numbers, so that two drawings often agree in part.
+/// The random parts of one workload; small numbers, so that two workloads often agree in part.
 #[derive(Debug, Clone)]
 struct Drawn {
     controller: bool,
@@ -54,7 +54,7 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     })
 }
 
-/// Specs of up to three workloads; some names are left out, so that pods come and go.
+/// Generates specs of up to three workloads; some names are left out, so that pods are added and removed.
 fn spec() -> impl Strategy<Value = String> {
     proptest::collection::btree_map(0..3usize, drawn(), 1..4).prop_map(|all| text(&all))
 }
@@ -119,15 +119,15 @@ fn text(all: &BTreeMap<usize, Drawn>) -> String {
     out
 }
 
-/// What matters of where a cluster ended: each container's applied spec, state, settings, files.
+/// Returns the relevant parts of the final state: each container's applied spec, state, settings, files.
 async fn ended(world: &World) -> BTreeMap<String, String> {
     let state = world.state().await;
     let mut all = BTreeMap::new();
     for container in state.containers {
         let details = container.details.unwrap();
         let init = container.labels[labels::ROLE] == "init";
-        // What an init's limits are, or its files, matters to nobody once it has ended; a live
-        // setting of the label may be an older one that was updated since.
+        // The limits and files of an init are irrelevant once it has ended; a live setting in the label may be an
+        // older one that was updated since.
         let label = &container.labels[labels::SPEC];
         let mut applied: serde_json::Value = serde_json::from_str(label).unwrap();
         let fields = applied.as_object_mut().unwrap();
@@ -166,7 +166,7 @@ proptest! {
         paused(|| async {
             let world = World::simulated("walk", 1);
             for spec in &specs {
-                // Converges in one round, and the second plan is empty.
+                // Converges with one plan, and the second plan is empty.
                 world.apply(&world.graph(spec)).await;
             }
             let fresh = World::simulated("walk", 2);

@@ -1,5 +1,5 @@
-//! A daemon with other defaults (log options, ulimits, init, cgroup parent, shared memory): what it
-//! merges into its containers is no difference. The engine is started by tests/tools/test.sh.
+//! A daemon with other defaults (log options, ulimits, init, cgroup parent, shared memory): the values that it
+//! merges into its containers are no difference. The engine is started by tests/tools/test.sh.
 
 use crate::world::{World, other_engine};
 

@@ -1,4 +1,4 @@
-//! Dependencies: who waits, for what, and what happens when it does not come.
+//! Dependencies: the order of dependent pods, and the effect of a dependency that fails.
 
 use crate::world::{World, both, calls, target};
 use tally_reconcile::Options;

@@ -1,5 +1,5 @@
-//! What Docker is told of each field: the requests for containers and volumes, kept as text in `recorded/`. The cases
-//! come from the schema table, so a new field is told of by being there.
+//! The Docker requests of each field, for containers and volumes, kept as text in `recorded/`. The cases come from
+//! the schema table, so each new field is included.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ fn the_docker_requests_of_each_field_match_the_snapshot() {
     let now = examples().filter(|example| example.field.step == Step::Now);
     for case in now.filter(|example| !example.before.contains("tcp://")) {
         for (name, spec) in [("before", &case.before), ("after", &case.after)] {
-            // What another case has shown says nothing more.
+            // Lines that an earlier case has shown are not repeated.
             let mut new = told(spec);
             new.retain(|line| known.insert(line.clone()));
             if !new.is_empty() {
@@ -34,7 +34,7 @@ fn the_docker_requests_of_each_field_match_the_snapshot() {
     settings.bind(|| insta::assert_snapshot!("docker-requests", text));
 }
 
-/// What a plan for an empty host asks for, a line each.
+/// Returns the requests of a plan for an empty host, a line each.
 fn told(spec: &str) -> Vec<String> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().start_paused(true).build().unwrap();
@@ -57,7 +57,7 @@ fn told(spec: &str) -> Vec<String> {
     })
 }
 
-/// What of a request is not as in the plainest one.
+/// Returns the fields of a request that differ from the default request.
 fn differs(request: &ContainerRequest) -> Value {
     let fields = |request: &ContainerRequest| match serde_json::to_value(request) {
         Ok(Value::Object(fields)) => fields,

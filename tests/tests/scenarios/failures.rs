@@ -117,7 +117,7 @@ fn each_unsupported_field_is_reported_in_one_sentence() {
         };
         let (empty, said) = told(web("readiness http=\"/\"")).await;
         assert!(empty && said.len() == 1 && said[0].starts_with("E1102 "), "{said:?}");
-        // What can be left out without doing anything wrong is said, and the rest is done.
+        // Unsupported parts that can be left out safely are reported, and all others are applied.
         let (empty, said) = told(web("liveness tcp=8080")).await;
         assert!(!empty && said.len() == 1 && said[0].starts_with("E1102 "), "{said:?}");
         let service = format!("{}\nservice s {{ select pod=web; port http }}", web(""));

@@ -1,5 +1,5 @@
-//! Pods that are as they shall be are known at a glance. Whatever is changed in what was seen of
-//! them, the plan is the same as when every field is compared.
+//! Pods that are up to date are recognised by the fast path. Whatever differs in the observation, the plan is the
+//! same as with a comparison of every field.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +40,7 @@ fn details(
     container.details.as_mut().unwrap()
 }
 
-/// What may be seen of a container in place of what was seen.
+/// Variants of the observation of a container.
 const CHANGES: &[(&str, Change)] = &[
     ("nothing", |_| {}),
     ("created", |c| c.state = ContainerState::Created),
@@ -118,7 +118,7 @@ fn the_fast_path_misses_no_difference() {
         world.apply(&graph).await;
         let seen = world.observe().await;
         let (memory, now_ms) = (Memory::default(), world.now_ms());
-        // Those of `once` are awaited, so each plan has to do with them.
+        // Pods of `once` are awaited, so each plan contains them.
         const AWAITED: usize = 2;
         let calm = plan(&graph, &seen, &memory, now_ms);
         assert!(calm.is_empty());
@@ -139,7 +139,7 @@ fn the_fast_path_misses_no_difference() {
                 }
                 assert!(plan.compared <= AWAITED + 1, "{name} makes others be looked at closely");
             }
-            // And without it: an init that has done its work need not be there.
+            // And without it: an init that has completed does not have to exist.
             let mut observed = seen.clone();
             let Some(HostView::Ready(state)) = observed.hosts.get_mut(LOCAL_HOST) else {
                 panic!("no host");
@@ -147,7 +147,7 @@ fn the_fast_path_misses_no_difference() {
             let gone = state.containers.remove(at);
             let is_init = gone.labels.get(labels::ROLE).is_some_and(|role| role == "init");
             assert_eq!(plan(&graph, &observed, &memory, now_ms).is_empty(), is_init);
-            // And when its liveness has failed.
+            // And after its liveness probe has failed.
             let mut failing = Memory::default();
             failing.in_flight.failing.insert(gone.id);
             plan(&graph, &seen, &failing, now_ms);

@@ -160,7 +160,7 @@ fn rolling_back(graph: &Graph) -> Graph {
     graph
 }
 
-/// Returns what Docker is asked for when the example's pod is made, in the plan's order.
+/// Returns the Docker requests that create the example's pod, in the plan's order.
 async fn requests(world: &World, graph: &Graph) -> Vec<ContainerRequest> {
     let plan = world.plan(graph).await;
     let own = plan.operations.into_iter().filter(|it| it.subject.address() == EXAMPLE);

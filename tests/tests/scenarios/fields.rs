@@ -1,5 +1,5 @@
-//! Every field that acts: applied, the second plan is empty; changed, applied, empty again. The
-//! cases come from the schema table, so a new field is tested by being there.
+//! Every field that has an effect: applied, the second plan is empty; changed, applied, empty again. The cases
+//! come from the schema table, so each new field is tested.
 
 use tally_graph::schema::{Step, UpdateClass, examples};
 
@@ -16,8 +16,8 @@ fn for_each_field_the_second_plan_is_empty() {
         .filter(|example| !example.before.contains("tcp://"))
         .collect();
     assert!(cases.len() > 40, "the table has shrunk to {}", cases.len());
-    // With more clusters that stop at once, Docker 20.10 was seen to leave an endpoint of a removed
-    // container on its network for ever.
+    // With more clusters that stop at once, Docker 20.10 sometimes leaves an endpoint of a removed container on
+    // its network forever.
     let threads = 4;
     // Host ports are the machine's: cases that publish take turns.
     let lane =

@@ -1,5 +1,5 @@
-//! Two loops over one store and simulated hosts, in simulated time: failure modes 5, 6 and 7, and what one
-//! leader hands over to the next.
+//! Two loops over one store and simulated hosts, in simulated time: failure modes 5, 6 and 7, and the state that
+//! one leader hands over to the next.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -31,7 +31,7 @@ use crate::many::{Many, held};
 const WEB: &str = "controller web replicas=2 { container c image=\"tally.local/hello:1\" }";
 const LASTS: Duration = Duration::from_secs(15);
 
-/// The store, which can be away, and lose its answers.
+/// The store, which can be stopped, and lose its answers.
 struct Shared {
     model: Mutex<ModelStore>,
     down: AtomicBool,
@@ -131,12 +131,12 @@ impl Journal for Told {
     }
 }
 
-/// One loop, which can be stopped for a while.
+/// One loop, which can be suspended.
 struct Engine {
     told: Arc<Told>,
-    /// What it wrote down of what is in the store.
+    /// The common state that it wrote to disk.
     common: Arc<Mutex<Common>>,
-    /// What it wrote down of what it saw.
+    /// The observations that it wrote to disk.
     memory: Arc<Mutex<Memory>>,
     news: mpsc::UnboundedSender<SpecChange>,
     gate: Arc<PauseSwitch>,
@@ -149,7 +149,7 @@ impl Engine {
         Self::begin_knowing(many, store, name, graph, supersede, Common::default())
     }
 
-    /// The same, of an engine that has written down what was common when it ended.
+    /// Starts an engine that has the common state of an earlier one on disk.
     fn begin_knowing(
         many: &Many,
         store: &Arc<Shared>,
@@ -203,12 +203,12 @@ impl Engine {
         Self { told, common: kept, memory, news, gate, task, stop }
     }
 
-    /// Stops it, as SIGSTOP does.
+    /// Suspends it, as SIGSTOP does.
     fn stall(&self) {
         self.gate.stall(true);
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     fn go_on(&self) {
         self.gate.stall(false);
     }
@@ -246,13 +246,14 @@ impl World {
         self.until(name, async |world| world.store.leader().as_deref() == Some(name)).await;
     }
 
-    /// Whether the store says that the cluster is frozen, and why; `None` where nothing is declared there.
+    /// Returns the reason of the freeze that the store has, `Some(None)` if the cluster is not frozen, and `None`
+    /// if nothing is declared.
     fn frozen(&self) -> Option<Option<String>> {
         let seen = self.store.model.lock().unwrap().look(self.store.now_ms());
         seen.declared.map(|declared| declared.frozen)
     }
 
-    /// Calls that changed something, on all hosts.
+    /// Counts the calls that changed something, on all hosts.
     fn changes(&self) -> u64 {
         let reads = [
             "engine",
@@ -268,7 +269,7 @@ impl World {
         calls.filter(|(call, _)| !reads.contains(call)).map(|(_, count)| count).sum()
     }
 
-    /// Somebody stops a container.
+    /// Stops a container by hand.
     fn harm(&self) {
         for host in self.many.hosts.values() {
             let stop = |model: &mut tally_simulator::Model, now_ms| {
@@ -297,12 +298,12 @@ fn failure_5_an_engine_with_a_superseded_spec_stops() {
         world.until("all run", async |world| world.running().await == 2).await;
         let two = world.engine("two", &changed);
         world.until("it follows", async |_| two.times(EntryKind::Follows) == 1).await;
-        // The leader's spec counts. When it has gone, the other one's is published.
+        // The leader's spec counts. After the leader has ended, the other engine's spec is published.
         one.task.abort();
         world.until_leads("two").await;
         world.until("all are new", async |_| two.times(EntryKind::Tallies) == 1).await;
         assert_eq!(world.store.model.lock().unwrap().record().unwrap().epoch, 2);
-        // The old one is started again, and stays alone.
+        // The old engine is started again, and is the only one.
         let old = world.engine("old", WEB);
         world.until("it stands aside", async |_| old.times(EntryKind::StandsAside) == 1).await;
         two.task.abort();
@@ -310,7 +311,7 @@ fn failure_5_an_engine_with_a_superseded_spec_stops() {
         let before = world.changes();
         tokio::time::sleep(Duration::from_secs(600)).await;
         assert_eq!((world.changes(), world.store.leader()), (before, None));
-        // Until somebody says that it is meant.
+        // Until a person confirms the old spec.
         old.task.abort();
         let spec = world.many.plain(WEB);
         let meant = Engine::begin(&world.many, &world.store, "meant", spec, true);
@@ -346,16 +347,16 @@ fn failure_6_a_leader_suspended_past_its_lease_ends_its_plan() {
         assert!(before < 30, "it is in the midst of it: {before}");
         let two = world.engine("two", &many);
         world.until_leads("two").await;
-        // Nobody but the first one could go on now, and the lease is not its own.
+        // Only the first engine could continue now, and the lease is not its own.
         two.stall();
-        // What was on its way arrives.
+        // Calls in transit arrive.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let before = world.changes();
         one.go_on();
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(world.changes(), before);
         assert_eq!(one.times(EntryKind::StepsDown), 1);
-        // By a lease of its own it finishes.
+        // It finishes once it holds the lease again.
         world.until_leads("one").await;
         world.until("all run", async |world| world.running().await == 40).await;
         two.task.abort();
@@ -429,7 +430,7 @@ fn a_new_leader_observes_before_it_acts() {
         let changed = WEB.replace("hello:1\"", "hello:1\" { env A=2 }");
         two.news.send(SpecChange::Spec(Box::new(world.many.plain(&changed)))).unwrap();
         tokio::time::sleep(Duration::from_secs(5)).await;
-        // It sees nothing of what the leader does.
+        // It observes nothing of the leader's changes.
         two.stall();
         one.news.send(SpecChange::Spec(Box::new(world.many.plain(&changed)))).unwrap();
         world.until("all are new", async |_| one.times(EntryKind::Tallies) == 2).await;
@@ -450,8 +451,8 @@ fn a_new_leader_knows_the_pods_that_the_previous_one_was_creating() {
         let two = world.engine("two", WEB);
         world.until("it follows", async |_| two.times(EntryKind::Follows) == 1).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
-        // A third pod is made on `c`, and nobody hears of it: the other one does not look, the host
-        // falls silent, the leader dies.
+        // A third pod is created on `c` without any engine learning of it: the other engine does not observe, the
+        // host becomes unreachable, the leader is killed.
         two.stall();
         let more = WEB.replace("replicas=2", "replicas=3");
         let hang = Fault {
@@ -516,7 +517,7 @@ fn a_freeze_can_be_ended_after_its_writer_died_before_the_answer() {
         world.until("it is written", async |world| world.frozen() == Some(frozen.clone())).await;
         one.task.abort();
         world.store.silent.store(false, Ordering::SeqCst);
-        // Somebody ends it while nobody runs: it is declared no longer where the engine begins again.
+        // A person ends it while no engine runs: the declaration no longer exists when the engine starts again.
         let common = one.common.lock().unwrap().clone();
         let graph = world.many.plain(WEB);
         let again = Engine::begin_knowing(&world.many, &world.store, "again", graph, false, common);
@@ -543,12 +544,12 @@ fn a_freeze_that_ended_during_a_store_outage_does_not_return() {
             .send(SpecChange::Declared(Declarations { frozen: frozen.clone(), ..pause.clone() }))
             .unwrap();
         world.until("it is written", async |world| world.frozen() == Some(frozen.clone())).await;
-        // What was seen last is from before the freeze, and what is asked next has no answer.
+        // The last answer is from before the freeze, and the next request gets no answer.
         tokio::time::sleep(Duration::from_millis(100)).await;
         world.store.down.store(true, Ordering::SeqCst);
         let told = async |_: &World| one.times(EntryKind::StoreUnreachable) == 1;
         world.until("the store is away", told).await;
-        // Somebody ends it meanwhile.
+        // A person ends it meanwhile.
         one.news.send(SpecChange::Declared(pause)).unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         world.store.down.store(false, Ordering::SeqCst);
@@ -568,7 +569,7 @@ fn unreadable_declarations_in_the_store_are_reported_once_and_not_overwritten() 
         let written = world.store.model.lock().unwrap().write(&garbage, now_ms);
         assert!(written.is_some());
         world.until("it is told", async |_| one.times(EntryKind::Failed) == 1).await;
-        // What is declared here counts here, and does not take the place of what nobody could read.
+        // Declarations of this engine apply to it, and do not overwrite the unreadable ones.
         let frozen = Some("release".to_owned());
         let freeze = Declarations { frozen, ..Declarations::default() };
         one.news.send(SpecChange::Declared(freeze)).unwrap();

@@ -1,4 +1,4 @@
-//! Several simulated hosts that share one time.
+//! Several simulated hosts that share one clock.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::recorded;
 use crate::world::plan_errors;
 
-/// A cluster of simulated hosts, and what is remembered of it.
+/// A cluster of simulated hosts, and the engine's memory of it.
 pub struct Many {
     pub hosts: BTreeMap<String, Arc<SimHost>>,
     pub memory: Memory,
@@ -44,7 +44,7 @@ impl Many {
         let clock = tally_simulator::tokio_clock();
         let host = |(number, name): (usize, &&str)| {
             let mut options = SimOptions::new(number as u64 + 1, Arc::clone(&clock));
-            // Long enough for `watched` to look between two calls.
+            // Long enough for `watched` to observe between two calls.
             options.latency = Duration::from_millis(20);
             ((*name).to_owned(), Arc::new(SimHost::new(name, options)))
         };
@@ -52,13 +52,13 @@ impl Many {
         Self { hosts, memory: Memory::default(), cluster: "many".to_owned(), clock }
     }
 
-    /// Another cluster on the same hosts.
+    /// Creates another cluster on the same hosts.
     pub fn beside(other: &Self, cluster: &str) -> Self {
         let (hosts, clock) = (other.hosts.clone(), other.clock());
         Self { hosts, memory: Memory::default(), cluster: cluster.to_owned(), clock }
     }
 
-    /// Compiles a spec of the cluster, `many` where nothing else is said; `hosts` are its host lines' further content.
+    /// Compiles a spec of the cluster, `many` by default; `hosts` is the further content of its block.
     pub fn graph(&self, hosts: &str, body: &str) -> Graph {
         let text = format!("cluster {} {{\n{hosts}\n}}\n{body}", self.cluster);
         let mut loader = MemoryLoader::single("tally.kdl", &text);
@@ -72,7 +72,7 @@ impl Many {
         })
     }
 
-    /// The same with the hosts it has and nothing said about them.
+    /// Compiles a spec with the hosts of the cluster and their defaults.
     pub fn plain(&self, body: &str) -> Graph {
         self.graph(&self.host_lines(), body)
     }
@@ -117,7 +117,7 @@ impl Many {
         self.execute_with(graph, plan, Fetched::default()).await
     }
 
-    /// Beside others that know what tags stand for.
+    /// Executes a plan beside others that share the resolved images of tags.
     pub async fn execute_with(&self, graph: &Graph, plan: &Plan, fetched: Fetched) -> Report {
         let hosts: BTreeMap<String, Arc<dyn Host>> = self
             .hosts
@@ -129,7 +129,7 @@ impl Many {
         execute(plan, graph, &hosts, &(), cancel, &options).await
     }
 
-    /// Plans and carries out until nothing is left to do; gives the first plan.
+    /// Plans and executes until the plan is empty; returns the first plan.
     pub async fn apply(&mut self, graph: &Graph) -> Plan {
         let first = self.plan(graph).await;
         assert_eq!(plan_errors(&first), Vec::<String>::new());
@@ -150,13 +150,13 @@ impl Many {
         panic!("still differs: {:#?}", plan.changes);
     }
 
-    /// No packet reaches the host any more.
+    /// Cuts the host off: no packet reaches it.
     pub fn cut(&self, host: &str) {
         let fault = Fault { call: None, when: When::Always, kind: FaultKind::Unreachable };
         self.hosts[host].set_faults(FaultPlan { seed: 1, rules: vec![fault] });
     }
 
-    /// The host answers again.
+    /// Makes the host answer again.
     pub fn heal(&self, host: &str) {
         self.hosts[host].set_faults(FaultPlan::default());
     }
@@ -165,7 +165,7 @@ impl Many {
         self.memory.declared.hosts.insert(host.to_owned(), declared);
     }
 
-    /// What is really on a host, whether or not it answers.
+    /// Returns the true state of a host, whether or not it answers.
     pub async fn state(&self, host: &str) -> HostState {
         let model = self.hosts[host].inject(|model, _| model.clone()).unwrap();
         let copy = SimHost::with_model(host, model, SimOptions::new(0, Arc::clone(&self.clock)));
@@ -174,7 +174,7 @@ impl Many {
         observed.hosts.remove(host).unwrap().ready().cloned().unwrap()
     }
 
-    /// Running containers: `host/pod.container` with their full IDs.
+    /// Returns the running containers: `host/pod.container` with their full IDs.
     pub async fn running(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         for host in self.hosts.keys() {
@@ -188,15 +188,15 @@ impl Many {
         all
     }
 
-    /// The hosts on which a container runs.
+    /// Returns the hosts on which a container runs.
     pub async fn hosts_of(&self, container: &str) -> Vec<String> {
         let running = self.running().await;
         let on = running.keys().filter_map(|key| key.split_once('/'));
         on.filter(|(_, name)| *name == container).map(|(host, _)| host.to_owned()).collect()
     }
 
-    /// Carries a plan out, and gives the fewest and the most containers of `workload` that ran at
-    /// any moment of it.
+    /// Executes a plan, and returns the minimum and the maximum number of containers of `workload` that ran at any
+    /// moment.
     pub async fn watched(&self, graph: &Graph, plan: &Plan, workload: &str) -> (usize, usize) {
         let prefix = format!("/{workload}-");
         let (mut least, mut most) = (usize::MAX, 0);
@@ -218,7 +218,7 @@ impl Many {
     }
 }
 
-/// The reasons of what a plan holds back, with the pods.
+/// Returns the reasons of a plan's blocked operations, with the pods.
 pub fn held(plan: &Plan) -> Vec<String> {
     plan.blocked
         .iter()

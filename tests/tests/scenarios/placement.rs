@@ -1,4 +1,4 @@
-//! Which host a pod is on, and when it moves.
+//! The host of each pod, and when it changes.
 
 use tally_reconcile::memory::Declared;
 use tally_reconcile::plan::Plan;
@@ -10,7 +10,7 @@ use crate::world::{calls, plan_errors};
 
 const ONE: &str = "container c image=\"tally.local/hello:1\"";
 
-/// The host that would take the first blocked pod, and the condition that would have to go.
+/// Returns the host that would take the first blocked pod, and the condition to remove for that.
 fn way_out(plan: &Plan) -> Option<String> {
     let BlockReason::NoHost { way_out, .. } = &plan.blocked.first()?.reason else { return None };
     way_out.as_ref().map(|it| format!("{}: {}", it.host, it.dropped))
@@ -27,7 +27,7 @@ fn pods_spread_over_hosts_and_keep_their_host() {
             let on = before.keys().filter(|key| key.starts_with(host)).count();
             assert_eq!(on, 2, "{before:?}");
         }
-        // A fourth host takes nothing from the others, and then takes what is new.
+        // A fourth host takes no pods from the others, and then gets the new ones.
         let plan = many.plan(&many.plain(&body)).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
         many.apply(&many.plain(&body.replace("replicas=6", "replicas=8"))).await;
@@ -176,7 +176,7 @@ fn a_host_port_in_use_moves_pods_to_other_hosts() {
         assert_eq!(plan_errors(&plan), Vec::<String>::new());
         let on = [many.hosts_of("web-0.c").await, many.hosts_of("web-1.c").await].concat();
         assert_eq!(on, ["b", "c"]);
-        // Where no host is left the plan says so, and touches nothing.
+        // If no host is left, the plan says so, and changes nothing.
         let more = many.plain(&format!("controller web replicas=3 {{ {port} }}"));
         let plan = many.plan(&more).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
@@ -222,13 +222,13 @@ fn workloads_that_share_volumes_are_on_one_host_from_the_first_plan() {
         format!("volume x; volume y; volume z\n{}", pods.join("\n"))
     };
     run(&["a", "b", "c"], |mut many: Many| async move {
-        // The last one binds the others together, the second of which would go elsewhere.
+        // The last workload connects the others, the second of which would otherwise go elsewhere.
         let all = body(&[("one", "x"), ("two", "y"), ("both", "x y")]);
         many.apply(&many.plain(&all)).await;
         let home = many.hosts_of("one.c").await;
         assert_eq!(many.hosts_of("two.c").await, home);
         assert_eq!(many.hosts_of("both.c").await, home);
-        // One that comes later, with a volume that is nowhere yet, goes to the others.
+        // A later workload, with a volume that does not exist yet, joins the others.
         let more =
             body(&[("one", "x"), ("two", "y"), ("both", "x y"), ("new", "z"), ("link", "y z")]);
         many.apply(&many.plain(&more)).await;

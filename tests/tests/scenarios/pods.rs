@@ -1,4 +1,4 @@
-//! Pods: infra containers, inits, shared volumes, what is taken away and what never.
+//! Pods: infra containers, inits, shared volumes, and which objects are removed and which never are.
 
 use tally_graph::Graph;
 use tally_reconcile::input::observed::{ContainerState, HostView, Observed};
@@ -14,7 +14,7 @@ const SIDECAR: &str = "pod p { volume v\n\
     container a image=\"tally.local/hello:1\" { mount v \"/v\" }\n\
     container b image=\"tally.local/hello:1\" { command sh \"-c\" \"sleep 1000 & wait\"; stop signal=SIGKILL; mount v \"/v\" } }";
 
-/// A pod whose program is told by a signal of a file that changes.
+/// A pod whose program gets a signal if its file changes.
 fn signalled(many: &Many, text: &str) -> Graph {
     many.plain(&format!(
         "pod web {{ container c image=\"tally.local/hello:1\" {{ \
@@ -184,7 +184,7 @@ fn a_pod_with_an_exited_infra_container_is_repaired_without_a_surge_pod() {
         let infra = before[&format!("{}.web-0", world.cluster)].clone();
         world.host.stop(&infra, Some(std::time::Duration::ZERO)).await.unwrap();
         let plan = world.plan(&graph).await;
-        // Who joined it still runs, and serves nobody: it is no pod that another must stand in for.
+        // Its joiners still run without serving: no surge pod is needed for it.
         assert!(
             plan.operations.iter().all(|op| !op.subject.is_of_pod("web-1")),
             "{:?}",
@@ -225,7 +225,7 @@ fn inits_run_in_order_and_once() {
         };
         world.apply(&spec("a", "")).await;
         let before = world.ids().await;
-        // Another container is no reason to run them again; another init is.
+        // Another container is no reason to run the inits again; another init is.
         let plan = world.apply(&spec("b", "")).await;
         assert!(calls(&plan).iter().all(|call| call.ends_with("p/c")), "{:?}", calls(&plan));
         let after = world.ids().await;
@@ -242,7 +242,7 @@ fn an_apply_interrupted_after_the_inits_continues_with_the_containers() {
         container c image=\"tally.local/hello:1\" }";
     for (exit_code, expected) in [
         (0, &["start web/c"][..]),
-        // One that failed is run once more before.
+        // A failed init is run once more first.
         (3, &["start web/one", "start web/c"][..]),
     ] {
         run(&["a"], |mut many: Many| async move {
@@ -328,8 +328,8 @@ fn an_interrupted_apply_is_continued_by_the_next_one() {
     both("resume", |world: World| async move {
         let graph = world.graph(SIDECAR);
         let plan = world.plan(&graph).await;
-        // Only the first operations happen, at each length: then the next apply finishes the rest.
-        // On the real engine, where each takes seconds, a sample is enough.
+        // Only the first operations are executed, for each number of them: the next apply then finishes the
+        // others. On the real engine, where each takes seconds, a sample is enough.
         let step = if world.real { 4 } else { 1 };
         for length in (1..plan.operations.len()).step_by(step) {
             let mut cut = world.plan(&graph).await;
@@ -386,7 +386,7 @@ fn an_infra_container_is_restarted_regardless_of_the_restart_policy() {
     });
 }
 
-/// Does something to the container of that name.
+/// Changes the container of that name.
 fn harm(many: &Many, name: &str, deed: impl Fn(&mut Model, &str, i64)) {
     let deed = |model: &mut Model, now: i64| {
         let id = model.list().into_iter().find(|it| it.name == name).unwrap().id;

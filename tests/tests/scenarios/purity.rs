@@ -1,4 +1,4 @@
-//! The plan is a pure function: whatever order things are listed in, it is the same, byte for byte.
+//! The plan is a pure function: in whatever order objects are listed, it is the same, byte for byte.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +48,7 @@ fn permuted_observations_give_the_same_bytes() {
     });
 }
 
-/// How many pods a plan can have down at one moment, whatever order the executor chooses: pods
+/// Returns how many pods a plan can have stopped at one moment, in any order that the executor may choose: pods
 /// whose stop has no other pod's stop between itself and its own readiness.
 pub fn most_missing(plan: &Plan) -> usize {
     let mut ancestors: BTreeMap<OpId, BTreeSet<OpId>> = BTreeMap::new();
@@ -65,8 +65,8 @@ pub fn most_missing(plan: &Plan) -> usize {
             _ => {}
         }
     }
-    // Two pods are down together unless one's stop waits for the other's readiness. What is
-    // ordered that way is a chain here, so the largest set is found greedily.
+    // Two pods are down together unless one's stop waits for the other's readiness. Pods that are ordered that way
+    // form a chain here, so the largest set is found greedily.
     let pods: Vec<&str> = stops.keys().copied().collect();
     let apart = |a: &str, b: &str| {
         ancestors[&stops[a]].contains(&ready[b]) || ancestors[&stops[b]].contains(&ready[a])

@@ -1,4 +1,4 @@
-//! Moves that only even out: asked for, few, within what placement and updates allow.
+//! Moves that only rebalance: on request, few, within the limits of placement and updates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,20 +23,20 @@ fn hosts(names: &[&str]) -> String {
     names.iter().map(|name| format!("host {name} \"sim:{name}\"\n")).collect()
 }
 
-/// `web-1 a b` for each move.
+/// Returns `web-1 a b` for each move.
 fn moves(plan: &Plan) -> Vec<String> {
     let moves = plan.balance.iter().flat_map(|balance| &balance.moves);
     moves.map(|it| format!("{} {} {}", it.subject.pod().unwrap(), it.from, it.to)).collect()
 }
 
-/// Why workloads stay.
+/// Returns why workloads stay.
 fn fixed(plan: &Plan) -> Vec<String> {
     let fixed = plan.balance.iter().flat_map(|balance| &balance.fixed);
     fixed.map(|it| format!("{}: {}", it.workload, it.reason)).collect()
 }
 
-/// Asks for moves, carries them out as `apply --rebalance` does, and makes sure that nothing is left
-/// to be moved or done. Gives the first plan, and the fewest and the most containers of `workload`.
+/// Requests moves, executes them as `apply --rebalance` does, and checks that no moves or changes are left.
+/// Returns the first plan, and the minimum and the maximum number of containers of `workload`.
 async fn rebalance(many: &mut Many, graph: &Graph, workload: &str) -> (Plan, usize, usize) {
     let plan = many.plan_with(graph, asked()).await;
     assert_eq!(plan_errors(&plan), Vec::<String>::new());
@@ -45,15 +45,15 @@ async fn rebalance(many: &mut Many, graph: &Graph, workload: &str) -> (Plan, usi
     (plan, least, most)
 }
 
-/// After its moves nothing is left to be moved or done.
+/// Checks that no moves or changes are left.
 async fn settled(many: &mut Many, graph: &Graph, plan: &Plan) {
     if !many.plan(graph).await.is_empty() {
-        // What stood in goes.
+        // Surge pods are removed.
         many.apply(graph).await;
     }
     let unaided = |it: &String| it.contains("no host has room");
     if !plan.blocked.is_empty() || fixed(plan).iter().any(unaided) {
-        // What had no room may have found some, and then there is something new to even out.
+        // Pods without capacity may have found some since, which creates a new imbalance.
         return;
     }
     let again = many.plan_with(graph, asked()).await;
@@ -169,13 +169,13 @@ fn unreachable_drained_and_fenced_hosts_get_no_pods_and_unobserved_pods_keep_oth
         let free = body.replace("place { require host=a }; ", "");
         let lines = format!("{}host e \"sim:e\" {{ drain #true }}\n", hosts(&["a", "b", "c", "d"]));
         let graph = many.graph(&lines, &free);
-        // Both have been seen, so that it is known what they have.
+        // Both have been observed, so that their pods are known.
         many.plan(&graph).await;
         many.cut("d");
         many.declare("c", Declared::Fenced);
         let plan = many.plan_with(&graph, asked()).await;
         assert_eq!(moves(&plan), ["api-2 a b", "api-3 a b"], "{:?}", plan.diagnostics);
-        // Now one of web's is out of sight: where it would better be cannot be told.
+        // Now one pod of `web` is unobserved: a better host for it cannot be determined.
         many.heal("d");
         many.memory.declared.hosts.clear();
         many.cut("b");
@@ -329,14 +329,14 @@ fn moves_interrupted_at_any_time_are_completed_by_a_plain_apply() {
     }
 }
 
-/// A controller that was drawn.
+/// A generated controller.
 #[derive(Debug, Clone)]
 struct Drawn {
     replicas: u32,
     /// In MiB.
     memory: u64,
     kind: u8,
-    /// So many may be missing: 0 with a stand-in.
+    /// The maximum number of missing pods; 0 with a surge pod.
     missing: u32,
 }
 
@@ -346,7 +346,7 @@ impl Drawn {
             0 => ("place { require disk=ssd };", "", "", ""),
             1 => ("place { spread by=zone };", "", "", ""),
             2 => ("place { prefer disk=ssd };", "", "", ""),
-            // A host has each port once.
+            // A host has each port only once.
             3 if number < 2 => ("", "port http 8080 publish=8080;", "", ""),
             4 => ("", "", "mount data \"/d\";", "volume data\n"),
             _ => ("", "", "", ""),
@@ -375,8 +375,8 @@ fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
     proptest::collection::vec(one, 1..5)
 }
 
-/// Carries a plan out, and looks meanwhile that no pod runs twice, that no host has more than it
-/// offers, and that of no controller more pods are missing than before and than may be.
+/// Executes a plan, and checks meanwhile that no pod runs twice, that no host exceeds its capacity, and that no
+/// controller has more pods missing than before and than allowed.
 async fn guarded(many: &Many, graph: &Graph, plan: &Plan, drawn: &[Drawn], sizes: &[u32]) {
     let ready = |running: &BTreeMap<String, String>, number: usize| {
         running.keys().filter(|key| key.contains(&format!("/w{number}-"))).count()
@@ -459,7 +459,7 @@ fn a_pod_moves_only_after_its_capacity_was_freed() {
         assert_eq!(moves(&plan), ["w0-0 a b", "w1-0 b c"]);
         let drawn = Drawn { replicas: 1, memory: 1500, kind: 9, missing: 1 };
         guarded(&many, &graph, &plan, &[drawn.clone(), drawn], &[2, 2, 2]).await;
-        // It did not stop before: its stop waits for the other's removal.
+        // It did not stop earlier: its stop waits for the other's removal.
         let op = |pod: &str, word: &str| {
             plan.operations
                 .iter()
@@ -481,7 +481,7 @@ proptest! {
     #[test]
     fn generated_clusters_are_rebalanced_once(drawn in drawn(), sizes in proptest::collection::vec(2..5u32, 4)) {
         run(&["a", "b", "c", "d"], |mut many: Many| async move {
-            // What is drawn differs from run to run.
+            // The generated cases differ from run to run.
             recorded::end();
             let line = |drained: &str, (at, name): (usize, &&str)| {
                 let (disk, zone) = (["ssd", "hdd"][at % 2], ["x", "y"][at / 2]);
@@ -529,7 +529,7 @@ fn a_host_without_an_image_that_is_never_pulled_gets_no_pods() {
 
 #[test]
 fn the_disruption_of_a_move_follows_from_update() {
-    // Each row: what `update` says, how many move at once, how many stay ready, how many stand in.
+    // Each row: the text of `update`, the number of pods that move at once, that stay ready, and of surge pods.
     let rows = [
         ("update max-unavailable=2", (2, 4, 0)),
         ("update max-unavailable=2 max-surge=1", (3, 4, 1)),

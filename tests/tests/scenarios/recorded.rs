@@ -1,5 +1,5 @@
-//! What simulated scenarios plan and tell is kept as text, in `recorded/`: a change of Tally that alters an order,
-//! a reason, a way out or an entry anywhere is seen there by whoever makes it, also where no scenario asks.
+//! The plans and events of simulated scenarios are kept as text, in `recorded/`: if a change of Tally alters an
+//! order, a reason, a remedy or an entry anywhere, its author sees this here, even if no scenario checks it.
 //!
 //! ```sh
 //! INSTA_UPDATE=always cargo test -p tally-tests --test scenarios   # then read `git diff`
@@ -24,14 +24,14 @@ thread_local! {
     static RECORDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What comes after so many bytes is left out.
+/// The maximum number of bytes; the text after them is left out.
 const LONGEST: usize = 10_000;
-/// What comes after so many characters of an entry is left out.
+/// The maximum number of characters of an entry; the text after them is left out.
 const LONGEST_LINE: usize = 400;
-/// Of a test with many runs the first ones are kept.
+/// The number of runs that are kept of a test with many runs.
 const MOST_RUNS: u32 = 2;
 
-/// A simulated run begins.
+/// Starts the record of a simulated run.
 pub fn begin() {
     TEXT.with_borrow_mut(String::clear);
     LAST_PLAN.with_borrow_mut(String::clear);
@@ -39,18 +39,18 @@ pub fn begin() {
     RECORDS.set(true);
 }
 
-/// What comes is no part of it any more.
+/// Ends the record.
 pub fn end() {
     RECORDS.set(false);
 }
 
-/// A simulated run has ended well: what it planned and told is what is kept, if it planned and told anything.
+/// Compares the record of a successful run with the snapshot, unless the record is empty.
 pub fn compare() {
     end();
     let text = TEXT.take();
     let number = RUNS.replace(RUNS.get() + 1);
     let thread = std::thread::current();
-    // Tests run on threads of their names; what they begin on others is no scenario of its own.
+    // Tests run on threads with their names; other threads are no scenarios.
     let Some(test) = thread.name().filter(|_| number < MOST_RUNS && !text.is_empty()) else {
         return;
     };
@@ -77,7 +77,7 @@ fn add(now_ms: i64, what: &str) {
     });
 }
 
-/// A plan was made. One that is as the one before is not kept again.
+/// Records a plan, unless it equals the previous one.
 pub fn plan(graph: &Graph, plan: &Plan, now_ms: i64) {
     let text = Words { graph, plan }.all();
     let is_new = LAST_PLAN.with_borrow_mut(|last| {
@@ -90,7 +90,7 @@ pub fn plan(graph: &Graph, plan: &Plan, now_ms: i64) {
     }
 }
 
-/// The loop told something.
+/// Records an event of the loop.
 pub fn entry(entry: &Entry) {
     let Entry { kind, host, workload, pod, what, cause, place, .. } = entry;
     let mut text = kind.word().to_owned();
@@ -179,7 +179,7 @@ impl Words<'_> {
         format!("held {name} on {host:?} ({by}{awaits}): {}{at}", it.reason)
     }
 
-    /// Operations, a line for what is about one pod.
+    /// Returns the operations, with one line for those of one pod.
     fn operations(&self) -> Vec<String> {
         let mut lines: Vec<(String, Vec<String>)> = Vec::new();
         for operation in &self.plan.operations {
@@ -217,7 +217,7 @@ impl Words<'_> {
     }
 }
 
-/// What an action is about beside its container, where that is no more than a few words.
+/// Returns the short payload of an action, apart from its container.
 fn detail(action: &Action) -> String {
     match action {
         Action::PullImage { image: name } | Action::RemoveVolume { name } => name.clone(),
@@ -249,7 +249,7 @@ fn name(subject: &Subject) -> String {
     names.collect::<Vec<_>>().join(" ")
 }
 
-/// What a loop has counted when it ends.
+/// Records the metrics of a loop when it ends.
 pub fn metrics(metrics: &Metrics, now_ms: i64) {
     let mut text = "counted".to_owned();
     let begun_ms = BEGUN_MS.get().unwrap_or(now_ms);

@@ -1,5 +1,4 @@
-//! Pulls from a real registry, and from one that has a bad day: what a registry does never takes down
-//! what runs.
+//! Pulls from a real registry, and from one with failures: a failure of a registry never stops running containers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +12,8 @@ use tally_tests::registry::{Does, Proxy, Registry, Request, TestImage};
 use crate::world::{World, only_real, runtime};
 
 const WHY: &str = "the simulator's registries have every image";
-/// How registries say that they are asked too often, where they say for how long. Docker hands the
-/// words on and drops the header.
+/// The messages by which registries limit the rate, if they state a duration. Docker passes the message on and
+/// drops the header.
 const PATIENCE: Does = Does::Answer(
     429,
     "Retry-After: 2\r\nContent-Type: application/json\r\n",
@@ -22,7 +21,7 @@ const PATIENCE: Does = Does::Answer(
 );
 const BROKEN: Does = Does::Answer(503, "", "");
 
-/// Short waits, so that a test of them is short.
+/// Short pauses, so that their tests are short.
 fn options() -> ConnectOptions {
     ConnectOptions {
         pull_idle: Duration::from_secs(2),
@@ -54,7 +53,7 @@ fn pulls<F: Future<Output = ()>>(name: &str, test: impl Fn(Pulls) -> F) {
     });
 }
 
-/// An image that is taken away again; Tally itself removes none.
+/// An image that is removed afterwards; Tally itself removes no images.
 struct Pulled(String);
 
 impl Pulled {
@@ -66,7 +65,7 @@ impl Pulled {
 impl Drop for Pulled {
     fn drop(&mut self) {
         let mut rmi = std::process::Command::new("docker");
-        // It is not there where the test was that it cannot be had.
+        // It does not exist if the test was about an unavailable image.
         let _ = rmi.args(["image", "rm", "-f", &self.0]).output();
     }
 }
@@ -88,14 +87,14 @@ fn message(result: Result<(), HostError>) -> (bool, String) {
     }
 }
 
-/// Whether an engine was told to ask only once. It may ask more than once then, and goes on at once.
+/// Checks whether an engine is configured to retry nothing. If not, it may retry, and continues at once.
 fn in_one_try(asked: &[Request]) -> bool {
     let mut pauses = asked.windows(2).map(|two| two[1].at - two[0].at);
     !asked.is_empty() && pauses.all(|pause| pause < options().pull_backoff)
 }
 
-/// Whether images lie in containerd's store. It asks by HEAD alone, hands no body of an answer on, and
-/// tries by itself once more what was refused.
+/// Checks whether images are in containerd's store. It uses HEAD only, passes no body of an answer on, and retries
+/// a refused request once itself.
 fn in_containerds_store() -> bool {
     let mut info = std::process::Command::new("docker");
     let said = info.args(["info", "--format", "{{.DriverStatus}}"]).output().unwrap();
@@ -179,7 +178,7 @@ fn only_the_rate_limiting_registry_is_paused() {
 #[test]
 fn all_images_of_a_rate_limiting_registry_share_one_pause() {
     pulls("shared", |test| async move {
-        // A registry that says no more than its status.
+        // A registry that returns only its status.
         let busy = Proxy::start(&test.registry, |line, _| {
             if line.contains("/manifests/") { Does::Answer(429, "", "") } else { Does::Pass }
         });
@@ -191,11 +190,11 @@ fn all_images_of_a_rate_limiting_registry_share_one_pause() {
         let all = futures_util::future::join_all(images.iter().map(|image| test.pull(image))).await;
         for result in all {
             let (missing, said) = message(result);
-            // Docker 28 says it in its own words, older ones hand on the number.
+            // Docker 28 has its own message, older versions pass the number on.
             let busy = said.contains("429") || said.contains("toomanyrequests");
             assert!(!missing && busy, "{said}");
         }
-        // All at once, and then one after another, as often as one image would be asked for.
+        // All at once, and then one after another, as often as one image would be requested.
         let asked = busy.seen("GET /v2/many").len();
         assert!(asked <= 6 + 2, "asked {asked} times");
     });
@@ -224,7 +223,7 @@ fn a_slow_download_is_waited_for_and_a_stalled_one_is_not() {
         let is_layer = |line: &str| line.starts_with("GET ") && line.contains("/blobs/");
         let bytes = if in_containerds_store() { 8_000_000 } else { 400_000 };
         let slow = Proxy::start(&test.registry, move |line, _| {
-            // Longer in all than a pull may show no progress. containerd's store reports each MiB.
+            // Longer in total than a pull may make no progress. containerd's store reports each MiB.
             if is_layer(line) {
                 Does::Slow(bytes / 20, Duration::from_millis(150))
             } else {
@@ -262,7 +261,7 @@ fn an_interrupted_download_is_repeated() {
         });
         let image = TestImage::new(&test.registry, "cut", 100_000);
         let image = Pulled::new(&proxy.address(), &image);
-        // Docker waits longer than two seconds before it tries a layer again, and says that it does.
+        // Docker waits longer than two seconds before it retries a layer, and reports that it does.
         test.pull(&image).await.unwrap();
         assert!(test.has(&image).await);
     });
@@ -297,7 +296,7 @@ fn failure_20_an_image_for_another_architecture_leaves_the_old_version_running()
     );
 }
 
-/// Applies a new version whose image cannot be had, and checks that the old one goes on.
+/// Applies a new version whose image is unavailable, and checks that the old one keeps running.
 fn refused(name: &'static str, rule: fn(&str, usize) -> Does, is_right: fn(&HostError) -> bool) {
     only_real(name, WHY, |world: World| async move {
         let folder = tempfile::tempdir().unwrap();

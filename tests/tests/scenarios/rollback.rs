@@ -1,4 +1,4 @@
-//! Rollouts that fail and go back by themselves: `update on-failure=rollback`.
+//! Rollouts that fail and are rolled back automatically: `update on-failure=rollback`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::world::{World, both, only_simulated, plan_errors};
 
 const WEB: &str = "controller/web";
 
-/// A version of `web`: what its `update` says besides, and its container.
+/// A version of `web`: further options of its `update`, and its container.
 fn web(update: &str, rest: &str) -> String {
     format!(
         "controller web replicas=4 {{ update on-failure=rollback {update}\n\
@@ -30,13 +30,13 @@ fn web(update: &str, rest: &str) -> String {
     )
 }
 
-/// An entry of the history in which all workloads had come to be.
+/// Creates an entry of the history in which all workloads had completed.
 fn entry(number: u64, graph: &Graph) -> Entry {
     let settled = graph.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
     Entry { number, settled: settled.collect(), graph: graph.clone() }
 }
 
-/// What is remembered while `now` is rolled out after `before`, oldest first.
+/// Creates the memory of a rollout of `now` after `before`, oldest first.
 fn remembered(now: &Graph, before: &[&Graph]) -> Memory {
     let entries: Vec<Entry> =
         (1..).zip(before).map(|(number, graph)| entry(number, graph)).collect();
@@ -44,12 +44,12 @@ fn remembered(now: &Graph, before: &[&Graph]) -> Memory {
     Memory { history: History { previous: former }, ..Memory::default() }
 }
 
-/// What failed first of `web` when a plan was carried out.
+/// Returns the first failure of `web` when a plan was executed.
 fn failed(plan: &Plan, report: &Report) -> Option<RolloutFailure> {
     failed_versions(plan, report, "test", 7).remove(WEB)
 }
 
-/// The decision about `web`, once it failed somehow.
+/// Returns the decision about `web` after a failure.
 async fn decided(world: &World, graph: &Graph, memory: &Memory) -> Option<Decision> {
     let failed = RolloutFailure {
         pod: "web-3".to_owned(),
@@ -63,7 +63,7 @@ fn is_back(decision: Option<Decision>) -> bool {
     matches!(decision, Some(Decision::Back(_)))
 }
 
-/// The entry of the history that `web` goes back to.
+/// Returns the entry of the history to which `web` is rolled back.
 fn entry_of(decision: Option<Decision>) -> u64 {
     match decision {
         Some(Decision::Back(back)) => back.failed.unwrap().entry,
@@ -71,7 +71,7 @@ fn entry_of(decision: Option<Decision>) -> u64 {
     }
 }
 
-/// Why `web` stays where it is.
+/// Returns why `web` is not rolled back.
 fn stays(decision: Option<Decision>) -> String {
     match decision {
         Some(Decision::Stays(why)) => why,
@@ -83,7 +83,7 @@ fn stays(decision: Option<Decision>) -> String {
 fn a_failed_version_is_rolled_back_and_healthy_pods_are_not_changed() {
     both("back", |world: World| async move {
         for (update, bad, why) in [
-            // While it runs again for a moment, a real engine shows no exit code.
+            // While the container runs again for a moment, a real engine shows no exit code.
             ("", "command sh \"-c\" \"echo last; exit 3\"", "it ended"),
             ("", "command \"/none-such\"", "/none-such"),
             (
@@ -113,7 +113,7 @@ fn a_failed_version_is_rolled_back_and_healthy_pods_are_not_changed() {
             assert!(plan.changes.iter().all(|it| it.subject.is_of_pod(&pod)), "{:?}", plan.changes);
             assert!(world.execute(&followed, &plan).await.is_done());
 
-            // It stays there, and every plan says why.
+            // It keeps that revision, and every plan says why.
             let plan = world.plan_remembering(&followed, &memory, Options::default()).await;
             assert!(plan.is_empty(), "{:?}", plan.changes);
             let held: Vec<_> =
@@ -126,7 +126,7 @@ fn a_failed_version_is_rolled_back_and_healthy_pods_are_not_changed() {
             assert_eq!(kept, 3, "three of four were never touched");
             assert!(stays(decided(&world, &followed, &memory).await).contains("fails too"));
 
-            // Until a newer spec comes.
+            // Until there is a newer spec.
             let newer = world.graph(&web("", "env A=2"));
             assert_eq!(ended(&newer, &memory.declared.undone), [WEB]);
             assert!(undo(&mut newer.clone(), &memory.declared.undone).is_empty());
@@ -149,10 +149,10 @@ fn a_half_replaced_pod_does_not_hide_its_previous_revision() {
         let (before, now) = (spec(1, 1), spec(2, 2));
         world.apply(&before).await;
         let memory = remembered(&now, &[&before]);
-        // Of its two containers one has been made anew.
+        // One of its two containers has been replaced.
         world.apply(&spec(2, 1)).await;
         assert_eq!(entry_of(decided(&world, &now, &memory).await), 1);
-        // One of another version than both is of none that the history has: its labels tell.
+        // A mixture of other versions is in no entry of the history: its labels show it.
         world.apply(&spec(3, 1)).await;
         assert_eq!(entry_of(decided(&world, &now, &memory).await), 0);
     });
@@ -199,7 +199,7 @@ fn a_missing_image_stops_no_pod_and_is_rolled_back() {
             assert_eq!(world.ids().await, before);
             let decision = decide(&now, &world.observe().await, &memory, WEB, failed);
             assert!(is_back(decision));
-            // One that cannot be reached says nothing against the version.
+            // An unreachable registry does not count against the version.
             let text = web("", "").replace("tally.local/hello:1", "registry.example:9/app:2");
             let (plan, report) = world.try_apply(&world.graph(&text)).await;
             assert!(report.failures().count() > 0);
@@ -214,29 +214,29 @@ fn only_rollouts_with_on_failure_rollback_return_to_a_previous_revision() {
         let good = world.graph(&web("", "env A=1"));
         let now = world.graph(&web("", "env A=2"));
         world.apply(&good).await;
-        // Each row: what is asked for, and what had come to be before, oldest first.
+        // Each case: the requested version, and the versions that had completed before, oldest first.
         assert!(is_back(decided(&world, &now, &remembered(&now, &[&good])).await));
-        // Its older pods are there, and the history has nothing: they tell themselves.
+        // Its older pods exist, and the history is empty: their labels show the previous revision.
         let first = remembered(&now, &[]);
         assert_eq!(entry_of(decided(&world, &now, &first).await), 0);
-        // A version that once came to be fails for a reason of its own.
+        // A version that completed once fails for another reason.
         let old = remembered(&now, &[&good, &now]);
         assert_eq!(decided(&world, &now, &old).await, None);
-        // More of the same is no new version.
+        // A changed number of replicas is no new version.
         let more = world.graph(&web("", "env A=1").replace("replicas=4", "replicas=5"));
         assert_eq!(decided(&world, &more, &remembered(&more, &[&good])).await, None);
-        // The history is of elsewhere: its pods would replace those that serve.
+        // The history is from elsewhere: its pods would replace the running ones.
         let other = world.graph(&web("", "env A=7"));
         let elsewhere = remembered(&now, &[&other]);
         assert_eq!(entry_of(decided(&world, &now, &elsewhere).await), 0);
         world.destroy(&good, false).await;
         assert!(stays(decided(&world, &now, &first).await).contains("nothing to go back to"));
         assert_eq!(entry_of(decided(&world, &now, &elsewhere).await), 1);
-        // Nobody asked for it.
+        // The spec does not ask for rollbacks.
         let pause = |text: String| world.graph(&text.replace("on-failure=rollback", ""));
         let asked = pause(web("", "env A=2"));
         assert_eq!(decided(&world, &asked, &remembered(&asked, &[&good])).await, None);
-        // People hold it.
+        // A person has paused or frozen it.
         let mut held = remembered(&now, &[&good]);
         held.declared.paused.insert(WEB.to_owned(), "wait".to_owned());
         assert_eq!(decided(&world, &now, &held).await, None);
@@ -255,7 +255,7 @@ fn without_history_the_previous_revision_comes_from_the_labels_of_older_pods() {
         world.graph(&text.replace("container c", &format!("{more}\n container c")))
     };
     only_simulated("told", "a decision hangs on the observation alone", |world| async move {
-        // What is of the older version, in its pod and its container; and whether its labels tell it.
+        // The parts of the older version, in its pod and its container; and whether its labels contain them all.
         for (more, rest, told) in [
             ("", "env A=1; env B=2", true),
             (
@@ -312,7 +312,7 @@ fn a_failed_rollback_by_hand_is_not_reverted() {
 #[test]
 fn a_pod_observed_during_its_creation_is_no_older_version() {
     run(&["a", "b"], |mut many: Many| async move {
-        // Files are written after a container was made, and no label tells of them.
+        // Files are written after a container was created, and no label describes them.
         let spec =
             |rest: &str| many_graph(&web("", &format!("{rest}; file \"/etc/f\" text=\"x\"")));
         let (good, bad) = (spec("env A=1"), spec("command sh \"-c\" \"exit 3\""));
@@ -324,7 +324,7 @@ fn a_pod_observed_during_its_creation_is_no_older_version() {
             _ => None,
         });
         let (host, request) = making.unwrap();
-        // All others are gone, and one has been made and is not finished yet.
+        // All other pods are removed, and one is created but not complete.
         for name in ["a", "b"] {
             let empty = |model: &mut Model, now: i64| {
                 let all: Vec<String> = model.list().into_iter().map(|it| it.id).collect();
@@ -482,10 +482,10 @@ fn only_ready_workloads_without_changes_have_completed_and_none_in_a_plan_with_a
         assert_eq!(settled(&mut many, &two(1)).await.len(), 2);
         let left: Vec<String> = settled(&mut many, &two(2)).await.into_iter().collect();
         assert_eq!(left, ["pod/db"]);
-        // Blocked or not, it is not as it shall be.
+        // Blocked or not, it does not match the spec.
         many.memory.declared.paused.insert(WEB.to_owned(), "wait".to_owned());
         assert!(!settled(&mut many, &two(2)).await.contains(WEB));
-        // Something foreign has a name that the spec needs: nothing is planned at all.
+        // An unmanaged object has a name that the spec needs: nothing is planned at all.
         many.memory.declared.paused.clear();
         let text = format!("{}\npod db {{ {HELLO} }}\npod more {{ {HELLO} }}", web("", "env A=2"));
         let request = ContainerRequest {
@@ -538,7 +538,7 @@ fn a_previous_revision_that_fails_too_is_kept_without_a_loop() {
     keep(&["a", "b", "c"], GOOD, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
-        // From now on the old image has no program that stays up either.
+        // From now on the programs of the old image exit too.
         for host in kept.many.hosts.values() {
             host.inject(|model, _| model.set_missing("tally.local/hello:1")).unwrap();
             host.inject(|model, _| model.remove_image("tally.local/hello:1")).unwrap();
@@ -559,7 +559,7 @@ fn a_previous_revision_that_fails_too_is_kept_without_a_loop() {
 
 #[test]
 fn a_loop_killed_during_a_rollback_is_continued_by_the_next_one() {
-    // From before the failure is seen until long after.
+    // From before the failure is observed until long after.
     for millis in [1_000, 1_500, 2_000, 2_500, 3_000, 4_000, 6_000, 20_000] {
         keep(&["a", "b", "c"], GOOD, |kept| async move {
             kept.until("all run", async |many| many.running().await.len() == 3).await;

@@ -1,4 +1,4 @@
-//! What course a workload takes: rolled out, gone back, or neither; and where that is noted.
+//! Which rollouts the loop watches, which workloads were rolled back, and where this is recorded.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ fn web(update: &str, env: u8) -> Graph {
     ))
 }
 
-/// `now` comes after `before`.
+/// Creates the memory of `now` after `before`.
 fn after(now: &Graph, before: &Graph) -> Memory {
     let settled = before.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
     let entry = Entry { number: 1, settled: settled.collect(), graph: before.clone() };
@@ -28,7 +28,7 @@ fn after(now: &Graph, before: &Graph) -> Memory {
     Memory { history, ..Memory::default() }
 }
 
-/// `now` failed, and what it was `before` is followed.
+/// Creates the memory after `now` failed and was rolled back to `before`.
 fn undone(now: &Graph, before: &Graph, failed: Option<RolloutFailure>) -> Memory {
     let of = |graph: &Graph| graph.workloads().find(|it| it.name == "web").unwrap().clone();
     let back = RolledBack {
@@ -52,7 +52,7 @@ fn only_rollouts_that_may_roll_back_are_watched() {
     assert_eq!(watched.keys().collect::<Vec<_>>(), [WEB]);
     let (old, new) = (web(does_not, 1), web(does_not, 2));
     assert_eq!(rolling(&new, &after(&new, &old)), nobody, "it stays where it fails");
-    // What is remembered of another version is nothing about this one.
+    // The memory of another version does not apply to this one.
     let (old, new, newer) = (web(asks, 1), web(asks, 2), web(asks, 3));
     assert_eq!(rolling(&newer, &after(&new, &old)), nobody);
     assert_eq!(rolling(&new, &Memory::default()), nobody, "nothing was here before");

@@ -1,4 +1,4 @@
-//! Controllers: scaling, and changes that go a few pods at a time and stop at the first bad one.
+//! Controllers: scaling, and changes of a few pods at a time that stop at the first failed pod.
 
 use tally_reconcile::plan::{Action, Cause, Operation};
 
@@ -46,7 +46,7 @@ fn a_rollout_stops_at_the_first_pod_that_does_not_get_ready() {
         let kept = before.iter().filter(|(name, id)| after.get(*name) == Some(id)).count();
         assert_eq!(kept, 3, "three of four still serve");
         assert!(plan.operations.len() > 8);
-        // And back: the bad one is replaced, the good ones are not touched.
+        // After a revert the bad pod is replaced, and the good ones are not changed.
         world.apply(&spec("sleep 1000 & wait")).await;
         let last = world.ids().await;
         assert_eq!(before.iter().filter(|(name, id)| last.get(*name) == Some(id)).count(), 3);
@@ -63,7 +63,7 @@ fn a_surge_pod_created_late_is_not_started_beside_the_running_one() {
             )
         };
         many.apply(&many.plain(&spec(1))).await;
-        // The stand-in of the change, made on b, and by a call that was on its way for long on a.
+        // The surge pod of the change, created on b, and by a call that was delayed for long on a.
         let changed = many.plain(&spec(2));
         let made =
             many.plan(&changed).await.operations.into_iter().find_map(|op| match op.action {

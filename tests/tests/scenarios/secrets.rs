@@ -1,5 +1,5 @@
-//! Secrets: they reach the container that uses them and nothing else, a change of one costs what its use
-//! costs, and what lay in memory is there again after all of a pod was down.
+//! Secrets: they reach only the containers that use them, a change costs no more than their use does, and secrets
+//! in memory are written again after all of a pod was down.
 
 use futures_util::StreamExt as _;
 use tally_graph::schema::UpdateClass;
@@ -22,7 +22,7 @@ const ALL: &str = "secret db env=DB\n\
             file \"/etc/app.conf\" text=\"password = ${secret.db}\"\n\
             file \"/etc/plain\" text=plain } }";
 
-/// A pod whose secret is in a file alone.
+/// A pod whose secret is only in a file.
 fn in_a_file(more: &str) -> String {
     format!(
         "secret db env=DB\npod a {{ container c image=\"tally.local/hello:1\" {{\n\
@@ -154,7 +154,7 @@ fn a_container_that_started_without_its_secrets_is_restarted_with_them() {
     both("secret-began", |world: World| async move {
         let graph = world.graph(&in_a_file(""));
         world.apply(&graph).await;
-        // As the daemon does after a reboot: both begin again, and nobody has filled the memory.
+        // As the daemon does after a reboot: both are started again, and the memory is empty.
         for name in ["a.c", "a"] {
             let id = world.id(name).await;
             world.host.stop(&id, Some(std::time::Duration::from_secs(1))).await.unwrap();
@@ -215,7 +215,7 @@ fn an_apply_interrupted_anywhere_is_continued_by_the_next_one() {
                     world.set_secret("db", "two");
                 }
                 let mut plan = world.plan(&graph).await;
-                // The order of the numbers is one in which they may be done.
+                // The numbers are in a valid order of execution.
                 plan.operations.truncate(calls_made);
                 world.execute(&graph, &plan).await;
                 world.apply(&graph).await;

@@ -1,5 +1,5 @@
-//! Tags that move (failure mode 21): all pods of one version run one image, whenever and wherever they
-//! are made.
+//! Tags that move (failure mode 21): all pods of one version run one image, whenever and wherever they are
+//! created.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -29,14 +29,14 @@ fn web(rest: &str) -> String {
     )
 }
 
-/// The tag stands for another image from now on, where `hosts` ask for it.
+/// Makes the tag resolve to another image from now on, on `hosts`.
 fn move_tag(many: &Many, hosts: &[&str]) {
     for host in hosts {
         many.hosts[*host].inject(|model, _| model.move_tag(APP)).unwrap();
     }
 }
 
-/// The IDs of the images that run, by pod.
+/// Returns the IDs of the running images, by pod.
 async fn images(many: &Many) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for host in many.hosts.keys() {
@@ -55,7 +55,7 @@ async fn assert_one_image(many: &Many, pods: usize, when: &str) -> String {
     ids.into_iter().next().cloned().unwrap_or_default()
 }
 
-/// What a plan fetches, by host.
+/// Returns the images that a plan pulls, by host.
 fn fetched(plan: &Plan) -> Vec<(&str, &str)> {
     let pulls = plan.operations.iter().filter_map(|operation| match &operation.action {
         Action::PullImage { image } => Some((operation.host.as_str(), image.as_str())),
@@ -68,7 +68,7 @@ fn fetched(plan: &Plan) -> Vec<(&str, &str)> {
 fn hosts_that_pull_a_tag_at_the_same_time_get_one_image() {
     for policy in ["", "pull always"] {
         run(&["a", "b", "c"], |mut many: Many| async move {
-            // Between the pull of the one and that of the others.
+            // Between the pull of the first host and those of the others.
             move_tag(&many, &["b", "c"]);
             move_tag(&many, &["c"]);
             let graph = many.plain(&web(policy));
@@ -147,7 +147,7 @@ fn a_rollout_of_the_loop_ends_with_the_image_it_started_with() {
     }
 }
 
-/// A new version under way, and the tag moves when it will, for some hosts or all, and hosts forget it.
+/// A new version is rolled out while the tag moves at any time, for some hosts or all, and hosts lose the image.
 #[test]
 fn whenever_a_tag_moves_a_version_ends_with_one_image() {
     let mut dice = Dice::new(21);
@@ -207,7 +207,7 @@ fn a_pod_recreated_much_later_gets_the_image_of_its_version() {
         many.execute(&graph, &plan).await;
         let all = images(&many).await;
         assert!(all.values().all(|id| *id == before), "{all:?}");
-        // A newer version is what its tag stands for when it is rolled out.
+        // A newer version uses the image to which its tag resolves when it is rolled out.
         let graph = many.plain(&web("pull always; env A=2"));
         many.apply(&graph).await;
         many.heal(&on);
@@ -216,7 +216,7 @@ fn a_pod_recreated_much_later_gets_the_image_of_its_version() {
     });
 }
 
-/// Docker 29's store keeps no name of an image whose tag has moved: its ID says which one it is.
+/// Docker 29's store keeps no name of an image whose tag has moved: its ID identifies it.
 #[test]
 fn an_image_that_lost_its_tag_is_still_the_image_of_its_version() {
     run(&["a", "b", "c", "d"], |mut many: Many| async move {
@@ -226,13 +226,13 @@ fn an_image_that_lost_its_tag_is_still_the_image_of_its_version() {
         let graph = many.plain(&web("pull always"));
         many.apply(&graph).await;
         let before = assert_one_image(&many, 3, "at first").await;
-        // Somebody fetches what the tag stands for by now.
+        // A person pulls the tag, which resolves to the new image.
         move_tag(&many, &["a", "b", "c", "d"]);
         for host in many.hosts.values() {
             host.inject(|model, _| model.pull(APP).unwrap()).unwrap();
         }
         assert!(many.plan(&graph).await.is_empty(), "a tag that moves is no change");
-        // One is made anew where another still has the image, one where none does.
+        // One pod is recreated while another host has the image, one when none has.
         let [own, on] =
             [many.hosts_of("web-2.c").await.remove(0), many.hosts_of("web-1.c").await.remove(0)];
         let taken = many.hosts[&own].inject(|model, now| {
@@ -313,7 +313,7 @@ fn failure_21_a_tag_that_moves_mid_rollout_gives_all_pods_one_digest() {
             ))
         };
         world.apply(&graph(1)).await;
-        // The loop's way: what would have to wait is left for the next plan.
+        // As the loop does: operations that would wait are left for the next plan.
         let now = graph(2);
         let without_waits = || Options { without_waits: true, ..Options::default() };
         let mut plan = world.plan_with(&now, without_waits()).await;
@@ -335,12 +335,12 @@ fn failure_21_a_tag_that_moves_mid_rollout_gives_all_pods_one_digest() {
         let began = run().await;
         assert_eq!(began.len(), 1, "{began:?}");
         world.assert_empty(&now).await;
-        // The next version is what the tag stands for now.
+        // The next version uses the image to which the tag resolves now.
         world.apply(&graph(3)).await;
         let after = run().await;
         assert!(after.len() == 1 && after != began, "{after:?}");
         world.destroy(&graph(3), true).await;
-        // By its digest it can be had although no tag stands for it any more.
+        // Its digest still finds it although no tag resolves to it.
         let names = world.host.images().await.unwrap();
         let by_tag = ImageRef::parse(&image).unwrap();
         let digest = digest_of(&names, began.first().unwrap(), &by_tag).expect("it is known");

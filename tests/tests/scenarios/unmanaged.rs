@@ -1,4 +1,4 @@
-//! What is not ours survives every command, whatever it is called and whatever labels it carries.
+//! Objects that Tally does not manage survive every command, whatever their names and labels are.
 
 use std::collections::BTreeMap;
 

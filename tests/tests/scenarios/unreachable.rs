@@ -1,4 +1,4 @@
-//! Hosts that do not answer: unreachable is never absent.
+//! Hosts that do not answer: an unreachable pod is not absent.
 
 use tally_graph::Graph;
 use tally_reconcile::memory::{Declared, Memory};
@@ -67,7 +67,7 @@ fn pods_without_data_are_replaced_once_their_host_is_lost() {
         many.declare("b", Declared::Lost);
         many.apply(&graph).await;
         assert_eq!(many.hosts_of("web-1.c").await.len(), 2, "one of them is out of reach");
-        // It comes back: one of each ordinal is kept, and nobody had to say so.
+        // The host returns: one pod of each ordinal is kept, without any declaration.
         many.heal("b");
         let plan = many.apply(&graph).await;
         let notes: Vec<&str> = plan.changes.iter().filter_map(|it| it.note.as_deref()).collect();
@@ -78,7 +78,7 @@ fn pods_without_data_are_replaced_once_their_host_is_lost() {
     });
 }
 
-/// Somebody takes a container away, by the end of its name.
+/// Removes a container by hand, by the end of its name.
 fn take_away(many: &Many, host: &str, name: &str) {
     let remove = |model: &mut tally_simulator::Model, now: i64| {
         let found = model.list().into_iter().find(|c| c.name.ends_with(name)).unwrap();
@@ -88,7 +88,7 @@ fn take_away(many: &Many, host: &str, name: &str) {
     many.hosts[host].inject(remove).unwrap();
 }
 
-/// Two hosts of a container: the one that was lost and is back, and the one that got it meanwhile.
+/// Returns the two hosts of a pod: the one that was lost and is back, and the one that got it meanwhile.
 async fn replaced_and_back(many: &mut Many, graph: &Graph, container: &str) -> (String, String) {
     many.apply(graph).await;
     let first = many.hosts_of(container).await.remove(0);
@@ -100,7 +100,7 @@ async fn replaced_and_back(many: &mut Many, graph: &Graph, container: &str) -> (
     (first, second)
 }
 
-/// A part of web-0 on a host that answers, and all of it on one that no longer does, whose name this gives.
+/// Leaves a part of web-0 on a host that answers, and all of it on one that no longer does. Returns the latter.
 async fn part_and_whole(many: &mut Many, graph: &Graph) -> String {
     let (first, second) = replaced_and_back(many, graph, "web-0.c").await;
     many.plan(graph).await;
@@ -114,7 +114,7 @@ fn the_healthy_copy_of_a_pod_is_kept() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(WEB);
         let (first, second) = replaced_and_back(&mut many, &graph, "web-1.c").await;
-        // The host has rebooted: its copy does not run.
+        // The host was rebooted: its copy does not run.
         let stop = |model: &mut tally_simulator::Model, now: i64| {
             let found = model.list().into_iter().filter(|c| c.name.ends_with("web-1.c"));
             for container in found {
@@ -132,7 +132,7 @@ fn a_copy_without_its_infra_container_is_not_kept() {
     run(&["a", "b", "c"], |mut many: Many| async move {
         let graph = many.plain(TWO);
         let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
-        // All containers of the old copy run on, in the network of one that is gone.
+        // All containers of the old copy still run, in the network of a removed container.
         take_away(&many, &first, "web-0");
         let plan = many.apply(&graph).await;
         let removed = |change: &Change| change.kind == ChangeKind::Remove;
@@ -149,7 +149,7 @@ fn the_complete_copy_is_kept_and_copies_of_a_recreated_pod_do_not_wait_for_each_
         run(&["a", "b", "c"], |mut many: Many| async move {
             let graph = many.plain(BOTH);
             let (first, second) = replaced_and_back(&mut many, &graph, "web-0.c").await;
-            // Somebody took a container of the old copy away, and of the new one too.
+            // A container of the old copy was removed by hand, and then one of the new copy too.
             for (host, name) in [&first, &second].into_iter().zip(broken) {
                 take_away(&many, host, name);
             }
@@ -192,13 +192,13 @@ fn pods_with_data_are_never_replaced_without_a_fence() {
         let plan = many.plan(&graph).await;
         assert!(plan.is_empty());
         assert_eq!(held(&plan), std::slice::from_ref(&expected));
-        // Not even when nothing is remembered.
+        // Not even without memory.
         many.memory = Memory::default();
         assert_eq!(held(&many.plan(&graph).await), [expected]);
         many.declare(&home, Declared::Fenced);
         many.apply(&graph).await;
         assert_eq!(many.hosts_of("db.c").await.len(), 2, "the fenced one is out of reach");
-        // The fenced host comes back: its copy goes, its data stays.
+        // The fenced host returns: its copy is removed, its data stays.
         many.heal(&home);
         many.apply(&graph).await;
         let on = many.hosts_of("db.c").await;
@@ -287,7 +287,7 @@ fn a_surge_pod_that_may_run_on_an_unreachable_host_is_not_created_twice() {
         let before = many.plain(&spec(3, "max-surge=1", 1));
         many.apply(&before).await;
         let host = many.hosts_of("web-2.c").await.remove(0);
-        // Now it is beyond the number, as stand-ins are, and its host falls silent.
+        // Now it is a surplus pod, like a surge pod, and its host becomes unreachable.
         many.cut(&host);
         for update in ["max-surge=1 max-unavailable=0", "max-surge=1 max-unavailable=1"] {
             let after = many.plain(&spec(2, update, 2));
@@ -306,7 +306,7 @@ fn an_incomplete_copy_is_not_changed_if_the_pod_may_also_run_on_an_unreachable_h
         run(&["a", "b", "c"], |mut many: Many| async move {
             let graph = many.plain(WEB);
             let (first, second) = replaced_and_back(&mut many, &graph, "web-1.c").await;
-            // Both are seen, and then the one that got it meanwhile falls silent.
+            // Both are observed, and then the host that got it meanwhile becomes unreachable.
             many.plan(&graph).await;
             many.cut(&second);
             if broken {
@@ -329,7 +329,7 @@ fn an_incomplete_pod_that_may_be_complete_on_an_unreachable_host_is_not_complete
         assert!(plan.is_empty(), "{:?}", plan.changes);
         let why = format!("web-0: it may also be on `{second}`, which does not answer");
         assert!(held(&plan).contains(&why), "{:?}", held(&plan));
-        // Once that one is given up there is nothing to wait for.
+        // Once that host is declared lost nothing blocks the pod.
         many.declare(&second, Declared::Lost);
         assert!(!many.plan(&graph).await.is_empty());
     });
@@ -422,8 +422,8 @@ fn a_pod_with_two_volumes_on_several_hosts_stays_on_its_host() {
     });
 }
 
-/// The data of `db` has moved from one host to another by a fence, and the first one is back with what it had then.
-/// Gives that host, and the one where the data is.
+/// Moves the data of `db` from one host to another by a fence, and brings the first one back with its older data.
+/// Returns that host, and the one that has the data.
 async fn older_data_is_back(many: &mut Many, graph: &Graph, container: &str) -> (String, String) {
     many.apply(graph).await;
     let first = many.hosts_of(container).await.remove(0);
@@ -447,7 +447,7 @@ fn older_data_is_not_used_because_a_host_is_lost() {
             let (first, second) = older_data_is_back(&mut many, &graph, container).await;
             many.cut(&second);
             many.declare(&second, Declared::Lost);
-            // One that was never there would have it no better.
+            // A host that never had the data does not help.
             let more = many.plain(&body.replace("replicas=2", "replicas=3"));
             let plan = many.plan(&more).await;
             assert!(plan.is_empty(), "{:?}", calls(&plan));
@@ -455,7 +455,7 @@ fn older_data_is_not_used_because_a_host_is_lost() {
                 BlockReason::OlderData { unreachable: second.clone(), older: Some(first.clone()) };
             assert!(!plan.blocked.is_empty());
             assert!(plan.blocked.iter().all(|it| it.reason == reason), "{:?}", held(&plan));
-            // Nor does what nobody remembers.
+            // The same without memory.
             let memory = std::mem::take(&mut many.memory.learned.hosts);
             assert!(many.plan(&more).await.is_empty());
             many.memory.learned.hosts = memory;

@@ -54,7 +54,7 @@ fn an_upgrade_plans_nothing() {
                 Applied::from_label(&of[labels::SPEC]).unwrap_or_else(|| panic!("{name}"))
             };
             assert_eq!(applied(&now[name]), applied(then), "{name} would be recreated");
-            // The labels by which a container is known must stay; new ones may come.
+            // The labels that identify a container must stay; new ones may be added.
             for key in [labels::CLUSTER, labels::ROLE, labels::WORKLOAD, labels::POD, labels::NAME]
             {
                 assert_eq!(now[name].get(key), then.get(key), "{name} {key}");

@@ -1,4 +1,4 @@
-//! One cluster on one host, simulated or real, that takes itself away when the test ends.
+//! One cluster on one host, simulated or real, that is removed when the test ends.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -24,13 +24,13 @@ pub struct World {
     pub cluster: String,
     pub host: Arc<dyn Host>,
     pub real: bool,
-    /// The simulator's time, which waits take forward at once; the real engine has the machine's.
+    /// The simulator's time, which waits advance immediately; the real engine uses the machine's time.
     clock: Option<Arc<dyn Clock>>,
-    /// What secrets hold, where a test says so; else `value of NAME`.
+    /// The values of secrets that a test has set; the default is `value of NAME`.
     secrets: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
-/// Runs a scenario on the simulator and, where there is one, on the real engine.
+/// Runs a scenario on the simulator and, if there is one, on the real engine.
 pub fn both<F: Future<Output = ()>>(name: &str, scenario: impl Fn(World) -> F) {
     run_simulated(name, &scenario);
     match real(name) {
@@ -39,7 +39,7 @@ pub fn both<F: Future<Output = ()>>(name: &str, scenario: impl Fn(World) -> F) {
     }
 }
 
-/// Runs a scenario on the simulator only; `why` says why not on the real engine.
+/// Runs a scenario on the simulator only; `why` is the reason.
 pub fn only_simulated<F: Future<Output = ()>>(
     name: &str,
     _why: &str,
@@ -48,7 +48,7 @@ pub fn only_simulated<F: Future<Output = ()>>(
     run_simulated(name, &scenario);
 }
 
-/// Runs a scenario on the real engine only; `why` says why not on the simulator.
+/// Runs a scenario on the real engine only; `why` is the reason.
 pub fn only_real<F: Future<Output = ()>>(name: &str, _why: &str, scenario: impl Fn(World) -> F) {
     match real(name) {
         Some(world) => run(&runtime(), world, &scenario),
@@ -122,14 +122,14 @@ fn connected(name: &str, socket: String) -> World {
     let options = tally_docker::ConnectOptions::default();
     let address = HostAddress::Unix(socket);
     let host = runtime().block_on(tally_docker::connect(LOCAL_HOST, &address, &options)).unwrap();
-    // A name of this run: what an engine keeps of a former one (Docker 20.10 was seen to keep a
-    // network for ever that it thought in use) is not this run's failure.
+    // A name for this run: the leftovers of a former one (Docker 20.10 sometimes keeps a network forever that it
+    // believes to be in use) must not fail this run.
     let cluster = format!("t-{name}-{:x}", std::process::id());
     World { cluster, host, real: true, clock: None, secrets: Arc::default() }
 }
 
 impl World {
-    /// A cluster on a simulated host in memory. Called inside the runtime whose time it shares.
+    /// Creates a cluster on a simulated host in memory. Must be called inside the runtime whose time it shares.
     pub fn simulated(name: &str, seed: u64) -> Self {
         let clock = tally_simulator::tokio_clock();
         let options = tally_simulator::SimOptions::new(seed, Arc::clone(&clock));
@@ -143,7 +143,7 @@ impl World {
         }
     }
 
-    /// Compiles a spec whose cluster line is added; other files are empty unless given.
+    /// Compiles a spec and adds its cluster line; there are no other files unless given.
     pub fn graph(&self, body: &str) -> Graph {
         self.graph_with(body, &[])
     }
@@ -170,7 +170,7 @@ impl World {
     pub async fn observe(&self) -> Observed {
         let reader = Arc::clone(&self.host) as Arc<dyn HostRead>;
         let mut observed = observe(&[reader], &self.cluster).await;
-        // Whatever the spec calls its one host, it is this one.
+        // Whatever name the spec gives its one host, it is this host.
         let view = observed.hosts.remove(self.host.name()).unwrap();
         observed.hosts.insert(LOCAL_HOST.to_owned(), view);
         observed
@@ -199,18 +199,18 @@ impl World {
         plan
     }
 
-    /// Says what a secret holds from now on.
+    /// Sets the value of a secret.
     pub fn set_secret(&self, name: &str, value: &str) {
         self.secrets.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }
 
-    /// What the secrets of a spec hold.
+    /// Returns the values of the secrets of a spec.
     fn secrets(&self, graph: &Graph) -> Secrets {
         let known = self.secrets.lock().unwrap();
         Secrets::new(graph.secrets().map(|secret| {
             let value = known.get(&secret.name).cloned();
             let value = value.unwrap_or_else(|| format!("value of {}", secret.name));
-            // Tests have no key to keep.
+            // Tests have no key on disk.
             let hash = tally_graph::sha256(value.as_bytes());
             (secret.name.clone(), value.into_bytes(), hash)
         }))
@@ -232,7 +232,7 @@ impl World {
         execute(plan, graph, &hosts, &(), cancel, &options).await
     }
 
-    /// Plans and carries out; gives the plan.
+    /// Plans and executes; returns the plan.
     pub async fn try_apply(&self, graph: &Graph) -> (Plan, Report) {
         let plan = self.plan(graph).await;
         assert_eq!(plan_errors(&plan), Vec::<String>::new());
@@ -240,7 +240,7 @@ impl World {
         (plan, report)
     }
 
-    /// Applies, and checks that nothing failed and that nothing is left to do.
+    /// Applies, and checks that nothing failed and that the next plan is empty.
     pub async fn apply(&self, graph: &Graph) -> Plan {
         let (plan, report) = self.try_apply(graph).await;
         let failures: Vec<String> = report
@@ -270,8 +270,8 @@ impl World {
         let options = Options { destroy: true, remove_volumes, ..Options::default() };
         let plan = self.plan_with(graph, options).await;
         let report = self.execute(graph, &plan).await;
-        // Docker 20.10 was seen to keep an endpoint of a container that is gone, and then its network until it is
-        // restarted. Tally says so, which is all that it can do; everything else must be gone.
+        // Docker 20.10 sometimes keeps an endpoint of a removed container, and then its network until it is
+        // restarted. Tally can only report this; everything else must be removed.
         let is_kept = |failure: &Failure| {
             let what = failure.kind.to_string();
             self.real && what.contains("the engine has kept a record of one that is gone")
@@ -284,7 +284,7 @@ impl World {
         assert!(failures.is_empty() && (report.is_done() || !kept.is_empty()), "{failures:?}");
     }
 
-    /// Makes sure that the host has the image, for what tests make without a plan.
+    /// Ensures that the host has the image, for containers that tests create without a plan.
     pub async fn have_image(&self) {
         if !self.state().await.images.contains_key(HELLO) {
             self.host.pull(HELLO, &|_| {}).await.unwrap();
@@ -295,7 +295,7 @@ impl World {
         if self.real { "real engine" } else { "simulator" }
     }
 
-    /// Full IDs of this cluster's containers, by name.
+    /// Returns the full IDs of this cluster's containers, by name.
     pub async fn ids(&self) -> BTreeMap<String, String> {
         let ours = self
             .state()
@@ -306,13 +306,13 @@ impl World {
         ours.map(|container| (container.name, container.id)).collect()
     }
 
-    /// The full ID of `cluster.pod.container`.
+    /// Returns the full ID of `cluster.pod.container`.
     pub async fn id(&self, rest: &str) -> String {
         let name = format!("{}.{rest}", self.cluster);
         self.ids().await.remove(&name).unwrap_or_else(|| panic!("no container {name}"))
     }
 
-    /// Takes away whatever is left of this cluster, whether it is a test's or a former run's.
+    /// Removes all objects of this cluster, of this test or of a former run.
     async fn clear(&self) {
         let kdl = format!("cluster {}\npod none {{ container c image=\"{HELLO}\" }}", self.cluster);
         let graph = self.compile(&kdl, &[]);
@@ -320,7 +320,7 @@ impl World {
         let plan = self.plan_with(&graph, options).await;
         self.execute(&graph, &plan).await;
         for container in self.state().await.containers {
-            // Foreign objects that a test made carry the test's own label.
+            // Unmanaged objects that a test created carry the test's own label.
             if container.labels.get("test.cluster") == Some(&self.cluster) {
                 let _ = self.host.stop(&container.id, Some(std::time::Duration::ZERO)).await;
                 let _ = self.host.remove_container(&container.id).await;
@@ -348,13 +348,13 @@ pub fn plan_errors(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
-/// The mutating calls of a plan, one word each with what they are about, in the plan's order.
+/// Returns the changing calls of a plan, one word each with their object, in the plan's order.
 pub fn calls(plan: &Plan) -> Vec<String> {
     plan.operations
         .iter()
         .filter(|operation| operation.action.mutates())
         .map(|operation| {
-            // What is pulled and made needs no saying.
+            // Pulls and creates have no object to name.
             let word = operation.action.word();
             let word = word.trim_end_matches("-image").trim_end_matches("-container");
             let subject = &operation.subject;
