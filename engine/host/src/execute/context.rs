@@ -50,16 +50,6 @@ impl<'a> Context<'a> {
     }
 }
 
-/// How a step of an operation ended without a failure.
-pub(super) enum Step {
-    /// It is done; holds the full ID of the object that it created.
-    Done(Option<String>),
-    /// It was a wait, and the plan was cancelled.
-    Cancelled,
-    /// The permit does not hold.
-    Withheld(Withheld),
-}
-
 /// Counts a wait while it exists.
 pub(super) struct Waiting<'a>(&'a AtomicUsize);
 

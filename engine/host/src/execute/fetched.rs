@@ -9,8 +9,8 @@ use std::task::Poll;
 use tally_graph::ImageRef;
 use tally_reconcile::digest_of;
 
-use super::context::Step;
 use super::permit::Permit;
+use super::step::Step;
 use crate::error::HostError;
 use crate::host::{Host, HostRead, PullProgress};
 

@@ -16,6 +16,7 @@ mod permit;
 mod precondition;
 mod progress;
 mod report;
+mod step;
 mod trace;
 mod wait;
 mod walk;

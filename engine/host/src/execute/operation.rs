@@ -5,12 +5,13 @@ use std::time::Duration;
 use tally_reconcile::input::observed::ContainerState;
 use tally_reconcile::plan::{Action, Operation, Target};
 
-use super::context::{Context, Ending, Step};
+use super::context::{Context, Ending};
 use super::failure::{Failure, FailureKind, StaleReason};
 use super::last_lines::last_lines;
 use super::lost_reply::{by_state, is_stopped, twice};
 use super::precondition::{Precondition, check};
 use super::progress::Event;
+use super::step::Step;
 use super::{conflict_409, files, wait};
 use crate::error::HostError;
 use crate::host::Host;

@@ -9,9 +9,10 @@ use tally_reconcile::input::observed::{ContainerDetails, ObservedContainer};
 use tally_reconcile::plan::{OpId, ReadyRule};
 use tokio::time::Instant;
 
-use super::context::{Context, Step, Waiting};
+use super::context::{Context, Waiting};
 use super::failure::{FailureKind, NotReadyReason, StaleReason};
 use super::progress::Event;
+use super::step::Step;
 use crate::error::HostError;
 use crate::host::Host;
 use verdict::{Progression, Verdict, judge_exit, judge_ready};
