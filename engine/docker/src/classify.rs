@@ -1,6 +1,5 @@
-//! What a Docker engine answers, as the few kinds of [`HostError`] that the engine acts on. All
-//! reading of Docker's sentences happens in this file; its tests hold the sentences as engines of
-//! several versions wrote them.
+//! Classifies the answers of Docker engines as kinds of [`HostError`]. Only this file parses Docker's messages; its
+//! tests contain the messages of several versions.
 
 use bollard::errors::Error;
 
@@ -18,13 +17,13 @@ pub(crate) struct Call<'a> {
     pub image: Option<&'a str>,
 }
 
-/// The kind of an error of the client.
+/// Classifies an error of the client library.
 pub(crate) fn classify(call: Call<'_>, error: Error) -> HostError {
     match error {
         Error::DockerResponseServerError { status_code, message } => {
             answer(call, status_code, &message)
         }
-        // Errors in the midst of a stream come without a status.
+        // Errors in the middle of a stream have no status.
         Error::DockerStreamError { error } => answer(call, 500, &error),
         Error::HyperLegacyError { err } if let Some(fault) = transport_error_in(&err) => {
             match fault {
@@ -49,23 +48,23 @@ fn broken(call: Call<'_>, reason: &str) -> HostError {
     HostError::Broken(format!("the reply to `{}` broke off: {}", call.name, clean::line(reason)))
 }
 
-/// The kind of an answer, by an ordered table; the first rule that fits decides.
+/// Classifies an answer by an ordered table; the first matching rule decides.
 ///
 /// | rule | kind |
 /// |---|---|
-/// | it is about a pull, or says that an image is missing | `Image` |
-/// | it says that a port is taken | `PortTaken` |
-/// | it says that a program cannot be run | `CommandNotFound` |
-/// | 404, or it says that a container is not there | `NotFound` |
-/// | 409, or it says that the state does not allow it | `Conflict` |
-/// | all else | `Refused` |
+/// | a pull, or a message that an image is missing | `Image` |
+/// | a message that a port is taken | `PortTaken` |
+/// | a message that a program cannot be run | `CommandNotFound` |
+/// | 404, or a message that a container does not exist | `NotFound` |
+/// | 409, or a message that the state does not allow the call | `Conflict` |
+/// | all others | `Refused` |
 pub(crate) fn answer(call: Call<'_>, status: u16, message: &str) -> HostError {
     let message = clean::line(message);
     let lower = message.to_lowercase();
     if let Some(image) = call.image
         && (call.name == "pull" || says_image_is_missing(&lower))
     {
-        // With containerd's store one that wants a login may say at the same time that it has none.
+        // With containerd's image store, a registry that requires a login may also report that the image is missing.
         let wants_login = lower.contains("no basic auth credentials");
         let missing = !wants_login && (says_image_is_missing(&lower) || status == 404);
         return HostError::Image { image: image.to_owned(), missing, message };
@@ -77,9 +76,9 @@ pub(crate) fn answer(call: Call<'_>, status: u16, message: &str) -> HostError {
         return HostError::CommandNotFound(message);
     }
     match status {
-        // One that should be joined and is not there is answered with 400.
+        // Docker answers 400 when a container to join does not exist.
         400 if lower.starts_with("no such container") => HostError::NotFound(message),
-        // Podman answers what is not there and what does not fit with 500.
+        // Podman answers 500 for missing objects and for conflicts.
         500 if says_there_is_none(&lower) => HostError::NotFound(message),
         404 => HostError::NotFound(message),
         409 => HostError::Conflict(message),
@@ -88,8 +87,7 @@ pub(crate) fn answer(call: Call<'_>, status: u16, message: &str) -> HostError {
     }
 }
 
-/// The registry or the engine says that there is no such image, for us or at all: trying again
-/// cannot help.
+/// Checks for a message that the image does not exist or must not be pulled: a retry cannot help.
 fn says_image_is_missing(lower: &str) -> bool {
     const SAYINGS: [&str; 8] = [
         "no such image",
@@ -101,7 +99,7 @@ fn says_image_is_missing(lower: &str) -> bool {
         "no matching manifest for",
         "does not match the specified platform",
     ];
-    // containerd's image store says `…: not found` and nothing else.
+    // containerd's image store reports only `…: not found`.
     SAYINGS.iter().any(|saying| lower.contains(saying))
         || (lower.contains("manifest for") && lower.contains("not found"))
         || (lower.contains("failed to resolve reference") && lower.contains("not found"))
@@ -126,16 +124,16 @@ fn says_there_is_none(lower: &str) -> bool {
         || (lower.contains("unable to find network") && lower.contains("network not found"))
 }
 
-/// Engines answer some of these with 500 or 400.
+/// Checks for a message that the state does not allow the call. Engines answer some of these with 500 or 400.
 fn says_state_forbids(lower: &str) -> bool {
     [
-        // Podman's words.
+        // Podman's messages.
         "container state improper",
         "is already in use by",
         "network already exists",
         "running or paused containers cannot be removed",
         "some dependencies of container",
-        // Docker's.
+        // Docker's messages.
         "is not running",
         "is not paused",
         // "cannot join network of a …" before Docker 28, "cannot join network namespace of a …" from it on.
@@ -147,7 +145,7 @@ fn says_state_forbids(lower: &str) -> bool {
     .any(|saying| lower.contains(saying))
 }
 
-/// The host port in `Bind for 0.0.0.0:8080 failed`, `listen tcp4 0.0.0.0:8080: bind: …`, or Docker 28's
+/// Returns the host port in `Bind for 0.0.0.0:8080 failed`, `listen tcp4 0.0.0.0:8080: bind: …`, or Docker 28's
 /// `failed to bind host port for 0.0.0.0:8080:172.17.0.2:80/tcp: …`.
 fn port_in(message: &str) -> Option<u16> {
     let number = |text: &str| text.split(['/', '-']).next()?.parse().ok().filter(|port| *port != 0);
@@ -160,7 +158,7 @@ fn port_in(message: &str) -> Option<u16> {
     let after = ["Bind for ", "listen tcp", "listen udp", "failed to bind host port "]
         .iter()
         .find_map(|mark| message.split_once(mark).map(|(_, after)| after))?;
-    // The port stands after the last colon of the first word that holds one.
+    // The port is behind the last colon of the first word that contains one.
     let word = after.split_whitespace().find(|word| word.contains(':'))?;
     let word = word.trim_end_matches([':', ',']);
     number(word.rsplit_once(':')?.1)

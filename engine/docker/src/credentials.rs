@@ -1,5 +1,5 @@
-//! Credentials for registries, from Docker's own config file and credential helpers. They are
-//! never logged, and their `Debug` shows nothing.
+//! Credentials for registries, from Docker's own config file and credential helpers. They are never logged, and
+//! their `Debug` output is redacted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,19 +14,19 @@ use tokio::io::AsyncWriteExt as _;
 
 use tally_host::HostError;
 
-/// How Docker's config file calls Docker's own registry.
+/// The name of Docker's own registry in Docker's config file.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
-/// A credential helper may ask a keychain, but not for ever.
+/// Deadline of a credential helper.
 const HELPER_DEADLINE: Duration = Duration::from_secs(15);
 
-/// What a registry is shown.
+/// Credentials for a registry.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Credentials {
     /// Empty with a token.
     pub username: String,
     /// The password, or the identity token when the user name is empty.
     pub secret: String,
-    /// The registry as the config file calls it.
+    /// The name of the registry in the config file.
     pub server: String,
 }
 
@@ -61,7 +61,7 @@ struct HelperAnswer {
     secret: String,
 }
 
-/// The folder of Docker's config file: `DOCKER_CONFIG`, else `~/.docker`.
+/// Returns the folder of Docker's config file: `DOCKER_CONFIG`, else `~/.docker`.
 pub(crate) fn config_folder() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     match set("DOCKER_CONFIG") {
@@ -70,7 +70,7 @@ pub(crate) fn config_folder() -> Option<PathBuf> {
     }
 }
 
-/// The credentials for `registry` (`docker.io`, `ghcr.io`, `localhost:5000`), if there are any.
+/// Returns the credentials for `registry` (`docker.io`, `ghcr.io`, `localhost:5000`), if there are any.
 pub(crate) async fn find(folder: &Path, registry: &str) -> Result<Option<Credentials>, HostError> {
     let path = folder.join("config.json");
     let text = match std::fs::read(&path) {
@@ -78,16 +78,15 @@ pub(crate) async fn find(folder: &Path, registry: &str) -> Result<Option<Credent
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unusable(&path, &error.to_string())),
     };
-    // The parser's own message may quote what it read, so only the place is passed on.
-    let config: Config = serde_json::from_slice(&text).map_err(|error| {
-        unusable(&path, &format!("line {} is not as Docker writes it", error.line()))
-    })?;
+    // The message of the parser may quote the file, so only the line number is reported.
+    let config: Config = serde_json::from_slice(&text)
+        .map_err(|error| unusable(&path, &format!("line {} is not valid", error.line())))?;
     let key = if registry == "docker.io" { DOCKER_HUB_KEY } else { registry };
     if let Some(helper) = config.helpers.get(key).or(config.store.as_ref()) {
         return ask_helper(helper, key).await;
     }
     let entry = config.auths.get(key).or_else(|| {
-        // Old config files hold whole URLs.
+        // Old config files contain whole URLs.
         config.auths.iter().find(|(name, _)| host_of(name) == host_of(key)).map(|(_, auth)| auth)
     });
     Ok(entry.and_then(|auth| decode(auth, key)))
@@ -110,11 +109,11 @@ fn decode(auth: &Auth, server: &str) -> Option<Credentials> {
     Some(Credentials { username: username.to_owned(), secret, server })
 }
 
-/// Runs `docker-credential-HELPER get`. That it knows nothing of a registry is not an error.
+/// Runs `docker-credential-HELPER get`. A registry that the helper does not know is not an error.
 async fn ask_helper(helper: &str, server: &str) -> Result<Option<Credentials>, HostError> {
-    // The name becomes part of a program's: no path may hide in it.
+    // The name becomes part of a program name, so it must not contain a path.
     if !helper.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
-        return Err(failed("that is no name of a credential helper", "?"));
+        return Err(failed("its name is not valid", "?"));
     }
     let program = format!("docker-credential-{helper}");
     let mut child = tokio::process::Command::new(&program)
@@ -127,7 +126,7 @@ async fn ask_helper(helper: &str, server: &str) -> Result<Option<Credentials>, H
         .map_err(|error| failed(&error.to_string(), &program))?;
     let ask = async {
         if let Some(mut stdin) = child.stdin.take() {
-            // One that does not read what it is asked has answered already.
+            // A helper that does not read its input has answered already.
             let _ = stdin.write_all(format!("{server}\n").as_bytes()).await;
         }
         child.wait_with_output().await
@@ -141,11 +140,11 @@ async fn ask_helper(helper: &str, server: &str) -> Result<Option<Credentials>, H
         if said.contains("credentials not found") {
             return Ok(None);
         }
-        // What it said may hold what it should not, so only how it ended is passed on.
+        // Its output may contain credentials, so only the exit status is reported.
         return Err(failed(&output.status.to_string(), &program));
     }
     let answer: HelperAnswer = serde_json::from_slice(&output.stdout)
-        .map_err(|_| failed("its answer is not as Docker's helpers give it", &program))?;
+        .map_err(|_| failed("its answer is not valid", &program))?;
     let username = if answer.username == "<token>" { String::new() } else { answer.username };
     Ok(Some(Credentials { username, secret: answer.secret, server: server.to_owned() }))
 }

@@ -11,33 +11,31 @@ use tally_reconcile::labels::INFRA_IMAGE;
 use crate::docker_host::DockerHost;
 use tally_host::HostError;
 
-/// Docker's words for the architectures there is a program for, and `pause` for each (`build.rs`).
+/// The program `pause` by architecture, in Docker's words (`build.rs`).
 static PROGRAMS: [(&str, &[u8]); 2] = [
     ("amd64", include_bytes!(concat!(env!("OUT_DIR"), "/pause.amd64"))),
     ("arm64", include_bytes!(concat!(env!("OUT_DIR"), "/pause.arm64"))),
 ];
 
-/// The program of the infra image for an engine's architecture, in Docker's words (`amd64`), where
-/// there is one.
+/// Returns the program of the infra image for an engine's architecture, in Docker's words (`amd64`).
 #[must_use]
 pub fn infra_program(architecture: &str) -> Option<&'static [u8]> {
     PROGRAMS.iter().find(|(name, _)| *name == architecture).map(|(_, program)| *program)
 }
 
-/// How often loading is tried where others load it too, and how long they are given in between.
+/// Number of tries, and the pause between them, while others load the image too.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Imports the image. Where images lie in containerd's store, Docker takes away the one that is there
-/// before it names the new one, and of several who load it at once it refuses some: for them it is
-/// enough that it is there when they look.
+/// Imports the image. With containerd's image store, Docker removes the existing image before it names the new one, and
+/// refuses some of several concurrent imports: for those it is enough that the image exists afterwards.
 pub(crate) async fn load(host: &DockerHost) -> Result<(), HostError> {
     let archive = root_archive(&host.facts().await?.arch)?;
     let mut tries = 1;
     loop {
         match import(host, archive.clone()).await {
             Err(error @ (HostError::Refused { .. } | HostError::NotFound(_))) => {
-                if is_there(host).await {
+                if exists(host).await {
                     return Ok(());
                 }
                 if tries == TRIES {
@@ -51,15 +49,15 @@ pub(crate) async fn load(host: &DockerHost) -> Result<(), HostError> {
     }
 }
 
-async fn is_there(host: &DockerHost) -> bool {
-    let look = host.docker.inspect_image(INFRA_IMAGE);
-    host.call("inspect image", host.options.read, look).await.is_ok()
+async fn exists(host: &DockerHost) -> bool {
+    let inspect = host.docker.inspect_image(INFRA_IMAGE);
+    host.call("inspect image", host.options.read, inspect).await.is_ok()
 }
 
 async fn import(host: &DockerHost, archive: Vec<u8>) -> Result<(), HostError> {
     let options = CreateImageOptions {
         from_src: Some("-".to_owned()),
-        // The tag within the name, as Docker allows: Podman overlooks one beside it.
+        // The tag is part of the name, as Docker allows, because Podman ignores a separate one.
         repo: Some(INFRA_IMAGE.to_owned()),
         message: Some("Tally's infra container: it holds a pod's network and IPC".to_owned()),
         changes: vec!["ENTRYPOINT [\"/pause\"]".to_owned()],
@@ -70,7 +68,7 @@ async fn import(host: &DockerHost, archive: Vec<u8>) -> Result<(), HostError> {
     host.call("load the infra image", host.options.mutate, finished).await
 }
 
-/// The image's root file system.
+/// Returns the image's root file system as an archive.
 fn root_archive(engine_arch: &str) -> Result<Vec<u8>, HostError> {
     let Some(program) = infra_program(engine_arch) else {
         let known = PROGRAMS.map(|(name, _)| name).join(" and ");

@@ -1,4 +1,4 @@
-//! Fetching images, with progress, credentials and a bounded number of tries.
+//! Pulling images, with progress, credentials and a limited number of tries.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::docker_host::{DockerHost, within};
 use crate::registries::TRIES;
 use tally_host::{HostError, PullProgress, traced};
 
-/// More layers than any image has: what a daemon says is bounded.
+/// Maximum number of layers whose progress is tracked; no image has more.
 const MOST_LAYERS: usize = 1_000;
 
-/// Fetches an image.
+/// Pulls an image.
 pub(crate) async fn pull(
     host: &DockerHost,
     image: &str,
@@ -51,7 +51,7 @@ pub(crate) async fn pull(
     traced(&host.name, "pull", bounded).await
 }
 
-/// The registry was asked often enough, for this image or another.
+/// Returns the error for a registry that refused too often, for this image or another.
 fn given_up(image: &str, message: String) -> HostError {
     HostError::Image { image: image.to_owned(), missing: false, message }
 }
@@ -96,7 +96,7 @@ async fn once(
     Ok(())
 }
 
-/// What is known of each layer.
+/// The progress of each layer.
 #[derive(Default)]
 struct Layers(BTreeMap<String, Layer>);
 
@@ -108,7 +108,7 @@ struct Layer {
 }
 
 impl Layers {
-    /// Takes in a message; whether it was about a layer.
+    /// Applies a message. Returns whether it was about a layer.
     fn add(&mut self, info: &CreateImageInfo) -> bool {
         let (Some(id), Some(status)) = (&info.id, &info.status) else {
             return false;
@@ -156,8 +156,8 @@ impl Layers {
     }
 }
 
-/// The registry is busy or broken for the moment, or the stream broke off. That an image is
-/// missing or may not be had does not change by asking again.
+/// Checks whether a retry may succeed: the registry is temporarily busy or broken, or the stream broke off. A retry does
+/// not help when the image is missing or access is denied.
 fn worth_another_try(error: &HostError) -> bool {
     let message = match error {
         HostError::Broken(_) => return true,
@@ -170,7 +170,7 @@ fn worth_another_try(error: &HostError) -> bool {
     [
         "toomanyrequests",
         "too many requests",
-        // A registry that says no more than its status.
+        // A registry that sends only a status.
         "error parsing http 429 response body",
         "unexpected http status: 5",
         "unexpected status code 5",
@@ -185,7 +185,7 @@ fn worth_another_try(error: &HostError) -> bool {
     .any(|saying| message.contains(saying))
 }
 
-/// What a registry answered, as containerd's store tells it:
+/// Returns the status that a registry answered, as containerd's image store reports it:
 /// `unexpected status from HEAD request to https://…/manifests/1: 503 Service Unavailable`.
 fn status_in(lower: &str) -> Option<u16> {
     let (_, after) = lower.split_once("unexpected status from ")?;
@@ -194,7 +194,7 @@ fn status_in(lower: &str) -> Option<u16> {
     status.split(' ').next()?.parse().ok()
 }
 
-/// The wait that a registry asks for, where the engine passes it on: `retry-after: 1.5s`, or a
+/// Returns the backoff that a registry requests, if the engine passes it on: `retry-after: 1.5s`, or a
 /// bare number of seconds.
 fn retry_after(message: &str) -> Option<Duration> {
     let lower = message.to_lowercase();

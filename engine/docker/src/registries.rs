@@ -1,7 +1,6 @@
-//! Patience with registries. One that is busy, or asks to be left alone for a while, is asked again
-//! later and by one pull at a time, whichever of its images it was asked for; the others wait for
-//! their turn, and are told what it said once it was asked often enough. Other registries are asked
-//! meanwhile as if nothing had happened.
+//! Backoff for busy registries. A registry that is busy, or requests a backoff, is retried later and by one pull at a
+//! time, whichever image is pulled. The other pulls wait for their turn, and fail with its message after the last try.
+//! Other registries are not affected.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,59 +8,59 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A registry is asked so often in a row before it is given up.
+/// Maximum number of tries in a row.
 pub(crate) const TRIES: u32 = 3;
-/// The longest wait between two tries, whatever a registry asks for.
+/// Maximum wait between two tries, whatever a registry requests.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// The registries that one engine was told to pull from.
+/// The registries that one engine pulls from.
 #[derive(Default)]
 pub(crate) struct Registries(Mutex<BTreeMap<String, Arc<Registry>>>);
 
 impl Registries {
-    /// The registry with that name (`docker.io`, `localhost:5000`).
+    /// Returns the registry with that name (`docker.io`, `localhost:5000`).
     pub(crate) fn of(&self, name: &str) -> Arc<Registry> {
         Arc::clone(lock(&self.0).entry(name.to_owned()).or_default())
     }
 }
 
-/// A registry, and whether it has troubles.
+/// A registry, and whether it is in trouble.
 #[derive(Default)]
 pub(crate) struct Registry {
     trouble: Mutex<Option<Trouble>>,
     turn: tokio::sync::Mutex<()>,
 }
 
-/// What holds while a registry refuses.
+/// The state of a registry that refuses.
 struct Trouble {
-    /// When the last refusal was heard of.
+    /// When the last refusal was reported.
     noted: Instant,
-    /// It is left alone until then.
+    /// No request is sent until then.
     until: Instant,
-    /// How long it is left alone when it does not say so itself.
+    /// The backoff when it requests none.
     pause: Duration,
-    /// So often it has refused in a row. Refusals of calls that were under way at once are one.
+    /// Number of refusals in a row. Refusals of concurrent calls count as one.
     refusals: u32,
-    /// What it said last.
+    /// Its last message.
     said: String,
 }
 
-/// May ask the registry; while it has troubles, nobody else may.
+/// The permission to send a request. While the registry is in trouble, only one exists.
 pub(crate) struct Turn<'a> {
     _alone: Option<tokio::sync::MutexGuard<'a, ()>>,
     began: Instant,
 }
 
 impl Registry {
-    /// Waits until the registry may be asked.
+    /// Waits until a request may be sent.
     ///
     /// # Errors
-    /// What it said, when it was asked often enough just now.
+    /// The last message of the registry, after the last try.
     pub(crate) async fn turn(&self) -> Result<Turn<'_>, String> {
         let mut alone = None;
         if lock(&self.trouble).is_some() {
             alone = Some(self.turn.lock().await);
-            // Meanwhile it may have answered, or refused once more.
+            // Meanwhile it may have answered, or refused again.
             let until = match lock(&self.trouble).as_ref() {
                 None => None,
                 Some(trouble) if trouble.refusals >= TRIES && Instant::now() < trouble.until => {
@@ -77,8 +76,7 @@ impl Registry {
         Ok(Turn { _alone: alone, began: Instant::now() })
     }
 
-    /// It refused, and may have `asked` to be left alone for so long; else it is left alone for
-    /// `first` and then for twice as long each time.
+    /// Records a refusal. The backoff is the one that it `asked` for, otherwise `first`, doubled each time.
     pub(crate) fn refused(
         &self,
         turn: &Turn<'_>,
@@ -98,7 +96,7 @@ impl Registry {
             Some(Trouble { noted: now, until: until.max(now + wait), pause, refusals, said });
     }
 
-    /// It answered, be it with a no: it works.
+    /// Records an answer: the registry works.
     pub(crate) fn answered(&self, turn: &Turn<'_>) {
         let mut trouble = lock(&self.trouble);
         if trouble.as_ref().is_some_and(|known| turn.began >= known.noted) {

@@ -1,25 +1,25 @@
-//! `etcd://HOST:PORT[,HOST:PORT…][/PREFIX]`, taken apart.
+//! Parsing of `etcd://HOST:PORT[,HOST:PORT…][/PREFIX]`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Where etcd listens unless an address says otherwise.
+/// The default port of etcd.
 const PORT: u16 = 2379;
-/// Below which all keys lie unless an address says otherwise.
+/// The default prefix of all keys.
 const PREFIX: &str = "tally";
-/// More members than a cluster of etcd sensibly has.
+/// Maximum number of members; a cluster of etcd has fewer.
 const MOST_MEMBERS: usize = 9;
 
-/// Where a store is.
+/// The address of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// Its members, `HOST:PORT` each, in the order in which they are tried.
+    /// Its members, each `HOST:PORT`, in the order in which they are tried.
     pub members: Vec<String>,
-    /// Below which all keys lie: `tally`.
+    /// The prefix of all keys: `tally`.
     pub prefix: String,
 }
 
-/// What is wrong with an address.
+/// Why an address is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}; write `etcd://HOST:PORT[,HOST:PORT...][/PREFIX]`")]
 pub struct AddressError(&'static str);
@@ -29,7 +29,7 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let rest =
-            text.strip_prefix("etcd://").ok_or(AddressError("it is no `etcd://` address"))?;
+            text.strip_prefix("etcd://").ok_or(AddressError("it is not an `etcd://` address"))?;
         let (members, prefix) = match rest.split_once('/') {
             Some((members, prefix)) => (members, prefix.trim_end_matches('/')),
             None => (rest, ""),
@@ -52,7 +52,7 @@ impl FromStr for Address {
     }
 }
 
-/// The same with a port, where there is none. What is no host is found when it is reached.
+/// Adds the default port when there is none. An invalid host is reported when it is connected.
 fn with_port(member: &str) -> String {
     let has_port = match member.rsplit_once(':') {
         // `fe80::1` needs brackets to have one.

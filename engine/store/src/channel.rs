@@ -1,6 +1,5 @@
-//! Requests in plain HTTP/1.1 to something that is no engine, over the same ways and by the same rules: TLS
-//! trusts the given authority only, and what is not encrypted stays on this machine unless somebody
-//! said otherwise.
+//! HTTP/1.1 requests to one member of the store. `tally-transport` makes the connections: TLS trusts the given
+//! authority only, and plain text stays on this machine unless the user allows more.
 
 use std::time::Duration;
 
@@ -15,45 +14,44 @@ use tally_transport::{
     Connector, TcpAddress, TcpRoute, TlsPaths, innermost, pooled, transport_error_in,
 };
 
-/// A way to one address, whose connections are kept for a while.
+/// HTTP requests to one address, with pooled connections.
 pub struct Channel {
     client: Client<Connector<TcpRoute>, Full<Bytes>>,
     authority: String,
     limit: Duration,
 }
 
-/// An answer: its status, and its body.
+/// A response.
 pub struct Reply {
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChannelError {
-    /// The way is closed.
+    /// No connection can be made.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// It did not answer in time.
+    /// No response within the deadline.
     #[error("no answer within {0:?}")]
     Deadline(Duration),
-    /// The answer broke off, or is none.
+    /// The response broke off, or is not HTTP.
     #[error("{0}")]
     Broken(String),
-    /// The answer is larger than any that is expected.
+    /// The response is larger than the limit.
     #[error("its answer is larger than {0} bytes")]
     TooLarge(usize),
 }
 
 impl Channel {
-    /// A way to `tcp://HOST:PORT`. Each call ends within `limit`. Nothing is sent yet.
+    /// Returns a channel to `tcp://HOST:PORT`. Each request ends within `limit`. Nothing is sent yet.
     ///
     /// # Errors
-    /// An address that is none, files for TLS that cannot be used, and
-    /// [`TransportError::PlainTcp`] where something else than this machine is named without TLS and
-    /// `allow_plain` is not set.
+    /// An invalid address, TLS files that cannot be used, and [`TransportError::PlainTcp`] for another machine without
+    /// TLS when `allow_plain` is not set.
     pub fn new(
         address: &str,
         tls: Option<&TlsPaths>,
@@ -66,29 +64,34 @@ impl Channel {
         Ok(Self { client: pooled(Connector::new(route, limit)), authority, limit })
     }
 
-    /// `HOST:PORT`.
+    /// Returns `HOST:PORT`.
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// Posts JSON, and reads an answer of at most `most` bytes.
+    /// Posts JSON, and reads a response of at most `limit_bytes` bytes.
     ///
     /// # Errors
-    /// When there is none, or a larger one.
+    /// When there is no response, or a larger one.
     pub async fn post(
         &self,
         path: &str,
         json: Vec<u8>,
-        most: usize,
+        limit_bytes: usize,
     ) -> Result<Reply, ChannelError> {
-        match tokio::time::timeout(self.limit, self.answer(path, json, most)).await {
+        match tokio::time::timeout(self.limit, self.answer(path, json, limit_bytes)).await {
             Ok(answer) => answer,
             Err(_) => Err(ChannelError::Deadline(self.limit)),
         }
     }
 
-    async fn answer(&self, path: &str, json: Vec<u8>, most: usize) -> Result<Reply, ChannelError> {
+    async fn answer(
+        &self,
+        path: &str,
+        json: Vec<u8>,
+        limit_bytes: usize,
+    ) -> Result<Reply, ChannelError> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(format!("http://{}{path}", self.authority))
@@ -98,10 +101,10 @@ impl Channel {
             .map_err(|error| ChannelError::Broken(error.to_string()))?;
         let answer = self.client.request(request).await.map_err(|error| broken(&error))?;
         let status = answer.status().as_u16();
-        let body = Limited::new(answer.into_body(), most).collect().await;
+        let body = Limited::new(answer.into_body(), limit_bytes).collect().await;
         let body = body.map_err(|error| {
             if error.is::<LengthLimitError>() {
-                ChannelError::TooLarge(most)
+                ChannelError::TooLarge(limit_bytes)
             } else {
                 broken(error.as_ref())
             }

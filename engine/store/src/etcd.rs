@@ -1,4 +1,4 @@
-//! etcd as a store.
+//! etcd as a store: its keys, and the transactions on them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,14 +20,14 @@ use crate::wire::{
     written_at,
 };
 
-/// The largest answer that is read, in bytes: the documents in base64, all in one.
+/// Maximum size of a response, in bytes: all documents in base64.
 const MOST_BYTES: usize = 4 * MOST_SHARED_BYTES;
 
-/// Why a store cannot be used at all.
+/// Why a store cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the store's member {member}: {fault}")]
 pub struct OpenError {
-    /// Which one.
+    /// Which member.
     pub member: String,
     /// Why.
     pub fault: TransportError,
@@ -41,7 +41,7 @@ struct Keys {
     memory: String,
 }
 
-/// etcd, for one cluster. Its members are tried in turn, beginning with the one that answered last.
+/// etcd, for one cluster. Its members are tried in turn, starting with the one that answered last.
 pub struct Etcd {
     members: Vec<Channel>,
     next: AtomicUsize,
@@ -49,12 +49,11 @@ pub struct Etcd {
 }
 
 impl Etcd {
-    /// The store of a cluster. Nothing is asked yet. All members together are waited for no longer than
-    /// `limit`.
+    /// Returns the store of a cluster. Nothing is sent yet. All members together have `limit` to answer.
     ///
     /// # Errors
-    /// Addresses that are none, files for TLS that cannot be used, and plain text that would leave this
-    /// machine although `allow_plain` is not set.
+    /// Invalid addresses, TLS files that cannot be used, and plain text that would leave this machine although
+    /// `allow_plain` is not set.
     pub fn new(
         address: &Address,
         cluster: &str,
@@ -81,8 +80,8 @@ impl Etcd {
         })
     }
 
-    /// Asks one member after the other until one answers. What is asked may be asked twice: each
-    /// request says what must be so, and a lease that nobody knows of runs out.
+    /// Sends a request to one member after the other until one answers. A request may be sent twice: each names its
+    /// precondition, and a lease that nobody knows expires.
     async fn post(&self, path: &str, request: &Value) -> Result<Vec<u8>, StoreError> {
         let body = request.to_string().into_bytes();
         let first = self.next.load(Ordering::Relaxed);
@@ -90,7 +89,7 @@ impl Etcd {
         for turn in 0..self.members.len() {
             let number = first.wrapping_add(turn) % self.members.len();
             let Some(member) = self.members.get(number) else { continue };
-            // Whoever breaks this off shall not ask the same one again.
+            // When this call is cancelled, the next one starts with another member.
             self.next.store(number.wrapping_add(1), Ordering::Relaxed);
             let (name, started) = (member.authority(), Instant::now());
             debug!(member = name, path, "store request started");
@@ -103,7 +102,7 @@ impl Etcd {
                     self.next.store(number, Ordering::Relaxed);
                     return Ok(body);
                 }
-                // It is cut off from the others, or has no leader: another one may do better.
+                // This member is cut off from the others, or has no leader: another one may answer.
                 Ok(Reply { status: status @ 500.., body }) => silent = refusal(status, &body),
                 Ok(Reply { status, body }) => return Err(refusal(status, &body)),
                 Err(error @ ChannelError::TooLarge(_)) => {
@@ -127,7 +126,7 @@ impl Etcd {
         read(&self.post("/v3/kv/txn", &request).await?)
     }
 
-    /// What a look reads, in this order.
+    /// Returns the reads of an observation, in this order.
     fn reads(&self) -> [Value; 3] {
         [range(&self.keys.leader), range(&self.keys.spec), range(&self.keys.declared)]
     }
@@ -135,19 +134,19 @@ impl Etcd {
     async fn revoke(&self, lease: i64) -> Result<(), StoreError> {
         let request = json!({ "ID": lease.to_string() });
         match self.post("/v3/lease/revoke", &request).await {
-            // One that has ended is not found.
+            // A lease that has ended is not found.
             Ok(_) | Err(StoreError::Refused(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }
 }
 
-/// The first key that an operation read.
+/// Returns the first key that an operation read.
 fn first(reply: Option<&OpReply>) -> Option<&KeyValue> {
     reply?.response_range.as_ref()?.kvs.first()
 }
 
-/// What the three reads of a look gave.
+/// Returns the results of the three reads of an observation.
 fn seen(replies: &[OpReply]) -> Result<Seen, StoreError> {
     let leader = first(replies.first()).map(KeyValue::text).transpose()?;
     let record = first(replies.get(1));
@@ -171,7 +170,7 @@ fn seen(replies: &[OpReply]) -> Result<Seen, StoreError> {
     })
 }
 
-/// How long etcd says that a lease lasts. It counts in whole seconds.
+/// Returns the duration of a lease as etcd reports it, in whole seconds.
 fn lasts(reply: &LeaseReply) -> Duration {
     Duration::from_secs(u64::try_from(reply.ttl_s.0).unwrap_or(0))
 }
@@ -196,14 +195,14 @@ impl Store for Etcd {
         let taken = self.txn(&[free], &success, &self.reads()).await;
         match taken {
             Ok(reply) if reply.succeeded => {
-                // The key was made by this transaction, so its revision tells this term from others.
+                // This transaction created the key, so its revision identifies the term.
                 let term = Term { lease, key: reply.header.revision.0 };
                 let memory = first(reply.responses.get(1)).and_then(|memory| memory.text().ok());
                 let seen = seen(reply.responses.get(2..).unwrap_or_default())?;
                 Ok(Taken::Ours { term, lasts: lasts(&granted), seen, memory })
             }
             other => {
-                // Where this fails it runs out by itself.
+                // If this fails, the lease expires by itself.
                 let _ = self.revoke(lease).await;
                 Ok(Taken::Theirs(seen(&other?.responses)?))
             }
@@ -213,7 +212,7 @@ impl Store for Etcd {
     async fn renew(&self, term: Term) -> Result<Renewed, StoreError> {
         let request = json!({ "ID": term.lease.to_string() });
         let body = self.post("/v3/lease/keepalive", &request).await?;
-        // A stream of which only the first message is of interest.
+        // A stream; only its first message matters.
         let line = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let streamed: Streamed = read(line)?;
         let Some(renewed) = streamed.result.filter(|_| streamed.error.is_none()) else {
@@ -222,7 +221,7 @@ impl Store for Etcd {
         if renewed.ttl_s.0 <= 0 {
             return Ok(Renewed::Over);
         }
-        // Read through a quorum: who answered may lead no more, and not know it.
+        // Read through a quorum, because the member that answered may no longer lead without knowing it.
         let ours = made_at(&self.keys.leader, term.key);
         let reply = self.txn(&[ours], &self.reads(), &[]).await?;
         if reply.succeeded {

@@ -1,5 +1,5 @@
-//! The real side of the trait `Store`: etcd, version 3, by its JSON gateway. It knows what lies where;
-//! who leads and what follows from that is `tally-control`'s.
+//! etcd (version 3, through its JSON gateway) as an implementation of the trait `Store`. This crate defines the keys;
+//! `tally-control` decides who leads.
 
 mod address;
 mod channel;

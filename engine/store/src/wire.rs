@@ -1,5 +1,5 @@
-//! What etcd's JSON gateway is asked and what it answers. Keys and values travel in base64, numbers of 64
-//! bits as text. Everything it says may be missing.
+//! Requests and responses of etcd's JSON gateway. Keys and values are in base64, 64-bit numbers are text. Every field
+//! of a response may be missing.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tally_control::lease::StoreError;
 
-/// A key or a value in base64.
+/// Encodes a key or a value in base64.
 pub(crate) fn encoded(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// A number that etcd writes as text, and that may be left out where it is 0.
+/// A number that etcd writes as text, and omits when it is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub(crate) struct Number(pub i64);
 
@@ -27,7 +27,7 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
-/// An answer to a transaction.
+/// The response to a transaction.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct TxnReply {
@@ -36,14 +36,14 @@ pub(crate) struct TxnReply {
     pub responses: Vec<OpReply>,
 }
 
-/// What stands above every answer.
+/// The header of every response.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Header {
     pub revision: Number,
 }
 
-/// What one operation of a transaction gave.
+/// The result of one operation of a transaction.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct OpReply {
@@ -65,7 +65,7 @@ pub(crate) struct KeyValue {
 }
 
 impl KeyValue {
-    /// The value as text.
+    /// Returns the value as text.
     pub fn text(&self) -> Result<String, StoreError> {
         let bytes = STANDARD.decode(&self.value).ok();
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
@@ -73,7 +73,7 @@ impl KeyValue {
     }
 }
 
-/// An answer to asking for a lease, or for a longer one.
+/// The response to granting or renewing a lease.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct LeaseReply {
@@ -110,24 +110,24 @@ pub(crate) fn refusal(status: u16, body: &[u8]) -> StoreError {
     StoreError::Refused(tally_host::clean::line(&words))
 }
 
-/// Reads an answer.
+/// Parses a response.
 pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, StoreError> {
     serde_json::from_slice(body)
-        .map_err(|_| StoreError::Unreadable("what it answers is not what etcd answers".to_owned()))
+        .map_err(|_| StoreError::Unreadable("its response is not that of etcd".to_owned()))
 }
 
-/// Reads a key.
+/// Returns the operation that reads a key.
 pub(crate) fn range(key: &str) -> Value {
     json!({ "request_range": { "key": encoded(key.as_bytes()) } })
 }
 
-/// Writes a key; `lease`: it goes with that one.
+/// Returns the operation that writes a key. The key is removed with `lease`.
 pub(crate) fn put(key: &str, value: &str, lease: i64) -> Value {
     let (key, value) = (encoded(key.as_bytes()), encoded(value.as_bytes()));
     json!({ "request_put": { "key": key, "value": value, "lease": lease.to_string() } })
 }
 
-/// Holds if the key was made at that revision; 0: if there is none.
+/// Returns the condition that the key was created at that revision; 0: that it does not exist.
 pub(crate) fn made_at(key: &str, revision: i64) -> Value {
     json!({
         "key": encoded(key.as_bytes()),
@@ -137,7 +137,7 @@ pub(crate) fn made_at(key: &str, revision: i64) -> Value {
     })
 }
 
-/// Holds if the key was written last at that revision; 0: if there is none.
+/// Returns the condition that the key was last written at that revision; 0: that it does not exist.
 pub(crate) fn written_at(key: &str, revision: i64) -> Value {
     json!({
         "key": encoded(key.as_bytes()),

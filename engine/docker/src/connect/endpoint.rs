@@ -1,20 +1,20 @@
-//! Where an engine is, and what is needed to get there.
+//! The address of an engine, and the settings to connect to it.
 
 use std::path::PathBuf;
 
 use tally_graph::HostAddress;
 use tally_transport::TlsPaths;
 
-/// Where an engine is, and what is needed to get there.
+/// The address of an engine, and the settings to connect to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Its address.
     pub address: HostAddress,
     /// Files for mutual TLS, for `tcp://`.
     pub tls: Option<TlsPaths>,
-    /// Whether somebody said that `tcp://` without TLS may leave this machine.
+    /// Whether the user allows `tcp://` without TLS to another machine.
     pub allow_plain_tcp: bool,
-    /// The configuration that `ssh` reads instead of the user's, for `ssh://`.
+    /// The configuration file that `ssh` reads instead of the user's, for `ssh://`.
     pub ssh_config: Option<PathBuf>,
 }
 
