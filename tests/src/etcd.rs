@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// It answers within so long after it was started.
+/// Maximum duration of a start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Files for TLS: authority, certificate, key.

@@ -1,11 +1,11 @@
-//! A gate before a piece of work, shut as SIGSTOP stops a process and opened as SIGCONT lets it go on.
+//! Pauses a future, as SIGSTOP and SIGCONT do with a process.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
-/// Whether it is stopped for a while.
+/// Whether the work is paused.
 #[derive(Default)]
 pub struct PauseSwitch {
     shut: AtomicBool,
@@ -13,7 +13,7 @@ pub struct PauseSwitch {
 }
 
 impl PauseSwitch {
-    /// Stops the work, or lets it go on.
+    /// Pauses or continues the work.
     pub fn stall(&self, shut: bool) {
         self.shut.store(shut, Ordering::SeqCst);
         if let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -22,7 +22,7 @@ impl PauseSwitch {
     }
 }
 
-/// Runs `work` while the gate is open.
+/// Runs `work` while it is not paused.
 pub async fn pausable<F: Future>(gate: Arc<PauseSwitch>, work: F) -> F::Output {
     let mut work: Pin<Box<F>> = Box::pin(work);
     std::future::poll_fn(move |context| {

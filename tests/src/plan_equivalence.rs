@@ -1,4 +1,4 @@
-//! Plans made twice: at a glance, and with every pod compared field by field.
+//! Plans made twice: with the fast path, and with every pod compared field by field.
 
 use tally_control::convergence::Planned;
 use tally_graph::Graph;

@@ -1,5 +1,5 @@
-//! The built program at work in a folder of its own: `tally run` as a process that can be killed, and
-//! commands beside it.
+//! Runs the built program in a project folder: `tally run` as a process that can be killed, and
+//! other commands.
 
 use std::fs::{self, File};
 use std::io;
@@ -111,7 +111,7 @@ impl Project {
     }
 }
 
-/// A `tally run` that is under way. Dropping it kills it.
+/// A running `tally run`. Dropping it kills it.
 #[derive(Debug)]
 pub struct RunProcess {
     child: Child,

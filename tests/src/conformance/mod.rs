@@ -2,7 +2,7 @@
 //! and on a real engine. Where the two differ, the simulator is wrong.
 //!
 //! Cases are text, a file a theme, in `tests/conformance`. A case begins with `case` and its
-//! promise; each line after it is a call or a look:
+//! promise; each line after it is a call or an observation:
 //!
 //! ```text
 //! case a name is taken once

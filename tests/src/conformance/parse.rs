@@ -16,7 +16,7 @@ pub struct Case {
     pub steps: Vec<Step>,
 }
 
-/// A call or a look.
+/// A call or an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// As it is written, for messages.

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::parse::{Case, Step};
 use super::{IMAGE, words};
 
-/// A look waits so long for what it says; starting containers on a busy machine takes seconds.
+/// An observation waits this long for its condition; starting containers on a busy machine takes seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where a case runs.

@@ -30,7 +30,7 @@ impl fmt::Display for LabError {
 
 impl std::error::Error for LabError {}
 
-/// Where a program is; `/usr/sbin` is looked at too, which is in few users' PATH.
+/// Where a program is; `/usr/sbin` is searched too, which is in few users' PATH.
 pub(super) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)

@@ -23,12 +23,12 @@ use super::faults::Kind;
 use super::invariants::{self, Call};
 use super::world::{Death, Events, PendingFault, Reachability, SimulatedHost, World};
 
-/// A call without an answer ends after so long.
+/// The deadline of a call.
 pub const DEADLINE: Duration = Duration::from_secs(30);
-/// A look without an answer does.
+/// The deadline of a call that reads.
 const OBSERVATION_DEADLINE: Duration = Duration::from_secs(20);
 
-/// One engine's way to one host.
+/// The connection of one engine to one host.
 pub struct Connection {
     world: Arc<World>,
     sim_host: Arc<SimulatedHost>,
@@ -38,7 +38,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The way of an engine, by its number, to a host.
+    /// Creates the connection of an engine, by its number, to a host.
     #[must_use]
     pub fn new(world: &Arc<World>, sim_host: &Arc<SimulatedHost>, engine: u32) -> Self {
         let ahead_ms = sim_host.clock.now_ms() - world.clock.now_ms();
@@ -54,14 +54,14 @@ impl Connection {
         self.world.fire(kind, &format!("{call} on {}", self.sim_host.name));
     }
 
-    /// How long the next packet takes.
+    /// Returns the duration of the next packet.
     fn trip(&self) -> Duration {
         let slow = self.sim_host.network().slow_ms;
         let millis = self.world.state().rng.range(1, 8) + slow;
         Duration::from_millis(millis)
     }
 
-    /// What goes wrong with this call.
+    /// Returns the fault of this call.
     fn fault(&self, call: &'static str, changes: bool) -> Option<Kind> {
         let mut network = self.sim_host.network();
         let first = network.pending_faults.front()?;

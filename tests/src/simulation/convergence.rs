@@ -1,4 +1,4 @@
-//! What must have come about in the end: L1 to L6, and that the plan is a pure function (S11).
+//! Checks at the end of a run: L1 to L6, and that the plan is a pure function (S11).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub fn actual_state(world: &World) -> Observed {
     Observed { hosts: all.map(|(name, sim_host)| (name.clone(), view(sim_host))).collect() }
 }
 
-/// What one host would show.
+/// Returns the state that an observation of one host shows.
 #[must_use]
 pub fn state(model: &Model, now_ms: i64) -> HostState {
     let containers = model.list().into_iter().map(|listed| {
@@ -64,7 +64,7 @@ pub fn state(model: &Model, now_ms: i64) -> HostState {
     }
 }
 
-/// A container of ours as it is in the end.
+/// A managed container at the end of a run.
 #[derive(Debug, Clone)]
 struct Seen {
     host: String,
@@ -79,7 +79,7 @@ struct Seen {
     started_ms: i64,
 }
 
-/// All pods by name.
+/// Returns the containers of all pods, by pod.
 fn pods(world: &World) -> BTreeMap<String, Vec<Seen>> {
     let mut all: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
     invariants::each_managed(world, |sim_host, _, found: &ManagedContainer<'_>| {
@@ -193,7 +193,7 @@ fn names(work: &ExpectedWorkload) -> Vec<(&str, Option<&str>)> {
     }
 }
 
-/// Whether a named volume is on several hosts.
+/// Checks whether a named volume is on several hosts.
 fn is_torn(world: &World) -> bool {
     let observed = actual_state(world);
     let states = observed.hosts.values().filter_map(HostView::ready);
@@ -282,7 +282,7 @@ fn pod_differs(
     (extra > 0).then(|| "it has containers that the spec does not have".to_owned())
 }
 
-/// S11: the same plan, byte for byte, whatever order things are listed in.
+/// S11: checks that the plan does not depend on the order of lists.
 pub fn check_determinism(world: &World, now_ms: i64, rng: &mut Rng) {
     let observed = actual_state(world);
     let graph = &world.version().graph;
@@ -303,7 +303,7 @@ pub fn check_determinism(world: &World, now_ms: i64, rng: &mut Rng) {
     let other = plan(&permuted);
     if other != first {
         let what = apart_at(&first, &other);
-        world.violate("S11", format!("the plan hangs on the order of lists: {what}"));
+        world.violate("S11", format!("the plan depends on the order of lists: {what}"));
     }
 }
 
@@ -322,7 +322,7 @@ fn shuffle<T>(all: &mut [T], rng: &mut Rng) {
     }
 }
 
-/// L6: what is not as the spec asks stands in the plan with a reason.
+/// L6: returns the differences for which the plan has no reason.
 #[must_use]
 pub fn unexplained(
     differences: &BTreeMap<String, String>,

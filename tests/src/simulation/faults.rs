@@ -2,7 +2,7 @@
 
 macro_rules! kinds {
     ($($name:ident $word:literal $docs:literal)*) => {
-        /// What goes wrong, or what people do.
+        /// A fault, or an action of a person.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Kind {
             $(#[doc = $docs] $name,)*

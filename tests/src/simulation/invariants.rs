@@ -1,5 +1,5 @@
-//! What must never happen, judged at each call that changes something and after each event:
-//! S1 to S6, S8 and S9. (S7 holds by type, S11 and what must come about in the end are in `ending`.)
+//! Invariants, checked at each call that changes something and after each event:
+//! S1 to S6, S8 and S9. (S7 holds by type; S11 and the checks at the end of a run are in `convergence`.)
 
 use std::collections::BTreeSet;
 
@@ -16,13 +16,13 @@ use super::world::{HAND, Reachability, SimulatedHost, World};
 /// What was seen this long ago may still be what an engine acts on, in milliseconds: the longest
 /// time between two looks at a quiet host, with what a look and a call take.
 const VIEW_AGE_MS: i64 = 75_000;
-/// What stands for so long has been seen by every engine that sees the host, in milliseconds.
+/// Every engine that reaches a host has observed a container that is older than this, in milliseconds.
 const STANDS_MS: i64 = 60_000;
 /// A container has run long enough to be ready, in milliseconds; the planner's own rule.
 const READY_MS: i64 = 500;
 /// One that has been ready for less may have got so while the call was on its way, in milliseconds.
 const ON_ITS_WAY_MS: i64 = 1_000;
-/// Removals within so long are one round, in milliseconds.
+/// Removals within this duration belong to one plan, in milliseconds.
 const ROUND_MS: i64 = 5_000;
 
 /// A call that changes something.
@@ -94,7 +94,7 @@ pub struct ManagedContainer<'a> {
     pub role: &'a str,
 }
 
-/// Reads a container as ours, if it is.
+/// Returns a container as a managed one, if it is.
 #[must_use]
 pub fn managed(shown: Shown<'_>) -> Option<ManagedContainer<'_>> {
     let all = &shown.request.labels;
@@ -112,13 +112,13 @@ pub fn managed(shown: Shown<'_>) -> Option<ManagedContainer<'_>> {
     agrees.then_some(ManagedContainer { shown, work: label(labels::WORKLOAD)?, pod, name, role })
 }
 
-/// Looks at every container of ours on every host.
+/// Calls `look` for each managed container of each host.
 pub fn each_managed(
     world: &World,
     mut look: impl FnMut(&SimulatedHost, i64, &ManagedContainer<'_>),
 ) {
     for sim_host in world.sim_hosts.values() {
-        // A host in memory can always be looked at.
+        // A host in memory can always be inspected.
         let _ = sim_host.daemon.inspect(|model, now_ms| {
             for found in model.each().filter_map(managed) {
                 look(sim_host, now_ms, &found);
@@ -127,7 +127,7 @@ pub fn each_managed(
     }
 }
 
-/// A call is sent by an engine.
+/// Checks a call that an engine sends.
 pub fn check_request(world: &World, sim_host: &SimulatedHost, engine: u32, what: &Call) {
     let on = format!("{}{} {}", sim_host.name, engine, short(&what.about));
     world.note("send", what.call, &on);
@@ -294,7 +294,7 @@ fn check_removal_limit(world: &World, sim_host: &SimulatedHost, what: &Call) {
     }
 }
 
-/// A call arrives: S4, so many pods stay ready.
+/// S4: checks that enough pods stay ready when a call arrives.
 pub fn check_arrival(world: &World, sim_host: &SimulatedHost, what: &Call) {
     if !matches!(what.call, "stop" | "restart" | "remove_container") {
         return;
@@ -395,7 +395,7 @@ fn started(found: &ManagedContainer<'_>) -> i64 {
     found.shown.started_at_ms.unwrap_or(0)
 }
 
-/// A call came to pass.
+/// Records the result of a call.
 pub fn record_result(
     world: &World,
     sim_host: &SimulatedHost,
@@ -416,7 +416,7 @@ pub fn record_result(
     check_state(world);
 }
 
-/// S3 and S4, after anything has happened.
+/// S3 and S4: checks the running containers after an event.
 pub fn check_state(world: &World) {
     let mut candidates: Vec<(u64, usize, u64)> = Vec::new();
     let expected = expected(world);

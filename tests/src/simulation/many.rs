@@ -1,4 +1,4 @@
-//! Many runs, over several cores: how fast, what came to pass, and what must not have.
+//! Many runs over several cores: their speed, faults and violations.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use super::faults::Kind;
 use super::run::{Settings, run};
 
-/// So many violations are kept in words.
+/// Maximum number of seeds whose violations are kept.
 const MAX_REPORTED: usize = 50;
 
-/// What came of many runs.
+/// The outcome of many runs.
 #[derive(Debug, Default)]
 pub struct Summary {
     /// How many.
@@ -23,11 +23,11 @@ pub struct Summary {
     pub bad: BTreeMap<u64, Vec<String>>,
     /// How many seeds had any.
     pub bad_seeds: u64,
-    /// Seeds whose second run was another.
+    /// Seeds whose second run differed.
     pub nondeterministic: Vec<u64>,
     /// Calls that were made.
     pub calls: u64,
-    /// Rollouts that failed and went back.
+    /// Number of rollbacks.
     pub rollbacks: u64,
     /// Simulated time.
     pub simulated: Duration,
@@ -35,7 +35,7 @@ pub struct Summary {
     pub hash: u64,
 }
 
-/// Runs `count` seeds from `first` on so many threads; `twice` compares two runs of each.
+/// Runs `count` seeds from `first` on this number of threads; `twice` compares two runs of each.
 #[must_use]
 pub fn many(first: u64, count: u64, threads: usize, settings: Settings, twice: bool) -> Summary {
     let began = Instant::now();

@@ -1,17 +1,17 @@
-//! Where all chance of a run comes from: splitmix64, begun from one seed.
+//! The random numbers of a run: splitmix64, from one seed.
 
-/// Random numbers that come out the same again for the same seed.
+/// Random numbers that are the same for the same seed.
 #[derive(Debug, Clone)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// Numbers of `seed`; `stream` keeps several uses of one seed apart.
+    /// Creates the random numbers of `seed`; `stream` separates several uses of one seed.
     #[must_use]
     pub fn new(seed: u64, stream: u64) -> Self {
         Self(seed.wrapping_mul(0xd134_2543_de82_ef95) ^ stream.wrapping_mul(0x2545_f491_4f6c_dd1d))
     }
 
-    /// The next number.
+    /// Returns the next number.
     #[expect(clippy::should_implement_trait, reason = "it never ends")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -21,22 +21,22 @@ impl Rng {
         value ^ (value >> 31)
     }
 
-    /// A number below `bound`; 0 when that is 0.
+    /// Returns a number below `bound`; 0 when that is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
 
-    /// A number from `least` up to and without `most`.
+    /// Returns a number from `least` to `most`, without `most`.
     pub fn range(&mut self, least: u64, most: u64) -> u64 {
         least + self.below(most.saturating_sub(least))
     }
 
-    /// True `percent` times of 100.
+    /// Returns true with a probability of `percent`.
     pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// One of them; `None` when there is none.
+    /// Returns one of them; `None` when there is none.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         let at = usize::try_from(self.below(of.len() as u64)).unwrap_or(0);
         of.get(at)

@@ -16,18 +16,18 @@ use super::rng::Rng;
 use super::spec;
 use super::world::World;
 
-/// By then everything must be as the spec says, in simulated milliseconds since the quiet began:
+/// The cluster must have converged after this duration without faults, in simulated milliseconds:
 /// twice the longest pause of the backoff, with room for late writes.
 const PATIENCE_MS: i64 = 700_000;
 
-/// In so many of a hundred runs several engines share a store.
+/// Percentage of runs in which several engines share a store.
 const SHARED_PERCENT: u64 = 25;
-/// So long nothing was begun, so nothing is on its way any more, in simulated milliseconds.
+/// After this duration without a new call no call is in flight, in simulated milliseconds.
 const SETTLED_MS: i64 = 75_000;
 /// After so long somebody takes back what was declared of hosts that are there again.
 const FENCE_MS: i64 = 100_000;
 
-/// How a run goes.
+/// Settings of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Settings {
     /// Whether each line of the trace is kept.
@@ -36,7 +36,7 @@ pub struct Settings {
     pub deep: bool,
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// Its seed.
@@ -45,7 +45,7 @@ pub struct Outcome {
     pub hash: u64,
     /// The hash of all calls that changed something, and when they came.
     pub calls_hash: u64,
-    /// What must not have happened and did.
+    /// The violations of invariants.
     pub violations: Vec<String>,
     /// How often each kind of fault came to pass.
     pub fired: BTreeMap<Kind, u64>,
@@ -55,7 +55,7 @@ pub struct Outcome {
     pub simulated_ms: i64,
     /// Calls that were made.
     pub calls: u64,
-    /// Rollouts that failed and went back.
+    /// Number of rollbacks.
     pub rollbacks: u64,
 }
 
@@ -115,7 +115,7 @@ async fn one(seed: u64, settings: Settings) -> Outcome {
     finish(seed, &world)
 }
 
-/// Lets time pass, and ends what is to end meanwhile.
+/// Lets time pass, and ends the faults that are due meanwhile.
 async fn pass(director: &mut Director, millis: u64) {
     let until = director.world.time_ms() + i64::try_from(millis).unwrap_or(0);
     loop {
@@ -135,7 +135,7 @@ async fn sleep(millis: i64) {
     tokio::time::sleep(Duration::from_millis(u64::try_from(millis).unwrap_or(0))).await;
 }
 
-/// The quiet after the faults: it must end as the spec says, and stay so.
+/// Waits until the cluster has converged after the faults, and checks that it stays so.
 async fn wait_for_convergence(director: &mut Director, settings: Settings) {
     let world = std::sync::Arc::clone(&director.world);
     let dead = world.sim_hosts.values().any(|sim_host| sim_host.network().dead);
@@ -239,12 +239,12 @@ async fn check_convergence(director: &mut Director, settings: Settings, dead: bo
     check_determinism(&world, now_ms, &mut director.rng);
 }
 
-/// Whether something is left alone for a while, and will be tried again.
+/// Checks whether the plan waits for a backoff.
 fn pauses(plan: &tally_reconcile::plan::Plan) -> bool {
     plan.blocked.iter().any(|it| it.reason.by() == BlockedBy::Backoff)
 }
 
-/// L1: once all is as it should be, nothing is done any more.
+/// L1: checks that a converged cluster is not changed.
 async fn stays(world: &World, settings: Settings) {
     let before = world.state().changes;
     // The longest time between two looks is 36 s.
@@ -268,7 +268,7 @@ fn blocked_in_words(plan: &tally_reconcile::plan::Plan) -> Vec<String> {
     plan.blocked.iter().map(words).collect()
 }
 
-/// L5: no more is made than the specs ask for, and what befell them.
+/// L5: checks that no more containers are created than the specs and the faults require.
 fn within_bounds(director: &Director) {
     let world = &director.world;
     let versions = &world.family.versions;

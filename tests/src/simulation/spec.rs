@@ -16,11 +16,11 @@ use super::rng::Rng;
 pub const CLUSTER: &str = "sim";
 /// The image that containers are made from.
 pub const IMAGE: &str = "registry.example/app:1";
-/// What every secret of a run begins with: it must stand nowhere.
+/// The beginning of every secret of a run: no text may contain it.
 pub const CANARY: &str = "canary-41c7";
-/// So many families there are.
+/// The number of families.
 pub const FAMILIES: u64 = 1_024;
-/// So many versions a family has; one more is a spec that has lost its workloads.
+/// The number of versions of a family; one more is a spec without workloads.
 pub const VERSIONS: usize = 3;
 
 /// A spec and its versions.
@@ -45,7 +45,7 @@ pub struct Version {
     pub secrets: Secrets,
     /// The environment variable `S` of who has the secret in it.
     pub secret_env: String,
-    /// After so many milliseconds of silence a host is lost, if the spec says so.
+    /// An unreachable host is lost after this duration in milliseconds, if the spec says so.
     pub lost_after_ms: Option<i64>,
     /// Whether a rollout of it may go back by itself.
     pub rolls_back: bool,
@@ -60,9 +60,9 @@ pub struct ExpectedWorkload {
     pub address: String,
     /// The names of its pods; for one pod on each host, by host.
     pub pods: Pods,
-    /// So many may be missing in a rollout.
+    /// Maximum number of unavailable pods in a rollout.
     pub missing: usize,
-    /// So many may run beyond the number.
+    /// Maximum number of surge pods.
     pub surge: usize,
     /// Whether all are replaced at once.
     pub recreate: bool,
@@ -96,7 +96,7 @@ pub enum Pods {
 }
 
 impl ExpectedWorkload {
-    /// Whether `pod` is one of its pods.
+    /// Checks whether `pod` is one of its pods.
     #[must_use]
     pub fn has(&self, pod: &str) -> bool {
         match &self.pods {
@@ -105,7 +105,7 @@ impl ExpectedWorkload {
         }
     }
 
-    /// How many pods it has.
+    /// Returns the number of its pods.
     #[must_use]
     pub fn count(&self) -> usize {
         match &self.pods {
@@ -114,7 +114,7 @@ impl ExpectedWorkload {
         }
     }
 
-    /// Whether `pod` is beyond its number as a stand-in is.
+    /// Checks whether `pod` is a surge pod.
     #[must_use]
     pub fn is_surge(&self, pod: &str) -> bool {
         let name = self.address.rsplit('/').next().unwrap_or_default();
@@ -127,7 +127,7 @@ thread_local! {
     static FAMILIES_MADE: RefCell<BTreeMap<u64, Arc<Family>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// The family of a seed; made once a thread.
+/// Returns the family of a seed; created once a thread.
 ///
 /// # Panics
 /// When a spec that is made here does not compile: that is a mistake of this module.
@@ -400,7 +400,7 @@ pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> Expe
     };
     ExpectedWorkload {
         address: workload.address().to_string(),
-        // Where no stand-in can be had, one pod stops first.
+        // Without a surge pod one pod stops first.
         missing: if stateful || bound || surge == 0 {
             (workload.update.missing(replicas) as usize).max(1)
         } else {

@@ -1,5 +1,5 @@
-//! What a run is made of: hosts with their own clocks, the weather between them and the engines,
-//! and the record of all that happened.
+//! The world of a run: hosts with their own clocks, the network between them and the engines,
+//! and the trace of events.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -30,10 +30,10 @@ pub const HAND: u32 = 9;
 /// The beginning of simulated time, in milliseconds since 1970.
 const BEGINNING_MS: i64 = 1_800_000_000_000;
 
-/// What follows from a violation is no news.
+/// The maximum number of violations kept: later ones follow from the first.
 const MAX_VIOLATIONS: usize = 3;
 
-/// A clock that goes with the runtime's, and can jump.
+/// A clock that follows the runtime's clock, and can jump.
 pub struct JumpClock {
     started: Instant,
     jumped_ms: AtomicI64,
@@ -44,7 +44,7 @@ impl JumpClock {
         Self { started: now(), jumped_ms: AtomicI64::new(0) }
     }
 
-    /// Lets it jump.
+    /// Changes the clock by `millis`.
     pub fn jump(&self, millis: i64) {
         self.jumped_ms.fetch_add(millis, Ordering::SeqCst);
     }
@@ -64,7 +64,7 @@ fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 4)
 }
 
-/// How a host can be reached.
+/// Whether a host can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reachability {
     /// It answers.
@@ -75,29 +75,29 @@ pub enum Reachability {
     Dropped,
 }
 
-/// What its stream of events does.
+/// The behaviour of a host's event stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Events {
-    /// It tells.
+    /// It reports every event.
     Tell,
-    /// It is open and tells nothing.
+    /// It is open and reports nothing.
     Silent,
     /// It ends at once.
     End,
-    /// It tells everything three times.
+    /// It reports every event three times.
     Thrice,
 }
 
-/// A fault that waits for its call.
+/// A fault of a later call.
 #[derive(Debug, Clone)]
 pub struct PendingFault {
     /// The call's name; any that changes something when `None`.
     pub call: Option<&'static str>,
-    /// What goes wrong.
+    /// The fault.
     pub kind: Kind,
 }
 
-/// What lies between the engines and one host.
+/// The conditions of the network between the engines and one host.
 pub struct NetworkConditions {
     /// Whether it can be reached.
     pub reachability: Reachability,
@@ -114,7 +114,7 @@ pub struct NetworkConditions {
     pub pending_faults: VecDeque<PendingFault>,
     /// No space is left: nothing can be made.
     pub disk_full: bool,
-    /// Every call takes so much longer, in milliseconds.
+    /// Additional duration of every call, in milliseconds.
     pub slow_ms: u64,
     /// One container whose inspection hangs.
     pub hanging_inspect: Option<String>,
@@ -130,12 +130,12 @@ pub struct SimulatedHost {
     pub daemon: SimHost,
     /// Its own clock.
     pub clock: Arc<JumpClock>,
-    /// What lies between.
+    /// The network between the host and the engines.
     pub network: Mutex<NetworkConditions>,
 }
 
 impl SimulatedHost {
-    /// What lies between it and the engines.
+    /// Returns the conditions of the network between the host and the engines.
     pub fn network(&self) -> MutexGuard<'_, NetworkConditions> {
         lock(&self.network)
     }
@@ -146,7 +146,7 @@ impl SimulatedHost {
 pub enum Death {
     /// Before it is sent.
     Before,
-    /// After it was sent; it is done, and nobody hears of it.
+    /// After it was sent; it takes effect, and the engine gets no answer.
     Unacknowledged,
     /// After its answer has come.
     Acknowledged,
@@ -168,15 +168,15 @@ pub struct World {
     state: Mutex<State>,
 }
 
-/// What changes in a run.
+/// The state of a run.
 pub struct State {
     /// Chance of the network.
     pub rng: Rng,
-    /// What happened, as a hash and, where asked for, in words.
+    /// The events, as a hash and, on request, as lines.
     pub trace: Trace,
     /// How often each kind of fault came to pass.
     pub fired: BTreeMap<Kind, u64>,
-    /// What must not happen and did.
+    /// The violations of invariants.
     pub violations: Vec<String>,
     /// The version of the spec that counts.
     pub version: usize,
@@ -186,7 +186,7 @@ pub struct State {
     pub before: usize,
     /// When something last went wrong.
     pub disturbed_ms: i64,
-    /// What people declared.
+    /// The declarations of people.
     pub declared: Declarations,
     /// Removals of the last seconds: when, and whether of a pod that the spec does not have.
     pub removed: BTreeMap<String, i64>,
@@ -194,7 +194,7 @@ pub struct State {
     pub replaced: BTreeMap<(String, String), i64>,
     /// Containers that engines have made.
     pub made: u64,
-    /// Containers that engines may have to make anew because of what befell them.
+    /// Maximum number of containers that engines may have to create again because of faults.
     pub repairs: u64,
     /// When somebody last confirmed removals by applying by hand.
     pub confirmed_ms: i64,
@@ -213,7 +213,7 @@ pub struct State {
     pub uncoordinated: bool,
     /// What came to be, newest last, where a rollout may go back to it.
     pub history: Vec<Entry>,
-    /// So often a rollout went back.
+    /// Number of rollbacks.
     pub rollbacks: u64,
     /// Whether its engines share a store.
     pub shared: bool,
@@ -221,7 +221,7 @@ pub struct State {
     pub candidates: BTreeMap<u32, (String, Board)>,
     /// Engines that were told to end, and may not have ended yet.
     pub stopping: BTreeMap<u32, AbortHandle>,
-    /// So many engines have begun.
+    /// Number of engines started so far.
     pub started: u64,
     /// What each engine wrote down of what is declared in the store too: beside what people declared, in one
     /// file for all.
@@ -235,7 +235,7 @@ pub struct State {
 /// Where FNV-1a begins.
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// What happened in a run.
+/// The events of a run.
 #[derive(Default)]
 pub struct Trace {
     hash: u64,
@@ -246,7 +246,7 @@ pub struct Trace {
 }
 
 impl World {
-    /// A run of `seed`. Called inside the runtime whose time it shares.
+    /// Creates the world of `seed`. Called inside the runtime whose time it shares.
     #[must_use]
     pub fn new(seed: u64, family: Arc<Family>, verbose: bool) -> Arc<Self> {
         let sim_host = |(number, name): (usize, &String)| {
@@ -315,25 +315,25 @@ impl World {
         })
     }
 
-    /// Milliseconds since the beginning of the run, by no clock that jumps.
+    /// Returns the milliseconds since the start of the run, by a clock that does not jump.
     #[must_use]
     pub fn time_ms(&self) -> i64 {
         millis(self.started.elapsed())
     }
 
-    /// What changes.
+    /// Returns the state of the run.
     pub fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
-    /// The version of the spec that counts.
+    /// Returns the current version of the spec.
     #[must_use]
     pub fn version(&self) -> &Version {
         let number = self.state().version;
         &self.family.versions[number]
     }
 
-    /// The version of the spec that an engine has, by its number.
+    /// Returns the version of the spec that an engine has, by its number.
     #[must_use]
     pub fn version_of(&self, engine: u32) -> &Version {
         let state = self.state();
@@ -341,7 +341,7 @@ impl World {
         &self.family.versions[number]
     }
 
-    /// The spec as it is followed: with what went back as it was.
+    /// Returns the spec with its rollbacks applied.
     #[must_use]
     pub fn followed(&self) -> Arc<Graph> {
         let undone = self.state().declared.undone.clone();
@@ -354,7 +354,7 @@ impl World {
         Arc::new(followed)
     }
 
-    /// What the spec asks for as it is followed.
+    /// Returns the pods that the spec asks for, with its rollbacks applied.
     #[must_use]
     pub fn expected(&self) -> Vec<ExpectedWorkload> {
         let version = self.version();
@@ -367,7 +367,7 @@ impl World {
         followed.workloads().map(|workload| work(workload, &followed, &open)).collect()
     }
 
-    /// The clocks of the machine that engines and people are on, when they take it to be `now_ms`.
+    /// Returns the clocks of the machine of engines and people, when its wall clock shows `now_ms`.
     #[must_use]
     pub fn clocks(&self, now_ms: i64) -> Clocks {
         Clocks { now_ms, steady_ms: self.time_ms(), boot: "one".to_owned() }
@@ -408,7 +408,7 @@ impl World {
         self.note("undone", address, if undone.is_some() { "goes back" } else { "ends" });
     }
 
-    /// Writes down that something happened.
+    /// Adds an event to the trace.
     pub fn note(&self, what: &str, about: &str, more: &str) {
         let at = self.time_ms();
         self.state().trace.note(at, what, about, more);
@@ -431,7 +431,7 @@ impl World {
         }
     }
 
-    /// A fault came to pass.
+    /// Records that a fault took effect.
     pub fn fire(&self, kind: Kind, about: &str) {
         let at = self.time_ms();
         let mut state = self.state();
@@ -440,7 +440,7 @@ impl World {
         state.trace.note(at, "FAULT", kind.word(), about);
     }
 
-    /// Something happened that must not.
+    /// Records the violation of an invariant.
     pub fn violate(&self, invariant: &str, what: String) {
         let at = self.time_ms();
         let mut state = self.state();
@@ -460,7 +460,7 @@ impl Trace {
         }
     }
 
-    /// The hash of all that happened, and when.
+    /// Returns the hash of all events and their times.
     #[must_use]
     pub fn hash(&self) -> u64 {
         self.hash
