@@ -71,9 +71,10 @@ impl fmt::Display for FieldPath {
             if i > 0 {
                 f.write_str(".")?;
             }
-            match segment.contains(['.', '/', ' ', '"']) {
-                true => write!(f, "\"{segment}\"")?,
-                false => f.write_str(segment)?,
+            if segment.contains(['.', '/', ' ', '"']) {
+                write!(f, "\"{segment}\"")?
+            } else {
+                f.write_str(segment)?
             }
         }
         Ok(())

@@ -5,10 +5,7 @@ pub(crate) fn text(text: &str) -> String {
     let bare = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && !matches!(text, "true" | "false" | "null" | "inf" | "nan");
-    match bare {
-        true => text.to_owned(),
-        false => quoted(text),
-    }
+    if bare { text.to_owned() } else { quoted(text) }
 }
 
 /// Returns a text in quotes.

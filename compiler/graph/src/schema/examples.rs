@@ -84,9 +84,10 @@ fn own_port(text: String) -> String {
     let mut text = text;
     for image in ["tally.local/hello:1", "tally.local/hello:2"] {
         let head = format!("container e image=\"{image}\"");
-        text = match text.contains(&format!("{head} {{")) {
-            true => text.replace(&format!("{head} {{"), &format!("{head} {{ {command};")),
-            false => text.replace(&head, &format!("{head} {{ {command} }}")),
+        text = if text.contains(&format!("{head} {{")) {
+            text.replace(&format!("{head} {{"), &format!("{head} {{ {command};"))
+        } else {
+            text.replace(&head, &format!("{head} {{ {command} }}"))
         };
     }
     text
@@ -112,10 +113,7 @@ fn wrap(kind: &KindRow, field: &FieldRow, line: &str) -> String {
             format!("host local \"tcp://127.0.0.1:2376\" {{ {line} }}")
         }
         "container" => {
-            let head = match field.word == "image" {
-                true => "container c",
-                false => kind.head,
-            };
+            let head = if field.word == "image" { "container c" } else { kind.head };
             format!("{head} {{ {CONTAINER}; {line} }}")
         }
         "init" if field.word == "image" => format!("init i {{ {line}; command \"true\" }}"),

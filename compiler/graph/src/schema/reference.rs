@@ -90,10 +90,7 @@ fn usage(kind: &KindRow) -> String {
     }
     for row in kind.arguments() {
         let word = row.word.to_uppercase();
-        let _ = match row.required {
-            true => write!(out, " {word}"),
-            false => write!(out, " [{word}]"),
-        };
+        let _ = if row.required { write!(out, " {word}") } else { write!(out, " [{word}]") };
     }
     if kind.fields.iter().any(|row| row.form != Form::Argument && row.step != Step::Language) {
         out.push_str(" { … }");

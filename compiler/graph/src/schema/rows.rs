@@ -254,9 +254,10 @@ impl KindRow {
     /// when its pod is created, so a change that would restart or recreate a container recreates the pod of an init.
     #[must_use]
     pub fn class_of(&self, field: &FieldRow) -> UpdateClass {
-        match self.key == "init" && field.class >= UpdateClass::Restart {
-            true => UpdateClass::RecreatePod,
-            false => field.class,
+        if self.key == "init" && field.class >= UpdateClass::Restart {
+            UpdateClass::RecreatePod
+        } else {
+            field.class
         }
     }
 

@@ -110,9 +110,10 @@ pub(super) fn properties<'a>(
     for (key, entry) in object.node.properties() {
         match object.kind.field(&key.text) {
             Some(row) if row.form == Form::Scalar && row.step != Step::Language => {
-                let data = match unit_apart(object.node, row, entry) {
-                    true => Data::Poison,
-                    false => values::typed(cx, row, &entry.value).map_or(Data::Poison, Data::Value),
+                let data = if unit_apart(object.node, row, entry) {
+                    Data::Poison
+                } else {
+                    values::typed(cx, row, &entry.value).map_or(Data::Poison, Data::Value)
                 };
                 keep(
                     cx,

@@ -103,9 +103,10 @@ pub(super) fn no_name(cx: &mut Reporter<'_>, object: &mut Object<'_>, next: Opti
         _ => format!("{} needs a name before its fields", kind.article),
     };
     let rest = object.node.entries.first().map(|entry| cx.raw(entry.span)).unwrap_or_default();
-    let shown = match rest.is_empty() || rest.len() > 40 {
-        true => format!("write `{} NAME`", kind.word),
-        false => format!("write `{} NAME {rest}`", kind.word),
+    let shown = if rest.is_empty() || rest.len() > 40 {
+        format!("write `{} NAME`", kind.word)
+    } else {
+        format!("write `{} NAME {rest}`", kind.word)
     };
     let span = match next {
         Some(entry) if kind.arguments().next().is_some() => entry.span,

@@ -147,12 +147,11 @@ fn twice(cx: &mut Reporter<'_>, row: &FieldRow, node: &Node, pairs: &[Pair<'_>])
             )
             .label(pair.span, "this one too")
             .label(first.span, "this holds already");
-            match node.block.is_none() && pairs.len() == 2 {
-                true => {
-                    let span = first.span.to(pair.span);
-                    found.fix(format!("write `{} {block}`", row.word), span, block)
-                }
-                false => found.help(format!("Either of them: `{block}`")),
+            if node.block.is_none() && pairs.len() == 2 {
+                let span = first.span.to(pair.span);
+                found.fix(format!("write `{} {block}`", row.word), span, block)
+            } else {
+                found.help(format!("Either of them: `{block}`"))
             }
         };
         cx.report(found);

@@ -87,23 +87,23 @@ fn misplaced(cx: &mut Reporter<'_>, holder: Holder<'_>, name: &str, span: Span) 
         Holder::Key => "a key".to_owned(),
     };
     let whole = matches!(holder, Holder::Field(row) if row.word == "secret");
-    let headline = match whole {
-        true => "`secret` takes the name of a secret".to_owned(),
-        false => format!("{what} cannot hold a secret"),
+    let headline = if whole {
+        "`secret` takes the name of a secret".to_owned()
+    } else {
+        format!("{what} cannot hold a secret")
     };
     let found = Diagnostic::error(codes::SECRET_PLACE, headline).label(span, "");
-    let found = match whole {
-        true => {
-            let meant = write::text(name);
-            found.help("It is named here, and read when the spec is applied.").maybe(
-                format!("write `secret={}`", write::shortened(&meant)),
-                span,
-                meant,
-            )
-        }
-        false => found.help(
+    let found = if whole {
+        let meant = write::text(name);
+        found.help("It is named here, and read when the spec is applied.").maybe(
+            format!("write `secret={}`", write::shortened(&meant)),
+            span,
+            meant,
+        )
+    } else {
+        found.help(
             "Docker, plans and logs would show it to everybody. Use a secret in a value of `env`, or in a `file` of a container by `text=` or `secret=`; both are filled in when the spec is applied.",
-        ),
+        )
     };
     cx.report(found);
 }
@@ -154,21 +154,17 @@ pub(super) fn interpolation(
         || inner.contains(":?")
         || (!inner.is_empty()
             && inner.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'));
-    let headline = match shell {
-        true => {
-            format!("`{}` is shell; the compiler has no environment", write::shortened(expression))
-        }
-        false => format!("`{}` is not in this version yet", write::shortened(expression)),
+    let headline = if shell {
+        format!("`{}` is shell; the compiler has no environment", write::shortened(expression))
+    } else {
+        format!("`{}` is not in this version yet", write::shortened(expression))
     };
     let start = span.start as usize + first;
     if let Some(name) = secret_name(expression) {
         let at = Span::new(span.file, start, start + expression.len());
         return misplaced(cx, holder, name, at);
     }
-    let label = match places.is_empty() {
-        true => span,
-        false => Span::new(span.file, start, start + end),
-    };
+    let label = if places.is_empty() { span } else { Span::new(span.file, start, start + end) };
     let mut found = Diagnostic::error(codes::LATER_TEXT, headline).label(label, "").help(match shell {
         _ if !kept => "Named values and expressions are not supported yet. Write the value itself.",
         true => "Write the value itself. A program that is to see these characters gets them by `$${`.",

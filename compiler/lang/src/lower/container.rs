@@ -129,11 +129,10 @@ fn mounts(
             } else if !names.incomplete && !cx.is_full() {
                 let all = own.iter().map(String::as_str).chain(names.volumes.keys().copied());
                 // The intended volume is mounted, only under a wrong name.
-                let meant = match cx.is_crowded() {
-                    true => None,
-                    false => {
-                        tally_source::nearest(volume, all.clone().take(5000)).map(str::to_owned)
-                    }
+                let meant = if cx.is_crowded() {
+                    None
+                } else {
+                    tally_source::nearest(volume, all.clone().take(5000)).map(str::to_owned)
                 };
                 let found = not_found(cx, "volume", volume, span, all);
                 cx.report(found);

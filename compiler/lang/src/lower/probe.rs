@@ -146,9 +146,10 @@ fn named(
                     .iter()
                     .map(|(name, port)| format!("`{name}` {}", port.number))
                     .collect();
-                let help = match all.is_empty() {
-                    true => format!("Name it first: `port NAME {number}`."),
-                    false => format!("It has {}.", all.join(", ")),
+                let help = if all.is_empty() {
+                    format!("Name it first: `port NAME {number}`.")
+                } else {
+                    format!("It has {}.", all.join(", "))
                 };
                 cx.report(
                     Diagnostic::error(

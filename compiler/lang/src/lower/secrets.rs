@@ -126,10 +126,11 @@ fn used(low: &mut Lowering<'_, '_>, names: &Names<'_>, name: &str, span: Span, f
         _ => span,
     };
     let found = not_found(&low.cx, "secret", name, name_span, names.secrets.keys().copied());
-    low.cx.report(match names.secrets.is_empty() {
-        true => found.help(format!(
+    low.cx.report(if names.secrets.is_empty() {
+        found.help(format!(
             "Declare it at the top of the spec: `secret {name} file=\"secrets/{name}\"`."
-        )),
-        false => found,
+        ))
+    } else {
+        found
     });
 }

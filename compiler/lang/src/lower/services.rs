@@ -144,10 +144,8 @@ fn no_match(
         if among.is_empty() {
             continue;
         }
-        let condition = match rest == Selector::default() {
-            true => String::new(),
-            false => format!(" where `{rest}`"),
-        };
+        let condition =
+            if rest == Selector::default() { String::new() } else { format!(" where `{rest}`") };
         let values = labels.values_of(pair.key, &among);
         let found = match values.as_slice() {
             [] => {
@@ -159,11 +157,10 @@ fn no_match(
                     .collect();
                 let found = Diagnostic::error(
                     codes::NO_MATCH,
-                    match condition.is_empty() {
-                        true => format!("no pod matches: none has a label `{}`", pair.key),
-                        false => {
-                            format!("no pod matches: none has a label `{}`{condition}", pair.key)
-                        }
+                    if condition.is_empty() {
+                        format!("no pod matches: none has a label `{}`", pair.key)
+                    } else {
+                        format!("no pod matches: none has a label `{}`{condition}", pair.key)
                     },
                 )
                 .label(pair.span, "");
@@ -231,9 +228,10 @@ fn ports(
             Some(Typed::Port(number)) => Some(*number),
             _ => None,
         };
-        let number = match known && !port.name.is_empty() {
-            true => pods_number(cx, port, workloads, matched, select, own),
-            false => None,
+        let number = if known && !port.name.is_empty() {
+            pods_number(cx, port, workloads, matched, select, own)
+        } else {
+            None
         };
         let publish = match port.value("publish") {
             Some(Typed::Publish(publish)) => Some(publish.clone()),
@@ -305,12 +303,13 @@ fn no_port(
         .filter_map(|at| workloads.get(*at))
         .any(|other| other.facts.ports.contains_key(name));
     let address = lowered.workload.address();
-    let headline = match some_have {
-        true => format!(
+    let headline = if some_have {
+        format!(
             "`{} {}` has no port `{name}`, and `{select}` selects it too",
             address.kind, address.name
-        ),
-        false => format!("the pods of `{select}` have no port `{name}`"),
+        )
+    } else {
+        format!("the pods of `{select}` have no port `{name}`")
     };
     let names: Vec<&str> = lowered.facts.ports.keys().map(String::as_str).collect();
     let mut found = Diagnostic::error(codes::NO_PORT, headline).label(port.name_span, "");

@@ -82,12 +82,10 @@ fn containers(
             continue;
         }
         if let Some((first, word)) = seen.get(inner.name).filter(|_| !inner.name.is_empty()) {
-            let headline = match *word == inner.kind.word {
-                true => format!("two {}s of `{}` are called `{}`", word, object.name, inner.name),
-                false => format!(
-                    "a container and an init of `{}` are called `{}`",
-                    object.name, inner.name
-                ),
+            let headline = if *word == inner.kind.word {
+                format!("two {}s of `{}` are called `{}`", word, object.name, inner.name)
+            } else {
+                format!("a container and an init of `{}` are called `{}`", object.name, inner.name)
             };
             low.cx.report(clash(headline, inner.name_span, *first));
         } else {

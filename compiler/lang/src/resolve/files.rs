@@ -97,10 +97,12 @@ fn follow(
         Ok(_) if files.asts.len() >= MOST_FILES => {
             LoadError::Other(format!("a spec has at most {MOST_FILES} files"))
         }
-        Ok(data) => match add(files, &target, data, bytes) {
-            true => return,
-            false => LoadError::TooLarge,
-        },
+        Ok(data) => {
+            if add(files, &target, data, bytes) {
+                return;
+            }
+            LoadError::TooLarge
+        }
         Err(error) => error,
     };
     files.incomplete = true;
@@ -217,9 +219,10 @@ pub(crate) fn resolve_path(
         }
     }
     if outside {
-        let headline = match absolute {
-            true => "paths of a spec are relative to the file they stand in",
-            false => "this leads out of the folder of the first file",
+        let headline = if absolute {
+            "paths of a spec are relative to the file they stand in"
+        } else {
+            "this leads out of the folder of the first file"
         };
         out.push(
             Diagnostic::error(codes::OUTSIDE, headline).label(span, "").help(

@@ -44,12 +44,13 @@ fn by_name<'o>(
     let mut names: BTreeMap<&str, &Object<'_>> = BTreeMap::new();
     for object in objects.iter().filter(|object| !object.name.is_empty()) {
         if let Some(first) = names.get(object.name) {
-            let headline = match first.kind.word == object.kind.word {
-                true => format!("two {}s are called `{}`", object.kind.word, object.name),
-                false => format!(
+            let headline = if first.kind.word == object.kind.word {
+                format!("two {}s are called `{}`", object.kind.word, object.name)
+            } else {
+                format!(
                     "`{}` names both {} and {}",
                     object.name, first.kind.article, object.kind.article
-                ),
+                )
             };
             cx.report(clash(headline, object.name_span, first.name_span));
             continue;

@@ -160,12 +160,13 @@ impl Parser<'_> {
             Head { entries: std::mem::take(&mut node.entries), commas: Vec::new(), equals: None };
         let end = node.span.end as usize;
         let between = self.slice(end, start);
-        let changes = match between.trim().is_empty() {
-            true => vec![TextChange { span: self.span(end, start), text: " ".into() }],
-            false => vec![
+        let changes = if between.trim().is_empty() {
+            vec![TextChange { span: self.span(end, start), text: " ".into() }]
+        } else {
+            vec![
                 TextChange { span: self.span(end, end), text: " {".into() },
                 TextChange { span: brace, text: String::new() },
-            ],
+            ]
         };
         let title = format!("write `{} {{`", self.slice_of(node.head));
         self.report(

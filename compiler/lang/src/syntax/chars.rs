@@ -101,11 +101,10 @@ pub(super) fn report_bad_characters(file: FileId, text: &str, out: &mut Vec<Diag
                     return;
                 }
                 let direction = c > '\u{ff}' && c != '\u{feff}';
-                let help = match direction {
-                    true => {
-                        "It changes the direction of the text around it, so that a spec reads as something else than it says. Inside a string it is written as an escape: `\\u{…}`."
-                    }
-                    false => "Delete it; inside a string it can be written as an escape: `\\u{…}`.",
+                let help = if direction {
+                    "It changes the direction of the text around it, so that a spec reads as something else than it says. Inside a string it is written as an escape: `\\u{…}`."
+                } else {
+                    "Delete it; inside a string it can be written as an escape: `\\u{…}`."
                 };
                 out.push(
                     Diagnostic::error(

@@ -52,9 +52,10 @@ impl Parser<'_> {
             line -= 1;
         }
         let rest = self.slice(self.at, line).trim().trim_end_matches([';', '}', ' ']).to_owned();
-        let title = match rest.is_empty() || rest.len() > 40 {
-            true => format!("write `{word}`"),
-            false => format!("write `{word} {rest}`"),
+        let title = if rest.is_empty() || rest.len() > 40 {
+            format!("write `{word}`")
+        } else {
+            format!("write `{word} {rest}`")
         };
         let text = if self.byte(self.at) == b'"' { " " } else { "" };
         self.report(
@@ -186,10 +187,8 @@ impl Parser<'_> {
             self.last_comment_end.is_some_and(|last| self.slice(last, start).trim().is_empty());
         self.last_comment_end = Some(end);
         let text = self.slice(self.at, end).trim();
-        let title = match text.len() < 50 {
-            true => format!("write `// {text}`"),
-            false => "write `//`".to_owned(),
-        };
+        let title =
+            if text.len() < 50 { format!("write `// {text}`") } else { "write `//`".to_owned() };
         self.at = end;
         if joined
             && self.mute == 0

@@ -28,9 +28,10 @@ pub fn parse(file: FileId, text: &str) -> (Ast, Vec<Diagnostic>) {
     let mut ast = parser.document();
     if !parser.swallowed && (parser.unclosed > 0 || parser.stray > 0) {
         // Braces do not pair up, so the indentation decides which one is wrong.
-        let mode = match parser.unclosed > 0 {
-            true => Mode::Unclosed { left: parser.unclosed },
-            false => Mode::Stray { left: parser.stray },
+        let mode = if parser.unclosed > 0 {
+            Mode::Unclosed { left: parser.unclosed }
+        } else {
+            Mode::Stray { left: parser.stray }
         };
         parser = Parser::new(file, text, mode);
         ast = parser.document();

@@ -31,10 +31,7 @@ impl Parser<'_> {
         }
         self.at += 1;
         let body = self.slice(start + 1, self.at - 1);
-        let text = match escaped {
-            true => self.resolve_escapes(body, start + 1),
-            false => Some(body.into()),
-        };
+        let text = if escaped { self.resolve_escapes(body, start + 1) } else { Some(body.into()) };
         self.finish(start, text, Quotes::Quoted)
     }
 
@@ -155,12 +152,11 @@ impl Parser<'_> {
         escapes: bool,
     ) -> Option<Box<str>> {
         let folded;
-        let body_text = match escapes && body.contains('\\') {
-            true => {
-                folded = fold_white_space_escapes(body);
-                folded.as_str()
-            }
-            false => body,
+        let body_text = if escapes && body.contains('\\') {
+            folded = fold_white_space_escapes(body);
+            folded.as_str()
+        } else {
+            body
         };
         let lines = split_lines(body_text);
         let (prefix, lines) = lines.split_last()?;
@@ -187,11 +183,10 @@ impl Parser<'_> {
             let Some(rest) = line.strip_prefix(prefix) else {
                 let offset = (line.as_ptr() as usize).wrapping_sub(body.as_ptr() as usize);
                 // A text without its escapes is a copy, whose lines have no place of their own.
-                let label = match offset <= body.len() {
-                    true => {
-                        self.span(text_start + offset, text_start + offset + line.trim_end().len())
-                    }
-                    false => self.span(start, self.at),
+                let label = if offset <= body.len() {
+                    self.span(text_start + offset, text_start + offset + line.trim_end().len())
+                } else {
+                    self.span(start, self.at)
                 };
                 self.report(
                     Diagnostic::error(
@@ -205,9 +200,10 @@ impl Parser<'_> {
             };
             out.push_str(rest);
         }
-        match escapes && out.contains('\\') {
-            true => self.resolve_escapes(&out, text_start),
-            false => Some(out.into()),
+        if escapes && out.contains('\\') {
+            self.resolve_escapes(&out, text_start)
+        } else {
+            Some(out.into())
         }
     }
 
@@ -253,15 +249,12 @@ impl Parser<'_> {
                 }
             }
         }
-        match bad.is_empty() {
-            true => {
-                self.windows_path(body, at);
-                Some(out.into())
-            }
-            false => {
-                self.bad_escapes(body, at, &bad);
-                None
-            }
+        if bad.is_empty() {
+            self.windows_path(body, at);
+            Some(out.into())
+        } else {
+            self.bad_escapes(body, at, &bad);
+            None
         }
     }
 
@@ -281,10 +274,7 @@ impl Parser<'_> {
                 span: self.span(at + place - 1, at + place),
                 text: text.into(),
             });
-            let fixed = match dollars {
-                true => body.replace("\\$", "$"),
-                false => body.replace('\\', "\\\\"),
-            };
+            let fixed = if dollars { body.replace("\\$", "$") } else { body.replace('\\', "\\\\") };
             let title = match fixed.len() < 60 {
                 true => format!("write `\"{fixed}\"`"),
                 false if dollars => "leave the `\\` out".into(),

@@ -162,17 +162,16 @@ impl Parser<'_> {
         let keyword =
             KEYWORDS.iter().find(|(word, _)| *word == raw).map_or("#null", |(_, keyword)| *keyword);
         let is_key = !as_value || self.byte(self.at) == b'=';
-        let found = match is_key {
-            true => {
-                Diagnostic::error(codes::NEEDS_QUOTES, format!("the word `{raw}` needs quotes"))
-                    .label(span, "")
-                    .help(format!("`{raw}` without quotes would be taken for `{keyword}`."))
-                    .fix(format!("write `\"{raw}\"`"), span, format!("\"{raw}\""))
-            }
-            false => Diagnostic::error(codes::KEYWORD, format!("`{raw}` is written `{keyword}`"))
+        let found = if is_key {
+            Diagnostic::error(codes::NEEDS_QUOTES, format!("the word `{raw}` needs quotes"))
+                .label(span, "")
+                .help(format!("`{raw}` without quotes would be taken for `{keyword}`."))
+                .fix(format!("write `\"{raw}\"`"), span, format!("\"{raw}\""))
+        } else {
+            Diagnostic::error(codes::KEYWORD, format!("`{raw}` is written `{keyword}`"))
                 .label(span, "")
                 .help(format!("The text is written `\"{raw}\"`."))
-                .fix(format!("write `{keyword}`"), span, keyword),
+                .fix(format!("write `{keyword}`"), span, keyword)
         };
         let raw: Box<str> = raw.into();
         self.report(found);
@@ -222,9 +221,10 @@ impl Parser<'_> {
         let headline = if raw.starts_with("$(") || raw.contains("$(") {
             format!("`{raw}` needs quotes: KDL words hold no parentheses")
         } else if raw.contains('/') {
-            match image || !(raw.starts_with(['/', '.', '~'])) && raw.contains(':') {
-                true => "an image with `/` needs quotes".to_owned(),
-                false => "a path needs quotes: KDL words hold no `/`".to_owned(),
+            if image || !(raw.starts_with(['/', '.', '~'])) && raw.contains(':') {
+                "an image with `/` needs quotes".to_owned()
+            } else {
+                "a path needs quotes: KDL words hold no `/`".to_owned()
             }
         } else if raw.contains('\\') {
             format!("`{raw}` needs quotes: KDL words hold no `\\`")
@@ -377,9 +377,10 @@ impl Parser<'_> {
             self.at += 1;
         }
         let raw = self.slice(start, self.at);
-        let kind = match chars::is_number(raw) {
-            true => ValueKind::Number(raw.into()),
-            false => ValueKind::Text(raw.into(), Quotes::Bare),
+        let kind = if chars::is_number(raw) {
+            ValueKind::Number(raw.into())
+        } else {
+            ValueKind::Text(raw.into(), Quotes::Bare)
         };
         (!raw.is_empty()).then(|| Value { kind, span: self.span(start, self.at) })
     }
