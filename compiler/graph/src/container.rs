@@ -43,7 +43,7 @@ pub struct Container {
     /// Files written into it before it starts, by absolute path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub file: BTreeMap<String, FileSpec>,
-    /// What Docker is given as it is written.
+    /// Settings that Docker is given as they are written.
     #[serde(flatten)]
     pub settings: Settings,
     /// Environment variables.

@@ -99,7 +99,7 @@ impl<'de> Deserialize<'de> for FieldPath {
 pub struct Provenance(BTreeMap<FieldPath, OriginId>);
 
 impl Provenance {
-    /// Notes the origin of a field's value.
+    /// Records the origin of a field's value.
     pub fn set(&mut self, path: FieldPath, origin: OriginId) {
         self.0.insert(path, origin);
     }

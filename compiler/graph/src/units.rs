@@ -11,9 +11,9 @@ pub enum UnitError {
     /// A number without a unit.
     #[error("it needs a unit")]
     NoUnit,
-    /// A unit of another tool; the text in our own units.
+    /// A unit of another tool. Holds the text in our own units.
     #[error("it is written `{0}`")]
-    Foreign(String),
+    OtherTool(String),
     /// Not a value at all.
     #[error("it cannot be read")]
     Unreadable,
@@ -45,7 +45,7 @@ impl Bytes {
     /// Reads `"512MiB"`, `"1.5GiB"`, `"10MB"`.
     ///
     /// # Errors
-    /// [`UnitError::NoUnit`] for a bare number; [`UnitError::Foreign`] for Docker's `512m` and
+    /// [`UnitError::NoUnit`] for a bare number; [`UnitError::OtherTool`] for Docker's `512m` and
     /// Kubernetes' `512Mi`, with the same amount in our units.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
         let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -65,7 +65,7 @@ impl Bytes {
                     "" => "B",
                     _ => return Err(UnitError::Unreadable),
                 };
-            return Err(UnitError::Foreign(format!("{number}{meant}")));
+            return Err(UnitError::OtherTool(format!("{number}{meant}")));
         };
         let bytes = value * *factor as f64;
         if !(0.0..9.0e15).contains(&bytes) {
@@ -125,10 +125,12 @@ impl Millis {
             total = total.checked_add(part).ok_or(UnitError::TooLarge)?;
             rest = tail;
         }
-        match text.is_empty() {
-            true => Err(UnitError::Unreadable),
-            false if total > 366 * 86_400_000 => Err(UnitError::TooLarge),
-            false => Ok(Millis(total)),
+        if text.is_empty() {
+            Err(UnitError::Unreadable)
+        } else if total > 366 * 86_400_000 {
+            Err(UnitError::TooLarge)
+        } else {
+            Ok(Millis(total))
         }
     }
 }
@@ -177,7 +179,7 @@ impl fmt::Display for Cpu {
     }
 }
 
-/// A number of things, or a share of them.
+/// A number, or a percentage of a total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Amount {
@@ -236,7 +238,7 @@ mod tests {
         for (text, meant) in
             [("512m", "512MiB"), ("512Mi", "512MiB"), ("1g", "1GiB"), ("64kb", "64KiB")]
         {
-            assert_eq!(Bytes::parse(text), Err(UnitError::Foreign(meant.to_owned())), "{text}");
+            assert_eq!(Bytes::parse(text), Err(UnitError::OtherTool(meant.to_owned())), "{text}");
         }
         assert_eq!(Bytes::parse("512"), Err(UnitError::NoUnit));
         assert_eq!(Bytes::parse("lots"), Err(UnitError::Unreadable));

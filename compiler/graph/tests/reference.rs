@@ -13,7 +13,7 @@ use std::path::Path;
 
 use tally_graph::schema::reference_pages;
 
-const AGAIN: &str = "make it anew: UPDATE=1 cargo test -p tally-graph --test reference";
+const AGAIN: &str = "make it again: UPDATE=1 cargo test -p tally-graph --test reference";
 
 #[test]
 fn the_reference_is_generated_from_the_schema() {

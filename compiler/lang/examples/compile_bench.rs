@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tally_lang::{MemoryLoader, compile, parse};
 use tally_source::FileId;
 
-/// A spec of about so many bytes: controllers, pods, volumes and services as people write them.
+/// Returns a spec of about that number of bytes: controllers, pods, volumes and services as people write them.
 fn spec(bytes: usize) -> String {
     let mut out = String::from("cluster bench\n");
     let mut i = 0;

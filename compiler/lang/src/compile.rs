@@ -40,7 +40,7 @@ pub fn compile(entry: &str, loader: &mut dyn Loader) -> Compiled {
     drop(top);
     drop(files.asts);
     let mut diagnostics = cx.out;
-    diagnostics.retain(|found| !is_silenced(found, &files.silent));
+    diagnostics.retain(|found| !is_in_unpaired_line(found, &files.unpaired));
     diagnostics.sort_by_key(Diagnostic::sort_key);
     let failed = diagnostics.iter().any(|found| found.severity == Severity::Error);
     let graph = (!failed).then(|| Graph {
@@ -53,10 +53,10 @@ pub fn compile(entry: &str, loader: &mut dyn Loader) -> Compiled {
 }
 
 /// Checks whether a report is about a line whose quotes or braces do not pair up, which is reported already.
-fn is_silenced(found: &Diagnostic, silent: &[Span]) -> bool {
+fn is_in_unpaired_line(found: &Diagnostic, unpaired: &[Span]) -> bool {
     // Syntax is never suppressed: it includes that report.
     let Some(span) = found.primary().filter(|_| found.code.0 >= 200) else { return false };
-    silent
+    unpaired
         .iter()
         .any(|line| line.file == span.file && line.start <= span.start && span.end <= line.end)
 }

@@ -12,7 +12,7 @@ const MAX_SUGGESTIONS: usize = 100;
 pub(crate) struct Reporter<'s> {
     pub sources: &'s SourceMap,
     pub out: Vec<Diagnostic>,
-    /// Text was skipped, or a file is missing: nothing may be called missing.
+    /// Whether text was skipped or a file is missing. Then no name is reported as unknown.
     pub incomplete: bool,
 }
 

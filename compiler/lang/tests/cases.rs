@@ -1,8 +1,8 @@
 //! Wrong specs as data: `tests/cases/compile/NAME.kdl`, the report beside it as `NAME.snap`.
 //!
-//! The first lines of a case say what must come out:
+//! The first lines of a case contain the expected result:
 //! `// expect: E0302 "512m"`: one error with this code, whose primary label covers these characters
-//! (`\n` for a line break); `// errors: N`: so many errors instead of one; `// warning`: the one
+//! (`\n` for a line break); `// errors: N`: that number of errors instead of one; `// warning`: the one
 //! report is a warning. Files that the case names lie in the folder `NAME`.
 
 #![allow(

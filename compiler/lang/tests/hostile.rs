@@ -1,4 +1,4 @@
-//! Hostile texts end in a graph or in reports, in bounded time, and never in an abort.
+//! Hostile texts give a graph or reports in bounded time, and never an abort.
 
 #![allow(
     clippy::disallowed_methods,
@@ -133,7 +133,7 @@ fn ten_megabytes_take_bounded_time() {
         "//\n#\n",
     ] {
         endure(unit, unit.repeat(400_000 / unit.len()).into_bytes());
-        // On one line behind much white space, where the indentation is asked for.
+        // One line after much white space, where the indentation is determined.
         endure(
             unit,
             format!("{}{}", " ".repeat(100_000), unit.repeat(100_000 / unit.len())).into_bytes(),
@@ -220,7 +220,7 @@ fn many_mistakes_of_one_kind_take_bounded_time() {
     }
 }
 
-/// A spec that holds most of the language, to be spoilt.
+/// A spec that uses most of the language, for the tests to damage.
 const SPEC: &str = include_str!("specs/shop.kdl");
 
 proptest! {

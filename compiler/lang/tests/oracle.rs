@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use tally_lang::{Node, ValueKind, parse};
 use tally_source::FileId;
 
-/// A document in a form that forgets how it was written.
+/// A document without its notation.
 fn ours(nodes: &[Node], out: &mut String) {
     for node in nodes {
         out.push_str(&format!("{:?}", node.name.text));
@@ -98,19 +98,19 @@ fn number(raw: &str) -> String {
     }
 }
 
-/// Whether both read the text alike. Where the oracle refuses, we must say something too.
+/// Checks that both read the text alike, and that we report an error where the oracle does.
 fn compare(text: &str, allow_habits: bool) -> Result<(), String> {
     let (ast, found) = parse(FileId(0), text);
     match KdlDocument::parse_v2(text) {
         Ok(document) => {
-            // Habits are valid KDL that we refuse: there is nothing to compare then.
+            // Some common mistakes are valid KDL that we refuse: then there is nothing to compare.
             if !found.is_empty() && allow_habits {
                 return Ok(());
             }
             if let Some(first) = found.first() {
                 return Err(format!("refused: {} in {text:?}", first.headline));
             }
-            // Behind `/-` both pass over mistakes, each in its own way.
+            // After `/-` both ignore mistakes, each in its own way.
             if text.contains("/-") && !parse(FileId(0), &text.replace("/-", " ")).1.is_empty() {
                 return Ok(());
             }
@@ -120,7 +120,7 @@ fn compare(text: &str, allow_habits: bool) -> Result<(), String> {
             let b = b.replace("-0.0", "0.0");
             if a == b { Ok(()) } else { Err(format!("{text:?}\nours:\n{a}theirs:\n{b}")) }
         }
-        // What stands behind `/-` is not checked, so a mistake there is none.
+        // The text after `/-` is not checked, so a mistake there is not reported.
         Err(_) if text.contains("/-") => Ok(()),
         Err(_) if found.is_empty() => Err(format!("accepted: {text:?}")),
         Err(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! `docs/diagnostics` is in step with the codes: each has its page, and what a page shows is true.
+//! `docs/diagnostics` matches the codes: each has its page, and the example of a page causes its code.
 
 #![allow(
     clippy::disallowed_methods,

@@ -21,7 +21,7 @@ pub fn field(key: &str, word: &str) -> Option<&'static FieldRow> {
     kind(key)?.field(word)
 }
 
-/// Returns the default of a field that the table says is there.
+/// Returns the default of a field.
 #[must_use]
 pub fn default_of(key: &str, word: &str) -> Option<&'static str> {
     field(key, word)?.default

@@ -31,7 +31,7 @@ pub fn update_class(path: &FieldPath) -> UpdateClass {
     let mut segments = path.segments();
     let first = segments.next().unwrap_or_default();
     let rows = ["container", "controller"].into_iter().filter_map(|key| field(key, first));
-    // A word of a later version (a container's `depends-on`) stands behind one of this version.
+    // A word of this version takes precedence over one of a later version (a container's `depends-on`).
     let found = rows.min_by_key(|row| row.step == Step::Language);
     let Some(mut row) = found else { return UpdateClass::RecreateContainer };
     loop {

@@ -26,11 +26,11 @@ fn title(kind: &KindRow) -> String {
     }
 }
 
-const NOTE: &str = "<!-- Made from the schema table. Change that, then run: UPDATE=1 cargo test -p tally-graph --test reference -->\n";
+const NOTE: &str = "<!-- Generated from the schema table. Change the table, then run: UPDATE=1 cargo test -p tally-graph --test reference -->\n";
 
 fn index() -> String {
     let mut out = format!(
-        "{NOTE}# Reference\n\nEvery kind of the language and its fields. Scalar and map fields are written as properties of the\nline or as lines of the block, as one likes; lists and blocks are lines of the block.\n\n| kind | what it is |\n|---|---|\n"
+        "{NOTE}# Reference\n\nEvery kind of the language and its fields. Scalar and map fields are written as properties of the\nline or as lines of the block, whichever you prefer; lists and blocks are lines of the block.\n\n| kind | what it is |\n|---|---|\n"
     );
     for kind in kinds() {
         let later = if kind.step == Step::Now { "" } else { " °" };
@@ -50,13 +50,13 @@ fn page(kind: &KindRow) -> String {
     }
     let around: Vec<String> = parents(kind).map(link).collect();
     if !around.is_empty() {
-        let _ = write!(out, "\nStands in: {}.\n", around.join(", "));
+        let _ = write!(out, "\nBelongs in: {}.\n", around.join(", "));
     }
     let fields: Vec<&FieldRow> =
         kind.fields.iter().filter(|row| row.step != Step::Language).collect();
     let classes = fields.iter().any(|row| row.class != UpdateClass::Nothing);
     if !fields.is_empty() {
-        out.push_str("\n| field | written as | value | what it says |");
+        out.push_str("\n| field | written as | value | description |");
         out.push_str(if classes {
             " a change |\n|---|---|---|---|---|\n"
         } else {
@@ -126,7 +126,7 @@ fn name(row: &FieldRow) -> String {
 
 fn form(row: &FieldRow) -> &'static str {
     match row.form {
-        Form::Argument => "value behind the word",
+        Form::Argument => "value after the word",
         Form::Scalar => "property or line",
         Form::Map => "map",
         Form::List => "list",
@@ -149,7 +149,7 @@ fn value(row: &FieldRow) -> String {
 fn says(row: &FieldRow) -> String {
     let mut out = row.doc.to_owned();
     if row.required {
-        out.push_str(" Must be there.");
+        out.push_str(" Required.");
     }
     if let Some(default) = row.default {
         let _ = write!(out, " Default: `{default}`.");

@@ -25,9 +25,9 @@ impl UpdateClass {
     #[must_use]
     pub fn phrase(self) -> &'static str {
         match self {
-            UpdateClass::Nothing => "touches nothing that runs",
-            UpdateClass::Live => "changes it as it runs, restarts nothing",
-            UpdateClass::Reload => "rewrites the file and signals, restarts nothing",
+            UpdateClass::Nothing => "does not affect running containers",
+            UpdateClass::Live => "updates the container in place, without a restart",
+            UpdateClass::Reload => "rewrites the file and sends the signal, without a restart",
             UpdateClass::Restart => "restarts the container",
             UpdateClass::RecreateContainer => "recreates the container",
             UpdateClass::RecreatePod => "recreates the pod",
@@ -220,7 +220,7 @@ pub struct KindRow {
     pub key: &'static str,
     /// The word people write; empty for the spec itself.
     pub word: &'static str,
-    /// With its article, as sentences need it: `a container`.
+    /// Its word with an article, for messages: `a container`.
     pub article: &'static str,
     /// Whether its things have names.
     pub naming: Naming,

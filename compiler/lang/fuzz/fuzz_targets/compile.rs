@@ -1,4 +1,4 @@
-//! Any bytes end in a graph or in reports: `make fuzz`.
+//! Any bytes give a graph or reports: `make fuzz`.
 
 #![no_main]
 

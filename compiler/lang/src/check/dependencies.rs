@@ -1,4 +1,4 @@
-//! Cycles of dependencies. A service stands for the pods that it selects.
+//! Cycles of dependencies. A dependency on a service is one on the pods that it selects.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::codes;
 use crate::lower::{LoweredService, LoweredWorkload};
 use crate::reporter::Reporter;
 
-/// A dependency on another node, by a line of the text (or because a service stands for it).
+/// A dependency on another node, by a line of the text (or because a service selects it).
 struct Wait {
     on: usize,
     span: Option<Span>,

@@ -1,4 +1,4 @@
-//! Placement against the labels of the hosts, as far as the text knows them.
+//! Placement compared with the labels of hosts that the spec declares.
 
 use std::collections::BTreeMap;
 
@@ -83,7 +83,7 @@ fn require_matches(
     }
     let mut found =
         Diagnostic::error(codes::NO_MATCH, format!("no host matches `{known}`")).label(span, "");
-    // One pair that differs is the most likely mistake.
+    // A single pair that differs is the most likely mistake.
     for (key, value) in &known.all {
         let mut rest = known.clone();
         rest.all.remove(key);

@@ -1,4 +1,4 @@
-//! Ports of hosts: each is published once.
+//! Ports of hosts: each may be published once on a host.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ struct Group {
     any: Wanted,
 }
 
-/// Reports ports that more pods publish than there are hosts.
+/// Reports host ports that are published by more pods than the cluster has hosts.
 pub(crate) fn host_ports(
     cx: &mut Reporter<'_>,
     workloads: &[LoweredWorkload],

@@ -8,7 +8,7 @@ use tally_source::Span;
 
 use crate::syntax::Node;
 
-/// A selector with the places of its parts.
+/// A selector with the spans of its parts.
 #[derive(Debug, Default)]
 pub(crate) struct SelectorDraft<'a> {
     pub all: Vec<Pair<'a>>,
@@ -23,14 +23,14 @@ pub(crate) struct SelectorDraft<'a> {
 pub(crate) struct Object<'a> {
     pub kind: &'static KindRow,
     pub node: &'a Node,
-    /// Its name, even if that is wrong: a wrong declaration is still a declaration.
+    /// Its name, even if it is invalid, since references to it are then not reported as unknown.
     pub name: &'a str,
     /// The name, or the word where there is none.
     pub name_span: Span,
     /// Word and name.
     pub title_span: Span,
     pub fields: Vec<Field<'a>>,
-    /// Something in it is wrong, so a missing field may be meant by that.
+    /// Whether something in it is wrong. Then no missing field is reported, since the wrong part may be that field.
     pub bad: bool,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Object<'a> {
 #[derive(Debug)]
 pub(crate) struct Field<'a> {
     pub row: &'static FieldRow,
-    /// The property, or the child up to its last value.
+    /// The span of the property, or of the child up to its last value.
     pub span: Span,
     /// The value alone.
     pub value_span: Span,
@@ -160,6 +160,7 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Returns the text of that word; `None` when it is not written, or not a valid text.
     pub fn text(&self, word: &str) -> Option<&str> {
         match self.value(word)? {
             Typed::Text(text) => Some(text),

@@ -53,7 +53,7 @@ fn missing_argument(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow) 
     );
 }
 
-/// Reports a surplus value: often it is half of the value before it.
+/// Reports a surplus value, which is often the second half of the value before it.
 fn surplus_argument(cx: &mut Reporter<'_>, object: &Object<'_>, entry: &Entry) {
     let kind = object.kind;
     if entry.value.is_poison() {
@@ -69,19 +69,19 @@ fn surplus_argument(cx: &mut Reporter<'_>, object: &Object<'_>, entry: &Entry) {
         cx.report(
             Diagnostic::error(
                 codes::UNIT,
-                format!("a number and its unit are one text: `{joined}`"),
+                format!("a number and its unit are one value: `{joined}`"),
             )
             .label(other.value.span.to(entry.span), "")
             .fix(format!("write `{joined}`"), other.value.span.to(entry.span), joined),
         );
         return;
     }
-    // A second word in front of fields: perhaps a field of that name without its value's `=`.
+    // A second word that is the name of a field: probably a property without its `=`.
     if let Some(word) = entry.value.text()
         && kind.field(word).is_some_and(|row| row.form != Form::Argument)
     {
         cx.report(
-            Diagnostic::error(codes::TOO_MANY, format!("`{word}` is here without a value"))
+            Diagnostic::error(codes::TOO_MANY, format!("`{word}` has no value"))
                 .label(entry.span, "")
                 .help(format!(
                     "A field of the line is written `{word}=…`; a field of the block `{word} …`."
@@ -146,7 +146,7 @@ pub(super) fn properties<'a>(
     }
 }
 
-/// Checks for `memory=512 MiB`: the surplus unit is reported, so the number before it is not.
+/// Checks for `memory=512 MiB`. Its surplus unit is reported, so the number before it is not reported too.
 fn unit_apart(node: &Node, row: &FieldRow, entry: &Entry) -> bool {
     if !matches!(row.value, ValueType::Bytes | ValueType::Duration)
         || !matches!(entry.value.kind, ValueKind::Number(_))
@@ -227,7 +227,7 @@ fn into_block(node: &Node, entry: &Entry, child: &str, certain: bool) -> Edit {
     }
 }
 
-/// Adds a field, unless its word is allowed once and is there already.
+/// Adds a field; reports a second one if its word is allowed once.
 pub(super) fn keep<'a>(
     cx: &mut Reporter<'_>,
     object: &mut Object<'a>,
@@ -253,7 +253,7 @@ pub(super) fn keep<'a>(
     object.fields.push(field);
 }
 
-/// Reads `restart always`: one value, nothing else.
+/// Reads a child with exactly one value, such as `restart always`.
 pub(super) fn scalar<'a>(
     cx: &mut Reporter<'_>,
     row: &'static FieldRow,
@@ -332,7 +332,7 @@ fn plain<'v>(cx: &Reporter<'v>, value: &'v Value) -> &'v str {
     value.text().unwrap_or_else(|| cx.raw(value.span))
 }
 
-/// Reads `command "a" "b"`
+/// Reads a list such as `command "a" "b"`.
 pub(super) fn list<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a Node) -> Data<'a> {
     let word = row.word;
     if let Some(block) = &node.block {
@@ -392,7 +392,7 @@ pub(super) fn list<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a 
     if poisoned { Data::Poison } else { Data::List(texts) }
 }
 
-/// Reports a reference without a kind: `depends-on db`. Returns whether it did.
+/// Reports a reference without a kind, such as `depends-on db`. Returns whether it is one.
 fn name_without_kind(cx: &mut Reporter<'_>, object: &mut Object<'_>) -> bool {
     let mut arguments = object.node.arguments();
     let (Some(entry), None) = (arguments.next(), arguments.next()) else { return false };
@@ -401,7 +401,7 @@ fn name_without_kind(cx: &mut Reporter<'_>, object: &mut Object<'_>) -> bool {
         return false;
     };
     object.bad = true;
-    let mut found = Diagnostic::error(codes::NO_VALUE, "a reference is a kind and a name")
+    let mut found = Diagnostic::error(codes::NO_VALUE, "a dependency is a kind and a name")
         .label(entry.span, "which kind?");
     for kind in ["pod", "controller", "service"] {
         let title = format!("write `depends-on {kind} {name}`");
@@ -411,7 +411,7 @@ fn name_without_kind(cx: &mut Reporter<'_>, object: &mut Object<'_>) -> bool {
     true
 }
 
-/// Reports mounts in the form of Docker's command line. Returns whether it did.
+/// Reports mounts in the form of Docker's command line, and references without a kind. Returns whether it is one.
 pub(super) fn special_form(cx: &mut Reporter<'_>, object: &mut Object<'_>) -> bool {
     if object.kind.key == "depends-on" {
         return name_without_kind(cx, object);
@@ -442,7 +442,7 @@ pub(super) fn special_form(cx: &mut Reporter<'_>, object: &mut Object<'_>) -> bo
         let meant = format!("{} {}{read_only}", write::text(volume), write::quoted(path));
         cx.report(
             Diagnostic::error(codes::MOUNT_FORM, "a mount is two values")
-                .label(entry.span, "the volume, and the path where it is seen")
+                .label(entry.span, "the volume, and the path in the container")
                 .fix(format!("write `mount {meant}`"), entry.span, meant),
         );
         return true;

@@ -1,4 +1,4 @@
-//! Maps: keys of the user's own, as properties, as children, or both.
+//! Maps: keys that the user chooses, as properties, as children, or both.
 
 use tally_graph::schema::FieldRow;
 use tally_source::{Diagnostic, Edit, Span, TextChange};
@@ -11,7 +11,7 @@ use crate::reporter::Reporter;
 use crate::syntax::{Node, Quotes, Value, holes};
 use crate::write;
 
-/// Returns the pairs of one map node. Keys that stand in several nodes meet in `lower`.
+/// Returns the pairs of one map node. `lower` merges the pairs of several nodes.
 pub(super) fn map<'a>(
     cx: &mut Reporter<'_>,
     row: &'static FieldRow,
@@ -34,7 +34,7 @@ pub(super) fn map<'a>(
     }
     if node.entries.is_empty() && node.block.is_none() {
         cx.report(
-            Diagnostic::error(codes::PAIR, format!("`{}` holds nothing", row.word))
+            Diagnostic::error(codes::PAIR, format!("`{}` is empty", row.word))
                 .label(node.name.span, "keys and values belong after this")
                 .help(format!("For example: `{}`", row.example)),
         );
@@ -144,7 +144,7 @@ fn without_key(cx: &mut Reporter<'_>, row: &FieldRow, node: &Node, entry: &crate
             cx.report(
                 Diagnostic::error(
                     codes::PAIR,
-                    format!("`{}` holds keys and values; this is a value alone", row.word),
+                    format!("`{}` holds keys and values; this value has no key", row.word),
                 )
                 .label(entry.span, "")
                 .help(format!("For example: `{}`", row.example)),

@@ -75,7 +75,7 @@ fn name_report(text: &str, span: Span) -> Diagnostic {
         match wrong {
             _ if text.is_empty() => "this one is empty".to_owned(),
             Some(c) if !c.is_control() => format!("`{c}` is none of them"),
-            Some(_) => "it holds something else".to_owned(),
+            Some(_) => "it contains another character".to_owned(),
             None => "it begins with a letter".to_owned(),
         },
     );

@@ -13,7 +13,7 @@ use crate::reporter::Reporter;
 use crate::syntax::{Value, ValueKind};
 use crate::write;
 
-/// Returns a number's value, in any of KDL's forms, if it is whole.
+/// Returns the value of a whole number, in any of KDL's notations.
 fn integer(raw: &str) -> Option<i64> {
     let clean = raw.replace('_', "");
     let (sign, body) = match clean.strip_prefix('-') {
@@ -33,7 +33,7 @@ fn float(raw: &str) -> Option<f64> {
     integer(raw).map(|value| value as f64).or_else(|| raw.replace('_', "").parse().ok())
 }
 
-/// Returns a number between two; reports what is none.
+/// Returns a whole number from `least` to `most`; reports any other value.
 pub(super) fn whole(
     cx: &mut Reporter<'_>,
     row: &FieldRow,
@@ -71,7 +71,9 @@ fn not_a_number(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value, what: &str
                 text,
             );
         }
-        None => found = found.label(value.span, format!("`{}` is none", write::shortened(text))),
+        None => {
+            found = found.label(value.span, format!("`{}` is not valid", write::shortened(text)))
+        }
     }
     cx.report(found);
 }
@@ -285,12 +287,14 @@ pub(super) fn bytes<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) ->
             no_unit(cx, word, value, "MiB", "mebibytes");
             return None;
         }
-        Err(UnitError::Foreign(meant)) => {
+        Err(UnitError::OtherTool(meant)) => {
             let same = meant.eq_ignore_ascii_case(text);
-            let headline = match text.ends_with('i') {
-                _ if same => format!("`{text}` is written `{meant}`"),
-                true => format!("`{text}` is Kubernetes' spelling"),
-                false => format!("`{text}` is Docker's spelling"),
+            let headline = if same {
+                format!("`{text}` is written `{meant}`")
+            } else if text.ends_with('i') {
+                format!("`{text}` is Kubernetes' spelling")
+            } else {
+                format!("`{text}` is Docker's spelling")
             };
             Diagnostic::error(codes::UNIT, headline).label(value.span, "").fix(
                 format!("write `\"{meant}\"`"),
@@ -299,8 +303,7 @@ pub(super) fn bytes<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) ->
             )
         }
         Err(UnitError::TooLarge) => {
-            Diagnostic::error(codes::RANGE, "this is more than any machine has")
-                .label(value.span, "")
+            Diagnostic::error(codes::RANGE, "this amount is too large").label(value.span, "")
         }
         Err(UnitError::Unreadable) => unreadable(
             word,
@@ -325,13 +328,13 @@ fn no_unit(cx: &mut Reporter<'_>, word: &str, value: &Value, unit: &str, plural:
     cx.report(found);
 }
 
-/// Returns a text with a number and something else.
+/// Returns the report for a text that is a number with an invalid unit.
 fn unreadable(word: &str, value: &Value, text: &str, units: &[&str], what: &str) -> Diagnostic {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let unit = unit.trim();
     let mut found = Diagnostic::error(codes::UNIT, format!("`{word}` takes {what}"))
-        .label(value.span, format!("`{}` is none", write::shortened(text)));
+        .label(value.span, format!("`{}` is not valid", write::shortened(text)));
     let meant = units.iter().find(|known| known.eq_ignore_ascii_case(unit)).copied();
     let longer = match unit.to_ascii_lowercase().trim_end_matches('s') {
         "sec" | "second" => Some("s"),
@@ -385,7 +388,7 @@ pub(super) fn duration<'a>(
     None
 }
 
-/// Reads `1.5h`: whole numbers only, so it is two units.
+/// Returns the report for `1.5h`: durations are whole numbers, so the fix uses two units.
 fn fraction_of_time(word: &str, value: &Value, text: &str) -> Option<Diagnostic> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(split);
@@ -407,12 +410,9 @@ fn fraction_of_time(word: &str, value: &Value, text: &str) -> Option<Diagnostic>
     )]
     let meant = Millis(total.round() as u64);
     Some(
-        Diagnostic::error(
-            codes::UNIT,
-            format!("`{word}` takes whole numbers, in several units if need be"),
-        )
-        .label(value.span, "")
-        .fix(format!("write `\"{meant}\"`"), value.span, format!("\"{meant}\"")),
+        Diagnostic::error(codes::UNIT, format!("`{word}` takes whole numbers of each unit"))
+            .label(value.span, "")
+            .fix(format!("write `\"{meant}\"`"), value.span, format!("\"{meant}\"")),
     )
 }
 

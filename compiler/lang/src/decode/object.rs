@@ -81,7 +81,7 @@ fn missing_fields(cx: &mut Reporter<'_>, object: &mut Object<'_>) {
     }
 }
 
-/// Returns a row's example as it would stand on a line.
+/// Returns the example of a row on one line.
 fn one_line(row: &FieldRow) -> &'static str {
     match row.value {
         ValueType::Image => "image=\"nginx:1.27\"",

@@ -12,7 +12,7 @@ use crate::reporter::Reporter;
 use crate::syntax::{Entry, Node};
 use crate::write;
 
-/// Reads `select app=shop { not track=canary }`
+/// Reads a selector such as `select app=shop { not track=canary }`.
 pub(super) fn selector<'a>(
     cx: &mut Reporter<'_>,
     row: &'static FieldRow,
@@ -55,18 +55,18 @@ pub(super) fn selector<'a>(
     let empty = draft.all.is_empty() && node.block.is_none();
     if empty && cx.out.len() == before {
         cx.report(
-            Diagnostic::error(
-                codes::SELECTOR,
-                format!("`{}` selects nothing in particular", row.word),
-            )
-            .label(node.name.span, "pairs belong after this")
-            .help(format!("For example: `{}`", row.example.split(';').next().unwrap_or_default())),
+            Diagnostic::error(codes::SELECTOR, format!("`{}` has no conditions", row.word))
+                .label(node.name.span, "pairs belong after this")
+                .help(format!(
+                    "For example: `{}`",
+                    row.example.split(';').next().unwrap_or_default()
+                )),
         );
     }
     if cx.out.len() > before { Data::Poison } else { Data::Selector(draft) }
 }
 
-/// Returns the pairs of a node; reports what is none.
+/// Returns the pairs of a node; reports its other values.
 fn pairs<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a Node) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     let mut surplus: Vec<&Entry> = Vec::new();
@@ -118,7 +118,7 @@ fn pairs<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a Node) -> V
             let what = write::shortened(if text.is_empty() { cx.raw(first.span) } else { text });
             Diagnostic::error(
                 codes::SELECTOR,
-                format!("a selector takes pairs; `{what}` is a value alone"),
+                format!("a selector takes pairs; `{what}` is a value without a key"),
             )
             .label(first.span, "")
             .help("For example `app=shop`; for a label with any value `{ has app }`.")
@@ -208,7 +208,7 @@ fn words<'a>(cx: &mut Reporter<'_>, node: &'a Node) -> Vec<&'a str> {
                     codes::SELECTOR,
                     format!("`{}` takes keys of labels", node.name.text),
                 )
-                .label(entry.span, "this is something else"),
+                .label(entry.span, "this is not a key"),
             ),
         }
     }

@@ -1,7 +1,7 @@
-//! `${secret.NAME}` in texts: where it may stand, and where it may not.
+//! `${secret.NAME}` in texts, and the fields that allow it.
 //!
-//! A value is known when compiling or at apply only. The row of a field says whether it takes
-//! values known at apply; all others reach names, labels, diagnostics, plans or logs, which a secret must not.
+//! Some values are known only when the spec is applied. The row of a field says whether it takes such values; the
+//! values of all other fields reach names, labels, diagnostics, plans or logs, where a secret must not appear.
 
 use std::borrow::Cow;
 
@@ -14,8 +14,8 @@ use crate::reporter::Reporter;
 use crate::syntax::{Value, ValueKind, holes};
 use crate::write;
 
-/// Returns the text of a field that may hold secrets; `None` when it holds none, or something that is no
-/// secret and must be reported as that.
+/// Returns the template of a text with secrets; `None` when it holds no secret, or another `${…}`, which the caller
+/// reports.
 pub(super) fn template(cx: &Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Template> {
     let ValueKind::Text(text, _) = &value.kind else { return None };
     if !row.at_apply || !text.contains("${secret.") || text.contains('\0') {
@@ -43,7 +43,7 @@ pub(super) fn template(cx: &Reporter<'_>, row: &FieldRow, value: &Value) -> Opti
                 let start = value.span.start as usize + place;
                 Span::new(value.span.file, start, start + written.len())
             }
-            // Written with an escape in it: the whole text is near enough.
+            // It is written with an escape, so it is not found in the source: the span of the whole text is used.
             None => value.span,
         };
         if !plain.is_empty() {
@@ -67,7 +67,7 @@ fn secret_name(text: &str) -> Option<&str> {
     (fits && !name.is_empty()).then_some(name)
 }
 
-/// The holder of a text, for reports of a secret in it.
+/// The owner of a text, for reports of a secret in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Holder<'r> {
     /// A field.
@@ -78,7 +78,7 @@ pub(super) enum Holder<'r> {
     Key,
 }
 
-/// Reports a secret where none may be.
+/// Reports a secret in a place that does not allow it.
 fn misplaced(cx: &mut Reporter<'_>, holder: Holder<'_>, name: &str, span: Span) {
     let what = match holder {
         Holder::Field(row) if row.word == "label" => "a label".to_owned(),
@@ -123,7 +123,8 @@ pub(super) fn unescaped<'a>(
     Some(Cow::Owned(text))
 }
 
-/// Reports `${…}` in a text. `kept` says whether the characters as they are could be meant.
+/// Reports `${…}` in a text. `kept` is whether the text could contain these characters literally, which the fix
+/// then offers.
 pub(super) fn interpolation(
     cx: &mut Reporter<'_>,
     text: &str,
@@ -140,7 +141,7 @@ pub(super) fn interpolation(
         }
         from = opening.at + 2;
     }
-    // Where secrets may be it is something else that may not.
+    // In a field that allows secrets, the mistake is another `${…}`.
     if matches!(holder, Holder::Field(row) if row.at_apply) {
         places.retain(|at| raw.get(*at..).and_then(secret_name).is_none());
     }
@@ -165,11 +166,14 @@ pub(super) fn interpolation(
         return misplaced(cx, holder, name, at);
     }
     let label = if places.is_empty() { span } else { Span::new(span.file, start, start + end) };
-    let mut found = Diagnostic::error(codes::LATER_TEXT, headline).label(label, "").help(match shell {
-        _ if !kept => "Named values and expressions are not supported yet. Write the value itself.",
-        true => "Write the value itself. A program that is to see these characters gets them by `$${`.",
-        false => "Named values and expressions are not supported yet. Write the value itself; a literal `${` is written `$${`.",
-    });
+    let help = if !kept {
+        "Named values and expressions are not supported yet. Write the value itself."
+    } else if shell {
+        "Write the value itself. A literal `${` for the program is written `$${`."
+    } else {
+        "Named values and expressions are not supported yet. Write the value itself; a literal `${` is written `$${`."
+    };
+    let mut found = Diagnostic::error(codes::LATER_TEXT, headline).label(label, "").help(help);
     if kept && !places.is_empty() {
         let changes = places.iter().map(|place| {
             let at = span.start as usize + place;
@@ -182,7 +186,7 @@ pub(super) fn interpolation(
     cx.report(found);
 }
 
-/// Returns a text with a `$` put before each of the places.
+/// Returns a text with a `$` inserted before each of the offsets.
 fn escaped(raw: &str, places: &[usize]) -> String {
     let mut text = raw.to_owned();
     for place in places.iter().rev() {

@@ -22,8 +22,7 @@ pub(super) fn typed<'a>(
 ) -> Option<Typed<'a>> {
     if text.contains('\0') {
         cx.report(
-            Diagnostic::error(codes::TEXT, "this text holds a character 0, which no system takes")
-                .label(span, ""),
+            Diagnostic::error(codes::TEXT, "this text contains a NUL character").label(span, ""),
         );
         return None;
     }
@@ -104,12 +103,12 @@ pub(super) fn label_key(cx: &mut Reporter<'_>, key: &str, span: Span) -> bool {
     ok
 }
 
-/// A text that does not have the form its row asks for.
+/// Reports a text that does not have the form of its row.
 pub(super) fn wrong_text(cx: &mut Reporter<'_>, row: &FieldRow, text: &str, span: Span) {
     let phrase = row.value.phrase();
     cx.report(
         Diagnostic::error(codes::TEXT, format!("`{}` takes {phrase}", row.word))
-            .label(span, format!("`{}` is none", write::shortened(text))),
+            .label(span, format!("`{}` is not valid", write::shortened(text))),
     );
 }
 
@@ -138,7 +137,7 @@ fn image(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<ImageRef> {
             .label(span, "this one is empty")
             .help("For example `\"nginx:1.27\"`."),
         ImageError::Malformed => {
-            let what = match () {
+            let headline = match () {
                 () if text.starts_with("http://")
                     || text.starts_with("https://")
                     || text.starts_with("docker://") =>
@@ -148,9 +147,9 @@ fn image(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<ImageRef> {
                 () if text.contains(char::is_whitespace) => "an image name has no spaces",
                 () if text.ends_with(':') => "a tag is missing after the `:`",
                 () if text.contains('@') => "a digest is `@sha256:` and 64 hex digits",
-                () => "this is no image name",
+                () => "this is not an image name",
             };
-            let mut found = Diagnostic::error(codes::IMAGE, what).label(span, "");
+            let mut found = Diagnostic::error(codes::IMAGE, headline).label(span, "");
             let stripped =
                 ["https://", "http://", "docker://"].iter().find_map(|p| text.strip_prefix(p));
             match stripped.filter(|rest| ImageRef::parse(rest).is_ok()) {
@@ -217,7 +216,7 @@ fn owner(text: &str) -> bool {
     }
 }
 
-/// Reads `"0644"`
+/// Reads octal permission bits such as `"0644"`.
 pub(super) fn mode<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
     let raw = cx.raw(value.span);
     let text = value.text().unwrap_or(raw);
@@ -277,7 +276,7 @@ const SIGNALS: [&str; 31] = [
     "SIGSYS",
 ];
 
-/// Reads `SIGTERM`
+/// Reads a signal such as `SIGTERM`.
 pub(super) fn signal<'a>(
     cx: &mut Reporter<'_>,
     row: &FieldRow,
@@ -301,7 +300,7 @@ pub(super) fn signal<'a>(
     let meant = by_number.or_else(|| nearest(&full, SIGNALS));
     let mut found =
         Diagnostic::error(codes::WORD, format!("`{}` is a signal such as `SIGTERM`", row.word))
-            .label(value.span, format!("`{}` is none", write::shortened(text)));
+            .label(value.span, format!("`{}` is not valid", write::shortened(text)));
     if let Some(meant) = meant {
         found = found.fix(format!("write `{meant}`"), value.span, meant);
     }
@@ -359,7 +358,7 @@ fn address(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<HostAddress>
     None
 }
 
-/// Reads `[user@]host[:port]`
+/// Checks whether a text is `[user@]host[:port]`.
 fn is_host(text: &str) -> bool {
     let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
     // A text that starts with `-` would be an option of `ssh`.
@@ -369,8 +368,8 @@ fn is_host(text: &str) -> bool {
         && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
 }
 
-/// Checks the path after an `ssh://` address, without its first `/`: it must hold nothing that `ssh` or a shell would read
-/// as more than a path.
+/// Checks the path after an `ssh://` address, without its first `/`: it must not contain characters that have a
+/// meaning for `ssh` or for a shell.
 fn is_socket(cx: &mut Reporter<'_>, path: &str, span: Span) -> bool {
     let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+@,=".contains(&b));
     if !plain {
@@ -392,7 +391,7 @@ fn remote(cx: &mut Reporter<'_>, rest: &str, span: Span, needs_port: Option<&str
     let bare = port.map_or(host, |(host, _)| host);
     if !is_host(rest) || bare.is_empty() || !port_ok {
         cx.report(
-            Diagnostic::error(codes::ADDRESS, "this names no host")
+            Diagnostic::error(codes::ADDRESS, "this is not a valid address of a host")
                 .label(span, "")
                 .help("`ssh://[USER@]HOST[:PORT][/SOCKET]` or `tcp://HOST:PORT`."),
         );
@@ -410,7 +409,7 @@ fn remote(cx: &mut Reporter<'_>, rest: &str, span: Span, needs_port: Option<&str
         && user.contains(':')
     {
         cx.report(
-            Diagnostic::error(codes::ADDRESS, "an address holds no password")
+            Diagnostic::error(codes::ADDRESS, "an address contains no password")
                 .label(span, "")
                 .help("`ssh` asks its agent and its own configuration."),
         );

@@ -30,7 +30,7 @@ pub(crate) fn top<'a>(cx: &mut Reporter<'_>, asts: &'a [Ast]) -> Top<'a> {
             _ => None,
         });
         let Some(kind) = kind else {
-            // Its declaration is not known, so nothing may be called missing.
+            // Its declaration is not known, so no name is reported as unknown.
             top.bad = true;
             unknown::unknown_child(cx, spec, node);
             continue;
@@ -45,7 +45,7 @@ pub(crate) fn top<'a>(cx: &mut Reporter<'_>, asts: &'a [Ast]) -> Top<'a> {
             _ => {}
         }
     }
-    // A thing without a name may be the one that another names.
+    // An object without a name may be the one that a reference means.
     let all = top.volumes.iter().chain(&top.workloads).chain(&top.services).chain(&top.secrets);
     top.bad |= all.into_iter().any(|object| object.name.is_empty());
     top

@@ -1,5 +1,5 @@
-//! Words that the schema does not have in a place: of a later version, of another tool, of another
-//! kind, or misspelt.
+//! Words that are not valid where they are written: words of a later version, of another tool or of another kind,
+//! and misspelled words.
 
 use tally_graph::schema::{self, FieldRow, Form, KindRow, Naming, Step};
 use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
@@ -69,7 +69,7 @@ pub(super) fn unknown_property(cx: &mut Reporter<'_>, kind: &'static KindRow, ke
     cx.report(found);
 }
 
-/// Reports words of a later version. Returns whether it was one.
+/// Reports a word of a later version. Returns whether it is one.
 fn common(cx: &mut Reporter<'_>, kind: &'static KindRow, word: &str, span: Span) -> bool {
     if let Some(row) = kind.field(word).filter(|row| row.step == Step::Language) {
         let code = if kind.key == "spec" { codes::LATER_KIND } else { codes::LATER_FIELD };
@@ -186,7 +186,7 @@ fn pod_in_controller(kind: &KindRow, span: Span, node: Option<&Node>) -> Diagnos
 /// Returns the report for a word that is a field of another kind.
 fn misplaced(kind: &'static KindRow, word: &str, span: Span) -> Option<Diagnostic> {
     let has = |other: &&&'static KindRow| {
-        // At the top only fields of nearby kinds are meant: `http` there is not a probe.
+        // At the top only fields of nearby kinds are considered: `http` there is not a probe.
         let near = kind.key != "spec"
             || matches!(
                 other.key,
@@ -207,7 +207,7 @@ fn misplaced(kind: &'static KindRow, word: &str, span: Span) -> Option<Diagnosti
         .iter()
         .find(has)
         .or_else(|| kinds.iter().filter(|other| other.key != kind.key).find(has))?;
-    // A near miss of a field of this kind is more likely than a field of a far one.
+    // A misspelled field of this kind is more likely than a field of an unrelated kind.
     let far = !inner.iter().any(|other| other.key == owner.key)
         && owner.key != kind.within
         && owner.key != "spec";
@@ -238,7 +238,7 @@ fn misplaced(kind: &'static KindRow, word: &str, span: Span) -> Option<Diagnosti
     Some(Diagnostic::error(codes::MISPLACED, headline).label(span, "").help(shown_as))
 }
 
-/// Returns a field as people would write it. The examples of the table are written to run instead.
+/// Returns a typical example of a field. The examples of the table are written for tests instead.
 fn sample(row: &FieldRow) -> &'static str {
     match row.word {
         "port" => "port http 8080",

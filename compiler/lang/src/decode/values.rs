@@ -12,7 +12,7 @@ use crate::reporter::Reporter;
 use crate::syntax::{Value, ValueKind, holes};
 use crate::write;
 
-/// Returns the value of a field; `None` when it is wrong, and reported (or was before).
+/// Returns the value of a field; `None` when it is wrong, which is then reported, here or by the parser.
 pub(super) fn typed<'a>(
     cx: &mut Reporter<'_>,
     row: &'static FieldRow,
@@ -66,7 +66,7 @@ pub(super) fn typed<'a>(
     }
 }
 
-/// Returns text where numbers and booleans count by their characters.
+/// Returns the text of a value; numbers and booleans are taken as they are written.
 pub(super) fn text<'a>(
     cx: &mut Reporter<'_>,
     row: &FieldRow,
@@ -86,7 +86,7 @@ pub(super) fn text<'a>(
             cx.report(
                 Diagnostic::error(
                     codes::TYPE,
-                    format!("`{}` takes text, and `{raw}` is none", row.word),
+                    format!("`{}` takes text, and `{raw}` is not text", row.word),
                 )
                 .label(value.span, "")
                 .help("An empty text is `\"\"`.")
@@ -101,7 +101,7 @@ pub(super) fn text<'a>(
     }
 }
 
-/// Returns text and only text; a number is one with quotes missing.
+/// Returns the text of a string; reports any other value, with quotes as the fix.
 pub(super) fn only_text<'a>(
     cx: &mut Reporter<'_>,
     row: &FieldRow,
@@ -165,7 +165,7 @@ fn boolean<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<T
     None
 }
 
-/// Words of other tools for words of this language.
+/// Words of other tools with their equivalents: the field, their word, our word.
 const OTHER_WORDS: [(&str, &str, &str); 15] = [
     ("restart", "unless-stopped", "always"),
     ("restart", "no", "never"),

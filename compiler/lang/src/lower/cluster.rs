@@ -136,7 +136,7 @@ fn tls(cx: &mut Reporter<'_>, block: &Object<'_>) -> Option<TlsFiles> {
     Some(TlsFiles { ca: ca?, cert: cert?, key: key? })
 }
 
-/// Reports `tcp://` without TLS: anyone who reaches the port controls the machine.
+/// Reports `tcp://` without TLS: everyone who can connect to the port controls the machine.
 fn tcp_needs_tls(cx: &mut Reporter<'_>, object: &Object<'_>, address: &HostAddress) {
     let span = object.get("address").map_or(object.title_span, |field| field.span);
     match (address, object.get("tls")) {
@@ -146,7 +146,7 @@ fn tcp_needs_tls(cx: &mut Reporter<'_>, object: &Object<'_>, address: &HostAddre
             let loopback = host == "localhost" || host == "[::1]" || host.starts_with("127.");
             if !loopback {
                 cx.report(
-                    Diagnostic::error(codes::BARE_TCP, "`tcp://` without `tls` gives control of this host to everyone who reaches it")
+                    Diagnostic::error(codes::BARE_TCP, "`tcp://` without `tls` gives everyone who can connect to it control of this host")
                         .label(span, "")
                         .help("Add `tls ca=\"…\" cert=\"…\" key=\"…\"` to the block of the host, or reach it by `ssh://`."),
                 );
@@ -158,7 +158,7 @@ fn tcp_needs_tls(cx: &mut Reporter<'_>, object: &Object<'_>, address: &HostAddre
             cx.report(
                 Diagnostic::error(codes::CONTRADICTION, "`tls` is for hosts at `tcp://`")
                     .label(field.span, "")
-                    .label(span, "this one is reached in another way"),
+                    .label(span, "this host is at another address"),
             );
         }
         _ => {}

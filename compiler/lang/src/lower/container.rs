@@ -228,7 +228,7 @@ fn resources(cx: &mut Reporter<'_>, block: &Object<'_>) -> Resources {
             cx.report(
                 Diagnostic::error(
                     codes::RANGE,
-                    format!("`{word}` is at least 6MiB: Docker takes no less"),
+                    format!("`{word}` is at least 6MiB, Docker's minimum"),
                 )
                 .label(field.value_span, ""),
             );
@@ -254,8 +254,8 @@ fn less_than<T>(
     if less(&a, &b) {
         cx.report(
             Diagnostic::error(codes::CONTRADICTION, format!("`{most}` is less than `{least}`"))
-                .label(high.span, "the most it may use")
-                .label(low.span, "what is reserved for it"),
+                .label(high.span, "the limit")
+                .label(low.span, "the reservation"),
         );
     }
 }
@@ -282,7 +282,7 @@ fn ulimits(cx: &mut Reporter<'_>, object: &Object<'_>) -> BTreeMap<String, Ulimi
             cx.report(
                 Diagnostic::error(codes::CONTRADICTION, "the soft limit is above the hard one")
                     .label(a.span, "")
-                    .label(b.span, "the most it may become"),
+                    .label(b.span, "the hard limit"),
             );
         }
         limits.insert(limit.name.to_owned(), Ulimit { soft, hard });

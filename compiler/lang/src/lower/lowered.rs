@@ -33,9 +33,9 @@ pub(crate) struct LoweredWorkload {
 pub(crate) struct WorkloadFacts {
     /// Ports by name, of all containers.
     pub ports: BTreeMap<String, PortFact>,
-    /// Something about ports is wrong, so none may be called missing.
+    /// Whether a port is wrong. Then no port is reported as missing.
     pub ports_bad: bool,
-    /// Something about labels is wrong.
+    /// Whether a label is wrong.
     pub labels_bad: bool,
     /// Named volumes it mounts.
     pub volumes: BTreeSet<String>,

@@ -1,4 +1,4 @@
-//! Objects to graph: resolves names, fills in defaults, notes the origin of every value.
+//! Objects to graph: resolves names, fills in defaults and records the origin of every value.
 
 mod cluster;
 mod container;

@@ -1,10 +1,10 @@
-//! Where each value came from.
+//! The origins of values.
 
 use tally_graph::schema::{FieldRow, KindRow};
 use tally_graph::{FieldPath, Provenance};
 use tally_source::{Origin, OriginArena, OriginKind, Span};
 
-/// Notes origins of the fields of one node of the graph.
+/// Records the origins of the fields of one node of the graph.
 pub(super) struct Notes<'o> {
     pub origins: &'o mut OriginArena,
     pub provenance: Provenance,
@@ -15,13 +15,13 @@ impl<'o> Notes<'o> {
         Self { origins, provenance: Provenance::default() }
     }
 
-    /// Notes a value written at the span.
+    /// Records a value that is written at the span.
     pub fn written(&mut self, path: &[&str], span: Span) {
         let origin = self.origins.written(span);
         self.provenance.set(FieldPath::new(path.iter().copied()), origin);
     }
 
-    /// Notes the default of a row, for the node at the span.
+    /// Records the default of a row, for the node at the span.
     pub fn default(&mut self, path: &[&str], kind: &KindRow, row: &FieldRow, span: Span) {
         let name = format!("{}.{}", kind.key, row.word);
         let origin =
@@ -29,7 +29,7 @@ impl<'o> Notes<'o> {
         self.provenance.set(FieldPath::new(path.iter().copied()), origin);
     }
 
-    /// Notes a written value, or the default of the schema if there is one.
+    /// Records the written value of a field, or its default if it has one.
     pub fn field(&mut self, path: &[&str], object: &crate::decode::Object<'_>, word: &str) {
         match object.get(word) {
             Some(field) => self.written(path, field.span),

@@ -24,10 +24,13 @@ pub(super) fn once(
 ) -> bool {
     if let Some(first) = paths.get(path) {
         cx.report(
-            Diagnostic::error(codes::SAME_PATH, format!("two things stand at `{path}`"))
-                .label(span, "the second")
-                .label(*first, "the first")
-                .help("Give one of them another path."),
+            Diagnostic::error(
+                codes::SAME_PATH,
+                format!("`{path}` is used twice in this container"),
+            )
+            .label(span, "the second")
+            .label(*first, "the first")
+            .help("Give one of them another path."),
         );
         return false;
     }

@@ -15,7 +15,7 @@ use crate::write;
 /// The ports of the probed container.
 pub(super) struct ContainerPorts<'c> {
     pub ports: &'c BTreeMap<String, Port>,
-    /// Something about them is wrong, so none may be called missing.
+    /// Whether one of them is wrong. Then no port is reported as missing.
     pub bad: bool,
 }
 
@@ -70,7 +70,7 @@ fn action(
         ["command", "http", "tcp"].iter().filter_map(|word| block.get(word)).collect();
     if let [first, second, ..] = asked.as_slice() {
         cx.report(
-            Diagnostic::error(codes::PROBE, "a probe asks in one way")
+            Diagnostic::error(codes::PROBE, "a probe has one action")
                 .label(second.span, "the second")
                 .label(first.span, "the first")
                 .help("One of `command`, `http` and `tcp`."),
@@ -93,7 +93,7 @@ fn action(
     let Some(field) = asked.first() else {
         if block.kind.key == "liveness" && !block.bad {
             cx.report(
-                Diagnostic::error(codes::PROBE, "a liveness asks by `command`, `http` or `tcp`")
+                Diagnostic::error(codes::PROBE, "a liveness needs a `command`, `http` or `tcp`")
                     .label(block.node.head, "this one has no action")
                     .help("For example: `liveness every=\"10s\" { command \"true\" }`"),
             );
@@ -165,7 +165,7 @@ fn named(
     found
 }
 
-/// Returns the only port there is.
+/// Returns the port if the container has exactly one.
 fn only(cx: &mut Reporter<'_>, span: Span, ports: &ContainerPorts<'_>) -> Option<u16> {
     let tcp: Vec<(&String, &Port)> =
         ports.ports.iter().filter(|(_, port)| port.protocol == Protocol::Tcp).collect();
@@ -174,7 +174,7 @@ fn only(cx: &mut Reporter<'_>, span: Span, ports: &ContainerPorts<'_>) -> Option
         _ if ports.bad => None,
         [] => {
             cx.report(
-                Diagnostic::error(codes::NO_PORT, "this container has no port to ask")
+                Diagnostic::error(codes::NO_PORT, "this container has no port to probe")
                     .label(span, "")
                     .help("Name it first: `port http 8080`."),
             );

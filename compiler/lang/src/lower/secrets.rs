@@ -19,7 +19,7 @@ pub(super) fn secret(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Option<
                 low.cx.report(
                     Diagnostic::error(
                         codes::MISSING_FIELD,
-                        format!("`{}` does not say where it is read from", object.name),
+                        format!("`{}` has no source", object.name),
                     )
                     .label(object.title_span, "`file`, `env` or `command` is missing")
                     .help(format!(

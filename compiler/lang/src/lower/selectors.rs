@@ -27,15 +27,15 @@ pub(super) fn lower(_cx: &mut Reporter<'_>, draft: &SelectorDraft<'_>) -> Select
     }
 }
 
-/// The labels of all workloads, found by pair: a spec with thousands of services is matched without
-/// asking every pod for every service.
+/// The labels of all workloads, indexed by pair, so that a spec with thousands of services is matched without
+/// comparing every pod with every service.
 pub(crate) struct Selectable {
     pub labels: Vec<BTreeMap<String, String>>,
     by_pair: BTreeMap<String, BTreeMap<String, Vec<usize>>>,
-    /// Some labels are wrong, so nothing may be said not to match.
+    /// Whether some labels are wrong. Then no selector is reported as matching nothing.
     pub bad: bool,
-    /// The number of workloads that may still be matched. A small text can match every pod with
-    /// every service, and has an edge for each match.
+    /// The number of workloads that may still be matched. A small text can match every pod with every service, and
+    /// each match is an edge of the graph.
     left: Cell<usize>,
 }
 

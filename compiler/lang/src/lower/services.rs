@@ -157,11 +157,7 @@ fn no_match(
                     .collect();
                 let found = Diagnostic::error(
                     codes::NO_MATCH,
-                    if condition.is_empty() {
-                        format!("no pod matches: none has a label `{}`", pair.key)
-                    } else {
-                        format!("no pod matches: none has a label `{}`{condition}", pair.key)
-                    },
+                    format!("no pod matches: none has a label `{}`{condition}", pair.key),
                 )
                 .label(pair.span, "");
                 match nearest(pair.key, keys) {

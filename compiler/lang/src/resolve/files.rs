@@ -22,8 +22,8 @@ pub(crate) struct Files {
     pub sources: SourceMap,
     pub out: Vec<Diagnostic>,
     /// Lines whose quotes or braces do not pair up, in order. Nothing else is reported of them.
-    pub silent: Vec<Span>,
-    /// A file is missing, or text was skipped: nothing may be called missing.
+    pub unpaired: Vec<Span>,
+    /// Whether a file is missing or text was skipped. Then no name is reported as unknown.
     pub incomplete: bool,
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn load(entry: &str, loader: &mut dyn Loader) -> Files {
         asts: Vec::new(),
         sources: SourceMap::default(),
         out: Vec::new(),
-        silent: Vec::new(),
+        unpaired: Vec::new(),
         incomplete: false,
     };
     let mut known: BTreeMap<String, ()> = BTreeMap::new();
@@ -48,7 +48,7 @@ pub(crate) fn load(entry: &str, loader: &mut dyn Loader) -> Files {
             let headline = match error {
                 LoadError::NotFound => format!("there is no file `{entry}`"),
                 LoadError::TooLarge => format!("`{entry}` is too large for a spec"),
-                LoadError::Outside => format!("`{entry}` leads out of its folder"),
+                LoadError::Outside => format!("`{entry}` is a link that leaves its folder"),
                 LoadError::Other(why) => format!("`{entry}` cannot be read: {why}"),
             };
             files.out.push(Diagnostic::error(codes::UNREADABLE, headline));
@@ -146,7 +146,7 @@ fn unreadable(
             found.help("Paths are relative to the file that names them.")
         }
         LoadError::Outside => {
-            Diagnostic::error(codes::OUTSIDE, "this leads out of the folder of the first file")
+            Diagnostic::error(codes::OUTSIDE, "this path leaves the folder of the first file")
                 .help("A link was followed; a spec contains all its files.")
         }
         LoadError::TooLarge => {
@@ -181,12 +181,12 @@ fn add(files: &mut Files, name: &str, data: Vec<u8>, bytes: &mut usize) -> bool 
     };
     let file = files.sources.add(name, text.as_str());
     let (ast, found) = match bad {
-        // Nothing after a wrong byte can be trusted, so nothing more is reported about the file.
+        // The text after an invalid byte is unreliable, so nothing else is reported about the file.
         Some(at) => (Ast { damaged: true, ..Ast::default() }, vec![not_utf8(file, at)]),
         None => syntax::parse(file, &text),
     };
     files.incomplete |= ast.damaged;
-    files.silent.extend(&ast.silent);
+    files.unpaired.extend(&ast.unpaired);
     files.out.extend(found);
     files.asts.push(ast);
     true
@@ -195,8 +195,8 @@ fn add(files: &mut Files, name: &str, data: Vec<u8>, bytes: &mut usize) -> bool 
 fn not_utf8(file: FileId, at: usize) -> Diagnostic {
     let span = Span::new(file, at, at + '\u{fffd}'.len_utf8());
     Diagnostic::error(codes::BAD_CHARACTER, "this file is not UTF-8")
-        .label(span, "the first byte that is none")
-        .help("Save it as UTF-8; a file that is no text cannot be a spec.")
+        .label(span, "the first invalid byte")
+        .help("Save it as UTF-8; a binary file cannot be a spec.")
 }
 
 /// Returns the path from the folder of the first file; reports one that leaves it.
@@ -220,9 +220,9 @@ pub(crate) fn resolve_path(
     }
     if outside {
         let headline = if absolute {
-            "paths of a spec are relative to the file they stand in"
+            "paths in a spec are relative to the file that contains them"
         } else {
-            "this leads out of the folder of the first file"
+            "this path leaves the folder of the first file"
         };
         out.push(
             Diagnostic::error(codes::OUTSIDE, headline).label(span, "").help(

@@ -16,7 +16,7 @@ pub(crate) struct Names<'o> {
     pub workloads: BTreeMap<&'o str, &'o Object<'o>>,
     pub services: BTreeMap<&'o str, &'o Object<'o>>,
     pub secrets: BTreeMap<&'o str, &'o Object<'o>>,
-    /// Something may be missing, so no name is reported as unknown.
+    /// Whether a declaration may be missing. Then no name is reported as unknown.
     pub incomplete: bool,
 }
 
@@ -95,7 +95,7 @@ fn replica_names(cx: &mut Reporter<'_>, workloads: &BTreeMap<&str, &Object<'_>>)
 /// The maximum number of names that are compared with an unknown name.
 const MOST_CANDIDATES: usize = 5000;
 
-/// Returns the report for a name that nothing has.
+/// Returns the report for an unknown name.
 pub(crate) fn not_found<'n>(
     cx: &Reporter<'_>,
     what: &str,
@@ -106,7 +106,7 @@ pub(crate) fn not_found<'n>(
     let found =
         Diagnostic::error(codes::NOT_FOUND, format!("no {what} `{}`", write::shortened(name)))
             .label(span, "");
-    // With many mistakes a suggestion helps nobody, and the search takes long.
+    // With many mistakes suggestions are of no use, and the search would be slow.
     if cx.is_crowded() {
         return found;
     }
@@ -117,7 +117,7 @@ pub(crate) fn not_found<'n>(
     names.sort_unstable();
     names.dedup();
     match names.as_slice() {
-        [] => found.help(format!("The spec has no {what} at all.")),
+        [] => found.help(format!("The spec declares no {what}.")),
         [only] => found.help(format!("The only one is `{only}`.")),
         some if some.len() <= 8 => {
             let all: Vec<String> = some.iter().map(|name| format!("`{name}`")).collect();

@@ -1,4 +1,4 @@
-//! The syntax tree: nodes, values and their exact places.
+//! The syntax tree: nodes and values with their spans.
 
 use tally_source::Span;
 
@@ -7,12 +7,11 @@ use tally_source::Span;
 pub struct Ast {
     /// Its nodes in order, without those behind `/-`.
     pub nodes: Vec<Node>,
-    /// Whether text was skipped, so that something may be missing: then nothing may be called
-    /// missing.
+    /// Whether text was skipped. Then no name is reported as unknown, since its declaration may be in that text.
     pub damaged: bool,
-    /// Lines whose words cannot be distinguished, since their quotes or braces do not pair up. That is
-    /// reported; other mistakes in them are not.
-    pub silent: Vec<Span>,
+    /// Lines whose quotes or braces do not pair up. That is reported; other mistakes in them are not, since their
+    /// words cannot be distinguished from their texts.
+    pub unpaired: Vec<Span>,
 }
 
 /// One node.
@@ -96,7 +95,7 @@ pub enum ValueKind {
     Null,
     /// `#inf`, `#-inf` or `#nan`.
     NotFinite,
-    /// A mistake that is already reported: it fits everywhere and causes no further report.
+    /// A mistake that is already reported: it is valid in every place, so it causes no further report.
     Poison,
 }
 

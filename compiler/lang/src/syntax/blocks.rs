@@ -1,4 +1,4 @@
-//! Braces: pairs, and the wrong one if they do not pair up.
+//! Braces: blocks, and the report for the wrong brace if they do not pair up.
 
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
@@ -23,7 +23,7 @@ impl Parser<'_> {
         self.block_behind(brace, name, head)
     }
 
-    /// Reads the rest of a block whose `{` is passed, or missing at that place.
+    /// Reads the remaining part of a block after its `{`, or after the place where that is missing.
     pub fn block_behind(&mut self, brace: Span, name: &Text, head: &Head) -> Block {
         let start = brace.start as usize;
         let title = match head.entries.iter().find(|entry| entry.key.is_none()) {
@@ -59,7 +59,7 @@ impl Parser<'_> {
         Block { nodes, span: self.span(start, self.at) }
     }
 
-    /// Checks whether the indentation says that the block ended before this place, although no `}` did.
+    /// Checks whether the block ended before this place by its indentation, although its `}` is missing.
     pub fn block_should_have_ended(&mut self, opener: &Opener) -> bool {
         let Mode::Unclosed { left } = self.mode else { return false };
         if left == 0 || self.line_start == opener.line_start || !self.first_on_line() {
@@ -78,7 +78,7 @@ impl Parser<'_> {
         over
     }
 
-    /// Checks whether the indentation says that the `}` here closes nothing.
+    /// Checks whether the `}` here closes no block by its indentation.
     pub fn is_stray_brace(&mut self, opener: &Opener) -> bool {
         if self.passed_brace == Some(self.at) {
             return true;
@@ -218,7 +218,7 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(
                 codes::TOO_DEEP,
-                format!("blocks stand in one another more than {MAX_DEPTH} deep"),
+                format!("blocks are nested more than {MAX_DEPTH} deep"),
             )
             .label(brace, "this one is too deep")
             .help("No spec needs more than a few; perhaps a `}` is missing further up."),
@@ -227,7 +227,7 @@ impl Parser<'_> {
         self.damaged = true;
     }
 
-    /// Skips a block whose `{` is skipped, whatever is in it.
+    /// Skips the content and the `}` of a block.
     pub fn skip_block(&mut self) {
         let mut depth = 1usize;
         while !self.ended() && depth > 0 {

@@ -44,7 +44,7 @@ pub(super) fn ends_word(bytes: &[u8], at: usize) -> bool {
     }
 }
 
-/// Checks whether a number in KDL's grammar.
+/// Checks whether a text is a number in KDL's grammar.
 pub(super) fn is_number(text: &str) -> bool {
     let body = text.strip_prefix(['+', '-']).unwrap_or(text).as_bytes();
     let digits = |part: &[u8], ok: fn(&u8) -> bool| {
@@ -70,7 +70,7 @@ pub(super) fn is_number(text: &str) -> bool {
     }
 }
 
-/// Checks whether a bare word would be read as a number, were it one.
+/// Checks whether a bare word begins like a number.
 pub(super) fn begins_like_a_number(bytes: &[u8], at: usize) -> bool {
     let at = at + usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
     let at = at + usize::from(bytes.get(at) == Some(&b'.'));
@@ -85,7 +85,7 @@ fn is_bad(c: char) -> bool {
 
 /// Reports characters that KDL forbids; runs of them count once.
 pub(super) fn report_bad_characters(file: FileId, text: &str, out: &mut Vec<Diagnostic>) {
-    // Bytes that can begin one of them are rare, so most texts are passed over quickly.
+    // Bytes that can begin such a character are rare, so most texts are checked quickly.
     let suspicious = |b: &u8| matches!(b, 0..=8 | 0x0e..=0x1f | 0x7f | 0xe2 | 0xef);
     if !text.as_bytes().iter().any(suspicious) {
         return;
@@ -102,7 +102,7 @@ pub(super) fn report_bad_characters(file: FileId, text: &str, out: &mut Vec<Diag
                 }
                 let direction = c > '\u{ff}' && c != '\u{feff}';
                 let help = if direction {
-                    "It changes the direction of the text around it, so that a spec reads as something else than it says. Inside a string it is written as an escape: `\\u{…}`."
+                    "It changes the direction of the text around it, so that the spec is displayed in another order than it is read. Inside a string it is written as an escape: `\\u{…}`."
                 } else {
                     "Delete it; inside a string it can be written as an escape: `\\u{…}`."
                 };
@@ -110,7 +110,7 @@ pub(super) fn report_bad_characters(file: FileId, text: &str, out: &mut Vec<Diag
                     Diagnostic::error(
                         codes::BAD_CHARACTER,
                         format!(
-                            "the invisible character U+{:04X} may not stand in a spec",
+                            "the invisible character U+{:04X} is not allowed in a spec",
                             u32::from(c)
                         ),
                     )

@@ -1,4 +1,4 @@
-//! Common mistakes of people who know another language: each is one report, at its own characters.
+//! Common mistakes of users who know another language: one report for each, at its exact characters.
 
 use tally_source::{Diagnostic, Edit, TextChange};
 
@@ -18,7 +18,7 @@ const FOREIGN_QUOTES: [(&str, &[char]); 5] = [
 ];
 
 impl Parser<'_> {
-    /// Reads the word a node begins with; `None` when nothing here can be one.
+    /// Reads the first word of a node; `None` when no word can begin here.
     pub fn node_name(&mut self) -> Option<Text> {
         let value = match self.byte(self.at) {
             b'"' => self.string(),
@@ -36,7 +36,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Reads `restart: always`
+    /// Reports the colon of `restart: always`, and removes it from the name.
     pub fn colon_behind_name(&mut self, name: &mut Text) -> bool {
         let Some(word) = name.text.strip_suffix(':').filter(|word| !word.is_empty()) else {
             return false;
@@ -69,7 +69,7 @@ impl Parser<'_> {
         !text.is_empty()
     }
 
-    /// Reads `image: "x"` behind other values: the word was meant as a key.
+    /// Reports `image: "x"` after other values, and returns the word as a key.
     pub fn key_before_colon(&mut self, key: &Text, node: &Text) -> Option<Text> {
         let lists = ["command", "entrypoint", "groups", "dns", "any", "has", "lacks"];
         let word = key.text.strip_suffix(':').filter(|word| !word.is_empty())?;
@@ -98,7 +98,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Reads `image = "x"`: notes the sign, which is reported when the value is known.
+    /// Skips the `=` of `image = "x"` and stores its offset; it is reported when the value is known.
     pub fn equals_behind_name(&mut self, name_end: usize, head: &mut Head) {
         let (at, line_start) = (self.at, self.line_start);
         self.node_space();
@@ -121,7 +121,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads `'x y'` and its like.
+    /// Reports a string with the quotes of another language, such as `'x y'`, and returns its value.
     pub fn foreign_quotes(&mut self) -> Value {
         let start = self.at;
         let open =
@@ -250,7 +250,8 @@ impl Parser<'_> {
         let span = self.span(start, self.at);
         let raw = crate::write::shortened(self.slice_of(span));
         self.report(
-            Diagnostic::error(codes::SYNTAX, format!("`{raw}` cannot stand here")).label(span, why),
+            Diagnostic::error(codes::SYNTAX, format!("`{raw}` is not allowed here"))
+                .label(span, why),
         );
         self.damage();
     }
@@ -273,7 +274,7 @@ impl Parser<'_> {
         end
     }
 
-    /// Reports a value that touches the one before. Returns whether it was skipped.
+    /// Reports a value that follows another without a space. Returns whether it was skipped.
     pub fn no_space_between(&mut self, head: &mut Head) -> bool {
         let start = self.at;
         let before = match head.entries.last_mut() {
@@ -314,15 +315,15 @@ impl Parser<'_> {
         let found = if inner {
             Diagnostic::error(codes::SYNTAX, "the string ends at this quote")
                 .label(self.span(quote, start), "")
-                .help("A text inside `${…}` stands in single quotes.")
+                .help("A text inside `${…}` is written in single quotes.")
         } else if bare {
             let raw = self.slice(word_start, self.at);
             let text = raw.replace('"', "");
             Diagnostic::error(
                 codes::NEEDS_QUOTES,
-                format!("`{}` is half in quotes", crate::write::shortened(raw)),
+                format!("`{}` is only partly in quotes", crate::write::shortened(raw)),
             )
-            .label(self.span(word_start, self.at), "quotes stand around the whole")
+            .label(self.span(word_start, self.at), "the whole value must be in quotes")
             .fix(
                 format!("write `\"{text}\"`"),
                 self.span(word_start, self.at),
@@ -330,14 +331,14 @@ impl Parser<'_> {
             )
         } else {
             Diagnostic::error(codes::SYNTAX, "a space is missing between two values")
-                .label(here, "this touches the value before it")
+                .label(here, "this follows the value before it without a space")
                 .help("A `\"` inside a string is written `\\\"`.")
         };
         self.report(found);
         true
     }
 
-    /// Skips the rest of a run, quotes included: it was meant as one value.
+    /// Skips the remaining characters up to white space, quotes included, since they belong to one value.
     fn pass_touching_run(&mut self, braces_too: bool) {
         let start = self.at;
         let mut end = start;

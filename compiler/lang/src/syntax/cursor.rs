@@ -1,4 +1,4 @@
-//! The parser's place in the text, and the space between words.
+//! The parser's position in the text, and the white space between words.
 
 use tally_source::{Diagnostic, FileId, Span};
 
@@ -7,14 +7,14 @@ use super::chars;
 use super::limits::MAX_MISTAKES;
 use crate::codes;
 
-/// How blocks end if braces do not pair up.
+/// The rule by which blocks end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     /// By braces alone.
     Trusting,
-    /// By the indentation, for at most `left` blocks that should have ended.
+    /// By the indentation, for at most `left` blocks whose `}` is missing.
     Unclosed { left: u32 },
-    /// By the indentation, for at most `left` `}` that close nothing.
+    /// By the indentation, for at most `left` `}` that close no block.
     Stray { left: u32 },
 }
 
@@ -26,40 +26,40 @@ pub(super) struct Parser<'t> {
     /// Where the current line begins.
     pub line_start: usize,
     pub out: Vec<Diagnostic>,
-    /// Above 0 behind `/-`, where nothing is checked.
+    /// Greater than 0 after `/-`, where nothing is reported.
     pub mute: u32,
     pub damaged: bool,
     pub mode: Mode,
     pub depth: usize,
-    /// Blocks that the end of the text closed.
+    /// The number of blocks that are not closed at the end of the text.
     pub unclosed: u32,
-    /// Braces that closed nothing.
+    /// The number of `}` that close no block.
     pub stray: u32,
     /// End of the last `# comment`, so that a block of them is one mistake.
     pub last_comment_end: Option<usize>,
-    /// Nodes that a mistake packed into the one before.
+    /// Nodes that a mistake made part of the node before them.
     pub unpacked: Vec<Node>,
-    /// A comment took the rest of the text, so blocks may be open without a mistake of their own.
+    /// Whether an unclosed comment extends to the end of the text, so that open blocks are no mistakes of their own.
     pub swallowed: bool,
-    /// Whether nodes here are keys of the user's own.
+    /// Whether nodes here are keys that the user chooses.
     pub in_map: bool,
-    /// Whether the block that just ended did so by its indentation.
+    /// Whether the last block ended by its indentation.
     pub gave_up: bool,
-    /// See [`Ast::silent`](super::ast::Ast).
-    pub silent: Vec<Span>,
-    /// Where the line begins that was last asked for an odd quote, and the answer.
+    /// See [`Ast::unpaired`](super::ast::Ast).
+    pub unpaired: Vec<Span>,
+    /// The start of the line that was last checked for an odd number of quotes, and the result.
     pub odd_quotes_of: Option<(usize, bool)>,
-    /// Up to here quotes count as white space, and nothing is reported.
+    /// The offset up to which quotes count as white space and nothing is reported.
     pub blind_until: usize,
-    /// A `}` that is passed over: its line closes more than it opens, which is reported.
+    /// A `}` that is ignored: its line closes more blocks than it opens, which is reported.
     pub passed_brace: Option<usize>,
-    /// The number of bytes that may still be read ahead for the end of a block without a beginning.
+    /// The number of bytes that may still be read ahead to find the end of a block whose `{` is missing.
     pub look_ahead: usize,
-    /// The last answer of `end_of_line`: from where, and the end.
+    /// The last result of `end_of_line`: its argument and the end.
     line_end_of: std::cell::Cell<(usize, usize)>,
-    /// Texts with this number of `#` or more do not end before the text does.
+    /// The number of `#` from which raw strings are known to be unclosed.
     pub endless_hashes: Option<usize>,
-    /// The indentation of the line that begins at the first number.
+    /// The start of the last line whose indentation was determined, and that indentation.
     indent_of: Option<(usize, usize)>,
 }
 
@@ -82,7 +82,7 @@ impl<'t> Parser<'t> {
             unpacked: Vec::new(),
             swallowed: false,
             in_map: false,
-            silent: Vec::new(),
+            unpaired: Vec::new(),
             odd_quotes_of: None,
             blind_until: 0,
             passed_brace: None,
@@ -114,7 +114,7 @@ impl<'t> Parser<'t> {
         Span::new(self.file, start, end)
     }
 
-    /// Keeps a report, unless it is about text that counts for nothing.
+    /// Adds a report, unless it is about text that is ignored.
     pub fn report(&mut self, found: Diagnostic) {
         let blind = self.at <= self.blind_until && self.blind_until > 0;
         if self.mute == 0 && !blind && self.out.len() < MAX_MISTAKES {
@@ -122,12 +122,12 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Notes that something could not be understood at all.
+    /// Records that text was skipped.
     pub fn damage(&mut self) {
         self.damaged |= self.mute == 0;
     }
 
-    /// Passes a line end, if one is here.
+    /// Skips a line end, if one is here. Returns whether there was one.
     pub fn line_end(&mut self) -> bool {
         let length = chars::newline(self.bytes, self.at);
         self.at += length;
@@ -138,7 +138,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Skips the space between the words of a node: white space, `/* */`, and `\` at the end
-    /// of a line. Says whether there was any.
+    /// of a line. Returns whether there was any.
     pub fn node_space(&mut self) -> bool {
         let before = self.at;
         loop {
@@ -171,7 +171,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Checks whether a `\` here is followed by nothing but white space and a comment on its line.
+    /// Checks whether only white space and a comment follow the `\` here on its line.
     pub fn is_line_continuation(&self, at: usize) -> bool {
         let mut next = at + 1;
         loop {
@@ -198,7 +198,7 @@ impl<'t> Parser<'t> {
         true
     }
 
-    /// Passes a `//` comment up to the end of its line, if one is here.
+    /// Skips a `//` comment up to the end of its line, if one is here. Returns whether there was one.
     pub fn line_comment(&mut self) -> bool {
         if self.byte(self.at) != b'/' || self.byte(self.at + 1) != b'/' {
             return false;
@@ -207,9 +207,9 @@ impl<'t> Parser<'t> {
         true
     }
 
-    /// Returns where the line of `at` ends, its line end not included.
+    /// Returns the offset of the end of the line of `at`, without its line break.
     pub fn end_of_line(&self, at: usize) -> usize {
-        // The last answer is kept: a line of ten megabytes is asked for at each of its words.
+        // The last result is stored: otherwise a line of ten megabytes would be searched for each of its words.
         let (known_start, known_end) = self.line_end_of.get();
         if (known_start..=known_end).contains(&at) && known_end > known_start {
             return known_end;
@@ -222,8 +222,8 @@ impl<'t> Parser<'t> {
         end
     }
 
-    /// Passes a `/* */` comment. They stand in one another, counted and not called, so no text
-    /// makes this deep.
+    /// Skips a `/* */` comment. Nested comments are counted instead of read recursively, so that no text can
+    /// exhaust the stack.
     fn block_comment(&mut self) {
         let start = self.at;
         let mut depth = 0usize;
@@ -252,15 +252,15 @@ impl<'t> Parser<'t> {
         self.swallowed = true;
         let found = Diagnostic::error(codes::SYNTAX, "this comment is never closed")
             .label(self.span(start, start + 2), "it begins here")
-            .help("A comment of several lines ends with `*/`; those inside it end with one each.");
+            .help("A comment of several lines ends with `*/`, and so does each comment inside it.");
         let mute = std::mem::take(&mut self.mute);
         self.report(found);
         self.mute = mute;
     }
 
-    /// Returns how far the current line is indented, in bytes.
+    /// Returns the indentation of the current line in bytes.
     pub fn indent(&mut self) -> usize {
-        // Kept per line: a line can hold a million nodes behind a million spaces.
+        // Stored per line: a line can hold a million nodes after a million spaces.
         if let Some((line, indent)) = self.indent_of
             && line == self.line_start
         {
@@ -272,7 +272,7 @@ impl<'t> Parser<'t> {
         indent
     }
 
-    /// Checks whether nothing but white space stands before this place on its line.
+    /// Checks whether only white space precedes this place on its line.
     pub fn first_on_line(&mut self) -> bool {
         self.line_start + self.indent() == self.at
     }

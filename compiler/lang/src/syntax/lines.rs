@@ -1,4 +1,4 @@
-//! Lines whose quotes or braces do not pair up: one mistake each, whatever they seem to say then.
+//! Lines whose quotes or braces do not pair up: one report for each.
 
 use tally_source::Diagnostic;
 
@@ -10,16 +10,16 @@ use crate::codes;
 
 /// Braces of one line.
 struct Braces {
-    /// How many more it opens than it closes.
+    /// The number of `{` minus the number of `}`.
     net: i32,
     /// The last `}`.
     last_close: Option<usize>,
 }
 
 impl Parser<'_> {
-    /// Checks whether the current line, that of `at`, has a quote that no other closes.
+    /// Checks whether the current line, that of `at`, has an odd number of quotes.
     pub fn odd_quotes(&mut self, at: usize) -> bool {
-        // Counted once: a line of ten megabytes would be asked for at each of its words.
+        // Counted once: otherwise a line of ten megabytes would be counted for each of its words.
         if let Some((line, odd)) = self.odd_quotes_of
             && line == self.line_start
         {
@@ -41,34 +41,31 @@ impl Parser<'_> {
         odd
     }
 
-    /// Gives up telling words from texts up to the end of the line: only its braces still count.
-    /// `from` is where the first text that may be none begins.
+    /// Reports a line whose quotes do not pair up. From `from`, the start of its first text, only braces count up to
+    /// the end of the line.
     pub fn quotes_do_not_pair(&mut self, from: usize, at: usize) {
         let end = self.word_for_label(at);
         self.report(
             Diagnostic::error(codes::UNCLOSED_STRING, "the quotes on this line do not pair up")
-                .label(
-                    self.span(at, end),
-                    "here a text ends that was meant to begin, or the other way round",
-                ),
+                .label(self.span(at, end), "an opening or a closing quote is missing before this"),
         );
         self.at = from;
-        self.go_blind();
+        self.ignore_line();
     }
 
-    /// Up to the end of the line only braces count.
-    pub fn go_blind(&mut self) {
+    /// Ignores everything but braces up to the end of the line.
+    pub fn ignore_line(&mut self) {
         let end = self.end_of_line(self.at);
         let start = self.line_start.min(end);
         if self.mute == 0 {
-            self.silent.push(self.span(start, end));
+            self.unpaired.push(self.span(start, end));
         }
         self.damage();
         self.blind_until = end;
     }
 
-    /// Reads a node whose block has no `{`, by its indentation: the lines after it stand further in, and
-    /// then a `}` stands below it. Only looked for when there is a `}` too many.
+    /// Reads the block of a node whose `{` is missing, by the indentation: the following lines are indented more, and
+    /// a `}` with the node's own indentation ends them. Only used when the text has too many `}`.
     pub fn block_without_brace(&mut self, name: &Text, head: &Head, node: &Node) -> Option<Block> {
         let Mode::Stray { left } = self.mode else { return None };
         if left == 0 || self.mute > 0 || self.line_start != self.at {
@@ -96,7 +93,7 @@ impl Parser<'_> {
         Some(self.block_behind(place, name, head))
     }
 
-    /// Checks whether lines further in than `indent` follow, and then a `}` at `indent`.
+    /// Checks whether lines indented more than `indent` follow, and then a `}` at `indent`.
     fn closes_below(&mut self, indent: usize) -> bool {
         let mut at = self.at;
         let mut deeper = false;
@@ -128,14 +125,11 @@ impl Parser<'_> {
         self.mode = Mode::Stray { left: left - 1 };
         self.report(
             Diagnostic::error(codes::STRAY_BRACE, "this line closes a block more than it opens")
-                .label(
-                    self.span(close, close + 1),
-                    "this `}` closes nothing that begins on its line",
-                )
+                .label(self.span(close, close + 1), "this `}` closes a block of another line")
                 .help("A `{` is missing before it, or the `}` is one too many."),
         );
         self.passed_brace = Some(close);
-        self.go_blind();
+        self.ignore_line();
     }
 
     fn braces_of_line(&self) -> Braces {

@@ -38,6 +38,6 @@ pub fn parse(file: FileId, text: &str) -> (Ast, Vec<Diagnostic>) {
     }
     chars::report_bad_characters(file, text, &mut parser.out);
     ast.damaged |= parser.damaged;
-    ast.silent = parser.silent;
+    ast.unpaired = parser.unpaired;
     (ast, parser.out)
 }

@@ -7,7 +7,7 @@ use super::cursor::{Mode, Parser};
 use super::open::{Head, Opener};
 use crate::codes;
 
-/// Fields whose block holds keys of the user's own.
+/// Fields whose block holds keys that the user chooses.
 const MAPS: [&str; 4] = ["env", "label", "option", "sysctl"];
 
 impl Parser<'_> {
@@ -18,7 +18,7 @@ impl Parser<'_> {
             self.line_start = self.at;
         }
         let nodes = self.nodes(None);
-        Ast { nodes, damaged: false, silent: Vec::new() }
+        Ast { nodes, damaged: false, unpaired: Vec::new() }
     }
 
     /// Reads nodes up to the end of the text, or up to the `}` of the block that `opener` began.
@@ -65,7 +65,7 @@ impl Parser<'_> {
         nodes
     }
 
-    /// Reads one node with its end; `None` when nothing here can begin one.
+    /// Reads one node; `None` when no node can begin here.
     fn node(&mut self, opener: Option<&Opener>) -> Option<Node> {
         self.annotation();
         self.in_map = opener.is_some_and(|opener| MAPS.contains(&opener.word.as_str()));
@@ -162,7 +162,7 @@ impl Parser<'_> {
         block
     }
 
-    /// Reads the part of a node after `/-`, and ignores it.
+    /// Skips the part of a node after `/-`.
     fn passed_over(&mut self, name: &Text, head: &mut Head) {
         self.at += 2;
         self.mute += 1;
@@ -191,9 +191,9 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(
                 codes::SYNTAX,
-                "`/-` passes over what follows it, and nothing follows this one",
+                "`/-` ignores the node, value or block that follows it, and nothing follows here",
             )
-            .label(self.span(at, at), "here"),
+            .label(self.span(at, at), ""),
         );
     }
 
@@ -231,7 +231,7 @@ impl Parser<'_> {
         head.entries.push(Entry { span: value.span, key: None, value });
     }
 
-    /// Reads the value of a property whose key and `=` are passed.
+    /// Reads the value of a property after its key and `=`.
     fn property(&mut self, key: Text, head: &mut Head) {
         let equals_end = self.at;
         let line_start = self.line_start;
@@ -262,7 +262,7 @@ impl Parser<'_> {
         head.entries.push(Entry { span: key.span.to(value.span), key: Some(key), value });
     }
 
-    /// Reads a value that stands as a key. Numbers and keywords cannot, and are taken by their characters.
+    /// Converts a value into a key. Numbers and keywords are reported, and taken as they are written.
     fn as_key(&mut self, value: Value) -> Text {
         let span = value.span;
         match value.kind {

@@ -1,15 +1,15 @@
-//! Nodes and blocks whose end is not reached yet.
+//! Nodes and blocks that are being read.
 
 use tally_source::Span;
 
 use super::ast::Entry;
 
-/// A node whose end is not reached yet.
+/// A node that is being read.
 pub(super) struct Head {
     pub entries: Vec<Entry>,
-    /// Where commas follow values.
+    /// The offsets of commas after values.
     pub commas: Vec<usize>,
-    /// Where a `=` follows the name.
+    /// The offset of a `=` after the name.
     pub equals: Option<usize>,
 }
 
@@ -19,10 +19,10 @@ pub(super) struct Opener {
     pub brace: Span,
     /// The node it belongs to.
     pub word: String,
-    /// The node's word and name, for sentences.
+    /// The node's word and name, for messages.
     pub title: String,
     /// The indentation of its line.
     pub indent: usize,
-    /// Where that line starts.
+    /// The offset of the start of that line.
     pub line_start: usize,
 }

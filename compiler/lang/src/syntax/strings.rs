@@ -40,7 +40,7 @@ impl Parser<'_> {
         Value { kind, span: self.span(start, self.at) }
     }
 
-    /// Skips a `\` and the characters it escapes; white space after it counts as one, lines included.
+    /// Skips a `\` and the characters it escapes; all white space after it, line breaks included, is one escape.
     fn pass_escape(&mut self) {
         self.at += 1;
         if chars::space(self.bytes, self.at) == 0 && chars::newline(self.bytes, self.at) == 0 {
@@ -91,14 +91,14 @@ impl Parser<'_> {
         self.broken_string(start)
     }
 
-    /// Returns `at` if that number of quotes and that number of `#` follow there.
+    /// Checks whether that number of quotes and then that number of `#` follow at `at`.
     fn closing(&self, at: usize, quotes: usize, hashes: usize) -> Option<usize> {
         let part = self.bytes.get(at..at + quotes + hashes)?;
         let (left, right) = part.split_at(quotes);
         (left.iter().all(|b| *b == b'"') && right.iter().all(|b| *b == b'#')).then_some(at)
     }
 
-    /// Reads a text between `"""` and `"""`.
+    /// Reads a string between `"""` and `"""`.
     fn text_of_lines(&mut self, start: usize, hashes: usize) -> Value {
         self.at = start + hashes + 3;
         let begin = self.at;
@@ -106,7 +106,7 @@ impl Parser<'_> {
         loop {
             let endless = self.endless_hashes.is_some_and(|known| hashes >= known);
             if self.ended() || endless {
-                // The end of a text with more `#` would end one with fewer too: one search is enough.
+                // The end of a string with more `#` would also end one with fewer, so it is searched for once.
                 self.endless_hashes =
                     Some(self.endless_hashes.map_or(hashes, |known| known.min(hashes)));
                 self.at = self.end_of_line(start);
@@ -182,7 +182,7 @@ impl Parser<'_> {
             }
             let Some(rest) = line.strip_prefix(prefix) else {
                 let offset = (line.as_ptr() as usize).wrapping_sub(body.as_ptr() as usize);
-                // A text without its escapes is a copy, whose lines have no place of their own.
+                // Where white space escapes were removed the text is a copy, whose lines have no span.
                 let label = if offset <= body.len() {
                     self.span(text_start + offset, text_start + offset + line.trim_end().len())
                 } else {
@@ -207,7 +207,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads the text behind escapes. `at` is where it stands, as far as the text is unchanged.
+    /// Resolves the escapes of a text. `at` is its offset, if the text is as it is written.
     fn resolve_escapes(&mut self, body: &str, at: usize) -> Option<Box<str>> {
         let mut out = String::with_capacity(body.len());
         let mut bad: Vec<(usize, char)> = Vec::new();
@@ -275,12 +275,14 @@ impl Parser<'_> {
                 text: text.into(),
             });
             let fixed = if dollars { body.replace("\\$", "$") } else { body.replace('\\', "\\\\") };
-            let title = match fixed.len() < 60 {
-                true => format!("write `\"{fixed}\"`"),
-                false if dollars => "leave the `\\` out".into(),
-                false => "write `\\\\` for a `\\`".into(),
+            let title = if fixed.len() < 60 {
+                format!("write `\"{fixed}\"`")
+            } else if dollars {
+                "leave the `\\` out".into()
+            } else {
+                "write `\\\\` for a `\\`".into()
             };
-            // Where a text of several lines was dedented, places in it are no longer known.
+            // The offsets in a string of several lines are not known after its indentation is removed.
             let known = self.slice(at, at + body.len()) == body;
             let all = dollars
                 || !body.replace("\\\\", "").contains(['\\'])
@@ -295,7 +297,7 @@ impl Parser<'_> {
         self.report(found);
     }
 
-    /// Reports `"C:\temp"`, which is valid and holds a tab.
+    /// Reports `"C:\temp"`, which is valid KDL and contains a tab.
     fn windows_path(&mut self, body: &str, at: usize) {
         let bytes = body.as_bytes();
         let [drive, b':', b'\\', escape, ..] = bytes else { return };
@@ -320,7 +322,7 @@ impl Parser<'_> {
         );
     }
 
-    /// Reads a string whose line ends before it does.
+    /// Reports a string that is not closed on its line.
     fn broken_string(&mut self, start: usize) -> Value {
         let line_end = self.end_of_line(start);
         if let Some(close) = self.closed_on_a_later_line(line_end) {
@@ -332,7 +334,7 @@ impl Parser<'_> {
             let whole = self.span(start, self.at);
             let mut found =
                 Diagnostic::error(codes::STRING_LINES, "a quoted string ends on the line it begins on")
-                    .label(whole, "this one goes on")
+                    .label(whole, "this string continues on the next line")
                     .help("Text of several lines stands between `\"\"\"` and `\"\"\"`, each on a line of its own; or write `\\n` for the line break.");
             if joined.len() < 200 {
                 found =
@@ -341,7 +343,7 @@ impl Parser<'_> {
             self.report(found);
             return self.finish(start, None, Quotes::Quoted);
         }
-        // The end of the line may belong to the node rather than to the text.
+        // The end of the line may belong to the node instead of the string.
         let mut end = self.slice(start, line_end).trim_end().len() + start;
         let line = self.slice(start, end);
         if let Some(rest) = line.strip_suffix(['{', '}', ';'])
@@ -350,7 +352,7 @@ impl Parser<'_> {
             end = start + rest.trim_end_matches([' ', '}', ';']).len();
         }
         self.at = end.max(start + 1);
-        // Braces inside it are surely none of its text: it was meant to end at the first space.
+        // With braces in it, the string was meant to end at the first space.
         let body = self.slice(start, end);
         if let Some(space) = body.find(' ').filter(|at| *at > 1 && body.contains(['{', '}'])) {
             self.at = start + space;
@@ -360,7 +362,7 @@ impl Parser<'_> {
                     .maybe("put a `\"` at its end", self.span(self.at, self.at), "\""),
             );
             let value = self.finish(start, None, Quotes::Quoted);
-            self.go_blind();
+            self.ignore_line();
             return value;
         }
         self.report(
@@ -371,8 +373,8 @@ impl Parser<'_> {
         self.finish(start, None, Quotes::Quoted)
     }
 
-    /// Returns the quote that ends a string of several lines, if the number of quotes shows that there is
-    /// one: the line it stands on has one too many, as the first line has.
+    /// Returns the quote that ends a string of several lines, if there is one: its line has an odd number of quotes,
+    /// as the first line has.
     fn closed_on_a_later_line(&self, first_end: usize) -> Option<usize> {
         let mut line = first_end;
         for _ in 0..20 {
@@ -428,7 +430,7 @@ fn split_lines(text: &str) -> Vec<&str> {
     lines
 }
 
-/// Removes each `\` before white space, and that white space.
+/// Removes each `\` before white space together with that white space.
 fn fold_white_space_escapes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -447,7 +449,7 @@ fn fold_white_space_escapes(text: &str) -> String {
     out
 }
 
-/// Reads the character of `{…}` and how many characters that is.
+/// Returns the character of the escape `{…}`, and the number of characters it is written with.
 fn unicode_escape(rest: &str) -> Option<(char, usize)> {
     let (digits, _) = rest.strip_prefix('{')?.split_once('}')?;
     if !(1..=6).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {

@@ -1,4 +1,4 @@
-//! Values: numbers, keywords, words, and the words that should have been quoted.
+//! Values: numbers, keywords and words, and reports for words that need quotes.
 
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
@@ -31,7 +31,7 @@ const KEYWORDS: [(&str, &str); 18] = [
 ];
 
 impl Parser<'_> {
-    /// Skips a `(type)`, if one is here: KDL has them, the language of specs does not.
+    /// Reports and skips a `(type)`, if one is here: KDL has type annotations, specs do not.
     /// Returns whether the value after it belongs to a later version.
     pub fn annotation(&mut self) -> bool {
         if self.byte(self.at) != b'(' {
@@ -64,7 +64,7 @@ impl Parser<'_> {
         literal
     }
 
-    /// Reads a value; `None` when nothing here can begin one.
+    /// Reads a value; `None` when no value can begin here.
     pub fn value(&mut self) -> Option<Value> {
         match self.byte(self.at) {
             b'"' => Some(self.string()),
@@ -75,7 +75,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads the value of a property: as [`value`](Self::value), but `true` is surely no word here.
+    /// Reads the value of a property: as [`value`](Self::value), but `true` is certainly a keyword here.
     pub fn property_value(&mut self) -> Option<Value> {
         let value = self.value()?;
         // `A=b=c`: the rest belongs to the value, which then needs quotes.
@@ -87,7 +87,7 @@ impl Parser<'_> {
         Some(value)
     }
 
-    /// Reads `#true` and its like.
+    /// Reads a keyword such as `#true`.
     fn keyword(&mut self) -> Value {
         let start = self.at;
         self.at += 1;
@@ -145,7 +145,7 @@ impl Parser<'_> {
                 return Some(self.needs_quotes(start, &headline));
             }
             self.report(
-                Diagnostic::error(codes::SYNTAX, format!("`{raw}` cannot stand here"))
+                Diagnostic::error(codes::SYNTAX, format!("`{raw}` is not allowed here"))
                     .label(span, "a node begins with a word, and no KDL word begins with a digit"),
             );
             return Some(Value { kind: ValueKind::Poison, span });
@@ -182,7 +182,7 @@ impl Parser<'_> {
         Value { kind, span }
     }
 
-    /// Checks whether the sign here belongs to the word that began at `start`, rather than ending it.
+    /// Checks whether the character here is part of the word that begins at `start`.
     fn word_goes_on(&self, start: usize) -> bool {
         match self.byte(self.at) {
             b'/' => {

@@ -291,7 +291,7 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "cap-add",
         Says(
             OTHER_TOOL,
-            "rights of the kernel will be `capability`, which is not in this version yet",
+            "kernel capabilities will be set by `capability`, which is not in this version yet",
             "",
         ),
     ),
@@ -299,7 +299,7 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         "cap-drop",
         Says(
             OTHER_TOOL,
-            "rights of the kernel will be `capability`, which is not in this version yet",
+            "kernel capabilities will be set by `capability`, which is not in this version yet",
             "",
         ),
     ),

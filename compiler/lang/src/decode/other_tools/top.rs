@@ -193,7 +193,7 @@ pub(super) static TOP: &[(&str, Answer)] = &[
         "ingress",
         Says(
             NOT_DONE,
-            "Tally routes no HTTP; a container's port is published on its host",
+            "Tally does not route HTTP; a container's port is published on its host",
             "For example: `port http 8080 publish=80`. A reverse proxy can be a pod like any other.",
         ),
     ),
@@ -201,7 +201,7 @@ pub(super) static TOP: &[(&str, Answer)] = &[
         "route",
         Says(
             NOT_DONE,
-            "Tally routes no HTTP; a container's port is published on its host",
+            "Tally does not route HTTP; a container's port is published on its host",
             "For example: `port http 8080 publish=80`. A reverse proxy can be a pod like any other.",
         ),
     ),
@@ -221,7 +221,7 @@ pub(super) static TOP: &[(&str, Answer)] = &[
         "allow",
         Says(
             NOT_DONE,
-            "there are no rules of access in a spec",
+            "a spec has no network access rules",
             "A port without `publish` is not reachable from outside.",
         ),
     ),
@@ -229,7 +229,7 @@ pub(super) static TOP: &[(&str, Answer)] = &[
         "deny",
         Says(
             NOT_DONE,
-            "there are no rules of access in a spec",
+            "a spec has no network access rules",
             "A port without `publish` is not reachable from outside.",
         ),
     ),
@@ -237,7 +237,7 @@ pub(super) static TOP: &[(&str, Answer)] = &[
         "include",
         Says(
             OTHER_TOOL,
-            "more of the same spec comes in by `use`",
+            "other files of the spec are included by `use`",
             "For example: `use \"./more.kdl\"`",
         ),
     ),
@@ -245,7 +245,7 @@ pub(super) static TOP: &[(&str, Answer)] = &[
         "import",
         Says(
             OTHER_TOOL,
-            "more of the same spec comes in by `use`",
+            "other files of the spec are included by `use`",
             "For example: `use \"./more.kdl\"`",
         ),
     ),
@@ -253,7 +253,7 @@ pub(super) static TOP: &[(&str, Answer)] = &[
         "source",
         Says(
             OTHER_TOOL,
-            "more of the same spec comes in by `use`",
+            "other files of the spec are included by `use`",
             "For example: `use \"./more.kdl\"`",
         ),
     ),
