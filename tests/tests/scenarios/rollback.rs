@@ -51,11 +51,8 @@ fn failed(plan: &Plan, report: &Report) -> Option<RolloutFailure> {
 
 /// Returns the decision about `web` after a failure.
 async fn decided(world: &World, graph: &Graph, memory: &Memory) -> Option<Decision> {
-    let failed = RolloutFailure {
-        pod: "web-3".to_owned(),
-        why: "it failed".to_owned(),
-        ..RolloutFailure::default()
-    };
+    let (pod, why) = ("web-3".to_owned(), "it failed".to_owned());
+    let failed = RolloutFailure { pod, why, ..RolloutFailure::default() };
     decide(graph, &world.observe().await, memory, WEB, failed)
 }
 
