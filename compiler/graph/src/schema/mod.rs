@@ -3,6 +3,7 @@
 //! It drives decoding, validation, suggestions, defaults, the generated reference, and the update
 //! class of every field. A new field starts here, as one row of [`table`](self).
 
+mod containers;
 mod examples;
 mod lookup;
 mod reference;
@@ -19,7 +20,7 @@ use crate::field_path::FieldPath;
 
 /// The time a container must have run to be ready if its readiness has no action: the
 /// default of `delay` there.
-pub const RUNNING_DELAY: &str = workloads::RUNNING_DELAY;
+pub const RUNNING_DELAY: &str = containers::RUNNING_DELAY;
 
 /// Returns the update class of a field of a container or of its pod.
 ///

@@ -1,7 +1,7 @@
-//! The table: the top of a spec, and services. Pods and their contents are in `workloads`.
+//! The table: the top of a spec, and services. Pods are in `workloads`, their contents in `containers`.
 
 use super::rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass, ValueType};
-use super::workloads;
+use super::{containers, workloads};
 
 const SERVICES: &str = "A service is checked and shown, but not served yet.";
 
@@ -21,16 +21,16 @@ pub(super) static KINDS: &[&KindRow] = &[
     &workloads::SPREAD,
     &workloads::DEPENDS_ON,
     &workloads::POD_VOLUME,
-    &workloads::INIT,
-    &workloads::CONTAINER,
-    &workloads::FILE,
-    &workloads::PORT,
-    &workloads::MOUNT,
-    &workloads::RESOURCES,
-    &workloads::ULIMIT,
-    &workloads::READINESS,
-    &workloads::LIVENESS,
-    &workloads::STOP,
+    &containers::INIT,
+    &containers::CONTAINER,
+    &containers::FILE,
+    &containers::PORT,
+    &containers::MOUNT,
+    &containers::RESOURCES,
+    &containers::ULIMIT,
+    &containers::READINESS,
+    &containers::LIVENESS,
+    &containers::STOP,
     &SERVICE,
     &SERVICE_PORT,
 ];
