@@ -279,7 +279,7 @@ proptest! {
                 let mut with_it = replayed.clone();
                 with_it.take(step.from, &part.need);
                 let fits = (0..case.hosts.len()).any(|host| with_it.fits(host, &part.need).is_ok());
-                prop_assert!(fits, "room for a stand-in");
+                prop_assert!(fits, "capacity for a surge pod");
             }
             prop_assert!(case.badness(&pods) < before, "{:?}: {:?} to {:?}", step, before, case.badness(&pods));
         }

@@ -18,7 +18,7 @@ fn no_fault_violates_an_invariant() {
         "replay with `make sim SEED=…`: {:#?}",
         tally.bad.iter().collect::<Vec<_>>()
     );
-    assert!(tally.rollbacks > 0, "no rollout went back");
+    assert!(tally.rollbacks > 0, "no rollout was rolled back");
     // Rare kinds of faults take some hundred seeds, as in `make sim-many`.
     assert!(tally.fired.len() + 2 >= Kind::ALL.len(), "never came to pass: {:?}", tally.never());
 }

@@ -1,4 +1,4 @@
-//! A lost brace or quote is one mistake, wherever it is lost.
+//! A missing brace or quote is one mistake, wherever it is missing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop")]
 

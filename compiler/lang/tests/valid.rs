@@ -84,7 +84,7 @@ fn every_example_of_the_schema_compiles_and_its_change_changes_the_graph() {
     }
 }
 
-/// Spans differ whenever the text does.
+/// Removes the spans, which differ whenever the text does.
 fn strip_spans(json: &str) -> String {
     fn strip(value: &mut serde_json::Value) {
         match value {
@@ -110,7 +110,7 @@ fn the_same_text_gives_the_same_graph_byte_for_byte() {
     };
     let first = json();
     assert_eq!(first, json());
-    // It can be saved, read again, and is the same.
+    // The graph can be saved and read again, and is the same.
     let again: Graph = serde_json::from_str(&first).unwrap();
     assert_eq!(first, serde_json::to_string(&again).unwrap());
 }

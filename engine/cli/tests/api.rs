@@ -1,5 +1,5 @@
-//! What the program prints for other programs, and the pages of `docs/api`: every field that comes out
-//! stands in its page, and every field of a page comes out. On simulated hosts.
+//! The output of the program for other programs, and the pages of `docs/api`: every field of the output is in its
+//! page, and every field of a page occurs in an output. On simulated hosts.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop loudly")]
 
@@ -18,10 +18,10 @@ use serde_json::Value;
 use tally_control::EntryKind;
 use tally_simulator::{Model, SimOptions, open_file, wall_clock};
 
-/// What is waited for comes about within so long.
+/// The maximum duration of a wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The keys below these are names that people choose (or hashes), and stand in no page.
+/// The keys below these are names that people choose (or hashes), and are in no page.
 const PLAN_USERS: &[&str] = &["labels", "env", "secret_env", "mounts", "ulimits", "files.files"];
 const GRAPH_USERS: &[&str] = &[
     "contents",
@@ -41,14 +41,17 @@ const GRAPH_USERS: &[&str] = &[
     "container_spans",
 ];
 
-/// Values of a spec's fields, whatever they are; and reports, which have a page of their own.
+/// Values of a spec's fields, of any form; and reports, which have their own page.
 const PLAN_OPAQUE: &[&str] = &["fields.old", "fields.new", "diagnostics"];
 
-/// Says what does not fit, all at once.
+/// Reports all mismatches at once.
 fn fits(page: &Page) {
     assert!(page.missing.is_empty(), "these come out and stand in no row: {:#?}", page.missing);
     let unseen = page.unseen();
-    assert!(unseen.is_empty(), "these stand in the page and come out of no spec here: {unseen:#?}");
+    assert!(
+        unseen.is_empty(),
+        "these fields are in the page and in no output of the specs here: {unseen:#?}"
+    );
 }
 
 fn lines(text: &str) -> Vec<Value> {
@@ -90,7 +93,7 @@ fn reports_match_their_page() {
     let found = lines(&folder.tally(&["check", "--format", "json"]).ends(1).out);
     let mut page = Page::read("reports", &[], &[]);
     found.iter().for_each(|report| page.hold(report));
-    // What planning finds is told in the same form.
+    // Diagnostics of the planner have the same form.
     let probe = "port p 80; liveness { http \"/\"; }";
     let spec = format!(
         "cluster demo {{ host a \"sim:a\"; }}\npod p {{ container c image=\"x:1\" {{ {probe}; }}; }}\n"
@@ -211,7 +214,7 @@ pod restarts { container c image="c:1" { file "/etc/c.conf" text="one"; }; }
 pod waits { container c image="c:1"; }
 "#;
 
-/// Two hosts, one of which is empty, and a pod whose volume keeps it where it is.
+/// Two hosts, one of which is empty, and a pod that stays because of its volume.
 const UNEVEN: &str = r#"
 cluster even { host a "sim:a"; host b "sim:b"; }
 volume data
@@ -219,7 +222,7 @@ controller web replicas=4 { container c image="c:1" { resources memory="1GiB"; }
 pod db { container c image="c:1" { mount data "/d"; }; }
 "#;
 
-/// Somebody does something to a container by hand.
+/// Changes a container by hand.
 fn inject(folder: &Folder, name: &str, act: impl FnOnce(&mut Model, &str, i64)) {
     let options = SimOptions::new(0, wall_clock());
     let host = open_file("a", &folder.0.join(".tally/sim"), "a", options).unwrap();
@@ -245,7 +248,7 @@ fn a_plan_matches_its_page() {
     folder.tally(&["rollout", "restart", "web"]).ends(0);
     hold(&folder, &[]);
 
-    // Something of each: recreated, changed as it runs, signalled, restarted, let run on.
+    // One of each kind: recreated, updated live, signalled, restarted, unchanged.
     inject(&folder, "demo.waits.c", |model, id, now| model.pause(id, now).unwrap());
     folder.write("token", "another-word");
     let changed = MANY
@@ -305,7 +308,7 @@ fn the_status_matches_its_page() {
     fits(&page);
 }
 
-/// A loop that tells what happens, one object a line.
+/// A loop that prints its events, one object per line.
 struct Loop {
     child: Child,
     lines: Receiver<String>,
@@ -330,7 +333,7 @@ impl Loop {
         Self { child, lines, told: String::new() }
     }
 
-    /// Waits until it has told of all these kinds, in whatever order.
+    /// Waits until it has reported all these kinds, in any order.
     fn until(&mut self, kinds: &[EntryKind]) {
         let mut left: BTreeSet<&str> = kinds.iter().map(|kind| kind.word()).collect();
         while !left.is_empty() {
@@ -371,7 +374,7 @@ fn events_match_their_page() {
         )
     };
     let folder = Folder::new("api-events", &spec("c:1", ""));
-    // Ready, and kept in the history: else there is nothing that a rollout can go back to.
+    // Ready, and in the history: otherwise a rollout has no previous revision.
     folder.tally(&["apply", "--yes"]).ends(0);
     let mut engine = Loop::begin(&folder);
     engine.until(&[EntryKind::Tallies]);
@@ -387,7 +390,7 @@ fn events_match_their_page() {
     lines(&told).iter().for_each(|entry| page.hold(entry));
     fits(&page);
     let kept = folder.tally(&["events", "--format", "json", "-n", "1000"]).ends(0).out;
-    assert_eq!(kept, told, "the same is told again");
+    assert_eq!(kept, told, "the same events are reported again");
 }
 
 #[test]

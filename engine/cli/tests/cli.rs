@@ -1,5 +1,5 @@
-//! The commands as people type them, on a simulated host: one hook-up test a command. What they
-//! decide is tested below them.
+//! The commands as people type them, on a simulated host: one test per command that it is connected. Their
+//! decisions are tested in the crates below.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop loudly")]
 
@@ -148,7 +148,7 @@ fn a_plan_of_destroy_includes_named_volumes_only_on_request() {
 fn a_saved_plan_is_executed_and_refused_if_the_cluster_has_changed() {
     let folder = Folder::new("saved", SPEC);
     folder.tally(&["plan", "--out", "first.plan"]).ends(0);
-    // The spec may change meanwhile: what was read is what is done.
+    // The spec may change meanwhile: the plan that was shown is executed.
     folder.write("tally.kdl", &SPEC.replace("replicas=2", "replicas=3"));
     folder.tally(&["apply", "first.plan"]).ends(0);
     let refused = folder.tally(&["apply", "first.plan"]).ends(1);
@@ -228,7 +228,7 @@ fn a_failed_rollout_is_rolled_back_and_every_command_shows_it() {
     let failed = folder.tally(&["apply", "--yes"]).ends(1);
     assert!(failed.out.contains("controller/web was rolled back to entry 1 of the history"));
     assert!(failed.err.contains("E1205") && failed.err.contains("tally.kdl:7:9"), "{failed:#?}");
-    // What was agreed to before it failed is not done after all.
+    // A plan that was saved before the failure is not executed after it.
     assert!(folder.tally(&["apply", "saved"]).ends(1).err.contains("E1104"), "{saved:#?}");
 
     let words = "rolled back to entry 1 of the history: web-1/c: not ready after";
@@ -243,18 +243,18 @@ fn a_failed_rollout_is_rolled_back_and_every_command_shows_it() {
     let json = folder.tally(&["plan", "--json", "--detailed-exitcode"]).ends(2).out;
     assert!(json.contains(words), "{json}");
 
-    // A loop keeps to it, and tries again when it is told to.
+    // The loop keeps the previous revision, and retries on request.
     folder.tally(&["run", "--once"]).ends(1);
     folder.tally(&["rollout", "resume", "web"]).ends(0);
     let tried = folder.tally(&["run", "--once"]).ends(1).out;
     assert_eq!(tried.matches("rolled-back ").count(), 1, "{tried}");
     folder.write("tally.kdl", &spec(3, "true"));
     assert!(folder.tally(&["apply", "--yes"]).ends(0).out.contains("demo tallies"));
-    // Whoever asks for what failed once more, after something else, means it.
+    // A person who requests the failed version again, after another one, means it.
     folder.write("tally.kdl", &spec(2, "false"));
     let plan = folder.tally(&["plan"]).ends(0).out;
     assert!(plan.contains("is rolled back to entry 2 of the history, app:3"), "{plan}");
-    // From a fresh checkout the pods that were not changed yet tell what was there.
+    // From a fresh checkout the pods that were not changed yet show the previous revision.
     std::fs::remove_dir_all(folder.0.join(".tally/history")).unwrap();
     let plan = folder.tally(&["plan"]).ends(0).out;
     assert!(
@@ -264,7 +264,7 @@ fn a_failed_rollout_is_rolled_back_and_every_command_shows_it() {
     let failed = folder.tally(&["apply", "--yes"]).ends(1).out;
     assert!(failed.contains("was rolled back to what its older pods run, app:3"), "{failed}");
     folder.tally(&["rollout", "resume", "web"]).ends(0);
-    // Nothing is held of what is gone.
+    // No state of removed objects is kept.
     folder.tally(&["apply", "--yes"]).ends(1);
     folder.tally(&["destroy", "--yes"]).ends(0);
     assert!(!folder.tally(&["plan"]).ends(0).out.contains("rolled back"));
@@ -374,7 +374,7 @@ fn a_failure_points_at_the_attribute_that_caused_it() {
     ] {
         assert!(failed.err.contains(part), "no {part:?} in {}", failed.err);
     }
-    // The next apply goes on where this one ended.
+    // The next apply continues where this one ended.
     folder.write(
         "tally.kdl",
         &spec

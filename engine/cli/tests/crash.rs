@@ -1,5 +1,5 @@
-//! `tally apply` that is killed at a call to a real engine: the next one ends where one that was never
-//! killed ends, with nothing twice and nothing left over. With `TALLY_TEST_LAB=1`.
+//! `tally apply` that is killed at a call to a real engine: the next one has the same result as one that was never
+//! killed, with no duplicates and nothing left over. With `TALLY_TEST_LAB=1`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tally_tests::crash::{CrashPoint, CrashProxy};
 use tally_tests::lab::{Lab, LabHost, LabOptions};
 
-/// What is there before: what is applied over it changes, makes anew and takes away.
+/// The spec that exists before: the spec that is applied over it changes, recreates and removes objects.
 const BEFORE: &str = "\
 volume notes
 controller web replicas=2 { container web image=\"tally.local/hello:1\" {
@@ -19,8 +19,7 @@ controller web replicas=2 { container web image=\"tally.local/hello:1\" {
 }; }
 pod old { container old image=\"tally.local/hello:1\" { command \"sleep\" \"100000\"; stop grace=\"1s\"; }; }
 ";
-/// Volumes, an infra container, an init, a file, pods that wait for others, a scale-up, a change, a
-/// removal.
+/// Volumes, an infra container, an init, a file, pods that wait for others, a scale-up, a change, a removal.
 const AFTER: &str = "\
 volume notes
 controller web replicas=3 { container web image=\"tally.local/hello:2\" {
@@ -75,7 +74,7 @@ impl Place {
         assert!(output.status.success(), "{args:?}: {said}");
     }
 
-    /// Everything of a cluster: containers with their states, volumes, networks.
+    /// Returns all objects of a cluster: containers with their states, volumes, networks.
     fn there(&self, cluster: &str) -> BTreeMap<String, String> {
         let own = |name: &str| name.strip_prefix(cluster).map(|rest| rest.to_owned());
         let seen = self.host().seen().unwrap();
@@ -94,8 +93,8 @@ impl Place {
         there
     }
 
-    /// Before is applied; then After by a process that ends at the call with number `at`. Gives the
-    /// call; `None` where there are fewer and it was not ended.
+    /// Applies Before, and then After in a process that ends at the call with number `at`. Returns the call;
+    /// `None` if there are fewer calls and the process was not ended.
     fn crash(&self, cluster: &str, at: usize, when: CrashPoint) -> (Option<String>, usize) {
         let engine = self.host().socket();
         self.write(cluster, &engine, BEFORE);
@@ -136,13 +135,13 @@ fn an_apply_killed_at_any_call_is_completed_by_the_next() {
     let folder = lab.folder().join("project");
     std::fs::create_dir(&folder).unwrap();
     let place = Place { lab, folder };
-    // How it ends when nobody kills it, and after how many calls.
+    // The result of an apply that nobody kills, and the number of its calls.
     let (ended_at, calls) = place.crash("c0", usize::MAX, CrashPoint::Before);
     assert_eq!(ended_at, None);
     let expected = place.there("c0");
     assert!(calls > 20, "{calls} calls");
     place.done(&["destroy", "--yes", "--volumes"]);
-    // A sample over all of them in a hurry, every one where somebody asks for it.
+    // A sample of all calls by default, every call on request.
     let step = match std::env::var("TALLY_TEST_CRASHES").as_deref() {
         Ok("all") => 1,
         _ => calls.div_ceil(2),

@@ -1,5 +1,5 @@
-//! The built program on a real engine (where `TALLY_TEST_DOCKER=1`): what fails at run time is
-//! reported at the attribute that is to blame.
+//! The built program on a real engine (if `TALLY_TEST_DOCKER=1`): failures at run time are reported at the
+//! attribute that caused them.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ impl Cluster {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("tally.kdl"), spec).unwrap();
         let cluster = Self(folder);
-        // What a test that was killed left behind.
+        // The leftovers of a test that was killed.
         cluster.tally(&["destroy", "--yes"]);
         cluster
     }
@@ -31,7 +31,7 @@ impl Cluster {
         let Output { status, stderr, .. } = Command::new(env!("CARGO_BIN_EXE_tally"))
             .args(args)
             .current_dir(&self.0)
-            // Reports are drawn for a terminal as wide as this; none may be broken in two.
+            // Reports are as wide as this terminal; none may be wrapped.
             .env("COLUMNS", "200")
             .stdin(Stdio::null())
             .output()
@@ -47,16 +47,16 @@ impl Drop for Cluster {
     }
 }
 
-/// `tally.kdl:LINE:COLUMN` of the one place where `text` stands.
+/// Returns `tally.kdl:LINE:COLUMN` of the only occurrence of `text`.
 fn place_of(text: &str, spec: &str) -> String {
-    let (before, after) = spec.split_once(text).expect("it stands in the spec");
-    assert!(!after.contains(text), "{text} stands there once");
+    let (before, after) = spec.split_once(text).expect("it is in the spec");
+    assert!(!after.contains(text), "{text} occurs once");
     let line = before.matches('\n').count() + 1;
     let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1) + 1;
     format!("[tally.kdl:{line}:{column}]")
 }
 
-/// The report with a code: from the line with the code to the line of the next one.
+/// Returns the report with a code: from the line with the code to the line of the next one.
 fn report<'a>(code: &str, all: &'a str) -> &'a str {
     let (_, from) = all.split_once(&format!("\n{code}\n")).unwrap_or_else(|| {
         panic!("no {code} in\n{all}");
@@ -72,7 +72,7 @@ fn failures_at_run_time_are_reported_at_their_attribute() {
     }
     let other_program = TcpListener::bind("127.0.0.1:0").unwrap();
     let publish = format!("publish=\"{}\"", other_program.local_addr().unwrap());
-    // Nothing listens on port 9 of this machine, so this needs no registry to say no.
+    // Nothing listens on port 9 of this machine, so this needs no registry that refuses.
     let image = "image=\"127.0.0.1:9/missing:1\"";
     let command = "command \"no-such-program\" --verbose";
     let spec = format!(
@@ -98,7 +98,7 @@ fn failures_at_run_time_are_reported_at_their_attribute() {
         );
     }
     assert_eq!(err.matches("\nE1").count(), 3, "one report for each mistake:\n{err}");
-    // What does not depend on them went on; what was free again is taken up.
+    // Independent pods were applied; names and ports that became free are used.
     drop(other_program);
     let (code, err) = cluster.tally(&["apply", "--yes"]);
     assert_eq!(code, 1, "{err}");

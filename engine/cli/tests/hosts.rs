@@ -1,5 +1,5 @@
-//! Which hosts a command reaches, and what it says of those that it cannot: the built program, with
-//! nothing but simulated hosts and addresses where nobody is.
+//! Which hosts a command reaches, and its reports of those that it cannot reach: the built program, with simulated
+//! hosts and addresses without an engine only.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop loudly")]
 
@@ -88,7 +88,7 @@ fn pods_of_an_unreachable_host_are_unknown_and_not_missing() {
     };
     write("sim:too", "");
     run(&["apply", "--yes"]);
-    // The same host, which cannot be reached any more; and a pod that was never anywhere.
+    // The same host, which is unreachable now; and a pod that never existed.
     write("unix:///none/docker.sock", "pod new { container c image=\"tally.local/hello:1\"; }\n");
     let status: serde_json::Value =
         serde_json::from_str(&run(&["status", "--json"])).expect("it is JSON");

@@ -1,5 +1,5 @@
-//! Two processes of `tally run` over one etcd and one simulated host: failure modes 5, 6 and 7 as people
-//! meet them. Skipped, with a line that says so, where there is no etcd.
+//! Two processes of `tally run` over one etcd and one simulated host: failure modes 5, 6 and 7 as people meet
+//! them. Skipped, with a message, if there is no etcd.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop loudly")]
 
@@ -15,7 +15,7 @@ use tally_reconcile::input::observed::ContainerState;
 use tally_simulator::{SimHost, SimOptions, open_file, wall_clock};
 use tally_tests::etcd::Etcd;
 
-/// What is waited for comes about within so long.
+/// The maximum duration of a wait.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const SPEC: &str = "cluster demo {\n    host one \"sim:one\"\n}\n\
@@ -52,7 +52,7 @@ impl World {
         Engine { folder, store: self.etcd.address(), lease, child: None }
     }
 
-    /// Two engines on one spec: the first leads and has put all right, the other follows.
+    /// Two engines on one spec: the first leads and has converged, the other follows.
     fn pair(&self, lease: &'static str) -> (Engine, Engine) {
         let (mut one, mut two) = (self.engine("a", SPEC, lease), self.engine("b", SPEC, lease));
         one.begin(&[]);
@@ -67,7 +67,7 @@ impl World {
         open_file("one", &self.folder.path().join("sim"), "one", options).unwrap()
     }
 
-    /// How many containers run.
+    /// Returns how many containers run.
     fn running(&self) -> usize {
         let runs = |all: Vec<_>| -> usize {
             let all: Vec<tally_reconcile::input::observed::ObservedContainer> = all;
@@ -76,7 +76,7 @@ impl World {
         self.host().inspect(|model, _| runs(model.list())).unwrap()
     }
 
-    /// Somebody stops one of them.
+    /// Stops one of them by hand.
     fn harm(&self) {
         let stop = |model: &mut tally_simulator::Model, now_ms| {
             let found = model.list().into_iter().find(|it| it.state == ContainerState::Running);
@@ -85,7 +85,7 @@ impl World {
         self.host().inject(stop).unwrap();
     }
 
-    /// All that was ever changed on the host.
+    /// Returns all changes that were ever made on the host.
     fn changes(&self) -> Vec<u8> {
         fs::read(self.folder.path().join("sim/one.jsonl")).unwrap()
     }
@@ -94,7 +94,7 @@ impl World {
 impl Engine {
     fn begin(&mut self, more: &[&str]) {
         let log = File::options().create(true).append(true).open(self.folder.join("log")).unwrap();
-        // One that outlived us would keep on for ever.
+        // A process that outlived the test would run forever.
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_tally"), "run"])
             .args(["--resync", "1", "--store", &self.store, "--lease", self.lease])
@@ -117,13 +117,13 @@ impl Engine {
 
     fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It may have ended by itself; either way it is gone afterwards.
+            // It may have ended by itself; either way it no longer exists afterwards.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 
-    /// What it told, in order: `leads`, `done`, …
+    /// Returns the events that it reported, in order: `leads`, `done`, …
     fn told(&self) -> Vec<String> {
         let path = self.folder.join(".tally/run/demo.events.jsonl");
         let text = fs::read_to_string(path).unwrap_or_default();
@@ -148,7 +148,7 @@ impl Engine {
         self.until(&format!("{kind}, {times} times"), |it| it.times(kind) >= times);
     }
 
-    /// A value of its metrics.
+    /// Returns a value of its metrics.
     fn value(&self, name: &str) -> Option<f64> {
         let mut stream = UnixStream::connect(self.folder.join("m.sock")).ok()?;
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").ok()?;
@@ -157,12 +157,12 @@ impl Engine {
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
-    /// Waits until it has looked at the host twice more: what it saw is from after now.
+    /// Waits until it has observed the host twice more, so that its view is newer than this call.
     fn until_it_looked(&self) {
         let look = "tally_host_last_look_timestamp_seconds{host=\"one\"}";
         for _ in 0..2 {
             let before = self.value(look);
-            self.until("a look", |it| it.value(look) > before);
+            self.until("an observation", |it| it.value(look) > before);
         }
     }
 }
@@ -173,9 +173,9 @@ impl Drop for Engine {
     }
 }
 
-/// What was told from the last time that `kind` was, and after.
+/// Returns the events from the last one of this `kind` on.
 fn since<'a>(told: &'a [String], kind: &str) -> &'a [String] {
-    let at = told.iter().rposition(|it| it == kind).expect("it was told");
+    let at = told.iter().rposition(|it| it == kind).expect("it was reported");
     &told[at..]
 }
 
@@ -205,7 +205,7 @@ fn after_the_leader_is_killed_the_other_engine_takes_over_and_containers_keep_ru
 #[test]
 fn an_engine_asked_to_end_releases_its_lease_and_the_other_leads_immediately() {
     let Some(world) = World::new() else { return };
-    // Were it not given back, the other one would wait for five minutes.
+    // If the lease were not released, the other engine would wait for five minutes.
     let (mut one, two) = world.pair("300");
     one.signal("-TERM");
     two.until_tells("leads", 1);
@@ -218,14 +218,14 @@ fn failure_6_a_leader_paused_past_its_lease_changes_nothing_when_it_resumes() {
     let (one, two) = world.pair("3");
     one.signal("-STOP");
     two.until_tells("tallies", 1);
-    // So that only the first one could mend what is harmed.
+    // So that only the first engine could repair the damage.
     two.signal("-STOP");
     world.harm();
     one.signal("-CONT");
     wait("it runs again", || world.running() == 2);
     let told = one.told();
     let after = since(&told, "steps-down");
-    let led = after.iter().position(|it| it == "leads").expect("it mends by a lease of its own");
+    let led = after.iter().position(|it| it == "leads").expect("it repairs under its own lease");
     let done = after.iter().position(|it| it == "done").expect("it says what it did");
     assert!(led < done, "{after:?}");
     two.signal("-CONT");
@@ -267,7 +267,7 @@ fn failure_5_an_engine_with_a_superseded_spec_stands_aside_until_a_person_confir
     two.begin(&[]);
     two.until_tells("tallies", 1);
     assert_eq!(two.value("tally_spec_epoch"), Some(2.0));
-    // The old checkout is started again, and nobody is left who leads.
+    // The old checkout is started again, and no other engine runs.
     one.begin(&[]);
     one.until_tells("stands-aside", 1);
     two.signal("-TERM");
@@ -296,7 +296,7 @@ fn declarations_in_one_folder_apply_in_the_other() {
     let before = world.changes();
     one.until_it_looked();
     assert_eq!(world.changes(), before);
-    // And back, in the other folder.
+    // And in the other direction, from the other folder.
     tally(&one.folder, &["unfreeze"]);
     wait("it runs again", || world.running() == 2);
     let path = two.folder.join(".tally/memory/demo.declared.json");

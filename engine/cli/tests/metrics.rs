@@ -1,4 +1,4 @@
-//! `tally run --metrics` over a simulated host: what it counts, and that a bad client is let go.
+//! `tally run --metrics` over a simulated host: its counters, and that a bad client is disconnected.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,7 +23,7 @@ const SPEC: &str = "cluster demo {\n    host laptop \"sim:laptop\"\n}\n\
 /// A `tally run` with metrics at an address. Dropping it kills it.
 struct Run {
     child: Child,
-    /// The address that it tells.
+    /// The address that it prints.
     shown: String,
 }
 
@@ -32,7 +32,7 @@ impl Run {
         Self::looks_every("1", folder, address)
     }
 
-    /// One that looks by itself only after so many seconds.
+    /// Starts a loop that polls only after this number of seconds.
     fn looks_every(seconds: &str, folder: &Path, address: &str) -> Self {
         std::fs::write(folder.join("tally.kdl"), SPEC).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_tally"))
@@ -70,7 +70,7 @@ impl Drop for Run {
 fn ask(mut stream: impl Read + Write, request: &str) -> String {
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
-    // One that is let go in the middle has said what it has to say.
+    // A client that is disconnected in the middle of its request has sent all that it sends.
     let _ = stream.read_to_string(&mut answer);
     answer
 }
@@ -83,12 +83,12 @@ fn tcp(address: &str, request: &str) -> String {
     ask(stream, request)
 }
 
-/// The value of one line; `None` where there is none.
+/// Returns the value of one line; `None` if it does not exist.
 fn value(text: &str, line: &str) -> Option<f64> {
     text.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' ')?.parse().ok())
 }
 
-/// Asks until it is so.
+/// Asks until the condition holds.
 fn until(what: &str, scrape: impl Fn() -> String, is_so: impl Fn(&str) -> bool) -> String {
     let end = Instant::now() + Duration::from_secs(30);
     loop {
@@ -106,7 +106,7 @@ fn tallies(text: &str) -> bool {
         && value(text, "tally_pods_ready{workload=\"controller/web\"}") == Some(2.0)
 }
 
-/// Somebody takes a container away.
+/// Removes a container by hand.
 fn take_away(folder: &Path, pod: &str) {
     let options = SimOptions::new(0, wall_clock());
     let host = open_file("laptop", &folder.join(".tally/sim"), "laptop", options).unwrap();
@@ -164,14 +164,14 @@ fn metrics_show_a_loss_and_its_repair() {
     assert!(frozen.unwrap().status.success());
     until("it is frozen", scrape, |text| value(text, "tally_frozen") == Some(1.0));
     take_away(folder.path(), "web-0");
-    let held = until("it is held back", scrape, |text| {
+    let held = until("it is blocked", scrape, |text| {
         value(text, "tally_held_changes{reason=\"frozen\"}") == Some(1.0)
     });
     assert_eq!(value(&held, "tally_pods_ready{workload=\"controller/web\"}"), Some(1.0));
     assert_eq!(run.end(), Some(0));
 }
 
-/// Nobody tells when a container has run for long enough.
+/// No event reports that a container has run for long enough.
 #[test]
 fn pods_that_become_ready_without_an_event_are_counted() {
     let folder = tempfile::tempdir().unwrap();
@@ -180,7 +180,7 @@ fn pods_that_become_ready_without_an_event_are_counted() {
     until("all are ready", || tcp(&address, GET), tallies);
 }
 
-/// Prometheus' own program for it, which knows the format and the habits of names.
+/// Prometheus' own checker, which knows the format and the conventions for names.
 #[test]
 fn promtool_reports_no_problem() {
     let Some(promtool) = std::env::var_os("TALLY_TEST_PROMTOOL").filter(|path| !path.is_empty())
@@ -220,7 +220,7 @@ fn slow_clients_and_invalid_requests_are_disconnected() {
     let run = Run::begin(folder.path(), "127.0.0.1:0");
     let address = run.port();
     until("it tallies", || tcp(&address, GET), tallies);
-    // All places but one are taken by clients that never say anything.
+    // All connections but one are taken by clients that never send anything.
     let slow: Vec<TcpStream> = (0..15).map(|_| TcpStream::connect(&address).unwrap()).collect();
     let long = format!("GET /metrics HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(100_000));
     for (request, answer) in [
@@ -232,7 +232,7 @@ fn slow_clients_and_invalid_requests_are_disconnected() {
         assert!(got.starts_with(&format!("HTTP/1.1 {answer}")), "{request:?}: {got}");
     }
     let mut stream = TcpStream::connect(&address).unwrap();
-    // It may be let go before all was sent.
+    // It may be disconnected before everything was sent.
     let _ = stream.write_all(long.as_bytes());
     drop(stream);
     take_away(folder.path(), "web-0");
@@ -244,7 +244,7 @@ fn slow_clients_and_invalid_requests_are_disconnected() {
                 == Some(3.0)
         },
     );
-    // And the slow ones get no answer, only an end.
+    // And the slow clients get no answer, and are disconnected.
     for mut stream in slow {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let mut answer = Vec::new();
@@ -260,7 +260,7 @@ fn slow_clients_and_invalid_requests_are_disconnected() {
 fn metrics_are_served_on_a_unix_socket_that_is_removed_with_the_loop() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.sock");
-    // What a killed loop left is taken away.
+    // The socket that a killed loop left is removed.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let mut run = Run::begin(folder.path(), &format!("unix://{}", path.display()));
     until("it tallies", || ask(UnixStream::connect(&path).unwrap(), GET), tallies);
@@ -281,5 +281,5 @@ fn a_file_that_is_no_socket_is_not_removed() {
         .unwrap();
     assert_eq!(ran.status.code(), Some(1));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
-    assert!(!folder.path().join(".tally/sim/laptop.jsonl").exists(), "nothing was begun");
+    assert!(!folder.path().join(".tally/sim/laptop.jsonl").exists(), "nothing was started");
 }

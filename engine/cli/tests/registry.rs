@@ -1,5 +1,5 @@
-//! The built program and a registry that wants a login (where `TALLY_TEST_DOCKER=1`): credentials come
-//! from where Docker's client keeps them, and are shown to nobody.
+//! The built program and a registry that requires a login (if `TALLY_TEST_DOCKER=1`): credentials come from where
+//! Docker's client keeps them, and are never shown.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests stop loudly")]
 
@@ -15,7 +15,7 @@ fn docker(args: &[&str]) -> Output {
     Command::new("docker").args(args).stdin(Stdio::null()).output().unwrap()
 }
 
-/// A spec whose image is in a guarded registry; all of it is taken away at the end of the test.
+/// A spec whose image is in a guarded registry; everything is removed at the end of the test.
 struct World {
     folder: tempfile::TempDir,
     image: String,
@@ -62,7 +62,7 @@ impl World {
         (ran.status.code().unwrap(), String::from_utf8(said).unwrap())
     }
 
-    /// Takes the cluster and the image away, so that the image has to be pulled again.
+    /// Removes the cluster and the image, so that the image has to be pulled again.
     fn clear(&self) {
         self.tally(&["destroy", "--yes"], self.folder.path());
         docker(&["image", "rm", "-f", &self.image]);

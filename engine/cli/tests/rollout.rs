@@ -1,5 +1,5 @@
-//! A rollout under load, over three real engines: whoever asks from outside gets an answer all the
-//! time; and a version that crashes changes nothing for them. With `TALLY_TEST_LAB=1`.
+//! A rollout under load, over three real engines: every request from outside is answered at all times, also while
+//! a version crashes. With `TALLY_TEST_LAB=1`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
@@ -14,14 +14,14 @@ use std::{io, sync::Arc};
 
 use tally_tests::lab::{Lab, LabOptions, Way};
 
-/// So many requests a second, by so many at a time.
+/// The number of requests per second, and the number of concurrent clients.
 const RATE: u32 = 200;
 const CLIENTS: u32 = 8;
-/// A request that was answered by nobody is given to others so often, as load balancers do.
+/// The maximum number of pods to which an unanswered request is passed, as load balancers do.
 const TRIES: usize = 4;
 
-/// What a small load balancer before the pods does: it asks all addresses every 50 ms whether they
-/// are well, passes requests on to those that are, and gives one that got no answer to another.
+/// A small load balancer before the pods: it checks the health of all addresses every 50 ms, passes requests on to
+/// the healthy ones, and passes one that got no answer to another.
 struct Balancer {
     addresses: Vec<SocketAddr>,
     healthy: Vec<AtomicBool>,
@@ -68,7 +68,7 @@ impl Balancer {
     }
 }
 
-/// Requests from outside the pods, until it is told to end.
+/// Sends requests from outside the pods, until it is asked to end.
 struct Load {
     balancer: Arc<Balancer>,
     threads: Vec<JoinHandle<()>>,
@@ -127,7 +127,7 @@ impl Load {
             "{what}: {answered} answered in {took:.1} s ({rate:.0} a second), {again} asked again, {failed} failed"
         );
         assert_eq!(failed, 0, "{what}: requests failed");
-        // Also on a busy machine it was a load.
+        // The load was high enough, also on a busy machine.
         assert!(rate > f64::from(RATE) / 4.0, "{what}: {rate} a second");
     }
 }
@@ -143,7 +143,7 @@ impl Place {
         self.write_with("", command);
     }
 
-    /// With what its `update` says besides.
+    /// Returns the spec with further options of its `update`.
     fn write_with(&self, update: &str, command: &str) {
         let mut spec = self.lab.cluster("roll", &[Way::Unix, Way::Tls, Way::Ssh]);
         spec.push_str(&format!(
@@ -219,11 +219,11 @@ fn a_rollout_fails_no_request_and_a_crashing_version_changes_nothing() {
     let third = place.running();
     assert!(second.iter().all(|(name, id)| third.get(name) == Some(id)), "{second:?} {third:?}");
 
-    // The same goes back by itself where the spec says so.
+    // The same version is rolled back automatically if the spec says so.
     let load = Load::begin(addresses);
     place.write_with("on-failure=rollback", "echo no database at db:5433; exit 4");
     let output = place.tally(&["apply", "--yes"]);
-    load.end("a version that crashes and goes back");
+    load.end("a version that crashes and is rolled back");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("controller/web was rolled back to entry 2"), "{said}");

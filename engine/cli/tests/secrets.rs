@@ -1,5 +1,5 @@
-//! The canary: a random value in every kind of secret, looked for in everything the command says, keeps
-//! and makes. On a simulated host, and on a real engine where `TALLY_TEST_DOCKER=1`.
+//! The canary: a random value in every kind of secret, searched for in all output, all stored files and all
+//! created objects. On a simulated host, and on a real engine if `TALLY_TEST_DOCKER=1`.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// A folder with a spec whose cluster is taken away at the end.
+/// A folder with a spec whose cluster is removed at the end.
 struct Folder {
     path: PathBuf,
-    /// The cluster, where it is on the real engine.
+    /// The cluster, if it is on the real engine.
     real: Option<String>,
     canaries: [String; 3],
-    /// All that was ever said.
+    /// All output so far.
     said: String,
 }
 
@@ -67,7 +67,7 @@ impl Folder {
     fn write_spec(&self, image: &str) {
         let hosts = if self.real.is_some() { "" } else { " { host one \"sim:one\" }" };
         let cluster = self.cluster();
-        // As much as a container may use in every way it may.
+        // Every way in which a container can use a secret.
         let spec = format!(
             "cluster {cluster}{hosts}\n\
              secret file file=\"secrets/file\"\n\
@@ -136,12 +136,12 @@ impl Folder {
 
     fn assert_clean(&self, text: &str, what: &str) {
         for canary in &self.canaries {
-            // Not shown: what fails here would be written into logs.
+            // Not shown: a failure message would be written into logs.
             assert!(!text.contains(canary.as_str()), "{what} holds a canary");
         }
     }
 
-    /// Everything that was said and kept.
+    /// Returns all output and all stored files.
     fn assert_nowhere(&self) {
         self.assert_clean(&self.said, "what was said");
         let mut open = vec![self.path.join(".tally"), self.path.join("saved.plan")];
@@ -211,7 +211,7 @@ fn no_output_file_or_label_contains_a_secret() {
         if folder.real.is_some() {
             sees_them(&folder);
         }
-        // What fails may quote what it was told.
+        // A failing command may quote its input.
         folder.write_spec("tally.local/none-such:1");
         folder.tally(&["apply", "--yes"]).ends(1);
         folder.tally(&["run", "--once"]).ends(1);
@@ -229,7 +229,7 @@ fn no_output_file_or_label_contains_a_secret() {
     });
 }
 
-/// The containers see what their labels do not say.
+/// The containers have the values that their labels do not contain.
 fn sees_them(folder: &Folder) {
     let [file, variable, command] = &folder.canaries;
     let name = format!("{}.web-0.c", folder.cluster());
@@ -244,7 +244,7 @@ fn sees_them(folder: &Folder) {
     for id in folder.ids() {
         let labels = folder.docker(&["inspect", &id, "--format", "{{json .Config.Labels}}"]);
         folder.assert_clean(&labels, "a label");
-        // What is written into a container lies in its own layer: `docker diff` lists it.
+        // Files written into a container are in its own layer: `docker diff` lists them.
         for line in folder.docker(&["diff", &id]).lines() {
             let path = line.get(2..).unwrap_or_default();
             if path.starts_with("/.tally") && path.ends_with("files.json") {
@@ -301,7 +301,7 @@ fn a_missing_secret_changes_nothing_and_is_reported_at_its_declaration() {
         if folder.real.is_some() {
             assert_eq!(folder.ids(), Vec::<String>::new());
         }
-        // Taking away needs none.
+        // A destroy needs no secret.
         folder.tally(&["destroy", "--yes"]).ends(0);
         folder.write_secrets();
         fs::write(folder.path.join("secrets/file"), "\n").unwrap();
@@ -310,7 +310,7 @@ fn a_missing_secret_changes_nothing_and_is_reported_at_its_declaration() {
     });
 }
 
-/// Ends a process that is still there when the test ends.
+/// Ends a process that still runs when the test ends.
 struct Running(Child);
 
 impl Drop for Running {
@@ -320,7 +320,7 @@ impl Drop for Running {
     }
 }
 
-/// Waits until something is so.
+/// Waits until the condition holds.
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
@@ -329,7 +329,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// How often a line of the loop's events holds these words.
+/// Counts the events of the loop that contain these words.
 fn told(folder: &Path, words: &str) -> usize {
     let said = fs::read_to_string(folder.join("loop.log")).unwrap_or_default();
     // The log of TALLY_LOG goes to the same file.
@@ -349,7 +349,7 @@ fn the_loop_detects_a_changed_secret_and_keeps_the_last_readable_one() {
         folder.canaries[0] = random();
         folder.write_secrets();
         until("the change of a file", || told(&path, "tallies") == 2);
-        // A command is run again at each full look.
+        // A command is run again at each full observation.
         folder.canaries[2] = random();
         folder.write_secrets();
         until("the change of a command's output", || told(&path, "tallies") == 3);

@@ -20,7 +20,7 @@ struct World {
 }
 
 impl World {
-    /// The image is what the tag stands for from now on; no host keeps the name.
+    /// Makes the tag resolve to this image from now on; no host keeps the name.
     fn publish(&self, from: &str) {
         let first = &self.lab.hosts()[0];
         for args in [&["tag", from, &self.image][..], &["push", "-q", &self.image]] {
@@ -29,10 +29,10 @@ impl World {
         self.forget();
     }
 
-    /// Hosts have nothing by the tag, and ask the registry for it.
+    /// Removes the tag from the hosts, so that they pull it from the registry.
     fn forget(&self) {
         for host in self.lab.hosts() {
-            // One that has none is as it should be; what runs keeps its image by the ID.
+            // A host may have none; running containers keep their image by its ID.
             let _ = host.docker(&["image", "rm", &self.image]);
         }
     }
@@ -50,7 +50,7 @@ impl World {
         self.project.write(&(cluster + still + &web)).unwrap();
     }
 
-    /// What runs, by host and name.
+    /// Returns the running containers, by host and name.
     fn running(&self) -> BTreeMap<String, Run> {
         let mut all = BTreeMap::new();
         for host in self.lab.hosts() {
@@ -63,7 +63,7 @@ impl World {
         all
     }
 
-    /// The one image of so many pods of the controller, on all three hosts.
+    /// Returns the one image of this number of pods of the controller, on all three hosts.
     fn one_image(&self, pods: usize, when: &str) -> String {
         let all = self.running();
         let web: Vec<_> = all.iter().filter(|(name, _)| name.contains(".web-")).collect();
@@ -97,7 +97,7 @@ fn still(all: &BTreeMap<String, Run>) -> Option<&Run> {
     all.iter().find(|(name, _)| name.contains(".still.")).map(|(_, run)| run)
 }
 
-/// Those of `before` that run on as they were.
+/// Returns those of `before` that still run unchanged.
 fn kept(before: &BTreeMap<String, Run>, now: &BTreeMap<String, Run>) -> usize {
     before.iter().filter(|(name, run)| now.get(*name) == Some(run)).count()
 }
@@ -133,7 +133,7 @@ fn hosts_of_one_version_run_one_digest_if_the_tag_moves_between_applies_or_durin
     world.write(9, 2);
     world.apply("a version of its own");
     let second = world.one_image(9, "the second version");
-    assert_ne!(second, first, "it is what the tag stands for by now");
+    assert_ne!(second, first, "it is the image to which the tag resolves now");
     world.assert_empty("the second version");
 
     // The same while the loop rolls a version out.
@@ -143,7 +143,7 @@ fn hosts_of_one_version_run_one_digest_if_the_tag_moves_between_applies_or_durin
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(world.running(), before, "the loop takes a tag that moved for no change");
     world.write(9, 3);
-    // Once one of the version is there: until then nothing says which image is meant by it.
+    // After the first pod of the version exists: until then nothing fixes its image.
     let is_new =
         |(name, run): (&String, &Run)| name.contains(".web-") && before.get(name) != Some(run);
     world.until("one is changed", |now| now.iter().any(is_new));

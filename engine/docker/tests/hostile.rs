@@ -1,6 +1,5 @@
-//! Engines that do not answer, answer nonsense, or are of another time: small servers on a Unix
-//! socket play them. What must hold: every call ends in time, with the right kind of error, and
-//! leaves no connection behind.
+//! Engines that do not answer, answer nonsense, or have another version, played by small servers on a Unix socket.
+//! Every call must end in time, with the right kind of error, and leave no connection behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::PathBuf;
@@ -17,7 +16,7 @@ use tally_reconcile::plan::request::NetworkRequest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
-/// What the engine does with a request, by its first line.
+/// The reaction of the engine to a request, by its first line.
 type Answer = fn(&str, usize) -> Reply;
 
 enum Reply {
@@ -67,7 +66,7 @@ impl Engine {
         self.seen.lock().unwrap().iter().filter(|line| line.contains(part)).count()
     }
 
-    /// All connections are closed, soon.
+    /// Checks that all connections are closed soon.
     async fn is_left_alone(&self) {
         let began = Instant::now();
         while self.open.load(Ordering::SeqCst) > 0 {
@@ -103,7 +102,7 @@ async fn serve(mut stream: UnixStream, answer: Answer, seen: &std::sync::Mutex<V
     }
 }
 
-/// The next request on a connection; `None` once the other side hangs up.
+/// Returns the next request on a connection; `None` once the other side has closed it.
 async fn request(stream: &mut UnixStream) -> Option<String> {
     let mut request = Vec::new();
     let mut piece = [0; 4096];
@@ -145,7 +144,7 @@ fn short() -> ConnectOptions {
 const VERSION: &str = r#"{"Version":"20.10.24","ApiVersion":"1.41","MinAPIVersion":"1.12","Os":"linux","Arch":"amd64"}"#;
 const INFO: &str = r#"{"ID":"X","NCPU":2,"MemTotal":1073741824}"#;
 
-/// A good answer to the calls of connecting; else `other`.
+/// Returns a good answer to the calls of connecting; else `other`.
 fn greet(line: &str, other: Reply) -> Reply {
     if line.contains("/v1.41/_ping") {
         Reply::Json(200, "OK")
@@ -207,7 +206,7 @@ async fn every_call_ends_if_the_engine_stops_answering() {
 #[tokio::test]
 async fn a_body_that_never_ends_times_out() {
     let half = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[{\"Id\":";
-    // The head comes at once: a deadline on it alone would wait for ever.
+    // The head comes at once: a deadline on it alone would wait forever.
     fn answer(line: &str, _: usize) -> Reply {
         greet(line, Reply::Json(200, "["))
     }
@@ -246,7 +245,7 @@ async fn nonsense_is_a_broken_answer() {
         "SSH-2.0-OpenSSH_9.2\r\n",
         "",
     ] {
-        // A function pointer catches nothing, so the replies stand in a table.
+        // A function pointer captures nothing, so the replies are in a table.
         let answer: Answer = match reply {
             "" => |line, _| greet(line, Reply::Raw("")),
             r if r.starts_with("SSH") => {
@@ -371,8 +370,8 @@ async fn an_error_during_a_pull_ends_it() {
     assert_eq!(engine.seen("POST /v1.41/images/create"), 1);
 }
 
-/// Docker 28 with containerd's image store makes an image that is there anew, and of several that do so
-/// at once some are refused, in these words.
+/// Docker 28 with containerd's image store creates an existing image again, and refuses some of several concurrent
+/// loads with this message.
 #[tokio::test]
 async fn an_infra_image_loaded_concurrently_counts_as_loaded() {
     let engine = Engine::start(|line, nth| {
@@ -385,7 +384,8 @@ async fn an_infra_image_loaded_concurrently_counts_as_loaded() {
                 500,
                 r#"{"message":"failed to create an image tally.local/pause:1 with target sha256:b7e1 after deleting the existing one: AlreadyExists: image \"tally.local/pause:1\": already exists"}"#,
             ),
-            // A greeting, what the engine is, a try, a look, another try; the last look finds it.
+            // The greeting, the engine's description, a load, an inspection, another load; the last inspection
+            // finds it.
             (false, 6..) => Reply::Json(200, r#"{"Id":"sha256:1"}"#),
             (false, _) => Reply::Json(404, r#"{"message":"No such image: tally.local/pause:1"}"#),
         };
@@ -395,7 +395,7 @@ async fn an_infra_image_loaded_concurrently_counts_as_loaded() {
     assert_eq!(engine.seen("/images/create"), 2);
 }
 
-/// What is refused for good ends in time, with the engine's own words.
+/// A load that is always refused ends in time, with the engine's own message.
 #[tokio::test]
 async fn an_infra_image_that_cannot_be_loaded_is_a_failure() {
     let engine = Engine::start(|line, _| {

@@ -1,5 +1,5 @@
-//! The executor over simulated hosts: what it promises when replies are lost, names are taken,
-//! things change under it, and when it is told to stop.
+//! The executor over simulated hosts: its guarantees when replies are lost, names are taken, objects change during
+//! a plan, and when it is cancelled.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
@@ -60,7 +60,7 @@ fn ready(created: u32, running_ms: u64) -> Action {
     Action::AwaitReady { target: Target::Created(OpId(created)), rule }
 }
 
-/// Operations with what each needs.
+/// Operations, each with its predecessors.
 fn plan(steps: Vec<(Action, Precondition, &[u32])>) -> Plan {
     let operation = |(id, (action, precondition, after)): (u32, (Action, Precondition, &[u32]))| {
         let subject = Subject::Container {
@@ -449,7 +449,7 @@ async fn cancelling_interrupts_a_wait() {
     assert!(began.elapsed() < Duration::from_secs(1));
 }
 
-/// Carries a plan out under a permit that holds for so long, on a host whose calls take `latency`.
+/// Executes a plan under a permit of this duration, on a host whose calls take `latency`.
 async fn permitted(plan: &Plan, latency_ms: u64, holds_ms: u64) -> (Report, usize) {
     let mut options = SimOptions::new(7, tokio_clock());
     options.latency = Duration::from_millis(latency_ms);
@@ -468,11 +468,11 @@ async fn permitted(plan: &Plan, latency_ms: u64, holds_ms: u64) -> (Report, usiz
 async fn no_call_is_started_after_the_permit_has_ended() {
     let requests: Vec<_> = (0..40).map(|nth| request(&format!("c{nth:02}"))).collect();
     let steps = || requests.iter().map(|request| free(create(request), &[])).collect();
-    // Eight calls at once, 100 ms each: sixteen have begun by the deadline.
+    // Eight calls at once, 100 ms each: sixteen have started by the deadline.
     let (report, made) = permitted(&plan(steps()), 100, 150).await;
     let done = report.outcomes.iter().filter(|it| matches!(it, Outcome::Done { .. })).count();
     let not_started = report.outcomes.iter().filter(|it| **it == Outcome::NotStarted).count();
-    assert_eq!((done, not_started, made), (16, 24, 16), "what had begun came to its end");
+    assert_eq!((done, not_started, made), (16, 24, 16), "started calls were completed");
     assert!(report.withheld.is_some(), "it says why");
     let (report, made) = permitted(&plan(steps()), 100, 0).await;
     assert_eq!((made, report.withheld.is_some()), (0, true));
@@ -488,7 +488,7 @@ async fn the_permit_is_checked_after_the_inspection_that_precedes_a_call() {
     let name = request("a").name;
     let precondition = Precondition::Owned { id: id.clone(), name, cluster: CLUSTER.to_owned() };
     let stop = Action::RemoveContainer { target: Target::Id(id.clone()) };
-    // The look takes 1 ms, in which the permit ends.
+    // The inspection takes 1 ms, in which the permit ends.
     let hosts = BTreeMap::from([("alpha".to_owned(), Arc::clone(&host) as Arc<dyn Host>)]);
     let options =
         ExecuteOptions { permit: Permit::until(Steady::new(|| 0), 1), ..ExecuteOptions::default() };

@@ -69,7 +69,7 @@ async fn an_incomplete_last_line_is_dropped() {
     host.pull("web:1", &|_| {}).await.unwrap();
     host.create_container(&request("shop.a")).await.unwrap();
     let whole = fs::read_to_string(&path).unwrap();
-    // Wherever a process is killed while writing, what was there before is still there.
+    // Wherever a process is killed while writing, the earlier state still exists.
     for cut in (whole.len() - 200)..whole.len() {
         fs::write(&path, &whole[..cut]).unwrap();
         let host = open(folder.path()).unwrap();
@@ -134,7 +134,7 @@ async fn a_call_takes_the_same_time_with_ten_thousand_containers() {
         host.stop(&id, None).await.unwrap();
     }
     let took = began.elapsed();
-    // Some 0.1 ms a call; looking at all containers would take 20 ms and more.
+    // About 0.1 ms a call; an inspection of all containers would take 20 ms and more.
     assert!(took.as_millis() < 5_000, "{took:?}, without optimisation");
 }
 
@@ -161,7 +161,7 @@ fn the_same_calls_give_the_same_state() {
     assert_ne!(run(1).list(), run(2).list());
 }
 
-/// Looking more often must not change what happens.
+/// More frequent observations must not change the behaviour.
 #[test]
 fn time_passes_the_same_in_one_step_and_in_many() {
     let begin = || {
@@ -183,9 +183,9 @@ fn time_passes_the_same_in_one_step_and_in_many() {
     assert_eq!(once.inspect(&id, true, 100_000), often.inspect(&id, true, 100_000));
 }
 
-/// A program that sleeps goes by a clock that goes on while it is frozen.
+/// The timer of a sleeping program continues while the program is paused.
 #[test]
-fn what_is_over_while_a_program_is_frozen_ends_it_when_it_goes_on() {
+fn a_program_whose_timer_ends_while_paused_exits_when_unpaused() {
     let mut model = Model::new(1);
     model.pull("web:1").unwrap();
     let command = Some(vec!["sh".into(), "-c".into(), "sleep 1; exit 3".into()]);

@@ -1,5 +1,5 @@
-//! What is no etcd, or one that answers nonsense: every call ends in time with an error, and nothing is
-//! concluded from it.
+//! A server that is no etcd, or an etcd with nonsensical answers: every call ends in time with an error, and no
+//! conclusion is drawn from it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop loudly")]
 
@@ -41,7 +41,7 @@ fn http(status: u16, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// What all calls say; none of them may give anything that is counted on.
+/// Returns the results of all calls; none of them may be used.
 async fn all(store: &Etcd) -> Vec<StoreError> {
     let record = SpecRecord::default();
     let document = Document::Memory { text: "x".to_owned(), term: TERM };

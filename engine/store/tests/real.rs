@@ -1,4 +1,4 @@
-//! The store over a real etcd: what the trait promises, and TLS.
+//! The store over a real etcd: the guarantees of the trait, and TLS.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 #![allow(missing_docs, reason = "tests stop loudly")]
@@ -58,7 +58,7 @@ async fn one_engine_holds_the_lease_until_it_releases_it_or_the_lease_expires() 
     one.give_back(term).await.unwrap();
     one.give_back(term).await.unwrap();
     assert_eq!(one.renew(term).await.unwrap(), Renewed::Over);
-    // Not renewed, it runs out.
+    // If it is not renewed, it expires.
     let (second, _) = taken(&two, "two").await;
     let began = Instant::now();
     while one.look().await.unwrap().leader.is_some() {
@@ -68,7 +68,7 @@ async fn one_engine_holds_the_lease_until_it_releases_it_or_the_lease_expires() 
     assert!(began.elapsed() > Duration::from_secs(2));
     assert_eq!(two.renew(second).await.unwrap(), Renewed::Over);
     let (third, _) = taken(&one, "one").await;
-    assert_ne!(third.key, term.key, "each term is told from every other");
+    assert_ne!(third.key, term.key, "terms are distinct");
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn documents_are_shared_and_unobserved_ones_are_not_overwritten() {
     two.write(&declared("no JSON", revision)).await.unwrap().unwrap();
     let seen = one.look().await.unwrap();
     assert!(seen.declared.is_none() && seen.declared_revision > revision);
-    // As large as it may be: a mebibyte.
+    // The maximum size: a mebibyte.
     let (term, memory) = taken(&one, "one").await;
     assert_eq!(memory, None);
     let text = "m".repeat(tally_control::lease::MOST_SHARED_BYTES);
@@ -128,7 +128,7 @@ async fn a_stopped_store_is_unreachable_and_keeps_its_content() {
 async fn one_reachable_member_is_enough() {
     let Some(world) = World::new() else { return };
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    // One where nobody listens, one that takes connections and never answers.
+    // One member where nobody listens, and one that accepts connections and never answers.
     let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let members = format!("{dead},{},{}", mute.local_addr().unwrap(), world.etcd.authority());
     let address = format!("etcd://{members}").parse().unwrap();

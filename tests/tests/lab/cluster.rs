@@ -72,7 +72,7 @@ impl Cluster {
             let report = execute(&plan, &self.graph, &self.hosts, &(), cancel, &options).await;
             assert!(report.is_done(), "{:?}", report.outcomes);
         }
-        panic!("it does not come to rest");
+        panic!("it does not reach a steady state");
     }
 
     async fn look(&self) -> Observed {
@@ -135,7 +135,7 @@ fn three_hosts_form_a_cluster_and_an_unreachable_one_moves_no_pod() {
         assert!(observed.hosts["gamma"].ready().is_none());
         let plan = cluster.plan(&observed);
         let planned: Vec<&str> = plan.operations.iter().map(|op| op.host.as_str()).collect();
-        assert!(planned.is_empty(), "nothing is concluded from silence: {planned:?}");
+        assert!(planned.is_empty(), "an unreachable host causes no change: {planned:?}");
         lab.hosts()[2].heal().unwrap();
         let mut observed = cluster.look().await;
         let began = std::time::Instant::now();

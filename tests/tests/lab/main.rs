@@ -333,7 +333,7 @@ fn an_ended_ssh_process_is_restarted_and_none_is_left_behind() {
         // Calls that are in flight when ssh ends may fail; the next call starts another ssh.
         let began = Instant::now();
         while reached.containers().await.is_err() {
-            assert!(began.elapsed() < Duration::from_secs(5), "none is begun");
+            assert!(began.elapsed() < Duration::from_secs(5), "none is started");
         }
         assert_eq!(ssh_of(&config).len(), 1);
         drop(reached);

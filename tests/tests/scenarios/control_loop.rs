@@ -427,7 +427,7 @@ fn a_changed_spec_is_rolled_out_and_a_broken_one_changes_nothing() {
 fn no_operation_of_the_old_spec_starts_after_a_new_one_arrived() {
     let body = WEB.replace("=3", "=100");
     keep(&["a"], &body, |kept| async move {
-        kept.until("it has begun", async |many| !many.running().await.is_empty()).await;
+        kept.until("it has started", async |many| !many.running().await.is_empty()).await;
         let other = "pod other { container c image=\"tally.local/hello:1\" }";
         kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(other)))).unwrap();
         kept.until("the new one is followed", async |many| {
@@ -516,7 +516,7 @@ fn recovery_is_reported_even_if_no_action_was_needed() {
         // The pod's container is renamed by hand, and later renamed back.
         let rename = |model: &mut Model, id: &str, _: i64| model.rename(id, "elsewhere").unwrap();
         on_container(&kept, "many.web.c", rename);
-        kept.until("it is told", async |_| !kept.kinds(EntryKind::Failed).is_empty()).await;
+        kept.until("it is reported", async |_| !kept.kinds(EntryKind::Failed).is_empty()).await;
         let back = |model: &mut Model, id: &str, _: i64| model.rename(id, "many.web.c").unwrap();
         on_container(&kept, "elsewhere", back);
         kept.until("it is over", async |_| kept.kinds(EntryKind::Tallies).len() == 2).await;

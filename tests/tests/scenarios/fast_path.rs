@@ -122,7 +122,7 @@ fn the_fast_path_misses_no_difference() {
         const AWAITED: usize = 2;
         let calm = plan(&graph, &seen, &memory, now_ms);
         assert!(calm.is_empty());
-        assert_eq!(calm.compared, AWAITED, "all others are known at a glance");
+        assert_eq!(calm.compared, AWAITED, "all others take the fast path");
         let count = world.state().await.containers.len();
         assert!(count >= 3 * 4 + 4, "{count}");
         let mut planned: BTreeSet<&str> = BTreeSet::new();
@@ -137,7 +137,7 @@ fn the_fast_path_misses_no_difference() {
                 if !plan.is_empty() {
                     planned.insert(name);
                 }
-                assert!(plan.compared <= AWAITED + 1, "{name} makes others be looked at closely");
+                assert!(plan.compared <= AWAITED + 1, "{name} makes others be compared");
             }
             // And without it: an init that has completed does not have to exist.
             let mut observed = seen.clone();

@@ -341,7 +341,7 @@ fn failure_6_a_leader_suspended_past_its_lease_ends_its_plan() {
     run(&["a"], |world| async move {
         let many = WEB.replace("replicas=2", "replicas=40");
         let one = world.engine("one", &many);
-        world.until("it has begun", async |world| world.running().await > 2).await;
+        world.until("it has started", async |world| world.running().await > 2).await;
         one.stall();
         let before = world.running().await;
         assert!(before < 30, "it is in the midst of it: {before}");
@@ -568,7 +568,7 @@ fn unreadable_declarations_in_the_store_are_reported_once_and_not_overwritten() 
         let now_ms = world.store.now_ms();
         let written = world.store.model.lock().unwrap().write(&garbage, now_ms);
         assert!(written.is_some());
-        world.until("it is told", async |_| one.times(EntryKind::Failed) == 1).await;
+        world.until("it is reported", async |_| one.times(EntryKind::Failed) == 1).await;
         // Declarations of this engine apply to it, and do not overwrite the unreadable ones.
         let frozen = Some("release".to_owned());
         let freeze = Declarations { frozen, ..Declarations::default() };
@@ -590,7 +590,7 @@ fn declarations_too_large_to_share_apply_locally_and_are_reported() {
         let frozen = Some("x".repeat(MOST_SHARED_BYTES));
         let freeze = Declarations { frozen, ..Declarations::default() };
         one.news.send(SpecChange::Declared(freeze)).unwrap();
-        world.until("it is told", async |_| one.times(EntryKind::Failed) == 1).await;
+        world.until("it is reported", async |_| one.times(EntryKind::Failed) == 1).await;
         world.harm();
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(world.running().await, 1, "it is frozen");

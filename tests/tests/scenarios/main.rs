@@ -1,5 +1,5 @@
-//! Scenarios: a spec is compiled, planned, applied and looked at again, on the simulator and on
-//! the real engine (where `TALLY_TEST_DOCKER=1`). Checks look at state, not at output.
+//! Scenarios: a spec is compiled, planned, applied and observed again, on the simulator and on
+//! the real engine (if `TALLY_TEST_DOCKER=1`). Checks inspect state, not at output.
 
 #![allow(
     clippy::unwrap_used,

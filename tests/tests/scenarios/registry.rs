@@ -109,7 +109,7 @@ fn an_image_is_pulled_from_a_registry_with_progress() {
         let last = std::sync::Mutex::new(None);
         test.host.pull(&image.0, &|at| *last.lock().unwrap() = Some(at)).await.unwrap();
         assert!(test.has(&image).await);
-        let last = last.into_inner().unwrap().expect("progress is told");
+        let last = last.into_inner().unwrap().expect("progress is reported");
         assert_eq!((last.layers_done, last.layers), (1, 1));
     });
 }

@@ -64,7 +64,7 @@ fn is_back(decision: Option<Decision>) -> bool {
 fn entry_of(decision: Option<Decision>) -> u64 {
     match decision {
         Some(Decision::Back(back)) => back.failed.unwrap().entry,
-        other => panic!("it does not go back: {other:?}"),
+        other => panic!("it is not rolled back: {other:?}"),
     }
 }
 
@@ -207,7 +207,7 @@ fn a_missing_image_stops_no_pod_and_is_rolled_back() {
 
 #[test]
 fn only_rollouts_with_on_failure_rollback_return_to_a_previous_revision() {
-    only_simulated("whether", "a decision hangs on the observation alone", |world| async move {
+    only_simulated("whether", "a decision depends on the observation alone", |world| async move {
         let good = world.graph(&web("", "env A=1"));
         let now = world.graph(&web("", "env A=2"));
         world.apply(&good).await;
@@ -251,7 +251,7 @@ fn without_history_the_previous_revision_comes_from_the_labels_of_older_pods() {
             .replace("controller web replicas=4", "volume data\ncontroller web replicas=1");
         world.graph(&text.replace("container c", &format!("{more}\n container c")))
     };
-    only_simulated("told", "a decision hangs on the observation alone", |world| async move {
+    only_simulated("told", "a decision depends on the observation alone", |world| async move {
         // The parts of the older version, in its pod and its container; and whether its labels contain them all.
         for (more, rest, told) in [
             ("", "env A=1; env B=2", true),
@@ -293,7 +293,7 @@ fn without_history_the_previous_revision_comes_from_the_labels_of_older_pods() {
 
 #[test]
 fn a_failed_rollback_by_hand_is_not_reverted() {
-    only_simulated("byhand", "a decision hangs on the observation alone", |world| async move {
+    only_simulated("byhand", "a decision depends on the observation alone", |world| async move {
         let good = world.graph(&web("", "env A=1"));
         let now = world.graph(&web("", "env A=2"));
         world.apply(&now).await;
@@ -399,7 +399,7 @@ fn the_loop_rolls_back_once_per_kind_of_failure_and_follows_a_newer_spec() {
             let before = kept.many.running().await;
             kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&with(bad))))).unwrap();
             let is_told = async |_: &Many| !kept.kinds(EntryKind::RolledBack).is_empty();
-            kept.until("it goes back", is_told).await;
+            kept.until("it is rolled back", is_told).await;
             kept.until("all run", async |many| many.running().await.len() == 3).await;
             for _ in 0..300 {
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -430,7 +430,7 @@ fn a_version_that_exits_with_restart_never_has_failed_immediately() {
         kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
         let begun_ms = kept.many.now_ms();
         let is_told = async |_: &Many| !kept.kinds(EntryKind::RolledBack).is_empty();
-        kept.until("it goes back", is_told).await;
+        kept.until("it is rolled back", is_told).await;
         let took_ms = kept.many.now_ms() - begun_ms;
         assert!(took_ms < 5_000, "{took_ms} ms, of a deadline of 20 s");
         kept.end().await;
@@ -568,7 +568,7 @@ fn a_loop_killed_during_a_rollback_is_continued_by_the_next_one() {
             let (many, beside) = kept.kill();
             let kept = Kept::begin_beside(many, bad, beside);
             let is_undone = |kept: &Kept| kept.beside.undone.lock().unwrap().contains_key(WEB);
-            kept.until("it went back", async |many| {
+            kept.until("it is rolled back", async |many| {
                 is_undone(&kept) && many.running().await.len() == 3
             })
             .await;
@@ -591,7 +591,7 @@ fn a_version_with_a_failing_init_is_rolled_back() {
         let bad = with("env A=2").replace("container c", init);
         kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
         let is_told = async |_: &Many| !kept.kinds(EntryKind::RolledBack).is_empty();
-        kept.until("it goes back", is_told).await;
+        kept.until("it is rolled back", is_told).await;
         let told = kept.kinds(EntryKind::RolledBack);
         assert!(told.len() == 1 && told[0].contains("exit code 7"), "{told:?}");
         kept.end().await;

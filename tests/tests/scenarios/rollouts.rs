@@ -70,7 +70,7 @@ fn a_surge_pod_created_late_is_not_started_beside_the_running_one() {
                 Action::CreateContainer(request) if op.subject.is_of_pod("web-2") => Some(*request),
                 _ => None,
             });
-        let request = made.expect("a stand-in");
+        let request = made.expect("a surge pod");
         for (host, starts) in [("a", false), ("b", true)] {
             let place = |model: &mut tally_simulator::Model, now: i64| {
                 model.pull("tally.local/hello:1").unwrap();
@@ -96,7 +96,7 @@ fn a_surge_pod_created_late_is_not_started_beside_the_running_one() {
 fn a_rollout_stays_within_max_unavailable() {
     only_simulated(
         "budget",
-        "every moment is looked at, not only the end",
+        "every moment is checked, not only the end",
         |world: World| async move {
             for (replicas, missing) in [(1, 1), (3, 1), (5, 2), (7, 3), (4, 9)] {
                 let spec = |env: u32| {

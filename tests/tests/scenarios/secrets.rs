@@ -142,7 +142,7 @@ fn secrets_in_memory_are_written_again_after_the_whole_pod_was_down() {
         let plan = world.apply(&graph).await;
         assert_eq!(calls(&plan), ["start a/(infra)", "write-secrets a/c", "start a/c"]);
         assert!(plan.changes.iter().all(|change| change.cause == Cause::Drift));
-        assert_eq!(world.ids().await, before, "nothing is made anew");
+        assert_eq!(world.ids().await, before, "nothing is recreated");
         if world.real {
             assert_eq!(read(&world, "a.c", "/run/secrets/db").await, "value of db");
         }

@@ -249,7 +249,7 @@ fn an_image_that_lost_its_tag_is_still_the_image_of_its_version() {
         many.execute(&graph, &plan).await;
         many.heal(&on);
         many.apply(&graph).await;
-        assert_one_image(&many, 3, "made anew").await;
+        assert_one_image(&many, 3, "recreated").await;
     });
 }
 

@@ -171,7 +171,7 @@ fn a_host_is_lost_after_lost_after_and_not_before() {
         let graph = many.graph(&hosts, WEB);
         many.apply(&graph).await;
         many.cut("b");
-        assert!(many.plan(&graph).await.is_empty(), "the first silence");
+        assert!(many.plan(&graph).await.is_empty(), "unreachable for the first time");
         tokio::time::advance(std::time::Duration::from_secs(299)).await;
         assert!(many.plan(&graph).await.is_empty(), "a second before");
         tokio::time::advance(std::time::Duration::from_secs(1)).await;

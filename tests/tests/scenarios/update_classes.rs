@@ -1,4 +1,4 @@
-//! A change costs what its update class says, and nothing else changes.
+//! A change has the cost of its update class, and nothing else changes.
 
 use tally_graph::schema::UpdateClass;
 use tally_reconcile::plan::{Cause, ChangeKind, Plan};

@@ -1,8 +1,8 @@
-//! A page of `docs/api`, and what of a program's output it leaves out.
+//! A page of `docs/api`, and the fields of a program's output that it does not contain.
 //!
-//! A heading in backticks names the part of the output that its section is about: `pods[]`, or
-//! `files.files` where the last word alone would mean another. A field stands in the first column of its
-//! section's table. What has no section of its own has its fields in the row of what it is in.
+//! A heading in backticks names the part of the output that its section is about: `pods[]`, or `files.files` if
+//! the last word alone is ambiguous. A field is in the first column of its section's table. The fields of a part
+//! without its own section are in the row of the part that contains it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-/// What stands in paths instead of a name that people choose.
+/// The placeholder in paths for a name that people choose.
 const ANY: &str = "*";
 
 /// A page.
@@ -20,9 +20,9 @@ pub struct Page {
     sections: Vec<Section>,
     users: &'static [&'static str],
     opaque: &'static [&'static str],
-    /// What was seen in an output: the number of the section, and the word.
+    /// The fields that occurred in an output: the number of the section, and the word.
     seen: BTreeSet<(usize, String)>,
-    /// What came out and does not stand in the page.
+    /// The fields of an output that are not in the page.
     pub missing: BTreeSet<String>,
 }
 
@@ -53,8 +53,8 @@ impl Page {
         Self::parse(name, &text, users, opaque)
     }
 
-    /// A page of that text. Below `users` (ends of paths) names are chosen by people; what is `opaque` is
-    /// not looked into.
+    /// Creates a page from that text. Below `users` (ends of paths) names are chosen by people; parts that are
+    /// `opaque` are not checked.
     pub fn parse(
         name: &'static str,
         text: &str,
@@ -90,12 +90,12 @@ impl Page {
         Self { name, sections, users, opaque, seen, missing }
     }
 
-    /// Holds an output to the page.
+    /// Compares an output with the page.
     pub fn hold(&mut self, output: &Value) {
         self.walk(output, &mut Vec::new());
     }
 
-    /// Fields of the page that came out of nothing that it was held to.
+    /// Returns the fields of the page that occurred in none of the outputs.
     pub fn unseen(&self) -> BTreeSet<String> {
         let mut unseen = BTreeSet::new();
         for (at, section) in self.sections.iter().enumerate() {
@@ -111,7 +111,7 @@ impl Page {
         unseen
     }
 
-    /// The first column of the tables with that head, sorted.
+    /// Returns the first column of the tables with that head, sorted.
     pub fn listed(&self, head: &str) -> Vec<String> {
         let rows = self.sections.iter().flat_map(|section| &section.rows);
         let mut all: Vec<String> =
@@ -135,7 +135,7 @@ impl Page {
                     at.pop();
                 }
             }
-            // A word of a list that the page has, such as a kind.
+            // A word of a list in the page, such as a kind.
             Value::String(word) => {
                 let (section, left) = self.section(at);
                 if section > 0 && left.is_empty() {
@@ -146,7 +146,7 @@ impl Page {
         }
     }
 
-    /// Looks for one key.
+    /// Searches for one key.
     fn key(&mut self, at: &[String], key: &str) {
         let (section, left) = self.section(at);
         let has = |words: &[String], word: &str| words.iter().any(|found| found == word);
@@ -165,7 +165,7 @@ impl Page {
         }
     }
 
-    /// The section that is nearest to a path, and what of the path lies below it.
+    /// Returns the section that is nearest to a path, and the rest of the path below it.
     fn section<'a>(&self, at: &'a [String]) -> (usize, Vec<&'a String>) {
         let mut found = (0, 0, 0);
         for (number, section) in self.sections.iter().enumerate() {
@@ -183,7 +183,7 @@ impl Page {
     }
 }
 
-/// Whether a path ends in one of those.
+/// Checks whether a path ends in one of those.
 fn ends(at: &[String], all: &[&str]) -> bool {
     all.iter().any(|end| at.ends_with(&path(end)))
 }
@@ -192,12 +192,12 @@ fn path(text: &str) -> Vec<String> {
     text.split('.').map(|word| word.trim_end_matches("[]").to_owned()).collect()
 }
 
-/// What stands in backticks.
+/// Returns the text in backticks.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// The words in backticks.
+/// Returns the words in backticks.
 fn words(text: &str) -> Vec<String> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let all = code(text).flat_map(|code| code.split(move |c| !is_word(c)));
