@@ -8,7 +8,7 @@ use tally_reconcile::plan::reason::{Awaits, BlockReason, Blocked, BlockedBy};
 use tally_reconcile::plan::request::VolumeRequest;
 use tally_simulator::Model;
 
-use crate::many::{Many, held, run};
+use crate::many::{Many, blocked, run};
 use crate::world::calls;
 
 const WEB: &str = "controller web replicas=2 { container c image=\"tally.local/hello:1\" }";
@@ -26,7 +26,7 @@ fn a_busy_pod_gets_no_operations() {
         many.apply(&many.plain(WEB)).await;
         many.memory.in_flight.busy.insert("web-0".to_owned());
         let plan = many.plan(&many.plain(CHANGED)).await;
-        assert_eq!(held(&plan)[0], "web-0: something is being done to it");
+        assert_eq!(blocked(&plan)[0], "web-0: something is being done to it");
         assert_eq!(of(&plan, BlockedBy::Busy)[0].reason.awaits(), Awaits::Work);
         assert!(!calls(&plan).iter().any(|call| call.contains("web-0")), "{:?}", calls(&plan));
         // A busy pod that is to be removed gets no operations either.
@@ -72,7 +72,7 @@ fn a_plan_without_waits_reports_the_pods_that_are_not_ready() {
         let options = Options { without_waits: true, ..Options::default() };
         let plan = many.plan_with(&graph, options).await;
         assert_eq!(
-            held(&plan),
+            blocked(&plan),
             [
                 "late: it waits for job: it has not ended yet",
                 "web: it waits for db: it is not ready yet"
@@ -113,7 +113,7 @@ fn a_volume_on_two_hosts_is_blocked_until_a_person_chooses_one() {
             copy_volume(&many, volume, &home, &other).await;
         }
         let plan = many.plan(&graph).await;
-        assert_eq!(held(&plan), ["db: its volume `one` is on `a` and on `b`"]);
+        assert_eq!(blocked(&plan), ["db: its volume `one` is on `a` and on `b`"]);
         let reason = &of(&plan, BlockedBy::Volume)[0].reason;
         assert!(matches!(reason, BlockReason::VolumeOnSeveralHosts { .. }), "{reason:?}");
         assert!(plan.is_empty(), "{:?}", calls(&plan));
@@ -127,7 +127,7 @@ fn a_pod_whose_volumes_are_on_different_hosts_is_not_created() {
         copy_volume(&many, "many.one", &home, &other).await;
         many.hosts[&home].inject(|model, _| model.remove_volume("many.one")).unwrap().unwrap();
         let plan = many.plan(&graph).await;
-        assert_eq!(held(&plan), ["db: its volumes are on different hosts"]);
+        assert_eq!(blocked(&plan), ["db: its volumes are on different hosts"]);
         assert_eq!(of(&plan, BlockedBy::Volume).len(), 1);
         assert!(plan.is_empty(), "{:?}", calls(&plan));
     });
@@ -142,7 +142,7 @@ fn destroy_reports_the_pods_on_unreachable_hosts() {
         let destroy = Options { destroy: true, ..Options::default() };
         let plan = many.plan_with(&graph, destroy.clone()).await;
         let silent = of(&plan, BlockedBy::Unreachable);
-        assert_eq!(held(&plan), ["host/b: it does not answer: what is there stays"]);
+        assert_eq!(blocked(&plan), ["host/b: it does not answer: what is there stays"]);
         assert_eq!(silent[0].reason, BlockReason::HostUnreachable);
         assert_eq!(silent[0].host.as_deref(), Some("b"));
         // A fenced host is not reported.

@@ -5,14 +5,14 @@ use std::time::Duration;
 use tally_control::{EntryKind, SpecChange};
 use tally_simulator::{Fault, FaultKind, FaultPlan, When};
 
-use crate::control_loop::{Kept, jump, keep_with};
+use crate::control_loop::{RunningLoop, jump, keep_with};
 use crate::many::Many;
 
 const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
 const GRACE: &str = "lost-after \"5m\"";
 
 /// Cuts off the host of `web-1` in the steady state, waits until it counts as unreachable, and returns its name.
-async fn silence(kept: &Kept) -> String {
+async fn make_unreachable(kept: &RunningLoop) -> String {
     kept.until("all run", async |many| many.running().await.len() == 3).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let silent = kept.many.hosts_of("web-1.c").await.remove(0);
@@ -24,7 +24,7 @@ async fn silence(kept: &Kept) -> String {
 #[test]
 fn setting_the_clock_does_not_lengthen_the_time_a_host_is_unreachable() {
     keep_with(&["a", "b", "c"], GRACE, WEB, |kept| async move {
-        silence(&kept).await;
+        make_unreachable(&kept).await;
         jump(3_600_000);
         tokio::time::sleep(Duration::from_secs(120)).await;
         assert_eq!(kept.many.hosts_of("web-1.c").await.len(), 1, "two minutes are not five");
@@ -36,7 +36,7 @@ fn setting_the_clock_does_not_lengthen_the_time_a_host_is_unreachable() {
 #[test]
 fn time_in_which_the_loop_was_suspended_does_not_count_as_unreachable() {
     keep_with(&["a", "b", "c"], GRACE, WEB, |kept| async move {
-        let silent = silence(&kept).await;
+        let silent = make_unreachable(&kept).await;
         kept.gate.stall(true);
         tokio::time::sleep(Duration::from_secs(600)).await;
         kept.many.heal(&silent);
@@ -51,7 +51,7 @@ fn time_in_which_the_loop_was_suspended_does_not_count_as_unreachable() {
 #[test]
 fn a_host_unreachable_before_and_after_a_suspension_was_not_unreachable_throughout() {
     keep_with(&["a", "b", "c"], GRACE, WEB, |kept| async move {
-        let silent = silence(&kept).await;
+        let silent = make_unreachable(&kept).await;
         kept.gate.stall(true);
         tokio::time::sleep(Duration::from_secs(300)).await;
         // It was reachable meanwhile, and is unreachable again.

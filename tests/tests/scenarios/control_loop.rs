@@ -27,14 +27,14 @@ use crate::recorded;
 const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
 
 /// The hosts, and the state that is stored beside the spec.
-pub struct Doors {
+pub struct Connections {
     hosts: BTreeMap<String, Arc<SimHost>>,
-    pub kept: Arc<Beside>,
+    pub kept: Arc<SavedState>,
 }
 
 /// The state that outlives a loop: the history, newest last, and the rollbacks.
 #[derive(Default)]
-pub struct Beside {
+pub struct SavedState {
     pub history: Mutex<Vec<tally_reconcile::rollback::Entry>>,
     pub undone: Mutex<BTreeMap<String, RolledBack>>,
     /// The memory that was saved last.
@@ -42,7 +42,7 @@ pub struct Beside {
 }
 
 #[async_trait]
-impl Connector for Doors {
+impl Connector for Connections {
     async fn connect(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
         Ok(Arc::clone(&self.hosts[host]) as Arc<dyn Host>)
     }
@@ -52,7 +52,7 @@ impl Connector for Doors {
 }
 
 #[async_trait]
-impl Storage for Doors {
+impl Storage for Connections {
     fn remember(&self, memory: &Memory, _: i64) -> Stored {
         *self.kept.memory.lock().unwrap() = Some(memory.clone());
         Ok(())
@@ -79,9 +79,9 @@ impl Storage for Doors {
 }
 
 #[derive(Default)]
-pub struct Told(Mutex<Vec<Entry>>);
+pub struct Events(Mutex<Vec<Entry>>);
 
-impl Journal for Told {
+impl Journal for Events {
     fn entry(&self, entry: &Entry) {
         recorded::entry(entry);
         self.0.lock().unwrap().push(entry.clone());
@@ -89,29 +89,30 @@ impl Journal for Told {
 }
 
 /// A loop that runs beside the test.
-pub struct Kept {
+pub struct RunningLoop {
     pub many: Many,
-    told: Arc<Told>,
+    told: Arc<Events>,
     pub news: mpsc::UnboundedSender<SpecChange>,
-    pub beside: Arc<Beside>,
+    pub stored: Arc<SavedState>,
     pub gate: Arc<PauseSwitch>,
     board: Board,
     stop: watch::Sender<bool>,
     ended: tokio::task::JoinHandle<Ended>,
 }
 
-impl Kept {
+impl RunningLoop {
     pub fn begin(many: Many, graph: Graph) -> Self {
-        Self::begin_beside(many, graph, Arc::default())
+        Self::begin_with(many, graph, Arc::default())
     }
 
     /// Starts a loop with the state that an earlier loop has left.
-    pub fn begin_beside(mut many: Many, graph: Graph, beside: Arc<Beside>) -> Self {
-        many.memory.declared.undone.clone_from(&beside.undone.lock().unwrap());
-        let told = Arc::new(Told::default());
+    pub fn begin_with(mut many: Many, graph: Graph, stored: Arc<SavedState>) -> Self {
+        many.memory.declared.undone.clone_from(&stored.undone.lock().unwrap());
+        let told = Arc::new(Events::default());
         let (news, letters) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let doors = Arc::new(Doors { hosts: many.hosts.clone(), kept: Arc::clone(&beside) });
+        let connections =
+            Arc::new(Connections { hosts: many.hosts.clone(), kept: Arc::clone(&stored) });
         let options = Options {
             resync: Duration::from_secs(30),
             observation_deadline: Duration::from_secs(10),
@@ -125,8 +126,8 @@ impl Kept {
         let mut controller = ControlLoop::new(
             graph,
             many.memory.clone(),
-            Arc::clone(&doors) as Arc<dyn Connector>,
-            doors,
+            Arc::clone(&connections) as Arc<dyn Connector>,
+            connections,
             journal,
             options,
         );
@@ -136,13 +137,13 @@ impl Kept {
         let ended = tokio::task::spawn_local(async move {
             pausable(shut, controller.run(&mut ChannelSpecSource(letters), stopped)).await
         });
-        Self { many, told, news, beside, gate, board, stop, ended }
+        Self { many, told, news, stored, gate, board, stop, ended }
     }
 
     /// Kills the loop, as SIGKILL does.
-    pub fn kill(self) -> (Many, Arc<Beside>) {
+    pub fn kill(self) -> (Many, Arc<SavedState>) {
         self.ended.abort();
-        (self.many, self.beside)
+        (self.many, self.stored)
     }
 
     pub fn kinds(&self, kind: EntryKind) -> Vec<String> {
@@ -185,7 +186,11 @@ pub fn jump(by_ms: i64) {
     JUMPED.with(|jumped| jumped.set(jumped.get() + by_ms));
 }
 
-pub fn keep<F: Future<Output = ()>>(hosts: &[&str], body: &str, test: impl FnOnce(Kept) -> F) {
+pub fn keep<F: Future<Output = ()>>(
+    hosts: &[&str],
+    body: &str,
+    test: impl FnOnce(RunningLoop) -> F,
+) {
     keep_with(hosts, "", body, test);
 }
 
@@ -194,7 +199,7 @@ pub fn keep_with<F: Future<Output = ()>>(
     hosts: &[&str],
     cluster: &str,
     body: &str,
-    test: impl FnOnce(Kept) -> F,
+    test: impl FnOnce(RunningLoop) -> F,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -206,12 +211,12 @@ pub fn keep_with<F: Future<Output = ()>>(
     local.block_on(&runtime, async {
         let many = Many::new(hosts);
         let graph = many.graph(&format!("{cluster}\n{}", many.host_lines()), body);
-        test(Kept::begin(many, graph)).await;
+        test(RunningLoop::begin(many, graph)).await;
     });
     recorded::compare();
 }
 
-fn on_container(kept: &Kept, name: &str, act: impl Fn(&mut Model, &str, i64)) {
+fn on_container(kept: &RunningLoop, name: &str, act: impl Fn(&mut Model, &str, i64)) {
     for host in kept.many.hosts.values() {
         let act = |model: &mut Model, now: i64| {
             let found = model.list().into_iter().find(|c| c.name.ends_with(name));
@@ -282,7 +287,7 @@ fn a_cluster_in_its_steady_state_is_not_changed() {
     keep(&["a", "b"], WEB, |kept| async move {
         kept.until("all run", async |many| many.running().await.len() == 3).await;
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let changing = |kept: &Kept| -> u64 {
+        let changing = |kept: &RunningLoop| -> u64 {
             let calls = kept.many.hosts.values().flat_map(|host| host.calls());
             calls
                 .filter(|(call, _)| {
@@ -449,9 +454,9 @@ fn observations_are_remembered_even_if_the_plan_is_empty() {
         many.memory = Memory::default();
         let local = tokio::task::LocalSet::new();
         let seen = local.run_until(async {
-            let kept = Kept::begin(many, graph);
+            let kept = RunningLoop::begin(many, graph);
             kept.until("it tallies", async |_| !kept.kinds(EntryKind::Tallies).is_empty()).await;
-            let memory = kept.beside.memory.lock().unwrap().clone();
+            let memory = kept.stored.memory.lock().unwrap().clone();
             memory.and_then(|memory| memory.learned.hosts["a"].pods.clone()).unwrap_or_default()
         });
         let expected = ["web-0", "web-1", "web-2"].map(str::to_owned);

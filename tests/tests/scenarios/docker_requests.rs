@@ -19,7 +19,7 @@ fn the_docker_requests_of_each_field_match_the_snapshot() {
     for case in now.filter(|example| !example.before.contains("tcp://")) {
         for (name, spec) in [("before", &case.before), ("after", &case.after)] {
             // Lines that an earlier case has shown are not repeated.
-            let mut new = told(spec);
+            let mut new = requests(spec);
             new.retain(|line| known.insert(line.clone()));
             if !new.is_empty() {
                 let _ = writeln!(text, "{}.{} {name}", case.kind.key, case.field.word);
@@ -35,7 +35,7 @@ fn the_docker_requests_of_each_field_match_the_snapshot() {
 }
 
 /// Returns the requests of a plan for an empty host, a line each.
-fn told(spec: &str) -> Vec<String> {
+fn requests(spec: &str) -> Vec<String> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {

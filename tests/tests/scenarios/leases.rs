@@ -26,7 +26,7 @@ use tally_tests::store::ModelStore;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::many::{Many, held};
+use crate::many::{Many, blocked};
 
 const WEB: &str = "controller web replicas=2 { container c image=\"tally.local/hello:1\" }";
 const LASTS: Duration = Duration::from_secs(15);
@@ -93,14 +93,14 @@ impl Store for Shared {
     }
 }
 
-struct Doors {
+struct Connections {
     hosts: BTreeMap<String, Arc<SimHost>>,
     common: Arc<Mutex<Common>>,
     memory: Arc<Mutex<Memory>>,
 }
 
 #[async_trait]
-impl Connector for Doors {
+impl Connector for Connections {
     async fn connect(&self, _: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
         Ok(Arc::clone(&self.hosts[host]) as Arc<dyn Host>)
     }
@@ -110,7 +110,7 @@ impl Connector for Doors {
 }
 
 #[async_trait]
-impl Storage for Doors {
+impl Storage for Connections {
     fn remember(&self, memory: &Memory, _: i64) -> Stored {
         *self.memory.lock().unwrap() = memory.clone();
         Ok(())
@@ -122,9 +122,9 @@ impl Storage for Doors {
 }
 
 #[derive(Default)]
-struct Told(Mutex<Vec<Entry>>);
+struct Events(Mutex<Vec<Entry>>);
 
-impl Journal for Told {
+impl Journal for Events {
     fn entry(&self, entry: &Entry) {
         crate::recorded::entry(entry);
         self.0.lock().unwrap().push(entry.clone());
@@ -133,7 +133,7 @@ impl Journal for Told {
 
 /// One loop, which can be suspended.
 struct Engine {
-    told: Arc<Told>,
+    told: Arc<Events>,
     /// The common state that it wrote to disk.
     common: Arc<Mutex<Common>>,
     /// The observations that it wrote to disk.
@@ -165,12 +165,12 @@ impl Engine {
             once: false,
             now_ms: || 1_800_000_000_000,
         };
-        let told = Arc::new(Told::default());
+        let told = Arc::new(Events::default());
         let (news, letters) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let kept = Arc::new(Mutex::new(common.clone()));
         let memory = Arc::new(Mutex::new(Memory::default()));
-        let doors = Arc::new(Doors {
+        let connections = Arc::new(Connections {
             hosts: many.hosts.clone(),
             common: Arc::clone(&kept),
             memory: Arc::clone(&memory),
@@ -187,8 +187,8 @@ impl Engine {
         let controller = ControlLoop::new(
             graph,
             Memory::default(),
-            Arc::clone(&doors) as Arc<dyn Connector>,
-            doors,
+            Arc::clone(&connections) as Arc<dyn Connector>,
+            connections,
             journal,
             options,
         );
@@ -500,7 +500,7 @@ fn an_apply_by_hand_beside_engines_takes_no_pod_on_an_unreachable_host_for_absen
             memory.learn("many", &observed, 0);
             let plan = reconcile(&graph, &observed, &memory, &tally_reconcile::Options::default());
             let reason = "it may be on `c`, which does not answer";
-            assert_eq!(held(&plan), [format!("web-2: {reason}")]);
+            assert_eq!(blocked(&plan), [format!("web-2: {reason}")]);
         }
     });
 }

@@ -31,6 +31,7 @@ mod rebalance;
 mod recorded;
 mod registry;
 mod rollback;
+mod rollback_loop;
 mod rollback_tracking;
 mod rollouts;
 mod secrets;

@@ -219,7 +219,7 @@ impl Many {
 }
 
 /// Returns the reasons of a plan's blocked operations, with the pods.
-pub fn held(plan: &Plan) -> Vec<String> {
+pub fn blocked(plan: &Plan) -> Vec<String> {
     plan.blocked
         .iter()
         .map(|it| match it.subject.pod() {

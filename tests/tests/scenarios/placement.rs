@@ -5,7 +5,7 @@ use tally_reconcile::plan::Plan;
 use tally_reconcile::plan::reason::BlockReason;
 use tally_simulator::Model;
 
-use crate::many::{Many, held, run};
+use crate::many::{Many, blocked, run};
 use crate::world::{calls, plan_errors};
 
 const ONE: &str = "container c image=\"tally.local/hello:1\"";
@@ -76,7 +76,7 @@ fn a_pod_that_fits_nowhere_is_blocked_with_a_suggestion_and_others_proceed() {
         let graph = many.graph(hosts, &body);
         let plan = many.apply(&graph).await;
         assert_eq!(
-            held(&plan),
+            blocked(&plan),
             ["big: no host can take it: a lacks 1GiB; b does not match `disk=ssd`"]
         );
         assert_eq!(way_out(&plan), Some("b: disk=ssd".to_owned()));
@@ -103,7 +103,7 @@ fn each_unmet_condition_of_a_host_is_reported_and_can_be_dropped() {
             let plan = many.plan(&many.graph(&hosts, &body)).await;
             let reason =
                 format!("web: no host can take it: a does not match `{told}`; b is drained");
-            assert_eq!(held(&plan), [reason], "{condition}");
+            assert_eq!(blocked(&plan), [reason], "{condition}");
             assert_eq!(way_out(&plan), Some(format!("a: {told}")));
         }
     });
@@ -118,7 +118,7 @@ fn a_per_host_pod_that_does_not_fit_says_why_and_others_proceed() {
         let plan = many.apply(&many.graph(hosts, body)).await;
         assert_eq!(many.running().await.len(), 1);
         let reason = "agent-a: its host cannot take it: a lacks 1GiB";
-        assert_eq!(held(&plan), [reason]);
+        assert_eq!(blocked(&plan), [reason]);
     });
 }
 
@@ -131,12 +131,12 @@ fn no_operation_waits_for_a_pod_of_a_lost_host() {
         many.apply(&graph).await;
         many.cut("b");
         assert_eq!(
-            held(&many.plan(&graph).await),
+            blocked(&many.plan(&graph).await),
             ["agent-b: it was on `b`, which does not answer"]
         );
         many.declare("b", Declared::Lost);
         let plan = many.plan(&graph).await;
-        assert_eq!(held(&plan), Vec::<String>::new());
+        assert_eq!(blocked(&plan), Vec::<String>::new());
         assert_eq!(plan.pods["controller/agent"].desired, 1);
     });
 }
@@ -148,7 +148,10 @@ fn capacity_is_used_by_reservations() {
         let body = "controller web replicas=4 { container c image=\"tally.local/hello:1\" { resources cpu=1 } }";
         let plan = many.apply(&many.graph(hosts, body)).await;
         assert_eq!(many.running().await.len(), 3);
-        assert_eq!(held(&plan), ["web-3: no host can take it: a lacks 1 cores; b lacks 1 cores"]);
+        assert_eq!(
+            blocked(&plan),
+            ["web-3: no host can take it: a lacks 1 cores; b lacks 1 cores"]
+        );
     });
 }
 
@@ -180,7 +183,7 @@ fn a_host_port_in_use_moves_pods_to_other_hosts() {
         let more = many.plain(&format!("controller web replicas=3 {{ {port} }}"));
         let plan = many.plan(&more).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
-        assert_eq!(plan.blocked.len(), 1, "{:?}", held(&plan));
+        assert_eq!(plan.blocked.len(), 1, "{:?}", blocked(&plan));
     });
 }
 
@@ -303,7 +306,7 @@ fn a_plan_that_assumes_a_lost_host_is_a_normal_plan() {
         let plan = many.plan_with(&graph, options).await;
         assert_eq!(plan_errors(&plan), Vec::<String>::new());
         assert!(!plan.is_empty(), "its pod without data moves");
-        assert_eq!(held(&plan), ["db: its volume `data` may be on `b`, which does not answer"]);
+        assert_eq!(blocked(&plan), ["db: its volume `data` may be on `b`, which does not answer"]);
         assert!(plan.operations.iter().all(|operation| operation.host != "b"));
     });
 }
@@ -338,7 +341,7 @@ fn a_block_reason_names_the_first_hosts_and_counts_the_others() {
             let big = "container c image=\"tally.local/hello:1\" { resources cpu=1000 }";
             let body = format!("pod web {{ {big} }}");
             let plan = many.plan(&many.plain(&body)).await;
-            let why = held(&plan).remove(0);
+            let why = blocked(&plan).remove(0);
             assert_eq!(why.matches(" lacks ").count(), 4, "{why}");
             match rest {
                 Some(rest) => assert!(why.ends_with(&format!("{rest} cannot either")), "{why}"),
@@ -360,7 +363,7 @@ fn a_fenced_host_does_not_split_pods_that_share_a_new_volume() {
             "volume data\ncontroller web replicas=2 {{ {mount} }}\ncontroller api replicas=2 {{ {mount} }}\n{other}"
         ));
         let plan = many.plan(&graph).await;
-        assert_eq!(held(&plan), Vec::<String>::new());
+        assert_eq!(blocked(&plan), Vec::<String>::new());
         let made = plan.operations.iter().filter(|it| it.action.word() == "create-container");
         let made = made.filter(|it| !it.subject.is_of_pod("other"));
         let hosts: Vec<&str> = made.map(|it| it.host.as_str()).collect();
@@ -379,7 +382,7 @@ fn the_same_port_with_another_protocol_is_another_port() {
         let mut other = Many::beside(&many, "other");
         other.apply(&other.plain(&format!("pod first {{ {} }}", port("udp")))).await;
         let plan = many.plan(&many.plain(&format!("pod mine {{ {} }}", port("tcp")))).await;
-        assert_eq!((held(&plan), plan_errors(&plan)), (vec![], vec![]));
+        assert_eq!((blocked(&plan), plan_errors(&plan)), (vec![], vec![]));
         assert!(!plan.is_empty());
         let plan = many.plan(&many.plain(&format!("pod mine {{ {} }}", port("udp")))).await;
         assert!(plan.is_empty(), "{:?}", calls(&plan));
@@ -395,6 +398,6 @@ fn the_same_port_on_another_address_is_another_port() {
             )
         };
         let apart = pod("one", "127.0.0.1:8080") + &pod("two", "127.0.0.2:8080");
-        assert_eq!(held(&many.plan(&many.plain(&apart)).await), Vec::<String>::new());
+        assert_eq!(blocked(&many.plan(&many.plain(&apart)).await), Vec::<String>::new());
     });
 }

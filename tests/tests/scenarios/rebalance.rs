@@ -9,7 +9,7 @@ use tally_reconcile::Options;
 use tally_reconcile::memory::{Backoff, Declared};
 use tally_reconcile::plan::Plan;
 
-use crate::many::{Many, held, run};
+use crate::many::{Many, blocked, run};
 use crate::recorded;
 use crate::world::plan_errors;
 
@@ -203,7 +203,7 @@ fn paused_and_frozen_workloads_are_not_moved() {
         let plan = many.plan_with(&graph, asked()).await;
         assert!(plan.is_empty() && moves(&plan).is_empty());
         for pod in ["web-2", "web-3"] {
-            assert!(held(&plan).contains(&format!("{pod}: the cluster is frozen: friday")));
+            assert!(blocked(&plan).contains(&format!("{pod}: the cluster is frozen: friday")));
         }
         let balance = plan.balance.unwrap();
         assert!(balance.hosts.iter().all(|load| load.pods_before == load.pods_after));
@@ -430,7 +430,7 @@ fn surge_pods_fit_beside_all_current_and_planned_pods() {
         let graph = many.graph(&lines(""), &body);
         many.apply(&graph).await;
         let plan = many.plan_with(&graph, asked()).await;
-        assert_eq!(held(&plan), Vec::<String>::new());
+        assert_eq!(blocked(&plan), Vec::<String>::new());
         assert_eq!(fixed(&plan), ["controller/w0: no host has room for a surge pod now"]);
         assert!(!moves(&plan).is_empty());
     });

@@ -1,9 +1,8 @@
-//! Rollouts that fail and are rolled back automatically: `update on-failure=rollback`.
+//! Rollouts that fail and are rolled back automatically, in one apply: `update on-failure=rollback`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tally_control::{EntryKind, SpecChange};
 use tally_graph::Graph;
 use tally_host::{Report, failed_versions};
 use tally_reconcile::Options;
@@ -16,7 +15,6 @@ use tally_reconcile::rollback::undo::{ended, undo};
 use tally_reconcile::rollback::{Decision, Entry, RolloutFailure, decide, previous_revisions};
 use tally_simulator::Model;
 
-use crate::control_loop::{Kept, keep};
 use crate::many::{Many, run};
 use crate::world::{World, both, only_simulated, plan_errors};
 
@@ -113,10 +111,13 @@ fn a_failed_version_is_rolled_back_and_healthy_pods_are_not_changed() {
             // It keeps that revision, and every plan says why.
             let plan = world.plan_remembering(&followed, &memory, Options::default()).await;
             assert!(plan.is_empty(), "{:?}", plan.changes);
-            let held: Vec<_> =
+            let blocked: Vec<_> =
                 plan.blocked.iter().map(|it| (it.reason.by(), it.reason.to_string())).collect();
-            assert_eq!(held.len(), 1, "{held:?}");
-            assert!(held[0].0 == BlockedBy::RolledBack && held[0].1.contains(why), "{held:?}");
+            assert_eq!(blocked.len(), 1, "{blocked:?}");
+            assert!(
+                blocked[0].0 == BlockedBy::RolledBack && blocked[0].1.contains(why),
+                "{blocked:?}"
+            );
             assert!(plan.diagnostics.iter().any(|found| found.code.0 == 1303));
             let after = world.ids().await;
             let kept = before.iter().filter(|(name, id)| after.get(*name) == Some(id)).count();
@@ -234,9 +235,9 @@ fn only_rollouts_with_on_failure_rollback_return_to_a_previous_revision() {
         let asked = pause(web("", "env A=2"));
         assert_eq!(decided(&world, &asked, &remembered(&asked, &[&good])).await, None);
         // A person has paused or frozen it.
-        let mut held = remembered(&now, &[&good]);
-        held.declared.paused.insert(WEB.to_owned(), "wait".to_owned());
-        assert_eq!(decided(&world, &now, &held).await, None);
+        let mut blocked = remembered(&now, &[&good]);
+        blocked.declared.paused.insert(WEB.to_owned(), "wait".to_owned());
+        assert_eq!(decided(&world, &now, &blocked).await, None);
         let mut frozen = remembered(&now, &[&good]);
         frozen.declared.frozen = Some("wait".to_owned());
         assert_eq!(decided(&world, &now, &frozen).await, None);
@@ -339,6 +340,10 @@ fn a_pod_observed_during_its_creation_is_no_older_version() {
     });
 }
 
+async fn serving(many: &Many) -> usize {
+    many.running().await.len()
+}
+
 #[test]
 fn a_rollback_stays_within_max_unavailable() {
     for (replicas, update, least) in
@@ -374,68 +379,7 @@ fn many_graph(body: &str) -> Graph {
     Many::new(&["a", "b"]).plain(body)
 }
 
-async fn serving(many: &Many) -> usize {
-    many.running().await.len()
-}
-
-const GOOD: &str = "controller web replicas=3 { update on-failure=rollback progress-deadline=\"20s\"\n\
-    container c image=\"tally.local/hello:1\" { env A=1 } }";
-
-/// The same with another container.
-fn with(rest: &str) -> String {
-    GOOD.replace("env A=1", rest)
-}
-
-#[test]
-fn the_loop_rolls_back_once_per_kind_of_failure_and_follows_a_newer_spec() {
-    for (bad, why) in [
-        ("command sh \"-c\" \"echo last; exit 3\"", "exit code 3"),
-        ("readiness every=\"1s\" { command \"false\" }", "not ready after"),
-        ("command \"/none-such\"", "none-such"),
-    ] {
-        keep(&["a", "b", "c"], GOOD, |kept| async move {
-            kept.until("all run", async |many| many.running().await.len() == 3).await;
-            tokio::time::sleep(Duration::from_secs(30)).await;
-            let before = kept.many.running().await;
-            kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&with(bad))))).unwrap();
-            let is_told = async |_: &Many| !kept.kinds(EntryKind::RolledBack).is_empty();
-            kept.until("it is rolled back", is_told).await;
-            kept.until("all run", async |many| many.running().await.len() == 3).await;
-            for _ in 0..300 {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                assert_eq!(serving(&kept.many).await, 3, "{bad}");
-            }
-            let after = kept.many.running().await;
-            let same = before.iter().filter(|(name, id)| after.get(*name) == Some(*id)).count();
-            assert_eq!(same, 2, "only one was ever touched: {bad}");
-            let told = kept.kinds(EntryKind::RolledBack);
-            assert!(told.len() == 1 && told[0].contains(why), "{told:?}");
-            kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&with("env A=2"))))).unwrap();
-            tokio::time::sleep(Duration::from_secs(60)).await;
-            let last = kept.many.running().await;
-            assert!(last.len() == 3 && last.values().all(|id| !after.values().any(|it| it == id)));
-            assert!(kept.beside.undone.lock().unwrap().is_empty(), "a newer spec has ended it");
-            kept.end().await;
-        });
-    }
-}
-
-#[test]
-fn a_version_that_exits_with_restart_never_has_failed_immediately() {
-    let never = |text: &str| text.replace("replicas=3 {", "replicas=3 { restart never;");
-    keep(&["a", "b", "c"], &never(GOOD), |kept| async move {
-        kept.until("all run", async |many| many.running().await.len() == 3).await;
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        let bad = never(&with("command sh \"-c\" \"exit 3\""));
-        kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
-        let begun_ms = kept.many.now_ms();
-        let is_told = async |_: &Many| !kept.kinds(EntryKind::RolledBack).is_empty();
-        kept.until("it is rolled back", is_told).await;
-        let took_ms = kept.many.now_ms() - begun_ms;
-        assert!(took_ms < 5_000, "{took_ms} ms, of a deadline of 20 s");
-        kept.end().await;
-    });
-}
+const HELLO: &str = "container c image=\"tally.local/hello:1\"";
 
 #[test]
 fn rollbacks_are_equal_if_they_replace_the_same_revision_with_the_same_workload() {
@@ -496,104 +440,5 @@ fn only_ready_workloads_without_changes_have_completed_and_none_in_a_plan_with_a
         let plan = many.plan(&many_graph(&text)).await;
         assert!(!plan_errors(&plan).is_empty());
         assert!(plan.settled().is_empty(), "{:?}", plan.pods);
-    });
-}
-
-const HELLO: &str = "container c image=\"tally.local/hello:1\"";
-
-#[test]
-fn a_slow_init_is_waited_for() {
-    keep(&["a", "b"], GOOD, |kept| async move {
-        kept.until("all run", async |many| many.running().await.len() == 3).await;
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        let init = "init i image=\"tally.local/hello:1\" { command sleep \"60\" }\ncontainer c";
-        let slow = with("env A=2").replace("container c", init);
-        kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&slow)))).unwrap();
-        tokio::time::sleep(Duration::from_secs(300)).await;
-        assert_eq!(kept.kinds(EntryKind::RolledBack), Vec::<String>::new());
-        let running = kept.many.running().await;
-        assert_eq!(running.keys().filter(|name| name.ends_with(".c")).count(), 3, "{running:?}");
-        assert_eq!(running.len(), 6, "with their infra containers");
-        kept.end().await;
-    });
-}
-
-#[test]
-fn a_failed_first_deployment_is_not_rolled_back_and_is_reported_once() {
-    keep(&["a", "b"], &with("command sh \"-c\" \"exit 3\""), |kept| async move {
-        tokio::time::sleep(Duration::from_secs(600)).await;
-        assert_eq!(kept.kinds(EntryKind::RolledBack), Vec::<String>::new());
-        let told = kept.kinds(EntryKind::Failed);
-        let stays: Vec<_> = told.iter().filter(|it| it.contains("nothing to go back to")).collect();
-        assert_eq!(stays.len(), 1, "{told:?}");
-        kept.end().await;
-    });
-}
-
-#[test]
-fn a_previous_revision_that_fails_too_is_kept_without_a_loop() {
-    keep(&["a", "b", "c"], GOOD, |kept| async move {
-        kept.until("all run", async |many| many.running().await.len() == 3).await;
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        // From now on the programs of the old image exit too.
-        for host in kept.many.hosts.values() {
-            host.inject(|model, _| model.set_missing("tally.local/hello:1")).unwrap();
-            host.inject(|model, _| model.remove_image("tally.local/hello:1")).unwrap();
-        }
-        let bad = with("command sh \"-c\" \"exit 3\"").replace("hello:1", "hello:2");
-        kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
-        for _ in 0..900 {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            assert!(serving(&kept.many).await >= 2);
-        }
-        assert_eq!(kept.kinds(EntryKind::RolledBack).len(), 1);
-        let told = kept.kinds(EntryKind::Failed);
-        let stays: Vec<_> = told.iter().filter(|it| it.contains("fails too")).collect();
-        assert_eq!(stays.len(), 1, "{told:?}");
-        kept.end().await;
-    });
-}
-
-#[test]
-fn a_loop_killed_during_a_rollback_is_continued_by_the_next_one() {
-    // From before the failure is observed until long after.
-    for millis in [1_000, 1_500, 2_000, 2_500, 3_000, 4_000, 6_000, 20_000] {
-        keep(&["a", "b", "c"], GOOD, |kept| async move {
-            kept.until("all run", async |many| many.running().await.len() == 3).await;
-            tokio::time::sleep(Duration::from_secs(30)).await;
-            let before = kept.many.running().await;
-            let bad = kept.many.plain(&with("command sh \"-c\" \"exit 3\""));
-            kept.news.send(SpecChange::Spec(Box::new(bad.clone()))).unwrap();
-            tokio::time::sleep(Duration::from_millis(millis)).await;
-            let (many, beside) = kept.kill();
-            let kept = Kept::begin_beside(many, bad, beside);
-            let is_undone = |kept: &Kept| kept.beside.undone.lock().unwrap().contains_key(WEB);
-            kept.until("it is rolled back", async |many| {
-                is_undone(&kept) && many.running().await.len() == 3
-            })
-            .await;
-            tokio::time::sleep(Duration::from_secs(60)).await;
-            let after = kept.many.running().await;
-            let same = before.iter().filter(|(name, id)| after.get(*name) == Some(*id)).count();
-            assert!(after.len() == 3 && same >= 2, "killed after {millis} ms: {same}");
-            kept.end().await;
-        });
-    }
-}
-
-#[test]
-fn a_version_with_a_failing_init_is_rolled_back() {
-    keep(&["a", "b"], GOOD, |kept| async move {
-        kept.until("all run", async |many| many.running().await.len() == 3).await;
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        let init =
-            "init i image=\"tally.local/hello:1\" { command sh \"-c\" \"exit 7\" }\ncontainer c";
-        let bad = with("env A=2").replace("container c", init);
-        kept.news.send(SpecChange::Spec(Box::new(kept.many.plain(&bad)))).unwrap();
-        let is_told = async |_: &Many| !kept.kinds(EntryKind::RolledBack).is_empty();
-        kept.until("it is rolled back", is_told).await;
-        let told = kept.kinds(EntryKind::RolledBack);
-        assert!(told.len() == 1 && told[0].contains("exit code 7"), "{told:?}");
-        kept.end().await;
     });
 }

@@ -2,7 +2,7 @@
 
 use tally_reconcile::plan::{Action, Cause, Operation};
 
-use crate::many::{Many, held, run};
+use crate::many::{Many, blocked, run};
 use crate::world::{World, both, calls, only_simulated};
 
 #[test]
@@ -218,9 +218,9 @@ fn a_paused_rollout_does_not_continue_and_pods_are_still_repaired() {
         let plan = many.plan(&graph).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
         assert!(
-            held(&plan)[0].contains("its rollout is paused: wait for Ann"),
+            blocked(&plan)[0].contains("its rollout is paused: wait for Ann"),
             "{:?}",
-            held(&plan)
+            blocked(&plan)
         );
         let on = many.hosts_of("web-1.c").await.remove(0);
         let remove = |model: &mut tally_simulator::Model, now: i64| {
@@ -242,7 +242,7 @@ fn a_frozen_cluster_is_not_changed_and_the_plan_says_why() {
         many.memory.declared.frozen = Some("release freeze until Monday".to_owned());
         let plan = many.plan(&many.plain(&spec(2))).await;
         assert!(plan.is_empty());
-        assert!(held(&plan).iter().all(|why| why.contains("release freeze until Monday")));
+        assert!(blocked(&plan).iter().all(|why| why.contains("release freeze until Monday")));
     });
 }
 
@@ -261,9 +261,9 @@ fn removing_more_than_a_fifth_waits_for_a_person() {
         let plan = many.plan_with(&graph, guarded()).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
         assert!(
-            held(&plan).iter().any(|why| why.contains("3 of 10 containers")),
+            blocked(&plan).iter().any(|why| why.contains("3 of 10 containers")),
             "{:?}",
-            held(&plan)
+            blocked(&plan)
         );
         assert!(!many.plan(&graph).await.is_empty(), "a person may");
     });
@@ -283,8 +283,8 @@ fn a_surplus_pod_with_a_named_volume_is_no_surge_pod() {
         let guarded = tally_reconcile::Options { guard_removals, ..Default::default() };
         let plan = many.plan_with(&many.plain(&spec(1)), guarded).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
-        let held = held(&plan);
-        assert!(held.iter().any(|why| why.contains("2 of 3 containers")), "{held:?}");
+        let blocked = blocked(&plan);
+        assert!(blocked.iter().any(|why| why.contains("2 of 3 containers")), "{blocked:?}");
     });
 }
 

@@ -14,7 +14,7 @@ fn marked(world: &World, extra: &[(&str, &str)]) -> BTreeMap<String, String> {
     labels
 }
 
-async fn foreign(world: &World, name: &str, labels: &[(&str, &str)]) -> String {
+async fn unmanaged(world: &World, name: &str, labels: &[(&str, &str)]) -> String {
     let request = ContainerRequest {
         name: name.to_owned(),
         image: HELLO.to_owned(),
@@ -68,9 +68,9 @@ fn a_container_with_copied_labels_survives_every_command() {
             .unwrap();
         let copied: Vec<(&str, &str)> =
             ours.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let copy = foreign(&world, &format!("{}-copy", world.cluster), &copied).await;
+        let copy = unmanaged(&world, &format!("{}-copy", world.cluster), &copied).await;
         let half = format!("{}-half", world.cluster);
-        let half = foreign(&world, &half, &[("tally.cluster", world.cluster.as_str())]).await;
+        let half = unmanaged(&world, &half, &[("tally.cluster", world.cluster.as_str())]).await;
         let plan = world.plan(&graph).await;
         assert!(plan.is_empty());
         assert_eq!(plan.diagnostics.len(), 2, "each is said: {:?}", plan.diagnostics);
@@ -93,7 +93,7 @@ fn a_container_with_copied_labels_survives_every_command() {
 #[test]
 fn an_unmanaged_container_with_our_name_is_an_error_and_survives() {
     both("clash", |world: World| async move {
-        let id = foreign(&world, &format!("{}.p.c", world.cluster), &[]).await;
+        let id = unmanaged(&world, &format!("{}.p.c", world.cluster), &[]).await;
         let graph = world.graph("pod p { container c image=\"tally.local/hello:1\" }");
         let plan = world.plan(&graph).await;
         assert_eq!(plan_errors(&plan).len(), 1);

@@ -6,7 +6,7 @@ use tally_reconcile::plan::reason::BlockReason;
 use tally_reconcile::plan::request::VolumeRequest;
 use tally_reconcile::plan::{Change, ChangeKind};
 
-use crate::many::{Many, held, run};
+use crate::many::{Many, blocked, run};
 use crate::world::{calls, plan_errors};
 
 const WEB: &str = "controller web replicas=3 { container c image=\"tally.local/hello:1\" }";
@@ -24,7 +24,7 @@ fn an_unreachable_host_counts_neither_as_empty_nor_as_lost() {
         let plan = many.plan(&graph).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
         assert_eq!(plan_errors(&plan), Vec::<String>::new());
-        assert_eq!(held(&plan), ["web-1: it was on `b`, which does not answer"]);
+        assert_eq!(blocked(&plan), ["web-1: it was on `b`, which does not answer"]);
         many.heal("b");
         let plan = many.plan(&graph).await;
         assert!(plan.is_empty() && plan.blocked.is_empty());
@@ -51,7 +51,7 @@ fn a_host_that_was_never_observed_may_have_any_pod() {
         let graph = many.plain(WEB);
         let plan = many.plan(&graph).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
-        assert_eq!(plan.blocked.len(), 3, "{:?}", held(&plan));
+        assert_eq!(plan.blocked.len(), 3, "{:?}", blocked(&plan));
         many.declare("b", Declared::Lost);
         many.apply(&graph).await;
         assert_eq!(many.running().await.len(), 3);
@@ -187,14 +187,14 @@ fn pods_with_data_are_never_replaced_without_a_fence() {
         let home = many.hosts_of("db.c").await.remove(0);
         many.cut(&home);
         let expected = format!("db: its volume `data` may be on `{home}`, which does not answer");
-        assert_eq!(held(&many.plan(&graph).await), std::slice::from_ref(&expected));
+        assert_eq!(blocked(&many.plan(&graph).await), std::slice::from_ref(&expected));
         many.declare(&home, Declared::Lost);
         let plan = many.plan(&graph).await;
         assert!(plan.is_empty());
-        assert_eq!(held(&plan), std::slice::from_ref(&expected));
+        assert_eq!(blocked(&plan), std::slice::from_ref(&expected));
         // Not even without memory.
         many.memory = Memory::default();
-        assert_eq!(held(&many.plan(&graph).await), [expected]);
+        assert_eq!(blocked(&many.plan(&graph).await), [expected]);
         many.declare(&home, Declared::Fenced);
         many.apply(&graph).await;
         assert_eq!(many.hosts_of("db.c").await.len(), 2, "the fenced one is out of reach");
@@ -246,9 +246,9 @@ fn an_unobserved_pod_counts_as_missing_in_a_rollout() {
         let plan = many.plan(&changed).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
         assert!(
-            held(&plan).iter().any(|why| why.contains("no more of its pods may be missing")),
+            blocked(&plan).iter().any(|why| why.contains("no more of its pods may be missing")),
             "{:?}",
-            held(&plan)
+            blocked(&plan)
         );
     });
 }
@@ -271,7 +271,7 @@ fn dependents_of_an_unobserved_pod_are_neither_started_nor_changed() {
             matches!(it.reason, BlockReason::Dependency { .. }) || it.subject.is_of_pod("db")
         }));
         let why = "late: it waits for `db`, which cannot be seen or placed".to_owned();
-        assert!(held(&plan).contains(&why), "{:?}", held(&plan));
+        assert!(blocked(&plan).contains(&why), "{:?}", blocked(&plan));
     });
 }
 
@@ -315,7 +315,7 @@ fn an_incomplete_copy_is_not_changed_if_the_pod_may_also_run_on_an_unreachable_h
             let plan = many.plan(&graph).await;
             assert!(plan.is_empty(), "{:?}", plan.changes);
             let what = |why: String| why.starts_with("web-1: ");
-            assert_eq!(held(&plan).into_iter().any(what), broken, "{:?}", held(&plan));
+            assert_eq!(blocked(&plan).into_iter().any(what), broken, "{:?}", blocked(&plan));
         });
     }
 }
@@ -328,7 +328,7 @@ fn an_incomplete_pod_that_may_be_complete_on_an_unreachable_host_is_not_complete
         let plan = many.plan(&graph).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
         let why = format!("web-0: it may also be on `{second}`, which does not answer");
-        assert!(held(&plan).contains(&why), "{:?}", held(&plan));
+        assert!(blocked(&plan).contains(&why), "{:?}", blocked(&plan));
         // Once that host is declared lost nothing blocks the pod.
         many.declare(&second, Declared::Lost);
         assert!(!many.plan(&graph).await.is_empty());
@@ -345,7 +345,7 @@ fn if_the_pods_of_an_unreachable_host_are_unknown_an_incomplete_pod_is_not_compl
         let plan = many.plan(&graph).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
         let why = format!("web-0: it may also be on `{second}`, which does not answer");
-        assert!(held(&plan).contains(&why), "{:?}", held(&plan));
+        assert!(blocked(&plan).contains(&why), "{:?}", blocked(&plan));
     });
 }
 
@@ -380,7 +380,7 @@ fn a_pod_that_must_leave_its_host_is_not_created_while_it_may_run_on_an_unreacha
         let made = plan.operations.iter().filter(|op| op.subject.is_of_pod("web-1"));
         assert_eq!(made.count(), 0, "{:?}", plan.changes);
         let why = format!("web-1: it may also be on `{second}`, which does not answer");
-        assert!(held(&plan).contains(&why), "{:?}", held(&plan));
+        assert!(blocked(&plan).contains(&why), "{:?}", blocked(&plan));
     });
 }
 
@@ -397,9 +397,9 @@ fn an_unobserved_pod_uses_only_one_unit_of_max_unavailable() {
         many.cut("c");
         let plan = many.plan(&many.plain(&body("env A=2"))).await;
         let begun = calls(&plan).into_iter().filter(|call| call.starts_with("stop "));
-        assert_eq!(begun.collect::<Vec<_>>(), ["stop web-1/c"], "{:?}", held(&plan));
+        assert_eq!(begun.collect::<Vec<_>>(), ["stop web-1/c"], "{:?}", blocked(&plan));
         let rest = "web-0: no more of its pods may be missing: 1 cannot be seen or placed";
-        assert!(held(&plan).contains(&rest.to_owned()), "{:?}", held(&plan));
+        assert!(blocked(&plan).contains(&rest.to_owned()), "{:?}", blocked(&plan));
     });
 }
 
@@ -418,7 +418,7 @@ fn a_pod_with_two_volumes_on_several_hosts_stays_on_its_host() {
             copied.unwrap().unwrap();
         }
         let plan = many.plan(&graph).await;
-        assert!(plan.is_empty() && plan.blocked.is_empty(), "{:?}", held(&plan));
+        assert!(plan.is_empty() && plan.blocked.is_empty(), "{:?}", blocked(&plan));
     });
 }
 
@@ -454,7 +454,7 @@ fn older_data_is_not_used_because_a_host_is_lost() {
             let reason =
                 BlockReason::OlderData { unreachable: second.clone(), older: Some(first.clone()) };
             assert!(!plan.blocked.is_empty());
-            assert!(plan.blocked.iter().all(|it| it.reason == reason), "{:?}", held(&plan));
+            assert!(plan.blocked.iter().all(|it| it.reason == reason), "{:?}", blocked(&plan));
             // The same without memory.
             let memory = std::mem::take(&mut many.memory.learned.hosts);
             assert!(many.plan(&more).await.is_empty());
