@@ -88,8 +88,8 @@ impl Remembered {
         self.clocks.as_ref()
     }
 
-    /// Writes that a workload follows a previous revision, or no longer does, beside what people may have declared
-    /// meanwhile.
+    /// Writes that a workload follows a previous revision, or no longer does, and keeps the declarations that people
+    /// made meanwhile.
     ///
     /// # Errors
     /// When the folder cannot be read or written.

@@ -11,8 +11,8 @@ use crate::args;
 use crate::errors::CliError;
 use crate::history::who;
 
-/// Returns what the loop needs to run beside others; `None` where no store is named. `common` are the declarations
-/// that were shared when it last ran.
+/// Returns the settings of a loop that runs beside others; `None` where no store is named. `common` are the
+/// declarations that were shared when it last ran.
 ///
 /// # Errors
 /// When files cannot be used, or plain text would leave this machine without `--store-plain`.
@@ -35,7 +35,7 @@ pub fn sharing(
     let store = store.map_err(|error| {
         let help = match error.fault {
             tally_host::TransportError::PlainTcp { .. } => {
-                "Whoever reads it learns what runs where, and whoever writes it says who leads. Give \
+                "Its readers learn what runs where, and its writers decide who leads. Give \
                  --store-ca, --store-cert and --store-key, or --store-plain where the network is \
                  yours alone."
                     .to_owned()

@@ -60,7 +60,7 @@ pub(crate) fn compare(
         if let Some((_, begun_ms)) = before {
             *ahead_ms = (*ahead_ms).min(first.saturating_sub(begun_ms));
         }
-        // Where the clock jumped in between, only what could never get ready is sure to be wrong.
+        // Where the clock jumped in between, this bound wins: a time after now could keep a pod from getting ready.
         *ahead_ms = (*ahead_ms).max(last.saturating_sub(now_ms));
     }
     state.ahead_ms = *ahead_ms;

@@ -2,7 +2,7 @@
 //!
 //! [`convergence`] has the steps that every driver shares, and the bounded session of `tally apply` and
 //! `tally destroy`. [`ControlLoop`] drives the same steps for as long as `tally run` runs: Docker's events, timers
-//! and changes of the spec only wake it; what it does follows from what it observes. Each host is observed by itself,
+//! and changes of the spec only wake it; its actions follow from its observations. Each host is observed by itself,
 //! so a slow or unreachable one delays nothing on the others. A plan is made whenever there is a new view, from the
 //! latest view of every host; pods with operations in progress are left alone until a view that started after
 //! their end.

@@ -29,7 +29,7 @@ impl LoopClock {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Returns the wall clock, in milliseconds since 1970: for people, and for what others compare.
+    /// Returns the wall clock, in milliseconds since 1970: for people, and for times that other engines compare.
     pub fn wall_now_ms(&self) -> i64 {
         (self.wall)()
     }

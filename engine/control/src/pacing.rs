@@ -30,7 +30,7 @@ pub(crate) struct Pacing {
     counted: Option<(u64, BTreeMap<String, Pods>)>,
     /// Since when something is waited for.
     waiting_since_ms: Option<u64>,
-    /// Since when nothing is done but to wait and to repair what ends.
+    /// Since when the loop only waits and repairs containers that end.
     only_waits_since_ms: Option<u64>,
 }
 
@@ -55,8 +55,8 @@ impl Pacing {
         self.only_waits_since_ms = None;
     }
 
-    /// Returns how long to wait until what is waited for is observed again: soon at first, then less and less
-    /// often.
+    /// Returns how long to wait until the pods that the loop waits for are observed again: soon at first, then less
+    /// and less often.
     pub fn wait_pause(&mut self, waits: bool, clock_ms: u64) -> Option<u64> {
         if !waits {
             self.waiting_since_ms = None;

@@ -1,4 +1,4 @@
-//! What unit tests see on a host.
+//! Sample inventories for unit tests.
 
 use tally_reconcile::input::observed::{
     ContainerDetails, ContainerState, Health, Live, ObservedContainer,

@@ -28,7 +28,7 @@ pub struct Current {
     pub secrets: Option<Secrets>,
 }
 
-/// Keeps what must outlive the process.
+/// Keeps the data that must outlive the process.
 #[async_trait]
 pub trait Storage: Send + Sync {
     /// Keeps the memory. Its times are of a clock that shows `now_ms` now, in milliseconds since 1970.
@@ -74,7 +74,7 @@ pub trait Storage: Send + Sync {
         None
     }
 
-    /// Returns what changed in the storage since the last observation.
+    /// Returns the changes in the storage since the last call.
     fn current(&self) -> Current {
         Current::default()
     }

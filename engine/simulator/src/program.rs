@@ -1,7 +1,7 @@
-//! What a simulated program does. Nothing is run: a command is read as text, and the few forms
-//! below are understood. Everything else runs until it is stopped, and heeds SIGTERM.
+//! The behaviour of a simulated program. Nothing is run: a command is read as text, and the few forms
+//! below are understood. Every other command runs until it is stopped, and ends on SIGTERM.
 //!
-//! | command | what it does |
+//! | command | behaviour |
 //! |---|---|
 //! | `true`, `false` | ends at once with 0, 1 |
 //! | `sleep N` | ends after N seconds; does not heed SIGTERM, as process 1 of a container does not |
@@ -11,23 +11,23 @@
 
 use std::collections::BTreeMap;
 
-/// So many lines of a program's output are kept at most.
+/// The maximum number of lines kept of a program's output.
 const MOST_LINES: usize = 1_000;
 
-/// What a program does once it is started.
+/// The behaviour of a program once it is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Program {
-    /// What it prints, with milliseconds since its start.
+    /// The lines that it prints, with milliseconds since its start.
     pub lines: Vec<(i64, String)>,
     /// When it ends by itself, in milliseconds since its start, and its exit code.
     pub ends: Option<(i64, i64)>,
-    /// What it does on a signal that it heeds.
+    /// Its reaction to each signal that it handles.
     pub traps: BTreeMap<String, Trap>,
     /// Whether it ends with 0 on SIGTERM, SIGINT and SIGQUIT, as servers do.
     pub is_server: bool,
 }
 
-/// What is done on a signal.
+/// The reaction to a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trap {
     /// Nothing.
@@ -134,7 +134,7 @@ impl Reading {
         }
     }
 
-    /// What a script does not come back from: a program of its own accord.
+    /// Reads the last command of a script. A script does not return from an unknown command: the program runs on.
     fn last(&mut self, words: &[String]) -> bool {
         if matches!(self.simple(words), Simple::Unknown) {
             self.is_server = true;

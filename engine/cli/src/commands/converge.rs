@@ -29,7 +29,7 @@ use crate::storage::Folder;
 /// Maximum number of passes. One is enough unless somebody else changes the cluster meanwhile.
 const PASSES: usize = 3;
 
-/// What is to be applied.
+/// The input of a command that applies a spec.
 pub struct Work<'a> {
     /// Where the spec is.
     pub project: &'a Project,
@@ -50,7 +50,7 @@ pub struct Work<'a> {
 /// Converges a cluster, and shows how.
 ///
 /// # Errors
-/// What stops it.
+/// The failure that stops it.
 pub async fn converge(
     work: Work<'_>,
     remembered: Remembered,

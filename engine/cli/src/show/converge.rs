@@ -1,4 +1,4 @@
-//! What people see of a bounded convergence beside its plans: failures, rollbacks, the summary.
+//! Output of a bounded convergence apart from its plans: failures, rollbacks, the summary.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub fn conclude(
     out(&plan::blocked(&last.blocked, graph, terminal));
 }
 
-/// Shows what failed and what was not executed.
+/// Shows the operations that failed and those that were not executed.
 pub fn failures(graph: &Graph, plan: &Plan, done: &Report, terminal: &Terminal) {
     let failures: Vec<(OpId, &Failure)> = done.failures().collect();
     let failed: Vec<_> = failures
@@ -68,7 +68,7 @@ pub fn failures(graph: &Graph, plan: &Plan, done: &Report, terminal: &Terminal) 
     let left = number(|outcome| matches!(outcome, Outcome::NotStarted));
     let mut text = format!("{} done", count(finished, "call", "calls"));
     for (number, words) in
-        [(failures.len(), "failed"), (skipped, "not tried because of that"), (left, "not begun")]
+        [(failures.len(), "failed"), (skipped, "not tried because of that"), (left, "not started")]
     {
         if number > 0 {
             text.push_str(&format!(", {number} {words}"));
@@ -98,7 +98,7 @@ pub fn refused(graph: &Graph, refused: &[Refused], terminal: &Terminal) {
 pub fn rolling_back(address: &str, undone: &RolledBack) {
     let images = images(&undone.workload);
     out(&format!(
-        "\n{address} goes back to {}, {images}: its `update` says on-failure=rollback\n",
+        "\n{address} rolls back to {}, {images}: its `update` says on-failure=rollback\n",
         goal(undone)
     ));
 }
@@ -130,7 +130,7 @@ pub fn rolled_back(
 
 /// Shows that a rollback failed too.
 pub fn rollback_failed(graph: &Graph, address: &str, undone: &RolledBack, terminal: &Terminal) {
-    let why = format!("going back to {} failed too", goal(undone));
+    let why = format!("the rollback to {} failed too", goal(undone));
     let reports = [stays(graph, address, &why)];
     err(&report::people(&reports, &graph.sources, terminal));
 }

@@ -1,4 +1,4 @@
-//! What a destroy and its plan say beside the plan.
+//! Output of `tally destroy` and of its plan, apart from the plan itself.
 
 use tally_graph::Graph;
 use tally_reconcile::Options;

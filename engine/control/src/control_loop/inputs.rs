@@ -1,4 +1,4 @@
-//! What arrives from outside: views of hosts, probes, failed rollouts, changes that people make.
+//! Inputs from outside: views of hosts, probes, failed rollouts, changes that people make.
 
 use tally_host::unknown;
 use tally_reconcile::input::observed::HostView;
@@ -131,7 +131,7 @@ impl ControlLoop {
             Decision::Back(undone) => {
                 let goal = undone.failed.as_ref().map(RolloutFailure::goal).unwrap_or_default();
                 let images = rollback::images(&undone.workload);
-                let what = format!("goes back to {goal} ({images}), since {what}");
+                let what = format!("rolls back to {goal} ({images}), since {what}");
                 self.report_rollout(EntryKind::RolledBack, &address, &failed, what);
                 self.reporting.board.change(|metrics| metrics.rollbacks += 1);
                 let kept = self.state.roll_back(&address, *undone);
@@ -228,7 +228,7 @@ impl ControlLoop {
         self.rollouts.forget();
         let rolled_back = self.state.follow();
         self.reporting.board.change(|metrics| metrics.spec_is_good = true);
-        // What could not be made by the old spec may be made by the new one.
+        // Operations that failed with the old spec may succeed with the new one.
         self.state.memory.learned.backoff.clear();
         self.reporting.forget();
         self.set_hosts();

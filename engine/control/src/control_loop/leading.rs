@@ -16,7 +16,7 @@ impl ControlLoop {
         self.leadership.as_ref().is_none_or(|election| election.may_act())
     }
 
-    /// Returns what the executor asks before each call.
+    /// Returns the permit that the executor checks before each call.
     pub(super) fn permit(&self) -> Permit {
         self.leadership.as_ref().map(|election| election.permit()).unwrap_or_default()
     }
@@ -35,7 +35,7 @@ impl ControlLoop {
         }
     }
 
-    /// Updates the role, and asks the store for what is needed then.
+    /// Updates the role, and sends the store the requests that the role needs.
     pub(super) fn attend(&mut self) {
         self.update_role();
         let Some(election) = &mut self.leadership else { return };
@@ -96,7 +96,7 @@ impl ControlLoop {
         }
     }
 
-    /// Takes in what was declared elsewhere.
+    /// Takes in the declarations made at other engines.
     fn read_common(&mut self) {
         let Some(election) = &mut self.leadership else { return };
         match election.read_common(&self.state.memory.declared, &self.reporting) {

@@ -164,7 +164,7 @@ impl ControlLoop {
         ended
     }
 
-    /// Starts what is due: observations, probes, questions to the store.
+    /// Starts the tasks that are due: observations, probes, requests to the store.
     fn start(&mut self) {
         let (graph, cluster) = (Arc::clone(self.state.graph()), self.state.cluster().to_owned());
         self.observation.start(&self.clock, &mut self.state.memory, &graph, &cluster);

@@ -43,7 +43,7 @@ impl ControlLoop {
         if plan.is_empty() {
             return self.nothing_to_do(&plan);
         }
-        // What ends again and again is repaired again and again, and that is no progress.
+        // A container that keeps ending is repaired each time, and that is no progress.
         if plan.changes.iter().any(|change| change.cause != Cause::Drift) {
             self.pacing.progressed();
         }
@@ -55,7 +55,7 @@ impl ControlLoop {
         self.execute_or_share(plan);
     }
 
-    /// Reports that everything is as specified, or waits for what is not.
+    /// Reports that everything is as specified, or waits for the pods that are not.
     fn nothing_to_do(&mut self, plan: &Plan) {
         let done = self.execution.busy.is_empty() && self.pacing.last == Some(Ended::Tallies);
         if done {
@@ -71,8 +71,8 @@ impl ControlLoop {
         }
     }
 
-    /// Checks whether a loop that is to end has waited for as long as a pod may take to get ready. What it
-    /// waited for is reported then.
+    /// Checks whether a loop that is to end has waited for as long as a pod may take to get ready. If so, reports
+    /// the pods that it waited for.
     fn has_waited(&mut self, plan: &Plan) -> bool {
         if !self.options.once {
             return false;
@@ -112,8 +112,8 @@ impl ControlLoop {
         });
     }
 
-    /// Sets when to observe or plan again although nothing happens: soon for what is waited for, later the longer
-    /// it takes, and when a pause is over.
+    /// Sets when to observe or plan again although nothing happens: soon while the loop waits for a pod, later the
+    /// longer it takes, and when a pause is over.
     fn schedule(&mut self, plan: &Plan, now_ms: i64) {
         let clock_ms = self.clock.clock_ms();
         let awaited = plan.blocked.iter().filter(|it| it.reason.awaits() == Awaits::Readiness);

@@ -44,13 +44,13 @@ pub struct Convergence {
     /// The spec with the workloads that follow a previous revision.
     graph: Arc<Graph>,
     cluster: String,
-    /// What was learned and declared.
+    /// The learned values and the declarations of people.
     pub memory: Memory,
     /// The values of the secrets.
     pub secrets: Secrets,
     /// The latest view of every host.
     pub observed: Observed,
-    /// What was prepared of a graph and its secrets, for all plans of both.
+    /// The prepared form of a graph and its secrets, for all plans of both.
     prepared: Option<(Arc<Graph>, BTreeMap<String, String>, Prepared)>,
     fetched: Fetched,
     storage: Arc<dyn Storage>,
@@ -152,7 +152,7 @@ impl Convergence {
         }
     }
 
-    /// Returns what was prepared, if it is of the graph that is followed now.
+    /// Returns the prepared form, if it is of the current graph.
     #[must_use]
     pub fn prepared(&self) -> Option<&Prepared> {
         let (graph, secrets, prepared) = self.prepared.as_ref()?;
@@ -198,7 +198,7 @@ impl Convergence {
         }
     }
 
-    /// Forgets what image tags were resolved to: the next plan resolves them again.
+    /// Forgets the image IDs that tags resolved to: the next plan resolves them again.
     pub fn forget_fetched(&mut self) {
         self.fetched = Fetched::default();
     }

@@ -1,6 +1,6 @@
 //! Convergence: observe, plan, execute, judge the result, observe again.
 //!
-//! [`Convergence`] holds what one pass hands to the next and has the steps that every driver shares.
+//! [`Convergence`] holds the state that one pass hands to the next and has the steps that every driver shares.
 //! [`Session`] drives them a bounded number of times (`tally apply`, `tally destroy`, saved plans, and the
 //! simulation's operator); the control loop drives them for as long as it runs. Nothing here prints: an
 //! [`Observer`] is called as things happen, and the result is an [`Outcome`].

@@ -1,4 +1,4 @@
-//! What a session tells while it goes on, and what it asks.
+//! Reports of a session while it runs, and its questions.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct Planned<'a> {
     pub graph: &'a Graph,
     /// The latest observation.
     pub observed: &'a Observed,
-    /// What was learned and declared.
+    /// The learned values and the declarations of people.
     pub memory: &'a Memory,
     /// The options of the planner.
     pub options: &'a Options,
@@ -63,7 +63,8 @@ pub trait Observer: Send + Sync {
     /// The first plan of a rollback that changes anything was made.
     fn rollback_planned(&self, _planned: &Planned<'_>) {}
 
-    /// A workload was rolled back, by `plan` and what it left over, in this time.
+    /// A workload was rolled back in the time `took`, by `plan` and the plans that followed for the remaining
+    /// operations.
     fn rolled_back(&self, _address: &str, _undone: &RolledBack, _plan: &Plan, _took: Duration) {}
 
     /// The rollback of a workload failed too.

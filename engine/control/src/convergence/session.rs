@@ -18,7 +18,7 @@ use super::observer::{Observer, Planned, Refused};
 use super::outcome::{ConvergenceError, Outcome};
 use super::saved_plan::still_fits;
 
-/// What a session is asked for.
+/// The request that a session carries out.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The options of the planner; the time and the secrets are filled in.
@@ -188,11 +188,11 @@ impl<'a> Session<'a> {
         execute(plan, graph, &self.hosts, progress.as_ref(), cancel.clone(), &options).await
     }
 
-    /// Takes in that a plan was not executed as a whole: adds to the history what became as specified, decides
-    /// about the rollouts that failed, and rolls them back. Returns whether there were any to roll back.
+    /// Takes in that a plan was not executed as a whole: adds the workloads that are as specified to the history,
+    /// decides about the rollouts that failed, and rolls them back. Returns whether there were any to roll back.
     ///
     /// # Errors
-    /// What stops it. The workloads follow their previous revision all the same, and the next session goes
+    /// The failure that stops it. The workloads follow their previous revision all the same, and the next session goes
     /// on.
     pub async fn roll_back_failed(
         &mut self,
@@ -236,7 +236,7 @@ impl<'a> Session<'a> {
         Ok(true)
     }
 
-    /// Rolls one workload back. What else the spec asks for waits for the next session: it may depend on the
+    /// Rolls one workload back. The other changes of the spec wait for the next session: they may depend on the
     /// rollout that failed. A second failure ends it.
     async fn roll_back(
         &mut self,

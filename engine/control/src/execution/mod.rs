@@ -34,7 +34,7 @@ pub(crate) struct Execution {
     /// Is notified when an operation ends.
     pub notify: Arc<Notify>,
     cancel: watch::Sender<bool>,
-    /// What operations are in progress on, or were until a later observation.
+    /// The pods and objects with operations in progress, or with operations that ended after their last observation.
     pub busy: Busy,
 }
 

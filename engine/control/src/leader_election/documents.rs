@@ -1,5 +1,5 @@
-//! The documents that engines share beside the lease: what people declared anywhere, and the memory of the leader,
-//! which the store holds before a plan is executed.
+//! The documents that engines share beside the lease: the declarations that people made at any engine, and the memory
+//! of the leader, which the store holds before a plan is executed.
 
 use tally_reconcile::memory::Declarations;
 use tally_reconcile::plan::Plan;
@@ -12,7 +12,7 @@ const WRITE_AGAIN_MS: u64 = 500;
 /// The result of writing a document: its new revision, or `None` where its condition did not hold.
 pub(crate) type Written = Result<Option<i64>, StoreError>;
 
-/// What the loop does once the leader's memory was written.
+/// The next step of the loop once the leader's memory was written.
 pub(crate) enum MemoryWritten {
     /// It executes this plan.
     Execute(Plan),

@@ -1,5 +1,5 @@
 //! Leader election: drives the lease against the store. The loop applies the results: that this engine leads, or
-//! no longer does, and what was declared elsewhere.
+//! no longer does, and the declarations made at other engines.
 
 mod documents;
 mod handover;
@@ -26,7 +26,7 @@ use crate::reporting::Reporting;
 use crate::storage::Storage;
 use crate::task::Task;
 
-/// What an engine needs to run beside others.
+/// The settings of an engine that runs beside others.
 pub struct Sharing {
     /// The store that they share.
     pub store: Arc<dyn Store>,
@@ -59,7 +59,7 @@ pub(crate) enum Transition {
     Follows(Option<SpecRecord>),
 }
 
-/// What a new leader takes over.
+/// The state that a new leader takes over.
 pub(crate) struct Office {
     /// The name of this engine.
     pub name: String,
@@ -127,7 +127,7 @@ impl LeaderElection {
         self.leads.is_some() && self.permit.ask().is_ok()
     }
 
-    /// Returns what the executor asks before each call.
+    /// Returns the permit that the executor checks before each call.
     pub fn permit(&self) -> Permit {
         self.permit.clone()
     }
@@ -145,7 +145,7 @@ impl LeaderElection {
         Instant::now() + Duration::from_millis(wake_ms.saturating_sub(now_ms).min(1_000))
     }
 
-    /// Asks the store for what the lease needs now; `at_ms` is the wall clock.
+    /// Sends the store the request that the lease needs now, if any; `at_ms` is the wall clock.
     pub fn ask(&mut self, at_ms: i64) {
         let now_ms = self.clock.now_ms();
         while let Some(ask) = self.lease.next(now_ms) {
@@ -188,7 +188,7 @@ impl LeaderElection {
             (Role::Leader { epoch, until_ms }, Some(before)) if epoch == before => {
                 self.permit.extend(until_ms);
                 if self.permit.ask().is_err() {
-                    // It was suspended between the answer and now: what was started before stays ended.
+                    // It was suspended between the answer and now: operations started before stay ended.
                     self.permit = Permit::until(self.clock, until_ms);
                 }
                 None

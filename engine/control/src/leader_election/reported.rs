@@ -11,7 +11,7 @@ use crate::reporting::journal::EntryKind;
 /// The number of digits of a hash that are shown.
 const SHOWN_DIGITS: usize = 12;
 
-/// What was reported.
+/// The reports made already.
 #[derive(Default)]
 pub(super) struct Reported {
     leader: Option<String>,
@@ -29,7 +29,7 @@ impl Reported {
         *self = Self { store_unreachable: self.store_unreachable, ..Self::default() };
     }
 
-    /// Forgets what was reported of the other engines.
+    /// Forgets the reports about the other engines.
     pub fn forget_others(&mut self) {
         (self.aside, self.leader) = (None, None);
     }

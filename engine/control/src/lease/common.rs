@@ -57,7 +57,7 @@ impl Common {
         theirs: Declarations,
         revision: i64,
     ) -> Declarations {
-        // What follows this very revision may still be on its way.
+        // A write that follows this very revision may still be on its way.
         let (on_its_way, tried): (Vec<Tried>, Vec<Tried>) =
             std::mem::take(&mut self.tried).into_iter().partition(|it| it.after == revision);
         let base = tried

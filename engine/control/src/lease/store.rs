@@ -179,7 +179,7 @@ pub trait Store: Send + Sync {
         record: &SpecRecord,
     ) -> Result<Option<i64>, StoreError>;
 
-    /// Writes a document; its new revision, or `None` where what it asks for was not so.
+    /// Writes a document. Returns its new revision, or `None` where its condition did not hold.
     async fn write(&self, document: &Document) -> Result<Option<i64>, StoreError>;
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct HostObservation {
     pub number: u64,
     /// When it started, by the loop's time.
     pub started_ms: i64,
-    /// What was observed, or that the host is unreachable.
+    /// The inventory of the host, or that the host is unreachable.
     pub result: Result<Found, Unreachable>,
 }
 
@@ -74,7 +74,7 @@ impl ObserveHost {
             Some(connection) => Arc::clone(connection),
             None => self.connector.connect(&self.graph, &self.host).await?,
         };
-        // Events first: what happens between the two is seen twice, and never missed.
+        // Events first: a change between the two is seen twice, and never missed.
         let events = if self.wants_events || self.connection.is_none() {
             Some(connection.events(&self.cluster).await?)
         } else {

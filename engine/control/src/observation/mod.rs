@@ -177,7 +177,7 @@ impl Observation {
                 Ok(state)
             }
             Err(unreachable) => {
-                // The next observation connects again: the connection may be what is dead.
+                // The next observation connects again: the connection itself may be dead.
                 host.connection = None;
                 host.stream = None;
                 host.ahead_ms = 0;

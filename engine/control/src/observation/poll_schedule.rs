@@ -126,7 +126,7 @@ impl PollSchedule {
             (1_000 << (host.failures - 1).min(10)).min(resync_ms).min(MOST_FAILED_MS)
         };
         let at = now_ms + pause;
-        // What was due meanwhile is due now: it waited for this observation, and not for a suspended loop.
+        // One that came due meanwhile is due now: it waited for this observation, and not for a suspended loop.
         host.due_ms = Some(host.due_ms.map_or(at, |due| due.min(at).max(now_ms)));
     }
 

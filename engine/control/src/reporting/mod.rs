@@ -18,7 +18,7 @@ use self::reported::Reported;
 use crate::loop_clock::LoopClock;
 use crate::storage::Stored;
 
-/// What the loop reports, and what it has reported already.
+/// The reports of the loop, with those that it made already.
 pub(crate) struct Reporting {
     journal: Arc<dyn Journal>,
     /// The metrics.
@@ -99,7 +99,7 @@ impl Reporting {
         self.reported.remove(&Reported::Tallies);
     }
 
-    /// Forgets what was reported: all of it is reported again.
+    /// Forgets the reports made already: all of them are made again.
     pub fn forget(&mut self) {
         self.reported.clear();
     }

@@ -1,4 +1,4 @@
-//! What plans showed and the journal has already.
+//! Findings of plans that the journal has already.
 
 use tally_reconcile::plan::reason::BlockReason;
 use tally_reconcile::plan::subject::Subject;

@@ -65,7 +65,7 @@ impl Deadlines {
         self.back.insert(workload.to_owned(), of.to_owned());
     }
 
-    /// Forgets everything: what failed may be tried again.
+    /// Forgets everything: failed rollouts may be tried again.
     pub fn forget(&mut self) {
         *self = Self::default();
     }

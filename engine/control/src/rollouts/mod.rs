@@ -29,7 +29,7 @@ pub(crate) struct FailedRollout {
     pub failed: RolloutFailure,
 }
 
-/// The rollouts of what is followed.
+/// The rollouts of the current graph.
 #[derive(Default)]
 pub(crate) struct Rollouts {
     deadlines: Deadlines,

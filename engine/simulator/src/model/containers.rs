@@ -164,7 +164,7 @@ impl Model {
         }
     }
 
-    /// Changes what can be changed while it runs.
+    /// Changes the settings that can be changed while a container runs.
     ///
     /// # Errors
     /// When the container does not exist, or Docker would refuse the limits.

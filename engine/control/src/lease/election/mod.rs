@@ -143,7 +143,7 @@ struct Held {
     publish_at_ms: u64,
 }
 
-/// What was asked and not answered yet.
+/// A request without an answer yet.
 #[derive(Debug, Clone)]
 struct Open {
     ask: Ask,
@@ -164,7 +164,7 @@ pub struct Lease {
     seen: Seen,
     /// Whether anything was seen yet.
     has_looked: bool,
-    /// Counts up with what may change how a follower stands.
+    /// Counts the changes that may affect a follower's status.
     changes: u64,
     held: Option<Held>,
     open: Option<Open>,
@@ -285,10 +285,10 @@ impl Lease {
     /// | something was not answered | nothing |
     /// | a third of the lease is over | for a longer one |
     /// | it leads, and it is not sure that its spec counts | to publish it |
-    /// | it leads | what there is |
+    /// | it leads | to read the lease |
     /// | a lease may be left over | to give it back |
     /// | nobody leads, and its spec is not superseded | for the lease |
-    /// | else | what there is |
+    /// | else | to read the lease |
     pub fn next(&mut self, now_ms: u64) -> Option<Ask> {
         self.tick(now_ms);
         if self.open.is_some() || self.wake_ms() > now_ms {
@@ -355,14 +355,14 @@ impl Lease {
             }
             (_, Answer::Published(_)) => {
                 // Somebody published, maybe this very engine with an answer that was lost, or the term is over:
-                // renewing shows which, and until then what was seen last says nothing.
+                // renewing shows which, and until then the lease last seen says nothing.
                 if let Some(held) = &mut self.held {
                     held.renew_at_ms = now_ms;
                 }
             }
             (_, Answer::GivenBack) => {
                 self.leftover = None;
-                // It was ours, so what was seen last says that we lead.
+                // It was ours, so the lease last seen says that we lead.
                 self.seen.leader = None;
                 self.has_looked = false;
                 self.due_ms = now_ms;
@@ -433,7 +433,7 @@ impl Lease {
         }
         let renew_at_ms = sent_ms.saturating_add(self.bounds.renew_ms);
         let publish_at_ms = now_ms;
-        // What was sent in another term can no longer arrive.
+        // A request of another term can no longer arrive.
         self.unsure = None;
         self.held = Some(Held { term, until_ms, renew_at_ms, epoch: None, publish_at_ms });
         self.settle(now_ms);
@@ -464,7 +464,7 @@ impl Lease {
         let other = held.epoch.is_some_and(|before| before != epoch);
         let is_sure = self.unsure != Some(self.seen.record_revision);
         match verdict {
-            // Published once more, so that what may still arrive comes too late.
+            // Published once more, so that a request still on its way comes too late.
             Verdict::Current if !is_sure && held.epoch.is_none() => {}
             Verdict::Current if !other => {
                 held.epoch = Some(epoch);

@@ -50,7 +50,7 @@ fn the_deadline_counts_from_when_the_lease_was_asked_for() {
     // Sent at 1 s, 15 s long, 3 s of margin.
     assert_eq!(lease.role(4_000), Role::Leader { epoch: 3, until_ms: 13_000 });
     assert!(leads(&lease, 12_999));
-    assert!(!leads(&lease, 13_000), "without anybody having told it");
+    assert!(!leads(&lease, 13_000), "without a report from anybody");
     assert_eq!(lease.next(13_000), Some(Ask::GiveBack(TERM)), "it may be ours still");
     assert_eq!(lease.take_loss(), Some(Loss::RanOut));
     lease.answered(Answer::GivenBack, 13_100);
@@ -274,7 +274,7 @@ fn who_goes_back_while_a_publish_is_on_its_way_publishes_once_more() {
     let mut lease = leader();
     lease.follow("b", 4_500);
     let Some(Ask::Publish { .. }) = lease.next(4_500) else { panic!() };
-    // The spec was changed back meanwhile, and what counts as far as it knows is its own spec.
+    // The spec was changed back meanwhile, and as far as it knows its own spec counts.
     lease.follow("a", 4_600);
     assert!(!leads(&lease, 4_600), "the other one may have been published");
     lease.answered(silent(), 5_000);
