@@ -1,13 +1,13 @@
-//! Which workloads wait for which.
+//! The dependencies between workloads.
 
 use std::collections::BTreeMap;
 
 use tally_graph::{Edge, Graph, Node, Until};
 
-/// For each workload, by name, those that it waits for.
+/// For each workload, by name, the workloads that it waits for.
 pub(crate) type Needs<'a> = BTreeMap<&'a str, Vec<(&'a str, Until)>>;
 
-/// For each workload, the workloads it waits for: directly, or as pods of a service.
+/// Returns the workloads that each workload waits for: directly, or as the pods of a service.
 pub(crate) fn needs(graph: &Graph) -> Needs<'_> {
     let net = &graph.net;
     let workload = |index| match net.node_weight(index) {
@@ -26,7 +26,7 @@ pub(crate) fn needs(graph: &Graph) -> Needs<'_> {
         let on = needs.entry(from).or_default();
         match workload(to) {
             Some(name) => on.push((name, *until)),
-            // A service is ready when the pods it selects are.
+            // A service is ready when the pods that it selects are ready.
             None => on.extend(net.neighbors(to).filter_map(workload).map(|name| (name, *until))),
         }
     }

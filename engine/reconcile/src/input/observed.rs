@@ -1,5 +1,5 @@
-//! What was seen on the hosts. A snapshot: stale at once, and never complete. A host that did not
-//! answer is `Unknown`; nothing may be concluded from what it does not show.
+//! The observed state of the hosts: a snapshot, already stale and never complete. A host that did not
+//! answer is `Unknown`; nothing may be concluded from objects that it does not list.
 
 use std::collections::BTreeMap;
 
@@ -9,29 +9,29 @@ use tally_graph::{Bytes, FileSpec, Protocol, Publish};
 /// All hosts of one observation, by name.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Observed {
-    /// What each host showed.
+    /// The view of each host.
     pub hosts: BTreeMap<String, HostView>,
 }
 
-/// What one host showed.
+/// The view of one host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostView {
-    /// It answered.
+    /// The host answered.
     Ready(Box<HostState>),
-    /// It did not, and why.
+    /// The host did not answer, or not completely.
     Unknown {
-        /// One line for people.
+        /// The reason, in one line for people.
         reason: String,
-        /// Whether it answered something, so that it is there, and only not all that makes a view: half
-        /// a view is none.
+        /// Whether the host answered some calls: then it is reachable, but its view is incomplete, and an
+        /// incomplete view is not used.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         answers: bool,
     },
 }
 
 impl HostView {
-    /// Its state, if it answered.
+    /// Returns the state of the host, if it answered.
     #[must_use]
     pub fn ready(&self) -> Option<&HostState> {
         match self {
@@ -41,29 +41,29 @@ impl HostView {
     }
 }
 
-/// Everything seen on one host. Lists are in no promised order.
+/// The objects observed on one host. The lists have no defined order.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct HostState {
-    /// The engine.
+    /// Its Docker engine.
     pub engine: Engine,
-    /// By how much its clock was seen to be ahead of ours, in milliseconds; negative when it is
-    /// behind.
+    /// The offset of the host's clock from the local clock, in milliseconds; negative when the host's clock
+    /// is behind.
     #[serde(default)]
     pub ahead_ms: i64,
-    /// All containers, foreign ones too.
+    /// All containers, also those not managed by Tally.
     pub containers: Vec<ObservedContainer>,
-    /// All volumes, foreign ones too.
+    /// All volumes, also those not managed by Tally.
     pub volumes: Vec<ObservedVolume>,
-    /// All networks, foreign ones too.
+    /// All networks, also those not managed by Tally.
     pub networks: Vec<ObservedNetwork>,
-    /// Names (tags and digests, in the form of [`tally_graph::ImageRef`]) of the images it has,
-    /// with their IDs.
+    /// Names (tags and digests, in the form of [`tally_graph::ImageRef`]) of the images on the host, with
+    /// their IDs.
     pub images: BTreeMap<String, String>,
 }
 
 impl HostState {
-    /// What its clock says, as far as that was seen, when ours says `now_ms`: the time to compare its
-    /// own times with.
+    /// Returns the time of the host's clock in milliseconds, as far as its offset is known, when the local
+    /// clock shows `now_ms`. Timestamps of the host are compared with this time.
     #[must_use]
     pub fn its_now_ms(&self, now_ms: i64) -> i64 {
         now_ms.saturating_add(self.ahead_ms)
@@ -73,137 +73,137 @@ impl HostState {
 /// A Docker engine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Engine {
-    /// Its own ID.
+    /// ID of the engine.
     pub id: String,
-    /// `20.10.24`.
+    /// Version of Docker: `20.10.24`.
     pub version: String,
-    /// `1.41`.
+    /// Version of the API: `1.41`.
     pub api_version: String,
-    /// `linux`.
+    /// Operating system: `linux`.
     pub os: String,
-    /// As image manifests name it: `amd64`, `arm64`.
+    /// Architecture as in image manifests: `amd64`, `arm64`.
     pub arch: String,
-    /// Cores.
+    /// Number of cores.
     pub cpus: u32,
-    /// Memory.
+    /// Memory in bytes.
     pub memory: Bytes,
-    /// Whether it is simulated.
+    /// Whether the engine is simulated.
     pub simulated: bool,
 }
 
-/// Docker's states of a container.
+/// The states of a container in Docker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ContainerState {
     /// Never started.
     Created,
-    /// Running.
+    /// It runs.
     Running,
-    /// Frozen by hand.
+    /// Paused by a user.
     Paused,
-    /// Between two starts of a crash loop.
+    /// Between two starts by the restart policy.
     Restarting,
-    /// Being removed.
+    /// It is being removed.
     Removing,
-    /// Ended.
+    /// It has ended.
     Exited,
-    /// Half removed.
+    /// Its removal failed.
     Dead,
 }
 
-/// What a container's health check says.
+/// The result of a container's health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
-    /// It has none.
+    /// The container has no health check.
     None,
     /// Not known yet.
     Starting,
-    /// Good.
+    /// The check succeeds.
     Healthy,
-    /// Bad.
+    /// The check fails.
     Unhealthy,
 }
 
-/// A container. `details` are read for our own only.
+/// A container. `details` exist only for containers of the cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ObservedContainer {
     /// 64 hex digits.
     pub id: String,
     /// Without the leading slash.
     pub name: String,
-    /// All labels, ours and others.
+    /// All labels, also those that Tally did not set.
     pub labels: BTreeMap<String, String>,
-    /// The image as the container names it.
+    /// The image as the container's configuration names it.
     pub image: String,
     /// Its state.
     pub state: ContainerState,
-    /// Host ports it holds.
+    /// The published host ports.
     pub published: Vec<PublishedPort>,
-    /// What inspecting showed.
+    /// The result of inspecting it; `None` if it was not inspected.
     pub details: Option<ContainerDetails>,
 }
 
-/// A port of the host that a container holds.
+/// A host port that a container publishes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PublishedPort {
-    /// The host's side.
+    /// The address and port of the host.
     pub host: Publish,
-    /// The container's side.
+    /// The port in the container.
     pub container: u16,
-    /// Its protocol.
+    /// The protocol.
     pub protocol: Protocol,
 }
 
-/// What inspecting a container shows. Times are the daemon's, in milliseconds since 1970.
+/// The result of inspecting a container. Times are those of the daemon's clock, in milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerDetails {
-    /// ID of the image it was made from.
+    /// ID of the image that the container was created from.
     pub image_id: String,
-    /// What its health check says.
+    /// The result of its health check.
     pub health: Health,
-    /// How it ended, when it has.
+    /// The exit code, when it has ended.
     pub exit_code: Option<i64>,
-    /// What Docker says of a failed start, and whether it was killed for want of memory.
+    /// Docker's error of a failed start, or that the container was killed because it ran out of memory.
     pub error: Option<String>,
-    /// Last start.
+    /// The time of the last start.
     pub started_at_ms: Option<i64>,
-    /// Last end.
+    /// The time of the last end.
     pub finished_at_ms: Option<i64>,
-    /// Restarts by Docker's own policy.
+    /// The number of restarts by Docker's restart policy.
     pub restart_count: u32,
-    /// What can be changed while it runs.
+    /// The settings that can be changed while it runs.
     pub live: Live,
-    /// The full ID of the container whose network it joined.
+    /// The full ID of the container whose network this container joined.
     pub joined: Option<String>,
-    /// The files written into it, by path, from the record kept beside them; `None` when the
-    /// record is missing or was not asked for.
+    /// The files written into it, by path, from the record in the container; `None` when the record is
+    /// missing or was not read.
     pub files: Option<BTreeMap<String, FileSpec>>,
-    /// Those of them that lie in memory, from the record kept beside them there; `None` when that
-    /// is gone, as it is once no container of the pod has run, or was not asked for.
+    /// The files of these that are in memory, from the record in the same memory; `None` when the record is
+    /// missing, because no container of the pod runs any more, or was not read.
     #[serde(default)]
     pub secrets: Option<BTreeMap<String, FileSpec>>,
-    /// Its addresses, by network name.
+    /// Its addresses, by the name of the network.
     pub addresses: BTreeMap<String, String>,
 }
 
-/// What Docker can change while a container runs, in Docker's own units; 0 is "not set".
+/// The settings that Docker can change while a container runs, in Docker's units; 0 means "not set".
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Live {
-    /// Relative weight; 1024 is one core's worth.
+    /// Relative CPU weight; 1024 is one core.
     pub cpu_shares: u64,
-    /// Limit in billionths of a core.
+    /// CPU limit in billionths of a core.
     pub nano_cpus: u64,
-    /// Limit in bytes.
+    /// Memory limit in bytes.
     pub memory: u64,
-    /// Reservation in bytes.
+    /// Memory reservation in bytes.
     pub memory_reservation: u64,
-    /// `always`, `on-failure`, `no`, `unless-stopped`.
+    /// The restart policy: `always`, `on-failure`, `no`, `unless-stopped`.
     pub restart: String,
 }
 
-/// A volume. Docker gives volumes no ID.
+/// A volume. Docker volumes have no ID.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedVolume {
     /// Its name.
@@ -217,9 +217,9 @@ pub struct ObservedVolume {
 pub struct ObservedNetwork {
     /// 64 hex digits.
     pub id: String,
-    /// Its name; Docker allows two of one name.
+    /// Its name; Docker allows two networks of the same name.
     pub name: String,
-    /// `bridge`, `host`, …
+    /// The driver: `bridge`, `host`, …
     pub driver: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,

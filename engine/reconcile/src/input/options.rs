@@ -4,33 +4,34 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::Address;
 
-/// The host of a cluster that names none: the local Docker engine.
+/// The host of a cluster that declares no host: the local Docker engine.
 pub const LOCAL_HOST: &str = "local";
 
-/// What is asked of the planner beside the spec.
+/// The options of a planning run.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// When the observation was made, in milliseconds since 1970. Who counts as ready hangs on it,
-    /// and how long a host has been silent.
+    /// The time of the observation, in milliseconds since 1970. Readiness and the time that a host has been
+    /// unreachable are calculated from it.
     pub now_ms: i64,
-    /// Only this workload, and what it needs.
+    /// Plans only this workload and its dependencies.
     pub target: Option<Address>,
-    /// Nothing shall be left.
+    /// Whether everything of the cluster is removed.
     pub destroy: bool,
-    /// With `destroy`: named volumes too.
+    /// With `destroy`: removes named volumes too.
     pub remove_volumes: bool,
-    /// Hosts that are supposed to be lost: what if?
+    /// Hosts that the plan treats as lost, to see the consequences.
     pub without: BTreeSet<String>,
-    /// Whether pods are moved only to even out, what placement never does by itself.
+    /// Whether running pods are moved to rebalance the hosts. Placement never does this without the option.
     pub rebalance: bool,
-    /// Whether nothing is waited for: what has to wait is held back, for a later plan to do.
+    /// Whether the plan contains no waits: changes that would have to wait are blocked, and a later plan
+    /// makes them.
     pub without_waits: bool,
-    /// Whether removing more than a fifth of what runs is held back until a person confirms it.
+    /// Whether the removal of more than a fifth of the running pods is blocked until a person confirms it.
     pub guard_removals: bool,
-    /// Keyed hashes of what the secrets hold, by name: what is there is compared with them. A secret
-    /// that is not among them was not read, and counts as unchanged.
+    /// Keyed hashes of the values of secrets, by name, which are compared with those in the labels. A
+    /// secret that is missing here was not read, and counts as unchanged.
     pub secrets: BTreeMap<String, String>,
-    /// Whether every pod is compared field by field, also those that are as they shall be at a
-    /// glance. The plan is the same, and takes many times as long: for tests of that.
+    /// Whether every pod is compared field by field, also pods that the fast path recognises as up to date.
+    /// The plan is the same, but takes far longer: tests check this.
     pub thorough: bool,
 }
