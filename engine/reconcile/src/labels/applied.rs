@@ -1,42 +1,43 @@
-//! The applied spec: what Docker was told of one container, in the words of the language. It is
-//! kept as a label of the container, so a later run knows what was asked for without a state file.
+//! The applied spec: the settings that a container was created with, in the terms of the language. It is
+//! stored as a label of the container, so that a later run knows the previous spec without a state file.
 //!
-//! Only what reaches Docker stands here. A field that an older Tally did not know reads as its
-//! default, so an upgrade restarts nothing; for the same reason no field may ever change its form.
+//! It contains only fields that are sent to Docker. A field that an older version did not know has its
+//! default when the label is read, so that an upgrade restarts nothing; for the same reason the form of a
+//! field must never change.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tally_graph::{Millis, Port, Resources, Restart, Settings, Ulimit};
 
-/// What Docker was told of one container.
+/// The settings that one container was created with.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Applied {
     /// The image, in the form of [`tally_graph::ImageRef`].
     pub image: String,
-    /// Replaces the image's.
+    /// The entrypoint that replaces the image's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<Vec<String>>,
-    /// Replaces the image's.
+    /// The command that replaces the image's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
-    /// As they are written.
+    /// The settings as they are written in the spec.
     #[serde(flatten)]
     pub settings: Settings,
     /// Environment variables.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// Environment variables that hold secrets: never what they hold.
+    /// Environment variables that contain secrets, without the values of the secrets.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secret_env: BTreeMap<String, AppliedSecret>,
-    /// Published ports, by name; others never reach Docker.
+    /// Published ports, by name; other ports are not sent to Docker.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub port: BTreeMap<String, Port>,
     /// Mounts, by path.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub mount: BTreeMap<String, AppliedMount>,
-    /// Limits of the kernel.
+    /// Limits of the kernel, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ulimit: BTreeMap<String, Ulimit>,
     /// The health check.
@@ -48,66 +49,67 @@ pub struct Applied {
     /// The pod's labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub label: BTreeMap<String, String>,
-    /// Names of the pod's inits, in order; of an infra container only. A missing init that stands
-    /// here has done its work and was cleared away; one that does not is new.
+    /// Names of the pod's inits, in order; only in the label of an infra container. A missing init that is
+    /// listed here has ended and was removed; one that is not listed is new.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub init: Vec<String>,
-    /// Host name; of the pod's holder only.
+    /// The host name; only in the label of the container that owns the pod's network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
     /// The network, or the container whose network it joins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
-    /// As created; what holds now is read from Docker.
+    /// The resources at creation; the current ones are read from Docker.
     #[serde(skip_serializing_if = "is_default")]
     pub resources: Resources,
-    /// As created; what holds now is read from Docker.
+    /// The restart policy at creation; the current one is read from Docker.
     #[serde(skip_serializing_if = "is_default")]
     pub restart: Restart,
 }
 
-/// A text with secrets as Docker was told.
+/// A text with secrets, as it was applied.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct AppliedSecret {
-    /// As it is written, with the names of its secrets.
+    /// The text of the spec, with the names of its secrets.
     pub text: String,
-    /// What tells its content from another, without telling it; empty where a secret is not known.
+    /// The keyed hash of the content, which shows changes without revealing the content; empty if a secret
+    /// was not read.
     pub keyed: String,
 }
 
-/// A mount as Docker was told.
+/// A mount, as it was applied.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct AppliedMount {
     /// Name of the Docker volume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume: Option<String>,
-    /// Path of the host.
+    /// Path on the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_path: Option<String>,
-    /// Whether writing is refused.
+    /// Whether the mount is read-only.
     #[serde(skip_serializing_if = "is_default")]
     pub read_only: bool,
 }
 
-/// A health check as Docker was told.
+/// A health check, as it was applied.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct AppliedProbe {
     /// The command.
     pub command: Vec<String>,
-    /// Time between two.
+    /// Time between two checks, in milliseconds.
     pub every: Millis,
-    /// Time after which one has failed.
+    /// Time after which a check has failed, in milliseconds.
     pub timeout: Millis,
-    /// Time after the start in which failing does not count.
+    /// Time after the start during which failures do not count, in milliseconds.
     pub delay: Millis,
-    /// So many failures in a row make it unhealthy.
+    /// Number of consecutive failures after which the container is unhealthy.
     pub failures: u32,
 }
 
-/// How it is stopped, as Docker was told.
+/// The stop settings, as they were applied.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct AppliedStop {
@@ -127,14 +129,14 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Applied {
-    /// The label's text.
+    /// Returns the text of the label.
     #[must_use]
     pub fn to_label(&self) -> String {
-        // Plain data with text keys always serialises.
+        // Plain data with text keys can always be serialized.
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Reads a label; `None` when it is damaged.
+    /// Parses a label; returns `None` when it is damaged.
     #[must_use]
     pub fn from_label(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()

@@ -1,4 +1,4 @@
-//! Names and labels of what we make in Docker.
+//! Names and labels of the objects that Tally creates in Docker.
 //!
 //! | object | name | role |
 //! |---|---|---|
@@ -9,8 +9,8 @@
 //! | a named volume | `cluster.volume` | `volume` |
 //! | the cluster's network | `cluster` | `network` |
 //!
-//! Names in a spec hold no dots, so two objects never share a name. The name is the
-//! compare-and-swap: of two engines that create one, exactly one succeeds.
+//! Names in a spec contain no dots, so two objects never have the same name. The name is the
+//! compare-and-swap: if two engines create the same object, exactly one succeeds.
 
 pub mod applied;
 
@@ -18,48 +18,48 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The cluster's name; what has it is ours, if its name agrees too.
+/// The cluster's name; Tally manages an object with this label if the object's name agrees with it.
 pub const CLUSTER: &str = "tally.cluster";
-/// What the object is for: see [`Role`].
+/// The role of the object: see [`Role`].
 pub const ROLE: &str = "tally.role";
-/// `controller/frontend`: the workload a pod belongs to.
+/// The address of the workload that the object belongs to: `controller/frontend`.
 pub const WORKLOAD: &str = "tally.workload";
 /// The pod's name, `frontend-0`.
 pub const POD: &str = "tally.pod";
 /// The name of the container in its pod, or of the volume.
 pub const NAME: &str = "tally.name";
-/// How often this container has been made, from 1.
+/// The number of times that this container has been created, from 1.
 pub const GENERATION: &str = "tally.generation";
-/// The applied spec: what Docker was told, as compact JSON.
+/// The applied spec as compact JSON.
 pub const SPEC: &str = "tally.spec";
-/// `1` when files were written into the container, so that the record is worth reading.
+/// `1` when files were written into the container: only then the record of files is read.
 pub const FILES: &str = "tally.files";
 
-/// `1` when files of a container lie in memory, so that the record there is worth reading.
+/// `1` when files of a container are in memory: only then the record there is read.
 pub const SECRETS: &str = "tally.secrets";
 
-/// Where the files of a container that hold secrets lie: in memory.
+/// The folder in memory for the files of a container that contain secrets.
 pub const SECRETS_FOLDER: &str = "/.tally/secrets";
-/// The path of the record of what lies there.
+/// The path of the record of the files in memory.
 pub const SECRETS_RECORD: &str = "/.tally/secrets/record.json";
-/// What a path of a file in memory begins with; the container's own path is a link to it.
+/// The prefix of the paths of files in memory; the container's own path is a link to such a path.
 pub const SECRETS_FILES: &str = "/.tally/secrets/files";
 
 /// The path of the record of written files in a container.
 pub const FILES_RECORD: &str = "/.tally/files.json";
 
-/// The image of infra containers, made from a program of our own and loaded through the API.
+/// The image of infra containers, built from a program of this repository and loaded through the API.
 pub const INFRA_IMAGE: &str = "tally.local/pause:1";
 
-/// What an object of ours is for.
+/// The role of an object that Tally manages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// A container of a pod.
     Container,
-    /// One that ends before the pod's containers begin.
+    /// A container that ends before the pod's containers start.
     Init,
-    /// The holder of a pod's network, IPC and ports.
+    /// The container that owns a pod's network, IPC and published ports.
     Infra,
     /// A pod's own volume.
     PodVolume,
@@ -70,7 +70,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The label's value.
+    /// Returns the value of the label.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -83,7 +83,7 @@ impl Role {
         }
     }
 
-    /// The role of that label.
+    /// Returns the role with that value of the label; `None` for an unknown value.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         [Role::Container, Role::Init, Role::Infra, Role::PodVolume, Role::Volume, Role::Network]
@@ -92,8 +92,8 @@ impl Role {
     }
 }
 
-/// The labels of ours on a thing, read in one go: they are looked at for every container of every
-/// host, each time.
+/// Tally's labels of an object, read in one pass, because they are needed for every container of every host
+/// in each observation.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct OurLabels<'a> {
     pub cluster: Option<&'a str>,
@@ -108,7 +108,8 @@ pub(crate) struct OurLabels<'a> {
 impl<'a> OurLabels<'a> {
     pub fn of(all: &'a BTreeMap<String, String>) -> Self {
         let mut ours = Self::default();
-        // A container has a handful of labels: going through all of them is quicker than looking for ours.
+        // A container has only a few labels: one pass over all of them is faster than a search for each of
+        // ours.
         for (key, value) in all.iter().filter(|(key, _)| key.starts_with("tally.")) {
             let place = match key.as_str() {
                 CLUSTER => &mut ours.cluster,
@@ -126,14 +127,14 @@ impl<'a> OurLabels<'a> {
     }
 }
 
-/// Whether a thing with these labels is an infra container of the same cluster as the other.
+/// Checks whether `infra` are the labels of an infra container of the same cluster as `other`.
 #[must_use]
 pub fn is_infra_of(infra: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {
     infra.get(ROLE).is_some_and(|role| role == Role::Infra.word())
         && infra.get(CLUSTER) == other.get(CLUSTER)
 }
 
-/// Whether `text` is the parts with dots between them, without making that text.
+/// Checks whether `text` is the parts joined with dots, without allocating the joined text.
 pub(crate) fn is_joined_of(text: &str, parts: &[&str]) -> bool {
     let mut rest = Some(text);
     for (number, part) in parts.iter().enumerate() {
@@ -143,37 +144,37 @@ pub(crate) fn is_joined_of(text: &str, parts: &[&str]) -> bool {
     rest == Some("")
 }
 
-/// The name of a pod's container.
+/// Returns the name of a pod's container.
 #[must_use]
 pub fn container_name(cluster: &str, pod: &str, container: &str) -> String {
     format!("{cluster}.{pod}.{container}")
 }
 
-/// The name of a pod's infra container.
+/// Returns the name of a pod's infra container.
 #[must_use]
 pub fn infra_name(cluster: &str, pod: &str) -> String {
     format!("{cluster}.{pod}")
 }
 
-/// The name of a pod's own volume.
+/// Returns the name of a pod's own volume.
 #[must_use]
 pub fn pod_volume_name(cluster: &str, pod: &str, volume: &str) -> String {
     format!("{cluster}.{pod}.{volume}")
 }
 
-/// The name, in its pod, of the volume in memory that holds a container's secrets.
+/// Returns the name, in its pod, of the volume in memory for a container's secrets.
 #[must_use]
 pub fn secrets_volume(container: &str) -> String {
     format!("{container}.secrets")
 }
 
-/// The name of a named volume.
+/// Returns the name of a named volume.
 #[must_use]
 pub fn volume_name(cluster: &str, volume: &str) -> String {
     format!("{cluster}.{volume}")
 }
 
-/// The labels every object of ours carries.
+/// Returns the labels that every object of the cluster has.
 #[must_use]
 pub fn owner_labels(cluster: &str, role: Role) -> BTreeMap<String, String> {
     BTreeMap::from([
