@@ -1,4 +1,4 @@
-//! What people declared about a cluster.
+//! The declarations of people about a cluster.
 
 use std::collections::BTreeMap;
 
@@ -6,30 +6,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::memory::revisions::RolledBack;
 
-/// What people declared, and nothing that is seen could tell. It is kept apart from what is learned:
-/// it must not be forgotten.
+/// The declarations of people, which no observation can replace. They are stored apart from the learned
+/// memory, because they must not be lost.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Declarations {
-    /// Hosts that are lost or fenced.
+    /// Hosts that are declared lost or fenced.
     pub hosts: BTreeMap<String, Declared>,
-    /// Rollouts that are paused, by workload, with who and why.
+    /// Paused rollouts, by workload, with the person and the reason.
     pub paused: BTreeMap<String, String>,
-    /// Why nothing may be changed at all.
+    /// The reason why the whole cluster is frozen; `None` if it is not.
     pub frozen: Option<String>,
-    /// Workloads whose last change was undone, by people or because it failed.
+    /// Workloads whose last change was rolled back, by people or because the rollout failed.
     pub undone: BTreeMap<String, RolledBack>,
-    /// Containers that are to be restarted: full IDs with the start that is to be their last, by
-    /// workload. Starts are compared for equality only, so clocks may differ.
+    /// Containers to restart, by workload: full IDs, each with the time of its last start before the
+    /// restart. The times are only compared for equality, so clocks may differ.
     pub restarts: BTreeMap<String, BTreeMap<String, i64>>,
 }
 
-/// What somebody declared about a host.
+/// A declaration about a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Declared {
-    /// It will not come back soon: pods without data are replaced.
+    /// The host will not come back soon: pods without data are replaced.
     Lost,
-    /// It is surely off: pods with data are replaced too, without the data.
+    /// The host is certainly off: pods with data are replaced too, without their data.
     Fenced,
 }

@@ -1,13 +1,14 @@
-//! What workloads were before.
+//! The previous revisions of workloads.
 
 use std::collections::BTreeMap;
 
 use crate::memory::revisions::PreviousRevision;
 
-/// The previous revisions of workloads, read from the history of applied specs. Nothing changes it but reading
-/// the history again.
+/// The previous revisions of workloads, read from the history of applied specs. They change only when the
+/// history is read again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct History {
-    /// What workloads were before that are being rolled out and are rolled back when that fails, by address.
+    /// The previous revisions of workloads that are being rolled out and are rolled back on failure, by
+    /// address.
     pub previous: BTreeMap<String, PreviousRevision>,
 }

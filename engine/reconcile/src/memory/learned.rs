@@ -1,4 +1,4 @@
-//! What observations showed, kept beside the spec so that a later process knows it too.
+//! The knowledge from observations, stored beside the spec for later processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 use crate::input::observed::HostState;
 use crate::labels;
 
-/// What was learned from observations. The loop that observes owns it and writes it to
+/// The knowledge from observations. The loop that observes owns it and writes it to
 /// `.tally/memory/CLUSTER.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Learned {
-    /// By host.
+    /// The memory of each host, by its name.
     pub hosts: BTreeMap<String, HostMemory>,
-    /// Pods that are left alone until a time, because they end again and again: by host and pod.
+    /// Pods that are not restarted before a given time, because they fail repeatedly: by host and pod.
     pub backoff: BTreeMap<String, BTreeMap<String, Backoff>>,
     /// The clocks of the process that wrote it.
     pub written: Option<Clocks>,
-    /// Whether engines elsewhere change the cluster too: then a host that does not answer may have more than
-    /// is remembered here.
+    /// Whether other engines change the cluster too: then a host that does not answer may have pods that
+    /// are not remembered here.
     pub shared: bool,
 }
 
@@ -27,17 +27,17 @@ pub struct Learned {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Clocks {
-    /// The clock by which times are remembered, in milliseconds since 1970: it may jump.
+    /// The wall clock, by which times are remembered, in milliseconds since 1970: it may jump.
     pub now_ms: i64,
-    /// A clock that goes on evenly since the machine was started, in milliseconds.
+    /// A monotonic clock since the start of the machine, in milliseconds.
     pub steady_ms: i64,
-    /// Which start of which machine that was.
+    /// The ID of this boot of the machine.
     pub boot: String,
 }
 
 impl Learned {
-    /// Takes up what another process wrote down. Where engines elsewhere change the cluster too, any pod may
-    /// be on a host until that was seen: that costs time, never safety.
+    /// Takes over the memory that another process wrote. If other engines change the cluster too, any pod
+    /// may be on a host until that host is observed: this costs time, never safety.
     pub fn take_up(&mut self, now: Option<&Clocks>) {
         let then = self.written.take();
         self.set_clock(then.as_ref(), now);
@@ -46,9 +46,9 @@ impl Learned {
         }
     }
 
-    /// Puts its times as `now` would have told them, that were told by `then`: the clock may have been set
-    /// since. Where nobody can say whether it was, after a restart of the machine or on another one, a
-    /// silence counts from now on. That costs time, never safety.
+    /// Converts its times from the clocks `then` to the clocks `now`, because the wall clock may have been
+    /// set since. If that cannot be determined, after a restart of the machine or on another machine, a
+    /// host counts as unreachable from now on. This costs time, never safety.
     pub fn set_clock(&mut self, then: Option<&Clocks>, now: Option<&Clocks>) {
         let both = then.zip(now).filter(|(then, now)| then.boot == now.boot);
         let set_by = both.map(|(then, now)| {
@@ -67,49 +67,49 @@ impl Learned {
     }
 }
 
-/// What is remembered of one host.
+/// The memory of one host.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HostMemory {
-    /// Since when it does not answer, in milliseconds since 1970.
+    /// The time since which it does not answer, in milliseconds since 1970.
     #[serde(rename = "silent_since_ms")]
     pub unreachable_since_ms: Option<i64>,
-    /// Until when it surely did not: when the last look began that failed. A loop that was stopped
-    /// for a while has not looked meanwhile, and knows of no silence; and a host may come back while a
-    /// look waits for it. `None`: until now.
+    /// The time until which it may have answered: when the last observation that failed started, in
+    /// milliseconds since 1970. A loop that was stopped has not observed in the meantime, so it cannot know
+    /// of an outage; and a host may come back while an observation waits for it. `None`: until now.
     #[serde(skip)]
     pub unreachable_until_ms: Option<i64>,
-    /// Pods of ours that were there when it last answered, or were begun to be made there since;
-    /// `None` when it was never seen.
+    /// Pods of the cluster that were on the host when it last answered, or whose creation was started there
+    /// since; `None` when the host was never observed.
     pub pods: Option<BTreeSet<String>>,
-    /// Whether engines elsewhere may have made others there since.
+    /// Whether other engines may have created more pods there since.
     #[serde(skip)]
     pub may_have_more: bool,
 }
 
 impl HostMemory {
-    /// Whether a pod was there, or was begun to be made there.
+    /// Checks whether a pod was there, or its creation was started there.
     pub(crate) fn had(&self, pod: &str) -> bool {
         self.pods.as_ref().is_some_and(|pods| pods.contains(pod))
     }
 
-    /// Whether a pod may be there.
+    /// Checks whether a pod may be there.
     pub(crate) fn may_have(&self, pod: &str) -> bool {
         !self.has_all() || self.had(pod)
     }
 
-    /// Whether one of the pods that `is_one` knows may be there.
+    /// Checks whether a pod that `is_one` accepts may be there.
     pub(crate) fn may_have_one(&self, is_one: impl Fn(&str) -> bool) -> bool {
         !self.has_all() || self.pods.iter().flatten().any(|pod| is_one(pod))
     }
 
-    /// Whether no other pods can be there than those that are remembered.
+    /// Checks whether only the remembered pods can be there.
     fn has_all(&self) -> bool {
         self.pods.is_some() && !self.may_have_more
     }
 
-    /// Keeps which pods of `cluster` are there; whether they are others than before. One that is
-    /// busy and not there may have been made since: it counts as there until a later view.
+    /// Stores which pods of `cluster` are there; returns whether they have changed. A busy pod that is not
+    /// in the view may have been created since: it counts as present until a later view.
     pub(super) fn saw(
         &mut self,
         cluster: &str,
@@ -132,16 +132,17 @@ impl HostMemory {
     }
 }
 
-/// Why a pod is left alone for a while.
+/// The reason why a pod is not restarted for some time.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Backoff {
-    /// Until when, in milliseconds since 1970.
+    /// The end of that time, in milliseconds since 1970.
     pub until_ms: i64,
-    /// How often it has ended, or could not be made, in a row.
+    /// The number of consecutive failures: it ended, or could not be created.
     pub crashes: u32,
-    /// When it last ended, in milliseconds since 1970 by the daemon's clock.
+    /// The time of its last end, in milliseconds since 1970 by the daemon's clock.
     pub last_end_ms: i64,
-    /// Whether it runs and its liveness fails: then it must run well for longer to be forgotten.
+    /// Whether it runs and its liveness fails: then it must run well for longer before the entry is
+    /// deleted.
     pub unwell: bool,
 }

@@ -1,5 +1,5 @@
-//! What live state cannot tell: since when a host is unreachable, what was last seen on it, what people
-//! declared. Losing it costs time, never safety: what is not remembered is waited for.
+//! The state that no host can report: since when a host is unreachable, its last known pods, the
+//! declarations of people. Losing it costs time, never safety: the engine waits where it has no memory.
 
 pub mod declared;
 pub mod history;
@@ -20,27 +20,27 @@ pub use history::History;
 pub use in_flight::InFlight;
 pub use learned::{Backoff, Clocks, HostMemory, Learned};
 
-/// Everything that is remembered between two observations. Each part has another owner.
+/// Everything that is remembered between two observations. Each part has its own owner.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Memory {
-    /// What observations showed. It is written to the memory file.
+    /// The knowledge from observations. It is written to the memory file.
     #[serde(flatten)]
     pub learned: Learned,
-    /// What people declared. It has a file of its own.
+    /// The declarations of people. They have their own file.
     #[serde(skip)]
     pub declared: Declarations,
-    /// What is under way. It ends with the process.
+    /// The operations that are under way. They end with the process.
     #[serde(skip)]
     pub in_flight: InFlight,
-    /// What workloads were before. It is read from the history.
+    /// The previous revisions of workloads. They are read from the history.
     #[serde(skip)]
     pub history: History,
 }
 
 impl Memory {
-    /// Whether the pods without data of a host that does not answer count as gone: somebody declared
-    /// it, or it has been silent for as long as the spec grants.
+    /// Checks whether the pods without data of a host that does not answer count as gone: somebody declared
+    /// the host lost, or it has been unreachable for the time that the spec grants.
     #[must_use]
     pub fn is_lost(&self, host: &str, lost_after: Option<Millis>, now_ms: i64) -> bool {
         let known = self.learned.hosts.get(host);
@@ -54,9 +54,9 @@ impl Memory {
 }
 
 impl Memory {
-    /// Takes in an observation of `cluster` that was made at `now_ms`. Whether it holds anything new,
-    /// so that it should be written down: who comes after must not take a pod for absent that was
-    /// seen on a host that does not answer by then.
+    /// Learns from an observation of `cluster` that was made at `now_ms`. Returns whether the memory has
+    /// changed and should be written: a later process must not treat a pod as absent that was seen on a
+    /// host that does not answer then.
     pub fn learn(&mut self, cluster: &str, observed: &Observed, now_ms: i64) -> bool {
         let mut is_new = false;
         for (name, view) in &observed.hosts {
@@ -65,15 +65,16 @@ impl Memory {
             match view {
                 HostView::Ready(state) => {
                     is_new |= host.unreachable_since_ms.take().is_some();
-                    // A host that answers is not lost. A fence stays until somebody takes it away:
-                    // what runs there again must first be stopped.
+                    // A host that answers is not lost. A fence stays until somebody removes it: containers
+                    // that run there again must be stopped first.
                     if self.declared.hosts.get(name) == Some(&Declared::Lost) {
                         self.declared.hosts.remove(name);
                         is_new = true;
                     }
                     is_new |= host.saw(cluster, state, &self.in_flight.busy);
                 }
-                // What answers something is there: until it shows all, no silence grows into a loss.
+                // A host that answers some calls is reachable: it does not become lost while its view is
+                // incomplete.
                 HostView::Unknown { answers: true, .. } => {
                     is_new |= host.unreachable_since_ms.replace(now_ms).is_none();
                 }
@@ -86,9 +87,9 @@ impl Memory {
         is_new
     }
 
-    /// As [`Memory::learn`], of one look at all hosts that took so long, by a clock that nobody sets. A host
-    /// that did not answer may have come back while it was waited for: it surely was silent only until
-    /// the look began.
+    /// Learns like [`Memory::learn`], from one observation of all hosts with the given duration, measured
+    /// by a monotonic clock. A host that did not answer may have come back while the observation waited for
+    /// it: it was certainly unreachable only until the observation started.
     pub fn looked(
         &mut self,
         cluster: &str,
@@ -107,8 +108,8 @@ impl Memory {
         self.learn(cluster, observed, now_ms)
     }
 
-    /// Notes what a plan is about to make, before it is carried out: a create whose reply is lost
-    /// may have been done.
+    /// Remembers the pods that a plan is about to create, before it is carried out: a create whose reply is
+    /// lost may have succeeded.
     pub fn intend(&mut self, plan: &Plan) {
         for operation in &plan.operations {
             if matches!(operation.action, Action::CreateContainer(_))
@@ -146,7 +147,7 @@ mod tests {
         };
         for (now, expected) in [
             (Some(clocks(107_000, 7_500, "x")), Some(90_000)),
-            // Set forward by an hour, and back by one.
+            // The wall clock was set forward by an hour, and back by one.
             (Some(clocks(3_707_000, 7_500, "x")), Some(3_690_000)),
             (Some(clocks(-3_493_000, 7_500, "x")), Some(-3_510_000)),
             (Some(clocks(107_000, 7_500, "another start")), None),

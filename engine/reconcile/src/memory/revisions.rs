@@ -1,5 +1,5 @@
-//! Revisions of workloads that rollouts and rollbacks refer to: the previous one, and the one that is
-//! followed after a rollback.
+//! The revisions of workloads that rollouts and rollbacks refer to: the previous one, and the one that is
+//! in effect after a rollback.
 
 use std::collections::BTreeMap;
 
@@ -12,55 +12,56 @@ use crate::plan::reason::goal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureAttribution {
-    /// Its image, which cannot be had.
+    /// The image, which cannot be pulled.
     Image,
-    /// What it runs.
+    /// The command.
     #[default]
     Command,
-    /// When it is ready.
+    /// The readiness.
     Readiness,
-    /// A port that it publishes.
+    /// A published port.
     Publish,
 }
 
-/// What failed in a rollout that went back.
+/// The failure of a rollout that was rolled back.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RolloutFailure {
-    /// Who saw it and went back: `apply` or `run`.
+    /// The command that detected it and rolled back: `apply` or `run`.
     pub by: String,
-    /// When, in milliseconds since 1970.
+    /// The time, in milliseconds since 1970.
     pub at_ms: i64,
-    /// On which host.
+    /// The host.
     pub host: String,
-    /// Which pod; empty where its image could not be had.
+    /// The pod; empty if its image could not be pulled.
     pub pod: String,
-    /// Which container of it.
+    /// The container of the pod.
     pub container: String,
-    /// In one line: `it ended with exit code 3`.
+    /// The reason, in one line: `it ended with exit code 3`.
     pub why: String,
-    /// What it printed last, cleaned.
+    /// The last lines of its output, cleaned.
     pub last_lines: Vec<String>,
-    /// What to change, most likely.
+    /// The attribute that most likely has to change.
     pub blame: FailureAttribution,
-    /// The entry of the history that is followed instead; 0 where it is what the older pods run.
+    /// The entry of the history that is in effect instead; 0 if it is the revision of the older pods.
     pub entry: u64,
 }
 
 impl RolloutFailure {
-    /// `rolled back to entry 7 of the history: web-2/c: it ended with exit code 3`.
+    /// Returns the failure in one line: `rolled back to entry 7 of the history: web-2/c: it ended with exit
+    /// code 3`.
     #[must_use]
     pub fn words(&self, workload: &str) -> String {
         format!("rolled back to {}: {}: {}", self.goal(), self.name(workload), self.why)
     }
 
-    /// What is followed instead.
+    /// Describes the revision that is in effect instead.
     #[must_use]
     pub fn goal(&self) -> String {
         goal((self.entry > 0).then_some(self.entry))
     }
 
-    /// `web-2/c`, or the workload where no pod was begun.
+    /// Returns `web-2/c`, or the workload if no pod was started.
     #[must_use]
     pub fn name(&self, workload: &str) -> String {
         match (self.pod.is_empty(), self.container.is_empty()) {
@@ -71,36 +72,37 @@ impl RolloutFailure {
     }
 }
 
-/// What a workload was before its last change, which is being rolled out.
+/// The revision of a workload before its last change, which is being rolled out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreviousRevision {
-    /// The fingerprint of what is rolled out.
+    /// The fingerprint of the revision that is rolled out.
     pub of: String,
-    /// The entry of the history; 0 where there is none.
+    /// The entry of the history; 0 if there is none.
     pub entry: u64,
-    /// What undoes the change; `None` when nothing was there before.
+    /// The rollback of the change; `None` when the workload did not exist before.
     pub before: Option<RolledBack>,
 }
 
-/// A workload as it was, in the place of what the spec says.
+/// A previous revision of a workload, which replaces the one of the spec.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RolledBack {
-    /// The fingerprint of what was undone: a spec that asks for something else ends this.
+    /// The fingerprint of the revision that was rolled back: a spec with another fingerprint ends the
+    /// rollback.
     pub of: String,
-    /// What is followed instead.
+    /// The revision that is in effect instead.
     pub workload: Workload,
     /// Contents of its files, by SHA-256.
     pub contents: BTreeMap<String, FileContent>,
-    /// Where the secrets are read from that it uses.
+    /// The secrets that it uses, with their sources.
     #[serde(default)]
     pub secrets: Vec<Secret>,
-    /// What failed, where nobody asked for this: the spec says `on-failure=rollback`.
+    /// The failure, if the rollback was automatic: the spec says `on-failure=rollback`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<RolloutFailure>,
 }
 
 impl PartialEq for RolledBack {
-    /// Two are alike when they follow the same instead of the same.
+    /// Compares the revisions that were rolled back and those that are in effect instead.
     fn eq(&self, other: &Self) -> bool {
         self.of == other.of && self.workload.fingerprint() == other.workload.fingerprint()
     }
