@@ -1,91 +1,91 @@
-//! What evening out would do, for people: the moves with their reasons, what they cost and whom they
-//! disturb, and how full hosts are before and after.
+//! The report of a rebalancing: the moves with their reasons, costs and disruptions, and the load of the
+//! hosts before and after.
 
 use serde::{Deserialize, Serialize};
 use tally_source::Span;
 
 use crate::plan::subject::Subject;
 
-/// Moves of pods that only even out, and what they come to.
+/// The moves of pods that only rebalance, and their effect.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Balance {
-    /// The hosts that answer, in the spec's order.
+    /// The hosts that answer, in the order of the spec.
     pub hosts: Vec<HostLoad>,
     /// The moves, by workload and pod.
     pub moves: Vec<Move>,
-    /// What is not moved whatever the load, and why.
+    /// The workloads that are never moved, with the reasons.
     pub fixed: Vec<Fixed>,
 }
 
-/// What this cluster's pods take of a host.
+/// The load of a host by the pods of this cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostLoad {
     /// Its name.
     pub host: String,
-    /// Reserved cores, in thousandths.
+    /// Reserved CPU, in thousandths of a core.
     pub cpu: Share,
     /// Reserved memory, in bytes.
     pub memory: Share,
-    /// Pods now.
+    /// Number of pods before the plan.
     pub pods_before: usize,
-    /// Pods when the plan has been carried out.
+    /// Number of pods after the plan.
     pub pods_after: usize,
 }
 
-/// A part of what a host offers.
+/// The used part of a resource of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Share {
-    /// Now.
+    /// Used before the plan.
     pub before: u64,
-    /// When the plan has been carried out.
+    /// Used after the plan.
     pub after: u64,
-    /// All that it offers.
+    /// The total of the host.
     pub of: u64,
 }
 
-/// A pod goes to another host.
+/// The move of a pod to another host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
     /// The pod.
     pub subject: Subject,
-    /// Where it is.
+    /// The host that the pod leaves.
     pub from: String,
-    /// Where it goes.
+    /// The host that the pod moves to.
     pub to: String,
-    /// What is gained, in one line.
+    /// The benefit, in one line.
     pub reason: String,
-    /// What it reserves, in thousandths of a core.
+    /// Its CPU reservation, in thousandths of a core.
     pub cpu: u64,
-    /// What it reserves, in bytes.
+    /// Its memory reservation, in bytes.
     pub memory: u64,
-    /// Images that the new host has to pull for it.
+    /// Images that the new host must pull for it.
     pub pulls: Vec<String>,
-    /// Whom it disturbs.
+    /// The disruption of its workload.
     pub disruption: Disruption,
     /// The workload in the spec.
     pub origin: Option<Span>,
 }
 
-/// How far the moves of a workload's pods disturb what it serves. A pod stops on its old host before
-/// it starts on the new one: two of one name never run.
+/// The disruption of a workload by the moves of its pods. A pod stops on its old host before it starts on
+/// the new one: two pods of the same name never run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Disruption {
-    /// So many of its pods move at once.
+    /// Maximum number of its pods that move at once.
     pub at_once: u32,
-    /// Of so many.
+    /// Number of its replicas.
     pub replicas: u32,
-    /// At least so many stay ready, those that stand in among them.
+    /// Minimum number of pods that stay ready, surge pods included.
     pub ready: u32,
-    /// So many start before, and stand in for those that move.
+    /// Number of surge pods that start before the moves.
     pub stand_ins: u32,
 }
 
-/// A workload whose pods stay.
+/// A workload whose pods are not moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fixed {
-    /// `controller/web`.
+    /// Its address: `controller/web`.
     pub workload: String,
-    /// Why, in one line.
+    /// The reason, in one line.
     pub reason: String,
     /// The workload in the spec.
     pub origin: Option<Span>,

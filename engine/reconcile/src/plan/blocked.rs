@@ -1,5 +1,6 @@
-//! Work that is blocked. Planning goes on as if everything could be done. Then the operations that must not be
-//! made now are removed from the plan, with all that wait for them, and the plan lists them with the reason.
+//! Work that is blocked. Planning first assumes that everything can be done. Then the operations that must
+//! not be made now are removed from the plan, with all operations that wait for them, and the plan lists
+//! them with the reason.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,8 @@ use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::{Action, OpId, Operation, Plan, Target};
 
 impl Operation {
-    /// What is busy while it is under way: its pod, or what it makes or removes that belongs to no pod.
+    /// Returns the key that is locked while the operation is under way: its pod, or the object that it
+    /// creates or removes if that belongs to no pod.
     #[must_use]
     pub fn claims(&self) -> Cow<'_, str> {
         if let Some(pod) = self.subject.pod() {
@@ -23,13 +25,13 @@ impl Operation {
             Action::RemoveVolume { name } => name,
             _ => "",
         };
-        // No pod's name has a slash.
+        // The name of a pod contains no slash.
         Cow::Owned(format!("{}/{}/{what}", self.host, self.action.word()))
     }
 }
 
 impl Builder {
-    /// Blocks operations, with all that wait for them.
+    /// Blocks operations, with all operations that wait for them.
     pub fn block(&mut self, operations: &[OpId], blocked: Blocked) {
         if !operations.is_empty() {
             self.blocks.push(Block { operations: operations.to_vec(), blocked });
@@ -96,7 +98,7 @@ fn list(plan: &mut Plan, blocks: &[Block], out: &BTreeMap<OpId, usize>) {
             origin: change.origin,
         });
     }
-    // A block of waits alone changes nothing that anybody would miss.
+    // A block that consists only of waits changes nothing, so it is not listed.
     for (number, block) in blocks.iter().enumerate() {
         if !listed.contains(&number) && block.operations.iter().any(mutates) {
             all.insert(block.blocked.clone());
@@ -105,8 +107,8 @@ fn list(plan: &mut Plan, blocks: &[Block], out: &BTreeMap<OpId, usize>) {
     plan.blocked.extend(all);
 }
 
-/// Images, volumes and networks that nobody needs any more: an empty volume would already bind its
-/// pods to a host.
+/// Adds the creation of images, volumes and networks that no operation needs any more to `gone`: even an
+/// empty volume would bind its pods to a host.
 fn drop_unneeded(plan: &Plan, gone: &mut BTreeSet<OpId>) {
     let mut needed: BTreeSet<OpId> = BTreeSet::new();
     let mut was_needed: BTreeSet<OpId> = BTreeSet::new();
@@ -130,7 +132,7 @@ fn drop_unneeded(plan: &Plan, gone: &mut BTreeSet<OpId>) {
     }
 }
 
-/// Takes operations out and numbers the others anew.
+/// Removes operations from the plan and renumbers the others.
 fn remove(plan: &mut Plan, gone: &BTreeSet<OpId>) {
     let mut numbers: BTreeMap<OpId, OpId> = BTreeMap::new();
     let kept = plan.operations.iter().filter(|operation| !gone.contains(&operation.id));

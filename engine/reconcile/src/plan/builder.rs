@@ -1,4 +1,4 @@
-//! Collects operations and changes of a plan.
+//! Collects the operations and changes of a plan.
 
 use tally_source::{Diagnostic, Span};
 
@@ -9,7 +9,7 @@ use crate::plan::{
     Action, Cause, Change, ChangeKind, FieldChange, OpId, Operation, Plan, Precondition,
 };
 
-/// What all operations on one thing share.
+/// The data that all operations on one object share.
 #[derive(Debug, Clone)]
 pub(crate) struct About {
     pub host: String,
@@ -18,7 +18,7 @@ pub(crate) struct About {
     pub origin: Option<Span>,
 }
 
-/// Operations that must not be made now, and why.
+/// Operations that must not be made now, with the reason.
 pub(crate) struct Block {
     pub operations: Vec<OpId>,
     pub blocked: Blocked,
@@ -66,7 +66,7 @@ impl Builder {
         }
     }
 
-    /// Whether `from` waits for `on`, through others too.
+    /// Checks whether `from` waits for `on`, directly or through other operations.
     pub fn waits_for(&self, from: OpId, on: OpId) -> bool {
         let mut seen = vec![false; self.plan.operations.len()];
         let mut open = vec![from];
@@ -111,7 +111,7 @@ impl Builder {
     }
 }
 
-/// The precondition of every call on a container that was seen.
+/// Returns the precondition of every call on an observed container.
 pub(crate) fn owned(cluster: &str, container: &ObservedContainer) -> Precondition {
     Precondition::Owned {
         id: container.id.clone(),

@@ -1,6 +1,6 @@
-//! The plan: a directed acyclic graph of operations. Every operation is one Docker call (or one
-//! wait), with its cause, the place in the spec it comes from, the fields that differ, and what
-//! must still be true when it is made. The plan decides; the executor obeys.
+//! The plan: a directed acyclic graph of operations. Every operation is one Docker call (or one wait), with
+//! its cause, the position in the spec that it comes from, the fields that differ, and the precondition
+//! that must hold when it is made. The plan decides; the executor obeys.
 
 pub mod balance;
 pub(crate) mod blocked;
@@ -33,127 +33,127 @@ pub struct OpId(pub u32);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
-    /// One that was seen, by its full ID.
+    /// An observed container, by its full ID.
     Id(String),
-    /// The one that an earlier operation of this plan creates.
+    /// The container that an earlier operation of this plan creates.
     Created(OpId),
 }
 
-/// When a container counts as ready.
+/// The condition under which a container counts as ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadyRule {
     /// Whether its health check must be healthy.
     pub healthy: bool,
-    /// It must have run so long since its own start, without a restart.
+    /// Minimum time since its last start, without a restart, in milliseconds.
     pub running_ms: u64,
-    /// Whether ending with exit code 0 counts as ready (pods that do not restart always).
+    /// Whether ending with exit code 0 counts as ready (pods that are not always restarted).
     pub may_end: bool,
-    /// The wait fails after so long.
+    /// Time after which the wait fails, in milliseconds.
     pub deadline_ms: u64,
 }
 
-/// What is done. Each variant is one call of the Docker API, or one wait.
+/// The action of an operation. Each variant is one call of the Docker API, or one wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Fetches an image. Of a tag that several hosts fetch all get what the first of them got.
+    /// Pulls an image. If several hosts pull the same tag, all get the image that the first of them got.
     PullImage {
         /// In the form of [`tally_graph::ImageRef`].
         image: String,
     },
     /// Loads the image of infra containers.
     LoadInfraImage,
-    /// Makes the cluster's network.
+    /// Creates the cluster's network.
     CreateNetwork(NetworkRequest),
-    /// Removes a network of ours.
+    /// Removes a network of the cluster.
     RemoveNetwork {
         /// Full ID.
         id: String,
     },
-    /// Makes a volume.
+    /// Creates a volume.
     CreateVolume(VolumeRequest),
-    /// Removes a volume of ours.
+    /// Removes a volume of the cluster.
     RemoveVolume {
-        /// Volumes have no ID.
+        /// Its name: volumes have no ID.
         name: String,
     },
-    /// Makes a container.
+    /// Creates a container.
     CreateContainer(Box<ContainerRequest>),
     /// Writes files into a container, with the record beside them.
     WriteFiles {
-        /// Into which.
+        /// The container.
         target: Target,
-        /// What.
+        /// The files.
         files: FilesRequest,
     },
-    /// Writes the files that hold secrets into the memory that a container shares with its infra
-    /// container, with the record beside them.
+    /// Writes the files with secrets into the memory that a container shares with its infra container, with
+    /// the record beside them.
     WriteSecrets {
-        /// Whose.
+        /// The container that uses them.
         target: Target,
-        /// What; each of them holds secrets.
+        /// The files; each of them contains secrets.
         files: FilesRequest,
     },
     /// Starts a container.
     Start {
-        /// Which.
+        /// The container.
         target: Target,
     },
     /// Stops a container.
     Stop {
-        /// Which.
+        /// The container.
         target: Target,
-        /// Time until it is killed, in seconds; Docker's own when `None`.
+        /// Time until it is killed, in seconds; Docker's default when `None`.
         grace_s: Option<u64>,
     },
     /// Stops and starts a container.
     Restart {
-        /// Which.
+        /// The container.
         target: Target,
-        /// Time until it is killed, in seconds; Docker's own when `None`.
+        /// Time until it is killed, in seconds; Docker's default when `None`.
         grace_s: Option<u64>,
     },
-    /// Lets a paused container run on.
+    /// Unpauses a paused container.
     Unpause {
-        /// Which.
+        /// The container.
         target: Target,
     },
     /// Sends a signal.
     Signal {
-        /// To which.
+        /// The container.
         target: Target,
-        /// `SIGHUP`.
+        /// The signal: `SIGHUP`.
         signal: String,
     },
-    /// Changes what can be changed while it runs.
+    /// Changes the settings that can be changed while a container runs.
     Update {
-        /// Which.
+        /// The container.
         target: Target,
         /// The new settings.
         live: Live,
     },
     /// Removes a stopped container, and its anonymous volumes.
     RemoveContainer {
-        /// Which.
+        /// The container.
         target: Target,
     },
     /// Waits until a container is ready.
     AwaitReady {
-        /// Which.
+        /// The container.
         target: Target,
-        /// What ready means.
+        /// The condition.
         rule: ReadyRule,
     },
     /// Waits until a container has ended with exit code 0.
     AwaitExit {
-        /// Which.
+        /// The container.
         target: Target,
-        /// The wait fails after so long.
+        /// Time after which the wait fails, in milliseconds.
         deadline_ms: u64,
     },
 }
 
-/// The target of an action, borrowed as the action is.
+/// Returns the target of an action, as a shared or a mutable borrow like the action.
 macro_rules! target_of {
     ($action:expr) => {
         match $action {
@@ -174,13 +174,13 @@ macro_rules! target_of {
 }
 
 impl Action {
-    /// Whether it changes anything; waits do not.
+    /// Checks whether it changes anything; waits do not.
     #[must_use]
     pub fn mutates(&self) -> bool {
         !matches!(self, Action::AwaitReady { .. } | Action::AwaitExit { .. })
     }
 
-    /// What kind of operation it is, in a word for machines.
+    /// Returns the kind of the operation, in one word for programs.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
@@ -207,54 +207,54 @@ impl Action {
         }
     }
 
-    /// The container it is about, if it is about one that exists by then.
+    /// Returns the container that it refers to, if that exists when the operation starts.
     #[must_use]
     pub fn target(&self) -> Option<&Target> {
         target_of!(self)
     }
 
-    /// The same, to be changed.
+    /// Returns the target to change it.
     pub(crate) fn target_mut(&mut self) -> Option<&mut Target> {
         target_of!(self)
     }
 }
 
-/// Why an operation is there.
+/// The cause of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    /// The spec asks for something that is not there.
+    /// The spec asks for an object that does not exist.
     New,
     /// The spec has changed since it was applied.
     SpecChanged,
-    /// What runs was changed outside the spec.
+    /// A container was changed outside the spec.
     Drift,
-    /// The spec no longer asks for it.
+    /// The spec does not ask for it any more.
     Gone,
     /// Another operation needs it.
     Needed,
 }
 
-/// What must still be true right before the call; checked by the executor, decided here.
+/// The condition that must hold right before the call. The planner sets it, the executor checks it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precondition {
-    /// Nothing: the call itself refuses what must not happen (a create whose name is taken).
+    /// None: the call itself is refused when it must not happen (a create whose name is taken).
     None,
-    /// The container still exists under this full ID, with this name and our labels.
+    /// The container still exists under this full ID, with this name and Tally's labels.
     Owned {
         /// Full ID.
         id: String,
         /// Its name.
         name: String,
-        /// Our cluster.
+        /// The cluster in its label.
         cluster: String,
     },
-    /// The volume or network still carries our cluster's label.
+    /// The volume or network still has the cluster's label.
     OwnedObject {
         /// Its name (volumes) or full ID (networks).
         key: String,
-        /// Our cluster.
+        /// The cluster in its label.
         cluster: String,
     },
 }
@@ -262,15 +262,15 @@ pub enum Precondition {
 /// A field that differs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
-    /// Which.
+    /// Its path.
     pub path: FieldPath,
-    /// What stands there now; `None` when nothing does.
+    /// The current value; `None` if the field is not set.
     pub old: Option<serde_json::Value>,
-    /// What shall; `None` when nothing shall.
+    /// The new value; `None` if the field is removed.
     pub new: Option<serde_json::Value>,
-    /// What the change does.
+    /// The effect of the change.
     pub class: UpdateClass,
-    /// Where the new value is written.
+    /// The position of the new value in the spec.
     pub origin: Option<Span>,
 }
 
@@ -279,61 +279,61 @@ pub struct FieldChange {
 pub struct Operation {
     /// Its number.
     pub id: OpId,
-    /// On which host.
+    /// The host that it is made on.
     pub host: String,
-    /// What is done.
+    /// The Docker call, or the wait.
     pub action: Action,
-    /// What it is about.
+    /// The object that it is about.
     pub subject: Subject,
-    /// Why.
+    /// The cause.
     pub cause: Cause,
-    /// The place in the spec to point at when it fails.
+    /// The position in the spec to point at when it fails.
     pub origin: Option<Span>,
-    /// What must still be true.
+    /// The condition that must hold right before it.
     pub precondition: Precondition,
-    /// Operations that must have succeeded before.
+    /// Operations that must succeed first.
     pub after: Vec<OpId>,
 }
 
-/// What happens to one thing, for people: the lines of a plan.
+/// The change of one object, for people: the lines of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// What it is about.
+    /// The object.
     pub subject: Subject,
-    /// On which host.
+    /// The host that it is on.
     pub host: String,
-    /// What happens.
+    /// The kind of change.
     pub kind: ChangeKind,
-    /// Why.
+    /// The cause.
     pub cause: Cause,
-    /// One line that says what was found, for drift.
+    /// The finding in one line, for drift.
     pub note: Option<String>,
     /// The fields that differ.
     pub fields: Vec<FieldChange>,
-    /// The node in the spec.
+    /// The position of the node in the spec.
     pub origin: Option<Span>,
     /// The operations that carry it out.
     pub operations: Vec<OpId>,
 }
 
-/// What happens to a thing.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangeKind {
-    /// It is made.
+    /// The object is created.
     Create,
-    /// It is changed where it stands.
+    /// The object is changed in place.
     Update,
-    /// It is removed and made anew.
+    /// The object is removed and created again.
     Replace,
-    /// It is removed.
+    /// The object is removed.
     Remove,
 }
 
-/// What the hosts make reachable when the plan is applied.
+/// An address that is reachable after the plan is applied.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Reachable {
-    /// On which host.
+    /// The host.
     pub host: String,
     /// `127.0.0.1:8080` or `8080`.
     pub publish: tally_graph::Publish,
@@ -343,78 +343,79 @@ pub struct Reachable {
     pub pod: String,
     /// The name of its port.
     pub port: String,
-    /// Whether it is so already.
+    /// Whether it is reachable already.
     pub already: bool,
 }
 
-/// A rollout of this plan that goes back by itself when it fails.
+/// A rollout of this plan that is rolled back automatically when it fails.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fallback {
-    /// `controller/web`.
+    /// The address of the workload: `controller/web`.
     pub workload: String,
-    /// Whether there is something that it can go back to; else it stays where it is.
+    /// Whether there is a revision to roll back to; otherwise a failed rollout stays.
     pub goes_back: bool,
-    /// The entry of the history that it goes back to; `None` where it is what its older pods run.
+    /// The entry of the history to roll back to; `None` if it is the revision of the older pods.
     pub entry: Option<u64>,
-    /// The images that its containers run there, or why it stays.
+    /// The images of the containers of that revision, or the reason why there is none.
     pub what: String,
 }
 
-/// How many pods of a workload there are, at the time the plan is made.
+/// The number of pods of a workload when the plan is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Pods {
-    /// Asked for.
+    /// Pods that the spec asks for.
     pub desired: usize,
-    /// There, on a host that answers.
+    /// Pods on hosts that answer.
     pub placed: usize,
-    /// Ready.
+    /// Ready pods.
     pub ready: usize,
 }
 
-/// A plan.
+/// A plan for a cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// The cluster it is for.
+    /// The name of the cluster.
     pub cluster: String,
     /// Its operations, by number.
     pub operations: Vec<Operation>,
-    /// The same for people.
+    /// The changes that the operations carry out, for people.
     pub changes: Vec<Change>,
     /// Published addresses.
     pub reachable: Vec<Reachable>,
-    /// What changed pods can do to their host, in words.
+    /// The access to its host that changed pods get, in words.
     pub powers: Vec<String>,
-    /// What the spec asks for and this plan does not do, with the reasons.
+    /// Changes that the spec asks for and this plan does not make, with the reasons.
     pub blocked: Vec<Blocked>,
-    /// Rollouts that go back by themselves when they fail.
+    /// Rollouts that are rolled back automatically when they fail.
     pub fallbacks: Vec<Fallback>,
     /// How many pods each workload has, by address.
     pub pods: BTreeMap<String, Pods>,
-    /// What evening out comes to, where somebody asked for it.
+    /// The report of a rebalancing, if one was requested.
     pub balance: Option<Balance>,
-    /// Why things that should change cannot, and what is not acted on yet. Errors stop the plan.
+    /// Reasons why objects cannot be changed, and findings without an operation. With an error the plan is
+    /// empty.
     pub diagnostics: Vec<Diagnostic>,
-    /// How many pods were compared field by field. The others were seen at a glance to have nothing to do, which
-    /// is what makes the plan of a calm cluster quick.
+    /// Number of pods that were compared field by field. The fast path recognised the others as up to date,
+    /// which makes planning fast in the steady state.
     pub compared: usize,
 }
 
 impl Plan {
-    /// Whether nothing would be changed.
+    /// Checks whether the plan changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.operations.iter().any(|operation| operation.action.mutates())
     }
 
-    /// Whether there is an error: then there is nothing to do in it.
+    /// Checks whether there is an error: then the plan has no operations.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|found| found.severity == Severity::Error)
     }
 
-    /// The workloads that are as they shall be, ready, with nothing to do and nothing held back. What
-    /// went back is as it shall be. A plan that an error has cleared says nothing of any, and one without
-    /// pods nothing of what they would be.
+    /// Returns the workloads that are up to date and ready, with no operations and nothing blocked. A
+    /// workload that was rolled back is up to date with its previous revision. A plan with an error, or
+    /// without pods, returns none.
     #[must_use]
     pub fn settled(&self) -> BTreeSet<String> {
         if self.has_errors() {
@@ -433,7 +434,7 @@ impl Plan {
         settled.map(|(address, _)| address.clone()).collect()
     }
 
-    /// The operation with that number.
+    /// Returns the operation with that number.
     #[must_use]
     pub fn operation(&self, id: OpId) -> Option<&Operation> {
         self.operations.get(id.0 as usize)

@@ -3,42 +3,42 @@
 use crate::plan::builder::{About, Builder};
 use crate::plan::{Action, OpId, Precondition, Target};
 
-/// What was planned for a pod.
+/// The planned operations and the state of a pod.
 #[derive(Debug, Default)]
 pub(crate) struct PodPlan {
-    /// Operations that end or begin containers: what gates hold back.
+    /// Operations that end or start containers, which gates delay.
     pub gated: Vec<OpId>,
-    /// Starts, for `until=started`.
+    /// Start operations, for `until=started`.
     pub started: Vec<OpId>,
-    /// Waits until it is ready, for gates on it.
+    /// Waits until the pod is ready, for gates on its readiness.
     pub ready: Vec<OpId>,
-    /// Its containers that have not ended well, for gates on that.
+    /// Its containers that have not ended with exit code 0, for gates on their end.
     pub unended: Vec<Unended>,
-    /// Stops, with the ID of what is stopped.
+    /// Stop operations, each with the ID of the stopped container.
     pub stops: Vec<(String, OpId)>,
-    /// The start of the container that holds the published ports.
+    /// The start of the container that has the published ports.
     pub holder_start: Option<OpId>,
-    /// Whether something that serves is taken down.
+    /// Whether something that serves is stopped.
     pub disruptive: bool,
-    /// Whether all of it is ready now.
+    /// Whether the whole pod is ready now.
     pub ready_now: bool,
     /// Images, volumes and the network that its new containers need.
     pub needs: Vec<OpId>,
-    /// Operations that make or start containers.
+    /// Operations that create or start containers.
     pub ups: Vec<OpId>,
     /// Operations that stop or remove containers.
     pub downs: Vec<OpId>,
-    /// Operations that take a second copy of it away, once the one that stays is ready.
+    /// Operations that remove a duplicate of the pod, once the copy that stays is ready.
     pub seconds: Vec<OpId>,
-    /// Whether nothing of it was there.
+    /// Whether no container of the pod existed.
     pub fresh: bool,
-    /// Whether the spec has changed so that something is made anew or restarted.
+    /// Whether a change of the spec recreates or restarts a container.
     pub rolls: bool,
-    /// Whether nothing could be planned for it, because it cannot be seen or placed.
+    /// Whether nothing could be planned for the pod, because it cannot be observed or placed.
     pub absent: bool,
 }
 
-/// A container that somebody may have to wait for until it ends.
+/// A container that other pods may wait for until it ends.
 #[derive(Debug)]
 pub(crate) struct Unended {
     pub about: About,
@@ -50,7 +50,7 @@ pub(crate) struct Unended {
 }
 
 impl Unended {
-    /// A wait until it has ended with exit code 0.
+    /// Adds a wait until it has ended with exit code 0.
     pub fn wait(&self, builder: &mut Builder) -> OpId {
         let action =
             Action::AwaitExit { target: self.target.clone(), deadline_ms: self.deadline_ms };

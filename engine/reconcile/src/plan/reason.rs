@@ -1,4 +1,4 @@
-//! Why something that the spec asks for is not done now.
+//! The reasons why changes that the spec asks for are blocked.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use tally_source::Span;
 
 use super::subject::Subject;
 
-/// Something that the spec asks for and that this plan does not do, with the reason.
+/// A change that the spec asks for and this plan does not make, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Blocked {
-    /// What it is about.
+    /// The object.
     pub subject: Subject,
-    /// On which host, where that is known.
+    /// The host, if it is known.
     pub host: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: BlockReason,
-    /// The node in the spec.
+    /// The position of the node in the spec.
     pub origin: Option<Span>,
 }
 
@@ -30,8 +30,8 @@ impl Blocked {
     }
 }
 
-/// Why something is not done now. As text it is one line that says "it" of its subject; which command helps
-/// is no part of it.
+/// The reason why a change is blocked. As text it is one line that refers to its subject as "it"; the
+/// command that helps is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BlockReason {
     /// An earlier plan is still being carried out on it.
@@ -40,38 +40,38 @@ pub enum BlockReason {
     NotReady,
     /// A container of it has not ended yet.
     NotEnded,
-    /// It ends again and again, or could not be made: its backoff is not over.
+    /// It fails repeatedly, or could not be created: its backoff is not over.
     Backoff {
         /// The pod.
         pod: String,
     },
     /// No host can take it.
     NoHost {
-        /// Why not, for the first few hosts; empty where no host answers.
+        /// The reasons of the first few hosts; empty if no host answers.
         lacks: Vec<HostLack>,
-        /// How many more hosts cannot take it either.
+        /// Number of further hosts that cannot take it.
         more: usize,
         /// The smallest change of the spec that helps.
         way_out: Option<WayOut>,
     },
-    /// The one host that its pod is for cannot take it.
+    /// The only host that its pod can be on cannot take it.
     HostFull(HostLack),
-    /// No host has room for a surge pod while it moves.
+    /// No host has capacity for a surge pod during its move.
     NoRoomForSurge,
-    /// It moves to room that another pod leaves, which waits for it in turn.
+    /// It moves to capacity that another pod frees, which waits for it in turn.
     CircularRoom,
     /// A host that does not answer may run it.
     PodUnreachable {
         /// The host.
         host: String,
-        /// What is known of the pod.
+        /// The state of knowledge about the pod.
         presence: Presence,
     },
-    /// The host that used its data last does not answer, so that the data elsewhere may be older.
+    /// The host that used its data last does not answer, so the data on other hosts may be older.
     OlderData {
         /// The host that does not answer.
         unreachable: String,
-        /// The host that has the data now, where that is one.
+        /// The host that has the data now, if exactly one has it.
         older: Option<String>,
     },
     /// A named volume of it may be on a host that does not answer.
@@ -90,122 +90,123 @@ pub enum BlockReason {
     },
     /// Its named volumes are on different hosts.
     VolumesApart,
-    /// A workload that it depends on cannot be seen or placed.
+    /// A workload that it depends on cannot be observed or placed.
     Dependency {
         /// The workload's name.
         on: String,
     },
-    /// As many pods of its workload are missing as may be.
+    /// The maximum number of pods of its workload is unavailable already.
     Budget {
-        /// How many of them cannot be seen or placed.
+        /// Number of these that cannot be observed or placed.
         absent: usize,
     },
-    /// More would be removed at once than the loop removes unasked.
+    /// More would be removed at once than the loop removes without confirmation.
     Removals {
-        /// How many containers would be removed.
+        /// Number of containers that would be removed.
         removed: usize,
-        /// How many there are.
+        /// Number of containers in total.
         total: usize,
     },
-    /// The host to be cleared does not answer.
+    /// The host that is cleared does not answer.
     HostUnreachable,
     /// Its rollout is paused.
     Paused {
         /// The workload's address.
         workload: String,
-        /// Who paused it and why, as they wrote it.
+        /// The person who paused it and the reason, as they wrote it.
         note: String,
     },
     /// Its rollout failed, and it was rolled back.
     RolledBack {
         /// The workload's address.
         workload: String,
-        /// The entry of the history that it was rolled back to; `None` where that is what its older pods run.
+        /// The entry of the history that it was rolled back to; `None` if that is the revision of its older
+        /// pods.
         entry: Option<u64>,
         /// The container, pod or workload that failed.
         failed: String,
-        /// How it failed, in one line.
+        /// The failure, in one line.
         why: String,
     },
     /// The cluster is frozen.
     Frozen {
-        /// Who froze it and why, as they wrote it.
+        /// The person who froze it and the reason, as they wrote it.
         note: String,
     },
     /// A pod that must change first is blocked itself.
     WaitsFor {
         /// That pod.
         pod: String,
-        /// Why it is blocked.
+        /// The reason why that pod is blocked.
         because: Box<BlockReason>,
     },
 }
 
-/// What is known of a pod on a host that does not answer.
+/// The state of knowledge about a pod on a host that does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Presence {
-    /// It was there when the host answered last.
+    /// It was there when the host last answered.
     Seen,
     /// It may be there.
     Possible,
-    /// It is on another host, and may be there too.
+    /// It is on another host, and may also be there.
     Second,
 }
 
-/// Why a host cannot take a pod.
+/// The reason why a host cannot take a pod.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostLack {
     /// The host.
     pub host: String,
-    /// What is in the way.
+    /// The unmet requirement.
     pub lack: Shortage,
 }
 
-/// What a host lacks for a pod.
+/// The requirement of a pod that a host does not meet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shortage {
-    /// It takes no pods.
+    /// The host takes no pods.
     Closed(Closed),
-    /// Its labels do not match this part of what the pod requires.
+    /// Its labels do not match this part of the pod's requirements.
     Labels(Selector),
-    /// A volume of the pod is elsewhere.
+    /// A volume of the pod is on another host.
     VolumeElsewhere,
-    /// This many more thousandths of a core are needed.
+    /// Missing CPU, in thousandths of a core.
     Cpu(u64),
-    /// This many more bytes are needed.
+    /// Missing memory, in bytes.
     Memory(u64),
     /// This host port is taken.
     Port(u16),
 }
 
-/// Why a host takes no pods.
+/// The reason why a host takes no pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Closed {
-    /// It was declared off.
+    /// It was declared fenced.
     Fenced,
     /// The spec drains it.
     Drained,
 }
 
-/// A change of the spec with which a host takes a pod.
+/// A change of the spec with which a host takes the pod.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WayOut {
     /// The host.
     pub host: String,
-    /// The part of what the pod requires that must be dropped.
+    /// The part of the pod's requirements that must be dropped.
     pub dropped: Selector,
 }
 
-/// What must happen before something that is blocked goes on.
+/// The event that a blocked change waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Awaits {
-    /// The spec, the hosts or people must change something, or a pause must be over.
+    /// The spec, the hosts or people must change something, or a pause must end.
     #[default]
     Change,
-    /// The work that is under way must end.
+    /// The operations that are under way must end.
     Work,
-    /// Something must get ready, or end with exit code 0.
+    /// A container must become ready, or end with exit code 0.
     Readiness,
 }
 
@@ -215,20 +216,20 @@ pub enum Awaits {
 pub enum BlockedBy {
     /// An earlier plan is still being carried out on it.
     Busy,
-    /// It, or what it waits for, is not ready yet.
+    /// It, or a pod that it waits for, is not ready yet.
     NotReady,
-    /// It ends again and again, or could not be made.
+    /// It fails repeatedly, or could not be created.
     Backoff,
     /// No host can take it.
     NoRoom,
     /// A host that does not answer may have it.
     #[serde(rename = "silent")]
     Unreachable,
-    /// Its data is in several places.
+    /// Its data is on several hosts.
     Volume,
-    /// A workload that it depends on cannot be seen or placed.
+    /// A workload that it depends on cannot be observed or placed.
     Dependency,
-    /// As many pods are missing as may be.
+    /// The maximum number of pods is unavailable already.
     Budget,
     /// A person must confirm the removals.
     Removals,

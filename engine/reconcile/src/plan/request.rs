@@ -1,4 +1,4 @@
-//! What Docker is asked for: the data of the calls that make things.
+//! The requests to Docker: the data of the calls that create objects.
 
 use std::collections::BTreeMap;
 
@@ -11,37 +11,38 @@ use crate::input::observed::{Live, PublishedPort};
 /// A container to create.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ContainerRequest {
-    /// The deterministic name: creating it is the compare-and-swap.
+    /// The deterministic name: it makes the creation a compare-and-swap.
     pub name: String,
     /// The image, in the form of [`tally_graph::ImageRef`].
     pub image: String,
-    /// Ours and the pod's.
+    /// Tally's labels and those of the pod.
     pub labels: BTreeMap<String, String>,
-    /// Host name; `None` for one that joins another's network.
+    /// Host name; `None` for a container that joins another's network.
     pub hostname: Option<String>,
-    /// Replaces the image's.
+    /// The entrypoint that replaces the image's.
     pub entrypoint: Option<Vec<String>>,
-    /// Replaces the image's.
+    /// The command that replaces the image's.
     pub command: Option<Vec<String>>,
-    /// As they are written.
+    /// The settings as they are written in the spec.
     #[serde(flatten, serialize_with = "with_nulls")]
     pub settings: Settings,
-    /// Added to the image's.
+    /// Environment variables, added to the image's.
     #[serde(flatten, with = "env_form")]
     pub env: BTreeMap<String, EnvValue>,
-    /// By path in the container.
+    /// Mounts, by path in the container.
     pub mounts: BTreeMap<String, MountRequest>,
-    /// What its volumes are to be where one is gone by the time it is made: a daemon makes it anew then,
-    /// and one without labels would be nobody's, one that is not in memory would keep secrets on a disk.
+    /// The definitions of its volumes, for volumes that no longer exist when the container is created.
+    /// Docker would create them without labels, so that nobody would manage them, and on disk, where
+    /// secrets must not be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<VolumeRequest>,
-    /// Soft and hard limit by name; -1 is unlimited.
+    /// Soft and hard limits by name; -1 is unlimited.
     pub ulimits: BTreeMap<String, (i64, i64)>,
-    /// Docker's own health check; `None` switches the image's off.
+    /// Docker's health check; `None` disables the image's.
     pub health: Option<HealthRequest>,
-    /// Replaces the image's.
+    /// The stop signal that replaces the image's.
     pub stop_signal: Option<String>,
-    /// Seconds Docker itself waits before it kills; `None` is its 10 s.
+    /// Seconds until Docker kills the container on stop; Docker's default of 10 s when `None`.
     pub stop_timeout_s: Option<u64>,
     /// Resources and restart policy.
     pub live: Live,
@@ -49,12 +50,12 @@ pub struct ContainerRequest {
     pub network: NetworkRef,
     /// Whether others may join its IPC namespace.
     pub shareable_ipc: bool,
-    /// Host ports.
+    /// Published host ports.
     pub publish: Vec<PublishedPort>,
 }
 
-/// Writes settings as the plan's JSON promises: `workdir` and `user` are `null` where they are not set, and those
-/// that came later are left out.
+/// Serializes settings in the form of the plan's JSON: `workdir` and `user` are `null` if they are not set;
+/// settings that were added later are omitted.
 fn with_nulls<S: Serializer>(settings: &Settings, serializer: S) -> Result<S::Ok, S::Error> {
     let mut later = settings.clone();
     let mut map = serializer.serialize_map(None)?;
@@ -72,7 +73,7 @@ fn with_nulls<S: Serializer>(settings: &Settings, serializer: S) -> Result<S::Ok
 pub enum EnvValue {
     /// A text, or a text with secrets that are not filled in.
     Template(Template),
-    /// A text whose secrets are filled in: for one call alone, and never serialized.
+    /// A text with its secrets filled in: only for one call, and never serialized.
     Filled(Template, Hidden),
 }
 
@@ -145,7 +146,7 @@ mod env_form {
     }
 }
 
-/// A text that is shown to nobody: it cannot be written down, and tells nothing when it is printed.
+/// A text that is never shown: it cannot be serialized, and its debug form does not reveal it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Hidden(String);
 
@@ -156,7 +157,7 @@ impl Hidden {
         Self(text)
     }
 
-    /// The text, for the call that needs it.
+    /// Returns the text, for the call that needs it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -169,64 +170,64 @@ impl std::fmt::Debug for Hidden {
     }
 }
 
-/// The network a container is on.
+/// The network of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetworkRef {
     /// Docker's default bridge.
     #[default]
     Default,
-    /// A network by name, with further names that resolve to the container there.
+    /// A network by name, with aliases that resolve to the container there.
     Named {
         /// The network.
         name: String,
-        /// Further names.
+        /// The aliases.
         aliases: Vec<String>,
     },
-    /// Network and IPC of another container, by its name.
+    /// The network and IPC namespace of another container, by its name.
     Joins(String),
 }
 
-/// What is mounted at a path.
+/// A mount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountRequest {
-    /// Where it comes from.
+    /// Its source.
     pub source: MountFrom,
-    /// Whether writing is refused.
+    /// Whether it is read-only.
     pub read_only: bool,
 }
 
-/// Where a mount comes from.
+/// The source of a mount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MountFrom {
     /// A Docker volume by name.
     Volume(String),
-    /// A path of the host.
+    /// A path on the host.
     HostPath(String),
 }
 
-/// Docker's health check, times in milliseconds.
+/// Docker's health check, with times in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthRequest {
     /// The command, run without a shell.
     pub command: Vec<String>,
-    /// Time between two.
+    /// Time between two checks.
     pub every_ms: u64,
-    /// Time after which one has failed.
+    /// Time after which a check has failed.
     pub timeout_ms: u64,
-    /// Time after the start in which failing does not count.
+    /// Time after the start during which failures do not count.
     pub delay_ms: u64,
-    /// So many failures in a row make it unhealthy.
+    /// Number of consecutive failures after which the container is unhealthy.
     pub failures: u32,
 }
 
-/// A network to create: a bridge with our labels.
+/// A network to create: a bridge with Tally's labels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkRequest {
     /// Its name.
     pub name: String,
-    /// Our labels.
+    /// Tally's labels.
     pub labels: BTreeMap<String, String>,
 }
 
@@ -235,34 +236,34 @@ pub struct NetworkRequest {
 pub struct VolumeRequest {
     /// Its name.
     pub name: String,
-    /// Our labels.
+    /// Tally's labels.
     pub labels: BTreeMap<String, String>,
-    /// Whether it lies in memory, and is empty once no container that runs has it.
+    /// Whether it is in memory: its content is lost when no running container uses it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_memory: bool,
 }
 
-/// Files to write into a container, with the record kept beside them, in one call.
+/// Files to write into a container, with the record beside them, in one call.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FilesRequest {
-    /// What to write, by absolute path; contents are in the graph, by hash.
+    /// The files, by absolute path; their contents are in the graph, by hash.
     pub files: BTreeMap<String, FileSpec>,
-    /// Which part of it.
+    /// The part to write.
     #[serde(default, skip_serializing_if = "is_all")]
     pub part: Part,
 }
 
-/// What is written in one call. The record says what was applied. Where more than writing belongs to that,
-/// as a signal does, it comes after it, so that whoever is interrupted in between begins again.
+/// The part that is written in one call. The record contains the applied files. If a change needs more than
+/// writing, such as a signal, the record is written last, so that an interrupted change is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
-    /// The files and the record of them.
+    /// The files and their record.
     #[default]
     All,
-    /// The files; the record stays as it is.
+    /// The files; the record is not changed.
     Contents,
-    /// The record.
+    /// Only the record.
     Record,
 }
 

@@ -1,4 +1,4 @@
-//! What an operation, a change or a block is about.
+//! The subject of an operation, a change or a block.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -6,11 +6,11 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 use tally_graph::Workload;
 
-/// The name that stands for an infra container, which has none in the spec.
+/// The name of infra containers, which have none in the spec.
 const INFRA: &str = "(infra)";
 
-/// The thing that an operation, a change or a block is about. Workloads are named by their address, such as
-/// `controller/web`.
+/// The object that an operation, a change or a block is about. Workloads are named by their address, such
+/// as `controller/web`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Columns", into = "Columns")]
 pub enum Subject {
@@ -26,7 +26,7 @@ pub enum Subject {
     Workload(String),
     /// A pod with all of its containers and volumes.
     Pod {
-        /// Its workload; empty where only its name is known.
+        /// Its workload; empty if only the pod's name is known.
         workload: String,
         /// Its name: `web-0`.
         pod: String,
@@ -100,7 +100,7 @@ impl Subject {
         }
     }
 
-    /// Returns the name of the container, `(infra)` for an infra container; `None` for a subject that is no
+    /// Returns the name of the container, `(infra)` for an infra container; `None` if the subject is not a
     /// container.
     #[must_use]
     pub fn container(&self) -> Option<&str> {
@@ -133,7 +133,7 @@ impl Subject {
     }
 }
 
-/// By address, then pod, then container: the order in which plans list them.
+/// Orders by address, then pod, then container: the order in which plans list subjects.
 impl Ord for Subject {
     fn cmp(&self, other: &Self) -> Ordering {
         self.key().cmp(&other.key())
