@@ -1,6 +1,6 @@
-//! Pods to containers. A pod of one container is that container; a pod with more of them, or with
-//! inits, gets an infra container that holds its network, IPC and ports, and the others join it.
-//! Nothing after this module knows the difference.
+//! Realises pods as containers. A pod with one container becomes that container; a pod with several
+//! containers, or with inits, gets an infra container that owns its network, IPC and ports, and the others
+//! join it. Modules after this one do not know the difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,58 +19,59 @@ use crate::plan::request::{
     ContainerRequest, EnvValue, HealthRequest, MountFrom, MountRequest, NetworkRef,
 };
 
-/// A container without a readiness counts as ready when it has run so long: enough to see a
-/// command that ends at once, short enough not to be felt.
+/// The time in milliseconds after which a running container without a readiness counts as ready: long
+/// enough to detect a command that ends at once, short enough not to delay a rollout.
 pub const RUNNING_MS: u64 = 500;
-/// The shortest time that a container is given to get ready.
+/// The minimum time that a container has to become ready, in milliseconds.
 const READY_DEADLINE_MS: u64 = 120_000;
-/// The time an init is given to end.
+/// The time that an init has to end, in milliseconds.
 pub const INIT_DEADLINE_MS: u64 = 600_000;
-/// A container that Docker's own policy has started again so often before it was ready crashes in a
-/// loop: going on waiting would only hide its exit code. Two restarts can be a slow dependency;
-/// Docker waits 0.1, 0.2 and 0.4 s before the first three, so a loop is known after a second.
+/// The number of restarts by Docker's policy, before the container was ready, from which on it counts as a
+/// crash loop: a longer wait would only hide its exit code. Two restarts can be caused by a slow
+/// dependency; Docker waits 0.1, 0.2 and 0.4 s before the first three, so a crash loop is detected after a
+/// second.
 pub const CRASH_LOOP_RESTARTS: u32 = 3;
-/// Infra containers obey SIGTERM at once.
+/// The grace time of infra containers, in seconds: they obey SIGTERM at once.
 const INFRA_GRACE_S: u64 = 2;
 
-/// One pod as it shall be.
+/// The desired state of one pod.
 #[derive(Debug, Clone)]
 pub struct DesiredPod<'a> {
     /// Its workload.
     pub workload: &'a Workload,
     /// Its name.
     pub name: String,
-    /// Its containers in the order in which they start: infra, inits, the others.
+    /// Its containers in the order of their starts: infra container, inits, the others.
     pub containers: Vec<DesiredContainer<'a>>,
-    /// Docker names of its own volumes, by name in the pod.
+    /// Docker names of its own volumes, by their name in the pod.
     pub volumes: BTreeMap<String, String>,
 }
 
-/// One container as it shall be.
+/// The desired state of one container.
 #[derive(Debug, Clone)]
 pub struct DesiredContainer<'a> {
-    /// Its part in the pod.
+    /// Its role in the pod.
     pub role: Role,
-    /// Its name in the pod; the infra container's is empty.
+    /// Its name in the pod; empty for the infra container.
     pub name: String,
-    /// What it comes from; `None` for the infra container.
+    /// The container in the spec; `None` for the infra container.
     pub source: Option<&'a Container>,
-    /// The node in the text.
+    /// The position of its node in the spec.
     pub span: Span,
-    /// What Docker is told, in the words of the language.
+    /// The settings for Docker, in the terms of the language.
     pub applied: Applied,
-    /// When its image is fetched.
+    /// The pull policy of its image.
     pub pull: Pull,
-    /// Time until it is killed, in seconds.
+    /// Time until it is killed on stop, in seconds.
     pub grace_s: Option<u64>,
-    /// When it is ready.
+    /// The condition under which it is ready.
     pub ready: ReadyRule,
-    /// Its files where some hold secrets, with what tells their content from another.
+    /// Its files with keyed hashes, if some of them contain secrets.
     pub keyed_files: Option<BTreeMap<String, FileSpec>>,
 }
 
 impl DesiredPod<'_> {
-    /// Docker's name of one of its containers.
+    /// Returns Docker's name of one of its containers.
     #[must_use]
     pub fn docker_name(&self, cluster: &str, desired: &DesiredContainer<'_>) -> String {
         match desired.role {
@@ -79,18 +80,17 @@ impl DesiredPod<'_> {
         }
     }
 
-    /// What Docker is told of one of its containers, without generation. It is made when it is needed:
-    /// most of what is realised is only compared.
+    /// Returns the request that creates one of its containers, without the generation. It is built on
+    /// demand, because most realised pods are only compared.
     #[must_use]
     pub fn request(&self, cluster: &str, desired: &DesiredContainer<'_>) -> ContainerRequest {
         let applied = &desired.applied;
         let joins = self.containers.first().is_some_and(|first| first.role == Role::Infra);
-        let network = match joins && desired.role != Role::Infra {
-            true => NetworkRef::Joins(labels::infra_name(cluster, &self.name)),
-            false => {
-                let aliases = vec![self.name.clone()];
-                NetworkRef::Named { name: cluster.to_owned(), aliases }
-            }
+        let network = if joins && desired.role != Role::Infra {
+            NetworkRef::Joins(labels::infra_name(cluster, &self.name))
+        } else {
+            let aliases = vec![self.name.clone()];
+            NetworkRef::Named { name: cluster.to_owned(), aliases }
         };
         let probe = |probe: &AppliedProbe| HealthRequest {
             command: probe.command.clone(),
@@ -148,7 +148,7 @@ fn environment(desired: &DesiredContainer<'_>) -> BTreeMap<String, EnvValue> {
 }
 
 impl DesiredContainer<'_> {
-    /// Its resources and restart policy in Docker's own units. An infra container always restarts.
+    /// Returns its resources and restart policy in Docker's units. An infra container always restarts.
     #[must_use]
     pub fn live(&self) -> Live {
         match self.role {
@@ -157,7 +157,7 @@ impl DesiredContainer<'_> {
         }
     }
 
-    /// The files it shall hold.
+    /// Returns the files that it must contain.
     #[must_use]
     pub fn files(&self) -> Option<&BTreeMap<String, FileSpec>> {
         if self.keyed_files.is_some() {
@@ -167,7 +167,7 @@ impl DesiredContainer<'_> {
     }
 }
 
-/// The host ports of all containers of a pod.
+/// Returns the host ports of all containers of a pod.
 pub fn workload_ports(workload: &Workload) -> impl Iterator<Item = PublishedPort> {
     workload.containers.iter().flat_map(|container| container.port.values()).filter_map(|port| {
         let (container, protocol) = (port.number, port.protocol);
@@ -175,7 +175,7 @@ pub fn workload_ports(workload: &Workload) -> impl Iterator<Item = PublishedPort
     })
 }
 
-/// Volumes of the spec that a workload's containers mount, in its order.
+/// Returns the volumes of the spec that a workload's containers mount, in the order of the spec.
 #[must_use]
 pub fn mounted_volumes<'g>(graph: &'g Graph, workload: &Workload) -> Vec<&'g Volume> {
     let containers = workload.inits.iter().chain(&workload.containers);
@@ -184,25 +184,25 @@ pub fn mounted_volumes<'g>(graph: &'g Graph, workload: &Workload) -> Vec<&'g Vol
         .filter(|mount| mount.source == MountSource::Spec)
         .map(|mount| mount.volume.as_str())
         .collect();
-    // Most mount none, and a spec may have many.
+    // Most workloads mount none, and a spec may have thousands of volumes.
     if mounted.is_empty() {
         return Vec::new();
     }
     graph.volumes().filter(|volume| mounted.contains(volume.name.as_str())).collect()
 }
 
-/// What realising needs to know beside the pod.
+/// The input for realising a pod besides the workload.
 pub struct Surroundings<'a> {
     /// The cluster's name.
     pub cluster: &'a str,
     /// Named volumes of the spec.
     pub volumes: BTreeMap<&'a str, &'a Volume>,
-    /// Keyed hashes of what the secrets hold, by name.
+    /// Keyed hashes of the values of secrets, by name.
     pub secrets: &'a BTreeMap<String, String>,
 }
 
 impl<'a> Surroundings<'a> {
-    /// Those of a cluster of this spec.
+    /// Returns those of a cluster of this spec.
     #[must_use]
     pub fn of(graph: &'a Graph, cluster: &'a str, secrets: &'a BTreeMap<String, String>) -> Self {
         let volumes = graph.volumes().map(|volume| (volume.name.as_str(), volume)).collect();
@@ -210,7 +210,7 @@ impl<'a> Surroundings<'a> {
     }
 }
 
-/// The containers of the pod of that name.
+/// Realises the pod of that name.
 #[must_use]
 pub fn realise<'a>(
     workload: &'a Workload,
@@ -218,8 +218,8 @@ pub fn realise<'a>(
     around: &Surroundings<'_>,
 ) -> DesiredPod<'a> {
     let pod = Pod { workload, name: &name, around };
-    // Secrets in memory are lost when nobody holds them: a program that starts again would not find
-    // its own.
+    // Secrets in memory are lost when no running container uses them: a program that starts again would not
+    // find its own.
     let joined = workload.containers.len() > 1
         || !workload.inits.is_empty()
         || workload.containers.iter().any(Container::has_secret_files);
@@ -239,8 +239,8 @@ pub fn realise<'a>(
     DesiredPod { workload, name, containers, volumes }
 }
 
-/// Names of the volumes that go with each pod of a workload: those that stand in it, and the memory that
-/// holds the secrets of its containers.
+/// Returns the names of the volumes of each pod of a workload: its own volumes, and the memory for the
+/// secrets of its containers.
 pub(crate) fn own_volumes(workload: &Workload) -> impl Iterator<Item = String> {
     let own = workload.volumes.iter().filter(|volume| volume.source == PodVolumeSource::Empty);
     let held = workload.inits.iter().chain(&workload.containers);
@@ -307,15 +307,15 @@ impl<'a> Pod<'a, '_> {
         }
     }
 
-    /// The memory that a container's secrets lie in. The infra container has it too, so that it
-    /// stays while the container starts again; only there it is written to.
+    /// Returns the mount of the memory for a container's secrets. The infra container mounts it too, so
+    /// that it keeps its content while the container restarts; it is writable only there.
     fn secrets_mount(&self, container: &Container, read_only: bool) -> AppliedMount {
         let volume = labels::secrets_volume(&container.name);
         let volume = labels::pod_volume_name(self.around.cluster, self.name, &volume);
         AppliedMount { volume: Some(volume), host_path: None, read_only }
     }
 
-    /// Files with what tells their content from another, where they hold secrets.
+    /// Returns the files of a container, with keyed hashes for files that contain secrets.
     fn keyed_files(&self, source: &Container) -> BTreeMap<String, FileSpec> {
         let keyed = |file: &FileSpec| {
             let template = file.content.template()?.clone();
@@ -326,7 +326,7 @@ impl<'a> Pod<'a, '_> {
         files.map(|(path, file)| (path.clone(), keyed(file).unwrap_or(file.clone()))).collect()
     }
 
-    /// What the holder of the pod's network is told besides.
+    /// Adds the settings of the container that owns the pod's network.
     fn hold<'p>(&self, applied: &mut Applied, ports: impl Iterator<Item = (&'p String, &'p Port)>) {
         applied.hostname = Some(self.name.to_owned());
         applied.network = Some(self.around.cluster.to_owned());
@@ -395,7 +395,7 @@ impl<'a> Pod<'a, '_> {
     }
 }
 
-/// The time until a container is killed, in seconds.
+/// Returns the time until a container is killed on stop, in seconds.
 fn grace_s(source: &Container) -> Option<u64> {
     source.stop.grace.map(|grace| grace.0.div_ceil(1000))
 }
@@ -412,13 +412,13 @@ fn limit_i64(limit: Option<u64>) -> i64 {
     limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
-/// The host ports of an applied spec.
+/// Returns the host ports of an applied spec.
 #[must_use]
 pub fn published(applied: &Applied) -> Vec<PublishedPort> {
     named_published(applied).map(|(_, port)| port).collect()
 }
 
-/// The host ports of an applied spec, with the names of the ports.
+/// Returns the host ports of an applied spec, with the names of the ports.
 pub fn named_published(applied: &Applied) -> impl Iterator<Item = (&str, PublishedPort)> {
     applied.port.iter().filter_map(|(name, port)| {
         let host = port.publish.clone()?;
@@ -427,11 +427,11 @@ pub fn named_published(applied: &Applied) -> impl Iterator<Item = (&str, Publish
     })
 }
 
-/// Resources and restart policy in Docker's own units.
+/// Returns resources and restart policy in Docker's units.
 #[must_use]
 pub fn live(resources: &Resources, restart: Restart) -> Live {
     Live {
-        // Docker's weight: 1024 is one core's worth, 2 the least.
+        // Docker's weight: 1024 is one core, 2 the minimum.
         cpu_shares: resources.cpu.map_or(0, |cpu| (u64::from(cpu.0) * 1024 / 1000).max(2)),
         nano_cpus: resources.max_cpu.map_or(0, |cpu| u64::from(cpu.0) * 1_000_000),
         memory: resources.memory_limit().map_or(0, |bytes| bytes.0),
@@ -458,7 +458,7 @@ fn applied_probe(probe: &Probe) -> Option<AppliedProbe> {
     }
 }
 
-/// The longest that a pod of the spec may take to get ready.
+/// Returns the maximum time that a pod of the spec may take to become ready.
 #[must_use]
 pub fn patience(graph: &Graph) -> Duration {
     let rules = graph.workloads().flat_map(|workload| {
@@ -467,7 +467,7 @@ pub fn patience(graph: &Graph) -> Duration {
     Duration::from_millis(rules.max().unwrap_or(READY_DEADLINE_MS))
 }
 
-/// The probe's rule, within the time that a change of the controller may take.
+/// Returns the readiness rule of a container, limited by the deadline for changes of its controller.
 fn rule_of(workload: &Workload, source: &Container) -> ReadyRule {
     let rule = ready_rule(source.readiness.as_ref(), workload.restart);
     match workload.update.progress_deadline {
@@ -489,7 +489,8 @@ fn ready_rule(probe: Option<&Probe>, restart: Restart) -> ReadyRule {
         ProbeAction::Command(_) => {
             let round = probe.every.0 + probe.timeout.0;
             let needed = probe.delay.0 + round * u64::from(probe.failures + probe.successes) * 2;
-            // Docker counts one success as healthy; more of them cannot come before so many rounds.
+            // Docker counts a container as healthy after one success; more successes need at least this
+            // number of intervals.
             let rounds = if probe.successes > 1 { u64::from(probe.successes) } else { 0 };
             ReadyRule {
                 healthy: true,
@@ -527,7 +528,7 @@ mod tests {
             (rule.healthy, rule.running_ms, rule.deadline_ms)
         };
         assert_eq!(rule(&probe(60_000, 5, 1)), (true, 0, 60_000 + 2 * 6 * 15_000));
-        // Docker counts one success, so that three cannot have come before three rounds.
+        // Docker reports health after one success, so three successes need at least three intervals.
         assert_eq!(rule(&probe(0, 5, 3)), (true, 30_000, 2 * 8 * 15_000));
         assert_eq!(rule(&probe(0, 1, 1)), (true, 0, READY_DEADLINE_MS), "never less than without");
         let runs = Probe { action: ProbeAction::Running, ..probe(7_000, 1, 1) };
@@ -556,7 +557,7 @@ mod tests {
             let live = live(&resources, Restart::OnFailure);
             (live.cpu_shares, live.nano_cpus, live.memory_reservation, live.memory)
         };
-        // Thousandths of a core: 1,024 shares and 10⁹ are one.
+        // In thousandths of a core: one core is 1,024 shares and 10⁹ nano CPUs.
         assert_eq!(of(1_000, 2_000, 64, None), (1_024, 2_000_000_000, 64, 64));
         assert_eq!(of(500, 1, 64, Some(128)), (512, 1_000_000, 64, 128));
         assert_eq!(of(1, 1_500, 0, None).0, 2, "Docker takes no less");
