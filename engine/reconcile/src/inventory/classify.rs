@@ -1,6 +1,6 @@
-//! What a thing found on a host is to us: an ordered table of rules, the first that matches wins.
-//! An owner needs label, name and cluster to agree; whatever only claims to be ours is quarantined:
-//! reported, and never touched.
+//! Classifies the containers on a host with an ordered table of rules; the first rule that matches applies.
+//! Tally manages a container only if label, name and cluster agree. A container that has Tally's labels but
+//! does not agree is quarantined: it is reported, and never changed.
 
 use std::collections::BTreeMap;
 
@@ -11,39 +11,39 @@ use crate::inventory::patterns::Patterns;
 use crate::labels::applied::Applied;
 use crate::labels::{self, OurLabels, Role};
 
-/// What a container is to us.
+/// The class of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Class<'a> {
-    /// Not ours: never touched.
+    /// Not managed by Tally: never changed.
     Foreign,
-    /// It claims to be ours and is not, or is damaged: never touched, and said.
+    /// It has Tally's labels, but they do not agree or are damaged: never changed, but reported.
     Quarantined(&'static str),
-    /// Ours.
+    /// Managed by Tally.
     Ours(Identity<'a>),
 }
 
-/// Who a container of ours is.
+/// The identity of a container that Tally manages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity<'a> {
-    /// Its part in the pod.
+    /// Its role in the pod.
     pub role: Role,
-    /// `controller/frontend`.
+    /// The address of its workload: `controller/frontend`.
     pub workload: &'a str,
     /// The pod's name.
     pub pod: &'a str,
     /// Its name in the pod.
     pub name: &'a str,
-    /// How often it was made.
+    /// The number of times that it was created.
     pub generation: u64,
-    /// What Docker was told, as its label has it.
+    /// The applied spec, as the text of its label.
     spec: &'a str,
-    /// The number, among the spec's patterns, of the workload for which that is word by word what is asked
-    /// for now.
+    /// The number of the pattern of the workload whose desired labels and spec this container has exactly.
     pub(crate) wished: Option<u32>,
 }
 
 impl Identity<'_> {
-    /// Whether it is word by word what this workload asks for now. The workload is the graph's own.
+    /// Checks whether it has exactly the labels and spec that this workload asks for. The workload must be
+    /// of the same graph.
     pub(crate) fn is_wished(&self, workload: &Workload) -> bool {
         self.wished.is_some()
             && self
@@ -53,15 +53,15 @@ impl Identity<'_> {
                 .is_some_and(|kind| kind == workload.kind.word())
     }
 
-    /// What Docker was told.
+    /// Returns the applied spec.
     #[must_use]
     pub fn applied(&self) -> Applied {
-        // It was read when the container was classified, or is the text that we would write.
+        // It was parsed when the container was classified, or equals the text that we would write.
         Applied::from_label(self.spec).unwrap_or_default()
     }
 }
 
-/// A container with what the rules look at.
+/// A container with the data that the rules need.
 struct Seen<'c, 'a> {
     cluster: &'c str,
     container: &'a ObservedContainer,
@@ -74,10 +74,10 @@ type Rule = fn(&Seen<'_, '_>) -> Option<Class<'static>>;
 
 /// The rules, in order.
 const RULES: &[Rule] = &[
-    // Nothing says that it is ours, or it is another cluster's.
+    // It has no label of Tally, or that of another cluster.
     |seen| (seen.labels.cluster != Some(seen.cluster)).then_some(Class::Foreign),
-    // It says so, but a label that every container of ours has is missing or unknown: copied
-    // labels, or a newer Tally's.
+    // It has the label, but another label that all our containers have is missing or unknown: copied
+    // labels, or those of a newer version of Tally.
     |seen| match seen.role {
         Some(Role::Container | Role::Init | Role::Infra) => None,
         Some(_) => Some(Class::Quarantined("its role is not a container's")),
@@ -88,7 +88,7 @@ const RULES: &[Rule] = &[
         let missing = [workload, pod, name, spec].contains(&None);
         missing.then_some(Class::Quarantined("labels of ours are missing"))
     },
-    // Labels can be copied (`docker commit`, a shell's history); the name cannot be had twice.
+    // Labels can be copied (`docker commit`, a shell's history); the name is unique.
     |seen| {
         let (pod, name) = (seen.labels.pod.unwrap_or(""), seen.labels.name.unwrap_or(""));
         let agrees = match seen.role {
@@ -104,7 +104,7 @@ const RULES: &[Rule] = &[
     },
 ];
 
-/// What a container is to the cluster, whose workloads look as `patterns` say.
+/// Classifies a container for the cluster, whose workloads have these `patterns`.
 pub(crate) fn classify<'a>(
     cluster: &str,
     container: &'a ObservedContainer,
@@ -131,7 +131,8 @@ pub(crate) fn classify<'a>(
     })
 }
 
-/// Whether a volume or network is ours: label and role agree with what the name is for.
+/// Checks whether a volume or network belongs to the cluster: the labels have the cluster and the expected
+/// role.
 #[must_use]
 pub fn owns(cluster: &str, role: Role, labels: &BTreeMap<String, String>) -> bool {
     labels.get(labels::CLUSTER).map(String::as_str) == Some(cluster)

@@ -12,12 +12,13 @@ use crate::inventory::containers::{Found, Inventory};
 use crate::inventory::fast_path::FastPathInput;
 use crate::inventory::patterns::Patterns;
 
-/// What follows from a spec and its secrets alone, whatever is seen: kept from one plan to the next.
+/// The patterns that depend only on a spec and its secrets, not on an observation: reused from one plan to
+/// the next.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Prepared(pub(crate) Patterns);
 
 impl Prepared {
-    /// What follows from `graph`, with the keyed hashes of what its secrets hold by name.
+    /// Prepares the patterns of `graph`, with the keyed hashes of the values of its secrets by name.
     #[must_use]
     pub fn of(graph: &Graph, secrets: &BTreeMap<String, String>) -> Self {
         let Some(cluster) = graph.cluster() else { return Self::default() };
@@ -25,20 +26,21 @@ impl Prepared {
         Self(Patterns::of(graph, &needs(graph), &around))
     }
 
-    /// What a host shows, beside what the spec asks for.
+    /// Collects the inventory of a host, compared with the patterns of the spec.
     pub(crate) fn inventory<'a>(&self, cluster: &str, host: &'a HostState) -> Inventory<'a> {
         inventory_beside(cluster, host, &self.0, None)
     }
 }
 
-/// Sorts what a host showed. A container of ours that could not be inspected vanished between the
-/// list and the inspection; it is left out, and the next observation will tell.
+/// Collects the inventory of a host. A container of the cluster without inspection data disappeared between
+/// the list and the inspection; it is omitted, and the next observation decides.
 #[must_use]
 pub fn inventory<'a>(cluster: &str, host: &'a HostState) -> Inventory<'a> {
     inventory_beside(cluster, host, &Patterns::default(), None)
 }
 
-/// [`inventory`], beside what the spec asks for, with a glance at each pod where there is who judges.
+/// Collects the [`inventory`], compared with the patterns of the spec; with a `judge`, tries the fast path
+/// for each pod.
 pub(crate) fn inventory_beside<'a>(
     cluster: &str,
     host: &'a HostState,

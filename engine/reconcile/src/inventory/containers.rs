@@ -1,4 +1,5 @@
-//! What is ours on one host, sorted by pod, and what is not but stands in the way.
+//! The containers on one host: those of the cluster by pod, and the others, which may occupy names and
+//! ports.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +9,14 @@ use crate::inventory::patterns::FastPath;
 use crate::labels::Role;
 use crate::plan::ReadyRule;
 
-/// A container of ours.
+/// A container of the cluster.
 #[derive(Debug, Clone)]
 pub struct Found<'a> {
-    /// Who it is.
+    /// Its identity.
     pub identity: Identity<'a>,
-    /// What was listed.
+    /// The data from the list of containers.
     pub container: &'a ObservedContainer,
-    /// What inspecting showed.
+    /// The data from its inspection.
     pub details: &'a ContainerDetails,
 }
 
@@ -23,81 +24,81 @@ pub struct Found<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Containers<'a> {
     all: Vec<Found<'a>>,
-    /// Which pod of its host it is, in the order of their names.
+    /// The number of the pod on its host, in the order of the names.
     pub(crate) number: usize,
-    /// What a glance at it showed.
+    /// The result of the fast path.
     pub(crate) fast_path: FastPath,
 }
 
 impl<'a> Containers<'a> {
-    /// Puts one in its place; Docker has no two of one name.
+    /// Inserts a container in order; names in Docker are unique.
     pub(crate) fn insert(&mut self, found: Found<'a>) {
         let key = |found: &Found<'a>| (found.identity.role, found.identity.name);
         match self.all.binary_search_by_key(&key(&found), key) {
             Ok(at) => self.all.splice(at..=at, [found]).for_each(drop),
             Err(at) => {
-                // Most pods are one container, and a list takes room for four.
+                // Most pods have one container, but a list would allocate space for four.
                 self.all.reserve_exact(1);
                 self.all.insert(at, found);
             }
         }
     }
 
-    /// The container of that role and name.
+    /// Returns the container with that role and name.
     #[must_use]
     pub fn get(&self, role: Role, name: &str) -> Option<&Found<'a>> {
         self.all.iter().find(|found| (found.identity.role, found.identity.name) == (role, name))
     }
 
-    /// All of them, in order.
+    /// Returns all containers, in order.
     pub fn values(&self) -> std::slice::Iter<'_, Found<'a>> {
         self.all.iter()
     }
 
-    /// Whether it has one of that role.
+    /// Checks whether it has a container with that role.
     #[must_use]
     pub fn has(&self, role: Role) -> bool {
         self.all.iter().any(|found| found.identity.role == role)
     }
 
-    /// How many there are.
+    /// Returns the number of containers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// Whether there is none.
+    /// Checks whether there are no containers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// The workload that they say they are of.
+    /// Returns the workload in their labels.
     #[must_use]
     pub fn workload(&self) -> Option<&'a str> {
         self.all.first().map(|found| found.identity.workload)
     }
 }
 
-/// Our containers of one host by pod; the others by name.
+/// The containers of one host: those of the cluster by pod, the others by name.
 #[derive(Debug, Default)]
 pub struct Inventory<'a> {
-    /// Ours.
+    /// The pods of the cluster.
     pub pods: BTreeMap<&'a str, Containers<'a>>,
-    /// Not ours, or not surely ours, by name, with the reason for the latter.
+    /// Containers that Tally does not manage, by name; quarantined ones with the reason.
     pub others: BTreeMap<&'a str, (&'a ObservedContainer, Option<&'static str>)>,
 }
 
 impl Found<'_> {
-    /// Whether it has ended with exit code 0.
+    /// Checks whether it has ended with exit code 0.
     #[must_use]
     pub fn has_ended_well(&self) -> bool {
         self.container.state == ContainerState::Exited && self.details.exit_code == Some(0)
     }
 
-    /// Whether it serves, whatever version it is of: as [`Found::is_ready`] by the rule of what is asked
-    /// for now, but whether its health counts is its own version's word. One that was made without a
-    /// health check can never become healthy, and serves all the same.
+    /// Checks whether it serves, of any revision: like [`Found::is_ready`] with the current rule, except
+    /// that its own revision decides whether its health counts. A container that was created without a
+    /// health check can never become healthy, but serves.
     #[must_use]
     pub fn serves(&self, rule: &ReadyRule, infra: Option<&Self>, now_ms: i64) -> bool {
         if self.identity.wished.is_some() {
@@ -107,8 +108,8 @@ impl Found<'_> {
         self.is_ready(&ReadyRule { healthy, ..rule.clone() }, infra, now_ms)
     }
 
-    /// Whether it is ready by the rule, as far as a snapshot taken at `now_ms` can tell. `infra` is the
-    /// infra container of its pod: without a network it serves nobody.
+    /// Checks whether it is ready by the rule, as far as a snapshot taken at `now_ms` (milliseconds since
+    /// 1970) shows. `infra` is the infra container of its pod: without a network it cannot serve.
     #[must_use]
     pub fn is_ready(&self, rule: &ReadyRule, infra: Option<&Self>, now_ms: i64) -> bool {
         if rule.may_end && self.has_ended_well() {
@@ -121,9 +122,9 @@ impl Found<'_> {
         runs && healthy && long_enough && !self.is_cut_off(infra)
     }
 
-    /// Whether it runs on in a network that is dead. An infra container that starts again has a new
-    /// network; who joined before stays in the old one, so `running` proves nothing and the times of
-    /// starting do. The network of one that is paused is the one it was.
+    /// Checks whether it still runs in a network that does not exist any more. An infra container that
+    /// starts again has a new network, and containers that joined before stay in the old one: so `running`
+    /// proves nothing, and the start times must be compared. A paused infra container keeps its network.
     pub fn is_cut_off(&self, infra: Option<&Self>) -> bool {
         let Some(infra) = infra else { return self.details.joined.is_some() };
         infra.container.id != self.container.id

@@ -13,18 +13,18 @@ use crate::inventory::containers::{Containers, Found};
 use crate::inventory::patterns::{ContainerPattern, FastPath, Pattern, Patterns, ordinal};
 use crate::labels::Role;
 
-/// What a glance goes by beside the pod itself.
+/// The input of the fast path besides the pod itself.
 pub(crate) struct FastPathInput<'a> {
     /// Containers whose liveness has failed, by full ID.
     pub failing: &'a BTreeSet<String>,
-    /// Containers that are to be restarted, by workload, with the start that is to be their last.
+    /// Containers to restart, by workload, each with the time of its last start before the restart.
     pub restarts: &'a BTreeMap<String, BTreeMap<String, i64>>,
-    /// By the host's clock.
+    /// The time of the host's clock, in milliseconds since 1970.
     pub now_ms: i64,
 }
 
 impl Patterns {
-    /// A glance at a pod.
+    /// Compares a pod with its pattern.
     pub fn fast_path(
         &self,
         pod: &str,
@@ -42,8 +42,8 @@ impl Patterns {
 }
 
 impl FastPathInput<'_> {
-    /// Whether a container that runs is to be restarted all the same: [`crate::planner::pod::context::Context`] for what is
-    /// word by word as its workload asks.
+    /// Checks whether a running container must be restarted although it is up to date, like
+    /// [`crate::planner::pod::context::Context`].
     fn must_restart(&self, found: &Found<'_>) -> bool {
         let asked = self.restarts.get(found.identity.workload);
         let last = asked.and_then(|restarts| restarts.get(&found.container.id));
@@ -53,7 +53,7 @@ impl FastPathInput<'_> {
 }
 
 impl Pattern {
-    /// Whether a pod is as it shall be, and ready; `number` is that of this pattern.
+    /// Checks whether a pod is up to date and ready; `number` is the number of this pattern.
     fn is_up_to_date(
         &self,
         number: u32,

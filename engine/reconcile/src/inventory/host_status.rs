@@ -1,6 +1,6 @@
-//! How the hosts stand: which of them answered, which are silent, and what may be concluded from
-//! a silence. Unreachable is never absent: only a declaration, or a grace that the spec grants,
-//! turns a silent host into a lost one.
+//! The status of the hosts: which are ready, which are unreachable, and which of these count as lost.
+//! Unreachable never means absent: only a declaration, or the grace period of the spec, makes an
+//! unreachable host a lost one.
 
 use std::collections::BTreeMap;
 
@@ -22,15 +22,15 @@ use crate::plan::reason::Closed;
 pub(crate) struct ReadyHost<'a> {
     pub name: &'a str,
     pub span: Option<Span>,
-    /// Its own, and `host`, `os` and `arch`.
+    /// Its own labels, and `host`, `os` and `arch`.
     pub labels: BTreeMap<String, String>,
-    /// In thousandths of a core.
+    /// CPU in thousandths of a core.
     pub cpu: u64,
-    /// In bytes.
+    /// Memory in bytes.
     pub memory: u64,
-    /// Why it takes no pods and gives away those it has, if so.
+    /// The reason why it takes no pods and releases its own; `None` if it takes pods.
     pub closed: Option<Closed>,
-    /// Whether somebody declared it off: what runs there again is a second copy.
+    /// Whether it was declared fenced: pods that run there again are duplicates.
     pub fenced: bool,
     pub state: &'a HostState,
     pub inventory: Inventory<'a>,
@@ -41,11 +41,11 @@ pub(crate) struct UnreachableHost<'a> {
     pub name: &'a str,
     pub span: Option<Span>,
     pub reason: String,
-    /// Since when, in milliseconds since 1970, where that is remembered.
+    /// The time since which it does not answer, in milliseconds since 1970; `None` if unknown.
     pub since_ms: Option<i64>,
     /// Whether its pods without data count as gone.
     pub lost: bool,
-    /// Whether its pods with data do too.
+    /// Whether its pods with data count as gone too.
     pub fenced: bool,
     pub memory: Option<&'a HostMemory>,
 }
@@ -56,7 +56,7 @@ pub(crate) struct Hosts<'a> {
     pub unreachable: Vec<UnreachableHost<'a>>,
 }
 
-/// Sorts the hosts of a spec by how they stand.
+/// Sorts the hosts of a spec by their status.
 pub(crate) fn hosts<'a>(
     graph: &'a Graph,
     observed: &'a Observed,
@@ -141,14 +141,14 @@ fn ready<'a>(
 }
 
 impl<'a> Hosts<'a> {
-    /// Whether a pod was seen on a host that does not answer and is not lost.
+    /// Checks whether a pod was observed on a host that does not answer and is not lost.
     pub fn was_seen_unreachable(&self, pod: &str) -> bool {
         let known = |host: &UnreachableHost<'_>| host.memory.is_some_and(|memory| memory.had(pod));
         self.unreachable.iter().any(|host| !host.lost && known(host))
     }
 
-    /// The silent host that may have a pod: it was seen there last, or nobody knows what is there.
-    /// A lost host has none.
+    /// Returns the unreachable host that may have a pod: the pod was observed there last, or the pods of
+    /// the host are unknown. A lost host is never returned.
     pub fn may_have(&self, pod: &str) -> Option<&UnreachableHost<'a>> {
         self.unreachable
             .iter()
@@ -158,9 +158,9 @@ impl<'a> Hosts<'a> {
 }
 
 impl Hosts<'_> {
-    /// What is said about silent hosts: each one, or an error when most of them are silent, since
-    /// then the fault is likely on this side and nothing at all is changed. And about those that
-    /// answer and were declared off: they take no pods, which nobody would guess.
+    /// Returns the reports on unreachable hosts: one for each, or an error when most hosts are unreachable.
+    /// Then the fault is probably on this side, and nothing is changed. Also reports hosts that answer
+    /// although they were declared fenced: they take no pods, which would be hard to notice.
     pub fn reports(&self, now_ms: i64) -> Vec<Diagnostic> {
         let unreachable: Vec<&UnreachableHost<'_>> =
             self.unreachable.iter().filter(|host| !host.lost).collect();
@@ -206,7 +206,7 @@ impl Hosts<'_> {
     }
 }
 
-/// One silent host, in words.
+/// Describes an unreachable host.
 fn said(host: &UnreachableHost<'_>, now_ms: i64) -> Diagnostic {
     let since = since(host, now_ms);
     let (headline, help) = match (host.lost, host.fenced) {
@@ -235,7 +235,7 @@ fn said(host: &UnreachableHost<'_>, now_ms: i64) -> Diagnostic {
     at(Diagnostic::warning(Code(1001), headline).help(help), host.span, "")
 }
 
-/// A report with the place of the host in the spec, where it stands there.
+/// Adds the position of the host in the spec to a report, if there is one.
 fn at(found: Diagnostic, span: Option<Span>, label: &str) -> Diagnostic {
     match span {
         Some(span) => found.label(span, label),
@@ -243,7 +243,7 @@ fn at(found: Diagnostic, span: Option<Span>, label: &str) -> Diagnostic {
     }
 }
 
-/// A fenced host that answers, in words.
+/// Describes a fenced host that answers.
 fn back(host: &ReadyHost<'_>) -> Diagnostic {
     let headline = format!("host `{}` is fenced, and answers", host.name);
     let help = format!(
@@ -254,7 +254,7 @@ fn back(host: &ReadyHost<'_>) -> Diagnostic {
     at(Diagnostic::warning(Code(1305), headline).help(help), host.span, "")
 }
 
-/// ` for 3m`, where it is remembered.
+/// Returns the time since which it is unreachable, as ` for 3m`; empty if that is unknown.
 fn since(host: &UnreachableHost<'_>, now_ms: i64) -> String {
     let Some(since) = host.since_ms else { return String::new() };
     let seconds = u64::try_from(now_ms.saturating_sub(since) / 1000).unwrap_or(0);

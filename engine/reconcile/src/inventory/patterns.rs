@@ -14,36 +14,35 @@ use crate::input::observed::Live;
 use crate::labels::Role;
 use crate::plan::ReadyRule;
 
-/// Names that no pod has, and that no text of a spec is likely to hold. Two, since a text that
-/// holds one of them would be cut there too: it shows when the pieces of both are compared.
+/// Names that no pod can have, and that a text of a spec hardly contains. There are two because a text that
+/// contains one of them would be split there too: a comparison of the pieces of both shows this.
 const MARKS: [&str; 2] = ["\u{e000}tally\u{e000}", "\u{e001}tally\u{e001}"];
 
-/// The patterns of all workloads, sorted by name; their place in this list is their number.
+/// The patterns of all workloads, sorted by name; the position in this list is the number of the pattern.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Patterns(Vec<Pattern>);
 
-/// What a glance at a pod showed, when its host was sorted and all of it was at hand. It is looked at
-/// again for each pod of a plan, and going through all containers of all hosts once more takes longer
-/// than all else.
+/// The result of the fast path for a pod. It is calculated while the inventory of the host is collected,
+/// because another pass over all containers of all hosts would take longer than the rest of planning.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FastPath {
-    /// The number of the workload whose word by word wish its first container is.
+    /// The number of the workload whose pattern its first container matches exactly.
     pub workload: Option<u32>,
-    /// Its ordinal, where its name is that of that workload with an ordinal as it is written.
+    /// Its ordinal, if its name is the name of that workload with an ordinal.
     pub ordinal: Option<u32>,
-    /// Whether nothing is to be done for it, if it is that workload's.
+    /// Whether nothing has to be done, if the pod is of that workload.
     pub is_up_to_date: bool,
 }
 
-/// What the pods of one workload look like.
+/// The pattern of the pods of one workload.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pattern {
-    /// The workload's.
+    /// The name of the workload.
     pub name: String,
-    /// By role and name, as [`Containers`] are.
+    /// The containers by role and name, like those of [`Containers`].
     pub(crate) containers: Vec<ContainerPattern>,
     pub(crate) joined: bool,
-    /// `controller`, `pod`.
+    /// The kind of the workload: `controller`, `pod`.
     kind: &'static str,
 }
 
@@ -58,8 +57,8 @@ pub(crate) struct ContainerPattern {
 }
 
 impl Patterns {
-    /// The patterns of a graph's workloads. Where somebody waits for the end of one, its pods are
-    /// planned all the same, since that wait is an operation on them.
+    /// Returns the patterns of a graph's workloads. A workload whose end others wait for has none: its pods
+    /// are always planned, because the wait is an operation on them.
     pub fn of(graph: &Graph, needs: &Needs<'_>, around: &Surroundings<'_>) -> Self {
         let completed = needs.values().flatten().filter(|(_, until)| *until == Until::Completed);
         let awaited: BTreeSet<&str> = completed.map(|(name, _)| *name).collect();
@@ -70,13 +69,13 @@ impl Patterns {
         Self(all)
     }
 
-    /// The number of a workload that has a pattern.
+    /// Returns the number of the pattern of a workload; `None` if it has none.
     pub fn number(&self, name: &str) -> Option<u32> {
         let at = self.0.binary_search_by(|pattern| pattern.name.as_str().cmp(name)).ok()?;
         u32::try_from(at).ok()
     }
 
-    /// All of them, by number.
+    /// Returns all patterns, in the order of their numbers.
     pub fn all(&self) -> &[Pattern] {
         &self.0
     }
@@ -85,7 +84,7 @@ impl Patterns {
         self.0.get(number as usize)
     }
 
-    /// The number of the workload for which a container's applied spec is just what that asks for.
+    /// Returns the number of the workload whose desired spec is exactly the applied spec of a container.
     pub fn wished(
         &self,
         workload: &str,
@@ -101,7 +100,7 @@ impl Patterns {
     }
 }
 
-/// The ordinal that is written so.
+/// Parses an ordinal; returns `None` if the digits are not its canonical form.
 pub(crate) fn ordinal(digits: &str) -> Option<u32> {
     let is_written_so = digits == "0" || !digits.starts_with(['0', '+']);
     digits.parse().ok().filter(|_| is_written_so)
@@ -141,7 +140,7 @@ fn container(
     })
 }
 
-/// Whether `text` is the pieces with `name` between them.
+/// Checks whether `text` is the pieces with `name` between them.
 fn stands_in(pieces: &[String], name: &str, text: &str) -> bool {
     let mut rest = text;
     for (number, piece) in pieces.iter().enumerate() {

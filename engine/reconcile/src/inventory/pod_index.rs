@@ -1,5 +1,5 @@
-//! Which ready hosts have which pods. A map of all pods by name would take longer to build than everything
-//! that is asked of it: nearly all pods are `name-ordinal` of a controller, so those are kept as numbers.
+//! The index of pods on ready hosts. A map of all pods by name would take longer to build than all queries
+//! of it: nearly all pods are `name-ordinal` of a controller, so these are indexed by number.
 
 use tally_graph::{Graph, Replicas};
 
@@ -7,12 +7,12 @@ use crate::inventory::containers::Containers;
 use crate::inventory::host_status::Hosts;
 use crate::inventory::patterns::{FastPath, Patterns, ordinal};
 
-/// A pod of a controller: its ordinal, the ready host that has it, and what that has of it.
+/// A pod of a controller: its ordinal, the number of its ready host, and its containers there.
 type Seen<'a> = (u32, usize, &'a Containers<'a>);
 
 /// The ready hosts that have each pod.
 pub(crate) struct PodIndex<'a> {
-    /// Workloads with a number of pods by name, with their pods by ordinal and host.
+    /// The pods of controllers, by ordinal and host, for each name of a controller.
     rows: Vec<(&'a str, Vec<Seen<'a>>)>,
     /// All other pods, sorted, with their hosts.
     others: Vec<(&'a str, usize)>,
@@ -29,7 +29,7 @@ impl<'a> PodIndex<'a> {
             patterns.all().iter().map(|pattern| all.at(&pattern.name)).collect();
         for (number, host) in hosts.ready.iter().enumerate() {
             for (pod, found) in &host.inventory.pods {
-                // Most names were read already when their pod was glanced at.
+                // The fast path has already parsed most names.
                 let FastPath { workload, ordinal, .. } = found.fast_path;
                 let at = workload.and_then(|number| *known.get(number as usize)?);
                 let place = at.zip(ordinal).or_else(|| all.place(pod));
@@ -47,26 +47,25 @@ impl<'a> PodIndex<'a> {
         all
     }
 
-    /// The row and the ordinal of a pod whose name is that of a controller with an ordinal, as that is
-    /// written.
+    /// Returns the row and the ordinal of a pod whose name is that of a controller with an ordinal.
     fn place(&self, pod: &str) -> Option<(usize, u32)> {
         let (name, digits) = pod.rsplit_once('-')?;
         let ordinal = ordinal(digits)?;
         Some((self.at(name)?, ordinal))
     }
 
-    /// The place of a workload among the rows.
+    /// Returns the row of a workload.
     fn at(&self, name: &str) -> Option<usize> {
         self.rows.binary_search_by(|(known, _)| (*known).cmp(name)).ok()
     }
 
-    /// All pods of a controller that are somewhere, by ordinal and host.
+    /// Returns all existing pods of a controller, by ordinal and host.
     pub fn row(&self, controller: &str) -> Row<'_, 'a> {
         let at = self.at(controller);
         Row(at.and_then(|at| self.rows.get(at)).map(|(_, row)| row.as_slice()).unwrap_or_default())
     }
 
-    /// The hosts that have the pod of that name, in their order.
+    /// Returns the hosts that have the pod of that name, in their order.
     pub fn hosts(&self, pod: &str) -> Vec<usize> {
         if let Some((at, ordinal)) = self.place(pod) {
             let row = self.rows.get(at).map(|(_, row)| row.as_slice()).unwrap_or_default();
@@ -78,12 +77,12 @@ impl<'a> PodIndex<'a> {
     }
 }
 
-/// Pods of one controller, by ordinal and host.
+/// The pods of one controller, by ordinal and host.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'r, 'a>(&'r [Seen<'a>]);
 
 impl<'r, 'a> Row<'r, 'a> {
-    /// The hosts that have the pod of that ordinal, in their order, with what they have of it.
+    /// Returns the hosts that have the pod with that ordinal, in their order, with its containers there.
     pub fn of(self, ordinal: u32) -> &'r [Seen<'a>] {
         let from = self.0.partition_point(|(known, ..)| *known < ordinal);
         let own = self.0.get(from..).unwrap_or_default();
