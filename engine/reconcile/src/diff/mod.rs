@@ -1,5 +1,5 @@
-//! Differences of one container, each seen three ways: desired (the graph), applied (the label),
-//! live (list and inspect). Written once, over sorted maps of fields.
+//! Compares the three states of one container: desired (the graph), applied (the label), live (list and
+//! inspect). The comparison is written once, over sorted maps of fields.
 
 use std::collections::BTreeMap;
 
@@ -15,29 +15,29 @@ use crate::labels::applied::{Applied, AppliedSecret};
 use crate::labels::{self, Role};
 use crate::plan::FieldChange;
 
-/// What differs, and why.
+/// The differences of a container, by cause.
 #[derive(Debug, Clone, Default)]
 pub struct Difference {
     /// Desired ≠ applied: the spec has changed.
     pub spec: Vec<FieldChange>,
-    /// Applied ≠ live: somebody else changed what runs.
+    /// Applied ≠ live: the running container was changed outside the spec.
     pub drift: Vec<FieldChange>,
 }
 
 impl Difference {
-    /// All fields.
+    /// Returns all differing fields.
     pub fn all(&self) -> impl Iterator<Item = &FieldChange> {
         self.spec.iter().chain(&self.drift)
     }
 
-    /// The heaviest class among the fields; `Nothing` when nothing differs.
+    /// Returns the most disruptive class of the fields; `Nothing` when nothing differs.
     #[must_use]
     pub fn class(&self) -> UpdateClass {
         self.all().map(|change| change.class).max().unwrap_or(UpdateClass::Nothing)
     }
 }
 
-/// Where the fields of one container were written.
+/// The positions of the fields of one container in the spec.
 pub struct Places<'a> {
     graph: &'a Graph,
     workload: &'a Workload,
@@ -46,14 +46,14 @@ pub struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    /// The places of a desired container's fields.
+    /// Returns the positions of a desired container's fields.
     #[must_use]
     pub fn new(graph: &'a Graph, workload: &'a Workload, desired: &DesiredContainer<'a>) -> Self {
         let container = workload.container_provenance.get(&desired.name);
         Self { graph, workload, container, fallback: desired.span }
     }
 
-    /// The place a field was written at, or its container's node.
+    /// Returns the position of a field, or that of its container's node.
     #[must_use]
     pub fn of(&self, path: &FieldPath) -> Span {
         let pod_level =
@@ -69,7 +69,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// All differences of a container that exists.
+/// Returns all differences of an existing container.
 #[must_use]
 pub fn difference(
     desired: &DesiredContainer<'_>,
@@ -84,8 +84,8 @@ pub fn difference(
     found
 }
 
-/// [`difference`] of a container whose label is word by word what is desired: the label is not read then,
-/// and only what changes behind our back is compared.
+/// Returns the [`difference`] of a container whose label is exactly the desired one: the label is not
+/// parsed, and only settings that can be changed outside Tally are compared.
 pub(crate) fn difference_of_wished(
     desired: &DesiredContainer<'_>,
     seen: &Found<'_>,
@@ -97,8 +97,8 @@ pub(crate) fn difference_of_wished(
     found
 }
 
-/// Fields that only a new container can change: desired against the label. Docker cannot change
-/// them behind our back, so they cannot drift, and its normalised forms are never compared.
+/// Compares the fields that only a new container can change: desired with the label. Docker cannot change
+/// them in place, so they cannot drift, and Docker's normalised forms are never compared.
 fn immutable(
     desired: &DesiredContainer<'_>,
     applied: &Applied,
@@ -121,8 +121,8 @@ fn immutable(
     found.spec.extend(compare(&fields(applied), &fields(&desired.applied), places));
 }
 
-/// A text with secrets, and the beginning of what tells its content from another. What was not read
-/// counts as unchanged.
+/// Returns a text with secrets and the first digits of its keyed hash. A secret that was not read counts as
+/// unchanged.
 fn secret_words(secret: &AppliedSecret, applied: Option<&AppliedSecret>) -> Value {
     let keyed = match (secret.keyed.is_empty(), applied) {
         (true, Some(applied)) => &applied.keyed,
@@ -131,7 +131,7 @@ fn secret_words(secret: &AppliedSecret, applied: Option<&AppliedSecret>) -> Valu
     json!(format!("{} (keyed {})", secret.text, keyed.get(..12).unwrap_or(keyed)))
 }
 
-/// The fields of two sorted maps that differ, without those that do nothing.
+/// Returns the fields of two sorted maps that differ, without those whose change has no effect.
 fn compare(
     old: &BTreeMap<FieldPath, Value>,
     new: &BTreeMap<FieldPath, Value>,
@@ -158,7 +158,7 @@ fn compare(
 struct LiveRow {
     path: &'static str,
     value: fn(&Live) -> u64,
-    /// Docker's units in the language's.
+    /// Converts a value in Docker's units to the units of the language.
     words: fn(u64) -> Value,
 }
 
@@ -185,10 +185,9 @@ const LIVE_ROWS: &[LiveRow] = &[
     },
 ];
 
-/// Fields that Docker can change while a container runs: desired against inspect. The label says
-/// whether it was the spec or somebody else: it holds what was asked for when the container was
-/// made, so a value that differs from both is counted as drift only while the spec still says what
-/// the label says.
+/// Compares the fields that Docker can change while a container runs: desired with inspect. The label
+/// decides whether the spec has changed or the container: it contains the values at creation, so a value
+/// that differs from both counts as drift only while the spec agrees with the label.
 fn live(
     desired: &DesiredContainer<'_>,
     applied: &Applied,
@@ -211,10 +210,7 @@ fn live(
             origin: Some(places.of(&path)),
             path,
         };
-        match (row.value)(&asked) == new {
-            true => found.drift.push(change),
-            false => found.spec.push(change),
-        }
+        if (row.value)(&asked) == new { found.drift.push(change) } else { found.spec.push(change) }
     }
     if seen.restart != wanted.restart {
         let path = FieldPath::parse("restart");
@@ -225,12 +221,9 @@ fn live(
             origin: Some(places.of(&path)),
             path,
         };
-        // An infra container's policy is ours, not the spec's.
+        // Tally decides the policy of an infra container, not the spec.
         let ours = desired.source.is_none() || asked.restart == wanted.restart;
-        match ours {
-            true => found.drift.push(change),
-            false => found.spec.push(change),
-        }
+        if ours { found.drift.push(change) } else { found.spec.push(change) }
     }
 }
 
@@ -241,7 +234,7 @@ fn restart_word(policy: &str) -> Value {
     }
 }
 
-/// Files: desired against the record that is kept beside them.
+/// Compares the desired files with the record in the container.
 fn files(
     desired: &DesiredContainer<'_>,
     seen: &Found<'_>,
@@ -251,7 +244,7 @@ fn files(
     let none = BTreeMap::new();
     let wanted = desired.files().unwrap_or(&none);
     let recorded = seen.details.files.as_ref().unwrap_or(&none);
-    // The record is looked for where the label says so, and labels cannot be added later.
+    // The record is read only if the label says so, and labels cannot be added later.
     let readable = seen.container.labels.contains_key(labels::FILES);
     for (path, file) in wanted {
         let old = recorded.get(path);
@@ -273,7 +266,7 @@ fn files(
         });
     }
     for (path, old) in recorded.iter().filter(|(path, _)| !wanted.contains_key(*path)) {
-        // Docker's API can write a file and cannot take one away.
+        // Docker's API can write a file but cannot remove one.
         let field = FieldPath::new(["file", path.as_str()]);
         found.spec.push(FieldChange {
             old: Some(file_words(old)),
@@ -285,14 +278,14 @@ fn files(
     }
 }
 
-/// Whether a file is as it shall be. A secret that was not read counts as unchanged.
+/// Checks whether a file is up to date. A secret that was not read counts as unchanged.
 fn is_same(old: &FileSpec, file: &FileSpec) -> bool {
     let unread = file.content.keyed() == Some("") && old.is_secret();
     old.is_same_as(file) || unread && (old.mode, &old.owner) == (file.mode, &file.owner)
 }
 
-/// Files that hold secrets and are not in memory as they were written there, as after all of the pod
-/// was down. A container that runs without them has begun without them.
+/// Returns the files with secrets that are missing or different in memory, for example after the whole pod
+/// was down. A container that runs without them has started without them.
 #[must_use]
 pub fn lost_secrets(
     desired: &DesiredContainer<'_>,
@@ -302,13 +295,14 @@ pub fn lost_secrets(
     let none = BTreeMap::new();
     let recorded = seen.details.files.as_ref().unwrap_or(&none);
     let in_memory = seen.details.secrets.as_ref();
-    let class = match in_memory.is_none() && desired.role == Role::Container {
-        true => UpdateClass::Restart,
-        false => UpdateClass::Reload,
+    let class = if in_memory.is_none() && desired.role == Role::Container {
+        UpdateClass::Restart
+    } else {
+        UpdateClass::Reload
     };
     let wanted = desired.files().into_iter().flatten().filter(|(_, file)| file.is_secret());
     let lost = wanted.filter_map(|(path, file)| {
-        // What the spec has changed is written anyway.
+        // A file that the spec has changed is written anyway.
         let written = recorded.get(path).filter(|written| is_same(written, file))?;
         let now = in_memory.and_then(|files| files.get(path));
         if now.is_some_and(|now| is_same(now, written)) {
