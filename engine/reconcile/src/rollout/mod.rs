@@ -1,4 +1,4 @@
-//! In what order a workload's pods change, and what waits for what.
+//! The order in which a workload's pods change, and the waits between them.
 
 use tally_graph::{Strategy, Until, Workload};
 
@@ -7,16 +7,16 @@ use crate::plan::builder::Builder;
 use crate::plan::pod_plan::PodPlan;
 use crate::plan::reason::{BlockReason, Blocked};
 
-/// Makes disruptive changes go a few at a time, never below replicas − max-unavailable, and stop at
-/// the first pod that does not get ready. `surge` are pods beyond the number, that stand in for
-/// those that are taken down.
+/// Staggers disruptive changes: at most as many pods at once as keep the workload at `replicas −
+/// max-unavailable`, and no further pod after the first that does not become ready. `surge` are pods beyond
+/// the number of replicas that replace those that are taken down.
 ///
-/// Pods that are not ready stand first: they are missing already, so changing them takes nothing
-/// away, and all that follow wait for them. Then the ready ones that must be taken down, highest
-/// ordinal first. With `m` allowed to be missing, and `s` that stand in, the pod at place `i` waits
-/// until all pods at places up to `i − m − s` are ready, and those that stand in: so at most `m`
-/// are missing at any time. One that cannot be seen or placed is missing and cannot be waited for:
-/// what would have to wait for it is held back. A stand-in that cannot be seen stands in for nobody.
+/// Pods that are not ready come first: they are unavailable already, so their change takes nothing away,
+/// and all that follow wait for them. Then come the ready ones that must be taken down, highest ordinal
+/// first. With `m` pods allowed to be unavailable, and `s` surge pods, the pod at position `i` waits until
+/// all pods at positions up to `i − m − s` and the surge pods are ready: so at most `m` are unavailable at
+/// any time. A pod that cannot be observed or placed is unavailable and cannot be waited for: changes that
+/// would have to wait for it are blocked. A surge pod that cannot be observed replaces no pod.
 pub(crate) fn stagger(
     workload: &Workload,
     pods: &[PodPlan],
@@ -58,7 +58,7 @@ pub(crate) fn stagger(
     }
 }
 
-/// All pods go down before any comes back.
+/// Makes all pods stop before any of them starts again.
 fn all_at_once(pods: &[PodPlan], builder: &mut Builder) {
     let downs: Vec<OpId> = pods.iter().flat_map(|pod| pod.downs.iter().copied()).collect();
     let needs: Vec<OpId> = pods.iter().flat_map(|pod| pod.needs.iter().copied()).collect();
@@ -68,7 +68,7 @@ fn all_at_once(pods: &[PodPlan], builder: &mut Builder) {
     }
 }
 
-/// The operations that must have succeeded before a dependent begins.
+/// Returns the operations that must succeed before a dependent pod starts.
 pub(crate) fn gates(until: Until, pods: &[PodPlan], builder: &mut Builder) -> Vec<OpId> {
     let mut gates = Vec::new();
     for pod in pods {
