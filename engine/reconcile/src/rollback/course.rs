@@ -1,4 +1,4 @@
-//! The course of a workload: whether it is being rolled out, or was rolled back.
+//! The rollout state of a workload: whether it is being rolled out, or was rolled back.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use tally_graph::{Graph, OnFailure, Workload};
 use crate::memory::Memory;
 use crate::memory::revisions::{PreviousRevision, RolloutFailure};
 
-/// How a workload stands that may go back.
+/// The rollout state of a workload with a previous revision.
 pub(crate) enum Course<'a> {
     /// It is being rolled out.
     Rolling(&'a PreviousRevision),
-    /// It went back, and follows what it was.
+    /// It was rolled back, and its previous revision is in effect.
     Back(&'a RolloutFailure),
 }
 
-/// The course of a workload as it is followed; `None` when its failures are nobody's rollout.
+/// Returns the rollout state of a workload; `None` if its failures belong to no rollout.
 pub(crate) fn course<'a>(workload: &Workload, memory: &'a Memory) -> Option<Course<'a>> {
     let address = workload.address().to_string();
     let undone = memory.declared.undone.get(&address);
@@ -31,26 +31,27 @@ pub(crate) fn course<'a>(workload: &Workload, memory: &'a Memory) -> Option<Cour
     former.filter(|former| rolls && former.of == now).map(Course::Rolling)
 }
 
-/// Whether people hold a workload as it is: then nobody else decides anything about it.
+/// Checks whether people have frozen the cluster or paused the workload: then nothing is decided about it
+/// automatically.
 pub(crate) fn is_held(memory: &Memory, address: &str) -> bool {
     memory.declared.frozen.is_some() || memory.declared.paused.contains_key(address)
 }
 
-/// The workloads that are being rolled out and go back if that fails, with what they ask for.
+/// Returns the workloads that are being rolled out and are rolled back on failure, with their fingerprints.
 #[must_use]
 pub fn rolling(graph: &Graph, memory: &Memory) -> BTreeMap<String, String> {
     let rolls = |workload: &Workload| matches!(course(workload, memory), Some(Course::Rolling(_)));
     fingerprints(graph, memory, rolls)
 }
 
-/// The workloads that went back, with what they follow.
+/// Returns the workloads that were rolled back, with the fingerprints of the revisions in effect.
 #[must_use]
 pub fn went_back(graph: &Graph, memory: &Memory) -> BTreeMap<String, String> {
     let back = |workload: &Workload| matches!(course(workload, memory), Some(Course::Back(_)));
     fingerprints(graph, memory, back)
 }
 
-/// What failed of the workloads that went back, as they are followed.
+/// Returns the failures of the workloads that were rolled back.
 #[must_use]
 pub fn rolled_back<'m>(graph: &Graph, memory: &'m Memory) -> BTreeMap<String, &'m RolloutFailure> {
     if is_calm(memory) {
@@ -63,7 +64,7 @@ pub fn rolled_back<'m>(graph: &Graph, memory: &'m Memory) -> BTreeMap<String, &'
     graph.workloads().filter_map(failed).collect()
 }
 
-/// Whether nothing can be rolling or have gone back.
+/// Checks whether no workload can be in a rollout or rolled back.
 pub(crate) fn is_calm(memory: &Memory) -> bool {
     memory.history.previous.is_empty() && memory.declared.undone.is_empty()
 }

@@ -10,17 +10,17 @@ use crate::memory::revisions::{RolledBack, RolloutFailure};
 use crate::rollback::course::{Course, course, is_held};
 use crate::rollback::older::before;
 
-/// What is done about a rollout that failed.
+/// The decision about a rollout that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// The workload goes back: this is to be followed.
+    /// The workload is rolled back to this revision.
     Back(Box<RolledBack>),
-    /// It stays where it is, and why.
+    /// The workload stays as it is, for this reason.
     Stays(String),
 }
 
-/// What is to be done now that the workload at `address` failed; `None` when that was no rollout
-/// that goes back, or people hold it.
+/// Decides about the failure of the workload at `address`; returns `None` if it was no rollout that can be
+/// rolled back, or if people have paused it.
 #[must_use]
 pub fn decide(
     graph: &Graph,

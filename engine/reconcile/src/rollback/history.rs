@@ -11,14 +11,14 @@ use crate::memory::revisions::{PreviousRevision, RolledBack};
 pub struct Entry {
     /// Its number.
     pub number: u64,
-    /// Fingerprints of the workloads that had come to be as it says, by address.
+    /// Fingerprints of the workloads that were up to date with the entry, by address.
     pub settled: BTreeMap<String, String>,
     /// The spec.
     pub graph: Graph,
 }
 
-/// What the workloads of a spec were before, of those that go back when their rollout fails. One
-/// that was settled as it is now is not being rolled out, and is left out.
+/// Returns the previous revisions of the workloads that are rolled back when their rollout fails. A
+/// workload whose current revision was already up to date is not being rolled out, and is omitted.
 pub fn previous_revisions(
     spec: &Graph,
     newest_first: impl IntoIterator<Item = Entry>,

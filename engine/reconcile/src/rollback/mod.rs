@@ -1,10 +1,10 @@
-//! Rollouts that go back by themselves when they fail: the spec says `on-failure=rollback`.
+//! Automatic rollbacks of rollouts that fail: the spec says `on-failure=rollback`.
 //!
-//! Going back is an undo that nobody asked for by hand. What is remembered is the same, with what
-//! failed beside it, and it ends the same way: by a newer spec. Whether a rollout is under way the
-//! history tells, since a pod that fails may be of a version that served for a year; what was there
-//! before the history tells too, and older pods that are still there. Nothing goes back twice: what
-//! came back and fails too stays where it is.
+//! An automatic rollback is a rollback that no person requested. Its record has the same form, with the
+//! failure added, and it ends in the same way: with a newer spec. The history shows whether a rollout is in
+//! progress, because a pod that fails may be of a revision that has served for a year. The previous
+//! revision comes from the history too, or from older pods that still exist. A rollback is never repeated:
+//! if the previous revision fails too, the workload stays as it is.
 
 pub mod course;
 pub mod decision;

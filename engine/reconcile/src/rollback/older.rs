@@ -1,4 +1,4 @@
-//! What a workload was before, which its older pods must confirm, and can tell by themselves.
+//! The previous revision of a workload, confirmed by its older pods or read from their labels.
 
 use std::collections::BTreeMap;
 
@@ -17,17 +17,16 @@ const NOTHING_BEFORE: &str = "there is nothing to go back to: none of its pods i
 const NOT_FROM_PODS: &str =
     "the history does not have what its older pods are, and their labels tell it in part only";
 
-/// What undoes a rollout, and the entry of the history that it is from; 0 where it is what its older
-/// pods run. The first rule that fits:
+/// Returns the rollback of a rollout, and the entry of the history that it is from; 0 if it is the revision
+/// of its older pods. The first rule that matches applies:
 ///
-/// | what is there | what is gone back to |
+/// | state | previous revision |
 /// |---|---|
-/// | the history's entry, and no older pods, or some of which what is older is as it says | that entry |
-/// | an older pod that runs, whose labels tell all that its version was | what that is |
-/// | anything else | nothing, with the reason |
+/// | the history has an entry, and there are no older pods, or some of them match the entry | that entry |
+/// | an older pod runs, and its labels describe its whole revision | that of the pod |
+/// | anything else | none, with the reason |
 ///
-/// An entry that older pods do not confirm is not of this cluster: going back would take down what
-/// serves.
+/// An entry that no older pod matches is not of this cluster: a rollback to it would stop pods that serve.
 pub(super) fn before(
     graph: &Graph,
     inventories: &[&Inventory<'_>],
@@ -45,7 +44,7 @@ pub(super) fn before(
     };
     let older: Vec<_> = own.filter(is_older).collect();
     if let Some(before) = &former.before {
-        // One that is being replaced is of both.
+        // A pod that is being replaced has containers of both revisions.
         let either = [&before.workload, now];
         let confirms =
             |(name, pod): &(&&str, &Containers<'_>)| is_of_one(graph, &either, name, pod, &around);
@@ -67,16 +66,16 @@ pub(super) fn before(
     }
 }
 
-/// Whether a pod was seen in the midst of being made: its files may not be written yet, so that it is of no
-/// version, and it serves nobody who could be taken down.
+/// Checks whether a pod was observed during its creation: its files may not be written yet, so that it
+/// matches no revision, and it does not serve yet.
 fn is_being_made(pod: &Containers<'_>) -> bool {
     pod.values().any(|found| {
         found.container.state == ContainerState::Created && found.details.started_at_ms.is_none()
     })
 }
 
-/// What a pod that runs was made from, as far as its labels tell; the rest is as it is now. Whether that
-/// is all shows when it is compared with the pod.
+/// Returns the revision that a running pod was created from, as far as its labels describe it; other fields
+/// are those of the current revision. A comparison with the pod shows whether that is complete.
 fn told_by(now: &Workload, pod: &Containers<'_>) -> Option<Workload> {
     let mut before = now.clone();
     for (role, all) in [(Role::Init, &mut before.inits), (Role::Container, &mut before.containers)]
@@ -91,7 +90,7 @@ fn told_by(now: &Workload, pod: &Containers<'_>) -> Option<Workload> {
             container.image = ImageRef::parse(&image).ok()?;
             (container.entrypoint, container.command) = (entrypoint, command);
             container.settings = settings;
-            // What held secrets is as it is now: a label does not hold it.
+            // Values with secrets are those of the current revision: a label does not contain them.
             container.env.retain(|_, template| template.plain().is_none());
             for (key, text) in env {
                 container.env.entry(key).or_insert(Template::Plain(text));
@@ -110,7 +109,8 @@ fn told_by(now: &Workload, pod: &Containers<'_>) -> Option<Workload> {
     Some(before)
 }
 
-/// Probes over the network never reach Docker, and are as they are now.
+/// Returns the probe of a label. Network probes are not sent to Docker, and are those of the current
+/// revision.
 fn told_probe(applied: Option<AppliedProbe>, now: Option<Probe>) -> Option<Probe> {
     let is_command = |probe: &Probe| matches!(probe.action, ProbeAction::Command(_));
     let Some(AppliedProbe { command, every, timeout, delay, failures }) = applied else {
@@ -128,8 +128,8 @@ fn told_probe(applied: Option<AppliedProbe>, now: Option<Probe>) -> Option<Probe
     })
 }
 
-/// Whether all that is there of a pod is as a workload of the graph says, but for what is changed in
-/// place. Most can be told by their labels alone; those with files cannot, as no label tells of these.
+/// Checks whether all existing containers of a pod match a workload of the graph, except for changes in
+/// place. For most pods the labels suffice; not for pods with files, because no label describes these.
 pub(super) fn is_now(
     graph: &Graph,
     workload: &Workload,
@@ -146,7 +146,7 @@ pub(super) fn is_now(
     (has_no_files && found.values().all(is_wished)) || is_of(graph, workload, name, found, around)
 }
 
-/// Whether all that is there of a pod is as a workload says, but for what is changed in place.
+/// Checks whether all existing containers of a pod match a workload, except for changes in place.
 fn is_of(
     graph: &Graph,
     workload: &Workload,
@@ -157,8 +157,8 @@ fn is_of(
     is_of_one(graph, &[workload], name, found, around)
 }
 
-/// Whether each container that is there of a pod is as one of these versions of its workload says, but
-/// for what is changed in place.
+/// Checks whether each existing container of a pod matches one of these revisions of its workload, except
+/// for changes in place.
 fn is_of_one(
     graph: &Graph,
     versions: &[&Workload],

@@ -16,7 +16,7 @@ use crate::plan::subject::Subject;
 use crate::rollback::course::{Course, course};
 use crate::rollback::older::before;
 
-/// That a rollout failed and stays where it is.
+/// Returns the report that a rollout failed and is not rolled back.
 #[must_use]
 pub fn stays(graph: &Graph, address: &str, why: &str) -> Diagnostic {
     let workload = graph.workload_at(address);
@@ -94,7 +94,7 @@ pub(crate) fn report_fallback(
     builder.plan.fallbacks.push(Fallback { workload, goes_back, entry, what });
 }
 
-/// Where the attribute is written that has to change.
+/// Returns the position of the attribute that has to change.
 #[must_use]
 pub fn blamed(graph: &Graph, workload: &Workload, failed: &RolloutFailure) -> Span {
     let paths: &[&str] = match failed.blame {
@@ -106,7 +106,7 @@ pub fn blamed(graph: &Graph, workload: &Workload, failed: &RolloutFailure) -> Sp
     let known = workload.container_provenance.get(&failed.container);
     let written = paths.iter().find_map(|path| {
         let exact = known?.exact(&FieldPath::new([*path]));
-        // A block's fields are known one by one.
+        // The fields of a block are recorded one by one.
         let below = || known?.iter().find(|(at, _)| at.first() == *path).map(|(_, origin)| origin);
         graph.written_at(exact.or_else(below)?)
     });
@@ -114,7 +114,7 @@ pub fn blamed(graph: &Graph, workload: &Workload, failed: &RolloutFailure) -> Sp
     written.or(node).unwrap_or(workload.span)
 }
 
-/// The images of a workload's containers: what people know a version by.
+/// Returns the images of a workload's containers, by which people recognise a revision.
 #[must_use]
 pub fn images(workload: &Workload) -> String {
     let images = workload.containers.iter().map(|container| container.image.to_string());

@@ -1,4 +1,4 @@
-//! Undoing the change of a workload: what it was before is followed until a newer spec comes.
+//! Rolls back the change of a workload: its previous revision is in effect until a newer spec is applied.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use tally_graph::{Graph, Node, Secret};
 use crate::memory::revisions::RolledBack;
 
 impl RolledBack {
-    /// What undoes the change of the workload at `address` from `before` to `now`; `None` when one
-    /// of them does not have it, or nothing has changed.
+    /// Returns the rollback of the workload at `address` from `now` to `before`; `None` when one of them
+    /// does not have it, or its revisions are equal.
     #[must_use]
     pub fn between(now: &Graph, before: &Graph, address: &str) -> Option<Self> {
         let (now, old) = (now.workload_at(address)?, before.workload_at(address)?.clone());
@@ -30,7 +30,7 @@ impl RolledBack {
     }
 }
 
-/// Puts what was undone into a graph, and gives the addresses for which that was so.
+/// Replaces workloads of a graph with the revisions that they were rolled back to; returns their addresses.
 pub fn undo(graph: &mut Graph, undone: &BTreeMap<String, RolledBack>) -> Vec<String> {
     let mut followed = Vec::new();
     for (address, undone) in undone {
@@ -46,8 +46,8 @@ pub fn undo(graph: &mut Graph, undone: &BTreeMap<String, RolledBack>) -> Vec<Str
     followed
 }
 
-/// The addresses for which a newer spec has come: what was undone is asked for no more, and whoever
-/// asks for it again means it.
+/// Returns the addresses whose rollback ends because the spec asks for another revision. If a later spec
+/// asks for the failed revision again, that is intended.
 #[must_use]
 pub fn ended(spec: &Graph, undone: &BTreeMap<String, RolledBack>) -> Vec<String> {
     let asks_for_more = |(address, undone): &(&String, &RolledBack)| {
@@ -57,12 +57,12 @@ pub fn ended(spec: &Graph, undone: &BTreeMap<String, RolledBack>) -> Vec<String>
     undone.iter().filter(asks_for_more).map(|(address, _)| address.clone()).collect()
 }
 
-/// Adds secrets that the spec no longer has. Those that it has are read as it says now: how one is read
-/// is no part of what a workload was.
+/// Adds secrets that the spec does not have any more. Those that it has keep their source in the spec: the
+/// source is not part of a workload's revision.
 fn add_secrets(graph: &mut Graph, secrets: &[Secret]) {
     for secret in secrets {
         if !graph.secrets().any(|known| known.name == secret.name) {
-            // Where it stood is not in this text.
+            // The text of this spec does not contain the secret.
             let span = graph.cluster().map_or(secret.span, |cluster| cluster.span);
             graph.net.add_node(Node::Secret(Secret { span, ..secret.clone() }));
         }

@@ -1,4 +1,4 @@
-//! Which containers of a rollout are not ready, as far as a view can tell.
+//! The containers of a rollout that are not ready, as far as an observation shows.
 
 use std::collections::BTreeMap;
 
@@ -21,9 +21,9 @@ use crate::rollback::older::is_now;
 pub struct Unready {
     /// Its workload.
     pub workload: String,
-    /// What that asks for.
+    /// The fingerprint of the workload.
     pub of: String,
-    /// Where it is.
+    /// Its host.
     pub host: String,
     /// Its pod.
     pub pod: String,
@@ -31,18 +31,18 @@ pub struct Unready {
     pub container: String,
     /// Its full ID.
     pub id: String,
-    /// What it lacks, in one line.
+    /// The unmet condition, in one line.
     pub reason: String,
-    /// Whether it cannot get ready any more.
+    /// Whether it cannot become ready any more.
     pub is_over: bool,
-    /// It fails when it has not got ready within so long.
+    /// Time after which it fails if it has not become ready, in milliseconds.
     pub deadline_ms: u64,
-    /// What to change, most likely.
+    /// The attribute that most likely has to change.
     pub blame: FailureAttribution,
 }
 
-/// All containers that are not ready of the new pods of rollouts that go back when they fail, and of
-/// what came back. `prepared` is of the same graph.
+/// Returns all containers that are not ready of the new pods of rollouts with `on-failure=rollback`, and of
+/// workloads that were rolled back. `prepared` must be from the same graph.
 #[must_use]
 pub fn unready(
     graph: &Graph,
@@ -52,7 +52,7 @@ pub fn unready(
     now_ms: i64,
 ) -> Vec<Unready> {
     let Some(cluster) = graph.cluster() else { return Vec::new() };
-    // Every round asks, and nearly always nothing is being rolled out.
+    // This is called in every tick, and usually no rollout is in progress.
     if is_calm(memory) {
         return Vec::new();
     }
@@ -82,7 +82,7 @@ pub fn unready(
             let infra = found.get(Role::Infra, "");
             let containers = pod.containers.iter().filter_map(|desired| {
                 let found = found.get(desired.role, &desired.name)?;
-                // A network that ended says nothing of a version: it is put right first.
+                // The end of a network is not a failure of a revision: it is repaired first.
                 if found.is_cut_off(infra) {
                     return None;
                 }
@@ -113,15 +113,16 @@ struct Lack {
     blame: FailureAttribution,
 }
 
-/// What a container lacks; `None` when it is ready, or need not be. The first rule that fits:
+/// Returns the unmet condition of a container; `None` when it is ready, or need not be. The first rule that
+/// matches applies:
 ///
-/// | what is seen | |
+/// | observed | |
 /// |---|---|
-/// | an init that ended with another code than 0 | over |
-/// | an init that has ended well, or what was not started yet | nothing |
+/// | an init that ended with another code than 0 | failed |
+/// | an init that ended with 0, or a container that was not started yet | nothing |
 /// | it is ready | nothing |
-/// | Docker's policy has started it again three times | over |
-/// | it ended, and nothing starts it again | over |
+/// | Docker's policy has restarted it three times | failed |
+/// | it ended, and nothing starts it again | failed |
 /// | anything else | it has until its deadline |
 fn lack(
     workload: &Workload,
@@ -156,7 +157,7 @@ fn lack(
     match state {
         _ if details.restart_count >= CRASH_LOOP_RESTARTS => over(ended()),
         S::Exited if workload.restart != tally_graph::Restart::Always => over(ended()),
-        // It waits for an init, or for a host that cannot start it: its time has not begun.
+        // It waits for an init, or for a host that cannot start it: its time has not started.
         S::Created | S::Removing | S::Dead => None,
         S::Exited | S::Restarting => {
             not_yet("it has ended and is started again", deadline_ms, FailureAttribution::Command)
@@ -177,7 +178,7 @@ fn lack(
     }
 }
 
-/// How a container ended, in one line.
+/// Describes how a container ended, in one line.
 #[must_use]
 pub fn ended_words(exit_code: Option<i64>, error: Option<&str>, restarts: u32) -> String {
     let mut text = match exit_code {
