@@ -1,7 +1,7 @@
-//! The pure core: what a spec asks for, against what was seen, gives a plan.
+//! The pure core: compares a spec with the observed state and returns a plan.
 //!
-//! No I/O, no clock, no randomness: the same graph and the same observation give the same plan,
-//! byte for byte. [`reconcile`] is the one door.
+//! No I/O, no clock, no randomness: the same graph and the same observation give the same plan, byte for
+//! byte. [`reconcile`] is the only entry point.
 
 pub mod desired;
 pub mod diff;
