@@ -30,7 +30,7 @@ const NOTE: &str = "<!-- Generated from the schema table. Change the table, then
 
 fn index() -> String {
     let mut out = format!(
-        "{NOTE}# Reference\n\nEvery kind of the language and its fields. Scalar and map fields are written as properties of the\nline or as lines of the block, whichever you prefer; lists and blocks are lines of the block.\n\n| kind | what it is |\n|---|---|\n"
+        "{NOTE}# Reference\n\nEvery kind of the language and its fields. Scalar and map fields are written as properties of the\nline or as lines of the block, whichever you prefer; lists and blocks are lines of the block.\n\n| kind | description |\n|---|---|\n"
     );
     for kind in kinds() {
         let later = if kind.step == Step::Now { "" } else { " °" };
