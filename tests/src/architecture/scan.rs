@@ -153,7 +153,7 @@ impl Scanner {
         let ahead = if self.text(1) == "!" { 2 } else { 1 };
         let top = self.modules.last().map_or(0, |(_, depth)| depth + 1);
         if self.depth == top && self.name_at(ahead) {
-            let item = self.item(&self.text(ahead).to_owned());
+            let item = self.item(self.text(ahead));
             self.scan.items.push(item);
         }
         self.at += 1;
@@ -176,7 +176,7 @@ impl Scanner {
         if let Some(ahead) =
             (0..6).find(|ahead| self.text(*ahead) == "mod" && self.text(ahead + 2) == ";")
         {
-            let item = self.item(&self.text(ahead + 1).to_owned());
+            let item = self.item(self.text(ahead + 1));
             self.scan.test_modules.push(item);
         }
         while self.at < self.tokens.len() {

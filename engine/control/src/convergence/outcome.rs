@@ -10,6 +10,7 @@ use crate::storage::StorageError;
 
 /// How a session ended.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each session")]
 pub enum Outcome {
     /// The first plan differs from the one that was agreed to; nothing was changed.
     MovedOn(Plan),

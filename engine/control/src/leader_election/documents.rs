@@ -13,6 +13,7 @@ const WRITE_AGAIN_MS: u64 = 500;
 pub(crate) type Written = Result<Option<i64>, StoreError>;
 
 /// The next step of the loop once the leader's memory was written.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and not for long")]
 pub(crate) enum MemoryWritten {
     /// It executes this plan.
     Execute(Plan),

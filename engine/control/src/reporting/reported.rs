@@ -6,6 +6,7 @@ use tally_source::Code;
 
 /// Something that a plan showed and that the journal has already.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::large_enum_variant, reason = "most of them are the large ones")]
 pub(crate) enum Reported {
     /// The cluster is as the spec says.
     Tallies,

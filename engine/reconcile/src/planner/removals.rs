@@ -128,7 +128,7 @@ impl Planner<'_> {
     fn is_stand_in(&self, containers: &Containers<'_>) -> bool {
         let Some(found) = containers.values().next() else { return false };
         let identity = &found.identity;
-        self.graph.workload_at(&identity.workload).is_some_and(|workload| {
+        self.graph.workload_at(identity.workload).is_some_and(|workload| {
             let Replicas::Count(count) = workload.replicas else { return false };
             (count..count.saturating_add(self.stand_ins(workload, count)))
                 .any(|ordinal| workload.pod_name(ordinal) == identity.pod)
