@@ -51,7 +51,7 @@ macro_rules! container_fields {
     };
 }
 
-pub(super) static INIT: KindRow = KindRow {
+pub(super) static INIT: KindRow<'static> = KindRow {
     key: "init",
     word: "init",
     article: "an init",
@@ -63,7 +63,7 @@ pub(super) static INIT: KindRow = KindRow {
     fields: container_fields![],
 };
 
-pub(super) static CONTAINER: KindRow = KindRow {
+pub(super) static CONTAINER: KindRow<'static> = KindRow {
     key: "container",
     word: "container",
     article: "a container",
@@ -114,7 +114,7 @@ pub(super) static CONTAINER: KindRow = KindRow {
     ],
 };
 
-pub(super) static FILE: KindRow = KindRow {
+pub(super) static FILE: KindRow<'static> = KindRow {
     key: "file",
     word: "file",
     article: "a file",
@@ -145,7 +145,7 @@ pub(super) static FILE: KindRow = KindRow {
     ],
 };
 
-pub(super) static PORT: KindRow = KindRow {
+pub(super) static PORT: KindRow<'static> = KindRow {
     key: "port",
     word: "port",
     article: "a port",
@@ -178,7 +178,7 @@ pub(super) static PORT: KindRow = KindRow {
     ],
 };
 
-pub(super) static MOUNT: KindRow = KindRow {
+pub(super) static MOUNT: KindRow<'static> = KindRow {
     key: "mount",
     word: "mount",
     article: "a mount",
@@ -219,7 +219,7 @@ pub(super) static MOUNT: KindRow = KindRow {
     ],
 };
 
-pub(super) static RESOURCES: KindRow = KindRow {
+pub(super) static RESOURCES: KindRow<'static> = KindRow {
     key: "resources",
     word: "resources",
     article: "`resources`",
@@ -261,7 +261,7 @@ pub(super) static RESOURCES: KindRow = KindRow {
     ],
 };
 
-pub(super) static ULIMIT: KindRow = KindRow {
+pub(super) static ULIMIT: KindRow<'static> = KindRow {
     key: "ulimit",
     word: "ulimit",
     article: "a `ulimit`",
@@ -292,7 +292,7 @@ pub(super) static ULIMIT: KindRow = KindRow {
 };
 
 /// Returns the fields of both probes; they differ in their class.
-const fn probe_fields(class: UpdateClass, delay: &'static str) -> [FieldRow; 9] {
+const fn probe_fields(class: UpdateClass, delay: &'static str) -> [FieldRow<'static>; 9] {
     [
         row(
             "command",
@@ -368,10 +368,10 @@ const fn probe_fields(class: UpdateClass, delay: &'static str) -> [FieldRow; 9] 
 /// The time a container must have run to be ready if its readiness has no action.
 pub(super) const RUNNING_DELAY: &str = "5s";
 
-static READINESS_FIELDS: [FieldRow; 9] = probe_fields(UpdateClass::RecreateContainer, "0s");
-static LIVENESS_FIELDS: [FieldRow; 9] = probe_fields(UpdateClass::Nothing, "0s");
+static READINESS_FIELDS: [FieldRow<'static>; 9] = probe_fields(UpdateClass::RecreateContainer, "0s");
+static LIVENESS_FIELDS: [FieldRow<'static>; 9] = probe_fields(UpdateClass::Nothing, "0s");
 
-pub(super) static READINESS: KindRow = KindRow {
+pub(super) static READINESS: KindRow<'static> = KindRow {
     key: "readiness",
     word: "readiness",
     article: "a `readiness`",
@@ -383,7 +383,7 @@ pub(super) static READINESS: KindRow = KindRow {
     fields: &READINESS_FIELDS,
 };
 
-pub(super) static LIVENESS: KindRow = KindRow {
+pub(super) static LIVENESS: KindRow<'static> = KindRow {
     key: "liveness",
     word: "liveness",
     article: "a `liveness`",
@@ -395,7 +395,7 @@ pub(super) static LIVENESS: KindRow = KindRow {
     fields: &LIVENESS_FIELDS,
 };
 
-pub(super) static STOP: KindRow = KindRow {
+pub(super) static STOP: KindRow<'static> = KindRow {
     key: "stop",
     word: "stop",
     article: "a `stop`",

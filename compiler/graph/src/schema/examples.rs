@@ -7,9 +7,9 @@ use super::rows::{FieldRow, Form, KindRow, Step};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
     /// The kind that has the field.
-    pub kind: &'static KindRow,
+    pub kind: &'static KindRow<'static>,
     /// The field.
-    pub field: &'static FieldRow,
+    pub field: &'static FieldRow<'static>,
     /// A spec that sets it.
     pub before: String,
     /// The same spec with another value.
@@ -38,7 +38,7 @@ const BASE: &str = "pod base { container c image=\"tally.local/hello:1\" }\n\
 const CONTAINER: &str = "port http 8080; port other 8081; mount data \"/data\"";
 
 /// Returns the spec with `line` in the block of its kind.
-fn spec(owner: &KindRow, field: &FieldRow, line: &str) -> String {
+fn spec(owner: &KindRow<'_>, field: &FieldRow<'_>, line: &str) -> String {
     let mut text = line.to_owned();
     let mut at = owner;
     // An argument's line is the whole node already, so it goes into the kind around it.
@@ -99,7 +99,7 @@ fn workload(head: &str, line: &str) -> String {
     )
 }
 
-fn wrap(kind: &KindRow, field: &FieldRow, line: &str) -> String {
+fn wrap(kind: &KindRow<'_>, field: &FieldRow<'_>, line: &str) -> String {
     match kind.key {
         "pod" | "controller" if line.contains("container c ") => {
             format!("{} {{\n    volume data\n    {line}\n}}\n", kind.head)

@@ -15,11 +15,11 @@ pub fn reference_pages() -> BTreeMap<String, String> {
     pages
 }
 
-fn file_name(kind: &KindRow) -> String {
+fn file_name(kind: &KindRow<'_>) -> String {
     format!("{}.md", kind.key.replace(' ', "-"))
 }
 
-fn title(kind: &KindRow) -> String {
+fn title(kind: &KindRow<'_>) -> String {
     match kind.key {
         "spec" => "the top of a spec".to_owned(),
         key => format!("`{key}`"),
@@ -40,7 +40,7 @@ fn index() -> String {
     out
 }
 
-fn page(kind: &KindRow) -> String {
+fn page(kind: &KindRow<'_>) -> String {
     let mut out = format!("{NOTE}# {}\n\n{}\n", title(kind), kind.doc);
     if let Step::Later(sentence) = kind.step {
         let _ = write!(out, "\n{sentence}\n");
@@ -52,7 +52,7 @@ fn page(kind: &KindRow) -> String {
     if !around.is_empty() {
         let _ = write!(out, "\nBelongs in: {}.\n", around.join(", "));
     }
-    let fields: Vec<&FieldRow> =
+    let fields: Vec<&FieldRow<'_>> =
         kind.fields.iter().filter(|row| row.step != Step::Language).collect();
     let classes = fields.iter().any(|row| row.class != UpdateClass::Nothing);
     if !fields.is_empty() {
@@ -71,7 +71,7 @@ fn page(kind: &KindRow) -> String {
             out.push('\n');
         }
     }
-    let later: Vec<&FieldRow> =
+    let later: Vec<&FieldRow<'_>> =
         kind.fields.iter().filter(|row| row.step == Step::Language).collect();
     if !later.is_empty() {
         out.push_str("\nOf a later version, and refused in this one:\n\n");
@@ -83,7 +83,7 @@ fn page(kind: &KindRow) -> String {
 }
 
 /// Returns how a node of the kind is written.
-fn usage(kind: &KindRow) -> String {
+fn usage(kind: &KindRow<'_>) -> String {
     let mut out = kind.word.to_owned();
     if kind.naming != Naming::None {
         out.push_str(" NAME");
@@ -98,9 +98,9 @@ fn usage(kind: &KindRow) -> String {
     out
 }
 
-fn parents(kind: &KindRow) -> impl Iterator<Item = &'static KindRow> {
+fn parents(kind: &KindRow<'_>) -> impl Iterator<Item = &'static KindRow<'static>> {
     kinds().filter(move |parent| {
-        let inner = |row: &FieldRow| match row.form {
+        let inner = |row: &FieldRow<'_>| match row.form {
             Form::Block(key) | Form::Child(key) => key == kind.key,
             _ => false,
         };
@@ -108,11 +108,11 @@ fn parents(kind: &KindRow) -> impl Iterator<Item = &'static KindRow> {
     })
 }
 
-fn link(kind: &KindRow) -> String {
+fn link(kind: &KindRow<'_>) -> String {
     format!("[{}]({})", title(kind), file_name(kind))
 }
 
-fn name(row: &FieldRow) -> String {
+fn name(row: &FieldRow<'_>) -> String {
     let later = if matches!(row.step, Step::Later(_)) { " °" } else { "" };
     match row.form {
         Form::Argument => format!("{}{later}", row.word.to_uppercase()),
@@ -124,7 +124,7 @@ fn name(row: &FieldRow) -> String {
     }
 }
 
-fn form(row: &FieldRow) -> &'static str {
+fn form(row: &FieldRow<'_>) -> &'static str {
     match row.form {
         Form::Argument => "value after the word",
         Form::Scalar => "property or line",
@@ -136,7 +136,7 @@ fn form(row: &FieldRow) -> &'static str {
     }
 }
 
-fn value(row: &FieldRow) -> String {
+fn value(row: &FieldRow<'_>) -> String {
     match row.form {
         Form::Block(_) | Form::Child(_) | Form::Selector => String::new(),
         _ if row.at_apply => {
@@ -146,7 +146,7 @@ fn value(row: &FieldRow) -> String {
     }
 }
 
-fn says(row: &FieldRow) -> String {
+fn says(row: &FieldRow<'_>) -> String {
     let mut out = row.doc.to_owned();
     if row.required {
         out.push_str(" Required.");

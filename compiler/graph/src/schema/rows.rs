@@ -37,7 +37,7 @@ impl UpdateClass {
 
 /// How a field is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Form<'s> {
     /// A value after the kind's word and name, in the order of the rows.
     Argument,
     /// One value: a property, or a child with that value.
@@ -47,16 +47,16 @@ pub enum Form {
     /// Values after the child's word.
     List,
     /// A child with fields of its own, at most once. Holds the key of its kind.
-    Block(&'static str),
+    Block(&'s str),
     /// Children with names or keys, any number. Holds the key of their kind.
-    Child(&'static str),
+    Child(&'s str),
     /// Pairs, and in the block `not`, `any`, `has`, `lacks`.
     Selector,
 }
 
 /// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValueType {
+pub enum ValueType<'s> {
     /// Text; numbers and booleans count by the characters they are written with.
     Text,
     /// Text, and only text.
@@ -66,7 +66,7 @@ pub enum ValueType {
     /// The name of a volume.
     Volume,
     /// One of these words.
-    Enum(&'static [&'static str]),
+    Enum(&'s [&'s str]),
     /// `#true` or `#false`.
     Bool,
     /// A whole number in this range.
@@ -115,7 +115,7 @@ pub enum ValueType {
     LabelKey,
 }
 
-impl ValueType {
+impl ValueType<'_> {
     /// Describes the type, as in the reference.
     #[must_use]
     pub fn phrase(self) -> String {
@@ -165,11 +165,11 @@ impl ValueType {
 
 /// The version that a row belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum Step<'s> {
     /// It takes effect.
     Now,
     /// It compiles, is checked and is in the graph; the sentence says which part is not supported yet.
-    Later(&'static str),
+    Later(&'s str),
     /// The word is known and refused: it belongs to a later version of the language.
     Language,
 }
@@ -185,17 +185,18 @@ pub enum Naming {
     Word,
 }
 
-/// One field of a kind.
+/// One field of a kind. The rows of the table are static; the parameters of a component become rows that borrow
+/// from the text of the spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FieldRow {
+pub struct FieldRow<'s> {
     /// The word people write; for an argument the word that the graph has for it.
-    pub word: &'static str,
+    pub word: &'s str,
     /// How it is written.
-    pub form: Form,
+    pub form: Form<'s>,
     /// The type of its value (of each value, in lists and maps).
-    pub value: ValueType,
+    pub value: ValueType<'s>,
     /// The default, in the words of the language.
-    pub default: Option<&'static str>,
+    pub default: Option<&'s str>,
     /// Whether it must be written.
     pub required: bool,
     /// The effect of a change.
@@ -204,56 +205,56 @@ pub struct FieldRow {
     /// when compiling: their values reach names, labels, plans and logs.
     pub at_apply: bool,
     /// The version it belongs to.
-    pub step: Step,
+    pub step: Step<'s>,
     /// Its description, in one line.
-    pub doc: &'static str,
+    pub doc: &'s str,
     /// The field as a line of its kind's block (for an argument: the node it belongs to).
-    pub example: &'static str,
+    pub example: &'s str,
     /// The same with another value.
-    pub changed: &'static str,
+    pub changed: &'s str,
 }
 
-/// One kind.
+/// One kind, static or made at run time as [`FieldRow`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KindRow {
+pub struct KindRow<'s> {
     /// Unique among kinds: its word, with the kind around it where two share a word.
-    pub key: &'static str,
+    pub key: &'s str,
     /// The word people write; empty for the spec itself.
-    pub word: &'static str,
+    pub word: &'s str,
     /// Its word with an article, for messages: `a container`.
-    pub article: &'static str,
+    pub article: &'s str,
     /// Whether its things have names.
     pub naming: Naming,
     /// Its fields; arguments first.
-    pub fields: &'static [FieldRow],
+    pub fields: &'s [FieldRow<'s>],
     /// The version it belongs to.
-    pub step: Step,
+    pub step: Step<'s>,
     /// Its description, in one line.
-    pub doc: &'static str,
+    pub doc: &'s str,
     /// A node of the kind as examples open it, without its block.
-    pub head: &'static str,
+    pub head: &'s str,
     /// The key of the kind around it in examples; empty for the spec.
-    pub within: &'static str,
+    pub within: &'s str,
 }
 
-impl KindRow {
+impl<'s> KindRow<'s> {
     /// Returns the field of that word, as people write it.
     #[must_use]
-    pub fn field(&self, word: &str) -> Option<&'static FieldRow> {
+    pub fn field(&self, word: &str) -> Option<&'s FieldRow<'s>> {
         self.fields.iter().find(|row| row.word == word)
     }
 
     /// Returns the field behind a word of the graph's data, which has `content` for the field written as
     /// `from` or `text`.
     #[must_use]
-    pub fn field_of_data(&self, word: &str) -> Option<&'static FieldRow> {
+    pub fn field_of_data(&self, word: &str) -> Option<&'s FieldRow<'s>> {
         self.field(if word == "content" { "text" } else { word })
     }
 
     /// Returns the effect of a change of one of its fields. Inits share their fields with containers, but an init runs
     /// when its pod is created, so a change that would restart or recreate a container recreates the pod of an init.
     #[must_use]
-    pub fn class_of(&self, field: &FieldRow) -> UpdateClass {
+    pub fn class_of(&self, field: &FieldRow<'_>) -> UpdateClass {
         if self.key == "init" && field.class >= UpdateClass::Restart {
             UpdateClass::RecreatePod
         } else {
@@ -262,19 +263,19 @@ impl KindRow {
     }
 
     /// Returns its arguments in order.
-    pub fn arguments(&self) -> impl Iterator<Item = &'static FieldRow> {
+    pub fn arguments(&self) -> impl Iterator<Item = &'s FieldRow<'s>> {
         self.fields.iter().filter(|row| row.form == Form::Argument)
     }
 }
 
-impl FieldRow {
+impl<'s> FieldRow<'s> {
     /// Returns a row with the most common properties: no default, not required, in effect.
     pub(super) const fn new(
-        word: &'static str,
-        form: Form,
-        value: ValueType,
+        word: &'s str,
+        form: Form<'s>,
+        value: ValueType<'s>,
         class: UpdateClass,
-        doc: &'static str,
+        doc: &'s str,
     ) -> Self {
         Self {
             word,
@@ -291,7 +292,7 @@ impl FieldRow {
         }
     }
 
-    pub(super) const fn default(self, text: &'static str) -> Self {
+    pub(super) const fn default(self, text: &'s str) -> Self {
         Self { default: Some(text), ..self }
     }
 
@@ -304,23 +305,23 @@ impl FieldRow {
         Self { at_apply: true, ..self }
     }
 
-    pub(super) const fn later(self, sentence: &'static str) -> Self {
+    pub(super) const fn later(self, sentence: &'s str) -> Self {
         Self { step: Step::Later(sentence), ..self }
     }
 
-    pub(super) const fn shown(self, example: &'static str, changed: &'static str) -> Self {
+    pub(super) const fn shown(self, example: &'s str, changed: &'s str) -> Self {
         Self { example, changed, ..self }
     }
 
     /// Returns a word of a later version of the language.
-    pub(super) const fn language(word: &'static str, doc: &'static str) -> Self {
+    pub(super) const fn language(word: &'s str, doc: &'s str) -> Self {
         let row =
             Self::new(word, Form::Scalar, ValueType::Word, UpdateClass::RecreateContainer, doc);
         Self { step: Step::Language, ..row }
     }
 
     /// As [`FieldRow::language`], for a field that the whole pod depends on.
-    pub(super) const fn language_of_pod(word: &'static str, doc: &'static str) -> Self {
+    pub(super) const fn language_of_pod(word: &'s str, doc: &'s str) -> Self {
         Self { class: UpdateClass::RecreatePod, ..Self::language(word, doc) }
     }
 }

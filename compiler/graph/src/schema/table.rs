@@ -5,7 +5,7 @@ use super::{containers, workloads};
 
 const SERVICES: &str = "A service is checked and shown, but not served yet.";
 
-pub(super) static KINDS: &[&KindRow] = &[
+pub(super) static KINDS: &[&KindRow<'static>] = &[
     &SPEC,
     &USE,
     &CLUSTER,
@@ -35,11 +35,16 @@ pub(super) static KINDS: &[&KindRow] = &[
     &SERVICE_PORT,
 ];
 
-const fn nothing(word: &'static str, form: Form, value: ValueType, doc: &'static str) -> FieldRow {
+const fn nothing(
+    word: &'static str,
+    form: Form<'static>,
+    value: ValueType<'static>,
+    doc: &'static str,
+) -> FieldRow<'static> {
     FieldRow::new(word, form, value, UpdateClass::Nothing, doc)
 }
 
-static SPEC: KindRow = KindRow {
+static SPEC: KindRow<'static> = KindRow {
     key: "spec",
     word: "",
     article: "a spec",
@@ -116,7 +121,7 @@ static SPEC: KindRow = KindRow {
     ],
 };
 
-static USE: KindRow = KindRow {
+static USE: KindRow<'static> = KindRow {
     key: "use",
     word: "use",
     article: "a `use`",
@@ -133,7 +138,7 @@ static USE: KindRow = KindRow {
     ],
 };
 
-static CLUSTER: KindRow = KindRow {
+static CLUSTER: KindRow<'static> = KindRow {
     key: "cluster",
     word: "cluster",
     article: "a cluster",
@@ -151,7 +156,7 @@ static CLUSTER: KindRow = KindRow {
     ],
 };
 
-static HOST: KindRow = KindRow {
+static HOST: KindRow<'static> = KindRow {
     key: "host",
     word: "host",
     article: "a host",
@@ -188,7 +193,7 @@ static HOST: KindRow = KindRow {
     ],
 };
 
-static CAPACITY: KindRow = KindRow {
+static CAPACITY: KindRow<'static> = KindRow {
     key: "capacity",
     word: "capacity",
     article: "a `capacity`",
@@ -205,7 +210,7 @@ static CAPACITY: KindRow = KindRow {
     ],
 };
 
-static TLS: KindRow = KindRow {
+static TLS: KindRow<'static> = KindRow {
     key: "tls",
     word: "tls",
     article: "a `tls`",
@@ -239,7 +244,7 @@ static TLS: KindRow = KindRow {
     ],
 };
 
-static VOLUME: KindRow = KindRow {
+static VOLUME: KindRow<'static> = KindRow {
     key: "volume",
     word: "volume",
     article: "a volume",
@@ -270,7 +275,7 @@ static VOLUME: KindRow = KindRow {
     ],
 };
 
-static SECRET: KindRow = KindRow {
+static SECRET: KindRow<'static> = KindRow {
     key: "secret",
     word: "secret",
     article: "a secret",
@@ -289,7 +294,7 @@ static SECRET: KindRow = KindRow {
     ],
 };
 
-static SERVICE: KindRow = KindRow {
+static SERVICE: KindRow<'static> = KindRow {
     key: "service",
     word: "service",
     article: "a service",
@@ -307,7 +312,7 @@ static SERVICE: KindRow = KindRow {
     ],
 };
 
-static SERVICE_PORT: KindRow = KindRow {
+static SERVICE_PORT: KindRow<'static> = KindRow {
     key: "service port",
     word: "port",
     article: "a service's port",

@@ -5,11 +5,11 @@ use super::rows::{FieldRow, Form, KindRow, Naming, Step, UpdateClass, ValueType}
 /// Returns a row without default and example.
 pub(super) const fn row(
     word: &'static str,
-    form: Form,
-    value: ValueType,
+    form: Form<'static>,
+    value: ValueType<'static>,
     class: UpdateClass,
     doc: &'static str,
-) -> FieldRow {
+) -> FieldRow<'static> {
     FieldRow::new(word, form, value, class, doc)
 }
 
@@ -43,7 +43,7 @@ macro_rules! workload_fields {
     };
 }
 
-pub(super) static POD: KindRow = KindRow {
+pub(super) static POD: KindRow<'static> = KindRow {
     key: "pod",
     word: "pod",
     article: "a pod",
@@ -55,7 +55,7 @@ pub(super) static POD: KindRow = KindRow {
     fields: workload_fields![],
 };
 
-pub(super) static CONTROLLER: KindRow = KindRow {
+pub(super) static CONTROLLER: KindRow<'static> = KindRow {
     key: "controller",
     word: "controller",
     article: "a controller",
@@ -85,7 +85,7 @@ pub(super) static CONTROLLER: KindRow = KindRow {
     ],
 };
 
-pub(super) static UPDATE: KindRow = KindRow {
+pub(super) static UPDATE: KindRow<'static> = KindRow {
     key: "update",
     word: "update",
     article: "an `update`",
@@ -112,7 +112,7 @@ pub(super) static UPDATE: KindRow = KindRow {
     ],
 };
 
-pub(super) static PLACE: KindRow = KindRow {
+pub(super) static PLACE: KindRow<'static> = KindRow {
     key: "place",
     word: "place",
     article: "a `place`",
@@ -165,7 +165,7 @@ pub(super) static PLACE: KindRow = KindRow {
     ],
 };
 
-pub(super) static SPREAD: KindRow = KindRow {
+pub(super) static SPREAD: KindRow<'static> = KindRow {
     key: "spread",
     word: "spread",
     article: "a `spread`",
@@ -185,7 +185,7 @@ pub(super) static SPREAD: KindRow = KindRow {
     .shown("by zone", "by disk")],
 };
 
-pub(super) static DEPENDS_ON: KindRow = KindRow {
+pub(super) static DEPENDS_ON: KindRow<'static> = KindRow {
     key: "depends-on",
     word: "depends-on",
     article: "a `depends-on`",
@@ -207,7 +207,7 @@ pub(super) static DEPENDS_ON: KindRow = KindRow {
     ],
 };
 
-pub(super) static POD_VOLUME: KindRow = KindRow {
+pub(super) static POD_VOLUME: KindRow<'static> = KindRow {
     key: "pod volume",
     word: "volume",
     article: "a pod's volume",

@@ -18,9 +18,9 @@ pub(crate) fn secrets(
     // If something is wrong, its use may be missing because of it, and there is an error already.
     let errors = cx.out.iter().any(|found| found.severity == tally_source::Severity::Error);
     let quiet = incomplete || errors;
-    for secret in secrets.iter().filter(|secret| !quiet && !secret.name.is_empty()) {
-        if !used.contains(secret.name) {
-            let name = secret.name;
+    for secret in secrets.iter().filter(|secret| !quiet && !secret.name().is_empty()) {
+        if !used.contains(secret.name()) {
+            let name = secret.name();
             cx.report(
                 Diagnostic::warning(codes::UNUSED_SECRET, format!("nothing uses the secret `{name}`"))
                     .label(secret.title_span, "it is not read")

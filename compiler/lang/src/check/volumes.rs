@@ -20,12 +20,12 @@ pub(crate) fn volumes(
 ) {
     // If something is wrong, a mount may be missing because of it, and there is an error already.
     let quiet = incomplete || !cx.out.is_empty();
-    for volume in volumes.iter().filter(|volume| !quiet && !volume.name.is_empty()) {
-        if !used.contains(volume.name) {
+    for volume in volumes.iter().filter(|volume| !quiet && !volume.name().is_empty()) {
+        if !used.contains(volume.name()) {
             cx.report(
-                Diagnostic::warning(codes::UNUSED_VOLUME, format!("nothing mounts `{}`", volume.name))
+                Diagnostic::warning(codes::UNUSED_VOLUME, format!("nothing mounts `{}`", volume.name()))
                     .label(volume.title_span, "")
-                    .help(format!("In the container that needs it: `mount {} \"/path\"`. The volume is created all the same.", volume.name)),
+                    .help(format!("In the container that needs it: `mount {} \"/path\"`. The volume is created all the same.", volume.name())),
             );
         }
     }

@@ -6,25 +6,33 @@ use tally_graph::schema::{FieldRow, KindRow};
 use tally_graph::{Amount, Bytes, Cpu, HostAddress, ImageRef, Millis, Publish, Replicas, Template};
 use tally_source::Span;
 
-use crate::syntax::Node;
+use crate::syntax::{Node, Text};
 
 /// A selector with the spans of its parts.
 #[derive(Debug, Default)]
 pub(crate) struct SelectorDraft<'a> {
     pub all: Vec<Pair<'a>>,
     pub not: Vec<Pair<'a>>,
-    pub any: Vec<(&'a str, Vec<Cow<'a, str>>)>,
-    pub has: Vec<&'a str>,
-    pub lacks: Vec<&'a str>,
+    pub any: Vec<(TextAt<'a>, Vec<TextAt<'a>>)>,
+    pub has: Vec<TextAt<'a>>,
+    pub lacks: Vec<TextAt<'a>>,
+}
+
+/// A text with its span.
+#[derive(Debug, Clone)]
+pub(crate) struct TextAt<'a> {
+    /// Borrowed from the syntax tree where that holds it unchanged, else owned.
+    pub text: Cow<'a, str>,
+    pub span: Span,
 }
 
 /// One node, read as its kind.
 #[derive(Debug)]
 pub(crate) struct Object<'a> {
-    pub kind: &'static KindRow,
+    pub kind: &'a KindRow<'a>,
     pub node: &'a Node,
     /// Its name, even if it is invalid, since references to it are then not reported as unknown.
-    pub name: &'a str,
+    pub name: Cow<'a, str>,
     /// The name, or the word where there is none.
     pub name_span: Span,
     /// Word and name.
@@ -37,7 +45,7 @@ pub(crate) struct Object<'a> {
 /// One field of an object.
 #[derive(Debug)]
 pub(crate) struct Field<'a> {
-    pub row: &'static FieldRow,
+    pub row: &'a FieldRow<'a>,
     /// The span of the property, or of the child up to its last value.
     pub span: Span,
     /// The value alone.
@@ -50,7 +58,7 @@ pub(crate) struct Field<'a> {
 pub(crate) enum Data<'a> {
     Value(Typed<'a>),
     Map(Vec<Pair<'a>>),
-    List(Vec<Cow<'a, str>>),
+    List(Vec<TextAt<'a>>),
     Object(Object<'a>),
     Selector(SelectorDraft<'a>),
     /// Wrong, and reported.
@@ -60,10 +68,12 @@ pub(crate) enum Data<'a> {
 /// A key and its text.
 #[derive(Debug)]
 pub(crate) struct Pair<'a> {
-    pub key: &'a str,
-    pub key_span: Span,
+    pub key: TextAt<'a>,
+    /// The key and the value.
     pub span: Span,
     pub value: PairValue<'a>,
+    /// The value alone.
+    pub value_span: Span,
 }
 
 /// The value of a pair.
@@ -83,7 +93,19 @@ impl<'a> From<Option<Cow<'a, str>>> for PairValue<'a> {
     }
 }
 
+impl<'a> TextAt<'a> {
+    /// Returns a text of the syntax tree with its span.
+    pub fn new(text: &'a Text) -> Self {
+        Self { text: Cow::Borrowed(&text.text), span: text.span }
+    }
+}
+
 impl Pair<'_> {
+    /// Returns the key.
+    pub fn key(&self) -> &str {
+        &self.key.text
+    }
+
     /// Returns the text if it is right and has no holes.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
@@ -122,6 +144,11 @@ pub(crate) enum PortRef<'a> {
 }
 
 impl<'a> Object<'a> {
+    /// Returns its name; empty if it has none.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns all fields of that word, in written order.
     pub fn all(&self, word: &'static str) -> impl Iterator<Item = &Field<'a>> {
         self.fields.iter().filter(move |field| field.row.word == word)

@@ -1,12 +1,11 @@
 //! The fields of a node, by the form the schema gives them.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tally_graph::schema::{FieldRow, Form, Step, ValueType};
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
-use super::decoded::{Data, Field, Object, Typed};
+use super::decoded::{Data, Field, Object, TextAt, Typed};
 use super::{unknown, values};
 use crate::codes;
 use crate::reporter::Reporter;
@@ -35,7 +34,7 @@ pub(super) fn arguments<'a>(cx: &mut Reporter<'_>, object: &mut Object<'a>, entr
     }
 }
 
-fn missing_argument(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow) {
+fn missing_argument(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow<'_>) {
     let what = match row.word {
         "number" => "a number",
         "address" => "an address",
@@ -104,7 +103,7 @@ fn surplus_argument(cx: &mut Reporter<'_>, object: &Object<'_>, entry: &Entry) {
 pub(super) fn properties<'a>(
     cx: &mut Reporter<'_>,
     object: &mut Object<'a>,
-    written: &mut BTreeMap<&'static str, Span>,
+    written: &mut BTreeMap<&'a str, Span>,
 ) {
     let mut misplaced: Vec<(&'a Text, &'a Entry)> = Vec::new();
     for (key, entry) in object.node.properties() {
@@ -147,7 +146,7 @@ pub(super) fn properties<'a>(
 }
 
 /// Checks for `memory=512 MiB`. Its surplus unit is reported, so the number before it is not reported too.
-fn unit_apart(node: &Node, row: &FieldRow, entry: &Entry) -> bool {
+fn unit_apart(node: &Node, row: &FieldRow<'_>, entry: &Entry) -> bool {
     if !matches!(row.value, ValueType::Bytes | ValueType::Duration)
         || !matches!(entry.value.kind, ValueKind::Number(_))
     {
@@ -159,7 +158,7 @@ fn unit_apart(node: &Node, row: &FieldRow, entry: &Entry) -> bool {
 }
 
 /// Reports a list, a map or a block written as a property.
-fn wrong_form(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow, entry: &Entry) {
+fn wrong_form(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow<'_>, entry: &Entry) {
     if entry.value.is_poison() || cx.is_full() {
         return;
     }
@@ -231,7 +230,7 @@ fn into_block(node: &Node, entry: &Entry, child: &str, certain: bool) -> Edit {
 pub(super) fn keep<'a>(
     cx: &mut Reporter<'_>,
     object: &mut Object<'a>,
-    written: &mut BTreeMap<&'static str, Span>,
+    written: &mut BTreeMap<&'a str, Span>,
     field: Field<'a>,
 ) {
     let once =
@@ -254,11 +253,7 @@ pub(super) fn keep<'a>(
 }
 
 /// Reads a child with exactly one value, such as `restart always`.
-pub(super) fn scalar<'a>(
-    cx: &mut Reporter<'_>,
-    row: &'static FieldRow,
-    node: &'a Node,
-) -> Data<'a> {
+pub(super) fn scalar<'a>(cx: &mut Reporter<'_>, row: &'a FieldRow<'a>, node: &'a Node) -> Data<'a> {
     let mut arguments = node.arguments();
     let first = arguments.next();
     let second = arguments.next();
@@ -304,7 +299,13 @@ pub(super) fn scalar<'a>(
     }
 }
 
-fn second_value(cx: &mut Reporter<'_>, row: &FieldRow, node: &Node, first: &Entry, second: &Entry) {
+fn second_value(
+    cx: &mut Reporter<'_>,
+    row: &FieldRow<'_>,
+    node: &Node,
+    first: &Entry,
+    second: &Entry,
+) {
     let both = first.value.is_poison() || second.value.is_poison();
     if both {
         return;
@@ -333,7 +334,7 @@ fn plain<'v>(cx: &Reporter<'v>, value: &'v Value) -> &'v str {
 }
 
 /// Reads a list such as `command "a" "b"`.
-pub(super) fn list<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a Node) -> Data<'a> {
+pub(super) fn list<'a>(cx: &mut Reporter<'_>, row: &'a FieldRow<'a>, node: &'a Node) -> Data<'a> {
     let word = row.word;
     if let Some(block) = &node.block {
         let dashes =
@@ -381,11 +382,11 @@ pub(super) fn list<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a 
         );
         return Data::Poison;
     }
-    let mut texts: Vec<Cow<'a, str>> = Vec::new();
+    let mut texts: Vec<TextAt<'a>> = Vec::with_capacity(node.entries.len());
     let mut poisoned = false;
     for entry in &node.entries {
         match values::typed(cx, row, &entry.value) {
-            Some(Typed::Text(text)) => texts.push(text),
+            Some(Typed::Text(text)) => texts.push(TextAt { text, span: entry.value.span }),
             _ => poisoned = true,
         }
     }

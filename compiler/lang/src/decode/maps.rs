@@ -3,7 +3,7 @@
 use tally_graph::schema::FieldRow;
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
-use super::decoded::{Pair, PairValue};
+use super::decoded::{Pair, PairValue, TextAt};
 use super::templates::{self, Holder};
 use super::{texts, unknown, values};
 use crate::codes;
@@ -14,7 +14,7 @@ use crate::write;
 /// Returns the pairs of one map node. `lower` merges the pairs of several nodes.
 pub(super) fn map<'a>(
     cx: &mut Reporter<'_>,
-    row: &'static FieldRow,
+    row: &'a FieldRow<'a>,
     node: &'a Node,
 ) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
@@ -25,7 +25,8 @@ pub(super) fn map<'a>(
         };
         let key_ok = check_key(cx, row, &key.text, key.span);
         let value = value(cx, row, &entry.value, key_ok);
-        pairs.push(Pair { key: &key.text, key_span: key.span, span: entry.span, value });
+        let value_span = entry.value.span;
+        pairs.push(Pair { key: TextAt::new(key), span: entry.span, value, value_span });
     }
     for child in node.children() {
         if let Some(pair) = child_pair(cx, row, child) {
@@ -45,7 +46,7 @@ pub(super) fn map<'a>(
 
 fn child_pair<'a>(
     cx: &mut Reporter<'_>,
-    row: &'static FieldRow,
+    row: &'a FieldRow<'a>,
     child: &'a Node,
 ) -> Option<Pair<'a>> {
     let key = &child.name;
@@ -117,13 +118,14 @@ fn child_pair<'a>(
             PairValue::Poison
         }
     };
-    Some(Pair { key: &key.text, key_span: key.span, span: child.head, value })
+    let value_span = first.map_or(child.head, |entry| entry.value.span);
+    Some(Pair { key: TextAt::new(key), span: child.head, value, value_span })
 }
 
 /// Reads the value of a pair.
 fn value<'a>(
     cx: &mut Reporter<'_>,
-    row: &'static FieldRow,
+    row: &'a FieldRow<'a>,
     value: &'a Value,
     key_ok: bool,
 ) -> PairValue<'a> {
@@ -135,7 +137,12 @@ fn value<'a>(
 }
 
 /// Reports a value without a key: `env "A=1"`, `env FOO`.
-fn without_key(cx: &mut Reporter<'_>, row: &FieldRow, node: &Node, entry: &crate::syntax::Entry) {
+fn without_key(
+    cx: &mut Reporter<'_>,
+    row: &FieldRow<'_>,
+    node: &Node,
+    entry: &crate::syntax::Entry,
+) {
     if cx.is_full() {
         return;
     }
@@ -200,7 +207,7 @@ fn no_value(cx: &mut Reporter<'_>, key: &str, span: Span, at: Span, text: &str) 
     );
 }
 
-fn check_key(cx: &mut Reporter<'_>, row: &FieldRow, key: &str, span: Span) -> bool {
+fn check_key(cx: &mut Reporter<'_>, row: &FieldRow<'_>, key: &str, span: Span) -> bool {
     match row.word {
         "label" => texts::label_key(cx, key, span),
         _ => {
@@ -224,7 +231,7 @@ fn check_key(cx: &mut Reporter<'_>, row: &FieldRow, key: &str, span: Span) -> bo
     }
 }
 
-fn check_text(cx: &mut Reporter<'_>, row: &FieldRow, text: &str, span: Span) -> bool {
+fn check_text(cx: &mut Reporter<'_>, row: &FieldRow<'_>, text: &str, span: Span) -> bool {
     let wrong = match row.word {
         "label" => text.chars().any(char::is_control),
         _ => text.contains('\0'),

@@ -14,5 +14,7 @@ mod top;
 mod unknown;
 mod values;
 
-pub(crate) use decoded::{Data, Field, Object, Pair, PairValue, PortRef, SelectorDraft, Typed};
+pub(crate) use decoded::{
+    Data, Field, Object, Pair, PairValue, PortRef, SelectorDraft, TextAt, Typed,
+};
 pub(crate) use top::{Top, top};

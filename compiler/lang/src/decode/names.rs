@@ -1,5 +1,7 @@
 //! Names of objects.
 
+use std::borrow::Cow;
+
 use tally_graph::schema::{KindRow, Naming};
 use tally_source::{Diagnostic, Span};
 
@@ -9,7 +11,7 @@ use crate::codes;
 use crate::reporter::Reporter;
 use crate::syntax::{Entry, ValueKind, holes};
 
-pub(super) fn is_name(kind: &KindRow, entry: &Entry) -> bool {
+pub(super) fn is_name(kind: &KindRow<'_>, entry: &Entry) -> bool {
     match &entry.value.kind {
         ValueKind::Text(..) | ValueKind::Poison => true,
         // `port 80` lacks a name; `pod 7` has a wrong one.
@@ -23,7 +25,7 @@ pub(super) fn name<'a>(cx: &mut Reporter<'_>, object: &mut Object<'a>, entry: &'
     object.title_span = object.node.name.span.to(entry.span);
     match &entry.value.kind {
         ValueKind::Text(text, _) => {
-            object.name = text;
+            object.name = Cow::Borrowed(text);
             if object.kind.naming == Naming::Name {
                 object.bad |= !check_name(cx, text, entry.span);
             } else if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -39,7 +41,7 @@ pub(super) fn name<'a>(cx: &mut Reporter<'_>, object: &mut Object<'a>, entry: &'
         }
         ValueKind::Number(raw) => {
             object.bad = true;
-            object.name = raw;
+            object.name = Cow::Borrowed(raw);
             cx.report(name_report(raw, entry.span));
         }
         _ => object.bad = true,

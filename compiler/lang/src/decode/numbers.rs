@@ -36,7 +36,7 @@ fn float(raw: &str) -> Option<f64> {
 /// Returns a whole number from `least` to `most`; reports any other value.
 pub(super) fn whole(
     cx: &mut Reporter<'_>,
-    row: &FieldRow,
+    row: &FieldRow<'_>,
     value: &Value,
     least: u32,
     most: u32,
@@ -59,7 +59,7 @@ pub(super) fn whole(
     fits
 }
 
-fn not_a_number(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value, what: &str) {
+fn not_a_number(cx: &mut Reporter<'_>, row: &FieldRow<'_>, value: &Value, what: &str) {
     let raw = cx.raw(value.span);
     let text = value.text().unwrap_or(raw);
     let mut found = Diagnostic::error(codes::TYPE, format!("`{}` is {what}", row.word));
@@ -80,7 +80,7 @@ fn not_a_number(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value, what: &str
 
 pub(super) fn replicas<'a>(
     cx: &mut Reporter<'_>,
-    row: &FieldRow,
+    row: &FieldRow<'_>,
     value: &Value,
 ) -> Option<Typed<'a>> {
     if value.text() == Some("per-host") {
@@ -106,7 +106,7 @@ pub(super) fn replicas<'a>(
 
 pub(super) fn amount<'a>(
     cx: &mut Reporter<'_>,
-    row: &FieldRow,
+    row: &FieldRow<'_>,
     value: &Value,
 ) -> Option<Typed<'a>> {
     if let Some(text) = value.text() {
@@ -136,7 +136,7 @@ fn port_range(cx: &mut Reporter<'_>, span: Span) {
     cx.report(Diagnostic::error(codes::RANGE, "a port is 1 to 65535").label(span, ""));
 }
 
-pub(super) fn port(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<u16> {
+pub(super) fn port(cx: &mut Reporter<'_>, row: &FieldRow<'_>, value: &Value) -> Option<u16> {
     let raw = match &value.kind {
         ValueKind::Number(raw) => raw,
         ValueKind::Text(text, _) if text.contains([':', '/']) => {
@@ -198,7 +198,7 @@ fn port_of_docker(cx: &mut Reporter<'_>, text: &str, span: Span) {
 
 pub(super) fn port_ref<'a>(
     cx: &mut Reporter<'_>,
-    row: &FieldRow,
+    row: &FieldRow<'_>,
     value: &'a Value,
 ) -> Option<Typed<'a>> {
     match &value.kind {
@@ -213,7 +213,7 @@ pub(super) fn port_ref<'a>(
 
 pub(super) fn publish<'a>(
     cx: &mut Reporter<'_>,
-    row: &FieldRow,
+    row: &FieldRow<'_>,
     value: &Value,
 ) -> Option<Typed<'a>> {
     let text = match &value.kind {
@@ -275,7 +275,11 @@ pub(super) fn publish<'a>(
     None
 }
 
-pub(super) fn bytes<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+pub(super) fn bytes<'a>(
+    cx: &mut Reporter<'_>,
+    row: &FieldRow<'_>,
+    value: &Value,
+) -> Option<Typed<'a>> {
     let word = row.word;
     let Some(text) = value.text() else {
         no_unit(cx, word, value, "MiB", "mebibytes");
@@ -358,7 +362,7 @@ fn unreadable(word: &str, value: &Value, text: &str, units: &[&str], what: &str)
 
 pub(super) fn duration<'a>(
     cx: &mut Reporter<'_>,
-    row: &FieldRow,
+    row: &FieldRow<'_>,
     value: &Value,
 ) -> Option<Typed<'a>> {
     let Some(text) = value.text() else {
@@ -416,7 +420,11 @@ fn fraction_of_time(word: &str, value: &Value, text: &str) -> Option<Diagnostic>
     )
 }
 
-pub(super) fn cpu<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+pub(super) fn cpu<'a>(
+    cx: &mut Reporter<'_>,
+    row: &FieldRow<'_>,
+    value: &Value,
+) -> Option<Typed<'a>> {
     let word = row.word;
     if let ValueKind::Number(raw) = &value.kind {
         let cores = float(raw).and_then(Cpu::from_cores);
@@ -446,7 +454,11 @@ pub(super) fn cpu<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> O
     None
 }
 
-pub(super) fn limit<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+pub(super) fn limit<'a>(
+    cx: &mut Reporter<'_>,
+    row: &FieldRow<'_>,
+    value: &Value,
+) -> Option<Typed<'a>> {
     if value.text() == Some("unlimited") {
         return Some(Typed::Limit(None));
     }

@@ -1,5 +1,6 @@
 //! One node as its kind: name, arguments, properties, children.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tally_graph::schema::{self, FieldRow, Form, KindRow, Naming, Step, ValueType};
@@ -14,13 +15,13 @@ use crate::syntax::{Entry, Node};
 /// Reads a node as one of `kind`.
 pub(crate) fn read_object<'a>(
     cx: &mut Reporter<'_>,
-    kind: &'static KindRow,
+    kind: &'a KindRow<'a>,
     node: &'a Node,
 ) -> Object<'a> {
     let mut object = Object {
         kind,
         node,
-        name: "",
+        name: Cow::Borrowed(""),
         name_span: node.name.span,
         title_span: node.name.span,
         fields: Vec::new(),
@@ -68,7 +69,7 @@ fn missing_fields(cx: &mut Reporter<'_>, object: &mut Object<'_>) {
                 "Containers belong in its block: `container NAME image=\"…\"`.".to_owned(),
             ),
             _ => {
-                let title = if object.name.is_empty() { kind.word } else { object.name };
+                let title = if object.name.is_empty() { kind.word } else { &object.name };
                 let example = one_line(row);
                 (format!("`{title}` has no `{}`", row.word), format!("For example: `{example}`"))
             }
@@ -82,7 +83,7 @@ fn missing_fields(cx: &mut Reporter<'_>, object: &mut Object<'_>) {
 }
 
 /// Returns the example of a row on one line.
-fn one_line(row: &FieldRow) -> &'static str {
+fn one_line<'k>(row: &FieldRow<'k>) -> &'k str {
     match row.value {
         ValueType::Image => "image=\"nginx:1.27\"",
         _ => row.example.split(';').next().unwrap_or_default(),
@@ -93,8 +94,8 @@ fn one_line(row: &FieldRow) -> &'static str {
 fn child<'a>(
     cx: &mut Reporter<'_>,
     object: &mut Object<'a>,
-    written: &mut BTreeMap<&'static str, Span>,
-    row: &'static FieldRow,
+    written: &mut BTreeMap<&'a str, Span>,
+    row: &'a FieldRow<'a>,
     node: &'a Node,
 ) {
     let data = match row.form {
@@ -121,7 +122,7 @@ fn child<'a>(
 fn children<'a>(
     cx: &mut Reporter<'_>,
     object: &mut Object<'a>,
-    written: &mut BTreeMap<&'static str, Span>,
+    written: &mut BTreeMap<&'a str, Span>,
 ) {
     let mut misplaced: Vec<&'a Node> = Vec::new();
     for node in object.node.children() {
@@ -141,5 +142,34 @@ fn children<'a>(
     if !misplaced.is_empty() {
         object.bad = true;
         unknown::container_nodes(cx, object, &misplaced);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tally_source::{FileId, SourceMap};
+
+    use super::*;
+
+    /// The parameters of a component will be such rows.
+    #[test]
+    fn a_row_can_be_made_at_run_time() {
+        let (word, levels) = ("level".to_owned(), ["debug".to_owned(), "info".to_owned()]);
+        let levels: Vec<&str> = levels.iter().map(String::as_str).collect();
+        let pull = schema::field("container", "pull").expect("a row of the table");
+        let container = schema::kind("container").expect("a kind of the table");
+        let fields = [FieldRow { word: &word, value: ValueType::Enum(&levels), ..*pull }];
+        let kind = KindRow { key: "http", word: "http", fields: &fields, ..*container };
+        for (text, level, errors) in
+            [("http web level=info", Some("info"), 0), ("http web level=all", None, 1)]
+        {
+            let (ast, out) = crate::syntax::parse(FileId(0), text);
+            let sources = SourceMap::default();
+            let mut cx = Reporter { sources: &sources, out, incomplete: false };
+            let node = ast.nodes.first().expect("one node");
+            let object = read_object(&mut cx, &kind, node);
+            assert_eq!((object.name(), object.text("level")), ("web", level));
+            assert_eq!(cx.out.len(), errors, "{:?}", cx.out);
+        }
     }
 }

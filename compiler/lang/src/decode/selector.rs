@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use tally_graph::schema::FieldRow;
 use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
 
-use super::decoded::{Data, Pair, SelectorDraft};
+use super::decoded::{Data, Pair, SelectorDraft, TextAt};
 use super::{unknown, values};
 use crate::codes;
 use crate::reporter::Reporter;
@@ -15,7 +15,7 @@ use crate::write;
 /// Reads a selector such as `select app=shop { not track=canary }`.
 pub(super) fn selector<'a>(
     cx: &mut Reporter<'_>,
-    row: &'static FieldRow,
+    row: &'a FieldRow<'a>,
     node: &'a Node,
 ) -> Data<'a> {
     let before = cx.out.len();
@@ -67,7 +67,7 @@ pub(super) fn selector<'a>(
 }
 
 /// Returns the pairs of a node; reports its other values.
-fn pairs<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a Node) -> Vec<Pair<'a>> {
+fn pairs<'a>(cx: &mut Reporter<'_>, row: &'a FieldRow<'a>, node: &'a Node) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     let mut surplus: Vec<&Entry> = Vec::new();
     for entry in &node.entries {
@@ -75,10 +75,10 @@ fn pairs<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a Node) -> V
             Some(key) => {
                 let text = values::text(cx, row, &entry.value);
                 pairs.push(Pair {
-                    key: &key.text,
-                    key_span: key.span,
+                    key: TextAt::new(key),
                     span: entry.span,
                     value: text.into(),
+                    value_span: entry.value.span,
                 });
             }
             None => surplus.push(entry),
@@ -129,21 +129,21 @@ fn pairs<'a>(cx: &mut Reporter<'_>, row: &'static FieldRow, node: &'a Node) -> V
 }
 
 /// Reports `zone=a zone=b`, which can never hold.
-fn twice(cx: &mut Reporter<'_>, row: &FieldRow, node: &Node, pairs: &[Pair<'_>]) {
+fn twice(cx: &mut Reporter<'_>, row: &FieldRow<'_>, node: &Node, pairs: &[Pair<'_>]) {
     let mut seen = std::collections::BTreeMap::new();
     for pair in pairs {
-        let Some(first) = seen.insert(pair.key, pair) else { continue };
+        let Some(first) = seen.insert(pair.key(), pair) else { continue };
         let (Some(a), Some(b)) = (first.text(), pair.text()) else { continue };
         let found = if a == b {
-            Diagnostic::error(codes::TWICE, format!("`{}` is twice in this selector", pair.key))
+            Diagnostic::error(codes::TWICE, format!("`{}` is twice in this selector", pair.key()))
                 .label(pair.span, "the second")
                 .label(first.span, "the first")
         } else {
             let values = format!("{} {}", write::text(a), write::text(b));
-            let block = format!("{{ any {} {values} }}", pair.key);
+            let block = format!("{{ any {} {values} }}", pair.key());
             let found = Diagnostic::error(
                 codes::SELECTOR,
-                format!("`{}` cannot be both `{a}` and `{b}`", pair.key),
+                format!("`{}` cannot be both `{a}` and `{b}`", pair.key()),
             )
             .label(pair.span, "this one too")
             .label(first.span, "this holds already");
@@ -160,12 +160,11 @@ fn twice(cx: &mut Reporter<'_>, row: &FieldRow, node: &Node, pairs: &[Pair<'_>])
 
 fn any<'a>(
     cx: &mut Reporter<'_>,
-    row: &'static FieldRow,
+    row: &'a FieldRow<'a>,
     node: &'a Node,
-) -> Option<(&'a str, Vec<Cow<'a, str>>)> {
+) -> Option<(TextAt<'a>, Vec<TextAt<'a>>)> {
     let mut entries = node.entries.iter();
-    let key =
-        entries.next().filter(|entry| entry.key.is_none()).and_then(|entry| entry.value.text());
+    let key = entries.next().filter(|entry| entry.key.is_none()).and_then(text_at);
     let property = node.properties().next();
     if let Some((name, entry)) = property {
         let value = cx.raw(entry.value.span);
@@ -177,8 +176,12 @@ fn any<'a>(
         );
         return None;
     }
-    let values: Vec<Option<Cow<'a, str>>> =
-        entries.map(|entry| values::text(cx, row, &entry.value)).collect();
+    let values: Vec<Option<TextAt<'a>>> = entries
+        .map(|entry| {
+            let text = values::text(cx, row, &entry.value)?;
+            Some(TextAt { text, span: entry.value.span })
+        })
+        .collect();
     match key {
         Some(key) if !values.is_empty() => Some((key, values.into_iter().flatten().collect())),
         _ => {
@@ -197,10 +200,17 @@ fn any<'a>(
     }
 }
 
-fn words<'a>(cx: &mut Reporter<'_>, node: &'a Node) -> Vec<&'a str> {
+/// Returns the text of a value with its span; `None` when the value is no string.
+fn text_at(entry: &Entry) -> Option<TextAt<'_>> {
+    let text = entry.value.text()?;
+    Some(TextAt { text: Cow::Borrowed(text), span: entry.value.span })
+}
+
+/// Returns the label keys after `has` or `lacks`.
+fn words<'a>(cx: &mut Reporter<'_>, node: &'a Node) -> Vec<TextAt<'a>> {
     let mut words = Vec::new();
     for entry in &node.entries {
-        match (&entry.key, entry.value.text()) {
+        match (&entry.key, text_at(entry)) {
             (None, Some(text)) => words.push(text),
             (None, None) if entry.value.is_poison() => {}
             _ => cx.report(

@@ -16,7 +16,7 @@ use crate::write;
 
 /// Returns the template of a text with secrets; `None` when it holds no secret, or another `${…}`, which the caller
 /// reports.
-pub(super) fn template(cx: &Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Template> {
+pub(super) fn template(cx: &Reporter<'_>, row: &FieldRow<'_>, value: &Value) -> Option<Template> {
     let ValueKind::Text(text, _) = &value.kind else { return None };
     if !row.at_apply || !text.contains("${secret.") || text.contains('\0') {
         return None;
@@ -71,7 +71,7 @@ fn secret_name(text: &str) -> Option<&str> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Holder<'r> {
     /// A field.
-    Field(&'r FieldRow),
+    Field(&'r FieldRow<'r>),
     /// A name of something.
     Name,
     /// A key of a map.
@@ -111,7 +111,7 @@ fn misplaced(cx: &mut Reporter<'_>, holder: Holder<'_>, name: &str, span: Span) 
 /// Returns the text with `$${` replaced by `${`; reports any other `${`, which belongs to a later version.
 pub(super) fn unescaped<'a>(
     cx: &mut Reporter<'_>,
-    row: &FieldRow,
+    row: &FieldRow<'_>,
     text: &'a str,
     span: Span,
 ) -> Option<Cow<'a, str>> {

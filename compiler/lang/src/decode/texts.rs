@@ -16,7 +16,7 @@ use crate::write;
 /// Returns a text by the type of its row.
 pub(super) fn typed<'a>(
     cx: &mut Reporter<'_>,
-    row: &FieldRow,
+    row: &FieldRow<'_>,
     text: &'a str,
     span: Span,
 ) -> Option<Typed<'a>> {
@@ -104,7 +104,7 @@ pub(super) fn label_key(cx: &mut Reporter<'_>, key: &str, span: Span) -> bool {
 }
 
 /// Reports a text that does not have the form of its row.
-pub(super) fn wrong_text(cx: &mut Reporter<'_>, row: &FieldRow, text: &str, span: Span) {
+pub(super) fn wrong_text(cx: &mut Reporter<'_>, row: &FieldRow<'_>, text: &str, span: Span) {
     let phrase = row.value.phrase();
     cx.report(
         Diagnostic::error(codes::TEXT, format!("`{}` takes {phrase}", row.word))
@@ -163,7 +163,7 @@ fn image(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<ImageRef> {
     None
 }
 
-fn path(cx: &mut Reporter<'_>, row: &FieldRow, text: &str, span: Span) -> bool {
+fn path(cx: &mut Reporter<'_>, row: &FieldRow<'_>, text: &str, span: Span) -> bool {
     let dots = text.split('/').any(|part| part == "." || part == "..");
     if text.starts_with('/') && !dots {
         return true;
@@ -184,7 +184,7 @@ fn path(cx: &mut Reporter<'_>, row: &FieldRow, text: &str, span: Span) -> bool {
     false
 }
 
-fn url_path(cx: &mut Reporter<'_>, row: &FieldRow, text: &str, span: Span) {
+fn url_path(cx: &mut Reporter<'_>, row: &FieldRow<'_>, text: &str, span: Span) {
     let mut found =
         Diagnostic::error(codes::PATH, format!("`{}` takes a path that starts with `/`", row.word))
             .label(span, "");
@@ -217,7 +217,11 @@ fn owner(text: &str) -> bool {
 }
 
 /// Reads octal permission bits such as `"0644"`.
-pub(super) fn mode<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+pub(super) fn mode<'a>(
+    cx: &mut Reporter<'_>,
+    row: &FieldRow<'_>,
+    value: &Value,
+) -> Option<Typed<'a>> {
     let raw = cx.raw(value.span);
     let text = value.text().unwrap_or(raw);
     let octal = (3..=5).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
@@ -279,7 +283,7 @@ const SIGNALS: [&str; 31] = [
 /// Reads a signal such as `SIGTERM`.
 pub(super) fn signal<'a>(
     cx: &mut Reporter<'_>,
-    row: &FieldRow,
+    row: &FieldRow<'_>,
     value: &Value,
 ) -> Option<Typed<'a>> {
     let raw = cx.raw(value.span);

@@ -15,7 +15,7 @@ use crate::write;
 const CONTROL: [&str; 5] = ["when", "for-each", "insert", "remove", "assert"];
 
 /// Reports a child that is no field of the kind.
-pub(crate) fn unknown_child(cx: &mut Reporter<'_>, kind: &'static KindRow, node: &Node) {
+pub(crate) fn unknown_child(cx: &mut Reporter<'_>, kind: &KindRow<'_>, node: &Node) {
     let word = &*node.name.text;
     let span = node.name.span;
     if node.name.quotes == Quotes::Poison {
@@ -57,7 +57,7 @@ pub(crate) fn unknown_child(cx: &mut Reporter<'_>, kind: &'static KindRow, node:
 }
 
 /// Reports a property that is no field of the kind.
-pub(super) fn unknown_property(cx: &mut Reporter<'_>, kind: &'static KindRow, key: &Text) {
+pub(super) fn unknown_property(cx: &mut Reporter<'_>, kind: &KindRow<'_>, key: &Text) {
     let word = &*key.text;
     if common(cx, kind, word, key.span) {
         return;
@@ -70,7 +70,7 @@ pub(super) fn unknown_property(cx: &mut Reporter<'_>, kind: &'static KindRow, ke
 }
 
 /// Reports a word of a later version. Returns whether it is one.
-fn common(cx: &mut Reporter<'_>, kind: &'static KindRow, word: &str, span: Span) -> bool {
+fn common(cx: &mut Reporter<'_>, kind: &KindRow<'_>, word: &str, span: Span) -> bool {
     if let Some(row) = kind.field(word).filter(|row| row.step == Step::Language) {
         let code = if kind.key == "spec" { codes::LATER_KIND } else { codes::LATER_FIELD };
         cx.report(
@@ -88,7 +88,7 @@ fn common(cx: &mut Reporter<'_>, kind: &'static KindRow, word: &str, span: Span)
     false
 }
 
-fn later_help(kind: &KindRow, row: &FieldRow) -> String {
+fn later_help(kind: &KindRow<'_>, row: &FieldRow<'_>) -> String {
     match (kind.key, row.word) {
         ("spec", "job") => "Until then a pod with `restart never` runs once.".to_owned(),
         ("spec", "let") => "Write the value where it is used.".to_owned(),
@@ -112,7 +112,7 @@ pub(super) fn later(cx: &mut Reporter<'_>, word: &str, span: Span) {
 
 /// Returns the report for a known word that is no field of the kind.
 fn unknown_word(
-    kind: &'static KindRow,
+    kind: &KindRow<'_>,
     word: &str,
     span: Span,
     node: Option<&Node>,
@@ -140,9 +140,9 @@ fn unknown_word(
 }
 
 fn renamed(
-    kind: &KindRow,
+    kind: &KindRow<'_>,
     word: &str,
-    ours: &'static str,
+    ours: &str,
     span: Span,
     node: Option<&Node>,
 ) -> Diagnostic {
@@ -163,7 +163,7 @@ fn renamed(
 }
 
 /// Reports `controller web { pod { … } }`.
-fn pod_in_controller(kind: &KindRow, span: Span, node: Option<&Node>) -> Diagnostic {
+fn pod_in_controller(kind: &KindRow<'_>, span: Span, node: Option<&Node>) -> Diagnostic {
     let found = Diagnostic::error(codes::MISPLACED, "a controller is the pod: leave out `pod { }`")
         .label(span, "");
     let block = node.and_then(|node| node.block.as_ref().map(|block| (node, block)));
@@ -184,8 +184,8 @@ fn pod_in_controller(kind: &KindRow, span: Span, node: Option<&Node>) -> Diagnos
 }
 
 /// Returns the report for a word that is a field of another kind.
-fn misplaced(kind: &'static KindRow, word: &str, span: Span) -> Option<Diagnostic> {
-    let has = |other: &&&'static KindRow| {
+fn misplaced(kind: &KindRow<'_>, word: &str, span: Span) -> Option<Diagnostic> {
+    let has = |other: &&&'static KindRow<'static>| {
         // At the top only fields of nearby kinds are considered: `http` there is not a probe.
         let near = kind.key != "spec"
             || matches!(
@@ -196,13 +196,13 @@ fn misplaced(kind: &'static KindRow, word: &str, span: Span) -> Option<Diagnosti
             .field(word)
             .is_some_and(|row| row.step != Step::Language && row.form != Form::Argument)
     };
-    let kinds: Vec<&'static KindRow> = schema::kinds().collect();
+    let kinds: Vec<&'static KindRow<'static>> = schema::kinds().collect();
     // Kinds inside this kind come first, then those around it.
     let inner = kind.fields.iter().filter_map(|row| match row.form {
         Form::Block(key) | Form::Child(key) => schema::kind(key),
         _ => None,
     });
-    let inner: Vec<&'static KindRow> = inner.collect();
+    let inner: Vec<&'static KindRow<'static>> = inner.collect();
     let owner = inner
         .iter()
         .find(has)
@@ -239,7 +239,7 @@ fn misplaced(kind: &'static KindRow, word: &str, span: Span) -> Option<Diagnosti
 }
 
 /// Returns a typical example of a field. The examples of the table are written for tests instead.
-fn sample(row: &FieldRow) -> &'static str {
+fn sample<'k>(row: &FieldRow<'k>) -> &'k str {
     match row.word {
         "port" => "port http 8080",
         "image" => "image \"nginx:1.27\"",
@@ -257,17 +257,17 @@ fn sample(row: &FieldRow) -> &'static str {
 }
 
 /// Returns the words of a kind in this version.
-fn words(kind: &'static KindRow) -> impl Iterator<Item = &'static str> {
+fn words<'k>(kind: &KindRow<'k>) -> impl Iterator<Item = &'k str> {
     let rows =
         kind.fields.iter().filter(|row| row.step != Step::Language && row.form != Form::Argument);
     rows.map(|row| row.word)
 }
 
-fn near(kind: &'static KindRow, word: &str) -> Option<&'static str> {
+fn near<'k>(kind: &KindRow<'k>, word: &str) -> Option<&'k str> {
     nearest(&other_tools::kebab(word), words(kind))
 }
 
-fn suggest(found: Diagnostic, kind: &'static KindRow, word: &str, span: Span) -> Diagnostic {
+fn suggest(found: Diagnostic, kind: &KindRow<'_>, word: &str, span: Span) -> Diagnostic {
     let found = found.label(span, "");
     match near(kind, word) {
         Some(meant) => found.fix(format!("write `{meant}`"), span, meant),
@@ -280,7 +280,12 @@ fn suggest(found: Diagnostic, kind: &'static KindRow, word: &str, span: Span) ->
 }
 
 /// Reports an argument that is written as a field.
-pub(super) fn argument_as_field(cx: &mut Reporter<'_>, kind: &KindRow, row: &FieldRow, span: Span) {
+pub(super) fn argument_as_field(
+    cx: &mut Reporter<'_>,
+    kind: &KindRow<'_>,
+    row: &FieldRow<'_>,
+    span: Span,
+) {
     cx.report(
         Diagnostic::error(
             codes::FORM,
@@ -295,7 +300,7 @@ pub(super) fn argument_as_field(cx: &mut Reporter<'_>, kind: &KindRow, row: &Fie
 }
 
 /// Checks whether a word in a pod or a controller is one of its containers'.
-pub(super) fn belongs_to_container(kind: &KindRow, word: &str) -> bool {
+pub(super) fn belongs_to_container(kind: &KindRow<'_>, word: &str) -> bool {
     matches!(kind.key, "pod" | "controller")
         && schema::field("container", word).is_some_and(|row| row.step != Step::Language)
 }
@@ -351,6 +356,6 @@ pub(super) fn container_nodes(cx: &mut Reporter<'_>, object: &Object<'_>, nodes:
     }
     cx.report(found.help(format!(
         "Put it into `container {} {{ … }}`.",
-        if object.name.is_empty() { "NAME" } else { object.name }
+        if object.name.is_empty() { "NAME" } else { &object.name }
     )));
 }

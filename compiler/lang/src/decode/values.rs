@@ -15,7 +15,7 @@ use crate::write;
 /// Returns the value of a field; `None` when it is wrong, which is then reported, here or by the parser.
 pub(super) fn typed<'a>(
     cx: &mut Reporter<'_>,
-    row: &'static FieldRow,
+    row: &'a FieldRow<'a>,
     value: &'a Value,
 ) -> Option<Typed<'a>> {
     match &value.kind {
@@ -69,7 +69,7 @@ pub(super) fn typed<'a>(
 /// Returns the text of a value; numbers and booleans are taken as they are written.
 pub(super) fn text<'a>(
     cx: &mut Reporter<'_>,
-    row: &FieldRow,
+    row: &FieldRow<'_>,
     value: &'a Value,
 ) -> Option<Cow<'a, str>> {
     match &value.kind {
@@ -104,7 +104,7 @@ pub(super) fn text<'a>(
 /// Returns the text of a string; reports any other value, with quotes as the fix.
 pub(super) fn only_text<'a>(
     cx: &mut Reporter<'_>,
-    row: &FieldRow,
+    row: &FieldRow<'_>,
     value: &'a Value,
 ) -> Option<&'a str> {
     match &value.kind {
@@ -132,7 +132,7 @@ pub(super) fn only_text<'a>(
     }
 }
 
-fn boolean<'a>(cx: &mut Reporter<'_>, row: &FieldRow, value: &Value) -> Option<Typed<'a>> {
+fn boolean<'a>(cx: &mut Reporter<'_>, row: &FieldRow<'_>, value: &Value) -> Option<Typed<'a>> {
     if let ValueKind::Bool(value) = value.kind {
         return Some(Typed::Bool(value));
     }
@@ -186,8 +186,8 @@ const OTHER_WORDS: [(&str, &str, &str); 15] = [
 
 fn one_of<'a>(
     cx: &mut Reporter<'_>,
-    row: &FieldRow,
-    words: &'static [&'static str],
+    row: &FieldRow<'_>,
+    words: &'a [&'a str],
     value: &Value,
 ) -> Option<Typed<'a>> {
     let raw = cx.raw(value.span);

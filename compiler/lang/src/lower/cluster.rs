@@ -50,14 +50,14 @@ pub(crate) fn cluster(
     let mut hosts = Vec::new();
     for object in first.objects("host") {
         if let Some(other) =
-            names.insert(object.name, object.name_span).filter(|_| !object.name.is_empty())
+            names.insert(object.name(), object.name_span).filter(|_| !object.name().is_empty())
         {
             low.cx.report(clash(
-                format!("two hosts are called `{}`", object.name),
+                format!("two hosts are called `{}`", object.name()),
                 object.name_span,
                 other,
             ));
-            names.insert(object.name, other);
+            names.insert(object.name(), other);
         }
         let host = host(low, object);
         let span = object.get("address").map_or(object.title_span, |field| field.span);
@@ -79,7 +79,7 @@ pub(crate) fn cluster(
         Some(Typed::Duration(after)) => Some(*after),
         _ => None,
     };
-    let cluster = Cluster { name: first.name.to_owned(), lost_after, span: first.title_span };
+    let cluster = Cluster { name: first.name().to_owned(), lost_after, span: first.title_span };
     LoweredCluster { cluster, hosts }
 }
 
@@ -103,7 +103,7 @@ fn host(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Host {
     notes.field(&["drain"], object, "drain");
     let provenance = notes.provenance;
     Host {
-        name: object.name.to_owned(),
+        name: object.name().to_owned(),
         address,
         labels: labels.texts,
         capacity,
@@ -171,7 +171,7 @@ pub(super) fn volume(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Volume 
     notes.field(&["host-path"], object, "host-path");
     notes.field(&["per-host"], object, "per-host");
     Volume {
-        name: object.name.to_owned(),
+        name: object.name().to_owned(),
         host_path: object.text("host-path").map(str::to_owned),
         per_host: matches!(object.value("per-host"), Some(Typed::Bool(true))),
         span: object.title_span,

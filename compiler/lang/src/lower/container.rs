@@ -1,6 +1,5 @@
 //! Containers and inits.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{
@@ -33,7 +32,7 @@ pub(super) fn container(
         Some(Typed::Image(image)) => image.clone(),
         _ => ImageRef { registry: None, repository: "x".into(), tag: None, digest: None },
     };
-    let mut container = Container::new(object.name, image);
+    let mut container = Container::new(object.name(), image);
     container.pull = match object.text("pull") {
         Some("always") => Pull::Always,
         Some("never") => Pull::Never,
@@ -81,7 +80,7 @@ fn settings(object: &Object<'_>) -> Settings {
 
 fn list(object: &Object<'_>, word: &str) -> Option<Vec<String>> {
     match &object.get(word)?.data {
-        Data::List(texts) => Some(texts.iter().map(Cow::to_string).collect()),
+        Data::List(texts) => Some(texts.iter().map(|word| word.text.to_string()).collect()),
         _ => None,
     }
 }
@@ -94,17 +93,17 @@ fn env(
 ) {
     let mut spans: BTreeMap<&str, Span> = BTreeMap::new();
     for pair in maps::pairs(object, "env") {
-        if let Some(first) = spans.get(pair.key) {
-            low.cx.report(maps::set_twice(pair.key, "env", pair.span, *first));
+        if let Some(first) = spans.get(pair.key()) {
+            low.cx.report(maps::set_twice(pair.key(), "env", pair.span, *first));
             continue;
         }
-        spans.insert(pair.key, pair.span);
+        spans.insert(pair.key(), pair.span);
         let template = match &pair.value {
             PairValue::Plain(text) => Template::Plain(text.to_string()),
             PairValue::Template(template) => secrets::template(low, names, template),
             PairValue::Poison => continue,
         };
-        container.env.insert(pair.key.to_owned(), template);
+        container.env.insert(pair.key().to_owned(), template);
     }
 }
 
@@ -161,15 +160,15 @@ fn mounts(
 fn ports(cx: &mut Reporter<'_>, object: &Object<'_>, lowered: &mut LoweredContainer) {
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for port in object.objects("port") {
-        if let Some(first) = seen.get(port.name).filter(|_| !port.name.is_empty()) {
+        if let Some(first) = seen.get(port.name()).filter(|_| !port.name().is_empty()) {
             cx.report(clash(
-                format!("two ports of `{}` are called `{}`", object.name, port.name),
+                format!("two ports of `{}` are called `{}`", object.name(), port.name()),
                 port.name_span,
                 *first,
             ));
             continue;
         }
-        seen.insert(port.name, port.name_span);
+        seen.insert(port.name(), port.name_span);
         let number = match port.value("number") {
             Some(Typed::Port(number)) => *number,
             _ => 0,
@@ -190,8 +189,8 @@ fn ports(cx: &mut Reporter<'_>, object: &Object<'_>, lowered: &mut LoweredContai
             publish_span,
             span: port.node.head,
         };
-        lowered.ports.push((port.name.to_owned(), fact));
-        lowered.container.port.insert(port.name.to_owned(), Port { number, protocol, publish });
+        lowered.ports.push((port.name().to_owned(), fact));
+        lowered.container.port.insert(port.name().to_owned(), Port { number, protocol, publish });
     }
 }
 
@@ -264,11 +263,11 @@ fn ulimits(cx: &mut Reporter<'_>, object: &Object<'_>) -> BTreeMap<String, Ulimi
     let mut limits = BTreeMap::new();
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for limit in object.objects("ulimit") {
-        if let Some(first) = seen.get(limit.name) {
-            cx.report(maps::set_twice(limit.name, "ulimit", limit.title_span, *first));
+        if let Some(first) = seen.get(limit.name()) {
+            cx.report(maps::set_twice(limit.name(), "ulimit", limit.title_span, *first));
             continue;
         }
-        seen.insert(limit.name, limit.title_span);
+        seen.insert(limit.name(), limit.title_span);
         let value = |word: &str| match limit.value(word) {
             Some(Typed::Limit(value)) => Some(*value),
             _ => None,
@@ -285,7 +284,7 @@ fn ulimits(cx: &mut Reporter<'_>, object: &Object<'_>) -> BTreeMap<String, Ulimi
                     .label(b.span, "the hard limit"),
             );
         }
-        limits.insert(limit.name.to_owned(), Ulimit { soft, hard });
+        limits.insert(limit.name().to_owned(), Ulimit { soft, hard });
     }
     limits
 }
@@ -305,7 +304,7 @@ fn notes(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Provenance {
         notes.field(&[word], object, word);
     }
     for pair in maps::pairs(object, "env") {
-        notes.written(&["env", pair.key], pair.span);
+        notes.written(&["env", pair.key()], pair.span);
     }
     for file in object.objects("file") {
         let path = trimmed(file.text("path").unwrap_or_default());
@@ -317,9 +316,9 @@ fn notes(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Provenance {
         }
     }
     for port in object.objects("port") {
-        notes.written(&["port", port.name], port.node.head);
+        notes.written(&["port", port.name()], port.node.head);
         for word in ["number", "protocol", "publish"] {
-            notes.field(&["port", port.name, word], port, word);
+            notes.field(&["port", port.name(), word], port, word);
         }
     }
     for mount in object.objects("mount") {
@@ -335,9 +334,9 @@ fn notes(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Provenance {
         }
     }
     for limit in object.objects("ulimit") {
-        notes.written(&["ulimit", limit.name], limit.node.head);
+        notes.written(&["ulimit", limit.name()], limit.node.head);
         for word in ["soft", "hard"] {
-            notes.field(&["ulimit", limit.name, word], limit, word);
+            notes.field(&["ulimit", limit.name(), word], limit, word);
         }
     }
     for kind in ["readiness", "liveness"] {

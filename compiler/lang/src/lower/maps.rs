@@ -20,26 +20,26 @@ pub(super) fn labels(cx: &mut Reporter<'_>, object: &Object<'_>, own: &[&str], o
     let mut labels = Labels { texts: BTreeMap::new(), bad: object.is_poisoned("label") };
     let mut spans: BTreeMap<&str, Span> = BTreeMap::new();
     for pair in pairs(object, "label") {
-        if own.contains(&pair.key) {
+        if own.contains(&pair.key()) {
             labels.bad = true;
             cx.report(
                 Diagnostic::error(
                     codes::NAME,
-                    format!("{of} have the label `{}` automatically", pair.key),
+                    format!("{of} have the label `{}` automatically", pair.key()),
                 )
                 .label(pair.span, "")
                 .help("Selectors can use it. Give yours another key."),
             );
             continue;
         }
-        if let Some(first) = spans.get(pair.key) {
+        if let Some(first) = spans.get(pair.key()) {
             labels.bad = true;
-            cx.report(set_twice(pair.key, "label", pair.span, *first));
+            cx.report(set_twice(pair.key(), "label", pair.span, *first));
             continue;
         }
-        spans.insert(pair.key, pair.span);
+        spans.insert(pair.key(), pair.span);
         labels.bad |= pair.text().is_none();
-        labels.texts.insert(pair.key.to_owned(), pair.text().unwrap_or_default().to_owned());
+        labels.texts.insert(pair.key().to_owned(), pair.text().unwrap_or_default().to_owned());
     }
     labels
 }
@@ -65,6 +65,6 @@ pub(super) fn set_twice(key: &str, map: &str, second: Span, first: Span) -> Diag
 
 pub(super) fn label_notes(notes: &mut Notes<'_>, object: &Object<'_>) {
     for pair in pairs(object, "label") {
-        notes.written(&["label", pair.key], pair.span);
+        notes.written(&["label", pair.key()], pair.span);
     }
 }

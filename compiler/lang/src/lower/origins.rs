@@ -22,7 +22,7 @@ impl<'o> Notes<'o> {
     }
 
     /// Records the default of a row, for the node at the span.
-    pub fn default(&mut self, path: &[&str], kind: &KindRow, row: &FieldRow, span: Span) {
+    pub fn default(&mut self, path: &[&str], kind: &KindRow<'_>, row: &FieldRow<'_>, span: Span) {
         let name = format!("{}.{}", kind.key, row.word);
         let origin =
             self.origins.add(Origin { kind: OriginKind::Default(name), span, parent: None });

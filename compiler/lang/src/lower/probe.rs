@@ -1,6 +1,5 @@
 //! Probes of containers.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tally_graph::{Millis, Port, Probe, ProbeAction, Protocol, schema};
@@ -101,7 +100,9 @@ fn action(
         return (!block.bad).then_some(ProbeAction::Running);
     };
     match &field.data {
-        Data::List(words) => Some(ProbeAction::Command(words.iter().map(Cow::to_string).collect())),
+        Data::List(words) => {
+            Some(ProbeAction::Command(words.iter().map(|word| word.text.to_string()).collect()))
+        }
         Data::Value(Typed::Text(path)) => {
             let port = match block.get("port") {
                 Some(port) => named(cx, port, ports)?,

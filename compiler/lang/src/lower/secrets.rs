@@ -19,12 +19,13 @@ pub(super) fn secret(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Option<
                 low.cx.report(
                     Diagnostic::error(
                         codes::MISSING_FIELD,
-                        format!("`{}` has no source", object.name),
+                        format!("`{}` has no source", object.name()),
                     )
                     .label(object.title_span, "`file`, `env` or `command` is missing")
                     .help(format!(
                         "For example: `secret {} file=\"secrets/{}\"`.",
-                        object.name, object.name
+                        object.name(),
+                        object.name()
                     )),
                 );
             }
@@ -46,7 +47,7 @@ pub(super) fn secret(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Option<
         notes.field(&[word], object, word);
     }
     Some(Secret {
-        name: object.name.to_owned(),
+        name: object.name().to_owned(),
         source,
         span: object.title_span,
         provenance: notes.provenance,
@@ -57,7 +58,7 @@ fn source(low: &mut Lowering<'_, '_>, field: &Field<'_>) -> Option<SecretSource>
     let text = match &field.data {
         Data::List(words) => {
             return Some(SecretSource::Command(
-                words.iter().map(|word| word.to_string()).collect(),
+                words.iter().map(|word| word.text.to_string()).collect(),
             ));
         }
         Data::Value(crate::decode::Typed::Text(text)) => text,

@@ -6,24 +6,23 @@ use std::collections::BTreeMap;
 use tally_graph::Selector;
 
 use super::lowered::LoweredWorkload;
-use crate::decode::SelectorDraft;
+use crate::decode::{Pair, SelectorDraft, TextAt};
 use crate::reporter::Reporter;
 
 /// Returns the selector without the places of its parts.
 pub(super) fn lower(_cx: &mut Reporter<'_>, draft: &SelectorDraft<'_>) -> Selector {
-    let text = |pair: &crate::decode::Pair<'_>| pair.text().unwrap_or_default().to_owned();
+    let value = |pair: &Pair<'_>| pair.text().unwrap_or_default().to_owned();
+    let text = |part: &TextAt<'_>| part.text.to_string();
     Selector {
-        all: draft.all.iter().map(|pair| (pair.key.to_owned(), text(pair))).collect(),
-        not: draft.not.iter().map(|pair| (pair.key.to_owned(), text(pair))).collect(),
+        all: draft.all.iter().map(|pair| (pair.key().to_owned(), value(pair))).collect(),
+        not: draft.not.iter().map(|pair| (pair.key().to_owned(), value(pair))).collect(),
         any: draft
             .any
             .iter()
-            .map(|(key, values)| {
-                ((*key).to_owned(), values.iter().map(ToString::to_string).collect())
-            })
+            .map(|(key, values)| (text(key), values.iter().map(text).collect()))
             .collect(),
-        has: draft.has.iter().map(ToString::to_string).collect(),
-        lacks: draft.lacks.iter().map(ToString::to_string).collect(),
+        has: draft.has.iter().map(text).collect(),
+        lacks: draft.lacks.iter().map(text).collect(),
     }
 }
 

@@ -11,7 +11,7 @@ use super::origins::Notes;
 use super::selectors::{self, Selectable};
 
 use crate::codes;
-use crate::decode::{Data, Object, Pair, SelectorDraft, Typed};
+use crate::decode::{Data, Object, SelectorDraft, Typed};
 use crate::reporter::Reporter;
 use crate::resolve::{Names, not_found};
 use crate::write;
@@ -45,14 +45,14 @@ pub(super) fn service(
     let (ports, published) = ports(cx, object, workloads, &matched, known, &select);
     if ports.is_empty() && !object.bad && !object.has("port") {
         cx.report(
-            Diagnostic::error(codes::MISSING_FIELD, format!("`{}` has no port", object.name))
+            Diagnostic::error(codes::MISSING_FIELD, format!("`{}` has no port", object.name()))
                 .label(object.title_span, "")
                 .help("A service is reached at the ports it names: `port http`."),
         );
     }
     let provenance = notes(low, object);
     let service = Service {
-        name: object.name.to_owned(),
+        name: object.name().to_owned(),
         select,
         ports,
         span: object.title_span,
@@ -71,7 +71,7 @@ fn exhausted(cx: &mut Reporter<'_>, object: &Object<'_>, span: Span) -> LoweredS
         );
     }
     let service = Service {
-        name: object.name.to_owned(),
+        name: object.name().to_owned(),
         select: Selector::default(),
         ports: ServicePorts::new(),
         span: object.title_span,
@@ -84,14 +84,14 @@ fn exhausted(cx: &mut Reporter<'_>, object: &Object<'_>, span: Span) -> LoweredS
 fn references(cx: &mut Reporter<'_>, names: &Names<'_>, draft: &SelectorDraft<'_>) -> bool {
     let mut ok = true;
     for pair in draft.all.iter().chain(&draft.not) {
-        let (kind, Some(name)) = (pair.key, pair.text()) else { continue };
-        let value = value_span(pair);
+        let (kind, Some(name)) = (pair.key(), pair.text()) else { continue };
+        let value = pair.value_span;
         match (kind, names.workloads.get(name)) {
             ("job", _) => {
                 ok = false;
                 cx.report(
                     Diagnostic::error(codes::LATER_KIND, "`job` is not in this version yet")
-                        .label(pair.key_span, ""),
+                        .label(pair.key.span, ""),
                 );
             }
             ("pod" | "controller", Some(object)) if object.kind.word != kind => {
@@ -105,7 +105,7 @@ fn references(cx: &mut Reporter<'_>, names: &Names<'_>, draft: &SelectorDraft<'_
                     .label(pair.span, "")
                     .fix(
                         format!("write `{other}={name}`"),
-                        pair.key_span,
+                        pair.key.span,
                         other,
                     ),
                 );
@@ -124,11 +124,6 @@ fn references(cx: &mut Reporter<'_>, names: &Names<'_>, draft: &SelectorDraft<'_
     ok
 }
 
-/// Returns the value of a pair, after the `=`.
-fn value_span(pair: &Pair<'_>) -> Span {
-    Span { start: pair.key_span.end.saturating_add(1).min(pair.span.end), ..pair.span }
-}
-
 /// Reports a selector that matches nothing, with the label that differs.
 fn no_match(
     cx: &mut Reporter<'_>,
@@ -139,14 +134,14 @@ fn no_match(
 ) {
     for pair in &draft.all {
         let mut rest = select.clone();
-        let Some(wanted) = rest.all.remove(pair.key) else { continue };
+        let Some(wanted) = rest.all.remove(pair.key()) else { continue };
         let among = labels.matches(&rest);
         if among.is_empty() {
             continue;
         }
         let condition =
             if rest == Selector::default() { String::new() } else { format!(" where `{rest}`") };
-        let values = labels.values_of(pair.key, &among);
+        let values = labels.values_of(pair.key(), &among);
         let found = match values.as_slice() {
             [] => {
                 let keys: Vec<&str> = among
@@ -157,12 +152,12 @@ fn no_match(
                     .collect();
                 let found = Diagnostic::error(
                     codes::NO_MATCH,
-                    format!("no pod matches: none has a label `{}`{condition}", pair.key),
+                    format!("no pod matches: none has a label `{}`{condition}", pair.key()),
                 )
                 .label(pair.span, "");
-                match nearest(pair.key, keys) {
+                match nearest(pair.key(), keys) {
                     Some(key) => {
-                        let meant = format!("{}={}", write::text(key), cx.raw(value_span(pair)));
+                        let meant = format!("{}={}", write::text(key), cx.raw(pair.value_span));
                         found.fix(format!("write `{meant}`"), pair.span, meant)
                     }
                     None => found,
@@ -174,13 +169,13 @@ fn no_match(
                 let shown = shown.join(" or ");
                 let found = Diagnostic::error(
                     codes::NO_MATCH,
-                    format!("no pod matches: `{}` is {shown}{condition}", pair.key),
+                    format!("no pod matches: `{}` is {shown}{condition}", pair.key()),
                 )
                 .label(pair.span, "");
                 let meant = nearest(&wanted, values.iter().copied());
                 match meant {
                     Some(value) => {
-                        let meant = format!("{}={}", write::text(pair.key), write::text(value));
+                        let meant = format!("{}={}", write::text(pair.key()), write::text(value));
                         found.fix(format!("write `{meant}`"), pair.span, meant)
                     }
                     None => found,
@@ -211,20 +206,20 @@ fn ports(
     let mut published = Vec::new();
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for port in object.objects("port") {
-        if let Some(first) = seen.get(port.name).filter(|_| !port.name.is_empty()) {
+        if let Some(first) = seen.get(port.name()).filter(|_| !port.name().is_empty()) {
             cx.report(crate::resolve::clash(
-                format!("two ports of `{}` are called `{}`", object.name, port.name),
+                format!("two ports of `{}` are called `{}`", object.name(), port.name()),
                 port.name_span,
                 *first,
             ));
             continue;
         }
-        seen.insert(port.name, port.name_span);
+        seen.insert(port.name(), port.name_span);
         let own = match port.value("number") {
             Some(Typed::Port(number)) => Some(*number),
             _ => None,
         };
-        let number = if known && !port.name.is_empty() {
+        let number = if known && !port.name().is_empty() {
             pods_number(cx, port, workloads, matched, select, own)
         } else {
             None
@@ -237,7 +232,7 @@ fn ports(
             published.push((publish.clone(), field.span));
         }
         ports.insert(
-            port.name.to_owned(),
+            port.name().to_owned(),
             ServicePort { number: own.or(number).unwrap_or(0), publish },
         );
     }
@@ -255,7 +250,7 @@ fn pods_number(
 ) -> Option<u16> {
     let mut first: Option<(u16, Span)> = None;
     for lowered in matched.iter().filter_map(|at| workloads.get(*at)) {
-        let Some(fact) = lowered.facts.ports.get(port.name) else {
+        let Some(fact) = lowered.facts.ports.get(port.name()) else {
             if !lowered.facts.ports_bad && !cx.incomplete {
                 no_port(cx, port, workloads, matched, lowered, select);
             }
@@ -268,13 +263,14 @@ fn pods_number(
                         codes::WHICH_PORT,
                         format!(
                             "the pods' port `{}` is {number} here and {} there",
-                            port.name, fact.number
+                            port.name(),
+                            fact.number
                         ),
                     )
                     .label(port.name_span, "the service needs a number of its own")
                     .label(span, "one")
                     .label(fact.span, "the other")
-                    .help(format!("For example: `port {} 80`", port.name)),
+                    .help(format!("For example: `port {} 80`", port.name())),
                 );
                 return None;
             }
@@ -293,7 +289,7 @@ fn no_port(
     lowered: &LoweredWorkload,
     select: &Selector,
 ) {
-    let name = port.name;
+    let name = port.name();
     let some_have = matched
         .iter()
         .filter_map(|at| workloads.get(*at))
@@ -327,9 +323,9 @@ fn notes(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> Provenance {
     notes.written(&[], object.title_span);
     notes.field(&["select"], object, "select");
     for port in object.objects("port") {
-        notes.written(&["ports", port.name], port.node.head);
+        notes.written(&["ports", port.name()], port.node.head);
         for word in ["number", "publish"] {
-            notes.field(&["ports", port.name, word], port, word);
+            notes.field(&["ports", port.name(), word], port, word);
         }
     }
     notes.provenance

@@ -30,14 +30,14 @@ pub(super) fn workload(
     let mut facts = WorkloadFacts::default();
     let labels =
         maps::labels(&mut low.cx, object, &["cluster", "controller", "pod", "job"], "pods");
-    facts.labels_bad = labels.bad || object.name.is_empty();
+    facts.labels_bad = labels.bad || object.name().is_empty();
     facts.replicas_span = object.get("replicas").map(|field| field.span);
     let volumes = volumes(low, names, object);
     let depends_on = dependencies(&mut low.cx, names, object);
     let place = place(&mut low.cx, object, &mut facts);
     let mut workload = Workload {
         kind,
-        name: object.name.to_owned(),
+        name: object.name().to_owned(),
         labels: labels.texts,
         replicas: match object.value("replicas") {
             Some(Typed::Replicas(replicas)) => *replicas,
@@ -81,15 +81,19 @@ fn containers(
         if !matches!(inner.kind.key, "container" | "init") {
             continue;
         }
-        if let Some((first, word)) = seen.get(inner.name).filter(|_| !inner.name.is_empty()) {
+        if let Some((first, word)) = seen.get(inner.name()).filter(|_| !inner.name().is_empty()) {
             let headline = if *word == inner.kind.word {
-                format!("two {}s of `{}` are called `{}`", word, object.name, inner.name)
+                format!("two {}s of `{}` are called `{}`", word, object.name(), inner.name())
             } else {
-                format!("a container and an init of `{}` are called `{}`", object.name, inner.name)
+                format!(
+                    "a container and an init of `{}` are called `{}`",
+                    object.name(),
+                    inner.name()
+                )
             };
             low.cx.report(clash(headline, inner.name_span, *first));
         } else {
-            seen.insert(inner.name, (inner.name_span, inner.kind.word));
+            seen.insert(inner.name(), (inner.name_span, inner.kind.word));
         }
         let lowered = container::container(low, names, &own, inner);
         used.extend(lowered.own_volumes);
@@ -99,10 +103,10 @@ fn containers(
         }
         facts.ports_bad |= lowered.ports_bad;
         for (name, fact) in lowered.ports {
-            port(&mut low.cx, object, facts, &mut numbers, name, fact, inner.name);
+            port(&mut low.cx, object, facts, &mut numbers, name, fact, inner.name());
         }
-        workload.container_provenance.insert(inner.name.to_owned(), lowered.provenance);
-        workload.container_spans.insert(inner.name.to_owned(), inner.title_span);
+        workload.container_provenance.insert(inner.name().to_owned(), lowered.provenance);
+        workload.container_spans.insert(inner.name().to_owned(), inner.title_span);
         match inner.kind.key {
             "init" => workload.inits.push(lowered.container),
             _ => workload.containers.push(lowered.container),
@@ -240,21 +244,22 @@ fn volumes(low: &mut Lowering<'_, '_>, names: &Names<'_>, object: &Object<'_>) -
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     let mut volumes = Vec::new();
     for inner in object.objects("volume") {
-        if let Some(first) = seen.get(inner.name).filter(|_| !inner.name.is_empty()) {
+        if let Some(first) = seen.get(inner.name()).filter(|_| !inner.name().is_empty()) {
             low.cx.report(clash(
-                format!("two volumes of `{}` are called `{}`", object.name, inner.name),
+                format!("two volumes of `{}` are called `{}`", object.name(), inner.name()),
                 inner.name_span,
                 *first,
             ));
             continue;
         }
-        if let Some(other) = names.volumes.get(inner.name) {
+        if let Some(other) = names.volumes.get(inner.name()) {
             low.cx.report(
                 Diagnostic::error(
                     codes::SAME_NAME,
                     format!(
                         "`{}` is a volume of the spec and of this {}",
-                        inner.name, object.kind.word
+                        inner.name(),
+                        object.kind.word
                     ),
                 )
                 .label(inner.name_span, "this one is the pod's own")
@@ -262,12 +267,12 @@ fn volumes(low: &mut Lowering<'_, '_>, names: &Names<'_>, object: &Object<'_>) -
                 .help("A mount could mean either. Give one of them another name."),
             );
         }
-        seen.insert(inner.name, inner.name_span);
+        seen.insert(inner.name(), inner.name_span);
         let source = match inner.text("host-path") {
             Some(path) => PodVolumeSource::HostPath(path.to_owned()),
             None => PodVolumeSource::Empty,
         };
-        volumes.push(PodVolume { name: inner.name.to_owned(), source, span: inner.title_span });
+        volumes.push(PodVolume { name: inner.name().to_owned(), source, span: inner.title_span });
     }
     volumes
 }
@@ -278,14 +283,17 @@ fn unused(cx: &mut Reporter<'_>, object: &Object<'_>, used: &BTreeSet<String>) {
     let bad = object.bad
         || object.objects("container").chain(object.objects("init")).any(|inner| inner.bad);
     for inner in object.objects("volume") {
-        if !bad && !inner.name.is_empty() && !used.contains(inner.name) {
+        if !bad && !inner.name().is_empty() && !used.contains(inner.name()) {
             cx.report(
-                Diagnostic::error(codes::UNUSED_VOLUME, format!("nothing mounts `{}`", inner.name))
-                    .label(inner.title_span, "")
-                    .help(format!(
-                        "In the container that needs it: `mount {} \"/path\"`. Else leave it out.",
-                        inner.name
-                    )),
+                Diagnostic::error(
+                    codes::UNUSED_VOLUME,
+                    format!("nothing mounts `{}`", inner.name()),
+                )
+                .label(inner.title_span, "")
+                .help(format!(
+                    "In the container that needs it: `mount {} \"/path\"`. Else leave it out.",
+                    inner.name()
+                )),
             );
         }
     }
@@ -427,8 +435,8 @@ fn notes(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> tally_graph::Proven
         notes.written(&["depends-on"], inner.node.head);
     }
     for inner in object.objects("volume") {
-        notes.written(&["volume", inner.name], inner.node.head);
-        notes.field(&["volume", inner.name, "host-path"], inner, "host-path");
+        notes.written(&["volume", inner.name()], inner.node.head);
+        notes.field(&["volume", inner.name(), "host-path"], inner, "host-path");
     }
     notes.provenance
 }

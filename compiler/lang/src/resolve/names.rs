@@ -42,20 +42,22 @@ fn by_name<'o>(
     objects: &'o [Object<'o>],
 ) -> BTreeMap<&'o str, &'o Object<'o>> {
     let mut names: BTreeMap<&str, &Object<'_>> = BTreeMap::new();
-    for object in objects.iter().filter(|object| !object.name.is_empty()) {
-        if let Some(first) = names.get(object.name) {
+    for object in objects.iter().filter(|object| !object.name().is_empty()) {
+        if let Some(first) = names.get(object.name()) {
             let headline = if first.kind.word == object.kind.word {
-                format!("two {}s are called `{}`", object.kind.word, object.name)
+                format!("two {}s are called `{}`", object.kind.word, object.name())
             } else {
                 format!(
                     "`{}` names both {} and {}",
-                    object.name, first.kind.article, object.kind.article
+                    object.name(),
+                    first.kind.article,
+                    object.kind.article
                 )
             };
             cx.report(clash(headline, object.name_span, first.name_span));
             continue;
         }
-        names.insert(object.name, object);
+        names.insert(object.name(), object);
     }
     names
 }
@@ -71,7 +73,7 @@ pub(crate) fn clash(headline: String, second: Span, first: Span) -> Diagnostic {
 /// Reports `web-0` beside a controller `web`, whose first pod has that name.
 fn replica_names(cx: &mut Reporter<'_>, workloads: &BTreeMap<&str, &Object<'_>>) {
     for object in workloads.values() {
-        let Some((stem, digits)) = object.name.rsplit_once('-') else { continue };
+        let Some((stem, digits)) = object.name().rsplit_once('-') else { continue };
         let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
         let controller =
             workloads.get(stem).filter(|other| number && other.kind.key == "controller");
@@ -79,7 +81,7 @@ fn replica_names(cx: &mut Reporter<'_>, workloads: &BTreeMap<&str, &Object<'_>>)
             cx.report(
                 Diagnostic::error(
                     codes::SAME_NAME,
-                    format!("`{}` is the name of a pod of `controller {stem}`", object.name),
+                    format!("`{}` is the name of a pod of `controller {stem}`", object.name()),
                 )
                 .label(object.name_span, "this one would have the same name")
                 .label(

@@ -45,7 +45,7 @@ fn explain_code(code: Code) -> Result<Exit, CliError> {
 /// Explains `container.image`, a kind alone, or a field alone for each kind that has it.
 fn explain_field(what: &str, terminal: &Terminal) -> Result<Exit, CliError> {
     let (kind, field) = what.split_once('.').unwrap_or((what, ""));
-    let rows: Vec<&KindRow> = schema::kinds().filter(|row| row.word == kind).collect();
+    let rows: Vec<&KindRow<'_>> = schema::kinds().filter(|row| row.word == kind).collect();
     if rows.is_empty() && field.is_empty() {
         let named = schema::kinds().filter_map(|row| Some((row, row.field(kind)?)));
         let texts: Vec<String> =
@@ -83,7 +83,7 @@ fn explain_field(what: &str, terminal: &Terminal) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn kind_text(kind: &KindRow, terminal: &Terminal) -> String {
+fn kind_text(kind: &KindRow<'_>, terminal: &Terminal) -> String {
     let doc = terminal.wrap(kind.doc, 4);
     let mut text = format!("{}\n    {doc}\n\n", terminal.paint(Style::Bold, kind.word));
     let fields = kind.fields.iter().filter(|field| field.step != Step::Language);
@@ -93,7 +93,7 @@ fn kind_text(kind: &KindRow, terminal: &Terminal) -> String {
     text
 }
 
-fn field_text(kind: &KindRow, field: &FieldRow, terminal: &Terminal) -> String {
+fn field_text(kind: &KindRow<'_>, field: &FieldRow<'_>, terminal: &Terminal) -> String {
     let name = format!("{}.{}", kind.word, field.word);
     let doc = terminal.wrap(field.doc, 4);
     let mut text = format!("{}\n    {doc}\n\n", terminal.paint(Style::Bold, &name));

@@ -31,7 +31,7 @@ pub(super) fn kebab(word: &str) -> String {
 }
 
 /// Returns the answer to a word (in kebab case) in a kind.
-pub(super) fn answer(kind: &KindRow, word: &str) -> Option<Answer> {
+pub(super) fn answer(kind: &KindRow<'_>, word: &str) -> Option<Answer> {
     let tables: &[&[(&str, Answer)]] = match kind.key {
         "spec" => &[TOP, ANYWHERE],
         "pod" | "controller" => &[POD, ANYWHERE],
