@@ -202,7 +202,7 @@ pub(super) static MOUNT: KindRow<'static> = KindRow {
             Form::Argument,
             ValueType::Path,
             UpdateClass::RecreateContainer,
-            "Where it is seen.",
+            "Its path in the container.",
         )
         .required()
         .shown("mount data \"/more\"", "mount data \"/other\""),
@@ -215,7 +215,7 @@ pub(super) static MOUNT: KindRow<'static> = KindRow {
         )
         .default("#false")
         .shown("read-only #true", "read-only #false"),
-        FieldRow::language("propagation", "Whether mounts made later are seen."),
+        FieldRow::language("propagation", "Whether later mounts are propagated to it."),
     ],
 };
 
@@ -368,7 +368,8 @@ const fn probe_fields(class: UpdateClass, delay: &'static str) -> [FieldRow<'sta
 /// The time a container must have run to be ready if its readiness has no action.
 pub(super) const RUNNING_DELAY: &str = "5s";
 
-static READINESS_FIELDS: [FieldRow<'static>; 9] = probe_fields(UpdateClass::RecreateContainer, "0s");
+static READINESS_FIELDS: [FieldRow<'static>; 9] =
+    probe_fields(UpdateClass::RecreateContainer, "0s");
 static LIVENESS_FIELDS: [FieldRow<'static>; 9] = probe_fields(UpdateClass::Nothing, "0s");
 
 pub(super) static READINESS: KindRow<'static> = KindRow {

@@ -244,7 +244,7 @@ impl<'s> KindRow<'s> {
         self.fields.iter().find(|row| row.word == word)
     }
 
-    /// Returns the field behind a word of the graph's data, which has `content` for the field written as
+    /// Returns the field for a word of the graph's data, which has `content` for the field written as
     /// `from` or `text`.
     #[must_use]
     pub fn field_of_data(&self, word: &str) -> Option<&'s FieldRow<'s>> {

@@ -69,7 +69,7 @@ fn child_pair<'a>(
             .help(format!(
                 "For example: `{}`{}",
                 row.example,
-                if rest.is_empty() { "" } else { "; each key stands on its own." }
+                if rest.is_empty() { "" } else { "; each key is written on its own." }
             )),
         );
         return None;

@@ -44,7 +44,7 @@ pub(super) fn selector<'a>(
                 } else if let (Some(value), 1) = (child.entries.first(), child.entries.len()) {
                     let meant = format!("{}={}", write::text(other), cx.raw(value.span));
                     found = found.help(format!(
-                        "Pairs stand on the line of the selector: `{} {meant}`",
+                        "Pairs are written on the line of the selector: `{} {meant}`",
                         row.word
                     ));
                 }

@@ -192,7 +192,9 @@ fn url_path(cx: &mut Reporter<'_>, row: &FieldRow<'_>, text: &str, span: Span) {
     match rest.map(|rest| rest.find('/').map_or("/", |at| rest.get(at..).unwrap_or("/"))) {
         Some(path) => {
             found = found
-                .help("The probe asks the container itself; the port is a field of its own.")
+                .help(
+                    "The probe connects to the container directly; the port is a field of its own.",
+                )
                 .fix(format!("write `\"{path}\"`"), span, write::quoted(path));
         }
         None if !text.is_empty() && !text.contains(char::is_whitespace) => {
@@ -415,7 +417,7 @@ fn remote(cx: &mut Reporter<'_>, rest: &str, span: Span, needs_port: Option<&str
         cx.report(
             Diagnostic::error(codes::ADDRESS, "an address contains no password")
                 .label(span, "")
-                .help("`ssh` asks its agent and its own configuration."),
+                .help("`ssh` uses its agent and its own configuration."),
         );
         return false;
     }

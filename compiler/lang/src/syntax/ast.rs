@@ -5,7 +5,7 @@ use tally_source::Span;
 /// The syntax tree of one file.
 #[derive(Debug, Clone, Default)]
 pub struct Ast {
-    /// Its nodes in order, without those behind `/-`.
+    /// Its nodes in order, without those after `/-`.
     pub nodes: Vec<Node>,
     /// Whether text was skipped. Then no name is reported as unknown, since its declaration may be in that text.
     pub damaged: bool,

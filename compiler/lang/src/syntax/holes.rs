@@ -1,6 +1,6 @@
-//! Holes in texts: `${` opens one, and `$${` stands for the characters `${`.
+//! Holes in texts: `${` opens one, and `$${` is the escape for the characters `${`.
 
-/// A place where `${` stands.
+/// An occurrence of `${`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Opening {
     /// The offset of its `$`.

@@ -133,7 +133,7 @@ impl Parser<'_> {
             self.report(
                 Diagnostic::error(codes::STRING_LINES, "a text in `\"\"\"` begins on the line after them")
                     .label(self.span(start, begin), "end the line here")
-                    .help("The closing `\"\"\"` stands on a line of its own too; how far it is indented is taken off every line."),
+                    .help("The closing `\"\"\"` is on a line of its own too; its indentation is removed from every line."),
             );
             return self.finish(start, None, Quotes::Other);
         }
@@ -165,10 +165,10 @@ impl Parser<'_> {
             self.report(
                 Diagnostic::error(
                     codes::STRING_LINES,
-                    "the closing `\"\"\"` stands on a line of its own",
+                    "the closing `\"\"\"` belongs on a line of its own",
                 )
                 .label(self.span(at - 3, at), "begin a new line before this")
-                .help("How far it is indented is taken off every line."),
+                .help("Its indentation is removed from every line."),
             );
             return None;
         }
@@ -194,7 +194,7 @@ impl Parser<'_> {
                         "a line of this text is indented less than its closing `\"\"\"`",
                     )
                     .label(label, format!("line {} of the text", i + 1))
-                    .help("Every line begins with the white space that stands before the closing `\"\"\"`."),
+                    .help("Every line begins with the same white space as the closing `\"\"\"`."),
                 );
                 return None;
             };
@@ -335,7 +335,7 @@ impl Parser<'_> {
             let mut found =
                 Diagnostic::error(codes::STRING_LINES, "a quoted string ends on the line it begins on")
                     .label(whole, "this string continues on the next line")
-                    .help("Text of several lines stands between `\"\"\"` and `\"\"\"`, each on a line of its own; or write `\\n` for the line break.");
+                    .help("A text of several lines is written between `\"\"\"` and `\"\"\"`, each on a line of its own. Or write `\\n` for the line break.");
             if joined.len() < 200 {
                 found =
                     found.maybe(format!("write `\"{joined}\"`"), whole, format!("\"{joined}\""));

@@ -48,7 +48,7 @@ impl Parser<'_> {
         let found = match self.slice_of(span) {
             "(lit)" => Diagnostic::error(codes::LATER_TEXT, "`(lit)` is not in this version yet")
                 .label(span, "")
-                .help("A `${` that is meant as it stands is written `$${`."),
+                .help("A literal `${` is written `$${`."),
             raw => Diagnostic::error(
                 codes::ANNOTATION,
                 format!("specs have no type annotations such as `{raw}`"),

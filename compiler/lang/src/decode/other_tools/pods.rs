@@ -65,11 +65,19 @@ pub(super) static POD: &[(&str, Answer)] = &[
     ("instances", Renamed("replicas")),
     (
         "selector",
-        Says(OTHER_TOOL, "a controller knows its pods; only services select", "Leave it out."),
+        Says(
+            OTHER_TOOL,
+            "a controller has its own pods; only services have a selector",
+            "Leave it out.",
+        ),
     ),
     (
         "select",
-        Says(OTHER_TOOL, "a controller knows its pods; only services select", "Leave it out."),
+        Says(
+            OTHER_TOOL,
+            "a controller has its own pods; only services have a selector",
+            "Leave it out.",
+        ),
     ),
     (
         "service",
