@@ -188,7 +188,7 @@ impl Case {
                 need: self.need(workload),
                 free,
                 interrupts: work.interrupts,
-                stand_in: work.stand_in,
+                needs_surge_pod: work.stand_in,
                 lacking: BTreeSet::new(),
                 barred: BTreeSet::new(),
             }
@@ -262,8 +262,8 @@ proptest! {
         let (begun, mut pods) = case.begin();
         let parts = case.parts(&pods);
         let mut seats = begun.clone();
-        let steps = seats.even_out(&parts);
-        prop_assert_eq!(&steps, &begun.clone().even_out(&parts), "deterministic");
+        let steps = seats.rebalance(&parts);
+        prop_assert_eq!(&steps, &begun.clone().rebalance(&parts), "deterministic");
         let movable: usize = (0..pods.len()).filter(|w| case.work[*w].movable).map(|w| pods[w].len()).sum();
         prop_assert!(steps.len() <= 2 * movable, "{} steps for {movable} pods", steps.len());
         let mut replayed = begun.clone();
@@ -275,7 +275,7 @@ proptest! {
             replayed.give_back(step.from, &part.need);
             replayed.take(step.to, &part.need);
             shift(&mut pods, *step);
-            if part.stand_in {
+            if part.needs_surge_pod {
                 let mut with_it = replayed.clone();
                 with_it.take(step.from, &part.need);
                 let fits = (0..case.hosts.len()).any(|host| with_it.fits(host, &part.need).is_ok());
@@ -298,7 +298,7 @@ proptest! {
             moves += flow.values().filter(|more| **more > 0).sum::<i64>();
         }
         prop_assert!(usize::try_from(moves).unwrap() <= movable);
-        let again = seats.clone().even_out(&case.parts(&pods));
+        let again = seats.clone().rebalance(&case.parts(&pods));
         prop_assert_eq!(again, Vec::<Step>::new(), "the second run");
     }
 }
@@ -333,7 +333,7 @@ fn even(hosts: &[(u64, u64)], work: &[(u64, usize, &[usize])]) -> (Vec<Step>, Ve
     for (workload, own) in pods.iter().enumerate() {
         own.iter().for_each(|host| seats.take(*host, &case.need(workload)));
     }
-    let steps = seats.even_out(&case.parts(&pods));
+    let steps = seats.rebalance(&case.parts(&pods));
     let mut pods = pods.clone();
     steps.iter().for_each(|step| shift(&mut pods, *step));
     (steps, case.fullness(&pods))
@@ -429,7 +429,7 @@ fn moves_in_generated_clusters_match_the_snapshot() {
                 part.barred.insert((workload + 2 * number) % case.hosts.len());
             }
         }
-        let steps = begun.clone().even_out(&parts);
+        let steps = begun.clone().rebalance(&parts);
         let shown = steps.iter().map(|step| format!("w{} h{}>h{}", step.part, step.from, step.to));
         let shown: Vec<String> = shown.collect();
         let _ = writeln!(text, "{number}: {}", shown.join(", "));

@@ -1,6 +1,6 @@
-//! Which host each pod is on. What runs stays where it runs, unless the spec, the host or a person
-//! says otherwise; what is not there is placed; and where a silent host may have a pod, nothing is
-//! concluded.
+//! Assigns a host to each pod. A running pod stays on its host unless the spec, the host's status or
+//! a user requires a move. Missing pods are placed. A pod that may run on an unreachable host is not
+//! placed a second time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,45 +17,45 @@ use crate::labels::{self, Role};
 use crate::placement::{Capacity, Offer, PodRequest};
 use crate::plan::reason::{BlockReason, Presence};
 
-/// One pod of a workload.
+/// One pod of a workload and its host.
 #[derive(Debug)]
 pub(crate) struct Slot<'a> {
-    /// Its name.
+    /// The pod's name.
     pub name: String,
-    /// The ready host it is or will be on, or why it is on none.
-    pub seat: Result<usize, BlockReason>,
-    /// Other ready hosts that have it: it moves away from there, or is there twice.
+    /// The index of the ready host that the pod is assigned to, or the reason why it has none.
+    pub assigned: Result<usize, BlockReason>,
+    /// Other ready hosts that have the pod: it moves away from there, or is a duplicate.
     pub elsewhere: Vec<usize>,
-    /// Where one ready host alone has it: that host, and what it has.
+    /// The host and its containers, if exactly one ready host has the pod.
     pub found: Option<(usize, &'a Containers<'a>)>,
 }
 
-/// The reason of a pod for which no host was tried yet: placing it gives it a host, or another reason.
+/// The initial reason of a pod. Placing the pod replaces it with a host or another reason.
 const NOT_PLACED: BlockReason = BlockReason::NoHost { lacks: Vec::new(), more: 0, way_out: None };
 
-/// The pods of all workloads, by the workload's name.
+/// The pods of all workloads, by workload name.
 pub(crate) struct Assignment<'a> {
     pub slots: BTreeMap<&'a str, Vec<Slot<'a>>>,
-    pub seats: Capacity<'a>,
+    pub capacity: Capacity<'a>,
     needs: BTreeMap<&'a str, PodRequest<'a>>,
 }
 
 impl<'a> Assignment<'a> {
-    /// What each pod of a workload needs.
+    /// Returns the request of each pod of a workload.
     pub fn need(&self, workload: &str) -> Option<&PodRequest<'a>> {
         self.needs.get(workload)
     }
 
-    /// Hosts for pods beyond the number of a workload; `None` for each that no host can take.
+    /// Assigns hosts to `count` surge pods of a workload. Returns `None` for each that no host can take.
     pub fn surge(&mut self, workload: &str, count: usize) -> Vec<Option<usize>> {
         match self.needs.get(workload) {
-            Some(need) => self.seats.give(need, count),
+            Some(need) => self.capacity.give(need, count),
             None => vec![None; count],
         }
     }
 }
 
-/// Gives every pod of the spec a host.
+/// Assigns a host to every pod of the spec.
 pub(crate) fn assign<'a>(
     graph: &'a Graph,
     cluster: &str,
@@ -72,20 +72,20 @@ pub(crate) fn assign<'a>(
     let mut assigner = Assigner {
         graph,
         hosts,
-        seats: Capacity::new(offers.collect()),
+        capacity: Capacity::new(offers.collect()),
         volumes: volumes(cluster, hosts),
         groups: groups(graph),
         selectable: graph.workloads().map(|w| w.selectable_labels(cluster)).collect(),
         found: PodIndex::new(graph, hosts, patterns),
     };
-    assigner.foreign_ports();
+    assigner.hold_unmanaged_ports();
     assigner.join_volumes();
     let mut all: Vec<(&Workload, PodRequest<'a>, Vec<Slot<'a>>)> = Vec::new();
     for (number, workload) in graph.workloads().enumerate() {
         let need = assigner.need(number, workload);
         all.push((workload, need, assigner.slots(workload)));
     }
-    // First what runs, then what does not: a new pod takes nobody's place.
+    // Existing pods first, so that a new pod never takes the room of an existing one.
     for (workload, need, slots) in &mut all {
         assigner.keep(workload, need, slots);
     }
@@ -93,7 +93,7 @@ pub(crate) fn assign<'a>(
         assigner.place(workload, need, slots);
     }
     let mut assignment =
-        Assignment { slots: BTreeMap::new(), seats: assigner.seats, needs: BTreeMap::new() };
+        Assignment { slots: BTreeMap::new(), capacity: assigner.capacity, needs: BTreeMap::new() };
     for (workload, need, slots) in all {
         assignment.slots.insert(&workload.name, slots);
         assignment.needs.insert(&workload.name, need);
@@ -101,7 +101,7 @@ pub(crate) fn assign<'a>(
     assignment
 }
 
-/// The ready hosts that have each named volume of ours.
+/// Returns the ready hosts that have each named volume of the cluster.
 fn volumes(cluster: &str, hosts: &Hosts<'_>) -> BTreeMap<String, Vec<usize>> {
     let mut all: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (number, host) in hosts.ready.iter().enumerate() {
@@ -117,8 +117,8 @@ fn volumes(cluster: &str, hosts: &Hosts<'_>) -> BTreeMap<String, Vec<usize>> {
     all
 }
 
-/// Named volumes that must be on one host: pods have several of them, and share some with others. Each
-/// volume is in one group.
+/// Returns the groups of named volumes that must be on one host, because a pod mounts several of them
+/// or pods share them. Each volume is in exactly one group.
 fn groups(graph: &Graph) -> Vec<BTreeSet<&str>> {
     let mut groups: Vec<BTreeSet<&str>> = Vec::new();
     let each = graph.workloads().map(|workload| named_volumes(graph, workload));
@@ -139,33 +139,34 @@ fn groups(graph: &Graph) -> Vec<BTreeSet<&str>> {
 struct Assigner<'a> {
     graph: &'a Graph,
     hosts: &'a Hosts<'a>,
-    seats: Capacity<'a>,
-    /// Which ready hosts have a named volume, or will have it.
+    capacity: Capacity<'a>,
+    /// The ready hosts that have each named volume, or on which it will be created.
     volumes: BTreeMap<String, Vec<usize>>,
-    /// Named volumes that must be on one host.
+    /// Groups of named volumes that must be on one host.
     groups: Vec<BTreeSet<&'a str>>,
-    /// The labels of each workload that selectors see, by its number.
+    /// The labels of each workload that selectors match against, by workload index.
     selectable: Vec<BTreeMap<String, String>>,
     /// The ready hosts that have each pod.
     found: PodIndex<'a>,
 }
 
 impl<'a> Assigner<'a> {
-    /// Host ports of containers that are not this cluster's. Where there is one host there is no
-    /// other place to go, and the plan says who has the port.
-    fn foreign_ports(&mut self) {
+    /// Marks the host ports of containers that are not part of this cluster as used. With a single
+    /// host there is no alternative; there the plan reports the container that holds the port.
+    fn hold_unmanaged_ports(&mut self) {
         let hosts = self.hosts;
         if hosts.ready.len() + hosts.unreachable.len() == 1 {
             return;
         }
         for (number, host) in hosts.ready.iter().enumerate() {
-            let foreign = host.inventory.others.values();
-            for port in foreign.flat_map(|(container, _)| &container.published) {
-                self.seats.hold_port(number, port.clone());
+            let unmanaged = host.inventory.others.values();
+            for port in unmanaged.flat_map(|(container, _)| &container.published) {
+                self.capacity.hold_port(number, port.clone());
             }
         }
     }
 
+    /// Returns the request of a workload's pods.
     fn need(&self, number: usize, workload: &'a Workload) -> PodRequest<'a> {
         let matching = |selector: &Option<Selector>| match selector {
             Some(selector) => (0..self.selectable.len())
@@ -175,7 +176,7 @@ impl<'a> Assigner<'a> {
         };
         let reserved = |of: fn(&tally_graph::Container) -> u64| {
             let together: u64 = workload.containers.iter().map(of).sum();
-            // Inits run one after another, before the others.
+            // Init containers run one after another, before the others.
             together.max(workload.inits.iter().map(of).max().unwrap_or(0))
         };
         PodRequest {
@@ -190,7 +191,7 @@ impl<'a> Assigner<'a> {
         }
     }
 
-    /// Volumes that are to be made go to the one host that has the others of their group.
+    /// Assigns missing volumes to the host that has the other volumes of their group.
     fn join_volumes(&mut self) {
         let is_open = |host: &&usize| self.hosts.ready.get(**host).is_some_and(|host| !host.fenced);
         let home = |group: &BTreeSet<&'a str>| {
@@ -201,13 +202,13 @@ impl<'a> Assigner<'a> {
         };
         let homes: Vec<(&str, usize)> = self.groups.iter().filter_map(home).collect();
         for (volume, host) in homes {
-            self.settle(volume, host);
+            self.record_new_volume(volume, host);
         }
     }
 
-    /// Notes where a volume will be made that is nowhere, and with it its group.
-    fn settle(&mut self, volume: &str, host: usize) {
-        // One that no ready host has may be on one that does not answer.
+    /// Records the host on which a missing volume and its group will be created.
+    fn record_new_volume(&mut self, volume: &str, host: usize) {
+        // A volume that no ready host has may exist on an unreachable host.
         if self.hosts.unreachable.iter().any(|host| !host.fenced) {
             return;
         }
@@ -216,11 +217,11 @@ impl<'a> Assigner<'a> {
         }
     }
 
-    /// The pods of a workload, with the ready hosts that have them.
+    /// Returns the pods of a workload, with the ready hosts that have them.
     fn slots(&self, workload: &Workload) -> Vec<Slot<'a>> {
-        let slot = |(name, seat): (String, Result<usize, BlockReason>)| {
+        let slot = |(name, assigned): (String, Result<usize, BlockReason>)| {
             let elsewhere = self.found.hosts(&name);
-            Slot { name, seat, elsewhere, found: None }
+            Slot { name, assigned, elsewhere, found: None }
         };
         let count = match (workload.replicas, workload.kind) {
             (Replicas::Count(count), WorkloadKind::Controller) => count,
@@ -239,13 +240,14 @@ impl<'a> Assigner<'a> {
                 _ => None,
             };
             let elsewhere = seen.iter().map(|(_, host, _)| *host).collect();
-            let (name, seat) = (workload.pod_name(ordinal), Err(NOT_PLACED));
-            Slot { name, seat, elsewhere, found }
+            let (name, assigned) = (workload.pod_name(ordinal), Err(NOT_PLACED));
+            Slot { name, assigned, elsewhere, found }
         });
         counted.collect()
     }
 
-    /// One pod on each host that suits; one that is silent may have its pod, and keeps its slot.
+    /// Returns one pod for each matching host. The pod of an unreachable host may still run, so it keeps
+    /// its slot.
     fn per_host(&self, workload: &Workload) -> Vec<(String, Result<usize, BlockReason>)> {
         let require = workload.place.require.as_ref();
         let ready = self.hosts.ready.iter().enumerate().filter(|(_, host)| {
@@ -261,21 +263,21 @@ impl<'a> Assigner<'a> {
         ready.chain(unreachable).collect()
     }
 
-    /// Pods that are where they may stay.
+    /// Keeps pods on their hosts where they may stay.
     fn keep(&mut self, workload: &'a Workload, need: &mut PodRequest<'a>, slots: &mut [Slot]) {
         self.pin(workload, need, slots);
         for number in self.order(need, slots) {
             let Some(slot) = slots.get_mut(number) else { continue };
             if workload.replicas == Replicas::PerHost {
-                if let Ok(host) = slot.seat {
-                    slot.seat = match self.seats.fits(host, need) {
+                if let Ok(host) = slot.assigned {
+                    slot.assigned = match self.capacity.fits(host, need) {
                         Ok(()) => {
-                            self.seats.take(host, need);
+                            self.capacity.take(host, need);
                             Ok(host)
                         }
-                        // It is the pod of that host: what the others lack says nothing.
+                        // The pod belongs to this host, so the shortages of other hosts do not matter.
                         Err(lack) => {
-                            Err(BlockReason::HostFull(self.seats.host_lack(host, &lack, need)))
+                            Err(BlockReason::HostFull(self.capacity.host_lack(host, &lack, need)))
                         }
                     };
                     slot.elsewhere.retain(|other| *other != host);
@@ -286,14 +288,14 @@ impl<'a> Assigner<'a> {
             if self.may_be_better_elsewhere(workload, slot, host) {
                 continue;
             }
-            self.seats.take(host, need);
-            slot.seat = Ok(host);
+            self.capacity.take(host, need);
+            slot.assigned = Ok(host);
             slot.elsewhere.retain(|other| *other != host);
         }
     }
 
-    /// In what order pods may stay: by ordinal. Where they have a host port, and so only one of them fits
-    /// on a host, those that run first, since the other could not start beside it.
+    /// Returns the order in which pods may stay: by ordinal. Pods with a host port exclude each other on
+    /// a host, so of those the running ones come first: the others could not start beside them.
     fn order(&self, need: &PodRequest<'_>, slots: &[Slot]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..slots.len()).collect();
         if !need.ports.is_empty() {
@@ -307,11 +309,11 @@ impl<'a> Assigner<'a> {
         order
     }
 
-    /// Of the hosts that have a pod, the one that keeps it: where it may stay, a healthy one first,
-    /// then by name.
+    /// Returns the host that keeps a pod, of all hosts that have it: one where it may stay, the healthiest
+    /// first, then by name.
     fn keeper(&self, need: &PodRequest<'_>, slot: &Slot) -> Option<usize> {
         let mut fitting =
-            slot.elsewhere.iter().filter(|host| self.seats.fits(**host, need).is_ok());
+            slot.elsewhere.iter().filter(|host| self.capacity.fits(**host, need).is_ok());
         if slot.elsewhere.len() == 1 {
             return fitting.next().copied();
         }
@@ -322,9 +324,11 @@ impl<'a> Assigner<'a> {
         fitting.copied().min_by_key(|number| (std::cmp::Reverse(health(number)), *number))
     }
 
-    /// Whether what a host has of a pod is not all of it, and it was seen on one that does not answer too:
-    /// nobody can say which of the two serves, and what is made here may be there. Where nobody knows what was
-    /// on the silent one, what is here is put right, and nothing of the pod is made.
+    /// Checks whether a host has only part of a pod while an unreachable host may have the rest.
+    ///
+    /// If the pod was observed on the unreachable host too, either copy may be the one that serves, so an
+    /// incomplete copy is not completed. If the pods of the unreachable host are unknown, existing
+    /// containers are repaired but no container is created.
     fn may_be_better_elsewhere(&self, workload: &Workload, slot: &Slot, host: usize) -> bool {
         let ready = self.hosts.ready.get(host);
         let is_whole = || {
@@ -336,45 +340,47 @@ impl<'a> Assigner<'a> {
             let has = |name: &str| found.is_some_and(|it| it.get(Role::Container, name).is_some());
             workload.containers.iter().any(|container| !has(&container.name))
         };
-        match self.hosts.was_seen_unreachable(&slot.name) {
-            true => !is_whole(),
-            false => self.hosts.may_have(&slot.name).is_some() && lacks(),
+        if self.hosts.was_seen_unreachable(&slot.name) {
+            !is_whole()
+        } else {
+            self.hosts.may_have(&slot.name).is_some() && lacks()
         }
     }
 
-    /// Pods that are nowhere, or must leave where they are.
+    /// Places the pods that no host has, or that must leave their host.
     fn place(&mut self, workload: &'a Workload, need: &mut PodRequest<'a>, slots: &mut [Slot]) {
         if workload.replicas == Replicas::PerHost {
             return;
         }
         let volumes = named_volumes(self.graph, workload);
-        // Another workload may have decided meanwhile where a volume is made.
+        // Placing another workload may have decided where a volume is created.
         if need.pinned.is_none() && !volumes.is_empty() {
             self.pin(workload, need, slots);
         }
         let mut open: Vec<usize> = Vec::new();
         for (number, slot) in slots.iter_mut().enumerate() {
-            if slot.seat.is_ok() {
+            if slot.assigned.is_ok() {
                 continue;
             }
             match self.blocked(workload, need, slot) {
-                Some(why) => slot.seat = Err(why),
+                Some(why) => slot.assigned = Err(why),
                 None => open.push(number),
             }
         }
-        // The first pod with a new volume decides where the volume is made, and so for the others.
+        // The first pod with a new volume decides where the volume is created, and thereby the host of
+        // the other pods.
         while !open.is_empty() {
             let batch = if need.pinned.is_none() && !volumes.is_empty() { 1 } else { open.len() };
             let rest = open.split_off(batch);
-            for (number, host) in open.iter().zip(self.seats.give(need, batch)) {
+            for (number, host) in open.iter().zip(self.capacity.give(need, batch)) {
                 let Some(slot) = slots.get_mut(*number) else { continue };
-                slot.seat = match host {
+                slot.assigned = match host {
                     Some(host) => Ok(host),
-                    None => Err(self.seats.no_host(need)),
+                    None => Err(self.capacity.no_host(need)),
                 };
                 // All volumes of a pod are in one group.
                 if let (Some(host), Some(volume)) = (host, volumes.first()) {
-                    self.settle(volume, host);
+                    self.record_new_volume(volume, host);
                     need.pinned = Some(host);
                 }
             }
@@ -382,7 +388,7 @@ impl<'a> Assigner<'a> {
         }
     }
 
-    /// Why a pod that is on no ready host, or must leave, may not be placed.
+    /// Returns why a pod that no ready host has, or that must leave its host, may not be placed.
     fn blocked(
         &self,
         workload: &Workload,
@@ -399,17 +405,19 @@ impl<'a> Assigner<'a> {
             return Some(why);
         }
         let may_have = self.hosts.may_have(&slot.name)?;
-        Some(match slot.elsewhere.is_empty() {
-            true => may_run(may_have, &slot.name),
-            false => BlockReason::PodUnreachable {
+        Some(if slot.elsewhere.is_empty() {
+            may_run(may_have, &slot.name)
+        } else {
+            BlockReason::PodUnreachable {
                 host: may_have.name.to_owned(),
                 presence: Presence::Second,
-            },
+            }
         })
     }
 
-    /// Why a pod may not begin with the volumes that a ready host has: who used them last was seen on a host
-    /// that does not answer, so these may be older. That a host is lost gives no data up, only a fence does.
+    /// Returns why a pod may not start with the volumes of a ready host: their last user was observed on an
+    /// unreachable host, so the data on the ready host may be older. Marking a host as lost does not release
+    /// its data; only fencing does.
     fn older_data(&self, volumes: &[&str], need: &PodRequest<'_>) -> Option<BlockReason> {
         let mut unreachable = self.hosts.unreachable.iter().filter(|host| !host.fenced).peekable();
         unreachable.peek().filter(|_| !volumes.is_empty())?;
@@ -427,8 +435,8 @@ impl<'a> Assigner<'a> {
         })
     }
 
-    /// Why a pod with named volumes that no ready host has may not be placed: never a silent empty
-    /// volume.
+    /// Returns why a pod whose named volumes no ready host has may not be placed. An empty volume must never
+    /// silently replace existing data.
     fn volume_blocked(&self, volumes: &[&str]) -> Option<BlockReason> {
         for volume in volumes {
             match self.volumes.get(*volume).map(Vec::as_slice) {
@@ -455,7 +463,7 @@ impl<'a> Assigner<'a> {
         (on.len() > 1).then_some(BlockReason::VolumesApart)
     }
 
-    /// Sets the one host that has a workload's volumes, if there is one.
+    /// Pins a workload to the host that has its volumes, if there is exactly one.
     fn pin(&self, workload: &Workload, need: &mut PodRequest<'a>, slots: &[Slot]) {
         let volumes = named_volumes(self.graph, workload);
         let mut on: Option<BTreeSet<usize>> = None;
@@ -487,14 +495,15 @@ impl<'a> Assigner<'a> {
     }
 }
 
-/// Returns the reason of a pod that may run on a host that does not answer.
+/// Returns the reason of a pod that may run on an unreachable host.
 fn may_run(host: &UnreachableHost<'_>, pod: &str) -> BlockReason {
     let seen = host.memory.is_some_and(|memory| memory.had(pod));
     let presence = if seen { Presence::Seen } else { Presence::Possible };
     BlockReason::PodUnreachable { host: host.name.to_owned(), presence }
 }
 
-/// Whether a pod of that name is one of a workload's, which is no `per-host`: such have no named volume.
+/// Checks whether a pod name belongs to a workload. `per-host` workloads are not considered, because they
+/// have no named volumes.
 fn is_pod_of(workload: &Workload, pod: &str) -> bool {
     let rest = pod.strip_prefix(workload.name.as_str());
     rest.is_some_and(|rest| {
@@ -503,19 +512,19 @@ fn is_pod_of(workload: &Workload, pod: &str) -> bool {
     })
 }
 
-/// The named volumes that bind a workload's pods to one host.
+/// Returns the named volumes that bind a workload's pods to one host.
 pub(crate) fn named_volumes<'g>(graph: &'g Graph, workload: &'g Workload) -> Vec<&'g str> {
     let mounted = mounted_volumes(graph, workload).into_iter();
     let binding = mounted.filter(|volume| volume.host_path.is_none() && !volume.per_host);
     binding.map(|volume| volume.name.as_str()).collect()
 }
 
-/// The level of [`health`] of a pod all of whose containers run.
+/// The [`health`] level of a pod whose containers all run.
 const ALL_RUNS: u8 = 3;
 
-/// How well a pod is on a host: all that is there runs, then some of it, then none; and how much runs,
-/// since what is not there is not seen to be ill. What runs on in a network that has ended serves
-/// nobody.
+/// Returns the health of a pod on a host: a level (all, some or none of its existing containers run), then
+/// the number of running containers, since missing containers do not lower the level. A container that
+/// still runs in a removed network does not count as running.
 pub(crate) fn health(host: &ReadyHost<'_>, pod: &str) -> (u8, usize) {
     let Some(found) = host.inventory.pods.get(pod) else { return (0, 0) };
     let infra = found.get(Role::Infra, "");

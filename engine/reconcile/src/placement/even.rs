@@ -1,6 +1,8 @@
-//! Which pods would better be elsewhere. It looks one move ahead, and each move makes the cluster
-//! strictly better in the order in which placement scores hosts: so it ends, and where it has ended
-//! it finds nothing the next time.
+//! Rebalancing: chooses the pods that should move to another host.
+//!
+//! A greedy search considers one move at a time. Each move strictly improves the cluster in the order in
+//! which placement scores hosts. So the search terminates, and its result is stable: a second search
+//! finds no move.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,21 +10,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::gains::{View, WHOLE, WISHES};
 use super::{Capacity, Level, Part, PodRequest};
 
-/// From which difference on something is worth moves: at first, and once it is, so that it is
-/// levelled further than the next small change would undo. The first is a part of what hosts offer,
-/// or of the greater number of pods; the second is that of how full the fuller host is, where it is
-/// not nearly empty. A fifth is less than the band between 20 % and 50 % that Kubernetes' descheduler
-/// shows in its examples, since nothing is moved here unasked.
+/// The smallest difference that starts rebalancing of a level.
+///
+/// Once started, the level is rebalanced down to the smaller [`LEVEL`], so that the next small change
+/// does not start it again. `of_all` is a share of the host's capacity, or of the larger number of pods.
+/// `one_in` is a divisor of the fuller host's utilisation, which applies unless that host is nearly empty.
+/// 20 % is narrower than the band from 20 % to 50 % in the examples of Kubernetes' descheduler, because
+/// Tally rebalances only on request.
 const UNEVEN: Limit = Limit { of_all: WHOLE / 5, one_in: 2 };
-/// See [`UNEVEN`].
+/// The smallest difference that is worth a move once rebalancing of a level has started; see [`UNEVEN`].
 const LEVEL: Limit = Limit { of_all: WHOLE / 10, one_in: 4 };
-/// Hosts that are less full are as good as empty.
+/// Utilisation below which a host counts as empty.
 const NEARLY_EMPTY: u64 = WHOLE / 20;
-/// Pods that fill less of both hosts count as pods that reserve nothing.
+/// Pods that use a smaller share of both hosts count as pods without reservations.
 const TINY: u64 = WHOLE / 100;
 
-/// So many steps for each pod are more than were ever seen. The search ends by itself; this bounds what
-/// a mistake in it could do.
+/// The maximum number of steps per pod. The search terminates by itself and stays far below this; the
+/// limit guards against a programming error.
 const STEPS_A_POD: usize = 8;
 
 #[derive(Clone, Copy)]
@@ -31,19 +35,19 @@ struct Limit {
     one_in: u64,
 }
 
-/// One pod goes to another host.
+/// A move of one pod to another host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// The workload's number.
+    /// The index of the pod's workload.
     pub part: usize,
-    /// From which host.
+    /// The index of the current host.
     pub from: usize,
-    /// To which.
+    /// The index of the new host.
     pub to: usize,
 }
 
 impl<'a> Capacity<'a> {
-    /// Takes a pod away again.
+    /// Removes a pod from a host.
     pub fn give_back(&mut self, host: usize, need: &PodRequest<'_>) {
         let Some(load) = self.loads.get_mut(host) else { return };
         load.cpu = load.cpu.saturating_sub(need.cpu);
@@ -64,28 +68,29 @@ impl<'a> Capacity<'a> {
         of.retain(|_, count| *count > 0);
     }
 
-    /// Evens out: moves pods that may move to hosts where they would better be, and gives the moves
-    /// in an order in which each has its room. `parts` stand by the numbers of their workloads. The
-    /// moves of pods that interrupt something come last, and only where the others do not suffice.
-    pub fn even_out(&mut self, parts: &[Part<'a>]) -> Vec<Step> {
+    /// Rebalances the pods that may move. Returns the moves in an order in which each has room on its new
+    /// host. `parts` are indexed by workload. Moves that interrupt a service come last, and only where
+    /// the other moves do not suffice.
+    pub fn rebalance(&mut self, parts: &[Part<'a>]) -> Vec<Step> {
         let free: Vec<BTreeMap<usize, u32>> = parts.iter().map(|part| part.free.clone()).collect();
         let pods: u32 = free.iter().flat_map(BTreeMap::values).sum();
-        let most = usize::try_from(pods).unwrap_or(usize::MAX).saturating_mul(STEPS_A_POD);
+        let max_steps = usize::try_from(pods).unwrap_or(usize::MAX).saturating_mul(STEPS_A_POD);
         let view = View::new(self.clone(), parts);
-        let mut even = Even { view, free, levelling: BTreeSet::new(), steps: Vec::new(), most };
+        let mut even =
+            Even { view, free, levelling: BTreeSet::new(), steps: Vec::new(), max_steps };
         for interrupts in [false, true] {
             even.run(interrupts);
         }
-        *self = even.view.seats;
+        *self = even.view.capacity;
         even.steps
     }
 
-    /// How many more pods of a workload each host has than it had before.
+    /// Returns how many more pods of a workload each host has than in `before`.
     #[must_use]
     pub fn flow(&self, before: &Capacity<'_>, workload: usize) -> BTreeMap<usize, i64> {
         let mut flow = BTreeMap::new();
-        for (seats, sign) in [(self, 1), (before, -1)] {
-            for (host, count) in seats.of.get(&workload).into_iter().flatten() {
+        for (capacity, sign) in [(self, 1), (before, -1)] {
+            for (host, count) in capacity.of.get(&workload).into_iter().flatten() {
                 *flow.entry(*host).or_default() += sign * i64::from(*count);
             }
         }
@@ -94,7 +99,7 @@ impl<'a> Capacity<'a> {
     }
 }
 
-/// Whether a pod reserves so little that pods are counted instead.
+/// Checks whether a pod reserves so little that the number of pods is compared instead.
 pub(super) fn is_counted(view: &View<'_, '_>, step: Step) -> bool {
     let need = view.parts.get(step.part).map(|part| &part.need);
     need.is_some_and(|need| [step.from, step.to].iter().all(|on| view.fills(*on, need) < TINY))
@@ -102,28 +107,29 @@ pub(super) fn is_counted(view: &View<'_, '_>, step: Step) -> bool {
 
 struct Even<'a, 'p> {
     view: View<'a, 'p>,
-    /// How many pods of each workload may leave each host.
+    /// For each workload, the number of pods that may leave each host.
     free: Vec<BTreeMap<usize, u32>>,
-    /// What was found uneven and is levelled: the workload too, where it is about its pods.
+    /// The levels whose rebalancing has started; with the workload's index for levels that concern one
+    /// workload, and 0 otherwise.
     levelling: BTreeSet<(Level, usize)>,
     steps: Vec<Step>,
-    /// No more steps than that.
-    most: usize,
+    /// The maximum number of steps.
+    max_steps: usize,
 }
 
-/// How a move is to one of the levels.
+/// The effect of a move on the preferences of pods.
 enum Judged {
-    /// Something more important would be worse.
+    /// A more important level gets worse.
     Worse,
-    /// Nothing would be worse.
+    /// No level gets worse.
     Same,
-    /// It would be better, by so much.
+    /// The level gets better by this amount.
     Better(Level, i64),
 }
 
 impl Even<'_, '_> {
-    /// Moves until nothing is gained any more: what pods wish for first, then how full hosts are,
-    /// then how many pods they have.
+    /// Moves pods until no move is worthwhile: preferences of pods first, then the utilisation of hosts,
+    /// then the number of pods.
     fn run(&mut self, interrupts: bool) {
         let parts: Vec<usize> = self
             .view
@@ -135,17 +141,17 @@ impl Even<'_, '_> {
         loop {
             let before = self.steps.len();
             for part in &parts {
-                while let Some((level, step)) = self.wish(*part) {
+                while let Some((level, step)) = self.best_by_preference(*part) {
                     self.shift(level, step);
-                    if self.steps.len() >= self.most {
+                    if self.steps.len() >= self.max_steps {
                         return;
                     }
                 }
             }
             for level in [Level::Full, Level::Count] {
-                while let Some(step) = self.weigh(level, &parts) {
+                while let Some(step) = self.best_by_load(level, &parts) {
                     self.shift(level, step);
-                    if self.steps.len() >= self.most {
+                    if self.steps.len() >= self.max_steps {
                         return;
                     }
                 }
@@ -156,6 +162,7 @@ impl Even<'_, '_> {
         }
     }
 
+    /// Applies and records a move.
     fn shift(&mut self, level: Level, step: Step) {
         let of = matches!(level, Level::Domains | Level::Apart);
         self.levelling.insert((level, if of { step.part } else { 0 }));
@@ -171,23 +178,23 @@ impl Even<'_, '_> {
         self.steps.push(step);
     }
 
-    /// From which difference on something is uneven.
+    /// Returns the smallest difference that is worth a move.
     fn limit(&self, level: Level, part: usize) -> Limit {
         if self.levelling.contains(&(level, part)) { LEVEL } else { UNEVEN }
     }
 
-    /// Whether two numbers of pods differ by enough for one to move.
+    /// Checks whether two numbers of pods differ enough for one pod to move.
     fn is_uneven(&self, level: Level, part: usize, more: i64, less: i64) -> bool {
         let limit = i128::from(self.limit(level, part).of_all);
         let difference = i128::from(more - less) * i128::from(WHOLE);
         more - less >= 2 && difference >= i128::from(more) * limit
     }
 
-    /// The move of one pod that gains most of what pods wish for.
-    fn wish(&self, part: usize) -> Option<(Level, Step)> {
+    /// Returns the move of a workload's pod that improves the preferences of pods most.
+    fn best_by_preference(&self, part: usize) -> Option<(Level, Step)> {
         let free = self.free.get(part)?;
         let plain = self.view.is_plain(part);
-        let hosts = 0..self.view.seats.offers.len();
+        let hosts = 0..self.view.capacity.offers.len();
         let mut best = None;
         for from in free.keys().copied() {
             if plain && self.view.on(part, from) < 2 {
@@ -205,7 +212,7 @@ impl Even<'_, '_> {
         best.map(|((level, ..), step)| (level, step))
     }
 
-    /// What pods wish for.
+    /// Judges a move by the preferences of pods.
     fn judge(&self, step: Step) -> Judged {
         let Step { part, from, to } = step;
         for level in WISHES {
@@ -231,22 +238,22 @@ impl Even<'_, '_> {
         Judged::Same
     }
 
-    /// The best move from the fullest host that can give to the emptiest one that can take, or from
-    /// the one with most pods to the one with fewest.
-    fn weigh(&self, level: Level, parts: &[usize]) -> Option<Step> {
+    /// Returns the best move from the fullest host that can give up a pod to the emptiest host that can
+    /// take it; for [`Level::Count`], from the host with most pods to the one with fewest.
+    fn best_by_load(&self, level: Level, parts: &[usize]) -> Option<Step> {
         let measure = |host: usize| match level {
             Level::Full => i64::try_from(self.view.full(host, None, None)).unwrap_or(i64::MAX),
             _ => self.view.pods(host),
         };
         let mut hosts: Vec<(i64, usize)> =
-            (0..self.view.seats.offers.len()).map(|host| (measure(host), host)).collect();
+            (0..self.view.capacity.offers.len()).map(|host| (measure(host), host)).collect();
         hosts.sort_unstable();
         for (more, from) in hosts.iter().rev() {
             let mut best: Option<(_, Step)> = None;
             let mut last = None;
             let emptier = hosts.iter().take_while(|(_, to)| self.is_worth(level, *from, *to));
             for (less, to) in emptier.filter(|(_, to)| self.is_allowed(level, *from, *to)) {
-                // Of hosts that are equal, the others are only asked for the sake of an image.
+                // Of equal hosts, the later ones are tried only if the best one lacks an image.
                 let found = best
                     .as_ref()
                     .is_some_and(|(_, step)| last != Some(less) || !self.lacks_image(*step));
@@ -281,14 +288,15 @@ impl Even<'_, '_> {
         None
     }
 
-    /// Whether a host may give to another one. What a pod takes that reserves nothing is not known:
-    /// it does not go to a much fuller host.
+    /// Checks whether a pod may move between two hosts. The usage of a pod without reservations is unknown,
+    /// so it does not move to a much fuller host.
     fn is_allowed(&self, level: Level, from: usize, to: usize) -> bool {
         let full = |host| self.view.full(host, None, None);
         level == Level::Full || full(to) < full(from).saturating_add(LEVEL.of_all)
     }
 
-    /// Whether two hosts differ by enough; the less the second one has, the sooner.
+    /// Checks whether two hosts differ enough for a move. For a given `from`, this holds for all hosts up to
+    /// some load of `to`.
     fn is_worth(&self, level: Level, from: usize, to: usize) -> bool {
         let full = |host| self.view.full(host, None, None);
         if level == Level::Count {
@@ -302,28 +310,28 @@ impl Even<'_, '_> {
         })
     }
 
-    /// By how much two hosts come closer to being equally full, where that is worth a move: neither
-    /// ends outside of where the two were, and they come closer by at least what the pod fills of one
-    /// of them.
+    /// Returns by how much a move reduces the difference in utilisation of two hosts, if it is worth the
+    /// move: the new utilisations are between the old ones, and the difference shrinks by at least the pod's
+    /// share of one of the hosts.
     fn emptier(&self, step: Step) -> Option<u64> {
-        let [from, to, left, filled] = self.weighed(step)?;
+        let [from, to, left, filled] = self.utilisation(step)?;
         let closer = from.checked_sub(to)?.checked_sub(left.abs_diff(filled))?;
         let inside = left.max(filled) < from && left.min(filled) >= to;
         let fills = (from - left).max(filled.saturating_sub(to));
         (inside && closer >= fills.max(1)).then_some(closer)
     }
 
-    /// By how much two hosts differ in their numbers of pods, where the pod reserves next to nothing
-    /// and what hosts reserve gets no worse by it.
+    /// Returns the difference between the numbers of pods of two hosts, if the pod reserves almost nothing
+    /// and the move does not worsen the utilisation.
     fn fewer(&self, step: Step) -> Option<u64> {
-        let [from, to, left, filled] = self.weighed(step)?;
+        let [from, to, left, filled] = self.utilisation(step)?;
         let no_worse = (left, filled) == (from, to) || left.max(filled) < from.max(to);
         (is_counted(&self.view, step) && no_worse)
             .then(|| self.view.pods(step.from).abs_diff(self.view.pods(step.to)))
     }
 
-    /// How full two hosts are before a move, and after it.
-    fn weighed(&self, step: Step) -> Option<[u64; 4]> {
+    /// Returns the utilisation of the two hosts before a move, and after it.
+    fn utilisation(&self, step: Step) -> Option<[u64; 4]> {
         let need = &self.view.parts.get(step.part)?.need;
         let Step { from, to, .. } = step;
         let full = |host, less, more| self.view.full(host, less, more);
@@ -331,39 +339,44 @@ impl Even<'_, '_> {
         Some([full(from, None, None), full(to, None, None), left, filled])
     }
 
-    /// Among moves that gain the same: an image that is there, then what placement would choose,
-    /// then the fullest host gives first.
+    /// Returns the sort key of moves with equal gain: hosts that have the image first, then the score of
+    /// placement, then the fullest current host.
     fn cost(&self, step: Step) -> impl Ord + use<> {
         let of = self.view.parts.get(step.part);
         let lacking = self.lacks_image(step);
-        let score = of.map(|of| self.view.seats.score(step.to, &of.need));
+        let score = of.map(|of| self.view.capacity.score(step.to, &of.need));
         (lacking, score, Reverse(self.view.full(step.from, None, None)), step.from, step.part)
     }
 
+    /// Checks whether the new host would have to pull an image.
     fn lacks_image(&self, step: Step) -> bool {
         self.view.parts.get(step.part).is_some_and(|of| of.lacking.contains(&step.to))
     }
 
-    /// Whether a host can take the pod, and another one its stand-in where there must be one.
+    /// Checks whether the new host can take the pod, and whether some host has room for the surge pod that
+    /// the move needs.
     fn may(&self, step: Step) -> bool {
         let Some(part) = self.view.parts.get(step.part) else { return false };
-        let seats = &self.view.seats;
-        if part.barred.contains(&step.to) || seats.fits(step.to, &part.need).is_err() {
+        let capacity = &self.view.capacity;
+        if part.barred.contains(&step.to) || capacity.fits(step.to, &part.need).is_err() {
             return false;
         }
-        if !part.stand_in {
+        if !part.needs_surge_pod {
             return true;
         }
-        // Two of one workload cannot share a host where they have a host port.
+        // Two pods of one workload cannot share a host if they have a host port.
         let both = PodRequest {
             cpu: part.need.cpu * 2,
             memory: part.need.memory * 2,
             ..part.need.clone()
         };
-        let fits = |host: usize| match host == step.to {
-            true => both.ports.is_empty() && seats.fits(host, &both).is_ok(),
-            false => seats.fits(host, &part.need).is_ok(),
+        let fits = |host: usize| {
+            if host == step.to {
+                both.ports.is_empty() && capacity.fits(host, &both).is_ok()
+            } else {
+                capacity.fits(host, &part.need).is_ok()
+            }
         };
-        (0..seats.offers.len()).any(fits)
+        (0..capacity.offers.len()).any(fits)
     }
 }

@@ -1,78 +1,79 @@
-//! What a move of one pod gains or costs, in the order in which placement scores hosts.
+//! Computes the gain or cost of moving one pod, in the order in which placement scores hosts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Capacity, PodRequest};
 
-/// A workload, as far as its pods may move.
+/// A workload as rebalancing sees it.
 #[derive(Debug, Clone)]
 pub struct Part<'a> {
-    /// What each of its pods needs.
+    /// The request of each of its pods.
     pub need: PodRequest<'a>,
-    /// How many of its pods may leave each host, by number; empty when none may.
+    /// The number of pods that may leave each host, by host index; empty if none may.
     pub free: BTreeMap<usize, u32>,
-    /// Whether a move interrupts what it serves.
+    /// Whether a move interrupts its service.
     pub interrupts: bool,
-    /// Whether one more pod must run while one moves, so that there must be room for it.
-    pub stand_in: bool,
-    /// Hosts that would have to pull an image for it.
+    /// Whether a surge pod must run while a pod moves, so that there must be room for it.
+    pub needs_surge_pod: bool,
+    /// Hosts that would have to pull an image for its pods.
     pub lacking: BTreeSet<usize>,
-    /// Hosts that it must not go to.
+    /// Hosts to which its pods must not move.
     pub barred: BTreeSet<usize>,
 }
 
-/// What is to be gained, the most important first: the order in which placement scores hosts.
+/// The goals of rebalancing, the most important first. The order is that of placement's scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Hosts that have the label that its pods are spread over.
+    /// Pods run on hosts that have their `spread` label.
     Labelled,
-    /// Its pods are spread over the values of that label.
+    /// Pods are spread over the values of that label.
     Domains,
-    /// Pods keep away from those that they avoid.
+    /// Pods do not share a host with pods that they avoid.
     Avoid,
-    /// Pods are near those that they like to be near.
+    /// Pods share a host with a pod that they prefer to be near.
     Near,
-    /// Hosts whose labels are preferred.
+    /// Pods run on hosts with preferred labels.
     Prefer,
     /// Pods of one workload are on different hosts.
     Apart,
-    /// Hosts are equally full.
+    /// Hosts have equal utilisation.
     Full,
-    /// Hosts have equally many pods.
+    /// Hosts have equal numbers of pods.
     Count,
 }
 
-/// A host that is full. So fine that every pod that reserves something shows.
+/// The utilisation of a full host. The unit is small enough for every reservation to count.
 pub(super) const WHOLE: u64 = 1_000_000_000;
 
-/// Those that count pods and wishes; the other two weigh hosts against each other.
+/// The levels that concern preferences of pods. The other two compare the loads of hosts.
 pub(super) const WISHES: [Level; 6] =
     [Level::Labelled, Level::Domains, Level::Avoid, Level::Near, Level::Prefer, Level::Apart];
 
-/// What all moves are judged by.
+/// The state by which moves are judged.
 #[derive(Debug, Clone)]
 pub(super) struct View<'a, 'p> {
-    pub seats: Capacity<'a>,
+    pub capacity: Capacity<'a>,
     pub parts: &'p [Part<'a>],
-    /// For each workload that is spread over a label: how many of its pods are in each domain.
+    /// For each workload, the number of its pods in each domain of its `spread` label.
     domains: Vec<Vec<u32>>,
-    /// For each workload, those that avoid its pods, and those that like to be near them.
+    /// For each workload, the workloads that avoid its pods.
     avoided_by: Vec<Vec<usize>>,
+    /// For each workload, the workloads that prefer to be near its pods.
     liked_by: Vec<Vec<usize>>,
 }
 
 impl<'a, 'p> View<'a, 'p> {
-    /// `parts` stand by the numbers of their workloads.
-    pub fn new(mut seats: Capacity<'a>, parts: &'p [Part<'a>]) -> Self {
+    /// Creates the view of a state. `parts` are indexed by workload.
+    pub fn new(mut capacity: Capacity<'a>, parts: &'p [Part<'a>]) -> Self {
         let mut avoided_by = vec![Vec::new(); parts.len()];
         let mut liked_by = vec![Vec::new(); parts.len()];
         let mut domains = Vec::new();
         for (number, part) in parts.iter().enumerate() {
             let spread = part.need.place.spread.as_deref();
-            seats.divide(spread);
-            let all = spread.and_then(|key| seats.spreads.get(key));
+            capacity.divide(spread);
+            let all = spread.and_then(|key| capacity.spreads.get(key));
             let mut pods = vec![0; all.map_or(0, |all| all.unlabelled.len())];
-            for (host, count) in seats.of.get(&number).into_iter().flatten() {
+            for (host, count) in capacity.of.get(&number).into_iter().flatten() {
                 let domain = all.and_then(|all| all.of.get(*host)).copied();
                 if let Some(known) = domain.and_then(|domain| pods.get_mut(domain)) {
                     *known += count;
@@ -86,14 +87,14 @@ impl<'a, 'p> View<'a, 'p> {
                 }
             }
         }
-        Self { seats, parts, domains, avoided_by, liked_by }
+        Self { capacity, parts, domains, avoided_by, liked_by }
     }
 
     /// Moves one pod.
     pub fn shift(&mut self, part: usize, from: usize, to: usize) {
         let Some(of) = self.parts.get(part) else { return };
-        self.seats.give_back(from, &of.need);
-        self.seats.take(to, &of.need);
+        self.capacity.give_back(from, &of.need);
+        self.capacity.take(to, &of.need);
         for (host, more) in [(from, false), (to, true)] {
             let domain = self.domain(&of.need, host).map(|(domain, _)| domain);
             let pods = domain.zip(self.domains.get_mut(part));
@@ -103,14 +104,14 @@ impl<'a, 'p> View<'a, 'p> {
         }
     }
 
-    /// The domain of a host, and whether it is that of the hosts without the label.
+    /// Returns the domain of a host, and whether it contains the hosts without the label.
     fn domain(&self, need: &PodRequest<'_>, host: usize) -> Option<(usize, bool)> {
-        let all = self.seats.spreads.get(need.place.spread.as_deref()?)?;
+        let all = self.capacity.spreads.get(need.place.spread.as_deref()?)?;
         let domain = *all.of.get(host)?;
         Some((domain, all.unlabelled.get(domain).copied() == Some(true)))
     }
 
-    /// How many pods of a workload are in the domain of a host.
+    /// Returns the number of a workload's pods in the domain of a host.
     pub fn in_domain(&self, part: usize, host: usize) -> u32 {
         let need = self.parts.get(part).map(|part| &part.need);
         let domain = need.and_then(|need| self.domain(need, host));
@@ -118,13 +119,13 @@ impl<'a, 'p> View<'a, 'p> {
         pods.and_then(|((domain, _), pods)| pods.get(domain).copied()).unwrap_or(0)
     }
 
-    /// How many pods of a workload a host has.
+    /// Returns the number of a workload's pods on a host.
     pub fn on(&self, part: usize, host: usize) -> i64 {
-        let on = self.seats.of.get(&part).and_then(|of| of.get(&host));
+        let on = self.capacity.of.get(&part).and_then(|of| of.get(&host));
         on.copied().map_or(0, i64::from)
     }
 
-    /// Whether its pods are only to be kept apart: no wish of it or of others looks at them.
+    /// Checks whether no preference other than [`Level::Apart`] concerns the workload's pods.
     pub fn is_plain(&self, part: usize) -> bool {
         let Some(of) = self.parts.get(part) else { return true };
         let none = |by: &[Vec<usize>]| by.get(part).is_none_or(Vec::is_empty);
@@ -136,7 +137,7 @@ impl<'a, 'p> View<'a, 'p> {
             && none(&self.liked_by)
     }
 
-    /// By how much the cluster gets worse by a move in one of [`WISHES`]; below 0 it gets better.
+    /// Returns by how much a move worsens one of the [`WISHES`]; a negative value is an improvement.
     pub fn change(&self, level: Level, part: usize, from: usize, to: usize) -> i64 {
         let Some(need) = self.parts.get(part).map(|part| &part.need) else { return 0 };
         let differ = |of: &dyn Fn(usize) -> bool| i64::from(of(to)) - i64::from(of(from));
@@ -159,7 +160,7 @@ impl<'a, 'p> View<'a, 'p> {
             Level::Near => self.lonely(part, from, to),
             Level::Prefer => {
                 let unlike = |host: usize| {
-                    let labels = self.seats.offers.get(host).map(|offer| offer.labels);
+                    let labels = self.capacity.offers.get(host).map(|offer| offer.labels);
                     let prefer = need.place.prefer.as_ref();
                     prefer.zip(labels).is_some_and(|(prefer, labels)| !prefer.matches(labels))
                 };
@@ -169,9 +170,9 @@ impl<'a, 'p> View<'a, 'p> {
         }
     }
 
-    /// How many more pods have none of those near that they like to be near.
+    /// Returns by how much a move changes the number of pods without any pod that they prefer to be near.
     fn lonely(&self, part: usize, from: usize, to: usize) -> i64 {
-        // What a pod of `of` sees on a host where it is itself.
+        // The number of pods that a pod of `of` on this host is near to, without itself.
         let seen = |of: usize, host: usize| -> i64 {
             let near = self.parts.get(of).map(|part| &part.need.near);
             let all: i64 = near.into_iter().flatten().map(|other| self.on(*other, host)).sum();
@@ -195,14 +196,16 @@ impl<'a, 'p> View<'a, 'p> {
         more
     }
 
-    /// How full a host is, as a part of [`WHOLE`], with so much less and so much more.
+    /// Returns the utilisation of a host as a part of [`WHOLE`], without the pod `less` and with the pod
+    /// `more`.
     pub fn full(
         &self,
         host: usize,
         less: Option<&PodRequest<'_>>,
         more: Option<&PodRequest<'_>>,
     ) -> u64 {
-        let (Some(offer), Some(load)) = (self.seats.offers.get(host), self.seats.loads.get(host))
+        let (Some(offer), Some(load)) =
+            (self.capacity.offers.get(host), self.capacity.loads.get(host))
         else {
             return 0;
         };
@@ -213,25 +216,25 @@ impl<'a, 'p> View<'a, 'p> {
             .max(part(load.memory, offer.memory, |need| need.memory))
     }
 
-    /// What a pod fills of a host.
+    /// Returns the share of a host that a pod uses, as a part of [`WHOLE`].
     pub fn fills(&self, host: usize, need: &PodRequest<'_>) -> u64 {
-        let offer = self.seats.offers.get(host);
+        let offer = self.capacity.offers.get(host);
         offer.map_or(0, |of| share(need.cpu, of.cpu).max(share(need.memory, of.memory)))
     }
 
-    /// How many pods a host has.
+    /// Returns the number of pods on a host.
     pub fn pods(&self, host: usize) -> i64 {
-        self.seats.loads.get(host).map_or(0, |load| i64::from(load.pods))
+        self.capacity.loads.get(host).map_or(0, |load| i64::from(load.pods))
     }
 }
 
-/// A part of a whole, as a part of [`WHOLE`].
+/// Returns the ratio `part / all`, scaled to [`WHOLE`].
 fn share(part: u64, all: u64) -> u64 {
     let share = u128::from(part) * u128::from(WHOLE) / u128::from(all.max(1));
     u64::try_from(share).unwrap_or(u64::MAX)
 }
 
-/// By how much the sum of squares grows when one goes from `from` to `to`.
+/// Returns the growth of the sum of squares when one pod moves from a group of `from` pods to one of `to`.
 fn squares(from: i64, to: i64) -> i64 {
     2 * (to - from + 1)
 }
@@ -245,8 +248,8 @@ mod tests {
 
     const ZONE: &str = "zone";
 
-    /// What stands on which host, and all wishes counted anew: what [`View::change`] tells of one move must be
-    /// what these differ by.
+    /// The pods on each host, with all levels computed from scratch. [`View::change`] of a move must equal the
+    /// difference of these totals.
     struct Counted<'a> {
         labels: &'a [BTreeMap<String, String>],
         needs: &'a [PodRequest<'a>],
@@ -300,10 +303,10 @@ mod tests {
         }
     }
 
-    /// Numbers that look drawn, the same each time (splitmix64).
-    struct Drawn(u64);
+    /// A deterministic pseudo-random generator (splitmix64).
+    struct Random(u64);
 
-    impl Drawn {
+    impl Random {
         fn below(&mut self, most: u64) -> u64 {
             self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -319,11 +322,11 @@ mod tests {
     const PARTS: usize = 3;
 
     #[test]
-    fn what_a_move_changes_is_what_all_wishes_differ_by() {
-        let mut drawn = Drawn(7);
+    fn the_change_of_a_move_equals_the_difference_of_the_totals() {
+        let mut random = Random(7);
         for case in 0..400 {
             let labels: Vec<BTreeMap<String, String>> = (0..HOSTS)
-                .map(|_| match drawn.below(3) {
+                .map(|_| match random.below(3) {
                     0 => BTreeMap::new(),
                     zone => [(ZONE.to_owned(), zone.to_string())].into(),
                 })
@@ -333,8 +336,8 @@ mod tests {
                     let all = [(ZONE.to_owned(), "1".to_owned())].into();
                     let prefer = Selector { all, ..Selector::default() };
                     Place {
-                        spread: (drawn.below(2) == 0).then(|| ZONE.to_owned()),
-                        prefer: (drawn.below(2) == 0).then_some(prefer),
+                        spread: (random.below(2) == 0).then(|| ZONE.to_owned()),
+                        prefer: (random.below(2) == 0).then_some(prefer),
                         ..Place::default()
                     }
                 })
@@ -349,16 +352,16 @@ mod tests {
                     ports: Vec::new(),
                     place,
                     pinned: None,
-                    avoid: drawn.some(PARTS),
-                    near: drawn.some(PARTS),
+                    avoid: random.some(PARTS),
+                    near: random.some(PARTS),
                 })
                 .collect();
             let offer = |labels| Offer { name: "h", labels, cpu: 0, memory: 0, closed: None };
-            let mut seats = Capacity::new(labels.iter().map(offer).collect());
+            let mut capacity = Capacity::new(labels.iter().map(offer).collect());
             let mut pods = vec![vec![0; HOSTS]; PARTS];
             for (part, need) in needs.iter().enumerate() {
-                for host in (0..HOSTS).flat_map(|host| vec![host; drawn.below(3) as usize]) {
-                    seats.take(host, need);
+                for host in (0..HOSTS).flat_map(|host| vec![host; random.below(3) as usize]) {
+                    capacity.take(host, need);
                     pods[part][host] += 1;
                 }
             }
@@ -368,20 +371,20 @@ mod tests {
                     need: need.clone(),
                     free: BTreeMap::new(),
                     interrupts: false,
-                    stand_in: false,
+                    needs_surge_pod: false,
                     lacking: BTreeSet::new(),
                     barred: BTreeSet::new(),
                 })
                 .collect();
-            let mut view = View::new(seats, &all);
+            let mut view = View::new(capacity, &all);
             let mut counted = Counted { labels: &labels, needs: &needs, pods };
             for _ in 0..6 {
                 let [part, from, to] =
-                    [PARTS, HOSTS, HOSTS].map(|most| drawn.below(most as u64) as usize);
+                    [PARTS, HOSTS, HOSTS].map(|most| random.below(most as u64) as usize);
                 if from == to || counted.pods[part][from] == 0 {
                     continue;
                 }
-                let told = WISHES.map(|level| view.change(level, part, from, to));
+                let reported = WISHES.map(|level| view.change(level, part, from, to));
                 let before = WISHES.map(|level| counted.total(level));
                 view.shift(part, from, to);
                 counted.pods[part][from] -= 1;
@@ -389,7 +392,7 @@ mod tests {
                 for (at, level) in WISHES.into_iter().enumerate() {
                     let differ = counted.total(level) - before[at];
                     assert_eq!(
-                        told[at], differ,
+                        reported[at], differ,
                         "case {case}: {level:?} of {part}, {from} to {to}"
                     );
                 }

@@ -1,6 +1,7 @@
-//! Which host takes a pod: filters, then scores, then names. It is deterministic, knows nothing of
-//! Docker, and costs a pod the logarithm of the number of hosts: the hosts of a workload stand in
-//! an ordered set, and taking a pod moves one of them in it.
+//! Placement: chooses the host of each pod. Filters come first, then scores, then host names.
+//!
+//! Placement is deterministic and does not depend on Docker. The candidate hosts of a workload are
+//! kept in an ordered set, so placing one pod costs O(log n) for n hosts.
 
 pub(crate) mod assign;
 mod even;
@@ -19,115 +20,115 @@ pub use even::Step;
 pub use gains::{Level, Part};
 pub use reasons::Reasons;
 
-/// What a host offers.
+/// The capacity and labels of a host.
 #[derive(Debug, Clone)]
 pub struct Offer<'a> {
-    /// Its name.
+    /// The host's name.
     pub name: &'a str,
-    /// Its own labels, and those nobody writes.
+    /// The host's labels, including the built-in ones.
     pub labels: &'a BTreeMap<String, String>,
-    /// In thousandths of a core.
+    /// CPU capacity, in thousandths of a core.
     pub cpu: u64,
-    /// In bytes.
+    /// Memory capacity, in bytes.
     pub memory: u64,
-    /// Why it takes no pods, if so.
+    /// Why the host accepts no pods, if it is closed.
     pub closed: Option<Closed>,
 }
 
-/// What has been given to a host.
+/// The pods and reservations that are assigned to a host.
 #[derive(Debug, Clone, Default)]
 struct Load {
     cpu: u64,
     memory: u64,
     pods: u32,
-    /// Who has a host port: those of pods given to it, and those that others hold.
+    /// Host ports in use, by port number: those of assigned pods and those of other containers.
     ports: BTreeMap<u16, Vec<PublishedPort>>,
 }
 
-/// What a pod needs; all pods of a workload need the same.
+/// The resources and constraints of a pod. They are the same for all pods of a workload.
 #[derive(Debug, Clone)]
 pub struct PodRequest<'a> {
-    /// The workload's number.
+    /// The index of the workload in the graph.
     pub workload: usize,
-    /// Reserved, in thousandths of a core.
+    /// Reserved CPU, in thousandths of a core.
     pub cpu: u64,
-    /// Reserved, in bytes.
+    /// Reserved memory, in bytes.
     pub memory: u64,
-    /// Host ports.
+    /// Host ports that the pod publishes.
     pub ports: Vec<PublishedPort>,
-    /// What the spec says about hosts.
+    /// The placement rules of the spec.
     pub place: &'a Place,
-    /// The only hosts it may be on, because its volumes are there.
+    /// The only host the pod may run on, because its volumes are there.
     pub pinned: Option<usize>,
-    /// Workloads whose pods it avoids, and those it likes to be near, by number.
+    /// Indexes of the workloads whose pods it avoids.
     pub avoid: BTreeSet<usize>,
-    /// See `avoid`.
+    /// Indexes of the workloads whose pods it prefers to share a host with.
     pub near: BTreeSet<usize>,
 }
 
 /// Why a host cannot take a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lack {
-    /// It takes nothing.
+    /// The host accepts no pods.
     Closed,
-    /// Its labels are not like that.
+    /// The host's labels do not match `require`.
     Labels,
-    /// The pod's volumes are elsewhere.
+    /// The pod's volumes are on another host.
     Elsewhere,
-    /// So many thousandths of a core are missing.
+    /// Missing CPU, in thousandths of a core.
     Cpu(u64),
-    /// So many bytes are missing.
+    /// Missing memory, in bytes.
     Memory(u64),
-    /// Somebody has that host port.
+    /// The host port is in use.
     Port(u16),
 }
 
-/// How little a host is liked; the least is taken. In order: pods to avoid, pods to be near, the
-/// preferred labels, pods of its own workload, how full it is in thousandths, pods in all, its
-/// number.
+/// The score of a host; the lowest score wins. In order of importance: the number of pods to avoid,
+/// the number of pods to be near, whether the preferred labels are missing, the number of pods of the
+/// same workload, the utilisation in thousandths, the number of all pods, the host's index.
 type Score = (u32, Reverse<u32>, bool, u32, u64, u32, usize);
 
-/// Where hosts with one value of the `spread` label stand: those without the label last, then by
-/// pods of the workload there, then by their best host.
+/// The sort key of the hosts with one value of the `spread` label: hosts without the label come last,
+/// then by the workload's pods in the domain, then by the score of the best host.
 type DomainKey = (bool, u32, Score, usize);
 
-/// Hosts, and what has been given to them.
+/// The hosts, and the pods that are assigned to them.
 #[derive(Debug, Clone)]
 pub struct Capacity<'a> {
     offers: Vec<Offer<'a>>,
     loads: Vec<Load>,
-    /// How many pods of a workload are on which hosts, by numbers.
+    /// The number of pods, by workload index and host index.
     of: BTreeMap<usize, BTreeMap<usize, u32>>,
-    /// For each label that pods are spread over: the domain of every host.
+    /// For each `spread` label, the domain of every host.
     spreads: BTreeMap<String, Domains>,
 }
 
-/// The domains that a label divides the hosts into.
+/// The topology domains into which a label divides the hosts.
 #[derive(Debug, Clone, Default)]
 struct Domains {
-    /// By host.
+    /// The domain of each host, by host index.
     of: Vec<usize>,
-    /// For each domain, whether it is that of the hosts without the label.
+    /// For each domain, whether it contains the hosts without the label.
     unlabelled: Vec<bool>,
 }
 
 impl<'a> Capacity<'a> {
-    /// Hosts to which nothing has been given yet. They stand by name, so that the last score is
-    /// theirs.
+    /// Returns the hosts without any pods. `offers` must be sorted by name, so that the host index
+    /// breaks ties between scores by name.
     #[must_use]
     pub fn new(offers: Vec<Offer<'a>>) -> Self {
         let loads = vec![Load::default(); offers.len()];
         Self { offers, loads, of: BTreeMap::new(), spreads: BTreeMap::new() }
     }
 
-    /// A host port that is held by what is not planned here.
+    /// Marks a host port as used by a container that this plan does not manage.
     pub fn hold_port(&mut self, host: usize, port: PublishedPort) {
         if let Some(load) = self.loads.get_mut(host) {
             load.ports.entry(port.host.port).or_default().push(port);
         }
     }
 
-    /// Gives a pod to a host.
+    /// Assigns a pod to a host.
     pub fn take(&mut self, host: usize, need: &PodRequest<'_>) {
         let Some(load) = self.loads.get_mut(host) else { return };
         load.cpu += need.cpu;
@@ -139,16 +140,16 @@ impl<'a> Capacity<'a> {
         }
     }
 
-    /// Whether a host could take a pod.
+    /// Checks whether a host can take a pod.
     ///
     /// # Errors
-    /// The first thing that is in the way.
+    /// The first reason why it cannot.
     pub fn fits(&self, host: usize, need: &PodRequest<'_>) -> Result<(), Lack> {
         self.suits(host, need)?;
         self.has_room(host, need)
     }
 
-    /// What does not change while pods of one workload are given away.
+    /// Checks the constraints that do not change while pods of one workload are assigned.
     fn suits(&self, host: usize, need: &PodRequest<'_>) -> Result<(), Lack> {
         let Some(offer) = self.offers.get(host) else { return Err(Lack::Closed) };
         if offer.closed.is_some() {
@@ -163,6 +164,7 @@ impl<'a> Capacity<'a> {
         }
     }
 
+    /// Checks whether a host has enough free CPU, memory and host ports for a pod.
     fn has_room(&self, host: usize, need: &PodRequest<'_>) -> Result<(), Lack> {
         let (Some(offer), Some(load)) = (self.offers.get(host), self.loads.get(host)) else {
             return Err(Lack::Closed);
@@ -188,6 +190,7 @@ impl<'a> Capacity<'a> {
         Ok(())
     }
 
+    /// Returns the score of a host for a pod.
     fn score(&self, host: usize, need: &PodRequest<'_>) -> Score {
         let none = Load::default();
         let load = self.loads.get(host).unwrap_or(&none);
@@ -204,19 +207,20 @@ impl<'a> Capacity<'a> {
         (count(&need.avoid), Reverse(count(&need.near)), unlike, own, full, load.pods, host)
     }
 
-    /// Gives `count` pods of one workload to hosts, one after another; `None` for each that no
-    /// host can take.
+    /// Assigns `count` pods of one workload to hosts, one after another. Returns the host of each pod,
+    /// `None` where no host can take it.
     pub fn give(&mut self, need: &PodRequest<'_>, count: usize) -> Vec<Option<usize>> {
         let mut candidates = Candidates::new(self, need);
         (0..count).map(|_| candidates.next(self, need)).collect()
     }
 }
 
+/// Checks whether a used host port conflicts with a wanted one.
 fn clash(held: &PublishedPort, protocol: tally_graph::Protocol, wanted: &Publish) -> bool {
     held.protocol == protocol && held.host.clashes(wanted)
 }
 
-/// The hosts that suit a workload, in the order in which they are asked.
+/// The hosts that satisfy a workload's constraints, in the order in which they are tried.
 struct Candidates {
     domains: Vec<Domain>,
     order: BTreeSet<DomainKey>,
@@ -226,24 +230,24 @@ struct Candidates {
 struct Domain {
     unlabelled: bool,
     pods: u32,
-    /// The least is the best, and stands on top.
+    /// The host with the lowest score, which is the best one, is on top.
     hosts: BinaryHeap<Reverse<Score>>,
 }
 
 impl Candidates {
-    fn new(seats: &mut Capacity<'_>, need: &PodRequest<'_>) -> Self {
+    fn new(capacity: &mut Capacity<'_>, need: &PodRequest<'_>) -> Self {
         let spread = need.place.spread.as_deref();
-        seats.divide(spread);
-        let divided = spread.and_then(|key| seats.spreads.get(key));
+        capacity.divide(spread);
+        let divided = spread.and_then(|key| capacity.spreads.get(key));
         let count = divided.map_or(1, |domains| domains.unlabelled.len());
         let mut hosts: Vec<Vec<Reverse<Score>>> = vec![Vec::new(); count];
         let domain_of =
             |host: usize| divided.and_then(|domains| domains.of.get(host)).copied().unwrap_or(0);
-        for host in 0..seats.offers.len() {
-            if seats.suits(host, need).is_ok()
+        for host in 0..capacity.offers.len() {
+            if capacity.suits(host, need).is_ok()
                 && let Some(domain) = hosts.get_mut(domain_of(host))
             {
-                domain.push(Reverse(seats.score(host, need)));
+                domain.push(Reverse(capacity.score(host, need)));
             }
         }
         let mut domains: Vec<Domain> = hosts
@@ -255,8 +259,8 @@ impl Candidates {
                 hosts: hosts.into(),
             })
             .collect();
-        // Pods that are on a host of the domain count, whether or not that host suits.
-        for (host, pods) in seats.of.get(&need.workload).into_iter().flatten() {
+        // Pods on any host of the domain count, even if that host does not satisfy the constraints.
+        for (host, pods) in capacity.of.get(&need.workload).into_iter().flatten() {
             if let (true, Some(domain)) = (spread.is_some(), domains.get_mut(domain_of(*host))) {
                 domain.pods += pods;
             }
@@ -268,26 +272,28 @@ impl Candidates {
         all
     }
 
+    /// Returns the sort key of a domain, `None` when it has no candidate left.
     fn key(&self, number: usize) -> Option<DomainKey> {
         let domain = self.domains.get(number)?;
         let Reverse(best) = domain.hosts.peek()?;
         Some((domain.unlabelled, domain.pods, *best, number))
     }
 
-    fn next(&mut self, seats: &mut Capacity<'_>, need: &PodRequest<'_>) -> Option<usize> {
+    /// Assigns one pod to the best host that has room for it.
+    fn next(&mut self, capacity: &mut Capacity<'_>, need: &PodRequest<'_>) -> Option<usize> {
         while let Some((.., number)) = self.order.pop_first() {
             let domain = self.domains.get_mut(number)?;
             let Reverse(score) = domain.hosts.pop()?;
             let host = score.6;
-            let fits = seats.has_room(host, need).is_ok();
+            let fits = capacity.has_room(host, need).is_ok();
             if fits {
-                seats.take(host, need);
-                domain.hosts.push(Reverse(seats.score(host, need)));
+                capacity.take(host, need);
+                domain.hosts.push(Reverse(capacity.score(host, need)));
                 if need.place.spread.is_some() {
                     domain.pods += 1;
                 }
             }
-            // A host without room will not have any later: only more is given away.
+            // A host without room stays full, because pods are only added.
             self.order.extend(self.key(number));
             if fits {
                 return Some(host);
@@ -298,7 +304,7 @@ impl Candidates {
 }
 
 impl Capacity<'_> {
-    /// Divides the hosts by a label, once.
+    /// Divides the hosts into domains by a label, if that is not done yet.
     fn divide(&mut self, spread: Option<&str>) {
         let Some(key) = spread.filter(|key| !self.spreads.contains_key(*key)) else { return };
         let mut numbers: BTreeMap<Option<&String>, usize> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Why no host takes a pod, and the nearest way out.
+//! Explains why no host can take a pod, and why a pod moves.
 
 use tally_graph::Selector;
 
@@ -7,11 +7,11 @@ use super::gains::{View, WHOLE, WISHES};
 use super::{Capacity, Lack, Level, Part, PodRequest, Step};
 use crate::plan::reason::{BlockReason, Closed, HostLack, Shortage, WayOut};
 
-/// So many hosts are named; the others are counted.
+/// The maximum number of hosts that a reason names. The others are counted.
 const NAMED: usize = 4;
 
 impl Capacity<'_> {
-    /// Returns the reason of a pod that no host takes: what each host lacks, and the nearest way out.
+    /// Returns the reason of a pod that no host can take: the shortage of each host, and a possible solution.
     #[must_use]
     pub fn no_host(&self, need: &PodRequest<'_>) -> BlockReason {
         let lacks: Vec<(usize, Lack)> = (0..self.offers.len())
@@ -23,11 +23,12 @@ impl Capacity<'_> {
         BlockReason::NoHost { lacks, more, way_out: self.way_out(need) }
     }
 
+    /// Returns a host's name.
     fn name(&self, host: usize) -> &str {
         self.offers.get(host).map_or("?", |offer| offer.name)
     }
 
-    /// Returns what a host lacks for a pod, with its name.
+    /// Returns the shortage of a host for a pod, with the host's name.
     #[must_use]
     pub fn host_lack(&self, host: usize, lack: &Lack, need: &PodRequest<'_>) -> HostLack {
         let closed = || self.offers.get(host).and_then(|offer| offer.closed);
@@ -42,7 +43,7 @@ impl Capacity<'_> {
         HostLack { host: self.name(host).to_owned(), lack }
     }
 
-    /// The part of `require` that a host does not satisfy.
+    /// Returns the condition of `require` that a host does not satisfy.
     fn differs(&self, host: usize, need: &PodRequest<'_>) -> Selector {
         let Some(labels) = self.offers.get(host).map(|offer| offer.labels) else {
             return Selector::default();
@@ -51,7 +52,7 @@ impl Capacity<'_> {
         parts.into_iter().find(|part| !part.matches(labels)).unwrap_or_default()
     }
 
-    /// The host that would take it if one part of `require` were dropped.
+    /// Returns a host that could take the pod if one condition of `require` were dropped.
     fn way_out(&self, need: &PodRequest<'_>) -> Option<WayOut> {
         let require = need.place.require.as_ref()?;
         let all = parts(require);
@@ -73,39 +74,39 @@ impl Capacity<'_> {
     }
 }
 
-/// What moves have gained, in words.
+/// The reasons of moves, as text.
 pub struct Reasons<'a, 'p> {
-    then: View<'a, 'p>,
-    now: View<'a, 'p>,
+    before: View<'a, 'p>,
+    after: View<'a, 'p>,
 }
 
 impl<'a, 'p> Reasons<'a, 'p> {
-    /// For moves from where everything was `before` to where it is `after` all of them.
+    /// Creates the reasons for the moves that lead from `before` to `after`.
     #[must_use]
     pub fn new(before: &Capacity<'a>, after: &Capacity<'a>, parts: &'p [Part<'a>]) -> Self {
-        let view = |seats: &Capacity<'a>| View::new(seats.clone(), parts);
-        Self { then: view(before), now: view(after) }
+        let view = |capacity: &Capacity<'a>| View::new(capacity.clone(), parts);
+        Self { before: view(before), after: view(after) }
     }
 
-    /// What a move has gained, judged by where everything is after all of them: the first thing
-    /// that would be worse without it.
+    /// Returns the level that a move improves: the first one that would be worse without the move, judged by
+    /// the state after all moves.
     #[must_use]
     pub fn level(&self, step: Step) -> Level {
         let Step { part, from, to } = step;
-        let worse = |level: &Level| self.now.change(*level, part, to, from) > 0;
-        let rest = if is_counted(&self.now, step) { Level::Count } else { Level::Full };
+        let worse = |level: &Level| self.after.change(*level, part, to, from) > 0;
+        let rest = if is_counted(&self.after, step) { Level::Count } else { Level::Full };
         WISHES.into_iter().find(worse).unwrap_or(rest)
     }
 
-    /// The same in one line.
+    /// Returns the reason of a move, in one line.
     #[must_use]
-    pub fn says(&self, step: Step) -> String {
+    pub fn describe(&self, step: Step) -> String {
         let Step { part, from, to } = step;
-        let (then, now) = (&self.then, &self.now);
-        let (old, new) = (now.seats.name(from), now.seats.name(to));
+        let (then, now) = (&self.before, &self.after);
+        let (old, new) = (now.capacity.name(from), now.capacity.name(to));
         let spread = now.parts.get(part).and_then(|part| part.need.place.spread.as_deref());
         let label = |host: usize| {
-            let labels = now.seats.offers.get(host).map(|offer| offer.labels);
+            let labels = now.capacity.offers.get(host).map(|offer| offer.labels);
             labels.zip(spread).and_then(|(labels, key)| labels.get(key)).map_or("", String::as_str)
         };
         let pods = |view: &View<'_, '_>, host| view.in_domain(part, host);
@@ -154,7 +155,7 @@ impl<'a, 'p> Reasons<'a, 'p> {
     }
 }
 
-/// A selector as selectors of one condition each.
+/// Splits a selector into selectors of one condition each.
 fn parts(selector: &Selector) -> Vec<Selector> {
     let empty = Selector::default;
     let all = selector

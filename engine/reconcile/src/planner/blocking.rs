@@ -1,4 +1,4 @@
-//! Work that people, pauses and waits block.
+//! Blocks operations because of freezes, pauses, running work, backoff and waits.
 
 use tally_graph::Workload;
 
@@ -10,7 +10,7 @@ use crate::plan::{Action, OpId};
 use crate::planner::context::Planner;
 
 impl Planner<'_> {
-    /// Blocks the changes of a rollout that somebody paused; missing pods are made all the same.
+    /// Blocks the changes of a paused rollout. Missing pods are still created.
     pub(super) fn block_paused(
         &self,
         workload: &Workload,
@@ -26,8 +26,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Blocks a pod that an earlier plan still works on, and for the time of its backoff one that ends again
-    /// and again, or cannot be made.
+    /// Blocks a pod that an earlier plan is still changing, and a pod whose backoff has not expired.
     pub(super) fn block_pod(
         &self,
         workload: &Workload,
@@ -56,8 +55,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Blocks operations that belong to no pod and that an earlier plan still makes, and all that wait for
-    /// them.
+    /// Blocks operations on other objects than pods that an earlier plan is still executing, and the operations
+    /// that wait for them.
     pub(super) fn block_under_way(&self, builder: &mut Builder) {
         let all =
             builder.plan.operations.iter().filter(|operation| operation.subject.pod().is_none());
@@ -79,7 +78,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Blocks all that has to wait, for a caller that does not wait but plans again.
+    /// Blocks the operations that must wait, for a caller that plans again instead of waiting.
     pub(super) fn block_waits(&self, builder: &mut Builder) {
         if !self.options.without_waits {
             return;
@@ -122,7 +121,7 @@ impl Planner<'_> {
         builder.block(&mutating, self.blocked_cluster(reason));
     }
 
-    /// Returns an entry about the whole cluster.
+    /// Returns a blocked entry about the whole cluster.
     pub fn blocked_cluster(&self, reason: BlockReason) -> Blocked {
         Blocked {
             subject: Subject::Cluster(self.cluster.name.clone()),

@@ -1,4 +1,4 @@
-//! The whole cluster: workload by workload in the order in which they wait for each other.
+//! Plans the whole cluster, workload by workload, in dependency order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,17 +16,18 @@ use crate::plan::pod_plan::PodPlan;
 use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::subject::Subject;
 use crate::plan::{Cause, OpId, Pods};
-use crate::planner::context::{Planned, Planner, Progress, Settled};
+use crate::planner::context::{Planned, PlannedPods, Planner, Progress};
 use crate::planner::images::Choosing;
 use crate::planner::objects::Objects;
 use crate::planner::pod::context::Context;
 use crate::planner::pod::plan_pod;
-use crate::planner::removals::Leaving;
+use crate::planner::removals::RemovalContext;
 use crate::planner::unsupported::unsupported;
 use crate::rollback::report::{report_fallback, report_rolled_back};
 use crate::rollout::{gates, stagger};
 
 impl<'a> Planner<'a> {
+    /// Plans all operations of the cluster.
     pub fn run(&self, builder: &mut Builder) {
         self.report_quarantined(builder);
         let needs = self.needs;
@@ -47,7 +48,8 @@ impl<'a> Planner<'a> {
         let ready = self.hosts.ready.iter();
         let mut objects: Vec<Objects<'_>> =
             ready.map(|host| Objects::new(name, host.name, host.state, span)).collect();
-        let mut progress = Progress { settled: Settled::of(self.hosts), ..Progress::default() };
+        let mut progress =
+            Progress { existing: PlannedPods::new(self.hosts), ..Progress::default() };
         let mut assignment = assign(self.graph, name, self.hosts, self.patterns);
         let mut moved = Vec::new();
         if self.options.rebalance && !self.options.destroy {
@@ -60,17 +62,17 @@ impl<'a> Planner<'a> {
             self.workload(workload, on, &mut assignment, &mut objects, &mut progress, builder);
         }
         self.make_room(&moved, &progress, builder);
-        let removed = self.remove_gone(&mut progress, builder);
+        let removed = self.remove_surplus(&mut progress, builder);
         self.ports(&progress, builder);
         self.remove_objects(&removed, &progress, builder);
-        self.powers(&progress, builder);
-        // A freeze first: who waits for what a freeze holds back would wait for as long as it lasts.
+        self.host_access(&progress, builder);
+        // A freeze first: operations that depend on frozen ones stay blocked until the freeze ends.
         self.block_all(builder);
         self.block_under_way(builder);
         self.block_waits(builder);
     }
 
-    /// Plans all pods of a workload, and what they wait for.
+    /// Plans all pods of a workload, and the operations that they wait for.
     fn workload(
         &self,
         workload: &'a Workload,
@@ -83,31 +85,33 @@ impl<'a> Planner<'a> {
         let slots = assignment.slots.remove(workload.name.as_str()).unwrap_or_default();
         progress.pattern = self.patterns.number(&workload.name);
         progress.asks_ports = workload_ports(workload).next().is_some();
-        progress.seats = slots.iter().filter_map(|slot| slot.seat.as_ref().ok().copied()).collect();
+        progress.pod_hosts =
+            slots.iter().filter_map(|slot| slot.assigned.as_ref().ok().copied()).collect();
         let own: Vec<PodPlan> = slots
             .iter()
             .map(|slot| self.slot(workload, slot, objects, progress, builder))
             .collect();
         let disrupted = own.iter().any(|pod| pod.ready_now && pod.disruptive);
-        let surge = match disrupted {
-            true => self.surge(workload, own.len(), assignment, objects, progress, builder),
-            false => Vec::new(),
+        let surge = if disrupted {
+            self.surge(workload, own.len(), assignment, objects, progress, builder)
+        } else {
+            Vec::new()
         };
         let waits: Vec<OpId> = own.iter().flat_map(|pod| pod.ready.iter().copied()).collect();
         let address = workload.address().to_string();
-        builder.plan.pods.insert(address.clone(), counted(&own));
+        builder.plan.pods.insert(address.clone(), count_pods(&own));
         progress.after.insert(address, waits);
         report_fallback((self.graph, self.hosts, self.memory), workload, &own, builder);
         stagger(workload, &own, &surge, builder);
         self.depend(workload, on, own.iter().chain(&surge), progress, builder);
         self.block_paused(workload, &own, &surge, builder);
-        // Only what others wait for, or make room for, is asked for later.
+        // Later steps need the plans only for dependencies and for rebalancing.
         if self.options.rebalance || self.awaited.contains(workload.name.as_str()) {
             progress.plans.insert(&workload.name, own);
         }
     }
 
-    /// Plans one pod: where it is, or where it moves to.
+    /// Plans one pod on its current or its new host.
     fn slot(
         &self,
         workload: &'a Workload,
@@ -116,7 +120,7 @@ impl<'a> Planner<'a> {
         progress: &mut Progress<'a>,
         builder: &mut Builder,
     ) -> PodPlan {
-        match &slot.seat {
+        match &slot.assigned {
             Ok(host) => {
                 let found = slot.found.filter(|(on, _)| on == host).map(|(_, found)| found);
                 let Some(mut plan) =
@@ -129,10 +133,10 @@ impl<'a> Planner<'a> {
                 plan
             }
             Err(reason) => {
-                // Where it is already it is left.
+                // Existing containers of a blocked pod stay unchanged.
                 for host in &slot.elsewhere {
                     if let Some(found) = self.found(*host, &slot.name) {
-                        progress.settled.insert(*host, found);
+                        progress.existing.insert(*host, found);
                     }
                 }
                 builder.plan.blocked.push(Blocked {
@@ -146,6 +150,7 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Plans a pod on a ready host.
     fn pod(
         &self,
         workload: &'a Workload,
@@ -162,16 +167,17 @@ impl<'a> Planner<'a> {
             host: ready.name,
             inventory: &ready.inventory,
             failing: &self.memory.in_flight.failing,
-            restarts: match self.memory.declared.restarts.is_empty() {
-                true => None,
-                false => self.memory.declared.restarts.get(&workload.address().to_string()),
+            restarts: if self.memory.declared.restarts.is_empty() {
+                None
+            } else {
+                self.memory.declared.restarts.get(&workload.address().to_string())
             },
             now_ms: ready.state.its_now_ms(self.options.now_ms),
             choosing: Choosing {
                 graph: self.graph,
                 hosts: self.hosts,
                 around: &self.around,
-                seats: &progress.seats,
+                pod_hosts: &progress.pod_hosts,
             },
         };
         let found = found.or_else(|| ready.inventory.pods.get(name));
@@ -180,21 +186,20 @@ impl<'a> Planner<'a> {
             let FastPath { workload, is_up_to_date, .. } = found.fast_path;
             is_up_to_date && workload.is_some() && workload == progress.pattern
         });
-        let plan = match is_up_to_date {
-            true => PodPlan { ready_now: true, ..PodPlan::default() },
-            false => {
-                builder.plan.compared += 1;
-                let pod = realise(workload, name.to_owned(), &self.around);
-                plan_pod(&pod, &context, objects.get_mut(host)?, &mut progress.choices, builder)
-            }
+        let plan = if is_up_to_date {
+            PodPlan { ready_now: true, ..PodPlan::default() }
+        } else {
+            builder.plan.compared += 1;
+            let pod = realise(workload, name.to_owned(), &self.around);
+            plan_pod(&pod, &context, objects.get_mut(host)?, &mut progress.choices, builder)
         };
         let stops = plan.stops.iter().map(|(id, stop)| ((host, id.clone()), *stop));
         progress.stops.extend(stops);
         if let Some(found) = found {
-            progress.settled.insert(host, found);
+            progress.existing.insert(host, found);
         }
-        // Nothing is asked later of a pod that stays as it is, has no host port, and shares its host with
-        // no volume.
+        // Later steps need no pod that is up to date, has no host port, and runs on a host without
+        // volumes.
         if !is_up_to_date || progress.asks_ports || !ready.state.volumes.is_empty() {
             let (name, start) = (name.to_owned(), plan.holder_start);
             progress.planned.push(Planned { workload, name, host, start });
@@ -202,40 +207,41 @@ impl<'a> Planner<'a> {
         Some(plan)
     }
 
-    /// What a ready host has of a pod.
+    /// Returns the containers of a pod on a ready host.
     fn found(&self, host: usize, pod: &str) -> Option<&'a Containers<'a>> {
         self.hosts.ready.get(host)?.inventory.pods.get(pod)
     }
 
-    /// Takes a pod away from hosts where it is no longer, or is a second time. What it needs on the
-    /// new host is there before it stops on the old one.
+    /// Removes a pod from its old hosts, and removes duplicates. The pod's needs on the new host are provided
+    /// before it stops on the old one.
     fn leave(
         &self,
         workload: &Workload,
         slot: &Slot,
-        seat: usize,
+        keeper: usize,
         plan: &mut PodPlan,
         progress: &mut Progress<'a>,
         builder: &mut Builder,
     ) {
         let is_second = !plan.fresh;
-        let to = self.hosts.ready.get(seat).map_or("", |host| host.name);
+        let to = self.hosts.ready.get(keeper).map_or("", |host| host.name);
         for host in &slot.elsewhere {
             let from = self.hosts.ready.get(*host);
             let Some(found) = self.found(*host, &slot.name) else { continue };
-            progress.settled.insert(*host, found);
-            let note = match is_second {
-                true => format!("also runs on {to}, which keeps it"),
-                false => format!("moves to {to}"),
+            progress.existing.insert(*host, found);
+            let note = if is_second {
+                format!("also runs on {to}, which keeps it")
+            } else {
+                format!("moves to {to}")
             };
             let now_ms = from.map_or(0, |from| from.state.its_now_ms(self.options.now_ms));
             let was_ready = self.is_ready(workload, &slot.name, found, now_ms);
-            let why = Leaving { cause: Cause::Needed, note: Some(note), after: Vec::new() };
+            let why = RemovalContext { cause: Cause::Needed, note: Some(note), after: Vec::new() };
             let downs = self.take_down(*host, found, &why, progress, builder);
             if is_second && named_volumes(self.graph, workload).is_empty() {
-                // A second copy serves until the one that stays is ready: whatever else has to be down
-                // first, this does not. Where that one serves now, it goes at once: what changes later
-                // follows the rules of any change, and may need what the second copy holds.
+                // A duplicate serves until the copy that stays is ready. If that copy already serves, the
+                // duplicate is removed at once: later changes follow the usual rollout rules, and may
+                // need a host port or volume that the duplicate holds.
                 if !plan.ready_now {
                     builder.gate(&downs, &plan.ready);
                 }
@@ -255,6 +261,7 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Checks whether all main containers of an existing pod serve.
     fn is_ready(
         &self,
         workload: &Workload,
@@ -272,9 +279,9 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// So many pods of a workload may stand in for others. Two pods with one volume, or with one set of
-    /// data, are no stand-ins for each other.
-    pub fn stand_ins(&self, workload: &Workload, replicas: u32) -> u32 {
+    /// Returns the maximum number of surge pods of a workload. Workloads with named volumes have none, because
+    /// two pods must not use the same data.
+    pub fn max_surge(&self, workload: &Workload, replicas: u32) -> u32 {
         match workload.replicas {
             Replicas::Count(_) if named_volumes(self.graph, workload).is_empty() => {
                 workload.update.surge(replicas)
@@ -283,7 +290,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Pods beyond the number, which stand in for those that are taken down.
+    /// Plans the surge pods of a workload, which serve while other pods are replaced.
     fn surge(
         &self,
         workload: &'a Workload,
@@ -294,44 +301,44 @@ impl<'a> Planner<'a> {
         builder: &mut Builder,
     ) -> Vec<PodPlan> {
         let replicas = u32::try_from(count).unwrap_or(u32::MAX);
-        let surge = self.stand_ins(workload, replicas);
+        let surge = self.max_surge(workload, replicas);
         let paused = self.memory.declared.paused.contains_key(&workload.address().to_string());
         if surge == 0 || paused {
             return Vec::new();
         }
-        let seats = assignment.surge(&workload.name, surge as usize);
-        let nowhere = seats.iter().all(Option::is_none);
+        let hosts = assignment.surge(&workload.name, surge as usize);
+        let nowhere = hosts.iter().all(Option::is_none);
         let mut plans = Vec::new();
-        for (extra, seat) in (replicas..).zip(seats) {
+        for (extra, assigned) in (replicas..).zip(hosts) {
             let name = workload.pod_name(extra);
-            // One that is there already stays where it is; of two, where it is well, since a create that
-            // came late must not be started beside the one that was made instead.
+            // An existing surge pod stays on its host. Of two copies the healthier one stays, since a create
+            // that was delayed must not be started beside its replacement.
             let hosts = self.hosts.ready.iter().enumerate();
             let there = hosts
                 .filter(|(_, host)| host.inventory.pods.contains_key(name.as_str()))
                 .max_by_key(|(number, host)| (health(host, &name), std::cmp::Reverse(*number)))
                 .map(|(number, _)| number);
-            // One that may run on a silent host is not made a second time.
+            // A surge pod that may run on an unreachable host is not created a second time.
             if there.is_none() && self.hosts.may_have(&name).is_some() {
                 plans.push(PodPlan { absent: true, ..PodPlan::default() });
                 continue;
             }
-            // Where it has the port that a pod it stands in for is about to take, it cannot stay.
+            // A surge pod cannot stay where a pod of the workload is about to take its host port.
             let leaves = there.filter(|host| takes_port_on(workload, *host, progress));
             let stays = there.filter(|_| leaves.is_none());
-            if let Some(host) = stays.or(seat).filter(|host| leaves != Some(*host))
+            if let Some(host) = stays.or(assigned).filter(|host| leaves != Some(*host))
                 && let Some(mut plan) =
                     self.pod(workload, &name, (host, None), objects, progress, builder)
             {
                 let elsewhere = leaves.into_iter().collect();
-                let slot = Slot { name, seat: Ok(host), elsewhere, found: None };
+                let slot = Slot { name, assigned: Ok(host), elsewhere, found: None };
                 self.leave(workload, &slot, host, &mut plan, progress, builder);
                 self.block_pod(workload, &slot.name, host, &plan, builder);
                 plans.push(plan);
             }
         }
         if nowhere && plans.is_empty() && workload.update.max_unavailable.of(replicas) == 0 {
-            progress.unaided.insert(&workload.name);
+            progress.no_surge_room.insert(&workload.name);
             builder.report(
                 Diagnostic::warning(
                     Code(1302),
@@ -339,7 +346,7 @@ impl<'a> Planner<'a> {
                 )
                 .label(workload.span, "each pod stops before its successor starts")
                 .help(
-                    "A fixed host port, or the room on the hosts, leaves no place for a stand-in. \
+                    "A fixed host port, or the room on the hosts, leaves no place for a surge pod. \
                      One more host, or a port for each pod, would.",
                 ),
             );
@@ -347,8 +354,8 @@ impl<'a> Planner<'a> {
         plans
     }
 
-    /// Makes a workload wait for what it depends on. What is not there yet waits for everything;
-    /// where the other cannot be seen or placed, it is held back.
+    /// Makes a workload's operations wait for its dependencies. Missing pods are blocked while a dependency
+    /// is unreachable or cannot be placed.
     fn depend<'p>(
         &self,
         workload: &Workload,
@@ -377,7 +384,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The workloads that are planned, those that others wait for first.
+    /// Returns the workloads to plan, dependencies first.
     fn wanted(&self, needs: &Needs<'a>) -> Vec<&'a Workload> {
         if self.options.destroy {
             return Vec::new();
@@ -391,7 +398,7 @@ impl<'a> Planner<'a> {
             Some(target) => by_name.keys().copied().filter(|name| *name == target.name).collect(),
             None => all.iter().map(|workload| workload.name.as_str()).collect(),
         };
-        // Depth first without recursion; the second visit of a name puts it in order.
+        // A depth-first search without recursion. The second visit of a name appends it to the order.
         let mut open: Vec<(&str, bool)> = roots.into_iter().rev().map(|n| (n, false)).collect();
         while let Some((name, visited)) = open.pop() {
             if visited {
@@ -405,6 +412,7 @@ impl<'a> Planner<'a> {
         ordered
     }
 
+    /// Reports containers with Tally's labels that do not belong to the cluster.
     fn report_quarantined(&self, builder: &mut Builder) {
         for host in &self.hosts.ready {
             for (name, (_, why)) in &host.inventory.others {
@@ -427,6 +435,7 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Returns the error about a spec without pods.
     fn empty_spec(&self) -> Diagnostic {
         let pods: BTreeSet<&str> =
             self.hosts.ready.iter().flat_map(|host| host.inventory.pods.keys().copied()).collect();
@@ -442,14 +451,14 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Whether a pod of a workload with host ports is about to start on a host.
+/// Checks whether a pod of a workload with host ports is about to start on a host.
 fn takes_port_on(workload: &Workload, host: usize, progress: &Progress<'_>) -> bool {
     let mut starting = progress.planned.iter().filter(|it| it.host == host && it.start.is_some());
     progress.asks_ports && starting.any(|it| it.workload.name == workload.name)
 }
 
-/// How many of a workload's pods there are.
-fn counted(own: &[PodPlan]) -> Pods {
+/// Counts a workload's pods.
+fn count_pods(own: &[PodPlan]) -> Pods {
     let number = |of: fn(&PodPlan) -> bool| own.iter().filter(|pod| of(pod)).count();
     Pods {
         desired: own.len(),

@@ -1,4 +1,4 @@
-//! The context of planning a cluster, and its progress from workload to workload.
+//! The inputs of planning a cluster, and the state that planning carries from workload to workload.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,18 +15,19 @@ use crate::plan::pod_plan::PodPlan;
 use crate::plan::{Action, OpId};
 use crate::planner::images::Choices;
 
+/// The planner of one cluster, with its inputs.
 pub(crate) struct Planner<'a> {
     pub graph: &'a Graph,
     pub cluster: &'a Cluster,
     pub hosts: &'a Hosts<'a>,
     pub memory: &'a Memory,
     pub options: &'a Options,
-    /// What realising a pod needs to know beside it.
+    /// The context for realising pods.
     pub around: Surroundings<'a>,
-    /// What pods look like that are as they shall be.
+    /// The patterns of up-to-date pods.
     pub patterns: &'a Patterns,
     pub needs: &'a Needs<'a>,
-    /// Workloads that others wait for.
+    /// Workloads on which other workloads depend.
     pub awaited: BTreeSet<&'a str>,
 }
 
@@ -34,65 +35,68 @@ pub(crate) struct Planner<'a> {
 pub(crate) struct Planned<'a> {
     pub workload: &'a Workload,
     pub name: String,
-    /// The ready host it is on.
+    /// The index of its ready host.
     pub host: usize,
-    /// The start of the container that holds its ports.
+    /// The operation that starts the container that publishes its ports.
     pub start: Option<OpId>,
 }
 
-/// Pods that are there and are dealt with: for each ready host one word for each of its pods.
+/// The existing pods that are already planned: one flag for each pod of each ready host.
 #[derive(Default)]
-pub(crate) struct Settled(Vec<Vec<bool>>);
+pub(crate) struct PlannedPods(Vec<Vec<bool>>);
 
-impl Settled {
-    pub fn of(hosts: &Hosts<'_>) -> Self {
+impl PlannedPods {
+    /// Creates the set without any planned pod.
+    pub fn new(hosts: &Hosts<'_>) -> Self {
         Self(hosts.ready.iter().map(|host| vec![false; host.inventory.pods.len()]).collect())
     }
 
-    /// Settles a pod of a host.
+    /// Marks a pod of a host as planned.
     pub fn insert(&mut self, host: usize, pod: &Containers<'_>) {
-        if let Some(word) = self.0.get_mut(host).and_then(|pods| pods.get_mut(pod.number)) {
-            *word = true;
+        if let Some(planned) = self.0.get_mut(host).and_then(|pods| pods.get_mut(pod.number)) {
+            *planned = true;
         }
     }
 
-    /// Whether a pod of a host is settled.
-    pub fn has(&self, host: usize, pod: &Containers<'_>) -> bool {
-        self.0.get(host).and_then(|pods| pods.get(pod.number)).is_some_and(|word| *word)
+    /// Checks whether a pod of a host is already planned.
+    pub fn contains(&self, host: usize, pod: &Containers<'_>) -> bool {
+        self.0.get(host).and_then(|pods| pods.get(pod.number)).is_some_and(|planned| *planned)
     }
 }
 
-/// What has been planned so far, beside the operations.
+/// The state of planning, apart from the operations.
 #[derive(Default)]
 pub(crate) struct Progress<'a> {
+    /// The planned pods that later steps need.
     pub planned: Vec<Planned<'a>>,
-    pub settled: Settled,
-    /// What stops each container, by host and full ID.
+    /// The existing pods that are already planned.
+    pub existing: PlannedPods,
+    /// The operation that stops each container, by host and full ID.
     pub stops: BTreeMap<(usize, String), OpId>,
-    /// Pods beyond the number of a workload that go once these are ready.
+    /// For each workload, the operations that a surplus pod's removal waits for.
     pub after: BTreeMap<String, Vec<OpId>>,
-    /// Workloads for whose pods nothing can stand in, and none of which may be missing.
-    pub unaided: BTreeSet<&'a str>,
-    /// Which images were chosen so far.
+    /// Workloads that need a surge pod but have no room for one.
+    pub no_surge_room: BTreeSet<&'a str>,
+    /// The images chosen so far.
     pub choices: Choices,
-    /// What was planned for the pods of each workload that others ask about.
+    /// The pod plans of each workload that later steps need.
     pub plans: BTreeMap<&'a str, Vec<PodPlan>>,
     /// The hosts of the workload that is being planned, in the order of its pods.
-    pub seats: Vec<usize>,
-    /// Its number among the patterns.
+    pub pod_hosts: Vec<usize>,
+    /// The index of that workload's pattern.
     pub pattern: Option<u32>,
-    /// Whether its pods have host ports.
+    /// Whether that workload's pods have host ports.
     pub asks_ports: bool,
 }
 
 impl Progress<'_> {
-    /// What was planned for a pod of a workload, by its place there.
+    /// Returns the plan of a workload's pod, by slot index.
     pub fn plan(&self, workload: &str, slot: usize) -> Option<&PodPlan> {
         self.plans.get(workload)?.get(slot)
     }
 }
 
-/// Whether an operation removes a container.
+/// Checks whether an action removes a container.
 pub(crate) fn removes(action: &Action) -> bool {
     matches!(action, Action::RemoveContainer { .. })
 }

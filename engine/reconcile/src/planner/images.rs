@@ -1,9 +1,9 @@
-//! One image for all pods of a version: a tag may move between two pulls, and a rollout that takes a
-//! while, or a pod that is made anew a week later, would then mix two programs.
+//! Chooses one image for all pods of a version. A tag may move between two pulls. A long rollout, or a pod
+//! that is recreated a week later, would then mix two programs.
 //!
-//! Nothing is remembered for it. What the pods of the version run that are there already says which image
-//! is meant, and the registry's digest of it is how other hosts get just that. Where none is there yet
-//! the first pull of a plan decides, which the executor sees to.
+//! The choice is not stored. The existing pods of the version determine the image, and other hosts pull it
+//! by its registry digest. If the version has no pod yet, the executor uses the image of the plan's first
+//! pull.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -19,71 +19,71 @@ use crate::inventory::containers::Found;
 use crate::inventory::host_status::{Hosts, ReadyHost};
 use crate::labels::{INFRA_IMAGE, Role};
 
-/// Which image a new container is made from.
+/// The image from which a new container is created.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Choice {
-    /// What its name stands for.
+    /// The image that the name currently refers to.
     #[default]
     Named,
-    /// The one that others of its version run.
+    /// The image that other pods of the version run.
     Same(Same),
 }
 
-/// An image that others run.
+/// An image that other pods run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Same {
-    /// Its ID there.
+    /// The image's ID on that host.
     pub id: String,
-    /// `name@sha256:…`, where a registry has it.
+    /// `name@sha256:…`, if a registry has the image.
     pub digest: Option<String>,
-    /// Who runs it or has it: `web-2 on alpha`, `alpha`.
-    whose: String,
-    /// The machine it is for.
+    /// The pod or host that has the image: `web-2 on alpha`, `alpha`.
+    owner: String,
+    /// The CPU architecture of the image.
     arch: String,
 }
 
-/// What must be known to choose.
+/// The inputs of choosing an image.
 pub(crate) struct Choosing<'a> {
     pub graph: &'a Graph,
     pub hosts: &'a Hosts<'a>,
     pub around: &'a Surroundings<'a>,
-    /// The hosts on which pods of the workload are or will be, in the order of the pods.
-    pub seats: &'a [usize],
+    /// The hosts of the workload's pods, in the order of the pods.
+    pub pod_hosts: &'a [usize],
 }
 
 impl Choosing<'_> {
-    /// The image of a container that is to be made. The first rule that fits:
+    /// Chooses the image of a new container. The first matching rule applies:
     ///
-    /// | what is there | |
+    /// | existing state | image |
     /// |---|---|
-    /// | the spec names a digest | that |
+    /// | the spec names a digest | the image with that digest |
     /// | pods of this version | the image that they run |
-    /// | `pull always` | what the tag stands for at the registry |
+    /// | `pull always` | the image of the tag at the registry |
     /// | the tag, on the first of its hosts that has it | that image, on all of them |
-    /// | nothing | what the tag stands for at the registry |
+    /// | none of these | the image of the tag at the registry |
     pub fn choose(&self, workload: &Workload, desired: &DesiredContainer<'_>) -> Choice {
         let name = desired.applied.image.as_str();
         let Ok(image) = ImageRef::parse(name) else { return Choice::Named };
         if image.digest.is_some() || name == INFRA_IMAGE {
             return Choice::Named;
         }
-        if let Some(same) = self.of_version(workload, desired, &image) {
+        if let Some(same) = self.image_of_version(workload, desired, &image) {
             return Choice::Same(same);
         }
         if desired.pull == Pull::Always {
             return Choice::Named;
         }
-        let seats = self.seats.iter().filter_map(|seat| self.hosts.ready.get(*seat));
-        let first = seats.into_iter().find_map(|host| Some((host, host.state.images.get(name)?)));
+        let hosts = self.pod_hosts.iter().filter_map(|host| self.hosts.ready.get(*host));
+        let first = hosts.into_iter().find_map(|host| Some((host, host.state.images.get(name)?)));
         match first {
             Some((host, id)) => Choice::Same(same(host, id, &image, host.name.to_owned())),
             None => Choice::Named,
         }
     }
 
-    /// What the pods of the same version run. Rollouts begin with the highest ordinals, so those are
-    /// asked first.
-    fn of_version(
+    /// Returns the image that pods of the same version run. Rollouts start with the highest ordinals, so
+    /// those pods are checked first.
+    fn image_of_version(
         &self,
         workload: &Workload,
         desired: &DesiredContainer<'_>,
@@ -101,16 +101,17 @@ impl Choosing<'_> {
         }
         let is_meant = |((name, _), found): &(&(&str, usize), &&Found<'_>)| {
             !found.details.image_id.is_empty()
-                && (found.identity.wished.is_some() || self.is_of(workload, name, desired, found))
+                && (found.identity.wished.is_some()
+                    || self.matches_version(workload, name, desired, found))
         };
         let ((name, number), found) = all.iter().rev().find(is_meant)?;
         let host = self.hosts.ready.get(*number)?;
-        let whose = format!("{name} on {}", host.name);
-        Some(same(host, &found.details.image_id, image, whose))
+        let owner = format!("{name} on {}", host.name);
+        Some(same(host, &found.details.image_id, image, owner))
     }
 
-    /// Whether a container is what this version asks for, but for what can be changed as it runs.
-    fn is_of(
+    /// Checks whether a container matches this version, apart from fields that can be changed in place.
+    fn matches_version(
         &self,
         workload: &Workload,
         pod: &str,
@@ -127,17 +128,17 @@ impl Choosing<'_> {
     }
 }
 
-fn same(host: &ReadyHost<'_>, id: &str, image: &ImageRef, whose: String) -> Same {
+/// Returns an image of a host as the choice for other hosts.
+fn same(host: &ReadyHost<'_>, id: &str, image: &ImageRef, owner: String) -> Same {
     let arch = host.state.engine.arch.clone();
-    Same { id: id.to_owned(), digest: digest_of(&host.state.images, id, image), whose, arch }
+    Same { id: id.to_owned(), digest: digest_of(&host.state.images, id, image), owner, arch }
 }
 
-/// The registry's name of an image among those of a host, of the same repository as `image`:
-/// `name@sha256:…`.
+/// Returns the registry digest of a host's image, in the same repository as `image`: `name@sha256:…`.
 ///
-/// Where images lie in containerd's store, as in Docker 29, their IDs are the registry's digests. One
-/// whose tag has moved is listed without a name there, and of one with several names only one is told;
-/// so the ID says it.
+/// In containerd's image store, the default of Docker 29, image IDs are the registry's digests. That store
+/// lists an image whose tag has moved without a name, and only one name of an image with several. So the
+/// digest is derived from the ID there.
 #[must_use]
 pub fn digest_of(images: &BTreeMap<String, String>, id: &str, image: &ImageRef) -> Option<String> {
     let prefix = format!("{}@", ImageRef { tag: None, ..image.clone() });
@@ -147,7 +148,8 @@ pub fn digest_of(images: &BTreeMap<String, String>, id: &str, image: &ImageRef) 
     listed.or_else(|| ids_are_digests(images).then(|| format!("{prefix}{id}")))
 }
 
-/// Elsewhere an ID is the hash of what describes the image, and never that of what the registry has.
+/// Checks whether image IDs are registry digests. In Docker's classic image store an ID is the hash of the
+/// image's configuration, which never equals the registry's digest.
 fn ids_are_digests(images: &BTreeMap<String, String>) -> bool {
     let is_digest = |(name, id): (&String, &String)| {
         name.split_once('@').is_some_and(|(_, digest)| digest == id)
@@ -155,21 +157,21 @@ fn ids_are_digests(images: &BTreeMap<String, String>) -> bool {
     images.iter().any(is_digest)
 }
 
-/// How a host gets the image that was chosen.
+/// How a host gets the chosen image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// It is there, by that name.
+    /// The host has the image, by this name.
     There(String),
-    /// It must be fetched by that name.
+    /// The image must be pulled by this name.
     Fetch(String),
-    /// Another one has its name, and no registry has what was chosen.
+    /// Another image has the name, and no registry has the chosen image.
     Other,
-    /// What its name stands for, as its `pull` says.
+    /// The image that the name refers to, by its `pull` policy.
     AsNamed,
 }
 
 impl Choice {
-    /// How a host gets it that shall make a container from the image `name`.
+    /// Returns how a host gets the chosen image for a container with the image `name`.
     pub fn way(&self, name: &str, state: &HostState) -> Way {
         let Self::Same(same) = self else { return Way::AsNamed };
         let here = state.images.get(name);
@@ -179,29 +181,29 @@ impl Choice {
         }
         match (&same.digest, by_digest) {
             (Some(digest), Some(_)) => Way::There(digest.clone()),
-            // It has another name here, or lost its own.
+            // The image has another name on this host, or lost its name.
             _ if state.images.values().any(|id| *id == same.id) => Way::There(same.id.clone()),
             (Some(digest), None) => Way::Fetch(digest.clone()),
-            // Machines of another kind have other images by the same name.
+            // Hosts with another architecture have other images by the same name.
             (None, _) if here.is_some() && state.engine.arch == same.arch => Way::Other,
             (None, _) => Way::AsNamed,
         }
     }
 
-    /// That a host makes a container from another image than others of its version run.
+    /// Returns the warning that a host creates a container from another image than the version's other pods.
     pub fn other_image(&self, name: &str, host: &str, state: &HostState, span: Span) -> Diagnostic {
         let short = |id: &str| {
             let hex = id.strip_prefix("sha256:").unwrap_or(id);
             hex.get(..12).unwrap_or(hex).to_owned()
         };
-        let (theirs, whose) = match self {
-            Self::Same(same) => (short(&same.id), same.whose.as_str()),
+        let (theirs, owner) = match self {
+            Self::Same(same) => (short(&same.id), same.owner.as_str()),
             Self::Named => (String::new(), ""),
         };
         let ours = state.images.get(name).map(|id| short(id)).unwrap_or_default();
         Diagnostic::warning(
             Code(1306),
-            format!("`{name}` is {ours} on host `{host}`, and {theirs} for {whose}"),
+            format!("`{name}` is {ours} on host `{host}`, and {theirs} for {owner}"),
         )
         .label(span, "pods of one version would run two images")
         .help(
@@ -211,7 +213,7 @@ impl Choice {
     }
 }
 
-/// Which image was chosen, by workload, role and name of the container: all its pods get the same.
+/// The chosen images by workload, container role and container name. All pods of a workload get the same.
 pub(crate) type Choices = BTreeMap<(String, Role, String), Choice>;
 
 #[cfg(test)]
@@ -232,24 +234,24 @@ mod tests {
     fn each_host_has_its_way_to_the_image_that_was_chosen() {
         let same = |digest: Option<&str>| {
             let digest = digest.map(str::to_owned);
-            let (whose, arch) = ("web-2 on a".to_owned(), "amd64".to_owned());
-            Choice::Same(Same { id: "1".to_owned(), digest, whose, arch })
+            let (owner, arch) = ("web-2 on a".to_owned(), "amd64".to_owned());
+            Choice::Same(Same { id: "1".to_owned(), digest, owner, arch })
         };
         let there = |name: &str| Way::There(name.to_owned());
         let fetch = || Way::Fetch(DIGEST.to_owned());
         let [known, local] = [same(Some(DIGEST)), same(None)];
         for (choice, images, arch, expected) in [
             (&Choice::Named, &[(TAG, "1")][..], "amd64", Way::AsNamed),
-            // A registry has it.
+            // A registry has the image.
             (&known, &[(TAG, "1")], "amd64", there(TAG)),
             (&known, &[], "amd64", fetch()),
             (&known, &[(TAG, "2")], "amd64", fetch()),
             (&known, &[(TAG, "2"), (DIGEST, "1")], "amd64", there(DIGEST)),
             (&known, &[(TAG, "2"), ("1", "1")], "amd64", there("1")),
-            // One digest has an image for each kind of machine.
+            // One digest covers an image for each architecture.
             (&known, &[(TAG, "7"), (DIGEST, "7")], "arm64", there(TAG)),
             (&known, &[(TAG, "2"), (DIGEST, "7")], "arm64", there(DIGEST)),
-            // None has.
+            // No registry has the image.
             (&local, &[(TAG, "1")], "amd64", there(TAG)),
             (&local, &[], "amd64", Way::AsNamed),
             (&local, &[(TAG, "2")], "amd64", Way::Other),
@@ -270,14 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_the_digest_where_images_lie_in_containerds_store() {
+    fn an_id_is_the_digest_in_containerds_image_store() {
         let image = ImageRef::parse("registry.example:5000/app:1").unwrap();
         let (other, moved) = ("tally.local/hello@sha256:bb", "registry.example:5000/app:1");
         let lost = ("sha256:aa", "sha256:aa");
         let state = has(&[(other, "sha256:bb"), (moved, "sha256:cc"), lost], "amd64");
         let expected = "registry.example:5000/app@sha256:aa";
         assert_eq!(digest_of(&state.images, "sha256:aa", &image).as_deref(), Some(expected));
-        // The same of an engine whose IDs are others.
+        // The same with an engine whose IDs are not digests.
         let state = has(&[(other, "sha256:dd"), (moved, "sha256:cc"), lost], "amd64");
         assert_eq!(digest_of(&state.images, "sha256:aa", &image), None);
     }

@@ -1,5 +1,5 @@
-//! What pods need beside containers: the cluster's network, volumes, images. Each is planned once,
-//! when the first pod asks for it.
+//! Plans the objects that pods need apart from containers: the cluster's network, volumes and images. Each
+//! is planned once, for the first pod that needs it.
 
 use std::collections::BTreeMap;
 
@@ -15,27 +15,27 @@ use crate::plan::subject::Subject;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition};
 use crate::planner::images::{Choice, Way};
 
-/// The operation that provides a thing, or `None` when it is there already.
+/// The operation that provides an object, or `None` if the object already exists.
 type Provided = Option<OpId>;
 
 /// A volume that a pod needs.
 pub(crate) struct WantedVolume {
     /// Its name in Docker.
     pub docker_name: String,
-    /// A pod's own, or a named one.
+    /// Whether it is a pod's own volume or a named one.
     pub role: Role,
-    /// The pod that owns it, or itself where it is a named one.
+    /// The pod that owns it, or the volume itself if it is a named one.
     pub subject: Subject,
-    /// What the spec calls it.
+    /// Its name in the spec.
     pub name: String,
-    /// Whether it lies in memory.
+    /// Whether it is stored in memory.
     pub in_memory: bool,
-    /// Its node.
+    /// Its place in the spec.
     pub origin: Span,
 }
 
 impl WantedVolume {
-    /// What Docker is told of it.
+    /// Returns the request that creates the volume.
     pub fn request(&self, cluster: &str) -> VolumeRequest {
         let mut all = labels::owner_labels(cluster, self.role);
         all.insert(labels::WORKLOAD.to_owned(), self.subject.address().into_owned());
@@ -48,18 +48,21 @@ impl WantedVolume {
     }
 }
 
+/// The objects of one host, and the operations planned for them.
 pub(crate) struct Objects<'a> {
     cluster: &'a str,
     host: &'a str,
     state: &'a HostState,
     cluster_span: Option<Span>,
-    /// By name and policy: one container's `pull missing` is no answer to another's `pull always`.
+    /// By name and pull policy, because `pull missing` of one container does not satisfy `pull always` of
+    /// another.
     images: BTreeMap<(String, &'static str), Provided>,
     volumes: BTreeMap<String, Provided>,
     network: Option<Provided>,
 }
 
 impl<'a> Objects<'a> {
+    /// Creates the objects of a host without any planned operation.
     pub fn new(
         cluster: &'a str,
         host: &'a str,
@@ -74,7 +77,7 @@ impl<'a> Objects<'a> {
         About { host: self.host.to_owned(), subject, cause, origin }
     }
 
-    /// An image that a container will be made from, and the name that it has here.
+    /// Plans the image of a new container. Returns the operation and the image's name on this host.
     pub fn image(
         &mut self,
         image: &str,
@@ -96,7 +99,7 @@ impl<'a> Objects<'a> {
         }
     }
 
-    /// An image by its name alone.
+    /// Plans an image by name.
     fn named_image(
         &mut self,
         image: &str,
@@ -139,7 +142,7 @@ impl<'a> Objects<'a> {
         provided
     }
 
-    /// The cluster's network.
+    /// Plans the cluster's network.
     pub fn network(&mut self, builder: &mut Builder) -> Provided {
         if let Some(known) = self.network {
             return known;
@@ -180,7 +183,7 @@ impl<'a> Objects<'a> {
         provided
     }
 
-    /// A Docker volume.
+    /// Plans a Docker volume.
     pub fn volume(&mut self, wanted: &WantedVolume, builder: &mut Builder) -> Provided {
         let (docker_name, origin) = (&wanted.docker_name, wanted.origin);
         if let Some(known) = self.volumes.get(docker_name) {

@@ -1,5 +1,6 @@
-//! Host ports: who gives one away stops before who takes it starts, and one that somebody else
-//! holds is said before anything is done. And what pods can do to their host.
+//! Plans host ports: the container that releases a port stops before the one that takes it starts, and a
+//! port conflict with another container is reported before any operation runs. Also lists the host access
+//! of changed pods.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ use crate::plan::{Change, ChangeKind, Reachable};
 use crate::planner::context::{Planned, Planner, Progress};
 
 impl Planner<'_> {
-    /// Host ports of all planned pods.
+    /// Plans the host ports of all planned pods.
     pub fn ports(&self, progress: &Progress<'_>, builder: &mut Builder) {
         let mut by_host: BTreeMap<usize, Vec<&Planned<'_>>> = BTreeMap::new();
         let asks = |planned: &&Planned<'_>| workload_ports(planned.workload).next().is_some();
@@ -43,7 +44,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The host ports of a pod, which are those of all pods of its workload.
+    /// Returns the host ports of a pod, which are the same for all pods of its workload.
     fn asked_ports(&self, planned: &Planned<'_>) -> Vec<Asked> {
         let pod = realise(planned.workload, planned.name.clone(), &self.around);
         let ports = pod.containers.iter().flat_map(|desired| {
@@ -56,6 +57,7 @@ impl Planner<'_> {
         ports.collect()
     }
 
+    /// Plans one host port of a pod.
     fn port(
         &self,
         planned: &Planned<'_>,
@@ -95,8 +97,8 @@ impl Planner<'_> {
         }
     }
 
-    /// What changed pods can do to their hosts, in words.
-    pub fn powers(&self, progress: &Progress<'_>, builder: &mut Builder) {
+    /// Describes the host access of changed pods.
+    pub fn host_access(&self, progress: &Progress<'_>, builder: &mut Builder) {
         let changed: BTreeSet<(&str, &str)> = builder
             .plan
             .changes
@@ -107,7 +109,7 @@ impl Planner<'_> {
         if changed.is_empty() {
             return;
         }
-        let mut powers: Vec<String> = Vec::new();
+        let mut descriptions: Vec<String> = Vec::new();
         for planned in &progress.planned {
             let host = self.hosts.ready.get(planned.host).map_or("", |host| host.name);
             if !changed.contains(&(planned.name.as_str(), host)) {
@@ -115,27 +117,28 @@ impl Planner<'_> {
             }
             let workload = planned.workload;
             for path in host_paths(self.graph, workload) {
-                let power = match path.ends_with("docker.sock") {
-                    true => format!(
+                let description = if path.ends_with("docker.sock") {
+                    format!(
                         "{} can control host {host}: it mounts the Docker socket",
                         workload.name
-                    ),
-                    false => format!("{} sees {path} of host {host}", workload.name),
+                    )
+                } else {
+                    format!("{} sees {path} of host {host}", workload.name)
                 };
-                if !powers.contains(&power) {
-                    powers.push(power);
+                if !descriptions.contains(&description) {
+                    descriptions.push(description);
                 }
             }
         }
-        builder.plan.powers = powers;
+        builder.plan.powers = descriptions;
     }
 }
 
-/// A host port that a workload asks for.
+/// A host port that a workload publishes.
 struct Asked {
     /// The port's name.
     name: String,
-    /// The container that has it.
+    /// The container that publishes it.
     span: Span,
     port: PublishedPort,
 }
@@ -146,11 +149,12 @@ struct Wanted<'a> {
     asked: &'a Asked,
 }
 
+/// Checks whether a change creates a container.
 fn makes(change: &Change) -> bool {
     matches!(change.kind, ChangeKind::Create | ChangeKind::Replace)
 }
 
-/// Paths of the host that a workload's containers mount.
+/// Returns the host paths that a workload's containers mount.
 fn host_paths<'g>(graph: &'g Graph, workload: &'g Workload) -> BTreeSet<&'g str> {
     let own = workload.volumes.iter().filter_map(|volume| match &volume.source {
         PodVolumeSource::HostPath(path) => Some(path.as_str()),
@@ -160,6 +164,7 @@ fn host_paths<'g>(graph: &'g Graph, workload: &'g Workload) -> BTreeSet<&'g str>
     own.chain(named.filter_map(|volume| volume.host_path.as_deref())).collect()
 }
 
+/// Returns the error about a host port that another container holds.
 fn port_taken(
     graph: &Graph,
     workload: &Workload,

@@ -1,5 +1,5 @@
-//! Evening out, when somebody asked for it: which workloads may be moved, which of their pods go,
-//! and what must wait for what.
+//! Plans rebalancing, on request: decides which workloads and pods move, and orders the operations of the
+//! moves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,19 +16,21 @@ use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::subject::Subject;
 use crate::planner::context::{Planner, Progress};
 
-/// A pod that moves only to even out.
+/// A pod that moves only because of rebalancing.
 pub(crate) struct Moved<'a> {
     workload: &'a Workload,
-    /// Its place among the workload's slots.
+    /// The index of its slot in the workload.
     slot: usize,
+    /// The index of the current host.
     from: usize,
+    /// The index of the new host.
     to: usize,
-    /// Whether the new host has no room for it before others have left.
+    /// Whether the new host has no room for it until other pods have left.
     crowded: bool,
 }
 
 impl<'a> Planner<'a> {
-    /// Moves pods to where they would better be: their slots are changed.
+    /// Chooses the moves and changes the slots of the moved pods.
     pub fn rebalance(&self, assignment: &mut Assignment<'a>) -> (Balance, Vec<Moved<'a>>) {
         let mut fixed = Vec::new();
         let mut parts: Vec<Part<'a>> = Vec::new();
@@ -37,33 +39,36 @@ impl<'a> Planner<'a> {
             let slots = slots.map(Vec::as_slice).unwrap_or_default();
             let Some(need) = assignment.need(&workload.name).cloned() else { continue };
             let may = self.may_move(workload, slots);
-            if let Some(reason) = may.as_ref().err().filter(|reason| !reason.is_empty()) {
+            if let Err(Some(reason)) = &may {
                 let workload = workload.address().to_string();
                 fixed.push((workload, reason.clone()));
             }
             parts.push(self.part(workload, need, slots, may.is_ok()));
         }
-        let before = assignment.seats.clone();
+        let before = assignment.capacity.clone();
         let mut hosts = self.loads(assignment, &parts);
         let crowd = loop {
-            assignment.seats = before.clone();
-            assignment.seats.even_out(&parts);
-            let crowd = crowd(&before, &assignment.seats, &parts);
-            let Some(unaided) = unaided(crowd.clone(), &before, &assignment.seats, &parts) else {
+            assignment.capacity = before.clone();
+            assignment.capacity.rebalance(&parts);
+            let crowd = crowd(&before, &assignment.capacity, &parts);
+            let Some(unmovable) =
+                workload_without_surge_room(crowd.clone(), &before, &assignment.capacity, &parts)
+            else {
                 break crowd;
             };
-            let workload = self.graph.workloads().nth(unaided).map(|w| w.address().to_string());
+            let workload = self.graph.workloads().nth(unmovable).map(|w| w.address().to_string());
             let reason = BlockReason::NoRoomForSurge.to_string();
             fixed.extend(workload.map(|workload| (workload, reason)));
-            parts.get_mut(unaided).into_iter().for_each(|part| part.free.clear());
+            parts.get_mut(unmovable).into_iter().for_each(|part| part.free.clear());
         };
         let moved = self.choose(assignment, &before, &parts);
-        let reasons = Reasons::new(&before, &assignment.seats, &parts);
-        let moves = moved.iter().map(|moved| self.told(moved, &reasons, assignment, &parts));
+        let reasons = Reasons::new(&before, &assignment.capacity, &parts);
+        let moves =
+            moved.iter().map(|moved| self.describe_move(moved, &reasons, assignment, &parts));
         let moves = moves.collect();
         self.loads_after(assignment, &parts, &mut hosts);
-        // Until it has left, a pod still takes its old place: stand-ins must not count on it.
-        assignment.seats = crowd;
+        // A moving pod uses its old host until it has left, so surge pods must not get that room.
+        assignment.capacity = crowd;
         let origin = |name: &str| self.graph.workload_at(name).map(|w| w.span);
         let fixed = fixed.into_iter().map(|(workload, reason)| {
             let origin = origin(&workload);
@@ -72,39 +77,40 @@ impl<'a> Planner<'a> {
         (Balance { hosts, moves, fixed: fixed.collect() }, moved)
     }
 
-    /// Whether a workload's pods may be moved.
+    /// Checks whether a workload's pods may be moved.
     ///
     /// # Errors
-    /// Why not; empty where nobody would expect it.
-    fn may_move(&self, workload: &Workload, slots: &[Slot]) -> Result<(), String> {
+    /// The reason why not; `None` where no user would expect a move.
+    fn may_move(&self, workload: &Workload, slots: &[Slot]) -> Result<(), Option<String>> {
         if workload.replicas == Replicas::PerHost {
-            return Err(String::new());
+            return Err(None);
         }
         if self.options.target.as_ref().is_some_and(|target| target.name != workload.name) {
-            return Err(String::new());
+            return Err(None);
         }
         if let Some(volume) = named_volumes(self.graph, workload).first() {
-            return Err(format!("its volume `{volume}` is where it is"));
+            return Err(Some(format!("its volume `{volume}` is where it is")));
         }
         if let Some(own) = workload.volumes.first() {
-            return Err(match &own.source {
+            return Err(Some(match &own.source {
                 PodVolumeSource::Empty => format!("its own volume `{}` would be lost", own.name),
                 PodVolumeSource::HostPath(path) => format!("it uses `{path}` of its host"),
-            });
+            }));
         }
         let mounted = mounted_volumes(self.graph, workload);
         if let Some(path) = mounted.iter().find_map(|volume| volume.host_path.as_deref()) {
-            return Err(format!("it uses `{path}` of its host"));
+            return Err(Some(format!("it uses `{path}` of its host")));
         }
-        if slots.iter().any(|slot| slot.seat.is_err()) {
-            return Err("not all of its pods can be seen and placed".to_owned());
+        if slots.iter().any(|slot| slot.assigned.is_err()) {
+            return Err(Some("not all of its pods can be seen and placed".to_owned()));
         }
         if self.memory.declared.paused.contains_key(&workload.address().to_string()) {
-            return Err("its rollout is paused".to_owned());
+            return Err(Some("its rollout is paused".to_owned()));
         }
         Ok(())
     }
 
+    /// Returns a workload in the form that placement rebalances.
     fn part(
         &self,
         workload: &Workload,
@@ -115,7 +121,7 @@ impl<'a> Planner<'a> {
         let replicas = u32::try_from(slots.len()).unwrap_or(u32::MAX);
         let mut free: BTreeMap<usize, u32> = BTreeMap::new();
         for slot in slots.iter().filter(|slot| may && self.is_free(slot)) {
-            if let Ok(host) = slot.seat {
+            if let Ok(host) = slot.assigned {
                 *free.entry(host).or_default() += 1;
             }
         }
@@ -124,20 +130,20 @@ impl<'a> Planner<'a> {
         let all = update.strategy == Strategy::Recreate || update.missing(replicas) >= replicas;
         let hosts = 0..self.hosts.ready.len();
         let lacking = hosts.clone().filter(|host| !self.pulls(workload, *host).is_empty());
-        let barred = hosts.filter(|host| self.must_have_image(workload, *host));
+        let barred = hosts.filter(|host| self.lacks_unpulled_image(workload, *host));
         Part {
             need,
             lacking: lacking.collect(),
             barred: barred.collect(),
             free,
             interrupts: surge == 0 && all,
-            stand_in: surge > 0 && update.max_unavailable.of(replicas) == 0,
+            needs_surge_pod: surge > 0 && update.max_unavailable.of(replicas) == 0,
         }
     }
 
-    /// Whether a pod may move: it is there once, and is not left alone for a while.
+    /// Checks whether a pod may move: it has no duplicate, no running operation and no backoff.
     fn is_free(&self, slot: &Slot) -> bool {
-        let Ok(host) = slot.seat else { return false };
+        let Ok(host) = slot.assigned else { return false };
         let there = self.is_there(host, &slot.name);
         let name = self.hosts.ready.get(host).map_or("", |host| host.name);
         let backoff = self.memory.learned.backoff.get(name).and_then(|pods| pods.get(&slot.name));
@@ -146,11 +152,12 @@ impl<'a> Planner<'a> {
             && backoff.is_none_or(|backoff| backoff.until_ms <= self.options.now_ms)
     }
 
+    /// Checks whether a ready host has a pod.
     fn is_there(&self, host: usize, pod: &str) -> bool {
         self.hosts.ready.get(host).is_some_and(|host| host.inventory.pods.contains_key(pod))
     }
 
-    /// Images that a host would have to pull.
+    /// Returns the images that a host would have to pull.
     fn pulls(&self, workload: &Workload, host: usize) -> Vec<String> {
         let Some(host) = self.hosts.ready.get(host) else { return Vec::new() };
         let containers = workload.inits.iter().chain(&workload.containers);
@@ -163,8 +170,8 @@ impl<'a> Planner<'a> {
         images.into_iter().collect()
     }
 
-    /// Whether a host lacks an image that is never pulled.
-    fn must_have_image(&self, workload: &Workload, host: usize) -> bool {
+    /// Checks whether a host lacks an image with `pull never`.
+    fn lacks_unpulled_image(&self, workload: &Workload, host: usize) -> bool {
         let containers = workload.inits.iter().chain(&workload.containers);
         let mut never = containers.filter(|container| container.pull == Pull::Never);
         never.any(|container| {
@@ -173,9 +180,9 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Which pods go, for as many as each host gives and takes: those that are not there yet, then
-    /// the highest ordinals. Who is ready does not matter, since that changes by itself, and a
-    /// saved plan must come out the same.
+    /// Chooses the pods that move, for the number of pods that each host gives up and takes: missing pods first,
+    /// then the highest ordinals. Readiness does not matter, since it changes on its own and a saved plan must
+    /// be reproducible.
     fn choose(
         &self,
         assignment: &mut Assignment<'a>,
@@ -183,11 +190,11 @@ impl<'a> Planner<'a> {
         parts: &[Part<'a>],
     ) -> Vec<Moved<'a>> {
         let mut moved = Vec::new();
-        // All that was there and all that comes: what has room in it waits for nobody.
+        // All existing and all arriving pods. A move that has room beside them waits for no other.
         let mut crowd = before.clone();
         for (number, workload) in self.graph.workloads().enumerate() {
             let Some(part) = parts.get(number) else { continue };
-            let flow = assignment.seats.flow(before, number);
+            let flow = assignment.capacity.flow(before, number);
             let Some(slots) = assignment.slots.get_mut(workload.name.as_str()) else { continue };
             let first = moved.len();
             let mut to = flow.iter().flat_map(|(host, more)| {
@@ -197,7 +204,7 @@ impl<'a> Planner<'a> {
                 let mut going: Vec<usize> = (0..slots.len())
                     .filter(|at| {
                         slots.get(*at).is_some_and(|slot| {
-                            slot.seat.as_ref().ok() == Some(from) && self.is_free(slot)
+                            slot.assigned.as_ref().ok() == Some(from) && self.is_free(slot)
                         })
                     })
                     .collect();
@@ -209,7 +216,7 @@ impl<'a> Planner<'a> {
                     let (Some(slot), Some(to)) = (slots.get_mut(at), to.next()) else { break };
                     let crowded = crowd.fits(to, &part.need).is_err();
                     crowd.take(to, &part.need);
-                    slot.seat = Ok(to);
+                    slot.assigned = Ok(to);
                     slot.elsewhere.retain(|host| *host != to);
                     if self.is_there(*from, &slot.name) {
                         slot.elsewhere.push(*from);
@@ -224,8 +231,8 @@ impl<'a> Planner<'a> {
         moved
     }
 
-    /// A move, for people.
-    fn told(
+    /// Returns the user-visible form of a move.
+    fn describe_move(
         &self,
         moved: &Moved<'a>,
         reasons: &Reasons<'a, '_>,
@@ -244,7 +251,7 @@ impl<'a> Planner<'a> {
             subject: Subject::from_pod(workload, pod),
             from: name(moved.from).to_owned(),
             to: name(moved.to).to_owned(),
-            reason: reasons.says(step),
+            reason: reasons.describe(step),
             cpu: need.map_or(0, |need| need.cpu),
             memory: need.map_or(0, |need| need.memory),
             pulls: self.pulls(workload, moved.to),
@@ -253,7 +260,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What hosts have now.
+    /// Returns the current loads of the hosts.
     fn loads(&self, assignment: &Assignment<'a>, parts: &[Part<'a>]) -> Vec<HostLoad> {
         let share = |of| Share { of, ..Share::default() };
         let load = |host: &crate::inventory::host_status::ReadyHost<'_>| HostLoad {
@@ -264,9 +271,11 @@ impl<'a> Planner<'a> {
             pods_after: 0,
         };
         let mut loads: Vec<HostLoad> = self.hosts.ready.iter().map(load).collect();
-        self.each(assignment, parts, |slot, need| {
-            let seat = slot.seat.as_ref().ok().filter(|host| self.is_there(**host, &slot.name));
-            if let Some(load) = seat.or(slot.elsewhere.first()).and_then(|h| loads.get_mut(*h)) {
+        self.for_each_pod(assignment, parts, |slot, need| {
+            let assigned =
+                slot.assigned.as_ref().ok().filter(|host| self.is_there(**host, &slot.name));
+            if let Some(load) = assigned.or(slot.elsewhere.first()).and_then(|h| loads.get_mut(*h))
+            {
                 load.pods_before += 1;
                 load.cpu.before += need.cpu;
                 load.memory.before += need.memory;
@@ -275,10 +284,11 @@ impl<'a> Planner<'a> {
         loads
     }
 
+    /// Adds the loads after all moves.
     fn loads_after(&self, assignment: &Assignment<'a>, parts: &[Part<'a>], loads: &mut [HostLoad]) {
-        self.each(assignment, parts, |slot, need| {
-            let seat = slot.seat.as_ref().ok().or(slot.elsewhere.first());
-            if let Some(load) = seat.and_then(|host| loads.get_mut(*host)) {
+        self.for_each_pod(assignment, parts, |slot, need| {
+            let assigned = slot.assigned.as_ref().ok().or(slot.elsewhere.first());
+            if let Some(load) = assigned.and_then(|host| loads.get_mut(*host)) {
                 load.pods_after += 1;
                 load.cpu.after += need.cpu;
                 load.memory.after += need.memory;
@@ -286,8 +296,8 @@ impl<'a> Planner<'a> {
         });
     }
 
-    /// Each pod, with what it needs.
-    fn each(
+    /// Calls a function with each pod and its request.
+    fn for_each_pod(
         &self,
         assignment: &Assignment<'a>,
         parts: &[Part<'a>],
@@ -299,7 +309,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Makes pods wait for the room that others leave, and holds back what must not be done now.
+    /// Makes moves wait for the room that other moves free, and blocks moves that must not start now.
     pub fn make_room(&self, moved: &[Moved<'a>], progress: &Progress<'a>, builder: &mut Builder) {
         let plan = |it: &Moved<'a>| progress.plan(&it.workload.name, it.slot);
         let block = |it: &Moved<'a>, plan: &PodPlan, reason: BlockReason, builder: &mut Builder| {
@@ -307,7 +317,7 @@ impl<'a> Planner<'a> {
         };
         for it in moved {
             let Some(own) = plan(it) else { continue };
-            if progress.unaided.contains(it.workload.name.as_str()) {
+            if progress.no_surge_room.contains(it.workload.name.as_str()) {
                 block(it, own, BlockReason::NoRoomForSurge, builder);
             }
             if !it.crowded {
@@ -320,14 +330,14 @@ impl<'a> Planner<'a> {
             if circle {
                 block(it, own, BlockReason::CircularRoom, builder);
             } else {
-                // It stays where it is until then.
+                // The pod stays on its current host until then.
                 builder.gate(&own.gated, &downs);
             }
         }
     }
 }
 
-/// All that was there and all that comes, while nothing has left yet.
+/// Returns the capacity with all existing and all arriving pods, before any pod has left.
 fn crowd<'a>(before: &Capacity<'a>, after: &Capacity<'a>, parts: &[Part<'a>]) -> Capacity<'a> {
     let mut crowd = before.clone();
     for (number, part) in parts.iter().enumerate() {
@@ -338,30 +348,30 @@ fn crowd<'a>(before: &Capacity<'a>, after: &Capacity<'a>, parts: &[Part<'a>]) ->
     crowd
 }
 
-/// A workload whose pods would move, for which another one must stand in meanwhile, and no host has
-/// room for that one.
-fn unaided<'a>(
+/// Returns a workload whose moves need a surge pod for which no host has room.
+fn workload_without_surge_room<'a>(
     mut crowd: Capacity<'a>,
     before: &Capacity<'a>,
     after: &Capacity<'a>,
     parts: &[Part<'a>],
 ) -> Option<usize> {
     let moves = |number: usize| !after.flow(before, number).is_empty();
-    let mut aided = parts.iter().enumerate().filter(|(number, it)| it.stand_in && moves(*number));
-    aided.find_map(|(number, part)| crowd.give(&part.need, 1).contains(&None).then_some(number))
+    let mut surging =
+        parts.iter().enumerate().filter(|(number, it)| it.needs_surge_pod && moves(*number));
+    surging.find_map(|(number, part)| crowd.give(&part.need, 1).contains(&None).then_some(number))
 }
 
-/// What the moves of a workload's pods come to, by its `update`.
+/// Returns the disruption that moves of a workload's pods cause, by its `update` policy.
 fn disruption(workload: &Workload, replicas: u32) -> Disruption {
     let update = &workload.update;
     if update.strategy == Strategy::Recreate {
         return Disruption { at_once: replicas, replicas, ready: 0, stand_ins: 0 };
     }
-    let (missing, stand_ins) = (update.missing(replicas).min(replicas), update.surge(replicas));
+    let (missing, surge) = (update.missing(replicas).min(replicas), update.surge(replicas));
     Disruption {
-        at_once: (missing + stand_ins).clamp(1, replicas.max(1)),
+        at_once: (missing + surge).clamp(1, replicas.max(1)),
         replicas,
         ready: replicas - missing,
-        stand_ins,
+        stand_ins: surge,
     }
 }

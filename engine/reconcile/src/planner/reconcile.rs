@@ -1,4 +1,4 @@
-//! The one door: graph, observation and memory to plan.
+//! The entry point of planning: computes the plan from the graph, the observation and the memory.
 
 use std::collections::BTreeSet;
 
@@ -17,17 +17,15 @@ use crate::plan::builder::Builder;
 use crate::plan::{Action, Plan};
 use crate::planner::context::Planner;
 
-/// The plan that brings what was seen to what the graph asks for.
+/// Returns the plan that changes the observed state into the desired state of the graph.
 #[must_use]
 pub fn reconcile(graph: &Graph, observed: &Observed, memory: &Memory, options: &Options) -> Plan {
-    let prepared = match options.thorough {
-        true => Prepared::default(),
-        false => Prepared::of(graph, &options.secrets),
-    };
+    let prepared =
+        if options.thorough { Prepared::default() } else { Prepared::of(graph, &options.secrets) };
     reconcile_prepared(graph, observed, memory, options, &prepared)
 }
 
-/// [`reconcile`] with what was prepared of the same graph and the same secrets: the same plan, sooner.
+/// Returns the same plan as [`reconcile`], faster. `prepared` must be of the same graph and secrets.
 #[must_use]
 pub fn reconcile_prepared(
     graph: &Graph,
@@ -57,8 +55,8 @@ pub fn reconcile_prepared(
     finish(builder)
 }
 
-/// Sorts what order must not depend on, takes out what is held back, and leaves nothing to do where
-/// there is an error.
+/// Finishes a plan: removes blocked operations, sorts the lists whose order does not depend on planning, and
+/// removes all operations if there is an error.
 fn finish(mut builder: Builder) -> Plan {
     builder.settle_blocks();
     let mut plan = builder.plan;
@@ -91,17 +89,17 @@ fn settle_balance(plan: &mut Plan) {
         .map(|operation| (operation.host.as_str(), operation.subject.pod()))
         .collect();
     let is_made = |it: &Move| made.contains(&(it.to.as_str(), it.subject.pod()));
-    for held in balance.moves.iter().filter(|it| !is_made(it)) {
+    for blocked in balance.moves.iter().filter(|it| !is_made(it)) {
         for load in &mut balance.hosts {
-            if load.host == held.to {
+            if load.host == blocked.to {
                 load.pods_after = load.pods_after.saturating_sub(1);
-                load.cpu.after = load.cpu.after.saturating_sub(held.cpu);
-                load.memory.after = load.memory.after.saturating_sub(held.memory);
+                load.cpu.after = load.cpu.after.saturating_sub(blocked.cpu);
+                load.memory.after = load.memory.after.saturating_sub(blocked.memory);
             }
-            if load.host == held.from {
+            if load.host == blocked.from {
                 load.pods_after += 1;
-                load.cpu.after += held.cpu;
-                load.memory.after += held.memory;
+                load.cpu.after += blocked.cpu;
+                load.memory.after += blocked.memory;
             }
         }
     }

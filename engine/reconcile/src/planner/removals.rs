@@ -1,4 +1,4 @@
-//! What the spec no longer asks for.
+//! Plans the removal of pods and objects that the spec no longer contains.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,27 +14,27 @@ use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::subject::Subject;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition};
 use crate::planner::context::{Planner, Progress, removes};
-use crate::planner::pod::{gone, remove_container};
+use crate::planner::pod::{removal_subject, remove_container};
 
-/// A pod that goes.
+/// A pod that is removed from a host.
 pub(crate) struct Removed {
     host: usize,
     pod: String,
-    /// All that takes it down.
+    /// The operations that remove it.
     operations: Vec<OpId>,
 }
 
-/// Why a pod is taken down, and what must be done before.
-pub(crate) struct Leaving {
+/// Why a pod is removed, and the operations that the removal waits for.
+pub(crate) struct RemovalContext {
     pub cause: Cause,
-    /// One line for people.
+    /// A note for users, one line.
     pub note: Option<String>,
     pub after: Vec<OpId>,
 }
 
-/// Whether a pod holds a host port that one waits for which is about to start on that host: then it
-/// cannot wait for that one in turn.
-fn is_in_the_way(host: usize, containers: &Containers<'_>, progress: &Progress<'_>) -> bool {
+/// Checks whether a pod holds a host port that a starting pod on the same host needs. Such a pod must not wait
+/// for the starting one, since both would wait for each other.
+fn blocks_port(host: usize, containers: &Containers<'_>, progress: &Progress<'_>) -> bool {
     let held = || containers.values().flat_map(|found| &found.container.published);
     let clashes = |port: PublishedPort| {
         held().any(|held| held.protocol == port.protocol && held.host.clashes(&port.host))
@@ -44,14 +44,18 @@ fn is_in_the_way(host: usize, containers: &Containers<'_>, progress: &Progress<'
 }
 
 impl Planner<'_> {
-    /// Pods that the spec no longer has, highest ordinal first. With a target only its own. Pods
-    /// beyond a controller's number go once the others are ready: they stood in for them.
-    pub fn remove_gone(&self, progress: &mut Progress<'_>, builder: &mut Builder) -> Vec<Removed> {
+    /// Removes pods that the spec no longer contains, highest ordinal first. With a target, removes only pods of
+    /// the target. Surge pods are removed once the workload's other pods are ready.
+    pub fn remove_surplus(
+        &self,
+        progress: &mut Progress<'_>,
+        builder: &mut Builder,
+    ) -> Vec<Removed> {
         let target = self.options.target.as_ref().map(ToString::to_string);
         let mut pods: Vec<(usize, &str, &Containers<'_>)> = Vec::new();
         for (number, host) in self.hosts.ready.iter().enumerate() {
             for (name, found) in &host.inventory.pods {
-                let wanted = progress.settled.has(number, found);
+                let wanted = progress.existing.contains(number, found);
                 if !wanted && (target.is_none() || target.as_deref() == found.workload()) {
                     pods.push((number, name, found));
                 }
@@ -61,38 +65,39 @@ impl Planner<'_> {
         let mut removed = Vec::new();
         for (number, name, containers) in pods {
             let Some(host) = self.hosts.ready.get(number) else { continue };
-            let stays =
-                self.is_stand_in(containers) && !is_in_the_way(number, containers, progress);
-            let after = match stays {
-                true => containers.workload().and_then(|w| progress.after.get(w)).cloned(),
-                false => None,
+            let stays = self.is_surge_pod(containers) && !blocks_port(number, containers, progress);
+            let after = if stays {
+                containers.workload().and_then(|w| progress.after.get(w)).cloned()
+            } else {
+                None
             };
-            let why = Leaving { cause: Cause::Gone, note: None, after: after.unwrap_or_default() };
+            let why =
+                RemovalContext { cause: Cause::Gone, note: None, after: after.unwrap_or_default() };
             let operations = self.take_down(number, containers, &why, progress, builder);
             self.block_busy(name, host.name, &operations, builder);
             removed.push(Removed { host: number, pod: name.to_owned(), operations });
         }
         self.guard(&removed, builder);
-        self.unseen(builder);
+        self.report_unreachable(builder);
         removed
     }
 
-    /// Stops and removes all containers of a pod on one host, joiners before the infra container.
-    /// Gives all operations: unpausing, stopping, removing.
+    /// Stops and removes all containers of a pod on one host, joiners before the infra container. Returns all
+    /// operations: unpausing, stopping, removing.
     pub fn take_down(
         &self,
         host: usize,
         containers: &Containers<'_>,
-        why: &Leaving,
+        why: &RemovalContext,
         progress: &mut Progress<'_>,
         builder: &mut Builder,
     ) -> Vec<OpId> {
         let name = self.hosts.ready.get(host).map_or("", |host| host.name);
         let first = builder.plan.operations.len();
         let mut stops: Vec<OpId> = Vec::new();
-        // Joiners before the infra container: roles sort that way.
+        // The sort order of roles puts joiners before the infra container.
         for found in containers.values() {
-            let about = About { cause: why.cause, ..gone(found, name, None) };
+            let about = About { cause: why.cause, ..removal_subject(found, name, None) };
             let mut after = why.after.clone();
             if found.identity.role == Role::Infra {
                 after.extend(&stops);
@@ -110,8 +115,8 @@ impl Planner<'_> {
         made.map(|operation| operation.id).collect()
     }
 
-    /// What is done to a pod shows only once its host has been looked at again; until then it would
-    /// be done a second time.
+    /// Blocks a removal while operations on the pod are running. Their effects appear only in the next
+    /// observation of the host; until then the operations would be repeated.
     fn block_busy(&self, pod: &str, host: &str, operations: &[OpId], builder: &mut Builder) {
         if self.memory.in_flight.busy.contains(pod) {
             let blocked = Blocked {
@@ -124,18 +129,18 @@ impl Planner<'_> {
         }
     }
 
-    /// Whether a pod has an ordinal just beyond its controller's number, as stand-ins have.
-    fn is_stand_in(&self, containers: &Containers<'_>) -> bool {
+    /// Checks whether a pod is a surge pod: its ordinal is just beyond its controller's replicas.
+    fn is_surge_pod(&self, containers: &Containers<'_>) -> bool {
         let Some(found) = containers.values().next() else { return false };
         let identity = &found.identity;
         self.graph.workload_at(identity.workload).is_some_and(|workload| {
             let Replicas::Count(count) = workload.replicas else { return false };
-            (count..count.saturating_add(self.stand_ins(workload, count)))
+            (count..count.saturating_add(self.max_surge(workload, count)))
                 .any(|ordinal| workload.pod_name(ordinal) == identity.pod)
         })
     }
 
-    /// Too much goes at once for nobody to have read it.
+    /// Blocks removals of more than a fifth of all containers, unless a user has confirmed them.
     fn guard(&self, removed: &[Removed], builder: &mut Builder) {
         if !self.options.guard_removals || removed.is_empty() {
             return;
@@ -144,7 +149,7 @@ impl Planner<'_> {
         let asked: Vec<(&Removed, &Containers<'_>)> = removed
             .iter()
             .filter_map(|removed| Some((removed, of(removed.host, &removed.pod)?)))
-            .filter(|(_, containers)| !self.is_stand_in(containers))
+            .filter(|(_, containers)| !self.is_surge_pod(containers))
             .collect();
         let pods = self.hosts.ready.iter().flat_map(|host| host.inventory.pods.values());
         let all: usize = pods.map(Containers::len).sum();
@@ -158,8 +163,8 @@ impl Planner<'_> {
         }
     }
 
-    /// `destroy` cannot take away what is on a silent host.
-    fn unseen(&self, builder: &mut Builder) {
+    /// Reports the unreachable hosts, whose objects `destroy` cannot remove.
+    fn report_unreachable(&self, builder: &mut Builder) {
         if !self.options.destroy {
             return;
         }
@@ -173,8 +178,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Pods' own volumes go with their pods; named volumes only when both `destroy` and its flag
-    /// ask for it; the network when nothing is left.
+    /// Removes volumes and networks: a pod's own volumes together with the pod, named volumes only with `destroy`
+    /// and its flag, the network once `destroy` has removed everything else.
     pub fn remove_objects(
         &self,
         removed: &[Removed],
@@ -213,14 +218,14 @@ impl Planner<'_> {
                     let wanted = match planned.get(pod) {
                         Some(workload) => own_volumes(workload)
                             .any(|own| labels::is_joined_of(&volume.name, &[cluster, pod, &own])),
-                        // One that cannot be placed elsewhere stays as it is.
+                        // The volume of a pod that cannot be placed elsewhere stays.
                         None => {
                             let found = host.inventory.pods.get(pod);
-                            found.is_some_and(|found| progress.settled.has(number, found))
+                            found.is_some_and(|found| progress.existing.contains(number, found))
                         }
                     };
                     let orphan = self.options.target.is_none() && !wanted;
-                    // Docker keeps a volume while a container has it.
+                    // Docker refuses to remove a volume that a container uses.
                     let key = (host.name.to_owned(), pod.to_owned());
                     let after = by_pod.get(&key).map(Vec::as_slice).unwrap_or_default();
                     (gone.contains(pod) || orphan, after)
@@ -244,6 +249,7 @@ impl Planner<'_> {
         }
     }
 
+    /// Removes the cluster's network from a host, with `destroy` without a target.
     fn remove_network(&self, host: usize, after: &[OpId], builder: &mut Builder) {
         let nothing_left = self.options.destroy && self.options.target.is_none();
         let Some(host) = self.hosts.ready.get(host).filter(|_| nothing_left) else { return };
@@ -261,6 +267,7 @@ impl Planner<'_> {
         }
     }
 
+    /// Removes a volume or a network.
     fn remove_object(
         &self,
         host: &str,
@@ -284,7 +291,7 @@ impl Planner<'_> {
     }
 }
 
-/// `web-10` behind `web-9`.
+/// Returns a sort key that puts `web-10` behind `web-9`.
 fn ordinal_key(pod: &str) -> (String, u64) {
     match pod.rsplit_once('-').and_then(|(name, n)| Some((name, n.parse().ok()?))) {
         Some((name, ordinal)) => (name.to_owned(), ordinal),

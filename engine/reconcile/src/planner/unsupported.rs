@@ -1,12 +1,12 @@
-//! What compiles and is not acted on yet. A plan that needs it is refused in one sentence; what can
-//! be left out without doing anything wrong is said and left out.
+//! Reports parts of the spec that compile but are not supported yet. A part that the plan cannot do without
+//! is an error. A part that can safely be ignored is a warning.
 
 use tally_graph::{Graph, ProbeAction, Workload};
 use tally_source::{Code, Diagnostic, Span};
 
 const CODE: Code = Code(1102);
 
-/// Everything in the spec that this version does not act on.
+/// Returns the reports about everything in the spec that this version does not support.
 pub(crate) fn unsupported(graph: &Graph, workloads: &[&Workload]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for workload in workloads {
@@ -29,14 +29,17 @@ pub(crate) fn unsupported(graph: &Graph, workloads: &[&Workload]) -> Vec<Diagnos
     found
 }
 
+/// Returns an error about an unsupported part.
 fn refuse(headline: String, span: Span, label: &str, help: &str) -> Diagnostic {
     Diagnostic::error(CODE, headline).label(span, label).help(help)
 }
 
+/// Returns a warning about an ignored part.
 fn note(headline: String, span: Span, label: &str, help: &str) -> Diagnostic {
     Diagnostic::warning(CODE, headline).label(span, label).help(help)
 }
 
+/// Returns the reports about a container's probes.
 fn probes(container: &tally_graph::Container, span: Span) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let over_network =

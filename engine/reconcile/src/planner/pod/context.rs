@@ -1,4 +1,4 @@
-//! The context that planning a pod reads.
+//! The inputs of planning a pod.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,29 +7,29 @@ use tally_graph::Graph;
 use crate::inventory::containers::{Found, Inventory};
 use crate::planner::images::Choosing;
 
-/// What must be known to plan a pod.
+/// The inputs of planning a pod on a host.
 pub(crate) struct Context<'a> {
     pub graph: &'a Graph,
     pub cluster: &'a str,
     pub host: &'a str,
     pub inventory: &'a Inventory<'a>,
-    /// Containers whose liveness has failed, by full ID.
+    /// The full IDs of containers whose liveness probe has failed.
     pub failing: &'a BTreeSet<String>,
-    /// Containers that are to be restarted, with the start that is to be their last.
+    /// Requested restarts: for each container ID, the start time that the restart must supersede.
     pub restarts: Option<&'a BTreeMap<String, i64>>,
-    /// By the host's clock.
+    /// The current time by the host's clock, in milliseconds since the epoch.
     pub now_ms: i64,
-    /// What choosing images needs to know.
+    /// The inputs of choosing images.
     pub choosing: Choosing<'a>,
 }
 
 impl Context<'_> {
-    /// Whether a container that runs is to be restarted all the same.
+    /// Checks whether a running container must be restarted.
     pub fn must_restart(&self, found: &Found<'_>) -> bool {
         self.failing.contains(&found.container.id) || self.was_asked_to_restart(found)
     }
 
-    /// Whether somebody asked for its restart, and it has not been restarted since.
+    /// Checks whether a user requested the container's restart and it has not happened yet.
     pub fn was_asked_to_restart(&self, found: &Found<'_>) -> bool {
         let last = self.restarts.and_then(|restarts| restarts.get(&found.container.id));
         last.is_some() && last.copied() == found.details.started_at_ms

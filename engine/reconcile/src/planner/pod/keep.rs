@@ -1,4 +1,4 @@
-//! A container that stays: live changes, files, and what brings it back to work.
+//! Plans the changes of a container that is kept: in-place updates, files, and repairs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,24 +15,24 @@ use crate::plan::builder::{About, owned};
 use crate::plan::pod_plan::Unended;
 use crate::plan::request::{FilesRequest, Part};
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Target};
-use crate::planner::pod::verdict::{Nudge, infra_of};
+use crate::planner::pod::verdict::{Repair, infra_of};
 
 impl<'a> PodPlanner<'a, '_, '_> {
-    /// A container that stays: live changes, files, and what brings it back to work.
+    /// Plans a container that is kept: in-place updates, files, and the repair that it needs.
     pub(super) fn keep(
         &mut self,
         desired: &DesiredContainer<'a>,
         found: &Found<'_>,
         differs: &Difference,
-        nudge: Option<Nudge>,
+        repair: Option<Repair>,
     ) {
         let about = self.about(desired, Cause::SpecChanged);
         let precondition = owned(self.context.cluster, found.container);
         let target = Target::Id(found.container.id.clone());
         let class = differs.class();
         self.plan.rolls |= differs.spec.iter().any(|it| it.class >= UpdateClass::Restart);
-        let restart_by_file =
-            class == UpdateClass::Restart && matches!(nudge, Some(Nudge::Restart | Nudge::Unpause));
+        let restart_by_file = class == UpdateClass::Restart
+            && matches!(repair, Some(Repair::Restart | Repair::Unpause));
         let mut done = Vec::new();
         if !restart_by_file {
             done = self.change_in_place(desired, found, differs, &about);
@@ -43,20 +43,20 @@ impl<'a> PodPlanner<'a, '_, '_> {
             if desired.role != Role::Infra {
                 after.extend(this.infra.map(|(_, start)| start));
             }
-            after.extend(&this.begun);
+            after.extend(&this.init_waits);
             let id = this.builder.op(&about, action, precondition.clone(), &after);
             this.plan.gated.push(id);
             id
         };
         let mut last = None;
-        if nudge == Some(Nudge::Unpause) {
+        if repair == Some(Repair::Unpause) {
             let id = act(self, Action::Unpause { target: target.clone() }, &done);
             done.push(id);
             last = Some(id);
         }
         if restart_by_file {
-            // Stopped before its files are written: an apply that ends in between leaves a
-            // container that has to be started, never one that runs with what it read before.
+            // Stop before writing files. If the apply is interrupted in between, a stopped container is left,
+            // never a container that runs with the old files.
             let stop = Action::Stop { target: target.clone(), grace_s: desired.grace_s };
             let stop = act(self, stop, &done);
             self.note_stop(found, Some(stop));
@@ -67,14 +67,14 @@ impl<'a> PodPlanner<'a, '_, '_> {
             let id = act(self, Action::Start { target: target.clone() }, &done);
             done.push(id);
             last = Some(id);
-        } else if nudge == Some(Nudge::Restart) {
+        } else if repair == Some(Repair::Restart) {
             let action = Action::Restart { target: target.clone(), grace_s: desired.grace_s };
             let id = act(self, action, &done);
             self.plan.stops.push((found.container.id.clone(), id));
             self.plan.disruptive = true;
             done.push(id);
             last = Some(id);
-        } else if nudge == Some(Nudge::Start) {
+        } else if repair == Some(Repair::Start) {
             let id = act(self, Action::Start { target: target.clone() }, &done);
             done.push(id);
             last = Some(id);
@@ -83,13 +83,14 @@ impl<'a> PodPlanner<'a, '_, '_> {
             if desired.role == Role::Infra {
                 self.infra = Some((None, last));
             }
-            done.extend(self.settle(desired, &about, target, precondition, last));
+            done.extend(self.wait_after_start(desired, &about, target, precondition, last));
         } else {
             self.wait_where_unready(desired, found, &about, target, precondition);
         }
-        self.say_kept(desired, found, differs, nudge, done);
+        self.report_kept(desired, found, differs, repair, done);
     }
 
+    /// Adds a wait for a container that runs but is not ready or has not ended.
     fn wait_where_unready(
         &mut self,
         desired: &DesiredContainer<'a>,
@@ -112,7 +113,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
             desired.role == Role::Init && found.container.state == ContainerState::Running;
         if running_init {
             let action = Action::AwaitExit { target, deadline_ms: INIT_DEADLINE_MS };
-            self.begun = vec![self.builder.op(&about, action, precondition, &[])];
+            self.init_waits = vec![self.builder.op(&about, action, precondition, &[])];
         } else if desired.role == Role::Container
             && !found.is_ready(
                 &desired.ready,
@@ -126,7 +127,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         }
     }
 
-    /// Docker's update, and files with their signals.
+    /// Plans Docker's update, and the changed files with their signals.
     fn change_in_place(
         &mut self,
         desired: &DesiredContainer<'a>,
@@ -150,10 +151,11 @@ impl<'a> PodPlanner<'a, '_, '_> {
             return done;
         };
         let signals = self.signals(found, differs, files, &changed);
-        // The records say what was applied, so they come last: whoever is interrupted begins again.
-        let (first, last) = match signals.is_empty() {
-            true => (Part::All, None),
-            false => (Part::Contents, Some(Part::Record)),
+        // The record states which files were applied, so it is written last: an interrupted apply is repeated.
+        let (first, last) = if signals.is_empty() {
+            (Part::All, None)
+        } else {
+            (Part::Contents, Some(Part::Record))
         };
         let rewritten = differs.spec.iter().any(|change| change.path.first() == "file");
         let written = self.write(desired, found, about, first, rewritten, &[]);
@@ -172,7 +174,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         done
     }
 
-    /// The signals by which a container is told of changed files, when nothing more than that is needed.
+    /// Returns the signals that notify a container of changed files, if signals are sufficient.
     fn signals<'f>(
         &self,
         found: &Found<'_>,
@@ -186,7 +188,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         own.filter_map(|(_, file)| file.on_change.as_ref()).collect()
     }
 
-    /// Writes the files that hold secrets into memory, and then, where `rewritten`, all of them.
+    /// Writes the files with secrets into memory, and then all files if `rewritten`.
     fn write(
         &mut self,
         desired: &DesiredContainer<'a>,
@@ -210,13 +212,13 @@ impl<'a> PodPlanner<'a, '_, '_> {
         written
     }
 
-    /// The lines of the plan for a container that stays: the spec's changes and, apart, drift.
-    fn say_kept(
+    /// Adds the plan's entries for a container that is kept: spec changes and, separately, drift.
+    fn report_kept(
         &mut self,
         desired: &DesiredContainer<'a>,
         found: &Found<'_>,
         differs: &Difference,
-        nudge: Option<Nudge>,
+        repair: Option<Repair>,
         done: Vec<OpId>,
     ) {
         if !differs.spec.is_empty() {
@@ -225,23 +227,22 @@ impl<'a> PodPlanner<'a, '_, '_> {
             self.builder.change(&about, ChangeKind::Update, fields, None, done.clone());
         }
         let lost = differs.drift.iter().any(|change| change.path.first() == "file");
-        let by_spec = differs.class() == UpdateClass::Restart && nudge == Some(Nudge::Restart);
+        let by_spec = differs.class() == UpdateClass::Restart && repair == Some(Repair::Restart);
         let note = lost.then(|| "its secrets are not in memory; they are written again".to_owned());
         let note = note.or_else(|| {
-            nudge.filter(|_| !by_spec).map(|nudge| {
-                match nudge == Nudge::Restart && self.context.was_asked_to_restart(found) {
-                    true => "its restart was asked for".to_owned(),
-                    false => {
-                        drift_note(found, nudge, self.context.failing.contains(&found.container.id))
-                    }
+            repair.filter(|_| !by_spec).map(|repair| {
+                if repair == Repair::Restart && self.context.was_asked_to_restart(found) {
+                    "its restart was asked for".to_owned()
+                } else {
+                    drift_note(found, repair, self.context.failing.contains(&found.container.id))
                 }
             })
         });
         if !differs.drift.is_empty() || note.is_some() {
-            // What was never started is left from an apply that did not finish; nobody changed it.
+            // A container that was never started comes from an interrupted apply. It is no drift.
             let unfinished = found.container.state == ContainerState::Created
                 && differs.drift.iter().all(|change| change.path.first() == "file");
-            let asked = nudge == Some(Nudge::Restart) && self.context.was_asked_to_restart(found);
+            let asked = repair == Some(Repair::Restart) && self.context.was_asked_to_restart(found);
             let cause = if unfinished || asked { Cause::Needed } else { Cause::Drift };
             let about = self.about(desired, cause);
             let fields = differs.drift.clone();
@@ -250,21 +251,22 @@ impl<'a> PodPlanner<'a, '_, '_> {
     }
 }
 
-fn drift_note(found: &Found<'_>, nudge: Nudge, failing: bool) -> String {
-    if failing && nudge == Nudge::Restart {
+/// Returns the note about a repair.
+fn drift_note(found: &Found<'_>, repair: Repair, failing: bool) -> String {
+    if failing && repair == Repair::Restart {
         return "its liveness has failed; it is restarted".to_owned();
     }
-    match (nudge, found.container.state, found.details.exit_code) {
-        (Nudge::Unpause, ..) => "it is paused; it runs on".to_owned(),
-        (Nudge::Restart, ..) => {
-            "its pod's network was made anew without it; it is restarted".to_owned()
+    match (repair, found.container.state, found.details.exit_code) {
+        (Repair::Unpause, ..) => "it is paused; it runs on".to_owned(),
+        (Repair::Restart, ..) => {
+            "its pod's network was recreated without it; it is restarted".to_owned()
         }
-        (Nudge::Start, ContainerState::Created, _) => {
+        (Repair::Start, ContainerState::Created, _) => {
             "it was made and never started; it is started".to_owned()
         }
-        (Nudge::Start, _, Some(code)) => {
+        (Repair::Start, _, Some(code)) => {
             format!("it is stopped (exit code {code}); it is started")
         }
-        (Nudge::Start, ..) => "it is stopped; it is started".to_owned(),
+        (Repair::Start, ..) => "it is stopped; it is started".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! One pod: from what shall happen to its containers to operations.
+//! Plans one pod: turns the verdicts about its containers into operations.
 
 pub(crate) mod context;
 mod keep;
@@ -24,7 +24,7 @@ use crate::planner::objects::Objects;
 use crate::planner::pod::context::Context;
 use crate::planner::pod::verdict::{Verdict, find, infra_of, verdicts};
 
-/// Plans one pod.
+/// Plans one pod on one host.
 pub(crate) fn plan_pod(
     pod: &DesiredPod<'_>,
     context: &Context<'_>,
@@ -57,13 +57,14 @@ pub(crate) fn plan_pod(
         builder,
         plan,
         infra: None,
-        begun: Vec::new(),
+        init_waits: Vec::new(),
         images: BTreeMap::new(),
     };
     planner.run(&verdicts);
     planner.plan
 }
 
+/// Returns the container of a verdict that Docker is still removing.
 fn stuck_container<'a>(verdict: &Verdict<'a>) -> Option<&'a Found<'a>> {
     match verdict {
         Verdict::Stuck(found) => Some(found),
@@ -71,16 +72,18 @@ fn stuck_container<'a>(verdict: &Verdict<'a>) -> Option<&'a Found<'a>> {
     }
 }
 
-/// What waits for this pod, the other pods of a rollout above all, waits for what is stuck, and is
-/// not tried when it goes away.
+/// Plans a wait for a stuck container. Operations that depend on this pod, mainly those on the other pods of a
+/// rollout, wait for it and are skipped when the container disappears.
 fn wait_for_stuck(
     pod: &DesiredPod<'_>,
     stuck: &Found<'_>,
     context: &Context<'_>,
     builder: &mut Builder,
 ) -> PodPlan {
-    let about =
-        About { cause: Cause::Needed, ..gone(stuck, context.host, Some(pod.workload.span)) };
+    let about = About {
+        cause: Cause::Needed,
+        ..removal_subject(stuck, context.host, Some(pod.workload.span))
+    };
     let rule = pod.containers.iter().find(|desired| desired.name == stuck.identity.name);
     let Some(rule) = rule.map(|desired| desired.ready.clone()) else {
         return PodPlan::default();
@@ -92,6 +95,7 @@ fn wait_for_stuck(
     PodPlan { ready: vec![wait], ..PodPlan::default() }
 }
 
+/// Returns the warning about a container that Docker is still removing.
 fn stuck_report(pod: &DesiredPod<'_>, found: &Found<'_>) -> Diagnostic {
     Diagnostic::warning(
         Code(1108),
@@ -101,7 +105,7 @@ fn stuck_report(pod: &DesiredPod<'_>, found: &Found<'_>) -> Diagnostic {
     .help("Plan again in a moment. If it stays so, restart the Docker engine of that host.")
 }
 
-/// A container that is not ours and has a name that this pod needs.
+/// Returns the error about a container that is not managed by Tally and has a name that this pod needs.
 fn name_clash(pod: &DesiredPod<'_>, context: &Context<'_>) -> Option<Diagnostic> {
     if context.inventory.others.is_empty() {
         return None;
@@ -111,12 +115,12 @@ fn name_clash(pod: &DesiredPod<'_>, context: &Context<'_>) -> Option<Diagnostic>
         let (container, why) = context.inventory.others.get(name.as_str())?;
         let headline = format!("a container `{name}` on host `{}` is not Tally's", context.host);
         let short = container.id.get(..12).unwrap_or(&container.id);
-        let what = match why {
+        let claim = match why {
             Some(why) => format!("It carries Tally's labels, but {why}. "),
             None => String::new(),
         };
         let help = format!(
-            "{what}Tally touches only what it made itself. Rename it (`docker rename {short} \
+            "{claim}Tally touches only what it made itself. Rename it (`docker rename {short} \
              NEW-NAME`) or remove it (`docker rm -f {short}`), or give the pod another name."
         );
         let label = "this container has that name in Docker";
@@ -124,6 +128,7 @@ fn name_clash(pod: &DesiredPod<'_>, context: &Context<'_>) -> Option<Diagnostic>
     })
 }
 
+/// The planner of one pod, with its progress.
 struct PodPlanner<'a, 'b, 'o> {
     pod: &'b DesiredPod<'a>,
     context: &'b Context<'b>,
@@ -131,15 +136,16 @@ struct PodPlanner<'a, 'b, 'o> {
     choices: &'b mut Choices,
     builder: &'b mut Builder,
     plan: PodPlan,
-    /// Create and start of the infra container, when this plan makes or starts it.
+    /// The operations that create and start the infra container, if this plan has them.
     infra: Option<(Option<OpId>, OpId)>,
-    /// What the next start waits for: the inits so far.
-    begun: Vec<OpId>,
-    /// What each container that is made is made from.
+    /// The operation that the next start waits for: the end of the last init container.
+    init_waits: Vec<OpId>,
+    /// The image of each new container.
     images: BTreeMap<(Role, String), String>,
 }
 
 impl<'a> PodPlanner<'a, '_, '_> {
+    /// Plans the operations for all verdicts.
     fn run(&mut self, verdicts: &[Verdict<'_>]) {
         let needs = self.needs(verdicts);
         self.plan.needs.clone_from(&needs);
@@ -148,10 +154,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         for (desired, verdict) in self.pod.containers.iter().zip(verdicts) {
             match verdict {
                 Verdict::Create => {
-                    let cause = match self.exists() {
-                        true => Cause::Needed,
-                        false => Cause::New,
-                    };
+                    let cause = if self.exists() { Cause::Needed } else { Cause::New };
                     let about = self.about(desired, cause);
                     let mut after = needs.clone();
                     after.extend(&removed);
@@ -163,16 +166,20 @@ impl<'a> PodPlanner<'a, '_, '_> {
                 Verdict::Replace(found, differs, reason) => {
                     self.replace(desired, found, differs, reason.as_deref(), &needs, &replaced);
                 }
-                Verdict::Keep(found, differs, nudge) => self.keep(desired, found, differs, *nudge),
+                Verdict::Keep(found, differs, repair) => {
+                    self.keep(desired, found, differs, *repair)
+                }
                 Verdict::Done | Verdict::Stuck(_) => {}
             }
         }
     }
 
+    /// Checks whether the host has a container of the pod.
     fn exists(&self) -> bool {
         self.context.inventory.pods.contains_key(self.pod.name.as_str())
     }
 
+    /// Returns the subject and cause of operations on a container.
     fn about(&self, desired: &DesiredContainer<'_>, cause: Cause) -> About {
         let (workload, pod) = (self.pod.workload.address().to_string(), self.pod.name.clone());
         let subject = match desired.role {
@@ -182,7 +189,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         About { host: self.context.host.to_owned(), subject, cause, origin: Some(desired.span) }
     }
 
-    /// Containers of this pod that the spec no longer has.
+    /// Removes containers of this pod that the spec no longer contains.
     fn remove_extra(&mut self, needs: &[OpId]) -> Vec<OpId> {
         let Some(existing) = self.context.inventory.pods.get(self.pod.name.as_str()) else {
             return Vec::new();
@@ -193,9 +200,9 @@ impl<'a> PodPlanner<'a, '_, '_> {
             .values()
             .filter(|found| !wanted.contains(&(found.identity.role, found.identity.name)));
         let mut removed = Vec::new();
-        // Infra last: its role sorts behind the others, and joiners stop before what they joined.
+        // The infra container comes last, because its role sorts behind the others: joiners stop before it.
         for found in extra {
-            let about = gone(found, self.context.host, Some(self.pod.workload.span));
+            let about = removal_subject(found, self.context.host, Some(self.pod.workload.span));
             let after = [needs, removed.as_slice()].concat();
             let (stop, remove) =
                 remove_container(found, &about, self.context.cluster, None, &after, self.builder);
@@ -209,6 +216,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         removed
     }
 
+    /// Records the operation that stops a container.
     fn note_stop(&mut self, found: &Found<'_>, stop: Option<OpId>) {
         if let Some(stop) = stop {
             self.plan.stops.push((found.container.id.clone(), stop));
@@ -218,8 +226,8 @@ impl<'a> PodPlanner<'a, '_, '_> {
         }
     }
 
-    /// Stops and removes all that is made anew, joiners before the infra container. Gives the
-    /// removals by container.
+    /// Stops and removes all containers that are recreated, joiners before the infra container. Returns the
+    /// operations by container ID.
     fn remove_replaced(
         &mut self,
         verdicts: &[Verdict<'_>],
@@ -251,6 +259,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         removed
     }
 
+    /// Plans the new container of a replacement.
     fn replace(
         &mut self,
         desired: &DesiredContainer<'a>,
@@ -273,7 +282,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         self.builder.change(&about, ChangeKind::Replace, fields, note, done);
     }
 
-    /// Create, write files, start, wait.
+    /// Plans to create a container, write its files, start it, and wait until it is ready or has ended.
     fn create(
         &mut self,
         desired: &DesiredContainer<'a>,
@@ -282,7 +291,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         after: &[OpId],
     ) -> Vec<OpId> {
         let mut request = self.pod.request(self.context.cluster, desired);
-        // Its label says what the spec asks for, and Docker which image that is.
+        // The label keeps the image name of the spec. Docker gets the name of the chosen image.
         if let Some(image) = self.images.get(&(desired.role, desired.name.clone())) {
             request.image.clone_from(image);
         }
@@ -304,7 +313,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         done.extend(self.write_secrets(desired, about, into, Part::All, &[create]));
         let mut after = done.clone();
         after.extend(self.infra.map(|(_, start)| start));
-        after.extend(&self.begun);
+        after.extend(&self.init_waits);
         let action = Action::Start { target: target.clone() };
         let start = self.builder.op(about, action, Precondition::None, &after);
         self.plan.gated.extend([create, start]);
@@ -313,12 +322,12 @@ impl<'a> PodPlanner<'a, '_, '_> {
         if desired.role == Role::Infra {
             self.infra = Some((Some(create), start));
         }
-        done.extend(self.settle(desired, about, target, Precondition::None, start));
+        done.extend(self.wait_after_start(desired, about, target, Precondition::None, start));
         done
     }
 
-    /// Puts the files that hold secrets into memory, where a container has such: the infra container
-    /// must run by then.
+    /// Writes a container's files with secrets into memory, if it has any. The infra container must already
+    /// run.
     fn write_secrets(
         &mut self,
         desired: &DesiredContainer<'a>,
@@ -335,8 +344,8 @@ impl<'a> PodPlanner<'a, '_, '_> {
         Some(self.builder.op(about, action, precondition, &after))
     }
 
-    /// What follows a start: an init must end, another container get ready.
-    fn settle(
+    /// Adds the wait that follows a start: an init container must end, another container must become ready.
+    fn wait_after_start(
         &mut self,
         desired: &DesiredContainer<'a>,
         about: &About,
@@ -354,7 +363,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
             Role::Init => {
                 let action = Action::AwaitExit { target, deadline_ms: INIT_DEADLINE_MS };
                 let wait = self.builder.op(about, action, precondition, &[start]);
-                self.begun = vec![wait];
+                self.init_waits = vec![wait];
                 Some(wait)
             }
             _ => {
@@ -374,6 +383,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
     }
 }
 
+/// Returns the cause of a replacement.
 fn replace_cause(differs: &Difference) -> Cause {
     match (differs.spec.is_empty(), differs.drift.is_empty()) {
         (false, _) => Cause::SpecChanged,
@@ -382,8 +392,12 @@ fn replace_cause(differs: &Difference) -> Cause {
     }
 }
 
-/// What operations on a container that the spec no longer has are about.
-pub(crate) fn gone(found: &Found<'_>, host: &str, origin: Option<tally_source::Span>) -> About {
+/// Returns the subject and cause of operations on a container that the spec no longer contains.
+pub(crate) fn removal_subject(
+    found: &Found<'_>,
+    host: &str,
+    origin: Option<tally_source::Span>,
+) -> About {
     let identity = &found.identity;
     let (workload, pod) = (identity.workload.to_owned(), identity.pod.to_owned());
     let subject = match identity.role {
@@ -393,7 +407,7 @@ pub(crate) fn gone(found: &Found<'_>, host: &str, origin: Option<tally_source::S
     About { host: host.to_owned(), subject, cause: Cause::Gone, origin }
 }
 
-/// Stops what runs, then removes it.
+/// Plans to stop a container if it runs, and to remove it. Returns both operations.
 pub(crate) fn remove_container(
     found: &Found<'_>,
     about: &About,
@@ -407,7 +421,7 @@ pub(crate) fn remove_container(
     let mut after = after.to_vec();
     let mut stop = None;
     if found.container.state == ContainerState::Paused {
-        // A frozen process cannot obey its stop signal.
+        // A paused process cannot handle its stop signal.
         let action = Action::Unpause { target: target.clone() };
         after.push(builder.op(about, action, precondition.clone(), &after));
     }

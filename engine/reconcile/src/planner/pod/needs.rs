@@ -1,4 +1,4 @@
-//! What must be there before a pod's containers are made: images, the network, volumes.
+//! Plans the objects that must exist before a pod's containers are created: images, the network, volumes.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,8 @@ use crate::planner::objects::WantedVolume;
 use crate::planner::pod::verdict::Verdict;
 
 impl PodPlanner<'_, '_, '_> {
-    /// Network, volumes and images of the containers that are made. Nothing is stopped before all
-    /// of them are there: an image that cannot be had takes nothing down.
+    /// Plans the network, volumes and images of new containers. No container is stopped before all of them
+    /// exist, so that an image that cannot be pulled causes no outage.
     pub(super) fn needs(&mut self, verdicts: &[Verdict<'_>]) -> Vec<OpId> {
         let mut needs = BTreeSet::new();
         for (desired, verdict) in self.pod.containers.iter().zip(verdicts) {
@@ -39,7 +39,7 @@ impl PodPlanner<'_, '_, '_> {
         needs.into_iter().collect()
     }
 
-    /// The image that a container is made from: the same for all pods of its version.
+    /// Returns the image of a new container, which is the same for all pods of its version.
     fn choice(&mut self, desired: &DesiredContainer<'_>) -> Choice {
         let workload = self.pod.workload;
         let key = (workload.address().to_string(), desired.role, desired.name.clone());
@@ -51,7 +51,7 @@ impl PodPlanner<'_, '_, '_> {
         choice
     }
 
-    /// The volumes of a container: those in memory that it has or holds, then those of its mounts.
+    /// Returns the volumes of a container: its in-memory volumes first, then the volumes of its mounts.
     pub(super) fn volumes(&self, desired: &DesiredContainer<'_>) -> Vec<WantedVolume> {
         let mounts = desired.applied.mount.iter();
         let secrets = mounts.filter(|(path, _)| path.starts_with(labels::SECRETS_FOLDER));
@@ -67,7 +67,7 @@ impl PodPlanner<'_, '_, '_> {
         in_memory.chain(mounted).collect()
     }
 
-    /// A volume that goes with the pod.
+    /// Returns a volume that is removed together with the pod.
     fn pod_volume(
         &self,
         name: &str,
@@ -85,7 +85,7 @@ impl PodPlanner<'_, '_, '_> {
         }
     }
 
-    /// A volume that is mounted; `None` for a path of the host.
+    /// Returns a mounted volume; `None` for a host path.
     fn mounted(&self, source: MountSource, name: &str) -> Option<WantedVolume> {
         match source {
             MountSource::Pod => {

@@ -1,4 +1,4 @@
-//! What shall happen to each container of a pod: decided here, carried out by operations later.
+//! Decides for each container of a pod whether it is created, replaced or kept.
 
 use tally_graph::Restart;
 use tally_graph::schema::UpdateClass;
@@ -10,28 +10,29 @@ use crate::inventory::containers::Found;
 use crate::labels::Role;
 use crate::planner::pod::context::Context;
 
-/// What shall happen to one container.
+/// The decision about one container.
 pub(crate) enum Verdict<'a> {
-    /// It is not there.
+    /// The container does not exist and is created.
     Create,
-    /// It is removed and made anew; the reason in words, when no field says it.
+    /// The container is removed and recreated. The text is the reason, if no changed field explains it.
     Replace(&'a Found<'a>, Difference, Option<String>),
-    /// It stays; what is done to it.
-    Keep(&'a Found<'a>, Difference, Option<Nudge>),
-    /// It is not there, and need not be: an init that has done its work and was cleared away.
+    /// The container is kept, with in-place changes and a repair if it needs one.
+    Keep(&'a Found<'a>, Difference, Option<Repair>),
+    /// The container does not exist and is not needed: an init container that has ended and was removed.
     Done,
-    /// Docker is in the middle of something: left alone this time.
+    /// Docker is still removing the container, so this plan does not change it.
     Stuck(&'a Found<'a>),
 }
 
-/// What brings a container that stays back to work.
+/// The repair of a container that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Nudge {
+pub(crate) enum Repair {
     Start,
     Restart,
     Unpause,
 }
 
+/// Returns the existing container for a desired one.
 pub(crate) fn find<'a>(
     pod: &DesiredPod<'_>,
     desired: &DesiredContainer<'_>,
@@ -40,16 +41,17 @@ pub(crate) fn find<'a>(
     context.inventory.pods.get(pod.name.as_str())?.get(desired.role, &desired.name)
 }
 
-/// Decides per container, then for the pod as a whole.
+/// Returns the verdict about each container: first per container, then adjusted for the pod as a whole.
 pub(crate) fn verdicts<'a>(pod: &DesiredPod<'a>, context: &Context<'a>) -> Vec<Verdict<'a>> {
     let single: Vec<Verdict<'a>> =
         pod.containers.iter().map(|desired| verdict(pod, desired, context)).collect();
     match whole_pod_reason(pod, &single, context) {
         Some(reason) => replace_all(pod, single, context, &reason),
-        None => settle_inits(pod, single),
+        None => adjust_inits(pod, single),
     }
 }
 
+/// Returns the verdict about a single container.
 fn verdict<'a>(
     pod: &DesiredPod<'a>,
     desired: &DesiredContainer<'a>,
@@ -62,20 +64,21 @@ fn verdict<'a>(
         return Verdict::Stuck(found);
     }
     let places = Places::new(context.graph, pod.workload, desired);
-    let mut differs = match found.identity.is_wished(pod.workload) {
-        true => difference_of_wished(desired, found, &places),
-        false => difference(desired, found, &places),
+    let mut differs = if found.identity.is_wished(pod.workload) {
+        difference_of_wished(desired, found, &places)
+    } else {
+        difference(desired, found, &places)
     };
     if desired.role == Role::Init {
-        // What an init did with the old value can only be done anew by a new pod.
+        // Only a new pod can repeat the work that an init container did with the old value.
         for change in differs.spec.iter_mut().filter(|c| c.class >= UpdateClass::Reload) {
             change.class = UpdateClass::RecreatePod;
         }
     }
     let infra = infra_of(pod, context);
-    // An init that has done its work needs its secrets no more.
+    // An init container that has ended no longer needs its secrets.
     let done = desired.role == Role::Init && found.has_ended_well();
-    if desired.keyed_files.is_some() && !done && holds(pod, infra) {
+    if desired.keyed_files.is_some() && !done && keeps_memory(pod, infra) {
         differs.drift.extend(lost_secrets(desired, found, &places));
     }
     if differs.class() >= UpdateClass::RecreateContainer {
@@ -92,20 +95,21 @@ fn verdict<'a>(
         let reason = "it joins a network that is gone".to_owned();
         return Verdict::Replace(found, differs, Some(reason));
     }
-    let nudge = match desired.role {
-        // An init that has ended is done; whether it must run again is the pod's question.
+    let repair = match desired.role {
+        // An ended init container needs no repair. `adjust_inits` decides whether it runs again.
         Role::Init => None,
-        _ => nudge(pod, found, infra, differs.class(), context),
+        _ => repair(pod, found, infra, differs.class(), context),
     };
-    Verdict::Keep(found, differs, nudge)
+    Verdict::Keep(found, differs, repair)
 }
 
+/// Returns the existing infra container of a pod.
 pub(crate) fn infra_of<'a>(pod: &DesiredPod<'_>, context: &Context<'a>) -> Option<&'a Found<'a>> {
     context.inventory.pods.get(pod.name.as_str())?.get(Role::Infra, "")
 }
 
-/// Whether the infra container holds what is written into memory: it runs, or is started first.
-fn holds(pod: &DesiredPod<'_>, infra: Option<&Found<'_>>) -> bool {
+/// Checks whether the infra container keeps the in-memory volumes: it runs, or is started first.
+fn keeps_memory(pod: &DesiredPod<'_>, infra: Option<&Found<'_>>) -> bool {
     infra.is_some_and(|infra| match infra.container.state {
         ContainerState::Running | ContainerState::Paused | ContainerState::Created => true,
         ContainerState::Exited => pod.workload.restart == Restart::Always,
@@ -113,42 +117,43 @@ fn holds(pod: &DesiredPod<'_>, infra: Option<&Found<'_>>) -> bool {
     })
 }
 
-/// Whether a container can never be started: an engine that was killed in the midst of a start leaves a
-/// task of that ID in containerd and does not know it when it is back (seen with Docker 20.10). What is
-/// made anew has another ID.
+/// Checks whether a container can never be started. A Docker engine that is killed during a start leaves a task
+/// with the container's ID in containerd, and does not recognise it later (observed with Docker 20.10). A
+/// recreated container has another ID.
 fn cannot_start(found: &Found<'_>) -> bool {
-    let rests = matches!(found.container.state, ContainerState::Created | ContainerState::Exited);
-    let error = found.details.error.as_deref().filter(|_| rests).unwrap_or_default();
+    let is_stopped =
+        matches!(found.container.state, ContainerState::Created | ContainerState::Exited);
+    let error = found.details.error.as_deref().filter(|_| is_stopped).unwrap_or_default();
     !error.is_empty() && error.contains(&format!("task {}: already exists", found.container.id))
 }
 
-/// What a container that stays needs to work again.
-fn nudge(
+/// Returns the repair that a kept container needs.
+fn repair(
     pod: &DesiredPod<'_>,
     found: &Found<'_>,
     infra: Option<&Found<'_>>,
     class: UpdateClass,
     context: &Context<'_>,
-) -> Option<Nudge> {
+) -> Option<Repair> {
     let stale = infra.is_some() && found.is_cut_off(infra);
     match found.container.state {
-        ContainerState::Created => Some(Nudge::Start),
+        ContainerState::Created => Some(Repair::Start),
         ContainerState::Exited => match pod.workload.restart {
-            Restart::Always => Some(Nudge::Start),
-            // Docker restarts these itself; one that has ended otherwise has ended for good.
+            Restart::Always => Some(Repair::Start),
+            // Docker's restart policy handles these. A container that has ended otherwise stays ended.
             Restart::OnFailure | Restart::Never => None,
         },
-        ContainerState::Paused => Some(Nudge::Unpause),
-        ContainerState::Running | ContainerState::Restarting if stale => Some(Nudge::Restart),
-        ContainerState::Running if context.must_restart(found) => Some(Nudge::Restart),
+        ContainerState::Paused => Some(Repair::Unpause),
+        ContainerState::Running | ContainerState::Restarting if stale => Some(Repair::Restart),
+        ContainerState::Running if context.must_restart(found) => Some(Repair::Restart),
         ContainerState::Running | ContainerState::Restarting => {
-            (class == UpdateClass::Restart).then_some(Nudge::Restart)
+            (class == UpdateClass::Restart).then_some(Repair::Restart)
         }
         ContainerState::Removing | ContainerState::Dead => None,
     }
 }
 
-/// Why the whole pod must be made anew, if it must.
+/// Returns why the whole pod must be recreated, if it must.
 fn whole_pod_reason(
     pod: &DesiredPod<'_>,
     verdicts: &[Verdict<'_>],
@@ -163,9 +168,10 @@ fn whole_pod_reason(
             found.identity.role == Role::Container
                 && found.identity.applied().network.is_some_and(joins)
         });
-        return Some(match had_one {
-            true => "its infra container is gone, and with it the network".to_owned(),
-            false => "its network moves to an infra container, which several share".to_owned(),
+        return Some(if had_one {
+            "its infra container is gone, and with it the network".to_owned()
+        } else {
+            "its network moves to an infra container, which several share".to_owned()
         });
     }
     if !joined && has_infra {
@@ -183,6 +189,7 @@ fn whole_pod_reason(
     })
 }
 
+/// Turns the verdicts into replacements of all existing containers.
 fn replace_all<'a>(
     pod: &DesiredPod<'a>,
     verdicts: Vec<Verdict<'a>>,
@@ -202,7 +209,7 @@ fn replace_all<'a>(
     pod.containers.iter().zip(verdicts).map(replace).collect()
 }
 
-/// The container that a verdict is about, where there is one.
+/// Returns the existing container of a verdict.
 fn found_of<'v, 'a>(verdict: &'v Verdict<'a>) -> Option<&'v Found<'a>> {
     match verdict {
         Verdict::Replace(found, ..) | Verdict::Keep(found, ..) | Verdict::Stuck(found) => {
@@ -212,28 +219,28 @@ fn found_of<'v, 'a>(verdict: &'v Verdict<'a>) -> Option<&'v Found<'a>> {
     }
 }
 
-/// Inits run when the pod is made, not when one of its containers is made again: the pod's volumes
-/// still hold what they did.
-fn settle_inits<'a>(pod: &DesiredPod<'a>, verdicts: Vec<Verdict<'a>>) -> Vec<Verdict<'a>> {
+/// Adjusts the verdicts about init containers. They run when the pod is created, not when one of its containers
+/// is recreated, because the pod's volumes still contain their results.
+fn adjust_inits<'a>(pod: &DesiredPod<'a>, verdicts: Vec<Verdict<'a>>) -> Vec<Verdict<'a>> {
     let mut both = pod.containers.iter().zip(&verdicts);
-    // Those that were made and never started wait for the inits still: whoever made them was
-    // interrupted.
-    let begun = both.any(|(desired, verdict)| {
+    // Containers that were created but never started come from an interrupted apply. They still wait for the
+    // init containers.
+    let started = both.any(|(desired, verdict)| {
         desired.role == Role::Container
             && found_of(verdict).is_some_and(|found| {
                 found.container.state != ContainerState::Created
                     || found.details.started_at_ms.is_some()
             })
     });
-    let settle = |(desired, verdict): (&DesiredContainer<'a>, Verdict<'a>)| match verdict {
-        Verdict::Create if desired.role == Role::Init && begun => Verdict::Done,
-        Verdict::Keep(found, differs, None) if desired.role == Role::Init && !begun => {
+    let adjust = |(desired, verdict): (&DesiredContainer<'a>, Verdict<'a>)| match verdict {
+        Verdict::Create if desired.role == Role::Init && started => Verdict::Done,
+        Verdict::Keep(found, differs, None) if desired.role == Role::Init && !started => {
             let failed = found.container.state == ContainerState::Exited
                 && found.details.exit_code != Some(0);
             let again = failed || found.container.state == ContainerState::Created;
-            Verdict::Keep(found, differs, again.then_some(Nudge::Start))
+            Verdict::Keep(found, differs, again.then_some(Repair::Start))
         }
         other => other,
     };
-    pod.containers.iter().zip(verdicts).map(settle).collect()
+    pod.containers.iter().zip(verdicts).map(adjust).collect()
 }
