@@ -4,9 +4,9 @@
 //! kept in an ordered set, so placing one pod costs O(log n) for n hosts.
 
 pub(crate) mod assign;
-mod even;
 mod gains;
 mod reasons;
+mod rebalance;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -16,9 +16,9 @@ use tally_graph::{Place, Publish};
 use crate::input::observed::PublishedPort;
 use crate::plan::reason::Closed;
 
-pub use even::Step;
 pub use gains::{Level, Part};
 pub use reasons::Reasons;
+pub use rebalance::Step;
 
 /// The capacity and labels of a host.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 
 use tally_graph::Selector;
 
-use super::even::is_counted;
 use super::gains::{View, WHOLE, WISHES};
+use super::rebalance::is_counted;
 use super::{Capacity, Lack, Level, Part, PodRequest, Step};
 use crate::plan::reason::{BlockReason, Closed, HostLack, Shortage, WayOut};
 

@@ -17,7 +17,7 @@ use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::subject::Subject;
 use crate::plan::{Cause, OpId, Pods};
 use crate::planner::context::{Planned, PlannedPods, Planner, Progress};
-use crate::planner::images::Choosing;
+use crate::planner::images::ImageChooser;
 use crate::planner::objects::Objects;
 use crate::planner::pod::context::Context;
 use crate::planner::pod::plan_pod;
@@ -173,7 +173,7 @@ impl<'a> Planner<'a> {
                 self.memory.declared.restarts.get(&workload.address().to_string())
             },
             now_ms: ready.state.its_now_ms(self.options.now_ms),
-            choosing: Choosing {
+            image_chooser: ImageChooser {
                 graph: self.graph,
                 hosts: self.hosts,
                 around: &self.around,

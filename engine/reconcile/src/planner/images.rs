@@ -26,12 +26,12 @@ pub(crate) enum Choice {
     #[default]
     Named,
     /// The image that other pods of the version run.
-    Same(Same),
+    Same(SharedImage),
 }
 
 /// An image that other pods run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Same {
+pub(crate) struct SharedImage {
     /// The image's ID on that host.
     pub id: String,
     /// `name@sha256:…`, if a registry has the image.
@@ -43,7 +43,7 @@ pub(crate) struct Same {
 }
 
 /// The inputs of choosing an image.
-pub(crate) struct Choosing<'a> {
+pub(crate) struct ImageChooser<'a> {
     pub graph: &'a Graph,
     pub hosts: &'a Hosts<'a>,
     pub around: &'a Surroundings<'a>,
@@ -51,7 +51,7 @@ pub(crate) struct Choosing<'a> {
     pub pod_hosts: &'a [usize],
 }
 
-impl Choosing<'_> {
+impl ImageChooser<'_> {
     /// Chooses the image of a new container. The first matching rule applies:
     ///
     /// | existing state | image |
@@ -76,7 +76,7 @@ impl Choosing<'_> {
         let hosts = self.pod_hosts.iter().filter_map(|host| self.hosts.ready.get(*host));
         let first = hosts.into_iter().find_map(|host| Some((host, host.state.images.get(name)?)));
         match first {
-            Some((host, id)) => Choice::Same(same(host, id, &image, host.name.to_owned())),
+            Some((host, id)) => Choice::Same(shared_image(host, id, &image, host.name.to_owned())),
             None => Choice::Named,
         }
     }
@@ -88,7 +88,7 @@ impl Choosing<'_> {
         workload: &Workload,
         desired: &DesiredContainer<'_>,
         image: &ImageRef,
-    ) -> Option<Same> {
+    ) -> Option<SharedImage> {
         let address = workload.address().to_string();
         let mut all: BTreeMap<(&str, usize), &Found<'_>> = BTreeMap::new();
         for (number, host) in self.hosts.ready.iter().enumerate() {
@@ -107,7 +107,7 @@ impl Choosing<'_> {
         let ((name, number), found) = all.iter().rev().find(is_meant)?;
         let host = self.hosts.ready.get(*number)?;
         let owner = format!("{name} on {}", host.name);
-        Some(same(host, &found.details.image_id, image, owner))
+        Some(shared_image(host, &found.details.image_id, image, owner))
     }
 
     /// Checks whether a container matches this version, apart from fields that can be changed in place.
@@ -129,9 +129,9 @@ impl Choosing<'_> {
 }
 
 /// Returns an image of a host as the choice for other hosts.
-fn same(host: &ReadyHost<'_>, id: &str, image: &ImageRef, owner: String) -> Same {
+fn shared_image(host: &ReadyHost<'_>, id: &str, image: &ImageRef, owner: String) -> SharedImage {
     let arch = host.state.engine.arch.clone();
-    Same { id: id.to_owned(), digest: digest_of(&host.state.images, id, image), owner, arch }
+    SharedImage { id: id.to_owned(), digest: digest_of(&host.state.images, id, image), owner, arch }
 }
 
 /// Returns the registry digest of a host's image, in the same repository as `image`: `name@sha256:…`.
@@ -159,11 +159,11 @@ fn ids_are_digests(images: &BTreeMap<String, String>) -> bool {
 
 /// How a host gets the chosen image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum ImageSource {
     /// The host has the image, by this name.
-    There(String),
+    Present(String),
     /// The image must be pulled by this name.
-    Fetch(String),
+    Pull(String),
     /// Another image has the name, and no registry has the chosen image.
     Other,
     /// The image that the name refers to, by its `pull` policy.
@@ -172,21 +172,23 @@ pub(crate) enum Way {
 
 impl Choice {
     /// Returns how a host gets the chosen image for a container with the image `name`.
-    pub fn way(&self, name: &str, state: &HostState) -> Way {
-        let Self::Same(same) = self else { return Way::AsNamed };
+    pub fn source_on(&self, name: &str, state: &HostState) -> ImageSource {
+        let Self::Same(same) = self else { return ImageSource::AsNamed };
         let here = state.images.get(name);
         let by_digest = same.digest.as_ref().and_then(|digest| state.images.get(digest));
         if here.is_some_and(|id| *id == same.id || Some(id) == by_digest) {
-            return Way::There(name.to_owned());
+            return ImageSource::Present(name.to_owned());
         }
         match (&same.digest, by_digest) {
-            (Some(digest), Some(_)) => Way::There(digest.clone()),
+            (Some(digest), Some(_)) => ImageSource::Present(digest.clone()),
             // The image has another name on this host, or lost its name.
-            _ if state.images.values().any(|id| *id == same.id) => Way::There(same.id.clone()),
-            (Some(digest), None) => Way::Fetch(digest.clone()),
+            _ if state.images.values().any(|id| *id == same.id) => {
+                ImageSource::Present(same.id.clone())
+            }
+            (Some(digest), None) => ImageSource::Pull(digest.clone()),
             // Hosts with another architecture have other images by the same name.
-            (None, _) if here.is_some() && state.engine.arch == same.arch => Way::Other,
-            (None, _) => Way::AsNamed,
+            (None, _) if here.is_some() && state.engine.arch == same.arch => ImageSource::Other,
+            (None, _) => ImageSource::AsNamed,
         }
     }
 
@@ -231,17 +233,17 @@ mod tests {
     }
 
     #[test]
-    fn each_host_has_its_way_to_the_image_that_was_chosen() {
+    fn each_host_gets_the_chosen_image() {
         let same = |digest: Option<&str>| {
             let digest = digest.map(str::to_owned);
             let (owner, arch) = ("web-2 on a".to_owned(), "amd64".to_owned());
-            Choice::Same(Same { id: "1".to_owned(), digest, owner, arch })
+            Choice::Same(SharedImage { id: "1".to_owned(), digest, owner, arch })
         };
-        let there = |name: &str| Way::There(name.to_owned());
-        let fetch = || Way::Fetch(DIGEST.to_owned());
+        let there = |name: &str| ImageSource::Present(name.to_owned());
+        let fetch = || ImageSource::Pull(DIGEST.to_owned());
         let [known, local] = [same(Some(DIGEST)), same(None)];
         for (choice, images, arch, expected) in [
-            (&Choice::Named, &[(TAG, "1")][..], "amd64", Way::AsNamed),
+            (&Choice::Named, &[(TAG, "1")][..], "amd64", ImageSource::AsNamed),
             // A registry has the image.
             (&known, &[(TAG, "1")], "amd64", there(TAG)),
             (&known, &[], "amd64", fetch()),
@@ -253,12 +255,16 @@ mod tests {
             (&known, &[(TAG, "2"), (DIGEST, "7")], "arm64", there(DIGEST)),
             // No registry has the image.
             (&local, &[(TAG, "1")], "amd64", there(TAG)),
-            (&local, &[], "amd64", Way::AsNamed),
-            (&local, &[(TAG, "2")], "amd64", Way::Other),
+            (&local, &[], "amd64", ImageSource::AsNamed),
+            (&local, &[(TAG, "2")], "amd64", ImageSource::Other),
             (&local, &[(TAG, "2"), ("mine:3", "1")], "amd64", there("1")),
-            (&local, &[(TAG, "7")], "arm64", Way::AsNamed),
+            (&local, &[(TAG, "7")], "arm64", ImageSource::AsNamed),
         ] {
-            assert_eq!(choice.way(TAG, &has(images, arch)), expected, "{choice:?} {images:?}");
+            assert_eq!(
+                choice.source_on(TAG, &has(images, arch)),
+                expected,
+                "{choice:?} {images:?}"
+            );
         }
     }
 

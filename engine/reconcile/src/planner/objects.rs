@@ -13,7 +13,7 @@ use crate::plan::builder::{About, Builder};
 use crate::plan::request::{NetworkRequest, VolumeRequest};
 use crate::plan::subject::Subject;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition};
-use crate::planner::images::{Choice, Way};
+use crate::planner::images::{Choice, ImageSource};
 
 /// The operation that provides an object, or `None` if the object already exists.
 type Provided = Option<OpId>;
@@ -86,12 +86,14 @@ impl<'a> Objects<'a> {
         origin: Span,
         builder: &mut Builder,
     ) -> (Provided, String) {
-        match (choice.way(image, self.state), pull) {
-            (Way::There(name), _) => (None, name),
-            (Way::Fetch(digest), Pull::Missing | Pull::Always) => {
+        match (choice.source_on(image, self.state), pull) {
+            (ImageSource::Present(name), _) => (None, name),
+            (ImageSource::Pull(digest), Pull::Missing | Pull::Always) => {
                 (self.named_image(&digest, Pull::Missing, origin, builder), digest)
             }
-            (Way::Fetch(_) | Way::Other, _) if self.state.images.contains_key(image) => {
+            (ImageSource::Pull(_) | ImageSource::Other, _)
+                if self.state.images.contains_key(image) =>
+            {
                 builder.report(choice.other_image(image, self.host, self.state, origin));
                 (None, image.to_owned())
             }

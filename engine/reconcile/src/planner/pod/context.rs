@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tally_graph::Graph;
 
 use crate::inventory::containers::{Found, Inventory};
-use crate::planner::images::Choosing;
+use crate::planner::images::ImageChooser;
 
 /// The inputs of planning a pod on a host.
 pub(crate) struct Context<'a> {
@@ -20,7 +20,7 @@ pub(crate) struct Context<'a> {
     /// The current time by the host's clock, in milliseconds since the epoch.
     pub now_ms: i64,
     /// The inputs of choosing images.
-    pub choosing: Choosing<'a>,
+    pub image_chooser: ImageChooser<'a>,
 }
 
 impl Context<'_> {

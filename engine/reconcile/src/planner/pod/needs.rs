@@ -46,7 +46,7 @@ impl PodPlanner<'_, '_, '_> {
         if let Some(known) = self.choices.get(&key) {
             return known.clone();
         }
-        let choice = self.context.choosing.choose(workload, desired);
+        let choice = self.context.image_chooser.choose(workload, desired);
         self.choices.insert(key, choice.clone());
         choice
     }

@@ -12,14 +12,14 @@ use super::{Capacity, Level, Part, PodRequest};
 
 /// The smallest difference that starts rebalancing of a level.
 ///
-/// Once started, the level is rebalanced down to the smaller [`LEVEL`], so that the next small change
+/// Once started, the level is rebalanced down to the smaller [`BALANCED`], so that the next small change
 /// does not start it again. `of_all` is a share of the host's capacity, or of the larger number of pods.
 /// `one_in` is a divisor of the fuller host's utilisation, which applies unless that host is nearly empty.
 /// 20 % is narrower than the band from 20 % to 50 % in the examples of Kubernetes' descheduler, because
 /// Tally rebalances only on request.
 const UNEVEN: Limit = Limit { of_all: WHOLE / 5, one_in: 2 };
 /// The smallest difference that is worth a move once rebalancing of a level has started; see [`UNEVEN`].
-const LEVEL: Limit = Limit { of_all: WHOLE / 10, one_in: 4 };
+const BALANCED: Limit = Limit { of_all: WHOLE / 10, one_in: 4 };
 /// Utilisation below which a host counts as empty.
 const NEARLY_EMPTY: u64 = WHOLE / 20;
 /// Pods that use a smaller share of both hosts count as pods without reservations.
@@ -76,13 +76,13 @@ impl<'a> Capacity<'a> {
         let pods: u32 = free.iter().flat_map(BTreeMap::values).sum();
         let max_steps = usize::try_from(pods).unwrap_or(usize::MAX).saturating_mul(STEPS_A_POD);
         let view = View::new(self.clone(), parts);
-        let mut even =
-            Even { view, free, levelling: BTreeSet::new(), steps: Vec::new(), max_steps };
+        let mut search =
+            Search { view, free, started_levels: BTreeSet::new(), steps: Vec::new(), max_steps };
         for interrupts in [false, true] {
-            even.run(interrupts);
+            search.run(interrupts);
         }
-        *self = even.view.capacity;
-        even.steps
+        *self = search.view.capacity;
+        search.steps
     }
 
     /// Returns how many more pods of a workload each host has than in `before`.
@@ -105,29 +105,29 @@ pub(super) fn is_counted(view: &View<'_, '_>, step: Step) -> bool {
     need.is_some_and(|need| [step.from, step.to].iter().all(|on| view.fills(*on, need) < TINY))
 }
 
-struct Even<'a, 'p> {
+struct Search<'a, 'p> {
     view: View<'a, 'p>,
     /// For each workload, the number of pods that may leave each host.
     free: Vec<BTreeMap<usize, u32>>,
     /// The levels whose rebalancing has started; with the workload's index for levels that concern one
     /// workload, and 0 otherwise.
-    levelling: BTreeSet<(Level, usize)>,
+    started_levels: BTreeSet<(Level, usize)>,
     steps: Vec<Step>,
     /// The maximum number of steps.
     max_steps: usize,
 }
 
 /// The effect of a move on the preferences of pods.
-enum Judged {
+enum Effect {
     /// A more important level gets worse.
     Worse,
     /// No level gets worse.
-    Same,
+    Neutral,
     /// The level gets better by this amount.
     Better(Level, i64),
 }
 
-impl Even<'_, '_> {
+impl Search<'_, '_> {
     /// Moves pods until no move is worthwhile: preferences of pods first, then the utilisation of hosts,
     /// then the number of pods.
     fn run(&mut self, interrupts: bool) {
@@ -165,7 +165,7 @@ impl Even<'_, '_> {
     /// Applies and records a move.
     fn shift(&mut self, level: Level, step: Step) {
         let of = matches!(level, Level::Domains | Level::Apart);
-        self.levelling.insert((level, if of { step.part } else { 0 }));
+        self.started_levels.insert((level, if of { step.part } else { 0 }));
         self.view.shift(step.part, step.from, step.to);
         if let Some(free) = self.free.get_mut(step.part) {
             *free.entry(step.to).or_default() += 1;
@@ -180,7 +180,7 @@ impl Even<'_, '_> {
 
     /// Returns the smallest difference that is worth a move.
     fn limit(&self, level: Level, part: usize) -> Limit {
-        if self.levelling.contains(&(level, part)) { LEVEL } else { UNEVEN }
+        if self.started_levels.contains(&(level, part)) { BALANCED } else { UNEVEN }
     }
 
     /// Checks whether two numbers of pods differ enough for one pod to move.
@@ -202,7 +202,7 @@ impl Even<'_, '_> {
             }
             for to in hosts.clone().filter(|to| *to != from) {
                 let step = Step { part, from, to };
-                let Judged::Better(level, gain) = self.judge(step) else { continue };
+                let Effect::Better(level, gain) = self.judge(step) else { continue };
                 let key = (level, Reverse(gain), self.cost(step));
                 if best.as_ref().is_none_or(|(known, _)| key < *known) && self.may(step) {
                     best = Some((key, step));
@@ -213,7 +213,7 @@ impl Even<'_, '_> {
     }
 
     /// Judges a move by the preferences of pods.
-    fn judge(&self, step: Step) -> Judged {
+    fn judge(&self, step: Step) -> Effect {
         let Step { part, from, to } = step;
         for level in WISHES {
             let change = self.view.change(level, part, from, to);
@@ -229,13 +229,13 @@ impl Even<'_, '_> {
                 _ => true,
             };
             match change {
-                1.. => return Judged::Worse,
+                1.. => return Effect::Worse,
                 0 => {}
-                _ if enough => return Judged::Better(level, -change),
+                _ if enough => return Effect::Better(level, -change),
                 _ => {}
             }
         }
-        Judged::Same
+        Effect::Neutral
     }
 
     /// Returns the best move from the fullest host that can give up a pod to the emptiest host that can
@@ -274,7 +274,7 @@ impl Even<'_, '_> {
                     let interrupts = self.view.parts.get(*part).map(|part| part.interrupts);
                     let key = (Reverse(gain), interrupts, self.cost(step));
                     if best.as_ref().is_none_or(|(known, _)| key < *known)
-                        && !matches!(self.judge(step), Judged::Worse)
+                        && !matches!(self.judge(step), Effect::Worse)
                         && self.may(step)
                     {
                         best = Some((key, step));
@@ -292,7 +292,7 @@ impl Even<'_, '_> {
     /// so it does not move to a much fuller host.
     fn is_allowed(&self, level: Level, from: usize, to: usize) -> bool {
         let full = |host| self.view.full(host, None, None);
-        level == Level::Full || full(to) < full(from).saturating_add(LEVEL.of_all)
+        level == Level::Full || full(to) < full(from).saturating_add(BALANCED.of_all)
     }
 
     /// Checks whether two hosts differ enough for a move. For a given `from`, this holds for all hosts up to
