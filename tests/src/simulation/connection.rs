@@ -1,5 +1,5 @@
-//! The way from one engine to one host: calls take time, get lost, come late, are refused; and each
-//! call that changes something is judged when it is sent and when it comes to pass.
+//! The connection of one engine to one host: calls take time, are lost, delayed or rejected. Each call that changes
+//! something is checked when it is sent and when it takes effect.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct Connection {
     world: Arc<World>,
     sim_host: Arc<SimulatedHost>,
     engine: u32,
-    /// By how much the host's clock was ahead when it was reached, in milliseconds.
+    /// The lead of the host's clock when it was connected, in milliseconds.
     ahead_ms: i64,
 }
 
@@ -78,7 +78,7 @@ impl Connection {
         Some(kind)
     }
 
-    /// Comes as far as the host, or not.
+    /// Waits until a packet arrives at the host, or fails.
     async fn reach(&self, call: &'static str, deadline: Duration) -> Result<(), HostError> {
         tokio::time::sleep(self.trip()).await;
         let reachability = self.sim_host.network().reachability;
@@ -92,7 +92,7 @@ impl Connection {
         }
     }
 
-    /// The engine dies here.
+    /// Ends the engine.
     async fn die<T>(&self) -> T {
         self.world.died.notify_one();
         std::future::pending().await
@@ -116,8 +116,7 @@ impl Connection {
         self.sim_host.daemon.inspect(look)
     }
 
-    /// Sends a call that changes something. Once it is sent it goes its way, whatever becomes of
-    /// who sent it.
+    /// Sends a call that changes something. A call that was sent takes effect even if its sender is gone.
     async fn change<T: Send + 'static>(
         &self,
         what: Call,
@@ -148,7 +147,7 @@ impl Connection {
             }
             Some(Kind::CallUnreachable) => return Err(self.unreachable()),
             Some(Kind::LateWrite) => {
-                // By then nobody may want it any more.
+                // The sender may have given up meanwhile.
                 self.world.state().repairs += u64::from(call == "create_container");
                 trip = DEADLINE + Duration::from_millis(self.world.state().rng.range(500, 40_000));
             }
@@ -170,13 +169,13 @@ impl Connection {
             tokio::time::sleep(trip).await;
             let result = packet.arrive(act);
             tokio::time::sleep(back).await;
-            // Who asked may be gone.
+            // The sender may be gone.
             let _ = reply.send(result);
         });
         match death {
             Some(Death::Unacknowledged) => return self.die().await,
             Some(Death::Acknowledged) => {
-                // It dies whatever the answer is.
+                // The engine ends whatever the answer is.
                 let _ = answer.await;
                 return self.die().await;
             }
@@ -201,7 +200,7 @@ impl Connection {
     }
 }
 
-/// A call on its way.
+/// A call that was sent.
 struct Packet {
     world: Arc<World>,
     sim_host: Arc<SimulatedHost>,
@@ -210,7 +209,7 @@ struct Packet {
 }
 
 impl Packet {
-    /// It arrives at the host, and is done; `None` when nobody is there.
+    /// Executes the call on the host; `None` if the host does not answer.
     fn arrive<T>(
         self,
         act: impl FnOnce(&mut Model, i64) -> Result<T, HostError>,
@@ -318,7 +317,7 @@ impl HostRead for Connection {
             };
             let mode = match reachability {
                 Reachability::Open => told,
-                // A connection that was open when packets began to vanish stays silently open.
+                // A connection that was open when packets started to be lost stays open and unreachable.
                 Reachability::Dropped => Events::Silent,
                 Reachability::Refused => Events::End,
             };

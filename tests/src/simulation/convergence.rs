@@ -19,7 +19,7 @@ use super::rng::Rng;
 use super::spec::{CLUSTER, ExpectedWorkload, Pods, Version};
 use super::world::{Reachability, World};
 
-/// What really is on all hosts; one that cannot be reached is silent.
+/// Returns the true state of all hosts; an unreachable one is unknown.
 #[must_use]
 pub fn actual_state(world: &World) -> Observed {
     let view = |sim_host: &Arc<super::world::SimulatedHost>| {
@@ -102,8 +102,8 @@ fn pods(world: &World) -> BTreeMap<String, Vec<Seen>> {
     all
 }
 
-/// What is not as the spec asks, by pod: read from the spec and the hosts, without the planner.
-/// What is on hosts that are away is not looked at.
+/// Returns the differences from the spec, by pod: computed from the spec and the hosts, without the planner. Objects
+/// on unreachable hosts are not inspected.
 #[must_use]
 pub fn differences(world: &World) -> BTreeMap<String, String> {
     let version = world.version();
@@ -140,9 +140,9 @@ pub fn differences(world: &World) -> BTreeMap<String, String> {
     all
 }
 
-/// The workloads of which nothing can come, and those that wait for them: one that went back to more
-/// pods than there are host ports for, and one whose program ends at once and yet was taken for
-/// ready, since its host's clock jumped in between.
+/// Returns the workloads that cannot become ready, and those that wait for them: one that was rolled back to more pods
+/// than there are host ports, and one whose program ends at once and was taken for ready nevertheless, since its
+/// host's clock jumped meanwhile.
 fn cannot_converge(world: &World, expected: &[ExpectedWorkload]) -> BTreeSet<String> {
     let version = world.version();
     let state = world.state();
@@ -158,7 +158,7 @@ fn cannot_converge(world: &World, expected: &[ExpectedWorkload]) -> BTreeSet<Str
     };
     let mut all: BTreeSet<String> =
         expected.iter().filter(is_hopeless).map(|work| work.address.clone()).collect();
-    // What waits stands behind what it waits for.
+    // A waiting workload comes after the ones that it waits for.
     for workload in version.graph.workloads() {
         let waits = workload.depends_on.iter().any(|on| all.contains(&on.on.to_string()));
         if waits {
@@ -168,7 +168,7 @@ fn cannot_converge(world: &World, expected: &[ExpectedWorkload]) -> BTreeSet<Str
     all
 }
 
-/// What there is of a pod, in words.
+/// Describes the containers of a pod.
 #[must_use]
 pub fn shown(world: &World, pod: &str) -> Vec<String> {
     let of = pods(world).remove(pod).unwrap_or_default();
@@ -183,7 +183,7 @@ pub fn shown(world: &World, pod: &str) -> Vec<String> {
     of.into_iter().map(words).collect()
 }
 
-/// The pods of a workload, with the host where that is asked for.
+/// Returns the pods of a workload, with the host for a pod on each host.
 fn names(work: &ExpectedWorkload) -> Vec<(&str, Option<&str>)> {
     match &work.pods {
         Pods::Named(names) => names.iter().map(|name| (name.as_str(), None)).collect(),
@@ -217,13 +217,13 @@ fn pod_differs(
     if near.is_empty() && on.is_empty() && work.stateful && !version.drained.is_empty() {
         return None;
     }
-    // A volume that was one for each host, and by a newer spec is one for all: nobody but a person
-    // can say which of them counts, and the plan asks.
+    // A volume that existed once on each host, and exists once for all by a newer spec: only a person can decide which
+    // one is valid, and the plan reports this.
     if near.is_empty() && on.is_empty() && work.stateful && is_torn(world) {
         return None;
     }
     let [home] = near.as_slice() else {
-        // Where it may be on a host that is away nothing can be said.
+        // If it may be on an unreachable host, there is no difference to report.
         return match (near.len(), on.len()) {
             (0, 1..) => Some("it is on a host that is away".to_owned()),
             (0, 0) => Some("it is not there".to_owned()),
@@ -244,7 +244,7 @@ fn pod_differs(
         return Some(format!("it is on {home}, which is drained"));
     }
     if version.drained.iter().any(|host| host == home) && work.stateful {
-        // Its data cannot move: it is left as it is, with a reason.
+        // Its data cannot move: it stays unchanged, with a reason.
         return None;
     }
     let here: Vec<&Seen> = found.iter().filter(|seen| seen.host == *home).collect();
@@ -307,7 +307,7 @@ pub fn check_determinism(world: &World, now_ms: i64, rng: &mut Rng) {
     }
 }
 
-/// Where two texts part, with a little of what follows in each.
+/// Returns the first difference of two texts, with a little of the following text of each.
 fn apart_at(one: &str, other: &str) -> String {
     let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
     let from =
@@ -331,11 +331,11 @@ pub fn unexplained(
 ) -> Vec<String> {
     let said = |pod: &str| {
         let of = expected.iter().find(|work| work.has(pod));
-        // A pod of one host is not there because that host may have none.
+        // The pod of a host is missing because that host may have none.
         let home = of.into_iter().flat_map(names).find(|(name, _)| *name == pod);
         let home = home.and_then(|(_, host)| host).map(|host| format!("host `{host}` is fenced"));
         let work = of.map(|work| work.address.as_str());
-        // A stand-in stays for as long as the change it stands in for cannot go on.
+        // A surge pod stays while the change that it belongs to is blocked.
         let stood_for = expected.iter().find(|work| work.is_surge(pod));
         let stood_for = stood_for.map(|work| work.address.as_str());
         let about = |subject: &Subject| {

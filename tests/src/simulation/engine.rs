@@ -1,5 +1,5 @@
-//! The engines under test: the real control loop and the real executor, that can be killed at any
-//! call, suspended for a while, and started again with the memory that they kept, or without.
+//! The engines under test: the real control loop and the real executor. They can be killed at any call, suspended, and
+//! started again with or without their stored memory.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +37,7 @@ thread_local! {
     static CLOCK: RefCell<Option<Arc<JumpClock>>> = const { RefCell::new(None) };
 }
 
-/// Sets the clock that engines of this thread go by.
+/// Sets the clock of this thread's engines.
 pub fn set_clock(clock: &Arc<JumpClock>) {
     CLOCK.with(|slot| *slot.borrow_mut() = Some(Arc::clone(clock)));
 }
@@ -46,34 +46,34 @@ pub(super) fn now_ms() -> i64 {
     CLOCK.with(|slot| slot.borrow().as_ref().map_or(0, |clock| clock.now_ms()))
 }
 
-/// An engine at work.
+/// A running engine.
 pub struct Engine {
     /// Its number.
     pub number: u32,
-    /// Where people's changes reach it.
-    pub news: mpsc::UnboundedSender<SpecChange>,
-    /// What it keeps on disk.
+    /// The sender of people's changes.
+    pub spec_changes: mpsc::UnboundedSender<SpecChange>,
+    /// Its stored memory.
     pub kept: Arc<Mutex<Memory>>,
-    gate: Arc<PauseSwitch>,
+    pause_switch: Arc<PauseSwitch>,
     task: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
 
 impl Engine {
-    /// Starts an engine on the version of the spec that it has, with the memory that was kept.
+    /// Starts an engine on its version of the spec, with the stored memory.
     #[must_use]
     pub fn start(world: &Arc<World>, number: u32, kept: Memory) -> Self {
         Self::start_with(world, number, kept, false)
     }
 
-    /// The same, and its files are meant whatever was published since.
+    /// Starts an engine as [`Self::start`] does; its files supersede the published spec.
     #[must_use]
     pub fn start_superseding(world: &Arc<World>, number: u32, kept: Memory) -> Self {
         Self::start_with(world, number, kept, true)
     }
 
     fn start_with(world: &Arc<World>, number: u32, kept: Memory, supersede: bool) -> Self {
-        // Two in one folder there cannot be: one that does not end is killed.
+        // Two engines in one folder are impossible: one that does not end is killed.
         if let Some(ending) = world.state().stopping.remove(&number) {
             ending.abort();
         }
@@ -83,7 +83,7 @@ impl Engine {
         memory.learned.take_up(Some(&world.clocks(now_ms())));
         memory.declared = world.state().declared.clone();
         let kept = Arc::new(Mutex::new(kept));
-        let doors = Arc::new(WorldConnector {
+        let connector = Arc::new(WorldConnector {
             world: Arc::clone(world),
             engine: number,
             kept: Arc::clone(&kept),
@@ -95,32 +95,33 @@ impl Engine {
             once: false,
             now_ms,
         };
-        let journal = Arc::new(Told { world: Arc::clone(world), engine: number });
-        let storage = Arc::clone(&doors);
-        let controller = ControlLoop::new(graph, memory, doors, storage, journal, options);
-        let mut controller = controller.with_secrets(version.secrets.clone());
-        let (news, letters) = mpsc::unbounded_channel();
-        world.state().listeners.push(news.clone());
+        let journal = Arc::new(TraceJournal { world: Arc::clone(world), engine: number });
+        let storage = Arc::clone(&connector);
+        let control_loop = ControlLoop::new(graph, memory, connector, storage, journal, options);
+        let mut control_loop = control_loop.with_secrets(version.secrets.clone());
+        let (spec_changes, changes) = mpsc::unbounded_channel();
+        world.state().listeners.push(spec_changes.clone());
         let (stop, stopped) = watch::channel(false);
-        let gate = Arc::new(PauseSwitch::default());
-        let shut = Arc::clone(&gate);
+        let pause_switch = Arc::new(PauseSwitch::default());
+        let paused_by = Arc::clone(&pause_switch);
         if world.state().shared {
-            controller = beside_others(world, number, controller, &gate, supersede);
+            control_loop = beside_others(world, number, control_loop, &pause_switch, supersede);
         }
-        let mut letters = Latest { letters: ChannelSpecSource(letters), world: Arc::clone(world) };
+        let mut changes =
+            LatestSpec { changes: ChannelSpecSource(changes), world: Arc::clone(world) };
         let task = tokio::spawn(async move {
-            let run = controller.run(&mut letters, stopped);
-            pausable(shut, run).await;
+            let run = control_loop.run(&mut changes, stopped);
+            pausable(paused_by, run).await;
         });
         world.note("engine", &format!("{number} begins"), "");
         let mut state = world.state();
-        // Of those that share a store one is at work.
+        // Of the engines that share a store, one acts.
         state.engines = if state.shared { state.engines.max(1) } else { state.engines + 1 };
         drop(state);
-        Self { number, news, kept, gate, task, stop }
+        Self { number, spec_changes, kept, pause_switch, task, stop }
     }
 
-    /// Kills it: between two calls, or while some are in flight; returns the memory that it had kept.
+    /// Kills it, between two calls or during some; returns its stored memory.
     pub fn kill(self, world: &World) -> Memory {
         self.task.abort();
         world.note("engine", &format!("{} is killed", self.number), "");
@@ -130,67 +131,67 @@ impl Engine {
         lock(&self.kept).clone()
     }
 
-    /// Asks it to end: calls in flight finish, then it gives back its lease; returns the memory that it had kept.
+    /// Asks it to end: calls in flight finish, then it gives its lease back; returns its stored memory.
     pub fn end(self, world: &World) -> Memory {
         let _ = self.stop.send(true);
-        world.note("engine", &format!("{} is told to end", self.number), "");
+        world.note("engine", &format!("{} is asked to end", self.number), "");
         let kept = lock(&self.kept).clone();
-        let Self { number, task, stop, news, .. } = self;
+        let Self { number, task, stop, spec_changes, .. } = self;
         world.state().stopping.insert(number, task.abort_handle());
         tokio::spawn(async move {
             // It ends by itself.
             let _ = task.await;
-            drop((stop, news));
+            drop((stop, spec_changes));
         });
         kept
     }
 
-    /// Stops it, or lets it go on, as SIGSTOP and SIGCONT do.
-    pub fn stall(&self, shut: bool) {
-        self.gate.stall(shut);
+    /// Suspends or resumes it, as SIGSTOP and SIGCONT do.
+    pub fn stall(&self, paused: bool) {
+        self.pause_switch.stall(paused);
     }
 }
 
-/// Puts an engine beside the others at the store.
+/// Makes an engine share the store with the others.
 fn beside_others(
     world: &Arc<World>,
     number: u32,
-    controller: ControlLoop,
-    gate: &Arc<PauseSwitch>,
+    control_loop: ControlLoop,
+    pause_switch: &Arc<PauseSwitch>,
     supersede: bool,
 ) -> ControlLoop {
     let mut state = world.state();
     state.started += 1;
     let name = format!("e{number}.{}", state.started);
     let common = state.common.get(&number).cloned().unwrap_or_default();
-    let store = Arc::new(StoreConnection::new(world, number, gate));
+    let store = Arc::new(StoreConnection::new(world, number, pause_switch));
     let slept_ms = || 0;
     let sharing =
         Sharing { store, name: name.clone(), lasts: LEASE_DURATION, supersede, common, slept_ms };
-    let controller = controller.with_store(sharing);
-    state.candidates.insert(number, (name, controller.board()));
-    controller
+    let control_loop = control_loop.with_store(sharing);
+    state.candidates.insert(number, (name, control_loop.board()));
+    control_loop
 }
 
-/// SpecChange as they are when they are read: what is declared stands in a file.
-struct Latest {
-    letters: ChannelSpecSource,
+/// The spec changes, complete at the time of reading: declarations are in a file.
+struct LatestSpec {
+    changes: ChannelSpecSource,
     world: Arc<World>,
 }
 
 #[async_trait]
-impl SpecSource for Latest {
+impl SpecSource for LatestSpec {
     async fn changed(&mut self) -> SpecChange {
-        match self.letters.changed().await {
+        match self.changes.changed().await {
             SpecChange::Declared(_) if self.world.state().shared => {
                 SpecChange::Declared(self.world.state().declared.clone())
             }
-            news => news,
+            spec_changes => spec_changes,
         }
     }
 }
 
-/// Reaches the hosts of a run.
+/// Connects to the hosts of a run.
 struct WorldConnector {
     world: Arc<World>,
     engine: u32,
@@ -248,7 +249,7 @@ impl Storage for WorldConnector {
             learned: Learned { written: clocks, ..memory.learned.clone() },
             ..memory.clone()
         };
-        // What is written down says nothing of what is under way.
+        // The stored memory must not contain operations in flight.
         let written = serde_json::to_string(&memory).unwrap_or_default();
         self.world.check_no_secret("what is remembered", &written);
         *lock(&self.kept) = serde_json::from_str(&written).unwrap_or_default();
@@ -256,13 +257,13 @@ impl Storage for WorldConnector {
     }
 }
 
-/// Writes down what an engine says.
-struct Told {
+/// Records the events of an engine.
+struct TraceJournal {
     world: Arc<World>,
     engine: u32,
 }
 
-impl Journal for Told {
+impl Journal for TraceJournal {
     fn entry(&self, entry: &Entry) {
         let about = format!("{} {} {} {}", self.engine, entry.kind.word(), entry.host, entry.pod);
         self.world.note("says", &about, &entry.what);
@@ -271,19 +272,20 @@ impl Journal for Told {
 
 /// Returns connections to all hosts, for the operator who applies by hand.
 #[must_use]
-pub fn doors(world: &Arc<World>, engine: u32) -> BTreeMap<String, Arc<dyn Host>> {
-    let door = |(name, sim_host): (&String, &Arc<_>)| {
+pub fn connections(world: &Arc<World>, engine: u32) -> BTreeMap<String, Arc<dyn Host>> {
+    let connect = |(name, sim_host): (&String, &Arc<_>)| {
         (name.clone(), Arc::new(Connection::new(world, sim_host, engine)) as Arc<dyn Host>)
     };
-    world.sim_hosts.iter().map(door).collect()
+    world.sim_hosts.iter().map(connect).collect()
 }
 
-/// Returns the plan of the true state of all hosts, as an engine with `memory` would make it. A host that will not
+/// Returns the plan for the true state of all hosts, as an engine with `memory` would compute it. A host that will not
+/// come back is unreachable.
 /// come back is unreachable.
 #[must_use]
 pub fn plan_of_actual_state(world: &World, memory: &Memory, without_waits: bool) -> Plan {
     let observed = super::convergence::actual_state(world);
-    // Who leads was handed over what the others knew.
+    // The leader has received the memory of the earlier leaders.
     let mut memory = memory.clone();
     memory.learned.shared = false;
     memory.learned.take_up(Some(&world.clocks(now_ms())));

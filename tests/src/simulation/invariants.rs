@@ -13,24 +13,24 @@ use tally_simulator::Shown;
 use super::spec::{CLUSTER, ExpectedWorkload, Pods};
 use super::world::{HAND, Reachability, SimulatedHost, World};
 
-/// What was seen this long ago may still be what an engine acts on, in milliseconds: the longest
-/// time between two looks at a quiet host, with what a look and a call take.
+/// An engine may act on an observation of this age, in milliseconds: the longest time between two observations of a
+/// host without events, with the durations of an observation and of a call.
 const VIEW_AGE_MS: i64 = 75_000;
 /// Every engine that reaches a host has observed a container that is older than this, in milliseconds.
 const STANDS_MS: i64 = 60_000;
 /// A container has run long enough to be ready, in milliseconds; the planner's own rule.
 const READY_MS: i64 = 500;
-/// One that has been ready for less may have got so while the call was on its way, in milliseconds.
+/// A container that has been ready for less may have become ready while the call was in flight, in milliseconds.
 const ON_ITS_WAY_MS: i64 = 1_000;
 /// Removals within this duration belong to one plan, in milliseconds.
-const ROUND_MS: i64 = 5_000;
+const PLAN_MS: i64 = 5_000;
 
 /// A call that changes something.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// Its name.
     pub call: &'static str,
-    /// What it is about: a full ID, or a name.
+    /// Its target: a full ID, or a name.
     pub about: String,
     /// Whether it needs space on the disk.
     pub makes: bool,
@@ -46,25 +46,25 @@ enum CallTarget {
 }
 
 impl Call {
-    /// A call on a container.
+    /// Returns a call on a container.
     #[must_use]
     pub fn on(call: &'static str, id: &str) -> Self {
         Self { call, about: id.to_owned(), makes: false, kind: CallTarget::Container }
     }
 
-    /// A call on a volume or a network.
+    /// Returns a call on a volume or a network.
     #[must_use]
     pub fn object(call: &'static str, name: &str) -> Self {
         Self { call, about: name.to_owned(), makes: false, kind: CallTarget::Object }
     }
 
-    /// A call that makes something that is no container.
+    /// Returns a call that creates an object other than a container.
     #[must_use]
     pub fn makes(call: &'static str, name: &str) -> Self {
         Self { call, about: name.to_owned(), makes: true, kind: CallTarget::Other }
     }
 
-    /// A call that makes a container.
+    /// Returns a call that creates a container.
     #[must_use]
     pub fn create(request: &ContainerRequest) -> Self {
         let label = |key: &str| request.labels.get(key).cloned().unwrap_or_default();
@@ -73,14 +73,14 @@ impl Call {
             name: label(labels::NAME),
             role: label(labels::ROLE),
             managed: label(labels::CLUSTER) == CLUSTER,
-            // Its labels above all: anybody on the host can read them.
+            // In particular its labels: anybody on the host can read them.
             shown: format!("{request:?}"),
         };
         Self { call: "create_container", about: request.name.clone(), makes: true, kind }
     }
 }
 
-/// One of our containers, by its labels; its name agrees with them.
+/// A managed container, by its labels; its name agrees with them.
 pub struct ManagedContainer<'a> {
     /// The container.
     pub shown: Shown<'a>,
@@ -112,16 +112,16 @@ pub fn managed(shown: Shown<'_>) -> Option<ManagedContainer<'_>> {
     agrees.then_some(ManagedContainer { shown, work: label(labels::WORKLOAD)?, pod, name, role })
 }
 
-/// Calls `look` for each managed container of each host.
+/// Calls `visit` for each managed container of each host.
 pub fn each_managed(
     world: &World,
-    mut look: impl FnMut(&SimulatedHost, i64, &ManagedContainer<'_>),
+    mut visit: impl FnMut(&SimulatedHost, i64, &ManagedContainer<'_>),
 ) {
     for sim_host in world.sim_hosts.values() {
         // A host in memory can always be inspected.
         let _ = sim_host.daemon.inspect(|model, now_ms| {
             for found in model.each().filter_map(managed) {
-                look(sim_host, now_ms, &found);
+                visit(sim_host, now_ms, &found);
             }
         });
     }
@@ -144,10 +144,10 @@ pub fn check_request(world: &World, sim_host: &SimulatedHost, engine: u32, what:
                 _ => labels::container_name(CLUSTER, pod, name),
             };
             if what.about != expected {
-                world.violate("S2", format!("create of {}, not of {expected}", what.about));
+                world.violate("S2", format!("create of {} instead of {expected}", what.about));
             }
             if !managed {
-                world.violate("S1", format!("create of {} without our labels", what.about));
+                world.violate("S1", format!("create of {} without Tally's labels", what.about));
             }
             check_not_running_elsewhere(world, sim_host, pod);
         }
@@ -155,7 +155,7 @@ pub fn check_request(world: &World, sim_host: &SimulatedHost, engine: u32, what:
     }
 }
 
-/// S9: who sends has the lease, by the store's own clock, and follows the spec that counts there.
+/// Checks S9: the sender has the lease, by the store's own clock, and follows the current spec of the store.
 fn check_leadership(world: &World, engine: u32, what: &Call) {
     if engine == HAND || !world.state().shared {
         return;
@@ -168,7 +168,10 @@ fn check_leadership(world: &World, engine: u32, what: &Call) {
     let counts = world.store.record().map(|record| record.hash);
     let followed = board.read().sharing.map(|shown| shown.spec);
     if counts != followed {
-        world.violate("S9", format!("{} of {name} for a spec that does not count", what.call));
+        world.violate(
+            "S9",
+            format!("{} of {name} for a spec that is not the current one", what.call),
+        );
     }
 }
 
@@ -214,8 +217,8 @@ fn object_call(world: &World, sim_host: &SimulatedHost, what: &Call) {
     }
 }
 
-/// S8: a pod that is made while it runs on another host that nobody gave up was taken for absent. One that
-/// was there just now is replaced, and of two copies that can both be seen one may be made whole.
+/// Checks S8: a pod is not created while it runs on another host that nobody gave up. A pod that existed just now is
+/// replaced, and of two visible copies one may be repaired.
 fn check_not_running_elsewhere(world: &World, sim_host: &SimulatedHost, pod: &str) {
     let replaced = (sim_host.name.clone(), pod.to_owned());
     let replaced = world.state().replaced.get(&replaced).copied();
@@ -236,12 +239,12 @@ fn check_not_running_elsewhere(world: &World, sim_host: &SimulatedHost, pod: &st
         }
     });
     for (other, _) in there.into_iter().filter(|(_, is_seen)| !(*is_seen && is_here)) {
-        let what = format!("{pod} is made on {} and runs on {other}", sim_host.name);
+        let what = format!("{pod} is created on {} while it runs on {other}", sim_host.name);
         world.violate("S8", what);
     }
 }
 
-/// Whether somebody declared a host lost, or the spec's grace is over, or was a moment ago.
+/// Checks whether a host was declared lost, or exceeded the spec's grace, now or a moment ago.
 fn presumed_lost(world: &World, sim_host: &SimulatedHost) -> bool {
     let at = world.time_ms();
     let network = sim_host.network();
@@ -251,14 +254,14 @@ fn presumed_lost(world: &World, sim_host: &SimulatedHost) -> bool {
     over || at <= network.presumed_lost_until_ms
 }
 
-/// S6: more than a fifth of what runs is not removed at once, unless somebody confirmed it.
+/// Checks S6: more than a fifth of the running pods are not removed at once, unless a person confirmed it.
 fn check_removal_limit(world: &World, sim_host: &SimulatedHost, what: &Call) {
     let at = world.time_ms();
     let (version, before, edited, confirmed) = {
         let state = world.state();
         (state.version, state.before, state.edited_ms, state.confirmed_ms)
     };
-    // What went back still has the pods that it had.
+    // A workload that was rolled back still has its earlier pods.
     let (current, former) = (world.expected(), &world.family.versions[before].expected);
     let gone = |expected: &[ExpectedWorkload], work: &str, pod: &str| {
         let found = expected.iter().find(|it| it.address == work);
@@ -269,7 +272,7 @@ fn check_removal_limit(world: &World, sim_host: &SimulatedHost, what: &Call) {
         Some((gone(&current, found.work, found.pod), gone(former, found.work, found.pod)))
     });
     let Ok(Some((is_gone, was_gone))) = about else { return };
-    let other_plan = was_gone && version != before && at - edited < ROUND_MS;
+    let other_plan = was_gone && version != before && at - edited < PLAN_MS;
     if !is_gone || other_plan || at - confirmed < STANDS_MS {
         return;
     }
@@ -279,18 +282,18 @@ fn check_removal_limit(world: &World, sim_host: &SimulatedHost, what: &Call) {
     });
     let going = {
         let mut state = world.state();
-        state.removed.retain(|_, when| at - *when < ROUND_MS);
+        state.removed.retain(|_, when| at - *when < PLAN_MS);
         state.removed.insert(what.about.clone(), at);
         all.extend(state.removed.keys().cloned());
         state.removed.len()
     };
     let all = all.len();
-    // What an engine cannot see it does not count.
+    // An engine does not count pods that it cannot observe.
     let calm = at - world.state().disturbed_ms > VIEW_AGE_MS;
-    // Pods that are being replaced are not there for a moment: a fifth of all is then more than
-    // a fifth of what is there.
+    // Pods that are being replaced are missing for a moment: a fifth of all pods is then more than a fifth of the
+    // existing ones.
     if calm && going > (all * 2 / 5).max(2) {
-        world.violate("S6", format!("{going} of {all} go at once"));
+        world.violate("S6", format!("{going} of {all} pods are removed at once"));
     }
 }
 
@@ -319,20 +322,22 @@ pub fn check_arrival(world: &World, sim_host: &SimulatedHost, what: &Call) {
         short_by(world, work, &pod)
     };
     let now = short_of(version);
-    let mut still = at - edited > ROUND_MS || short_of(before).is_some();
+    let mut still = at - edited > PLAN_MS || short_of(before).is_some();
     if now.is_some() && still && !world.state().declared.undone.is_empty() {
-        // What went back may have had fewer pods.
+        // The revision that was rolled back to may have had fewer pods.
         let expected = world.expected();
         let followed = expected.iter().find(|it| it.address == address);
         still = followed.is_some_and(|work| short_by(world, work, &pod).is_some());
     }
     if let (Some((ready, least)), true) = (now, still) {
-        let what = format!("{} of {pod} leaves {ready} of {address} ready, not {least}", what.call);
+        let what =
+            format!("{} of {pod} leaves {ready} of {address} ready instead of {least}", what.call);
         world.violate("S4", what);
     }
 }
 
-/// How many pods of a workload would be ready without `pod`, and how many must be, if that is more.
+/// Returns the number of pods of a workload that would be ready without `pod`, and the required number, if it is
+/// larger.
 fn short_by(world: &World, work: &ExpectedWorkload, pod: &str) -> Option<(usize, usize)> {
     if work.recreate || !(work.has(pod) || work.is_surge(pod)) {
         return None;
@@ -350,7 +355,7 @@ fn short_by(world: &World, work: &ExpectedWorkload, pod: &str) -> Option<(usize,
         is_young |= found.pod == pod && ran < READY_MS + ON_ITS_WAY_MS;
         let long = ran >= READY_MS;
         let well = !matches!(found.shown.health, Some(Health::Unhealthy | Health::Starting));
-        // Who joined a network that ended since serves nobody.
+        // A container that joined a network that ended since is not ready.
         let connected = found.shown.joined.is_none_or(|joined| {
             let mut own = networks.iter().filter(|(id, _, _)| id == joined);
             own.any(|(_, runs, start)| *runs && *start <= started(found))
@@ -365,16 +370,16 @@ fn short_by(world: &World, work: &ExpectedWorkload, pod: &str) -> Option<(usize,
         }
     });
     let whole = |(_, count): &&(String, usize)| *count >= work.mains.len();
-    // One that is not ready takes nothing away.
+    // The removal of a pod that is not ready reduces nothing.
     if is_young {
         return None;
     }
     let (_, count) = running.iter().filter(whole).find(|(name, _)| name == pod)?;
-    // Of one that runs twice, one stays.
+    // Of a pod that runs twice, one copy stays.
     if *count >= 2 * work.mains.len() {
         return None;
     }
-    // On a host that was given up there is none to be.
+    // A host that was given up has no ready pods.
     let counts = |pod: &str| match &work.pods {
         Pods::Named(_) => true,
         Pods::PerHost(all) => all.iter().all(|(host, name)| {
@@ -441,7 +446,7 @@ pub fn check_state(world: &World) {
     check_single_instance(world, &expected);
 }
 
-/// The addresses of all workloads of all versions.
+/// Returns the addresses of all workloads of all versions.
 fn expected(world: &World) -> Vec<&str> {
     let all = world.family.versions.iter().flat_map(|version| &version.expected);
     let mut all: Vec<&str> = all.map(|work| work.address.as_str()).collect();
@@ -450,7 +455,7 @@ fn expected(world: &World) -> Vec<&str> {
     all
 }
 
-/// S4: never more pods than replicas and those that may stand in.
+/// Checks S4: never more pods than the replicas and the surge pods.
 fn check_pod_count(world: &World, address: &str, pods: impl Iterator<Item = u64>) {
     let mut pods: Vec<u64> = pods.collect();
     pods.dedup();
@@ -465,11 +470,11 @@ fn check_pod_count(world: &World, address: &str, pods: impl Iterator<Item = u64>
     if let Some(most) = most
         && pods.len() > most
     {
-        world.violate("S4", format!("{} pods of {address} run, not {most}", pods.len()));
+        world.violate("S4", format!("{} pods of {address} run instead of {most}", pods.len()));
     }
 }
 
-/// S3: a pod with data runs once. A host that is switched off does not count.
+/// Checks S3: a pod with data runs once. A host that is switched off does not count.
 fn check_single_instance(world: &World, expected: &[&str]) {
     let stateful = |address: &str| {
         let all = world.family.versions.iter().flat_map(|version| &version.expected);

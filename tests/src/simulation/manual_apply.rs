@@ -1,4 +1,4 @@
-//! The operator who applies by hand: one pass of `tally apply --rebalance`, with the rollbacks of what failed.
+//! The operator who applies by hand: one pass of `tally apply --rebalance`, with the rollbacks of failed rollouts.
 //!
 //! It drives the session of `tally apply` step by step: it stops after one pass, without the observation that
 //! verifies it, so that the engines under test still find something to do.
@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::plan_equivalence;
 
-use super::engine::{doors, now_ms};
+use super::engine::{connections, now_ms};
 use super::world::{HAND, World};
 
 /// Applies the current version of the spec once, without the loop's guard on removals.
@@ -40,7 +40,13 @@ pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
         ended_rollbacks: Vec::new(),
         now_ms,
     };
-    let mut session = Session::new(convergence, doors(&world, HAND), request, &Eyes, Some(clocks));
+    let mut session = Session::new(
+        convergence,
+        connections(&world, HAND),
+        request,
+        &CheckingObserver,
+        Some(clocks),
+    );
     let (_sender, cancel) = watch::channel(false);
     session.observe().await;
     let plan = session.plan();
@@ -53,9 +59,9 @@ pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
 }
 
 /// Checks every plan.
-struct Eyes;
+struct CheckingObserver;
 
-impl Observer for Eyes {
+impl Observer for CheckingObserver {
     fn planned(&self, planned: &Planned<'_>) {
         plan_equivalence::check(planned);
     }
@@ -69,7 +75,7 @@ impl Observer for Eyes {
     }
 }
 
-/// The folder of the spec: the history and what is declared, which the engines use too. The memory of the
+/// The folder of the spec: its history and declarations, which the engines share. The memory of the
 /// operator is not kept.
 struct Folder {
     world: Arc<World>,

@@ -7,31 +7,32 @@ use std::time::{Duration, Instant};
 use super::faults::Kind;
 use super::run::{Settings, run};
 
-/// Maximum number of seeds whose violations are kept.
+/// The maximum number of seeds whose violations are kept.
 const MAX_REPORTED: usize = 50;
 
 /// The outcome of many runs.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// How many.
+    /// The number of runs.
     pub seeds: u64,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
-    /// How often each kind of fault came to pass.
+    /// The number of times that each kind of fault took effect.
     pub fired: BTreeMap<Kind, u64>,
-    /// Seeds with what must not have happened.
+    /// Seeds with violations.
     pub bad: BTreeMap<u64, Vec<String>>,
-    /// How many seeds had any.
+    /// The number of seeds with violations.
     pub bad_seeds: u64,
     /// Seeds whose second run differed.
     pub nondeterministic: Vec<u64>,
-    /// Calls that were made.
+    /// Number of calls.
     pub calls: u64,
     /// Number of rollbacks.
     pub rollbacks: u64,
     /// Simulated time.
     pub simulated: Duration,
-    /// The hashes of all runs added up, in whatever order they came: what only got faster has the same.
+    /// The sum of the hashes of all runs, independent of their order: an optimization that changes no behaviour keeps
+    /// it.
     pub hash: u64,
 }
 
@@ -102,7 +103,7 @@ impl Summary {
         self.bad.extend(other.bad);
     }
 
-    /// Kinds of faults that never came to pass.
+    /// Returns the kinds of faults that never took effect.
     #[must_use]
     pub fn never(&self) -> Vec<Kind> {
         Kind::ALL.iter().copied().filter(|kind| !self.fired.contains_key(kind)).collect()

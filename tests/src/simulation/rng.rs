@@ -21,7 +21,7 @@ impl Rng {
         value ^ (value >> 31)
     }
 
-    /// Returns a number below `bound`; 0 when that is 0.
+    /// Returns a number below `bound`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
@@ -36,7 +36,7 @@ impl Rng {
         self.below(100) < percent
     }
 
-    /// Returns one of them; `None` when there is none.
+    /// Returns an element of a list; `None` if it is empty.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         let at = usize::try_from(self.below(of.len() as u64)).unwrap_or(0);
         of.get(at)

@@ -1,4 +1,4 @@
-//! One run: a time of faults and actions, then quiet, and what must have come about.
+//! One run: a time with faults and actions, then a time without, and the checks of the result.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const PATIENCE_MS: i64 = 700_000;
 const SHARED_PERCENT: u64 = 25;
 /// After this duration without a new call no call is in flight, in simulated milliseconds.
 const SETTLED_MS: i64 = 75_000;
-/// After so long somebody takes back what was declared of hosts that are there again.
+/// After this duration a person withdraws the declarations about hosts that are reachable again.
 const FENCE_MS: i64 = 100_000;
 
 /// Settings of a run.
@@ -32,7 +32,7 @@ const FENCE_MS: i64 = 100_000;
 pub struct Settings {
     /// Whether each line of the trace is kept.
     pub verbose: bool,
-    /// Whether the end is watched for a hundred rounds instead of two.
+    /// Whether the converged cluster is checked over a hundred ticks instead of two.
     pub deep: bool,
 }
 
@@ -41,19 +41,19 @@ pub struct Settings {
 pub struct Outcome {
     /// Its seed.
     pub seed: u64,
-    /// The hash of all that happened, and when.
+    /// The hash of all events, with their times.
     pub hash: u64,
-    /// The hash of all calls that changed something, and when they came.
+    /// The hash of all calls that changed something, with their times.
     pub calls_hash: u64,
     /// The violations of invariants.
     pub violations: Vec<String>,
-    /// How often each kind of fault came to pass.
+    /// The number of times that each kind of fault took effect.
     pub fired: BTreeMap<Kind, u64>,
-    /// The trace, where it was asked for.
+    /// The trace, if it was requested.
     pub lines: Vec<String>,
-    /// How long it took in simulated milliseconds.
+    /// Its duration in simulated milliseconds.
     pub simulated_ms: i64,
-    /// Calls that were made.
+    /// Number of calls.
     pub calls: u64,
     /// Number of rollbacks.
     pub rollbacks: u64,
@@ -62,9 +62,9 @@ pub struct Outcome {
 /// Runs a seed.
 ///
 /// # Panics
-/// When no runtime can be had.
+/// If no runtime can be created.
 #[must_use]
-#[expect(clippy::expect_used, reason = "a test that cannot go on should stop where it stands")]
+#[expect(clippy::expect_used, reason = "a test that cannot continue panics")]
 pub fn run(seed: u64, settings: Settings) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -79,7 +79,7 @@ async fn one(seed: u64, settings: Settings) -> Outcome {
     set_clock(&world.clock);
     let mut rng = Rng::new(seed, 2);
     if rng.percent(20) {
-        // Clocks are never quite alike.
+        // Clocks never agree exactly.
         for sim_host in world.sim_hosts.values() {
             sim_host.clock.jump(i64::try_from(rng.below(2_000)).unwrap_or(0) - 1_000);
         }
@@ -140,13 +140,13 @@ async fn wait_for_convergence(director: &mut Director, settings: Settings) {
     let world = std::sync::Arc::clone(&director.world);
     let dead = world.sim_hosts.values().any(|sim_host| sim_host.network().dead);
     let began = world.time_ms();
-    // A host that is silent for long enough counts as lost: noticed late, after the longest call, by a look
-    // that begins then.
+    // A host that is unreachable for long enough counts as lost: this is noticed late, after the longest call, by an
+    // observation that starts then.
     let grace_ms = world.version().lost_after_ms.map_or(0, |grace| grace + 60_000);
     let still_ms = 120_000 + grace_ms;
     let mut asked = began + 40_000;
     let mut stable = (world.state().changes, began);
-    // Since when somebody keeps the cluster: what was left behind a fence is gone some time after.
+    // The time since when a person maintains the cluster: objects behind a fence are removed some time after it.
     let mut kept = began;
     loop {
         let now = world.time_ms();
@@ -155,11 +155,11 @@ async fn wait_for_convergence(director: &mut Director, settings: Settings) {
             stable = (changes, now);
         }
         let left = differences(&world);
-        // With a host dead for good not all can be as it should: then nothing more is done.
+        // With a host that never comes back the cluster may not converge: then no more calls are made.
         let over = if dead {
             now - stable.1 > still_ms && !pauses(&current_plan(director))
         } else {
-            // A call may be on its way for as long as the latest write takes.
+            // A call may be in flight for as long as the latest write takes.
             left.is_empty() && now - stable.1 > SETTLED_MS && current_plan(director).is_empty()
         };
         if over {
@@ -172,14 +172,14 @@ async fn wait_for_convergence(director: &mut Director, settings: Settings) {
                 plan.changes.iter().map(|c| format!("{:?} {:?}", c.kind, c.subject.pod()));
             let changes: Vec<String> = changes.collect();
             let seen: Vec<_> = left.keys().flat_map(|pod| shown(&world, pod)).collect();
-            let what = format!("still differs: {left:?}; held {held:?}; {changes:?}; {seen:?}");
+            let what = format!("still differs: {left:?}; blocked {held:?}; {changes:?}; {seen:?}");
             world.violate("L1", what);
             return;
         }
         if now > asked {
             asked = now + 60_000;
             if world.state().shared && director.supersede() {
-                // Until now nobody led: that nothing was done says nothing.
+                // There was no leader until now: the absence of calls proves nothing.
                 stable.1 = now;
                 kept = now;
             }
@@ -188,7 +188,7 @@ async fn wait_for_convergence(director: &mut Director, settings: Settings) {
             }
             let plan = current_plan(director);
             if plan.blocked.iter().any(|it| it.reason.by() == BlockedBy::Removals) {
-                // Somebody reads the plan, and means it.
+                // A person reads the plan, and confirms it.
                 world.note("hand", "confirms", "");
                 director.apply();
             }
@@ -207,7 +207,7 @@ fn current_plan(director: &Director) -> tally_reconcile::plan::Plan {
 async fn check_convergence(director: &mut Director, settings: Settings, dead: bool) {
     let world = std::sync::Arc::clone(&director.world);
     world.note("quiet", "as the spec says", "");
-    // What is under way comes to its end: a look, a signal.
+    // Operations in flight finish: an observation, a signal.
     sleep(3_000).await;
     stays(&world, settings).await;
     let declared = world.state().declared.clone();
@@ -222,14 +222,17 @@ async fn check_convergence(director: &mut Director, settings: Settings, dead: bo
         let plan = current_plan(director);
         let silent = unexplained(&left, &plan, &world.expected());
         if !silent.is_empty() {
-            world.violate("L6", format!("no reason for {silent:?}"));
+            world.violate("L6", format!("no reason for {unexplained:?}"));
         }
         if !plan.is_empty() {
             let held = blocked_in_words(&plan);
-            world.violate("L3", format!("left undone: {:?}; held {held:?}", first_changes(&plan)));
+            world.violate(
+                "L3",
+                format!("changes left: {:?}; blocked {held:?}", first_changes(&plan)),
+            );
         }
     } else {
-        // L2: nothing is left to do, for who knows nothing either.
+        // L2: a plan without memory has no operations either.
         let plan = plan_of_actual_state(&world, &Memory::default(), false);
         if !plan.is_empty() || !left.is_empty() {
             world.violate("L2", format!("{left:?}, {:?}", first_changes(&plan)));
@@ -247,11 +250,11 @@ fn pauses(plan: &tally_reconcile::plan::Plan) -> bool {
 /// L1: checks that a converged cluster is not changed.
 async fn stays(world: &World, settings: Settings) {
     let before = world.state().changes;
-    // The longest time between two looks is 36 s.
+    // The longest time between two observations is 36 s.
     sleep(if settings.deep { 3_600_000 } else { 80_000 }).await;
     let after = world.state().changes;
     if after != before {
-        world.violate("L1", format!("{} calls after all was as it should be", after - before));
+        world.violate("L1", format!("{} calls after the cluster had converged", after - before));
     }
 }
 
@@ -276,7 +279,7 @@ fn within_bounds(director: &Director) {
         version.expected.iter().map(|work| (work.count() + work.surge) * work.size).sum()
     };
     let most = versions.iter().map(size).max().unwrap_or(0) as u64;
-    // A repair may make a pod anew, and the stand-in of its rollout.
+    // A repair may recreate a pod, and the surge pod of its rollout.
     let expected = versions.iter().flat_map(|version| &version.expected);
     let pod = expected.map(|work| work.size).max().unwrap_or(1) as u64;
     let state = world.state();
@@ -284,7 +287,7 @@ fn within_bounds(director: &Director) {
     let made = state.made;
     drop(state);
     if made > bound {
-        world.violate("L5", format!("{made} containers made, {bound} at most were needed"));
+        world.violate("L5", format!("{made} containers created, at most {bound} were needed"));
     }
 }
 

@@ -1,5 +1,5 @@
-//! Seeded specs: one to five hosts, one to three workloads, and a few versions of each, as people
-//! edit them. Compiling costs more than many a run, so specs are families that seeds share.
+//! Generated specs: one to five hosts, one to three workloads, and a few versions of each, as people edit them.
+//! Compiling takes longer than many runs, so specs are families that seeds share.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,9 +14,9 @@ use super::rng::Rng;
 
 /// The name of the cluster of every run.
 pub const CLUSTER: &str = "sim";
-/// The image that containers are made from.
+/// The image of all containers.
 pub const IMAGE: &str = "registry.example/app:1";
-/// The beginning of every secret of a run: no text may contain it.
+/// The start of every secret of a run: no text may contain it.
 pub const CANARY: &str = "canary-41c7";
 /// The number of families.
 pub const FAMILIES: u64 = 1_024;
@@ -37,23 +37,23 @@ pub struct Version {
     pub text: String,
     /// The text, compiled.
     pub graph: Arc<Graph>,
-    /// What it asks for, read from the graph without the planner.
+    /// Its workloads' requirements, read from the graph without the planner.
     pub expected: Vec<ExpectedWorkload>,
-    /// Hosts that give their pods away.
+    /// Hosts that are drained.
     pub drained: Vec<String>,
-    /// What the secret `s` holds, and its keyed hash; nothing where no workload uses it.
+    /// The value of the secret `s`, and its keyed hash; `None` if no workload uses it.
     pub secrets: Secrets,
-    /// The environment variable `S` of who has the secret in it.
+    /// The value of the environment variable `S` that contains the secret.
     pub secret_env: String,
     /// An unreachable host is lost after this duration in milliseconds, if the spec says so.
     pub lost_after_ms: Option<i64>,
-    /// Whether a rollout of it may go back by itself.
+    /// Whether one of its rollouts may be rolled back automatically.
     pub rolls_back: bool,
-    /// Workloads whose program ends at once, so that their rollout goes back.
+    /// Workloads whose program ends at once, so that their rollout is rolled back.
     pub bad: Vec<String>,
 }
 
-/// What a version asks for, of one workload.
+/// A version's requirements of one workload.
 #[derive(Debug, Clone)]
 pub struct ExpectedWorkload {
     /// `controller/w0`.
@@ -64,25 +64,25 @@ pub struct ExpectedWorkload {
     pub missing: usize,
     /// Maximum number of surge pods.
     pub surge: usize,
-    /// Whether all are replaced at once.
+    /// Whether all pods are replaced at once.
     pub recreate: bool,
     /// Whether it has a named volume.
     pub stateful: bool,
     /// Whether it has a port of its host.
     pub bound: bool,
-    /// Whether a container that has ended with 0 has done its work.
+    /// Whether a container that exited with 0 is complete.
     pub may_end: bool,
     /// Whether an infra container holds its network.
     pub joined: bool,
-    /// Whether it has secrets in memory, which a daemon that begins anew has lost.
+    /// Whether it has secrets in memory, which a restarted daemon has lost.
     pub in_memory: bool,
     /// Its containers that have a secret in their environment.
     pub secret_env: Vec<String>,
     /// Names of its containers, with the value of `env V` of each.
     pub mains: Vec<(String, String)>,
-    /// How many containers one pod is made of.
+    /// The number of containers of a pod.
     pub size: usize,
-    /// The workloads that it waits for, in a row at most.
+    /// The length of the longest chain of dependencies.
     pub depth: usize,
 }
 
@@ -127,10 +127,10 @@ thread_local! {
     static FAMILIES_MADE: RefCell<BTreeMap<u64, Arc<Family>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Returns the family of a seed; created once a thread.
+/// Returns the family of a seed; created once per thread.
 ///
 /// # Panics
-/// When a spec that is made here does not compile: that is a mistake of this module.
+/// If a generated spec does not compile: that is a bug of this module.
 #[must_use]
 pub fn family(seed: u64) -> Arc<Family> {
     let number = Rng::new(seed, 7).below(FAMILIES);
@@ -139,7 +139,7 @@ pub fn family(seed: u64) -> Arc<Family> {
     })
 }
 
-#[expect(clippy::panic, reason = "a test that cannot go on should stop where it stands")]
+#[expect(clippy::panic, reason = "a test that cannot continue panics")]
 fn make(number: u64) -> Family {
     let mut rng = Rng::new(number, 1);
     let count = [1, 2, 2, 3, 3, 3, 4, 5][usize::try_from(rng.below(8)).unwrap_or(0)];
@@ -147,7 +147,7 @@ fn make(number: u64) -> Family {
         ["a", "b", "c", "d", "e"][..count].iter().map(|h| (*h).to_owned()).collect();
     let mut kinds: Vec<WorkloadShape> =
         (0..rng.range(1, 4)).map(|n| WorkloadShape::draw(&mut rng, n, count)).collect();
-    // By a chance of its own, so that the rest of a family is what it was without it.
+    // Drawn separately, so that the other properties of a family do not depend on it.
     let mut chance = Rng::new(number, 9);
     for kind in &mut kinds {
         kind.rolls_back = chance.percent(50) && kind.controller;
@@ -224,7 +224,7 @@ fn head(hosts: &[String], drained: Option<&str>, lost_after_ms: Option<i64>) -> 
     text
 }
 
-/// What does not change from version to version of a workload.
+/// The properties of a workload that are the same in all its versions.
 struct WorkloadShape {
     name: String,
     controller: bool,
@@ -282,7 +282,7 @@ impl WorkloadShape {
     }
 }
 
-/// The workloads of a version; `open` hosts take pods.
+/// Writes the workloads of a version; `open` is the number of hosts that accept pods.
 fn body(text: &mut String, kinds: &[WorkloadShape], version: usize, open: u64, rng: &mut Rng) {
     let kept: Vec<&WorkloadShape> = kinds
         .iter()
@@ -299,7 +299,7 @@ fn body(text: &mut String, kinds: &[WorkloadShape], version: usize, open: u64, r
             (true, true) => " replicas=per-host".to_owned(),
             (true, false) => {
                 let drawn = rng.range(1, kind.most + 1);
-                // A fixed host port binds one pod a host, of those that take any.
+                // A fixed host port allows one pod per host that accepts pods.
                 let count = if kind.port.is_some() { drawn.min(open) } else { drawn };
                 format!(" replicas={count}")
             }
@@ -307,7 +307,7 @@ fn body(text: &mut String, kinds: &[WorkloadShape], version: usize, open: u64, r
         };
         let word = if kind.controller { "controller" } else { "pod" };
         let _ = writeln!(text, "{word} {}{replicas} {{", kind.name);
-        // A deadline that some faults last longer than.
+        // Some faults last longer than this deadline.
         let fails =
             if kind.rolls_back { " on-failure=rollback progress-deadline=\"5s\"" } else { "" };
         match (kind.update, fails) {
@@ -363,7 +363,7 @@ fn containers(text: &mut String, kind: &WorkloadShape, value: u64) {
     }
 }
 
-/// Reads from the graph what a workload asks for; `open` are the hosts that take pods.
+/// Reads a workload's requirements from the graph; `open` are the hosts that accept pods.
 pub(super) fn work(workload: &Workload, graph: &Graph, open: &[&String]) -> ExpectedWorkload {
     let pods = match workload.replicas {
         Replicas::Count(count) => {

@@ -19,14 +19,14 @@ use super::world::World;
 pub struct StoreConnection {
     world: Arc<World>,
     engine: u32,
-    gate: Arc<PauseSwitch>,
+    pause_switch: Arc<PauseSwitch>,
 }
 
 impl StoreConnection {
     /// Creates the connection of an engine, by its number.
     #[must_use]
-    pub fn new(world: &Arc<World>, engine: u32, gate: &Arc<PauseSwitch>) -> Self {
-        Self { world: Arc::clone(world), engine, gate: Arc::clone(gate) }
+    pub fn new(world: &Arc<World>, engine: u32, pause_switch: &Arc<PauseSwitch>) -> Self {
+        Self { world: Arc::clone(world), engine, pause_switch: Arc::clone(pause_switch) }
     }
 
     fn stall(&self, takes: bool) {
@@ -34,11 +34,11 @@ impl StoreConnection {
         let stall = lock(&self.world.store.network).stall.take_if(fits);
         let Some(Stall { millis, .. }) = stall else { return };
         self.world.fire(Kind::LeaderStalls, &self.engine.to_string());
-        self.gate.stall(true);
-        let gate = Arc::clone(&self.gate);
+        self.pause_switch.stall(true);
+        let pause_switch = Arc::clone(&self.pause_switch);
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(millis)).await;
-            gate.stall(false);
+            pause_switch.stall(false);
         });
     }
 

@@ -27,7 +27,7 @@ use super::spec::{CANARY, ExpectedWorkload, Family, Version, work};
 /// The number of the engine of `tally apply`.
 pub const HAND: u32 = 9;
 
-/// The beginning of simulated time, in milliseconds since 1970.
+/// The start of simulated time, in milliseconds since 1970.
 const BEGINNING_MS: i64 = 1_800_000_000_000;
 
 /// The maximum number of violations kept: later ones follow from the first.
@@ -91,7 +91,7 @@ pub enum Events {
 /// A fault of a later call.
 #[derive(Debug, Clone)]
 pub struct PendingFault {
-    /// The call's name; any that changes something when `None`.
+    /// The call's name; `None` means any call that changes something.
     pub call: Option<&'static str>,
     /// The fault.
     pub kind: Kind,
@@ -101,24 +101,24 @@ pub struct PendingFault {
 pub struct NetworkConditions {
     /// Whether it can be reached.
     pub reachability: Reachability,
-    /// Since when not, by simulated time.
+    /// Since when it is unreachable, in simulated time.
     pub unreachable_since_ms: Option<i64>,
-    /// From when until when it did not answer the last time.
+    /// The last time for which it did not answer, from and until.
     pub last_outage_ms: Option<(i64, i64)>,
-    /// Until when its pods may be taken for lost, because somebody said so or the spec's grace was
-    /// over; for some time after it is back, since engines have yet to see that.
+    /// Until when its pods may count as lost, by a declaration or by the spec's grace; for some time after it is
+    /// reachable again, since engines have yet to observe that.
     pub presumed_lost_until_ms: i64,
     /// Its stream of events.
     pub events: Events,
     /// Faults of the next calls.
     pub pending_faults: VecDeque<PendingFault>,
-    /// No space is left: nothing can be made.
+    /// No space is left: nothing can be created.
     pub disk_full: bool,
     /// Additional duration of every call, in milliseconds.
     pub slow_ms: u64,
     /// One container whose inspection hangs.
     pub hanging_inspect: Option<String>,
-    /// Its faults will not end.
+    /// Its faults are permanent.
     pub dead: bool,
 }
 
@@ -141,18 +141,18 @@ impl SimulatedHost {
     }
 }
 
-/// Where in a call an engine dies.
+/// The point of a call at which an engine ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Death {
-    /// Before it is sent.
+    /// Before the call is sent.
     Before,
-    /// After it was sent; it takes effect, and the engine gets no answer.
+    /// After the call was sent; it takes effect, and the engine gets no answer.
     Unacknowledged,
-    /// After its answer has come.
+    /// After the answer was received.
     Acknowledged,
 }
 
-/// All of a run.
+/// Everything in a run.
 pub struct World {
     /// The spec and its versions.
     pub family: Arc<Family>,
@@ -162,7 +162,7 @@ pub struct World {
     pub clock: Arc<JumpClock>,
     /// The store that the engines of some runs share.
     pub store: SharedStore,
-    /// Tells that an engine has come to the call at which it dies.
+    /// Signals that an engine has reached the call at which it ends.
     pub died: Notify,
     started: Instant,
     state: Mutex<State>,
@@ -170,78 +170,78 @@ pub struct World {
 
 /// The state of a run.
 pub struct State {
-    /// Chance of the network.
+    /// Random numbers of the network.
     pub rng: Rng,
     /// The events, as a hash and, on request, as lines.
     pub trace: Trace,
-    /// How often each kind of fault came to pass.
+    /// The number of times that each kind of fault took effect.
     pub fired: BTreeMap<Kind, u64>,
     /// The violations of invariants.
     pub violations: Vec<String>,
-    /// The version of the spec that counts.
+    /// The current version of the spec.
     pub version: usize,
-    /// When that changed.
+    /// The time when the version changed.
     pub edited_ms: i64,
     /// The version before it.
     pub before: usize,
-    /// When something last went wrong.
+    /// The time of the last fault.
     pub disturbed_ms: i64,
     /// The declarations of people.
     pub declared: Declarations,
-    /// Removals of the last seconds: when, and whether of a pod that the spec does not have.
+    /// Removals of the last seconds: the time, and whether the pod is absent from the spec.
     pub removed: BTreeMap<String, i64>,
-    /// When a container of a pod was last removed on a host, by both.
+    /// The time of the last removal of a container, by pod and host.
     pub replaced: BTreeMap<(String, String), i64>,
-    /// Containers that engines have made.
+    /// Number of containers that engines have created.
     pub made: u64,
     /// Maximum number of containers that engines may have to create again because of faults.
     pub repairs: u64,
-    /// When somebody last confirmed removals by applying by hand.
+    /// The time when a person last confirmed removals by applying by hand.
     pub confirmed_ms: i64,
     /// Calls that changed something.
     pub changes: u64,
-    /// Calls that were answered.
+    /// Number of calls that were answered.
     pub calls: u64,
-    /// Full IDs of containers that are no longer to be judged: renamed or forged by hand.
+    /// Full IDs of containers that are no longer checked: renamed or forged by hand.
     pub unmanaged: BTreeSet<String>,
-    /// The number of the call at which the engine dies, and where in it.
+    /// The number of the call at which the engine ends, and the point of the call.
     pub dies: Option<(u64, Death)>,
-    /// More than one engine is at work.
+    /// Whether more than one engine runs.
     pub engines: usize,
-    /// Two engines that know nothing of each other are at work: where they see the hosts differently each undoes
-    /// what the other does.
+    /// Whether two independent engines run: where they see the hosts differently each reverts the changes of the
+    /// other.
     pub uncoordinated: bool,
-    /// What came to be, newest last, where a rollout may go back to it.
+    /// The revisions of workloads, newest last, for rollbacks.
     pub history: Vec<Entry>,
     /// Number of rollbacks.
     pub rollbacks: u64,
     /// Whether its engines share a store.
     pub shared: bool,
-    /// The engines beside each other: the name of each, and what it counts.
+    /// The engines that share the store: the name of each, and its counter.
     pub candidates: BTreeMap<u32, (String, Board)>,
-    /// Engines that were told to end, and may not have ended yet.
+    /// Engines that were asked to end, and may not have ended yet.
     pub stopping: BTreeMap<u32, AbortHandle>,
     /// Number of engines started so far.
     pub started: u64,
-    /// What each engine wrote down of what is declared in the store too: beside what people declared, in one
+    /// Each engine's copy of the declarations that are in the store too: beside the declarations of people, in one
     /// file for all.
     pub common: BTreeMap<u32, Common>,
-    /// Engines whose files are not up to date, and the version that they have.
+    /// Engines whose files are not updated, with their version.
     pub outdated: BTreeMap<u32, usize>,
-    /// Who hears of what is declared.
+    /// The receivers of declarations.
     pub listeners: Vec<mpsc::UnboundedSender<SpecChange>>,
 }
 
-/// Where FNV-1a begins.
+/// The initial value of FNV-1a.
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// The events of a run.
 #[derive(Default)]
 pub struct Trace {
     hash: u64,
-    /// The hash of all calls that changed something, and when they came.
+    /// The hash of all calls that changed something, with their times.
     pub calls_hash: u64,
-    /// The lines, where they are kept.
+    /// The lines, if they are kept.
     pub lines: Option<Vec<String>>,
 }
 
@@ -373,7 +373,7 @@ impl World {
         Clocks { now_ms, steady_ms: self.time_ms(), boot: "one".to_owned() }
     }
 
-    /// Workloads have come to be as a spec says: it stands in the history.
+    /// Adds the workloads of a spec to the history.
     pub fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>) {
         if !self.version().rolls_back {
             return;
@@ -385,14 +385,13 @@ impl World {
         state.history.push(Entry { number, settled, graph: graph.clone() });
     }
 
-    /// What workloads were before that are being rolled out.
+    /// Returns the previous revisions of workloads that are being rolled out.
     #[must_use]
     pub fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, PreviousRevision> {
         previous_revisions(spec, self.state().history.iter().rev().cloned())
     }
 
-    /// A workload goes back to what it was, or no longer does. It stands in a file that every engine
-    /// looks at.
+    /// Rolls a workload back, or ends its rollback. Rollbacks are in a file that every engine observes.
     pub fn set_undone(&self, address: &str, undone: Option<&RolledBack>) {
         let mut state = self.state();
         match undone {
@@ -405,7 +404,7 @@ impl World {
         let declared = state.declared.clone();
         state.listeners.retain(|it| it.send(SpecChange::Declared(declared.clone())).is_ok());
         drop(state);
-        self.note("undone", address, if undone.is_some() { "goes back" } else { "ends" });
+        self.note("undone", address, if undone.is_some() { "rolls back" } else { "ends" });
     }
 
     /// Adds an event to the trace.
@@ -416,7 +415,7 @@ impl World {
         self.check_no_secret(what, more);
     }
 
-    /// Adds a call to the hash of all calls, which holds no sentence: a change of wording leaves it as it was.
+    /// Adds a call to the hash of all calls, which contains no sentence: a change of wording leaves it unchanged.
     pub fn note_call(&self, what: &str, call: &str, on: &str) {
         let at = self.time_ms();
         let mut state = self.state();
@@ -424,10 +423,10 @@ impl World {
         state.trace.calls_hash = hash;
     }
 
-    /// S10: a text that is kept or shown holds nothing of what a secret holds.
+    /// Checks S10: a text that is stored or shown contains no secret.
     pub fn check_no_secret(&self, what: &str, text: &str) {
         if text.contains(CANARY) {
-            self.violate("S10", format!("{what} tells a secret"));
+            self.violate("S10", format!("{what} contains a secret"));
         }
     }
 

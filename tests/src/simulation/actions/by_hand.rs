@@ -12,14 +12,14 @@ use crate::simulation::invariants;
 use crate::simulation::spec::IMAGE;
 
 impl Director {
-    /// Somebody does something to a container of ours by hand.
+    /// Changes a managed container by hand, as a person does.
     pub(super) fn by_hand(&mut self, kind: Kind) {
         let versions = Arc::clone(&self.world.family);
         let careful = kind == Kind::HandRename;
         let fits = |found: &invariants::ManagedContainer<'_>| {
             let mut expected = versions.versions.iter().flat_map(|version| &version.expected);
-            // A renamed container goes on with its port and its data: that is what somebody asked
-            // for, and no engine could put it right.
+            // A renamed container keeps its port and its data: that is the person's intent, and no engine could repair
+            // it.
             let bound = expected.any(|work| work.address == found.work && work.stateful)
                 || !found.shown.request.publish.is_empty()
                 || found.role != "container";
@@ -41,7 +41,7 @@ impl Director {
         self.world.fire(kind, &format!("{pod} on {name}"));
     }
 
-    /// A container that is not ours, with a name or with labels of ours.
+    /// Creates a container that Tally does not manage, with the name or the labels of a managed one.
     pub(super) fn unmanaged_container(&mut self, kind: Kind) {
         let Some((sim_host, id, pod)) = self.container(|found| found.role == "container") else {
             return;
@@ -69,7 +69,7 @@ impl Director {
             let _ = model.start(&id, now_ms);
             Some(id)
         };
-        // Its place may be cleared and then not be taken, where the image is missing.
+        // Its capacity may be freed and then stay unused, if the image is missing.
         self.repairs(&pod);
         let Ok(Some(id)) = sim_host.daemon.inject(forge) else { return };
         self.after(5_000, 120_000, Repair::Stranger(sim_host.name.clone(), id));

@@ -19,8 +19,8 @@ use crate::simulation::rng::Rng;
 use crate::simulation::spec::{IMAGE, VERSIONS};
 use crate::simulation::world::{Events, PendingFault, Reachability, SimulatedHost, World};
 
-/// A host that is back for less than this may have been there between two looks, in milliseconds: ten seconds
-/// until a look that fails gives up, and ten until the next one. Its silence goes on then.
+/// A host that is reachable for less than this may have been reachable between two observations, in milliseconds: ten
+/// seconds until a failed observation times out, and ten until the next one. It then counts as still unreachable.
 const UNSEEN_MS: i64 = 20_500;
 
 /// Injects the faults and performs the actions of a run.
@@ -99,7 +99,7 @@ impl Director {
         self.world.sim_hosts.get(host).cloned()
     }
 
-    /// A container of ours: on which host, its full ID, its pod, whether it is of the kind `fits`.
+    /// Returns a managed container: its host, its full ID, its pod, and whether it is of the kind `fits`.
     pub(super) fn container(
         &mut self,
         fits: impl Fn(&invariants::ManagedContainer<'_>) -> bool,
@@ -114,15 +114,15 @@ impl Director {
         Some((self.named(&host)?, id, pod))
     }
 
-    /// Tells all engines of what people changed.
-    pub(super) fn tell(&self, news: impl Fn() -> SpecChange) {
+    /// Notifies all engines of people's changes.
+    pub(super) fn tell(&self, change: impl Fn() -> SpecChange) {
         for engine in self.engines.values() {
-            // One that was killed hears nothing.
-            let _ = engine.news.send(news());
+            // A killed engine receives nothing.
+            let _ = engine.spec_changes.send(change());
         }
     }
 
-    /// Does something; nothing when there is nothing to do it to.
+    /// Injects a fault or performs an action; does nothing without a target.
     pub fn act(&mut self, kind: Kind) {
         match kind {
             Kind::LostRequest
@@ -176,7 +176,7 @@ impl Director {
         invariants::check_state(&self.world);
     }
 
-    /// The next fitting call goes wrong; it counts when it comes.
+    /// Makes the next matching call fail; the fault counts when that call is made.
     pub(super) fn fault_on_call(&mut self, kind: Kind) {
         let Some(sim_host) = self.sim_host() else { return };
         let any = self.rng.percent(60);
@@ -206,7 +206,7 @@ impl Director {
         }
         drop(network);
         self.world.note("will", kind.word(), &sim_host.name);
-        // The image is gone, so that there is a call to refuse.
+        // The image is removed, so that there is a call to reject.
         if kind == Kind::Refused429 {
             let _ = sim_host.daemon.inject(|model, _| model.remove_image(IMAGE));
         }
@@ -256,7 +256,7 @@ impl Director {
                     _ => Events::Thrice,
                 };
                 self.after(5_000, 120_000, Repair::Events(name));
-                // It counts when an event comes.
+                // The fault counts when an event is sent.
                 return;
             }
             Kind::DiskFull => {
@@ -326,7 +326,7 @@ impl Director {
         self.world.fire(kind, &format!("{pod} on {name}"));
     }
 
-    /// A pod may have to be made anew.
+    /// Allows one more creation of each container of a pod.
     pub(super) fn repairs(&self, pod: &str) {
         let versions = self.world.family.versions.iter();
         let expected = versions.flat_map(|version| &version.expected);
@@ -335,15 +335,15 @@ impl Director {
         self.world.state().repairs += sizes.max().unwrap_or(4) as u64;
     }
 
-    /// A daemon begins anew and has lost what lay in memory. What is started again for that may have a
-    /// stand-in meanwhile.
+    /// Restarts a daemon, which has lost everything in memory. Containers that are started again for that may have a
+    /// surge pod meanwhile.
     pub(super) fn forgets(&self) {
         let expected = self.world.family.versions.iter().flat_map(|version| &version.expected);
         let stand_ins = expected.filter(|work| work.in_memory).map(|work| work.surge);
         self.world.state().repairs += stand_ins.sum::<usize>() as u64;
     }
 
-    /// All pods of a host may be repaired.
+    /// Allows the repair of all pods of a host.
     pub(super) fn allow_recreation_on(&self, host: &str) {
         let mut pods = Vec::new();
         invariants::each_managed(&self.world, |other, _, found| {
@@ -354,7 +354,7 @@ impl Director {
         pods.iter().for_each(|pod| self.repairs(pod));
     }
 
-    /// A version of the spec counts from now on.
+    /// Makes a version of the spec the current one.
     pub(super) fn follow(&mut self, version: usize) {
         let at = self.world.time_ms();
         {
@@ -378,8 +378,9 @@ impl Director {
     pub(super) fn tell_spec(&self, engine: &Engine, version: usize) {
         let version = &self.world.family.versions[version];
         let graph = Box::new(tally_graph::Graph::clone(&version.graph));
-        // One that was killed hears nothing.
-        let _ = engine.news.send(SpecChange::SpecWithSecrets(graph, version.secrets.clone()));
+        // A killed engine receives nothing.
+        let _ =
+            engine.spec_changes.send(SpecChange::SpecWithSecrets(graph, version.secrets.clone()));
     }
 
     pub(super) fn spec(&mut self, kind: Kind) {
@@ -397,7 +398,7 @@ impl Director {
                 }
                 let disturbed = self.world.state().disturbed_ms;
                 self.world.fire(kind, "");
-                // An edit is no fault: what is seen of the hosts is as true as before.
+                // An edit is no fault: the observations of the hosts stay valid.
                 self.world.state().disturbed_ms = disturbed;
                 self.follow(other);
                 return;
@@ -407,8 +408,7 @@ impl Director {
         self.world.fire(kind, "");
     }
 
-    /// Whether what fails of a version goes back to the one that counts now: that has come to be, and is
-    /// known to have.
+    /// Checks whether a failed version is rolled back to the current one: it has been rolled out, and is known to be.
     pub(super) fn can_go_back_from(&self, version: usize) -> bool {
         let (now, next) = (self.world.version(), &self.world.family.versions[version]);
         if next.bad.is_empty() {
@@ -457,7 +457,7 @@ impl Director {
                 }
                 sim_host.network().presumed_lost_until_ms = i64::MAX;
                 if declared == Declared::Fenced {
-                    // Who fences a host has switched it off.
+                    // A fenced host is switched off.
                     let _ = sim_host.daemon.inject(|model, now_ms| model.daemon_ends(now_ms));
                     sim_host.network().reachability = Reachability::Refused;
                 }
@@ -473,11 +473,11 @@ impl Director {
         self.tell(|| SpecChange::Declared(declared.clone()));
     }
 
-    /// All that people declared is taken back; a fence too, once nothing is left behind it.
+    /// Withdraws all declarations; a fence too, once no objects are left behind it.
     pub fn withdraw_declarations(&self) {
         {
             let mut state = self.world.state();
-            // What went back nobody declared.
+            // A rollback is no declaration of a person.
             let undone = std::mem::take(&mut state.declared.undone);
             state.declared = Declarations { undone, ..Declarations::default() };
         }
@@ -508,7 +508,7 @@ impl Director {
                 }
                 let second = Engine::start(&self.world, 2, Memory::default());
                 self.engines.insert(2, second);
-                // Two that see the hosts differently may place a pod without data twice.
+                // Two engines that see the hosts differently may place a pod without data twice.
                 let version = self.world.version();
                 let all: usize = version.expected.iter().map(|work| work.count() * work.size).sum();
                 {
@@ -523,7 +523,7 @@ impl Director {
         self.world.fire(kind, "");
     }
 
-    /// Somebody applies by hand.
+    /// Applies by hand, as a person does.
     pub fn apply(&mut self) {
         let at = self.world.time_ms();
         let world = Arc::clone(&self.world);
@@ -546,7 +546,7 @@ impl Director {
         });
     }
 
-    /// A host never comes back.
+    /// Makes a host unreachable permanently.
     pub fn stop_permanently(&mut self) {
         let Some(sim_host) = self.sim_host() else { return };
         if sim_host.network().reachability == Reachability::Open {

@@ -2,7 +2,7 @@
 
 use tally_reconcile::memory::Memory;
 
-/// A host that is back counts as given up for this much longer, in milliseconds: engines have yet to observe
+/// A host that is reachable again counts as given up for this duration, in milliseconds: engines have yet to observe
 /// it.
 pub(super) const PRESUMED_LOST_MS: i64 = 75_000;
 

@@ -47,7 +47,7 @@ impl Director {
         }
         let at = self.world.time_ms();
         self.world.state().disturbed_ms = at;
-        self.world.note("mended", "host", &sim_host.name);
+        self.world.note("repaired", "host", &sim_host.name);
         self.declared();
     }
 
@@ -128,7 +128,7 @@ impl Director {
     fn on(&self, host: &str, act: impl FnOnce(&SimulatedHost)) {
         if let Some(sim_host) = self.world.sim_hosts.get(host) {
             act(sim_host);
-            self.world.note("mended", "", host);
+            self.world.note("repaired", "", host);
         }
     }
 

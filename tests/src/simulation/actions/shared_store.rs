@@ -9,7 +9,7 @@ use crate::simulation::engine::Engine;
 use crate::simulation::faults::Kind;
 
 impl Director {
-    /// Begins the other engines of a run in which they share a store.
+    /// Starts the other engines of a run in which they share a store.
     pub fn share(&mut self) {
         let most = 2 + u32::from(self.chance.percent(40));
         for number in 2..=most {
@@ -18,7 +18,7 @@ impl Director {
         }
     }
 
-    /// The number of the engine that leads.
+    /// Returns the number of the leader.
     #[must_use]
     pub fn leader(&self) -> Option<u32> {
         let leader = self.world.store.leader(self.world.time_ms())?;
@@ -27,7 +27,7 @@ impl Director {
         found.map(|(number, _)| *number).filter(|number| self.engines.contains_key(number))
     }
 
-    /// Does something to the engines or the store, or nothing.
+    /// Injects a fault into the engines or the store; may do nothing.
     pub fn inject_store_fault(&mut self) {
         if self.chance.percent(40) {
             return;
@@ -67,7 +67,7 @@ impl Director {
         self.world.fire(kind, &leader.to_string());
     }
 
-    /// The folder of one that does not lead is not brought up to date for a while.
+    /// Leaves the folder of a standby engine outdated for a while.
     fn outdated(&mut self) {
         let leader = self.leader();
         let others: Vec<u32> =
@@ -85,7 +85,7 @@ impl Director {
         self.pending.insert((self.world.time_ms() + after, self.counted), repair);
     }
 
-    /// Somebody sees that all stand aside, and says that the files are meant; whether that was so.
+    /// Confirms an engine's files, as a person does who sees that all engines wait; returns whether they did.
     pub fn supersede(&mut self) -> bool {
         let stuck = {
             let state = self.world.state();
