@@ -4,7 +4,7 @@
 //! TALLY_GOLDEN=DIR golden plans            # all cases and specs, and 200 generated clusters
 //! golden calls COUNT [FIRST]               # a line for each seed: the hash of its Docker calls and when they came
 //! ```
-#![expect(clippy::print_stdout, reason = "it is for people")]
+#![expect(clippy::print_stdout, reason = "the output is for people")]
 #![allow(clippy::disallowed_methods, reason = "a tool for developers reads cases")]
 
 use std::path::{Path, PathBuf};

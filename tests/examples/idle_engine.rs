@@ -1,6 +1,6 @@
-//! Docker engines that do nothing, for measuring what watches them: they keep the containers that
-//! they are told to make, say that those run, and nothing ever happens to them. They live in a
-//! process of their own, so that what they take is not counted.
+//! Idle Docker engines, to measure programs that watch them: they store the containers that they are asked to create
+//! and report them as running; their state never changes otherwise. They run in a process of their own, so that their
+//! CPU time is not measured.
 //!
 //! `idle_engine FOLDER COUNT` listens at `FOLDER/h0.sock` and so on until it is killed.
 
@@ -9,7 +9,7 @@
     clippy::expect_used,
     clippy::print_stdout,
     clippy::indexing_slicing,
-    reason = "a measuring tool: it stops loudly"
+    reason = "a measuring tool: it panics on errors"
 )]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -19,17 +19,17 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-/// The image that every engine has.
+/// The image of every engine.
 const IMAGE: &str = "tally.local/hello:1";
-/// Long ago, so that everything counts as ready.
+/// A start time long ago, so that every container counts as ready.
 const STARTED: &str = "2026-01-01T00:00:00Z";
-/// How Docker says that something has not ended yet.
+/// Docker's time of an end that has not happened yet.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
 #[derive(Default)]
 struct Engine {
     name: String,
-    /// What was asked for, with name and state.
+    /// The requested containers, with name and state.
     containers: Vec<(String, Value, &'static str)>,
     networks: Vec<Value>,
 }
@@ -50,7 +50,7 @@ fn main() {
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let engine = Arc::clone(&engine);
-                // A client that goes away is no matter.
+                // A client that disconnects is no error.
                 std::thread::spawn(move || drop(serve(client, &engine)));
             }
         });
@@ -60,7 +60,7 @@ fn main() {
     }
 }
 
-/// Answers requests until the client is gone.
+/// Answers requests until the client disconnects.
 fn serve(client: UnixStream, engine: &Mutex<Engine>) -> std::io::Result<()> {
     let mut writer = client.try_clone()?;
     let mut reader = BufReader::new(client);
@@ -93,7 +93,7 @@ fn serve(client: UnixStream, engine: &Mutex<Engine>) -> std::io::Result<()> {
         };
         if parts == ["events"] {
             writer.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
-            // Nothing ever happens.
+            // There are no events.
             let mut rest = Vec::new();
             reader.read_to_end(&mut rest)?;
             return Ok(());
@@ -149,7 +149,7 @@ impl Engine {
                 self.containers[number].2 = "running";
                 (204, Value::Null)
             }
-            _ => (404, json!({"message": format!("{method} {path:?} is not played here")})),
+            _ => (404, json!({"message": format!("{method} {path:?} is not implemented")})),
         }
     }
 

@@ -1,15 +1,15 @@
-//! `make lab-up`, `make lab-down`: a lab of real Docker engines that stays until it is taken down.
+//! `make lab-up`, `make lab-down`: a lab of real Docker engines that stays until it is removed.
 //!
 //!   lab up | down | status
 //!
 //! `TALLY_LAB` is its folder (`/var/lib/tally-lab`), `TALLY_LAB_HOSTS` its number of hosts (3).
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output is for people")]
 
 use std::process::ExitCode;
 
 use tally_tests::lab::{Lab, LabError, LabOptions, Way};
 
-/// One host each; further ones by socket.
+/// The ways of the first hosts; further hosts use the socket.
 const WAYS: [Way; 3] = [Way::Unix, Way::Tls, Way::Ssh];
 
 fn main() -> ExitCode {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 }
 
 fn up(options: &LabOptions) -> Result<(), LabError> {
-    // One that is as it should be stays: its containers go on.
+    // A lab with these options stays: its containers continue to run.
     if let Ok(lab) = Lab::open(&options.folder)
         && lab.hosts().len() == usize::from(options.hosts)
     {
@@ -42,7 +42,7 @@ fn up(options: &LabOptions) -> Result<(), LabError> {
         return Ok(());
     }
     if let Some(reason) = Lab::unavailable() {
-        eprintln!("no lab here: {reason}");
+        eprintln!("no lab can run here: {reason}");
         std::process::exit(3);
     }
     let mut lab = Lab::up(options)?;

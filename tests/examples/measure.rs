@@ -1,9 +1,9 @@
-//! Times commands as whole processes, in turn (A B C A B C …), so that a machine whose speed drifts
-//! treats all of them alike: `measure ROUNDS NAME COMMAND [NAME COMMAND]…`, each COMMAND one string
-//! for `sh -c`. Prints median, least and most, and the ratio of each to the second (the floor),
-//! pair by pair. A command that fails stops the measurement: a broken run is never a fast one.
+//! Measures commands as whole processes, in turn (A B C A B C …), so that a drift in the machine's speed affects
+//! all of them equally: `measure ROUNDS NAME COMMAND [NAME COMMAND]…`, each COMMAND one string for `sh -c`. Prints the
+//! median, the minimum and the maximum, and the ratio of each to the second (the floor), pair by pair. A command that
+//! fails stops the measurement: a failed run never counts as a fast one.
 //!
-//! `MEASURE_BEFORE` is a command run before each timed one, and not timed.
+//! `MEASURE_BEFORE` is a command that runs before each measured one and is not measured.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a measuring tool")]
 
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         rest.chunks(2).filter_map(|pair| Some((pair.first()?, pair.get(1)?))).collect();
     let before = std::env::var("MEASURE_BEFORE").ok();
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); commands.len()];
-    // The first round warms caches and is not counted.
+    // The warm-up run is not counted.
     for round in 0..=rounds {
         for (of, (name, command)) in times.iter_mut().zip(&commands) {
             if let Some(before) = &before
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     for (number, (of, (name, _))) in times.iter().zip(&commands).enumerate() {
         let ratio = match number {
             0 => "1".to_owned(),
-            // How many times the first takes of this one.
+            // The ratio of the first command's time to this one's.
             _ => {
                 let pairs: Vec<f64> = own.iter().zip(of).map(|(own, of)| own / of).collect();
                 format!("{:.2}", median(&pairs))

@@ -1,11 +1,11 @@
-//! Makes a picture (SVG) of what a terminal shows: reads text with colours from standard input.
-//! `picture "$ tally plan"` puts the command above it. Used by `make pictures`.
+//! Renders a terminal's output as an SVG picture: reads text with colours from standard input. `picture "$ tally
+//! plan"` shows the command above it. Used by `make pictures`.
 
 #![allow(clippy::print_stdout, reason = "its output is the picture")]
 
 use std::io::Read as _;
 
-/// Pixels of one character cell.
+/// The size of a character cell, in pixels.
 const CELL: (f64, f64) = (8.4, 18.0);
 const MARGIN: f64 = 16.0;
 
@@ -94,7 +94,7 @@ impl Style {
     }
 }
 
-/// Lines as runs of one style each; escape sequences other than colours are dropped.
+/// Returns the lines as runs of one style each; escape sequences other than colours are dropped.
 fn styled_lines(text: &str) -> Vec<Vec<(String, Style)>> {
     let mut lines = Vec::new();
     let mut style = Style::default();

@@ -1,31 +1,31 @@
-//! Plants the bugs of `tests/planted` into a copy of the sources, each behind a switch, so that one
-//! build has them all. The sources themselves never have them.
+//! Plants the bugs of `tests/planted` into a copy of the sources, each behind a switch, so that one build contains all
+//! of them. The sources themselves never contain them.
 //!
 //! ```sh
 //! plant COPY
 //! ```
-#![expect(clippy::print_stdout, reason = "it is for people")]
-#![expect(clippy::expect_used, reason = "a bug that cannot be planted ends it")]
+#![expect(clippy::print_stdout, reason = "the output is for people")]
+#![expect(clippy::expect_used, reason = "it panics if a bug cannot be planted")]
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// The switch, as it is added to the crate that all others use. Tests, which are programs of their own,
-/// are told by `TALLY_PLANTED`.
+/// The switch, as added to the crate that all others use. Tests are programs of their own: `TALLY_PLANTED` chooses
+/// their bug.
 const SWITCH: &str = "
 static PLANTED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-static TOLD: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| {
+static CHOSEN: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| {
     std::env::var(\"TALLY_PLANTED\").ok().and_then(|number| number.parse().ok()).unwrap_or(0)
 });
 /// Chooses a bug.
 pub fn plant(number: u32) {
     PLANTED.store(number, std::sync::atomic::Ordering::SeqCst);
 }
-/// Whether it is that bug.
+/// Checks whether a bug is chosen.
 #[must_use]
 pub fn planted(number: u32) -> bool {
     match PLANTED.load(std::sync::atomic::Ordering::Relaxed) {
-        0 => *TOLD == number,
+        0 => *CHOSEN == number,
         chosen => chosen == number,
     }
 }

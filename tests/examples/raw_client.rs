@@ -1,12 +1,15 @@
-//! The floor that benchmarks compare Tally with: a minimal client that makes the same calls of
-//! Docker's API and nothing else.
+//! The baseline of Tally's benchmarks: a minimal client that makes the same calls of Docker's API and nothing else.
 //!
 //! `raw_client read LABEL [SOCKET…]` makes the reads of a plan: version, info, lists, and an inspection
 //! of each container with the label, 16 at once; of all hosts at once where sockets are given.
 //! `raw_client create N PARALLEL IMAGE NETWORK LABEL`
 //! creates and starts N containers. `raw_client remove LABEL` removes them by force.
 
-#![allow(clippy::expect_used, clippy::print_stdout, reason = "a measuring tool: it stops loudly")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a measuring tool: it panics on errors"
+)]
 
 use std::collections::HashMap;
 
@@ -122,7 +125,7 @@ async fn remove(docker: &Docker, label: &str) {
     let ids = labelled(docker, label).await;
     let one = |id: String| async move {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        // One that is gone already is fine.
+        // A container that is already removed is no error.
         let _ = docker.remove_container(&id, Some(options)).await;
     };
     let gone = stream::iter(ids).map(one).buffer_unordered(8).count().await;

@@ -1,7 +1,7 @@
-//! Measures the pure core at scale: placing pods, planning a cluster with nothing to do, and
-//! evening out after a tenth of the hosts was added.
+//! Measures the pure core at scale: placing pods, planning a cluster that is up to date, and rebalancing after a tenth
+//! of the hosts was added.
 //!
-//! `scale place|reconcile|rebalance PODS HOSTS`; one line or two with what it took.
+//! `scale place|reconcile|rebalance PODS HOSTS`; prints one line or two with the durations.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@
     clippy::print_stdout,
     clippy::indexing_slicing,
     missing_docs,
-    reason = "an example stops loudly"
+    reason = "an example panics on errors"
 )]
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ use tally_reconcile::placement::{Capacity, Offer, PodRequest};
 use tally_reconcile::plan::Action;
 use tally_reconcile::{Options, labels, reconcile};
 
-/// Pods of one controller.
+/// The number of pods of one controller.
 const REPLICAS: usize = 100;
 
 fn main() {
@@ -44,7 +44,7 @@ fn main() {
     }
 }
 
-/// Places pods that reserve something and spread over zones.
+/// Places pods with reservations, spread over zones.
 fn place(pods: usize, hosts: usize) {
     let labels: Vec<BTreeMap<String, String>> = (0..hosts)
         .map(|host| {
@@ -89,7 +89,7 @@ fn place(pods: usize, hosts: usize) {
     assert_eq!(placed, pods);
 }
 
-/// Plans a cluster that is as its spec says, after `added` empty hosts came to it.
+/// Plans an up-to-date cluster after `added` empty hosts joined it.
 fn plan(pods: usize, hosts: usize, added: usize) {
     let graph = spec(pods, hosts);
     let empty: BTreeMap<String, HostView> =
@@ -137,7 +137,7 @@ fn plan(pods: usize, hosts: usize, added: usize) {
     look(&observed);
 }
 
-/// What the loop does at rest when a look at a host shows nothing new.
+/// Measures the loop's work in the steady state, when an observation of a host shows no change.
 fn look(observed: &Observed) {
     let again = observed.clone();
     let begun = Instant::now();
@@ -145,10 +145,10 @@ fn look(observed: &Observed) {
         assert!(observed.hosts.get(name) == Some(view));
     }
     let each = begun.elapsed().as_secs_f64() * 1_000.0 / again.hosts.len() as f64;
-    println!("found that one of those hosts shows nothing new: {each:.3} ms");
+    println!("detected that one of those hosts has not changed: {each:.3} ms");
 }
 
-/// Controllers that reserve a little, on so many hosts.
+/// Returns a graph of controllers with small reservations, on this number of hosts.
 fn spec(pods: usize, hosts: usize) -> Graph {
     let mut text = String::from("cluster big {\n");
     for host in 0..hosts {
@@ -172,7 +172,7 @@ fn bare() -> HostState {
     }
 }
 
-/// What the hosts show once a plan has been carried out.
+/// Returns the observation of the hosts after a plan was applied.
 fn make(plan: &tally_reconcile::plan::Plan, observed: &mut Observed) {
     for operation in &plan.operations {
         let Some(HostView::Ready(state)) = observed.hosts.get_mut(&operation.host) else {

@@ -4,7 +4,7 @@
 //! sim one SEED
 //! sim many COUNT [FIRST]
 //! ```
-#![expect(clippy::print_stdout, reason = "it is for people")]
+#![expect(clippy::print_stdout, reason = "the output is for people")]
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use tally_tests::simulation::faults::Kind;
 use tally_tests::simulation::many::many;
 use tally_tests::simulation::{Settings, run, spec};
 
-/// Plans and views are many small pieces: a third of the time went into making and freeing them.
+/// Plans and views consist of many small allocations: they took a third of the time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -60,7 +60,7 @@ fn several(count: u64, first: u64) -> ExitCode {
         }
     }
     let seconds = tally.took.as_secs_f64();
-    #[expect(clippy::cast_precision_loss, reason = "it is shown to people")]
+    #[expect(clippy::cast_precision_loss, reason = "the output is for people")]
     let rate = tally.seeds as f64 / seconds;
     println!(
         "{} seeds in {seconds:.1} s on {threads} threads: {rate:.0} seeds/s; {} calls, {} h simulated",
@@ -69,7 +69,7 @@ fn several(count: u64, first: u64) -> ExitCode {
         tally.simulated.as_secs() / 3_600
     );
     println!(
-        "{:016x}: {} seeds with violations; {} rollouts went back; {} kinds never fired",
+        "{:016x}: {} seeds with violations; {} rollouts rolled back; {} kinds never fired",
         tally.hash,
         tally.bad_seeds,
         tally.rollbacks,

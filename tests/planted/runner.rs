@@ -1,18 +1,17 @@
-//! Runs seeds with each planted bug until one shows it. `plant` puts this file into the scratch
-//! copy, where `tally_graph::plant` chooses the bug. One process has one bug at a time, so several share
-//! the work.
+//! Runs seeds with each planted bug until a seed detects it. `plant` copies this file into the scratch copy, where
+//! `tally_graph::plant` chooses the bug. A process has one bug at a time, so several processes share the work.
 //!
 //! ```sh
 //! planted SEEDS [PART PARTS]
 //! ```
-#![expect(clippy::print_stdout, reason = "it is for people")]
+#![expect(clippy::print_stdout, reason = "the output is for people")]
 
 use tally_tests::simulation::{Settings, run};
 
-/// The sound program.
+/// The name of the program without a bug.
 const NO_BUG: u32 = 0;
 
-/// What a seed shows; a panic, of the comparison of two plans, is as good as a violation.
+/// Returns a seed's result; a panic of the comparison of two plans counts as a violation.
 fn first_violation(seed: u64) -> Option<String> {
     match std::panic::catch_unwind(|| run(seed, Settings::default()).violations) {
         Ok(violations) => violations.into_iter().next(),
@@ -35,7 +34,7 @@ fn main() {
         tally_graph::plant(number);
         let caught = (1..=most).find_map(|seed| {
             let first = first_violation(seed)?;
-            // What the sound program does is no catch.
+            // A result of the program without a bug does not detect one.
             tally_graph::plant(NO_BUG);
             let is_sound = first_violation(seed).is_none();
             tally_graph::plant(number);

@@ -1,4 +1,4 @@
-//! What goes wrong: a fault at random, and taking it back later.
+//! Injects random faults, and ends them later.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use tally_tests::project::{Dice, Project, RunProcess};
 use crate::stage::{CLUSTER, LEAST_WEB, MOST_WEB, Version};
 use crate::watch::{Foreign, Shared};
 
-/// Kinds of fault, each as often as it stands here.
+/// The kinds of fault; a kind's frequency is its number of entries.
 const KINDS: [&str; 20] = [
     "container killed",
     "container killed",
@@ -34,7 +34,7 @@ const KINDS: [&str; 20] = [
     "tally killed",
 ];
 
-/// At most so many hosts are away at a time: one more than half of five, at times.
+/// The maximum number of unreachable hosts at a time: sometimes one more than half of five.
 const MOST_AWAY: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +53,10 @@ pub struct Chaos<'a> {
     pub dice: Dice,
     pub counts: BTreeMap<&'static str, usize>,
     began: Instant,
-    /// Whether the spec's file is half a one: a loop that begins then has nothing to follow.
+    /// Whether the spec's file is incomplete: a loop that starts then has no spec to apply.
     broken: bool,
     away: BTreeMap<usize, (Away, Instant)>,
-    /// Foreign containers that go again.
+    /// Containers that Tally does not manage and that will be removed again.
     guests: Vec<(Foreign, Instant)>,
 }
 
@@ -96,7 +96,7 @@ impl<'a> Chaos<'a> {
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 
-    /// Makes something go wrong; nothing where the kind that was drawn does not fit now.
+    /// Injects a fault; none if the chosen kind cannot be injected now.
     pub fn fault(&mut self) {
         let kind = KINDS[self.dice.below(KINDS.len())];
         let done = match kind {
@@ -115,14 +115,14 @@ impl<'a> Chaos<'a> {
         }
     }
 
-    /// Hosts whose engine answers; a cut one does on its socket.
+    /// Returns the hosts whose engine answers; one with a disconnected cable answers on its socket.
     fn answering(&self) -> Vec<usize> {
         let deaf =
             |number: &usize| matches!(self.away.get(number), Some((Away::Frozen | Away::Dead, _)));
         (0..self.lab.hosts().len()).filter(|number| !deaf(number)).collect()
     }
 
-    /// A container of ours on a host that answers.
+    /// Returns a managed container on a host that answers.
     fn victim(&mut self) -> Option<(usize, Seen)> {
         let number = *self.dice.one_of(&self.answering())?;
         let seen = self.host(number).seen().ok()?;
@@ -159,7 +159,7 @@ impl<'a> Chaos<'a> {
         if self.away.len() >= MOST_AWAY {
             return None;
         }
-        // The first host is reached by its socket, which no cable leads to.
+        // The first host is reached by its socket, which no cable affects.
         let first = usize::from(how == Away::Cut);
         let number = first + self.dice.below(self.lab.hosts().len() - first);
         if self.away.contains_key(&number) {
@@ -193,16 +193,17 @@ impl<'a> Chaos<'a> {
         }
     }
 
-    /// Somebody else's container under a name of ours.
+    /// Creates a container that Tally does not manage under the name of a managed one.
     fn take_a_name(&mut self) -> Option<String> {
         let (number, victim) = self.victim()?;
         let host = self.host(number);
         host.act("DELETE", &format!("/containers/{}?force=1", victim.id), None).ok()?;
-        // The loop may be faster: then the name is taken, and there is no guest.
+        // The loop may be faster: then the name is in use, and no such container is created.
         self.invite(number, &victim.name, &json!({}))
     }
 
-    /// Somebody else's container with labels of ours, under a name that does not fit them.
+    /// Creates a container that Tally does not manage with the labels of a managed one, under a name that does not fit
+    /// them.
     fn copy_labels(&mut self) -> Option<String> {
         let (number, victim) = self.victim()?;
         let name = format!("visitor{}", self.dice.below(1 << 30));
@@ -238,7 +239,7 @@ impl<'a> Chaos<'a> {
             1 => self.version.image = 3 - self.version.image,
             2 => self.version.number += 1,
             _ => {
-                // Half a file, as an editor may leave it: the last good one is followed.
+                // An incomplete file, as an editor may leave it: the last valid spec stays in force.
                 let text = self.version.text(self.lab);
                 let half = &text[..text.len() / 2];
                 self.project.write(half).ok()?;
@@ -269,7 +270,7 @@ impl<'a> Chaos<'a> {
         Some(format!("and started again after {:.1} s", pause.as_secs_f64()))
     }
 
-    /// Takes back what is due, or all.
+    /// Ends the faults that are due, or all.
     pub fn undo(&mut self, all: bool) {
         let now = Instant::now();
         let due: Vec<usize> = self
@@ -301,7 +302,7 @@ impl<'a> Chaos<'a> {
     }
 }
 
-/// Somebody else's container, running; `None` where the name is taken.
+/// Creates and starts a container that Tally does not manage; returns `None` if the name is in use.
 pub fn guest(
     host: &LabHost,
     name: &str,

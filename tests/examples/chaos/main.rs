@@ -7,8 +7,8 @@
 //!
 //! It exits with 0 if nothing was violated. The faults depend only on the seed; their effects on real engines, so a
 //! run cannot be repeated exactly.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people")]
-#![allow(clippy::indexing_slicing, reason = "it stops loudly")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output is for people")]
+#![allow(clippy::indexing_slicing, reason = "it panics on errors")]
 
 mod faults;
 mod peace;
@@ -105,12 +105,12 @@ fn report(chaos: &Chaos<'_>, peaces: &[Option<Duration>], took: Duration, seed: 
     let median = quiet.get(quiet.len() / 2).copied().unwrap_or(0.0);
     let most = quiet.last().copied().unwrap_or(0.0);
     println!(
-        "{} of {} quiet times: all as the spec says after {median:.1} s (median), {most:.1} s (most)",
+        "{} of {} quiet times: converged after {median:.1} s (median), {most:.1} s (most)",
         quiet.len(),
         peaces.len()
     );
     let world = chaos.shared.world();
-    println!("{} looks at the engines, {} violations", world.looks, world.violations.len());
+    println!("{} observations of the engines, {} violations", world.looks, world.violations.len());
     for what in &world.violations {
         println!("  {what}");
     }

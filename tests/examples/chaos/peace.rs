@@ -48,12 +48,14 @@ impl Chaos<'_> {
             Ok(output) if output.status.code() == Some(0) => {}
             Ok(output) => {
                 let text = String::from_utf8_lossy(&output.stdout).into_owned();
-                self.shared.world().violated(format!("a plan is not empty in peace:\n{text}"));
+                self.shared
+                    .world()
+                    .violated(format!("a plan without faults is not empty:\n{text}"));
             }
             Err(error) => self.say(&format!("LAB: {error}")),
         }
         self.shared.world().most_web = self.version.web;
-        self.say(&format!("PEACE: all as the spec says after {:.1} s", took.as_secs_f64()));
+        self.say(&format!("PEACE: converged after {:.1} s", took.as_secs_f64()));
         self.roll();
         Some(took)
     }
@@ -97,7 +99,7 @@ impl Chaos<'_> {
         differs
     }
 
-    /// Makes a change without faults: never fewer pods than `update` allows (S4).
+    /// Applies a change without faults: never fewer pods than `update` allows (S4).
     fn roll(&mut self) {
         self.version.number += 1;
         self.write();
@@ -120,16 +122,17 @@ impl Chaos<'_> {
         };
         if rolled {
             self.say(&format!(
-                "rolled out in {:.1} s; at least {lowest} of {} pods seen by looks at different times",
+                "rolled out in {:.1} s; at least {lowest} of {} pods in observations at different times",
                 began.elapsed().as_secs_f64(),
                 self.version.web
             ))
         } else {
-            self.shared.world().violated("a change in peace does not end".to_owned())
+            self.shared.world().violated("a change without faults does not end".to_owned())
         }
     }
 
-    /// Pods that are missing in two consecutive observations were missing at the instant between them.
+    /// Checks the number of missing pods: pods missing in two consecutive observations were missing at the instant
+    /// between them.
     fn judge_missing(&self) {
         let names = || (0..self.version.web).map(|nth| format!("web-{nth}"));
         let mut missing: BTreeSet<String> = names().collect();
@@ -156,7 +159,7 @@ impl Chaos<'_> {
             && (!is_web || spec.contains(&image))
     }
 
-    /// S6: a spec without most of the existing pods is not applied without a person.
+    /// Checks S6: a spec without most of the existing pods is not applied without a confirmation.
     pub fn guard(&mut self) {
         let before = self.fresh();
         let gutted = Version { gutted: true, ..self.version };
@@ -167,8 +170,8 @@ impl Chaos<'_> {
         let after = self.fresh();
         let gone = before.iter().filter(|(key, value)| after.get(*key) != Some(value)).count();
         match gone {
-            0 => self.say("S6: a spec without most of its pods took nothing away"),
-            gone => self.shared.world().violated(format!("S6: {gone} containers were taken away")),
+            0 => self.say("S6: a spec without most of its pods removed nothing"),
+            gone => self.shared.world().violated(format!("S6: {gone} containers were removed")),
         }
         self.write();
     }

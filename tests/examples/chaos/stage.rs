@@ -1,4 +1,4 @@
-//! What is kept: the spec in its versions, and what must be there of each.
+//! The versions of the spec, and the expected containers of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,17 +6,17 @@ use tally_tests::lab::{Lab, Way};
 
 /// The cluster's name, and so the first part of all names in Docker.
 pub const CLUSTER: &str = "chaos";
-/// So many pods of `web` there are at least and at most.
+/// The minimum and the maximum number of pods of `web`.
 pub const LEAST_WEB: usize = 5;
 pub const MOST_WEB: usize = 9;
-/// Beyond the number of `web`, and below it, while it changes.
+/// The maximum number of pods of `web` beyond the specified number, and below it, during a change.
 pub const SURGE: usize = 1;
 pub const UNAVAILABLE: usize = 2;
-/// The pod with data, which may run once anywhere.
+/// The pod with data, which may run only once in the cluster.
 pub const STATEFUL: &str = "db-0";
 /// Its volume.
 pub const VOLUME: &str = "chaos.data";
-/// Hosts by way: the first one has no cable that could be pulled.
+/// The hosts' ways: the first one has no cable that could be disconnected.
 const WAYS: [Way; 5] = [Way::Unix, Way::Tls, Way::Ssh, Way::Tls, Way::Ssh];
 
 /// A version of the spec.
@@ -26,16 +26,16 @@ pub struct Version {
     pub web: usize,
     /// `tally.local/hello:1` or `:2`.
     pub image: usize,
-    /// A number in an environment, so that a change makes containers anew.
+    /// A number in an environment, so that a change recreates containers.
     pub number: usize,
-    /// Whether most of it is left out: nobody means that, and it must not be followed.
+    /// Whether most pods are left out, as by mistake: this version must not be applied.
     pub gutted: bool,
 }
 
 impl Version {
     pub const FIRST: Self = Self { web: 6, image: 1, number: 0, gutted: false };
 
-    /// The spec.
+    /// Returns the text of the spec.
     pub fn text(&self, lab: &Lab) -> String {
         let Self { web, image, number, gutted } = self;
         let mut text = lab.cluster(CLUSTER, &WAYS);
@@ -67,7 +67,7 @@ impl Version {
         text
     }
 
-    /// The containers that must run, by pod, as names in Docker.
+    /// Returns the containers that must run, by pod, with their names in Docker.
     pub fn expected(&self, hosts: &[String]) -> BTreeMap<String, BTreeSet<String>> {
         let mut pods: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut add = |pod: &str, parts: &[&str]| {
@@ -81,7 +81,7 @@ impl Version {
             pods.insert(pod.to_owned(), names.collect());
         };
         add(STATEFUL, &["db"]);
-        add("front", &["", "front"]); // its init makes it a pod of more than one
+        add("front", &["", "front"]); // its init container makes it a pod of several
         for nth in 0..self.web {
             add(&format!("web-{nth}"), &["web"]);
         }

@@ -77,7 +77,7 @@ impl Shared {
         self.over.store(true, Ordering::SeqCst);
     }
 
-    /// One thread per host: a frozen host delays no other.
+    /// Starts one thread per host: a frozen host delays no other.
     pub fn watch(&self, hosts: &[LabHost]) -> Vec<std::thread::JoinHandle<()>> {
         let begin = |host: &LabHost| {
             let (shared, host) = (self.clone(), host.clone());
@@ -135,7 +135,7 @@ impl World {
         self.foreign.iter().any(|foreign| foreign.id == id)
     }
 
-    /// S5: data is never removed: the first line stays.
+    /// Checks S5: data is never removed, so the first line stays.
     fn judge_data(&mut self, now: Option<String>) {
         match &self.data {
             None => self.data = now,
@@ -147,7 +147,7 @@ impl World {
         }
     }
 
-    /// S1: objects that Tally does not manage are not touched.
+    /// Checks S1: objects that Tally does not manage are not touched.
     fn judge_foreign(&mut self, host: &str, before: &[Foreign], seen: &[Seen]) {
         let starts = self.starts.get(host).copied().unwrap_or(0);
         let still: Vec<Foreign> = before
@@ -162,12 +162,15 @@ impl World {
             });
             if !is_as_it_was {
                 let now = seen.iter().find(|seen| seen.id == one.id);
-                self.violated(format!("S1: foreign {} on {host} is now {now:?}", one.name));
+                self.violated(format!(
+                    "S1: {} (not managed by Tally) on {host} is now {now:?}",
+                    one.name
+                ));
             }
         }
     }
 
-    /// S2: created objects have the name that their labels say.
+    /// Checks S2: created objects have the name that their labels say.
     fn judge_names(&mut self, host: &str, seen: &[Seen]) {
         for one in seen.iter().filter(|one| is_ours(one)) {
             // Containers with copied labels were created by this program on purpose, and announced before.

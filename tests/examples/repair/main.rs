@@ -1,11 +1,11 @@
-//! `make bench-repair`: how long it takes from a fault until all is as before, on three real engines,
-//! with `tally run`, Swarm and Docker's own restart policy side by side in one run.
+//! `make bench-repair`: measures the time from a fault to its repair on three real engines, with `tally run`, Swarm
+//! and Docker's own restart policy side by side in one run.
 //!
-//!   repair [ROUNDS]        10 where nothing is said
+//!   repair [ROUNDS]        10 rounds by default
 //!
-//! Every repair of Tally's is also judged: nothing runs twice, nothing else was touched, nothing moved.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people")]
-#![allow(clippy::indexing_slicing, reason = "it stops loudly")]
+//! Every repair of Tally is also checked: nothing runs twice, nothing else was changed, nothing moved.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output is for people")]
+#![allow(clippy::indexing_slicing, reason = "it panics on errors")]
 
 mod peers;
 
@@ -18,20 +18,20 @@ use tally_tests::project::Project;
 
 use peers::{Failed, Kept, PODS, Peer, Stage, kept, process, stage};
 
-/// What is not repaired by then is not repaired.
+/// The timeout of a repair.
 const LIMIT: Duration = Duration::from_secs(60);
-/// For what somebody does not repair at all, so that a run ends.
+/// The timeout of a fault that a peer does not repair at all, so that a run ends.
 const SHORT: Duration = Duration::from_secs(15);
-/// A container that has run so long is no crash loop when it ends.
+/// A container that has run for this duration is no crash loop when it ends.
 const RUNS_WELL: Duration = Duration::from_secs(11);
-/// A host is away for so long.
+/// The time for which a host is unreachable.
 const AWAY: Duration = Duration::from_secs(5);
 
 /// Faults of one container.
 const FAULTS: [&str; 5] =
     ["its process dies", "`docker kill`", "`docker stop`", "`docker rm -f`", "`docker pause`"];
 
-/// Seconds by fault and peer; `None` where it was not repaired.
+/// Seconds by fault and peer; `None` if it was not repaired.
 type Times = BTreeMap<(usize, String, Peer), Vec<Option<f64>>>;
 
 fn main() -> ExitCode {
@@ -72,7 +72,7 @@ fn run(rounds: usize) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What somebody does not repair is tried once, to see that it is so.
+/// Returns whether a fault is tried with a peer: one that the peer does not repair is tried once, to verify it.
 fn is_tried(peer: Peer, fault: &str, round: usize, stage: &Stage) -> bool {
     match peer {
         Peer::Tally => true,
@@ -81,7 +81,7 @@ fn is_tried(peer: Peer, fault: &str, round: usize, stage: &Stage) -> bool {
     }
 }
 
-/// Harms one container and waits until all is as before.
+/// Injects a fault into one container and waits for the repair.
 fn one_container(lab: &Lab, peer: Peer, fault: &str, nth: usize) -> Result<Option<f64>, Failed> {
     let before = kept(lab, peer);
     let running: Vec<&Kept> = before.iter().filter(|kept| kept.state == "running").collect();
@@ -97,7 +97,7 @@ fn one_container(lab: &Lab, peer: Peer, fault: &str, nth: usize) -> Result<Optio
         "`docker rm -f`" => act("DELETE", "?force=1")?,
         _ => {
             act("POST", "/pause")?;
-            // It goes on where it was: that it runs again is all there is to see.
+            // It continues where it was: that it runs again is the only visible effect.
             started.clear();
         }
     }
@@ -117,7 +117,7 @@ fn one_container(lab: &Lab, peer: Peer, fault: &str, nth: usize) -> Result<Optio
         judge(lab, &before, |kept| kept.name == victim.name)?;
     }
     if !repaired {
-        // As it was before, so that the next fault finds it well.
+        // Restores the first state for the next fault.
         let unpause = host.act("POST", &path("/unpause"), None)?;
         if unpause >= 300 && peer == Peer::Policy {
             host.docker(&["rm", "-f", "policy"]).ok();
@@ -133,9 +133,9 @@ fn end_process(pid: u64) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Whether as many run as before, and the victim runs anew or is replaced.
+/// Checks whether as many containers run as before, and the victim was restarted or replaced.
 fn is_repaired(lab: &Lab, peer: Peer, victim: &Kept, started: &str, count: usize) -> bool {
-    // Cheap first: the victim's own host.
+    // The cheap check first: the victim's own host.
     let host = &lab.hosts()[victim.host];
     let runs_anew = |id: &str| process(host, id).is_some_and(|(_, since)| since != started);
     match peer {
@@ -158,16 +158,16 @@ fn kept_on(host: &LabHost, peer: Peer, name: &str) -> Option<(String, String)> {
     Some((found.id, found.state))
 }
 
-/// Nothing of Tally's is doubled, has moved or was touched, but what may be.
+/// Checks that no container of Tally runs twice, has moved or was changed, except the permitted ones.
 fn judge(lab: &Lab, before: &[Kept], may_differ: impl Fn(&Kept) -> bool) -> Result<(), Failed> {
-    // What would come late, comes now.
+    // Late effects appear during this pause.
     std::thread::sleep(Duration::from_millis(700));
     let now = kept(lab, Peer::Tally);
     let places = |all: &[Kept]| -> Vec<(String, usize)> {
         all.iter().map(|kept| (kept.name.clone(), kept.host)).collect()
     };
     if now.len() != PODS || places(&now) != places(before) {
-        return Err(format!("doubled or moved: {before:?}\nnow {now:?}").into());
+        return Err(format!("runs twice or has moved: {before:?}\nnow {now:?}").into());
     }
     for (old, new) in before.iter().zip(&now) {
         if new.state != "running" || (old.id != new.id && !may_differ(old)) {
@@ -177,7 +177,7 @@ fn judge(lab: &Lab, before: &[Kept], may_differ: impl Fn(&Kept) -> bool) -> Resu
     Ok(())
 }
 
-/// Faults of a whole host, which all peers see at the same time.
+/// Injects faults of a whole host, which all peers notice at the same time.
 fn host_faults(
     lab: &Lab,
     victim: &LabHost,
@@ -195,7 +195,7 @@ fn host_faults(
         std::thread::sleep(RUNS_WELL);
         let before: BTreeMap<Peer, Vec<Kept>> =
             peers.iter().map(|peer| (*peer, kept(lab, *peer))).collect();
-        // One of each peer's on that host.
+        // One container of each peer on that host.
         let victims: Vec<(Peer, Kept, u64, String)> = peers
             .iter()
             .filter_map(|peer| {

@@ -1,4 +1,4 @@
-//! Who repairs: `tally run`, Swarm, and Docker's own restart policy, on the same engines.
+//! The compared programs that repair: `tally run`, Swarm, and Docker's own restart policy, on the same engines.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,14 +9,14 @@ use serde_json::json;
 use tally_tests::lab::{Lab, LabHost, Seen, Way};
 use tally_tests::project::{Project, RunProcess};
 
-/// So many pods, and so many tasks.
+/// The number of pods, and the number of tasks.
 pub const PODS: usize = 6;
 const CLUSTER: &str = "repair";
 const IMAGE: &str = "tally.local/hello:1";
 
 pub type Failed = Box<dyn std::error::Error>;
 
-/// Somebody who repairs.
+/// A program that repairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Peer {
     Tally,
@@ -27,7 +27,7 @@ pub enum Peer {
 impl Peer {
     pub const ALL: [Self; 3] = [Self::Tally, Self::Swarm, Self::Policy];
 
-    /// Whether a container is kept by it.
+    /// Checks whether it manages a container.
     pub fn keeps(self, seen: &Seen) -> bool {
         match self {
             Self::Tally => seen.label("tally.cluster") == CLUSTER,
@@ -46,7 +46,7 @@ pub struct Kept {
     pub state: String,
 }
 
-/// What a peer keeps on the hosts that answer.
+/// Returns the containers of a peer on the hosts that answer.
 pub fn kept(lab: &Lab, peer: Peer) -> Vec<Kept> {
     let mut all = Vec::new();
     for (number, host) in lab.hosts().iter().enumerate() {
@@ -60,17 +60,17 @@ pub fn kept(lab: &Lab, peer: Peer) -> Vec<Kept> {
     all
 }
 
-/// The process of a container, and since when it runs.
+/// Returns the process of a container, and its start time.
 pub fn process(host: &LabHost, id: &str) -> Option<(u64, String)> {
     let found = host.get(&format!("/containers/{id}/json")).ok()?;
     let state = &found["State"];
     let is = |what: &str| state[what].as_bool().unwrap_or(false);
-    // One that waits for its restart counts as running too.
+    // A container that waits for its restart is reported as running too.
     let running = is("Running") && !is("Paused") && !is("Restarting");
     running.then_some((state["Pid"].as_u64()?, state["StartedAt"].as_str()?.to_owned()))
 }
 
-/// The spec that Tally keeps: as many pods, over the same hosts, of the same image.
+/// Returns Tally's spec: as many pods, over the same hosts, of the same image.
 pub fn spec(lab: &Lab) -> String {
     let mut text = lab.cluster(CLUSTER, &[Way::Unix, Way::Tls, Way::Ssh]);
     text.push_str(&format!(
@@ -81,18 +81,18 @@ pub fn spec(lab: &Lab) -> String {
     text
 }
 
-/// Debian's registry in the lab's fabric, where Swarm's image comes from.
+/// Debian's registry in the lab's fabric, the source of Swarm's image.
 pub struct Registry(Child);
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        // It may have ended by itself; either way it is gone afterwards.
+        // It may have ended by itself; the result is the same.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Everything that repairs, at work.
+/// All running peers.
 pub struct Stage {
     pub keeper: RunProcess,
     pub has_swarm: bool,
@@ -110,7 +110,7 @@ pub fn stage(lab: &Lab, program: &Path) -> Result<Stage, Failed> {
     let registry = match swarm(lab) {
         Ok(registry) => Some(registry),
         Err(error) => {
-            eprintln!("no Swarm here: {error}");
+            eprintln!("Swarm cannot run here: {error}");
             None
         }
     };
@@ -124,7 +124,7 @@ pub fn stage(lab: &Lab, program: &Path) -> Result<Stage, Failed> {
     for (peer, count) in wanted {
         while kept(lab, peer).iter().filter(|kept| kept.state == "running").count() != count {
             if began.elapsed() > Duration::from_secs(90) {
-                return Err(format!("{peer:?} does not come up: {:?}", kept(lab, peer)).into());
+                return Err(format!("{peer:?} does not start: {:?}", kept(lab, peer)).into());
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -132,7 +132,7 @@ pub fn stage(lab: &Lab, program: &Path) -> Result<Stage, Failed> {
     Ok(stage)
 }
 
-/// A container that Docker itself starts again.
+/// Creates a container that Docker itself restarts.
 fn policy(host: &LabHost) -> Result<(), Failed> {
     let body = json!({
         "Image": IMAGE, "Cmd": ["sleep", "100000"],
@@ -143,8 +143,8 @@ fn policy(host: &LabHost) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Swarm over all hosts, with one service of an image by digest: with an imported image every task
-/// first asks the public registry, which would be held against Swarm.
+/// Starts Swarm on all hosts, with one service of an image by digest: with an imported image every task first asks the
+/// public registry, which would be an unfair delay for Swarm.
 fn swarm(lab: &Lab) -> Result<Registry, Failed> {
     let program = std::env::var("TALLY_TEST_REGISTRY").unwrap_or_default();
     if program.is_empty() {
@@ -179,7 +179,7 @@ fn swarm(lab: &Lab) -> Result<Registry, Failed> {
             settings.insert("insecure-registries".to_owned(), json!([address]));
         }
         std::fs::write(&path, settings.to_string())?;
-        // Taken in while it runs.
+        // The engine reloads its configuration while it runs.
         let pid = host.pid().ok_or("an engine does not run")?;
         Command::new("kill").args(["-HUP", &pid.to_string()]).status()?;
     }
@@ -222,7 +222,7 @@ fn swarm(lab: &Lab) -> Result<Registry, Failed> {
     Ok(registry)
 }
 
-/// Pushes once the engine has taken in its settings and the registry listens.
+/// Pushes once the engine has reloaded its configuration and the registry listens.
 fn push(host: &LabHost, image: &str) -> Result<(), Failed> {
     let began = Instant::now();
     loop {
