@@ -1,5 +1,5 @@
-//! Taking a lab away: it must work on whatever an earlier process has left, so it goes by names and
-//! by the folder, never by what is remembered.
+//! Removes a lab. It must remove everything that an earlier process left, so it works with names and the folder, and
+//! uses no state in memory.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,15 +10,15 @@ use super::net::{device_name, fabric_name};
 use super::options::LabOptions;
 use super::run::{LabError, lives, poll, run, signal};
 
-/// dockerd ends its containers first, which we help along.
+/// `dockerd` ends its containers first; the lab helps with that.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
-/// Takes everything away.
+/// Removes everything.
 pub(super) fn take_away(options: &LabOptions) -> Result<(), LabError> {
     let hosts = options.members();
     let containers = container_ids(&options.folder);
     let sockets = shim_sockets(&options.folder);
-    // Gently first, all at once: dockerd then cleans up behind its containers.
+    // SIGTERM first, all at once: `dockerd` then cleans up after its containers.
     for host in &hosts {
         if let Some(pid) = host.pid() {
             signal(pid, "CONT");
@@ -32,7 +32,7 @@ pub(super) fn take_away(options: &LabOptions) -> Result<(), LabError> {
         }
         hosts.iter().all(|host| host.pid().is_none()).then_some(())
     });
-    // What is left is ended for certain: everything in the lab's namespaces, and its containers.
+    // Then SIGKILL for everything that is left in the lab's namespaces, and for its containers.
     let prefix = format!("tally-{}-", options.name);
     let mut namespaces: BTreeSet<String> = namespaces(&prefix);
     namespaces.insert(fabric_name(options));
@@ -46,13 +46,13 @@ pub(super) fn take_away(options: &LabOptions) -> Result<(), LabError> {
         }
         left.is_empty().then_some(())
     });
-    // What engines that were killed could not take away.
+    // Objects that killed engines could not remove.
     for socket in &sockets {
         let _ = fs::remove_file(socket);
     }
     remove_cgroups(&containers);
     for name in &namespaces {
-        // Not there is fine; still there is told below.
+        // A missing object is no error; an object that is still there is reported below.
         let _ = run("ip", &["netns", "del", name]);
     }
     let _ = run("ip", &["link", "del", &device_name(options)]);
@@ -69,7 +69,7 @@ pub(super) fn take_away(options: &LabOptions) -> Result<(), LabError> {
     left_over(options, gone.is_some())
 }
 
-/// Says what is still there.
+/// Returns an error that names everything that is still there.
 fn left_over(options: &LabOptions, processes_gone: bool) -> Result<(), LabError> {
     let mut left = Vec::new();
     if !processes_gone {
@@ -87,7 +87,7 @@ fn left_over(options: &LabOptions, processes_gone: bool) -> Result<(), LabError>
     if left.is_empty() {
         Ok(())
     } else {
-        Err(LabError::new("the lab is not quite gone", &left.join(", ")))
+        Err(LabError::new("the lab is not completely removed", &left.join(", ")))
     }
 }
 
@@ -97,13 +97,13 @@ fn namespaces(prefix: &str) -> BTreeSet<String> {
     names.filter(|name| name.starts_with(prefix)).collect()
 }
 
-/// Processes in a namespace.
+/// Returns the processes in a namespace.
 fn of_namespace(name: &str) -> Vec<u32> {
     let pids = run("ip", &["netns", "pids", name]).unwrap_or_default();
     pids.lines().filter_map(|line| line.trim().parse().ok()).collect()
 }
 
-/// Full IDs of all containers of the lab's engines.
+/// Returns the full IDs of all containers of the lab's engines.
 fn container_ids(folder: &Path) -> BTreeSet<String> {
     let hosts = fs::read_dir(folder).into_iter().flatten().flatten();
     let folders = hosts.map(|host| host.path().join("data/containers"));
@@ -113,8 +113,8 @@ fn container_ids(folder: &Path) -> BTreeSet<String> {
     names.filter(|name| name.len() == 64).collect()
 }
 
-/// Sockets of the shims of the lab's containers: they lie outside of the lab's folder, and a shim
-/// that is killed leaves its behind.
+/// Returns the sockets of the shims of the lab's containers: they are outside of the lab's folder, and a killed shim
+/// leaves its socket behind.
 fn shim_sockets(folder: &Path) -> Vec<PathBuf> {
     let tasks = "exec/containerd/daemon/io.containerd.runtime.v2.task/moby";
     let hosts = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -125,20 +125,20 @@ fn shim_sockets(folder: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.starts_with("/run/containerd/s")).collect()
 }
 
-/// The cgroups of containers, of version 1 (one in each hierarchy) and 2.
+/// Removes the cgroups of containers, of version 1 (one in each hierarchy) and 2.
 fn remove_cgroups(ids: &BTreeSet<String>) {
     let roots = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
     let mut roots: Vec<PathBuf> = roots.map(|root| root.path()).collect();
     roots.push(PathBuf::from("/sys/fs/cgroup"));
     for root in roots {
         for id in ids {
-            // Only empty ones can be removed; most are gone already.
+            // Only empty cgroups can be removed; most are gone already.
             let _ = fs::remove_dir(root.join("docker").join(id));
         }
     }
 }
 
-/// Processes of containers, which have networks of their own: their cgroup bears the ID.
+/// Returns the processes of containers, which have networks of their own: their cgroup contains the ID.
 fn of_containers(ids: &BTreeSet<String>) -> impl Iterator<Item = u32> + use<'_> {
     processes().filter(|pid| {
         let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
@@ -147,7 +147,7 @@ fn of_containers(ids: &BTreeSet<String>) -> impl Iterator<Item = u32> + use<'_> 
     })
 }
 
-/// Engines' processes whose arguments name the lab's folder.
+/// Returns the engines' processes whose arguments name the lab's folder.
 fn of_folder(folder: &Path) -> Vec<u32> {
     let below = format!("{}/", folder.display());
     let of_engine = |pid: &u32| {
@@ -166,7 +166,7 @@ fn processes() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Mounts below a folder, the deepest first.
+/// Returns the mounts below a folder, the deepest first.
 fn mounts_below(folder: &Path) -> Vec<String> {
     let below = format!("{}/", folder.display());
     let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Looking at a host's engine without Tally: what tests hold Tally's doings against. It goes through
-//! the host's socket, which a pulled cable does not cut.
+//! Observes a host's engine without Tally: tests compare Tally's effects with these observations. The requests use the
+//! host's socket, which works although the cable is disconnected.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::host::LabHost;
 use super::run::LabError;
 
-/// A healthy engine takes milliseconds; one that is frozen never answers.
+/// Timeout of a read: a healthy engine needs milliseconds; a frozen one never answers.
 const LIMIT: Duration = Duration::from_secs(3);
-/// For what may take its time: stopping, starting.
+/// Timeout of slow operations: stop, start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A container as the engine lists it.
@@ -22,22 +22,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Seen {
     /// Full ID.
     pub id: String,
-    /// Its name, without the slash.
+    /// The name, without the slash.
     pub name: String,
-    /// `running`, `paused`, `exited`, …
+    /// The state: `running`, `paused`, `exited`, …
     pub state: String,
-    /// Its labels.
+    /// The labels.
     pub labels: BTreeMap<String, String>,
 }
 
 impl Seen {
-    /// A label's value; empty where there is none.
+    /// Returns a label's value; empty if it has none.
     #[must_use]
     pub fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)
     }
 
-    /// Whether its program is there: also a paused one is.
+    /// Checks whether its process exists: a paused container has one too.
     #[must_use]
     pub fn lives(&self) -> bool {
         matches!(self.state.as_str(), "running" | "paused")
@@ -54,10 +54,10 @@ struct Listed {
 }
 
 impl LabHost {
-    /// All containers of this host, whosever they are.
+    /// Returns all containers of this host, managed by Tally or not.
     ///
     /// # Errors
-    /// When the engine does not answer within 3 s.
+    /// If the engine does not answer within 3 s.
     pub fn seen(&self) -> Result<Vec<Seen>, LabError> {
         let (_, text) = self.ask("GET", "/containers/json?all=1", None, LIMIT)?;
         let listed: Vec<Listed> = serde_json::from_str(&text).map_err(|e| self.odd(&e))?;
@@ -70,10 +70,10 @@ impl LabHost {
         Ok(listed.into_iter().map(seen).collect())
     }
 
-    /// An answer of the engine as JSON, `null` for an object that is not there.
+    /// Returns an answer of the engine as JSON; `null` for an object that does not exist.
     ///
     /// # Errors
-    /// When the engine does not answer within 3 s.
+    /// If the engine does not answer within 3 s.
     pub fn get(&self, path: &str) -> Result<Value, LabError> {
         match self.ask("GET", path, None, LIMIT)? {
             (404, _) => Ok(Value::Null),
@@ -81,16 +81,17 @@ impl LabHost {
         }
     }
 
-    /// Makes the engine do something, as somebody does by hand: the status of its answer.
+    /// Sends the engine a request that changes something, as a person does by hand, and returns the status of its
+    /// answer.
     ///
     /// # Errors
-    /// When the engine does not answer within a minute.
+    /// If the engine does not answer within a minute.
     pub fn act(&self, method: &str, path: &str, body: Option<&Value>) -> Result<u16, LabError> {
         Ok(self.ask(method, path, body, PATIENCE)?.0)
     }
 
     fn odd(&self, error: &serde_json::Error) -> LabError {
-        LabError::new(self.name(), &format!("its engine's answer is odd: {error}"))
+        LabError::new(self.name(), &format!("unexpected answer of its engine: {error}"))
     }
 
     fn ask(

@@ -1,4 +1,4 @@
-//! One host of a lab: its engine, its sshd, its cable.
+//! One host of a lab: its engine, its sshd, its network cable.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -19,13 +19,13 @@ use super::run::{LabError, find, lives, poll, run, run_with, signal, start, writ
 const NAMES: [&str; 10] =
     ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"];
 
-/// An engine that has not answered by then will not; in a hurry they take 2 s.
+/// Timeout of an engine's answer; engines on a loaded machine take 2 s.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 
-/// How a host is reached.
+/// The ways to reach a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// Its socket: this machine's file system is the hosts' too. A pulled cable does not cut it.
+    /// Its socket: this machine and the hosts share one file system. A disconnected cable does not affect it.
     Unix,
     /// Its TLS port.
     Tls,
@@ -46,7 +46,7 @@ pub struct LabHost {
 }
 
 impl LabOptions {
-    /// The hosts of such a lab, whether it is up or not.
+    /// Returns the hosts of a lab with these options, whether it runs or not.
     #[must_use]
     pub fn members(&self) -> Vec<LabHost> {
         (1..=self.hosts).map(|number| LabHost::new(self, number)).collect()
@@ -68,7 +68,7 @@ impl LabHost {
         }
     }
 
-    /// Makes a host's namespace and its cable.
+    /// Creates a host's namespace and its cable.
     pub(super) fn join(&self, options: &LabOptions) -> Result<(), LabError> {
         let fabric = &self.fabric;
         let netns = self.netns();
@@ -82,44 +82,44 @@ impl LabHost {
         inside(netns, &["link", "set", "eth0", "up"])?;
         let gateway = format!("10.99.{}.254", options.network);
         inside(netns, &["route", "add", "default", "via", &gateway])?;
-        // As on a fresh machine: dockerd then sets FORWARD to DROP. A new namespace inherits 1, and
-        // dockerd would leave ACCEPT.
+        // As on a fresh machine: `dockerd` then sets FORWARD to DROP. A new namespace inherits 1, and `dockerd` would
+        // leave ACCEPT.
         let namespace = format!("--net=/run/netns/{netns}");
         run("nsenter", &[&namespace, "sysctl", "-qw", "net.ipv4.ip_forward=0"])?;
         Ok(())
     }
 
-    /// Its name: `alpha`.
+    /// Returns its name: `alpha`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its address on the lab's network.
+    /// Returns its address on the lab's network.
     #[must_use]
     pub fn ip(&self) -> &str {
         &self.ip
     }
 
-    /// Its network namespace.
+    /// Returns its network namespace.
     #[must_use]
     pub fn netns(&self) -> &str {
         &self.netns
     }
 
-    /// Its folder: `sock`, `log`, `data`, `exec`.
+    /// Returns its folder: `sock`, `log`, `data`, `exec`.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Its engine's socket.
+    /// Returns its engine's socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.folder.join("sock")
     }
 
-    /// How it is reached by a way.
+    /// Returns its endpoint for a way to reach it.
     #[must_use]
     pub fn endpoint(&self, way: Way) -> Endpoint {
         let certs = self.lab.join("certs");
@@ -135,7 +135,7 @@ impl LabHost {
         }
     }
 
-    /// Its address by a way.
+    /// Returns its address for a way to reach it.
     #[must_use]
     pub fn address(&self, way: Way) -> HostAddress {
         let socket = self.socket();
@@ -146,7 +146,7 @@ impl LabHost {
         }
     }
 
-    /// Its line in a spec.
+    /// Returns its line in a spec.
     #[must_use]
     pub fn line(&self, way: Way) -> String {
         let tls = match way {
@@ -158,85 +158,85 @@ impl LabHost {
         format!("host {} \"{}\"{tls}", self.name, self.address(way))
     }
 
-    /// Pulls its cable: what is sent is lost without a word, and its routes stay.
+    /// Disconnects its cable: packets are lost without an error, and its routes stay.
     ///
     /// # Errors
-    /// When `ip` fails.
+    /// If `ip` fails.
     pub fn cut(&self) -> Result<(), LabError> {
         inside(&self.fabric, &["link", "set", &self.port(), "down"]).map(|_| ())
     }
 
-    /// Puts its cable in again.
+    /// Connects its cable again.
     ///
     /// # Errors
-    /// When `ip` fails.
+    /// If `ip` fails.
     pub fn heal(&self) -> Result<(), LabError> {
         inside(&self.fabric, &["link", "set", &self.port(), "up"]).map(|_| ())
     }
 
-    /// Stops its dockerd in its tracks: connections are taken and nothing is answered.
+    /// Suspends its `dockerd`: connections are accepted and nothing is answered.
     ///
     /// # Errors
-    /// When it does not run.
+    /// If it does not run.
     pub fn freeze(&self) -> Result<(), LabError> {
         signal(self.running()?, "STOP");
         Ok(())
     }
 
-    /// Lets its dockerd go on.
+    /// Resumes its `dockerd`.
     ///
     /// # Errors
-    /// When it does not run.
+    /// If it does not run.
     pub fn thaw(&self) -> Result<(), LabError> {
         signal(self.running()?, "CONT");
         Ok(())
     }
 
-    /// Kills its dockerd (SIGKILL) and waits until it is gone. Containers end with the next start,
-    /// or run on, as Docker has it.
+    /// Kills its `dockerd` (SIGKILL) and waits until it has ended. Containers end with the next start, or continue,
+    /// depending on Docker's settings.
     ///
     /// # Errors
-    /// When it does not run, or does not end.
+    /// If it does not run, or does not end.
     pub fn kill(&self) -> Result<(), LabError> {
         self.end("KILL")
     }
 
-    /// Tells its dockerd to end (SIGTERM) and waits until it has. Its containers are stopped.
+    /// Ends its `dockerd` (SIGTERM) and waits until it has ended. Its containers are stopped.
     ///
     /// # Errors
-    /// When it does not run, or does not end.
+    /// If it does not run, or does not end.
     pub fn stop(&self) -> Result<(), LabError> {
         self.end("TERM")
     }
 
-    /// Starts its dockerd after [`LabHost::kill`] or [`LabHost::stop`], and waits until it answers.
+    /// Starts its `dockerd` after [`LabHost::kill`] or [`LabHost::stop`], and waits until it answers.
     ///
     /// # Errors
-    /// When it does not answer; the end of its log is told.
+    /// If it does not answer; the error contains the end of its log.
     pub fn start(&self) -> Result<(), LabError> {
         self.start_without_waiting()?;
         self.wait_until_it_answers(ANSWERS_WITHIN)
     }
 
-    /// The process of its dockerd, while it runs.
+    /// Returns the process of its `dockerd`, if it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         read_pid(&self.folder.join("pid"))
     }
 
-    /// Docker's own client with this engine.
+    /// Runs Docker's own client with this engine.
     ///
     /// # Errors
-    /// What it says, or that it took more than two minutes.
+    /// The client's error output, or a timeout of two minutes.
     pub fn docker(&self, args: &[&str]) -> Result<String, LabError> {
         let socket = format!("unix://{}", self.socket().display());
         run_with("docker", &[&["-H", &socket], args].concat(), Duration::from_secs(120))
     }
 
-    /// Gives its sshd another host key than the one that is known.
+    /// Gives its sshd another host key than the known one.
     ///
     /// # Errors
-    /// When a program fails.
+    /// If a program fails.
     pub fn change_host_key(&self) -> Result<(), LabError> {
         let key = self.folder.join("host_key");
         let _ = fs::remove_file(&key);
@@ -246,18 +246,17 @@ impl LabHost {
         self.start_sshd()
     }
 
-    /// Starts its sshd anew with further lines of configuration before its own, where the first that
-    /// names a setting counts.
+    /// Restarts its sshd with further lines of configuration before its own: the first line with a setting applies.
     ///
     /// # Errors
-    /// When it does not start.
+    /// If it does not start.
     pub fn configure_sshd(&self, lines: &str) -> Result<(), LabError> {
         self.stop_sshd();
         write(&self.folder.join("sshd.conf"), &format!("{lines}\n{}", self.sshd_conf()))?;
         self.start_sshd()
     }
 
-    /// The public half of its host key, as known_hosts holds it.
+    /// Returns the public half of its host key, as in known_hosts.
     pub(super) fn host_key(&self) -> Result<String, LabError> {
         let path = self.folder.join("host_key.pub");
         let text = fs::read_to_string(&path)
@@ -265,15 +264,16 @@ impl LabHost {
         Ok(text.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
     }
 
-    /// The fabric's end of its cable.
+    /// Returns the name of the fabric's end of its cable.
     pub(super) fn port(&self) -> String {
         format!("v{}", self.number)
     }
 
-    /// Its folder and all files in it.
+    /// Creates its folder and all files in it.
     pub(super) fn prepare(&self, authority: &Authority) -> Result<(), LabError> {
-        let told =
-            |error: std::io::Error| LabError::new("making a host's folder", &error.to_string());
+        let told = |error: std::io::Error| {
+            LabError::new("cannot create a host's folder", &error.to_string())
+        };
         fs::create_dir_all(&self.folder).map_err(told)?;
         write(&self.folder.join("daemon.json"), &self.daemon_json()?)?;
         let (ip, name) = (format!("IP:{}", self.ip), format!("DNS:{}", self.name));
@@ -284,8 +284,8 @@ impl LabHost {
         write(&self.folder.join("sshd.conf"), &self.sshd_conf())
     }
 
-    /// A file of its own keeps the machine's out. Before Docker 24 an engine's ID is that of a key of
-    /// the machine, so all engines of a lab would have one.
+    /// Returns the engine's configuration file; an own file replaces the machine's. Before Docker 24 an engine's ID
+    /// comes from a key of the machine, so all engines of a lab would have the same ID.
     fn daemon_json(&self) -> Result<String, LabError> {
         // `Docker version 20.10.24+dfsg1, build 5d6db84`
         let version = run("dockerd", &["--version"])?;
@@ -297,7 +297,7 @@ impl LabHost {
         } else {
             String::new()
         };
-        // A registry of tests at this machine's address speaks no TLS.
+        // A registry of the tests at this machine's address has no TLS.
         Ok(format!("{{ \"insecure-registries\": [\"10.99.0.0/16\"]{own_key} }}\n"))
     }
 
@@ -321,10 +321,10 @@ impl LabHost {
 
     pub(super) fn start_without_waiting(&self) -> Result<(), LabError> {
         if self.pid().is_some() {
-            return Err(LabError::new(&self.name, "its dockerd runs already"));
+            return Err(LabError::new(&self.name, "its dockerd already runs"));
         }
-        // dockerd takes these files at their word, even when the process is dead and only waits to
-        // be reaped. Its containerd dies with it.
+        // `dockerd` trusts these files, even if the process is dead and only waits to be reaped. Its containerd ends
+        // with it.
         let _ = fs::remove_file(self.folder.join("pid"));
         let containerd = self.folder.join("exec/containerd/containerd.pid");
         if read_pid(&containerd).is_none() {
@@ -364,7 +364,7 @@ impl LabHost {
         start(&args, &self.folder.join("log"))
     }
 
-    /// Waits until its engine answers, on its socket.
+    /// Waits until its engine answers on its socket.
     pub(super) fn wait_until_it_answers(&self, limit: Duration) -> Result<(), LabError> {
         let answers = poll(limit, || ping(&self.socket()).then_some(()));
         answers.ok_or_else(|| {
@@ -376,10 +376,10 @@ impl LabHost {
     }
 
     pub(super) fn start_sshd(&self) -> Result<(), LabError> {
-        // sshd will not start without this folder of its package's.
+        // sshd does not start without this folder of its package.
         fs::create_dir_all("/run/sshd")
             .map_err(|error| LabError::new("making /run/sshd", &error.to_string()))?;
-        let sshd = find("sshd").ok_or_else(|| LabError::new("sshd", "there is none"))?;
+        let sshd = find("sshd").ok_or_else(|| LabError::new("sshd", "not installed"))?;
         let path = |name: &str| self.folder.join(name).display().to_string();
         let namespace = format!("--net=/run/netns/{}", self.netns);
         let sshd = sshd.display().to_string();
@@ -408,17 +408,18 @@ impl LabHost {
     fn end(&self, with: &str) -> Result<(), LabError> {
         let pid = self.running()?;
         signal(pid, with);
-        poll(Duration::from_secs(60), || (!lives(pid)).then_some(()))
-            .ok_or_else(|| LabError::new(&self.name, &format!("its dockerd outlives SIG{with}")))
+        poll(Duration::from_secs(60), || (!lives(pid)).then_some(())).ok_or_else(|| {
+            LabError::new(&self.name, &format!("its dockerd still runs after SIG{with}"))
+        })
     }
 }
 
-/// The process that a file names, while it runs.
+/// Returns the process that a file names, if it runs.
 fn read_pid(file: &Path) -> Option<u32> {
     fs::read_to_string(file).ok()?.trim().parse().ok().filter(|pid| lives(*pid))
 }
 
-/// Whether an engine answers on a socket, within a second.
+/// Checks whether an engine answers on a socket within a second.
 fn ping(socket: &Path) -> bool {
     let asked = || -> std::io::Result<String> {
         let mut stream = UnixStream::connect(socket)?;

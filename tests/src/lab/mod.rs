@@ -1,10 +1,10 @@
-//! A lab of real Docker engines on one machine: each `dockerd` in a network namespace of its own,
-//! behind a cable that can be pulled, reached by socket, by TLS and by ssh.
+//! A lab of real Docker engines on one machine: each `dockerd` in a network namespace of its own, behind a cable that
+//! can be disconnected. It is reached by socket, by TLS and by ssh.
 //!
 //! ```no_run
 //! # use tally_tests::lab::{Lab, LabOptions, Way};
 //! # fn main() -> Result<(), tally_tests::lab::LabError> {
-//! let lab = Lab::up(&LabOptions::named("mine", 7, 3))?; // gone when it is dropped
+//! let lab = Lab::up(&LabOptions::named("mine", 7, 3))?; // removed when it is dropped
 //! lab.load(&["tally.local/hello:1"])?;
 //! let beta = &lab.hosts()[1];
 //! let endpoint = beta.endpoint(Way::Tls);
@@ -14,9 +14,9 @@
 //! # }
 //! ```
 //!
-//! It needs root, Linux, and the programs of [`PROGRAMS`]. Everything it makes bears the lab's name
-//! (namespaces, one network device) or lies in its folder, so [`Lab::down`] can take it away even
-//! when the process that made it is gone. Every wait has an end.
+//! It needs root, Linux, and the programs of [`PROGRAMS`]. Everything that it creates has the lab's name (namespaces,
+//! one network device) or is in its folder, so [`Lab::down`] can remove it even after the process that created it has
+//! ended. Every wait has a timeout.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,11 +39,11 @@ pub use pki::{Authority, Purpose};
 pub use run::LabError;
 use run::{run, run_with, write};
 
-/// What must be there.
+/// The required programs.
 pub const PROGRAMS: [&str; 9] =
     ["dockerd", "docker", "ip", "nsenter", "setsid", "sysctl", "openssl", "ssh-keygen", "sshd"];
 
-/// A lab that is up. Dropping it takes it down, unless it was told to stay.
+/// A running lab. Dropping it removes it, unless [`Lab::stay`] was called.
 #[derive(Debug)]
 pub struct Lab {
     options: LabOptions,
@@ -52,7 +52,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Why no lab can be had here; `None` when one can.
+    /// Returns the reason why no lab can run here; `None` if one can.
     #[must_use]
     pub fn unavailable() -> Option<String> {
         let missing: Vec<&str> =
@@ -65,29 +65,28 @@ impl Lab {
             _ => return Some("it needs root".to_owned()),
         }
         let tried = run("nsenter", &["--net=/proc/self/ns/net", "unshare", "--net", "true"]);
-        tried.err().map(|error| format!("no network namespaces here: {error}"))
+        tried.err().map(|error| format!("network namespaces cannot be created: {error}"))
     }
 
-    /// Sets a lab up and waits until all its engines answer. What was left of an earlier one in the
-    /// same folder is taken away first.
+    /// Starts a lab and waits until all its engines answer. The remains of an earlier one in the same folder are
+    /// removed first.
     ///
     /// # Errors
-    /// What failed. Nothing is left behind then.
+    /// The step that failed. Everything created so far is removed.
     pub fn up(options: &LabOptions) -> Result<Self, LabError> {
         check(options)?;
         Self::down(options)?;
         let hosts = options.members();
-        // From here on a failure takes away what there is: the lab is dropped.
+        // From here on an error removes everything created so far: the lab is dropped.
         let lab = Self { options: options.clone(), hosts, stays: false };
         lab.build()?;
         Ok(lab)
     }
 
-    /// A lab that another process has set up, and that still answers. It stays when this value is
-    /// dropped.
+    /// Opens a lab that another process has started and that still answers. It stays when this value is dropped.
     ///
     /// # Errors
-    /// When there is none, or an engine of it does not answer.
+    /// If there is none, or if one of its engines does not answer.
     pub fn open(folder: &Path) -> Result<Self, LabError> {
         let options = read_options(folder)?;
         let hosts = options.members();
@@ -97,47 +96,47 @@ impl Lab {
         Ok(Self { options, hosts, stays: true })
     }
 
-    /// Takes a lab away, whoever made it: processes, namespaces, devices, mounts, its folder. Fine
-    /// when there is nothing. The options that it was made with go before those given.
+    /// Removes a lab, also one of another process: processes, namespaces, devices, mounts, its folder. No lab is no
+    /// error. The options stored in the folder take precedence over the given ones.
     ///
     /// # Errors
-    /// What is still there after all bounded attempts.
+    /// The objects that are still there after all bounded attempts.
     pub fn down(options: &LabOptions) -> Result<(), LabError> {
         let made = read_options(&options.folder).unwrap_or_else(|_| options.clone());
         away::take_away(&made)
     }
 
-    /// Lets it outlive this value.
+    /// Keeps the lab when this value is dropped.
     pub fn stay(&mut self) {
         self.stays = true;
     }
 
-    /// Its hosts, in order.
+    /// Returns its hosts, in order.
     #[must_use]
     pub fn hosts(&self) -> &[LabHost] {
         &self.hosts
     }
 
-    /// Its folder.
+    /// Returns its folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.options.folder
     }
 
-    /// This machine's address on the lab's network: what its hosts reach beside each other. They take a
-    /// registry there without TLS.
+    /// Returns this machine's address on the lab's network, which the hosts can reach. They use a registry there
+    /// without TLS.
     #[must_use]
     pub fn outside(&self) -> String {
         net::outside_ip(self.options.network)
     }
 
-    /// The authority that signed all certificates of the lab.
+    /// Returns the authority that signed all certificates of the lab.
     #[must_use]
     pub fn authority(&self) -> Authority {
         Authority::at(&self.options.folder.join("certs"))
     }
 
-    /// What `ssh` must read to reach the hosts: keys and known hosts of the lab.
+    /// Returns the configuration that `ssh` needs to reach the hosts: keys and known hosts of the lab.
     #[must_use]
     pub fn ssh_config(&self) -> PathBuf {
         self.options.folder.join("ssh/config")
@@ -146,7 +145,7 @@ impl Lab {
     /// Copies images of this machine's engine to all hosts, at the same time.
     ///
     /// # Errors
-    /// When an image is not here, or an engine does not take it.
+    /// If an image does not exist here, or an engine does not load it.
     pub fn load(&self, images: &[&str]) -> Result<(), LabError> {
         let archive = self.options.folder.join("images.tar");
         let path = archive.display().to_string();
@@ -166,8 +165,8 @@ impl Lab {
         loaded.into_iter().collect::<Result<Vec<_>, _>>().map(|_| ())
     }
 
-    /// The `cluster` block of a spec with all hosts, each by the way at its place (the first one's
-    /// way again where there are fewer). Certificates are at `certs/`, a link to the lab's.
+    /// Returns the `cluster` block of a spec with all hosts, each with the way at its index; the first way is used
+    /// where there are fewer. Certificates are in `certs/`, a link to the lab's.
     #[must_use]
     pub fn cluster(&self, name: &str, ways: &[Way]) -> String {
         let mut text = format!("cluster {name} {{\n");
@@ -181,11 +180,12 @@ impl Lab {
 
     fn build(&self) -> Result<(), LabError> {
         let folder = &self.options.folder;
-        let told =
-            |error: std::io::Error| LabError::new("making the lab's folder", &error.to_string());
+        let told = |error: std::io::Error| {
+            LabError::new("cannot create the lab's folder", &error.to_string())
+        };
         fs::create_dir_all(folder.join("ssh")).map_err(told)?;
         let text = serde_json::to_string_pretty(&self.options)
-            .map_err(|error| LabError::new("writing its options", &error.to_string()))?;
+            .map_err(|error| LabError::new("cannot write its options", &error.to_string()))?;
         fs::write(folder.join("lab.json"), text).map_err(told)?;
         net::fabric(&self.options)?;
         let authority = Authority::new(&folder.join("certs"), "tally lab")?;
@@ -204,7 +204,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Our key, and the configuration with which `ssh` uses it.
+    /// Creates the client's key, and the configuration with which `ssh` uses it.
     fn keys(&self) -> Result<(), LabError> {
         let folder = self.options.folder.join("ssh");
         let shown = folder.display();
@@ -229,7 +229,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if !self.stays {
-            // A test that fails already says why; what is left is found by the next `up`.
+            // A failed test has already reported its reason; the next `up` removes the remains.
             let _ = Self::down(&self.options);
         }
     }

@@ -1,25 +1,25 @@
-//! The lab's network: a bridge in a namespace of its own, the fabric, and a cable from it to each
-//! host and to this machine.
+//! The lab's network: a bridge in a namespace of its own (the fabric), and a cable from it to each host and to this
+//! machine.
 
 use super::options::LabOptions;
 use super::run::{LabError, run};
 
-/// The namespace with the bridge.
+/// Returns the name of the namespace with the bridge.
 pub(super) fn fabric_name(options: &LabOptions) -> String {
     format!("tally-{}-fabric", options.name)
 }
 
-/// This machine's end of its cable.
+/// Returns the name of this machine's end of its cable.
 pub(super) fn device_name(options: &LabOptions) -> String {
     format!("tl-{}", options.name)
 }
 
-/// This machine's address on the network of that number.
+/// Returns this machine's address on the network of that number.
 pub(super) fn outside_ip(network: u8) -> String {
     format!("10.99.{network}.253")
 }
 
-/// Makes the fabric, and this machine's cable to it.
+/// Creates the fabric, and this machine's cable to it.
 pub(super) fn fabric(options: &LabOptions) -> Result<(), LabError> {
     let fabric = fabric_name(options);
     let device = device_name(options);
@@ -37,7 +37,7 @@ pub(super) fn fabric(options: &LabOptions) -> Result<(), LabError> {
     Ok(())
 }
 
-/// `ip` in a namespace.
+/// Runs `ip` in a namespace.
 pub(super) fn inside(netns: &str, args: &[&str]) -> Result<String, LabError> {
     run("ip", &[&["-n", netns], args].concat())
 }

@@ -47,11 +47,11 @@ pub(super) fn read_options(folder: &Path) -> Result<LabOptions, LabError> {
     let options: LabOptions =
         serde_json::from_str(&text).map_err(|error| none(error.to_string()))?;
     check(&options)?;
-    // A copied or moved folder must not lead us to take away another one.
+    // A copied or moved folder must not cause the removal of another one.
     if options.folder == folder {
         Ok(options)
     } else {
-        Err(none(format!("it is of {}", options.folder.display())))
+        Err(none(format!("its options are those of {}", options.folder.display())))
     }
 }
 
@@ -61,24 +61,24 @@ pub(super) fn check(options: &LabOptions) -> Result<(), LabError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
     let text = folder.as_os_str().as_encoded_bytes();
     if name.is_empty() || name.len() > 10 || !name.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return Err(LabError::new("a lab's name", "it has 1 to 10 letters and digits"));
+        return Err(LabError::new("a lab's name", "must have 1 to 10 letters and digits"));
     }
     if !(1..=100).contains(hosts) {
-        return Err(LabError::new("a lab", "it has 1 to 100 hosts"));
+        return Err(LabError::new("a lab", "must have 1 to 100 hosts"));
     }
     let deep = folder.is_absolute() && folder.components().count() > 2;
-    // A socket's path may have 107 bytes; the longest of containerd's takes 50 of them.
+    // A socket's path may have 107 bytes; the longest of containerd's needs 50 of them.
     if !deep || text.len() > 50 || !text.iter().copied().all(plain) || folder.ends_with("..") {
         return Err(LabError::new(
             "a lab's folder",
-            "it is a plain, absolute path of up to 50 bytes",
+            "must be a plain, absolute path of up to 50 bytes",
         ));
     }
     let other_files = folder.exists()
         && !folder.join("lab.json").exists()
         && fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
     if other_files {
-        Err(LabError::new("a lab's folder", &format!("{} holds other things", folder.display())))
+        Err(LabError::new("a lab's folder", &format!("{} contains other files", folder.display())))
     } else {
         Ok(())
     }

@@ -1,32 +1,32 @@
-//! Certificates of the lab, made by `openssl`.
+//! Certificates of the lab, created by `openssl`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::run::{LabError, run, write};
 
-/// What a certificate is for.
+/// The purpose of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// An engine.
     Server,
-    /// Whoever talks to engines.
+    /// A client of engines.
     Client,
-    /// A member of etcd, which also talks to itself.
+    /// A member of etcd, which is also its own client.
     Member,
 }
 
-/// An authority, and where its files lie: `ca.pem`, and its key beside it.
+/// A certificate authority, by the path of its files: `ca.pem`, and its key beside it.
 #[derive(Debug, Clone)]
 pub struct Authority {
     folder: PathBuf,
 }
 
 impl Authority {
-    /// Makes an authority in a folder.
+    /// Creates an authority in a folder.
     ///
     /// # Errors
-    /// When `openssl` fails.
+    /// If `openssl` fails.
     pub fn new(folder: &Path, name: &str) -> Result<Self, LabError> {
         fs::create_dir_all(folder).map_err(|error| {
             LabError::new(&format!("making {}", folder.display()), &error.to_string())
@@ -47,24 +47,23 @@ impl Authority {
         Ok(authority)
     }
 
-    /// One that is there already.
+    /// Returns an existing authority.
     #[must_use]
     pub fn at(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
     }
 
-    /// Its certificate.
+    /// Returns the path of its certificate.
     #[must_use]
     pub fn ca(&self) -> PathBuf {
         self.folder.join("ca.pem")
     }
 
-    /// Makes a key and a certificate for it, `CERT.pem` and `KEY.pem` in its folder, and gives their
-    /// paths. `names` are as in `subjectAltName`: `IP:10.0.0.1`, `DNS:alpha`. It ends `days` from
-    /// now, which may be before now.
+    /// Creates a key and a certificate, `CERT.pem` and `KEY.pem` in its folder, and returns their paths. `names` are
+    /// as in `subjectAltName`: `IP:10.0.0.1`, `DNS:alpha`. It expires `days` from now, which may be in the past.
     ///
     /// # Errors
-    /// When `openssl` fails.
+    /// If `openssl` fails.
     pub fn issue(
         &self,
         cert: &str,
@@ -117,14 +116,14 @@ impl Authority {
     }
 }
 
-/// Makes a key on a curve, and a request for it, or with `-x509` among `more` a certificate.
+/// Creates a key on a curve, and a request for it; with `-x509` in `more`, a certificate.
 fn new_key(key: &str, out: &str, subject: &str, more: &[&str]) -> Result<(), LabError> {
     let curve = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
     let files = ["-keyout", key, "-out", out, "-subj", subject];
     run("openssl", &[curve.as_slice(), &files, more].concat()).map(drop)
 }
 
-/// No two certificates of one authority have one number.
+/// Returns a serial number: the certificates of one authority must have different ones.
 fn serial() -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(1, |now| now.as_nanos()).to_string()

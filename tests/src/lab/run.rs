@@ -1,4 +1,4 @@
-//! Running programs, each with an end.
+//! Runs programs, each with a timeout.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Most commands of the lab take milliseconds; on a busy machine some seconds.
+/// The default timeout: most commands of the lab need milliseconds, some seconds on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What failed in a lab, and what it said.
+/// A failed step in a lab, with its error output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabError {
     what: String,
@@ -30,7 +30,7 @@ impl fmt::Display for LabError {
 
 impl std::error::Error for LabError {}
 
-/// Where a program is; `/usr/sbin` is searched too, which is in few users' PATH.
+/// Returns the path of a program; `/usr/sbin` is searched too, which few users have in their PATH.
 pub(super) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -39,21 +39,21 @@ pub(super) fn find(program: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// Runs a program to its end and gives what it prints.
+/// Runs a program to its end and returns its output.
 ///
 /// # Errors
-/// When it cannot be run, ends with another code than 0, or not in time.
+/// If it cannot be started, exits with another code than 0, or not in time.
 pub(super) fn run(program: &str, args: &[&str]) -> Result<String, LabError> {
     run_with(program, args, LIMIT)
 }
 
-/// [`run`] with another limit.
+/// Runs a program as [`run`] does, with another timeout.
 ///
 /// # Errors
 /// As [`run`].
 pub(super) fn run_with(program: &str, args: &[&str], limit: Duration) -> Result<String, LabError> {
     let what = format!("{program} {}", args.join(" "));
-    let path = find(program).ok_or_else(|| LabError::new(&what, "there is no such program"))?;
+    let path = find(program).ok_or_else(|| LabError::new(&what, "the program is not installed"))?;
     let mut child = Command::new(path)
         .args(args)
         .stdin(Stdio::null())
@@ -66,12 +66,12 @@ pub(super) fn run_with(program: &str, args: &[&str], limit: Duration) -> Result<
     let err = thread::spawn(move || read(err));
     let status = poll(limit, || child.try_wait().ok().flatten());
     if status.is_none() {
-        // It may have ended a moment ago.
+        // It may have ended just before.
         let _ = child.kill();
         let _ = child.wait();
         return Err(LabError::new(&what, &format!("it did not end within {limit:?}")));
     }
-    // What it left running in the background holds no pipe of ours: those get none.
+    // Programs that it left running in the background have none of these pipes.
     let text = |thread: thread::JoinHandle<String>| thread.join().unwrap_or_default();
     let (out, err) = (text(out), text(err));
     if status.is_some_and(|status| status.success()) {
@@ -84,23 +84,23 @@ pub(super) fn run_with(program: &str, args: &[&str], limit: Duration) -> Result<
 fn read(pipe: Option<impl std::io::Read>) -> String {
     let mut bytes = Vec::new();
     if let Some(mut pipe) = pipe {
-        // Half of what it said is better than nothing.
+        // Partial output is better than none.
         let _ = pipe.read_to_end(&mut bytes);
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Starts a program that goes on when we end, with its output in a log.
+/// Starts a program that continues when this process ends, with its output in a log.
 ///
 /// # Errors
-/// When it cannot be started.
+/// If it cannot be started.
 pub(super) fn start(args: &[&str], log: &std::path::Path) -> Result<(), LabError> {
     let what = args.join(" ");
     let told = |error: std::io::Error| LabError::new(&what, &error.to_string());
     let log = std::fs::File::options().create(true).append(true).open(log).map_err(told)?;
     let copy = log.try_clone().map_err(told)?;
-    let path = find("setsid").ok_or_else(|| LabError::new(&what, "there is no setsid"))?;
-    // It forks, so what it starts is nobody's child here and leaves nothing to reap.
+    let path = find("setsid").ok_or_else(|| LabError::new(&what, "setsid is not installed"))?;
+    // `setsid` forks, so the program is no child of this process and leaves no zombie.
     let mut child = Command::new(path)
         .arg("--fork")
         .args(args)
@@ -113,7 +113,7 @@ pub(super) fn start(args: &[&str], log: &std::path::Path) -> Result<(), LabError
     Ok(())
 }
 
-/// Asks again and again until there is an answer, or the time is over.
+/// Calls `ask` repeatedly until it returns a value, or until the timeout.
 pub(super) fn poll<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let until = Instant::now() + limit;
     loop {
@@ -127,14 +127,14 @@ pub(super) fn poll<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Op
     }
 }
 
-/// Whether a process runs. One that is dead and not reaped does not.
+/// Checks whether a process runs. A zombie does not.
 pub(super) fn lives(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
     !state.is_empty() && !state.starts_with(['Z', 'X'])
 }
 
-/// Sends a signal; a process that is gone is fine.
+/// Sends a signal; a process that has ended is no error.
 pub(super) fn signal(pid: u32, name: &str) {
     let _ = run("kill", &["-s", name, &pid.to_string()]);
 }

@@ -1,4 +1,4 @@
-//! Images that nobody has yet: they are made here and put into a registry by its own API.
+//! Images that no engine has yet: created here, and pushed to a registry through its API.
 
 use sha2::{Digest as _, Sha256};
 
@@ -11,16 +11,16 @@ const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
 /// An image with one layer of one file, in a registry.
 pub struct TestImage {
-    /// Its name in the registry, with its tag: `things:1`.
+    /// The name in the registry, with its tag: `things:1`.
     pub name: String,
 }
 
 impl TestImage {
-    /// Makes an image whose layer has some `bytes` bytes, and puts it into `registry` as `name`. It
-    /// has no program: it can be had and not run.
+    /// Creates an image whose layer has about `bytes` bytes, and pushes it to `registry` as `name`. It has no program:
+    /// it can be pulled and not run.
     ///
     /// # Panics
-    /// When the registry refuses it.
+    /// If the registry rejects it.
     #[must_use]
     pub fn new(registry: &Registry, name: &str, bytes: usize) -> Self {
         let image = Image::new(name, bytes, machine());
@@ -29,10 +29,10 @@ impl TestImage {
         Self { name: format!("{name}:1") }
     }
 
-    /// An image for another kind of machine only, the way images for many kinds are published.
+    /// Creates an image for another platform only, as a multi-platform image is published.
     ///
     /// # Panics
-    /// When the registry refuses it.
+    /// If the registry rejects it.
     #[must_use]
     pub fn for_other_machines(registry: &Registry, name: &str) -> Self {
         let image = Image::new(name, 1_000, "s390x");
@@ -87,7 +87,7 @@ impl Image {
     }
 }
 
-/// How images call the kind of machine that this is.
+/// Returns this machine's architecture, by its name in images.
 fn machine() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -96,7 +96,7 @@ fn machine() -> &'static str {
     }
 }
 
-/// A layer that no engine has seen yet, or it would not be fetched.
+/// Returns a layer that no engine has yet; an engine does not pull a layer that it has.
 fn layer(name: &str, bytes: usize) -> Vec<u8> {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let mut piece = Sha256::digest(format!("{name} {} {since:?}", std::process::id())).to_vec();
@@ -120,9 +120,9 @@ fn digest(bytes: &[u8]) -> String {
 
 fn put_blobs(registry: &Registry, name: &str, image: &Image) {
     for blob in [image.layer.as_slice(), image.config.as_bytes()] {
-        let begun = registry.call("POST", &format!("/v2/{name}/blobs/uploads/"), "", &[]);
-        assert_eq!(begun.status, 202);
-        let location = begun.headers.get("location").expect("where to put it");
+        let upload = registry.call("POST", &format!("/v2/{name}/blobs/uploads/"), "", &[]);
+        assert_eq!(upload.status, 202);
+        let location = upload.headers.get("location").expect("the upload has a location");
         let path = location.find("/v2/").and_then(|at| location.get(at..)).unwrap();
         let path = format!("{path}&digest={}", digest(blob));
         let put = registry.call("PUT", &path, "application/octet-stream", blob);

@@ -1,13 +1,12 @@
-//! A real image registry for tests (Debian's `docker-registry`), on a loopback port of its own, and a
-//! proxy before it that does what registries do on bad days. Docker talks plain HTTP to registries on
-//! 127.0.0.0/8, so nothing has to be set up for it.
+//! A real image registry for tests (Debian's `docker-registry`), on a loopback port of its own, and a proxy before it
+//! that injects errors. Docker uses plain HTTP with registries on 127.0.0.0/8, so no configuration is needed.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "this is for tests, which stop loudly"
+    reason = "tests panic on errors"
 )]
 
 mod image;
@@ -22,14 +21,14 @@ use std::process::{Child, Command, Stdio};
 pub use image::TestImage;
 pub use proxy::{Does, Proxy, Request};
 
-/// The user that a guarded registry knows.
+/// The user of a guarded registry.
 pub const USER: &str = "tally";
 /// The user's password.
 pub const PASSWORD: &str = "secret";
-/// The two as `htpasswd -nbB` writes them.
+/// User and password as `htpasswd -nbB` writes them.
 const HTPASSWD: &str = "tally:$2y$05$ibx6.RozYkAvTuc6uQmtyusdzvhYDu2PQGqRbiyYWgKtn5zpv92wS\n";
 
-/// A registry that runs until this is dropped.
+/// A registry that runs until this value is dropped.
 pub struct Registry {
     process: Child,
     ip: String,
@@ -37,21 +36,22 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry that keeps its images in `folder`; with `guarded` it wants [`USER`] and
-    /// [`PASSWORD`]. `None`, and a line that says so, where the program is not installed: its path is
-    /// in `TALLY_TEST_REGISTRY`, or it is found by its name.
+    /// Starts a registry that stores its images in `folder`; with `guarded` it requires [`USER`] and [`PASSWORD`].
+    /// Returns `None` and prints a line if the program is not installed: its path is in `TALLY_TEST_REGISTRY`, or it
+    /// is found by its name.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     #[must_use]
     pub fn start(folder: &Path, guarded: bool) -> Option<Self> {
         Self::start_at("127.0.0.1", folder, guarded)
     }
 
-    /// The same at another address of this machine: for engines in networks of their own.
+    /// Starts a registry as [`Registry::start`] does, at another address of this machine: for engines in networks of
+    /// their own.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     #[must_use]
     pub fn start_at(ip: &str, folder: &Path, guarded: bool) -> Option<Self> {
         let program = std::env::var("TALLY_TEST_REGISTRY").ok().filter(|path| !path.is_empty());
@@ -68,7 +68,7 @@ impl Registry {
         let mut process = match spawned {
             Ok(process) => process,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                eprintln!("SKIPPED: no registry here (TALLY_TEST_REGISTRY or docker-registry)");
+                eprintln!("SKIPPED: no registry (TALLY_TEST_REGISTRY or docker-registry)");
                 return None;
             }
             Err(error) => panic!("{program}: {error}"),
@@ -78,13 +78,13 @@ impl Registry {
             let (_, address) = line.split_once(&format!("listening on {ip}:"))?;
             address.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
         });
-        let port = said.expect("the registry says where it listens");
-        // Its log is read on, or it would wait for somebody to do so.
+        let port = said.expect("the registry reports its port");
+        // Its log must be read on, or it would block.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Some(Self { process, ip: ip.to_owned(), port })
     }
 
-    /// `127.0.0.1:PORT`, or with the address that it was started at.
+    /// Returns `127.0.0.1:PORT`, or with the address that it was started at.
     #[must_use]
     pub fn address(&self) -> String {
         format!("{}:{}", self.ip, self.port)
@@ -108,7 +108,7 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        // It may have ended by itself; either way it is gone afterwards.
+        // It may have ended by itself; the result is the same.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -132,7 +132,7 @@ fn config_text(ip: &str, folder: &Path, guarded: bool) -> String {
     text
 }
 
-/// What the registry answered.
+/// The registry's answer.
 struct Answer {
     status: u16,
     headers: BTreeMap<String, String>,
