@@ -1,12 +1,7 @@
 //! A proxy before a Docker engine that ends a process at a chosen call, for tests of an apply that is killed between
 //! two calls, or within one.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "this is for tests, which stop loudly"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests panic on errors")]
 
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};

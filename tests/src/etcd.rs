@@ -1,12 +1,12 @@
-//! A real etcd for tests (Debian's `etcd-server`), one member on loopback ports of its own, which can be
-//! stopped and started again.
+//! A real etcd for tests (Debian's `etcd-server`): one member on loopback ports of its own, which can be stopped and
+//! started again.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "this is for tests, which stop loudly"
+    reason = "tests panic on errors"
 )]
 
 use std::io::{Read as _, Write as _};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Maximum duration of a start.
+/// The maximum duration of a start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Files for TLS: authority, certificate, key.
@@ -32,18 +32,18 @@ pub struct Etcd {
 }
 
 impl Etcd {
-    /// Starts one that keeps its data in `folder`. `None`, and a line that says so, where the program is not
+    /// Starts a member that stores its data in `folder`. Returns `None` and prints a line if the program is not
     /// installed: its path is in `TALLY_TEST_ETCD`, or it is found by its name.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     #[must_use]
     pub fn start(folder: &Path, tls: Option<TlsFiles>) -> Option<Self> {
         let program = std::env::var("TALLY_TEST_ETCD").ok().filter(|path| !path.is_empty());
         let program = program.unwrap_or_else(|| "etcd".to_owned());
         let found = Command::new(&program).arg("--version").stdout(Stdio::null()).status();
         if found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-            eprintln!("SKIPPED: no etcd here (TALLY_TEST_ETCD or etcd)");
+            eprintln!("SKIPPED: no etcd (TALLY_TEST_ETCD or etcd)");
             return None;
         }
         let (port, peer_port) = (free_port(), free_port());
@@ -53,22 +53,22 @@ impl Etcd {
         Some(etcd)
     }
 
-    /// `127.0.0.1:PORT`.
+    /// Returns `127.0.0.1:PORT`.
     #[must_use]
     pub fn authority(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// `etcd://127.0.0.1:PORT`.
+    /// Returns `etcd://127.0.0.1:PORT`.
     #[must_use]
     pub fn address(&self) -> String {
         format!("etcd://{}", self.authority())
     }
 
-    /// Starts it again, with the data that it had, and waits until it answers.
+    /// Starts it again with its earlier data, and waits until it answers.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub fn begin(&mut self) {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let client = format!("{scheme}://127.0.0.1:{}", self.port);
@@ -94,7 +94,7 @@ impl Etcd {
         }
     }
 
-    /// Whether it answers. With TLS: whether it listens.
+    /// Checks whether it answers; with TLS, whether it listens.
     fn answers(&self) -> bool {
         let Ok(mut stream) = TcpStream::connect(self.authority()) else { return false };
         if self.tls.is_some() {
@@ -106,10 +106,10 @@ impl Etcd {
         asked.and_then(|()| stream.read_to_string(&mut text)).is_ok() && text.contains("true")
     }
 
-    /// Ends it at once, as a machine that loses its power does.
+    /// Kills it without warning, as a power failure does.
     pub fn end(&mut self) {
         if let Some(mut process) = self.process.take() {
-            // It may have ended by itself; either way it is gone afterwards.
+            // It may have ended by itself; the result is the same.
             let _ = process.kill();
             let _ = process.wait();
         }
@@ -122,7 +122,7 @@ impl Drop for Etcd {
     }
 }
 
-/// A port that nobody listens on now.
+/// Returns a port that no process listens on.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -32,7 +32,7 @@ fn folder() -> Option<&'static Path> {
     FOLDER.get_or_init(|| std::env::var_os("TALLY_GOLDEN").map(PathBuf::from)).as_deref()
 }
 
-/// Names what this thread records from now on; without a name it is the thread's own, which is that of the test.
+/// Sets the name of the records of this thread; the default is the name of the thread, that is of the test.
 pub fn name(name: &str) {
     NAME.set(Some(name.to_owned()));
     LAST.take();

@@ -8,14 +8,14 @@ use std::task::{Poll, Waker};
 /// Whether the work is paused.
 #[derive(Default)]
 pub struct PauseSwitch {
-    shut: AtomicBool,
+    paused: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
 impl PauseSwitch {
     /// Pauses or continues the work.
-    pub fn stall(&self, shut: bool) {
-        self.shut.store(shut, Ordering::SeqCst);
+    pub fn stall(&self, paused: bool) {
+        self.paused.store(paused, Ordering::SeqCst);
         if let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take() {
             waker.wake();
         }
@@ -23,11 +23,11 @@ impl PauseSwitch {
 }
 
 /// Runs `work` while it is not paused.
-pub async fn pausable<F: Future>(gate: Arc<PauseSwitch>, work: F) -> F::Output {
+pub async fn pausable<F: Future>(switch: Arc<PauseSwitch>, work: F) -> F::Output {
     let mut work: Pin<Box<F>> = Box::pin(work);
     std::future::poll_fn(move |context| {
-        if gate.shut.load(Ordering::SeqCst) {
-            let mut waker = gate.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        if switch.paused.load(Ordering::SeqCst) {
+            let mut waker = switch.waker.lock().unwrap_or_else(PoisonError::into_inner);
             *waker = Some(context.waker().clone());
             return Poll::Pending;
         }

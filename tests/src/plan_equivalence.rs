@@ -9,7 +9,7 @@ use tally_reconcile::plan::request::{MountFrom, VolumeRequest};
 use tally_reconcile::plan::{Action, Operation, Plan};
 use tally_reconcile::{Options, reconcile};
 
-/// Makes a plan, and checks it as [`check`] does.
+/// Computes a plan, and checks it as [`check`] does.
 ///
 /// # Panics
 /// As [`check`].
@@ -25,28 +25,32 @@ pub fn plan_checked(
     plan
 }
 
-/// Checks that pods that the plan skips on the fast path have nothing to do when every field is compared.
+/// Checks that the pods that the plan skips on the fast path have no differences when every field is compared.
 ///
 /// # Panics
-/// When the two plans differ, or a container does not say what its volumes are.
+/// If the two plans differ, or a container does not describe its volumes.
 pub fn check(planned: &Planned<'_>) {
     let Planned { graph, observed, memory, options, plan } = *planned;
     let thorough = Options { thorough: true, ..options.clone() };
     let closely = reconcile(graph, observed, memory, &thorough);
-    // How many pods were compared is the one thing that differs.
+    // Only the number of compared pods differs.
     let text = |plan: &Plan| format!("{:?}", Plan { compared: 0, ..plan.clone() });
-    assert_eq!(text(plan), text(&closely), "on the fast path, and field by field");
-    plan.operations.iter().for_each(says_what_its_volumes_are);
+    assert_eq!(
+        text(plan),
+        text(&closely),
+        "the plan of the fast path differs from the full comparison"
+    );
+    plan.operations.iter().for_each(describes_its_volumes);
     crate::golden::record(graph, plan);
 }
 
-/// A container that is made says what its volumes are: one that is gone by then is made anew with it.
-fn says_what_its_volumes_are(operation: &Operation) {
+/// Checks that a container's creation describes its volumes: a volume that was removed since is created again from it.
+fn describes_its_volumes(operation: &Operation) {
     let Action::CreateContainer(request) = &operation.action else { return };
     for mount in request.mounts.values() {
         let MountFrom::Volume(name) = &mount.source else { continue };
         let ours = |volume: &&VolumeRequest| volume.labels.contains_key(labels::CLUSTER);
-        let told = request.volumes.iter().filter(ours).any(|volume| volume.name == *name);
-        assert!(told, "{} does not say what the volume {name} is", request.name);
+        let described = request.volumes.iter().filter(ours).any(|volume| volume.name == *name);
+        assert!(described, "{} does not describe the volume {name}", request.name);
     }
 }

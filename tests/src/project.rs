@@ -1,5 +1,4 @@
-//! Runs the built program in a project folder: `tally run` as a process that can be killed, and
-//! other commands.
+//! Runs the built program in a project folder: `tally run` as a process that can be killed, and other commands.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,10 +19,10 @@ pub struct Project {
 }
 
 impl Project {
-    /// A folder in the lab's, gone with it. `certs` in it are the lab's certificates.
+    /// Creates a folder in the lab's folder, removed together with it. Its `certs` are the lab's certificates.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// If it cannot be created.
     pub fn new(lab: &Lab, name: &str, program: &Path) -> io::Result<Self> {
         let folder = lab.folder().join(name);
         fs::create_dir_all(&folder)?;
@@ -34,10 +33,10 @@ impl Project {
         Ok(Self { program: program.to_owned(), folder, ssh_config: lab.ssh_config() })
     }
 
-    /// The program of this build, for examples: `TALLY` names another one.
+    /// Returns the program of this build, for examples: `TALLY` names another one.
     ///
     /// # Errors
-    /// When it was not built.
+    /// If it was not built.
     pub fn built() -> io::Result<PathBuf> {
         let named = std::env::var_os("TALLY").filter(|path| !path.is_empty()).map(PathBuf::from);
         let beside = || {
@@ -46,26 +45,26 @@ impl Project {
             Some(own.parent()?.parent()?.join("tally"))
         };
         let found = named.or_else(beside).filter(|path| path.is_file());
-        found.ok_or_else(|| io::Error::other("build the program first: cargo build -p tally-cli"))
+        found.ok_or_else(|| io::Error::other("the program is not built: cargo build -p tally-cli"))
     }
 
-    /// Its folder.
+    /// Returns its folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Writes the spec, whole or not at all.
+    /// Writes the spec atomically.
     ///
     /// # Errors
-    /// When the folder cannot be written.
+    /// If the folder cannot be written.
     pub fn write(&self, spec: &str) -> io::Result<()> {
         let new = self.folder.join("tally.kdl.new");
         fs::write(&new, spec)?;
         fs::rename(new, self.folder.join("tally.kdl"))
     }
 
-    /// A command of the program, not started yet.
+    /// Returns a command of the program that is not started yet.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
@@ -79,22 +78,22 @@ impl Project {
         command.env("TALLY_SSH_CONFIG", &self.ssh_config);
     }
 
-    /// Runs a command to its end, which takes no longer than any command of Tally's may.
+    /// Runs a command to its end, with the timeout of all commands of Tally.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn tally(&self, args: &[&str]) -> io::Result<Output> {
         self.command(args).output()
     }
 
-    /// Starts `tally run`; what it tells goes to `run.log`.
+    /// Starts `tally run`; its output goes to `run.log`.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn keep(&self) -> io::Result<RunProcess> {
         let log = File::options().create(true).append(true).open(self.folder.join("run.log"))?;
         let errors = log.try_clone()?;
-        // One that outlived us would be a second engine beside the next.
+        // A process that outlives this one would be a second engine in the folder.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(&self.program);
         command.args(["run", "--format", "json"]);
@@ -103,7 +102,7 @@ impl Project {
         Ok(RunProcess { child })
     }
 
-    /// What loops in this folder have told so far, a JSON object each; other lines are left out.
+    /// Returns the events that loops in this folder have reported so far, as JSON objects; other lines are left out.
     #[must_use]
     pub fn told(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.join("run.log")).unwrap_or_default();
@@ -118,12 +117,12 @@ pub struct RunProcess {
 }
 
 impl RunProcess {
-    /// Whether it runs.
+    /// Checks whether it runs.
     pub fn lives(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Its process.
+    /// Returns its process ID.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -131,12 +130,12 @@ impl RunProcess {
 
     /// Kills it (SIGKILL).
     pub fn kill(&mut self) {
-        // It may have ended by itself; either way it is gone afterwards.
+        // It may have ended by itself; the result is the same.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Tells it to end (SIGTERM) and waits; the exit code, or `None` when it does not end in time.
+    /// Sends SIGTERM and waits. Returns the exit code, or `None` if it does not end within `limit`.
     pub fn end(&mut self, limit: Duration) -> Option<i32> {
         let _ = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
         let until = Instant::now() + limit;
@@ -156,18 +155,18 @@ impl Drop for RunProcess {
     }
 }
 
-/// Random numbers from a seed, the same everywhere (splitmix64).
+/// Random numbers from a seed, the same on every machine (splitmix64).
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// From a seed.
+    /// Creates the random numbers of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next one, below `most`; 0 where `most` is 0.
+    /// Returns the next number, below `most`; 0 if `most` is 0.
     pub fn below(&mut self, most: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -177,7 +176,7 @@ impl Dice {
         if most == 0 { 0 } else { number % most }
     }
 
-    /// One of a list.
+    /// Returns an element of a list.
     pub fn one_of<'a, T>(&mut self, list: &'a [T]) -> Option<&'a T> {
         list.get(self.below(list.len()))
     }

@@ -1,17 +1,17 @@
-//! SpecChange for a loop under test, one after another.
+//! A source of spec changes for a loop under test.
 
 use async_trait::async_trait;
 use tally_control::{SpecChange, SpecSource};
 use tokio::sync::mpsc;
 
-/// Gives what is sent to it; without a sender nothing changes any more.
+/// Returns the changes that are sent to it; without a sender there are no more changes.
 pub struct ChannelSpecSource(pub mpsc::UnboundedReceiver<SpecChange>);
 
 #[async_trait]
 impl SpecSource for ChannelSpecSource {
     async fn changed(&mut self) -> SpecChange {
         match self.0.recv().await {
-            Some(news) => news,
+            Some(change) => change,
             None => std::future::pending().await,
         }
     }

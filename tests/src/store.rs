@@ -1,5 +1,4 @@
-//! A store that engines share, as data: what etcd does with a lease, a record and documents. The time
-//! is handed in.
+//! A shared store in memory, with etcd's semantics of a lease, a record and documents. The time is a parameter.
 
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use tally_control::lease::{Document, Renewed, Seen, SpecRecord, Taken, Term};
 /// A value and the revision at which it was written.
 type Kept<T> = Option<(T, i64)>;
 
-/// What lies in the store.
+/// The content of the store.
 #[derive(Debug, Clone, Default)]
 pub struct ModelStore {
     revision: i64,
@@ -40,20 +39,20 @@ impl ModelStore {
         self.revision
     }
 
-    /// Who has the lease.
+    /// Returns the holder of the lease.
     #[must_use]
     pub fn leader(&mut self, now_ms: i64) -> Option<String> {
         self.expire(now_ms);
         self.leader.as_ref().map(|leader| leader.name.clone())
     }
 
-    /// Which spec counts.
+    /// Returns the current spec.
     #[must_use]
     pub fn record(&self) -> Option<&SpecRecord> {
         self.record.as_ref().map(|(record, _)| record)
     }
 
-    /// A look.
+    /// Returns an observation of the store.
     #[must_use]
     pub fn look(&mut self, now_ms: i64) -> Seen {
         self.expire(now_ms);
@@ -67,7 +66,7 @@ impl ModelStore {
         }
     }
 
-    /// Takes the lease if nobody has it.
+    /// Takes the lease if it is free.
     #[must_use]
     pub fn take(&mut self, name: &str, lasts: Duration, now_ms: i64) -> Taken {
         self.expire(now_ms);
@@ -82,7 +81,7 @@ impl ModelStore {
         Taken::Ours { term, lasts, seen: self.look(now_ms), memory: self.memory.clone() }
     }
 
-    /// Makes a lease last longer.
+    /// Renews a lease.
     #[must_use]
     pub fn renew(&mut self, term: Term, now_ms: i64) -> Renewed {
         self.expire(now_ms);
@@ -94,7 +93,7 @@ impl ModelStore {
         Renewed::Longer { lasts, seen: self.look(now_ms) }
     }
 
-    /// Ends a lease.
+    /// Gives a lease back.
     pub fn give_back(&mut self, term: Term) {
         self.leader.take_if(|leader| leader.term == term);
     }

@@ -1,8 +1,8 @@
-//! The conformance suite: sequences of calls with what must come of them, run on the simulator
-//! and on a real engine. Where the two differ, the simulator is wrong.
+//! The conformance suite: sequences of calls with their expected results, run on the simulator and on a real engine.
+//! Where the two differ, the simulator is wrong.
 //!
-//! Cases are text, a file a theme, in `tests/conformance`. A case begins with `case` and its
-//! promise; each line after it is a call or an observation:
+//! Cases are text, one file per topic, in `tests/conformance`. A case starts with `case` and its promise; each line
+//! after it is a call or an observation:
 //!
 //! ```text
 //! case a name is taken once
@@ -11,8 +11,8 @@
 //! see a state=created
 //! ```
 //!
-//! `=> KIND` says how a call ends; without it the call must succeed. `see` waits until what it
-//! says is so. Names are made unique to the case; `$1` to `$9` are host ports of its own.
+//! `=> KIND` is the expected error of a call; without it the call must succeed. `see` waits until its condition holds.
+//! Names are made unique to the case; `$1` to `$9` are host ports of its own.
 
 mod parse;
 mod run;
@@ -21,5 +21,5 @@ mod words;
 pub use parse::{Case, cases};
 pub use run::{World, clean_up, run};
 
-/// The image that cases run: a shell, and busybox's programs.
+/// The image of the cases: a shell, and busybox's programs.
 pub const IMAGE: &str = "tally.local/hello:1";

@@ -1,16 +1,16 @@
-//! Cases from text.
+//! Reads cases from text.
 
 use std::fs;
 use std::path::Path;
 
 use super::words;
 
-/// A case.
+/// A case of the suite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
-    /// What it promises.
+    /// Its promise, as its title.
     pub promise: String,
-    /// The file it stands in.
+    /// Its file.
     pub file: String,
     /// Its steps.
     pub steps: Vec<Step>,
@@ -19,22 +19,22 @@ pub struct Case {
 /// A call or an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// As it is written, for messages.
+    /// Its text, for messages.
     pub text: String,
     /// Its line.
     pub line: usize,
-    /// What is done.
+    /// The name of the call or observation.
     pub verb: String,
-    /// To what and how.
+    /// Its arguments.
     pub words: Vec<String>,
-    /// The kind of error it must end with.
+    /// The expected kind of error.
     pub fails: Option<String>,
 }
 
-/// All cases of a folder, in the order of files and lines.
+/// Returns all cases of a folder, in the order of files and lines.
 ///
 /// # Errors
-/// A sentence that names the file and line that cannot be read.
+/// If a line cannot be read, with its file and line.
 pub fn cases(folder: &Path) -> Result<Vec<Case>, String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();

@@ -1,4 +1,4 @@
-//! Running a case on a host.
+//! Runs a case on a host.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use tokio::time::Instant;
 use super::parse::{Case, Step};
 use super::{IMAGE, words};
 
-/// An observation waits this long for its condition; starting containers on a busy machine takes seconds.
+/// The timeout of an observation; starting containers on a busy machine takes seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where a case runs.
+/// The environment of a case.
 pub struct World {
     /// The host.
     pub host: Arc<dyn Host>,
-    /// The cluster that all the case makes belongs to; unique to the case.
+    /// The cluster of all objects of the case; unique to the case.
     pub cluster: String,
     /// The case's first host port.
     pub first_port: u16,
@@ -36,7 +36,7 @@ pub struct World {
 /// Runs a case.
 ///
 /// # Errors
-/// A sentence that names the step that went otherwise, and how.
+/// If a step has another result than expected, with the step and the result.
 pub async fn run(world: &World, case: &Case) -> Result<(), String> {
     for step in &case.steps {
         let at =
@@ -56,7 +56,7 @@ pub async fn run(world: &World, case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-/// The word for a kind of error.
+/// Returns the word for a kind of error.
 fn kind(error: &HostError) -> &'static str {
     match error {
         HostError::Unreachable { .. } | HostError::Transport(_) => "unreachable",
@@ -85,7 +85,7 @@ impl World {
         format!("{}.{word}", self.cluster)
     }
 
-    /// `$1` is the case's first port.
+    /// Returns the port that a word names: `$1` is the case's first port.
     fn port(&self, word: &str) -> Result<u16, String> {
         let number = |text: &str| text.parse::<u16>().map_err(|_| format!("no port: {word}"));
         match word.strip_prefix('$') {
@@ -104,7 +104,7 @@ impl World {
         Ok(listed.into_iter().find(|container| container.name == name))
     }
 
-    /// The container's ID; one that is not there gets an ID that no container has.
+    /// Returns the container's ID; for a missing container, an ID that no container has.
     async fn id(&self, word: &str) -> Result<String, String> {
         let found = self.find(word).await?;
         Ok(found.map_or_else(|| "0".repeat(64), |container| container.id))
@@ -156,7 +156,7 @@ async fn call(world: &World, step: &Step) -> Result<Result<(), HostError>, Strin
         "create" => {
             let request = container(world, subject, rest)?;
             match host.create_container(&request).await {
-                Ok(id) if id.len() != 64 => return Err(format!("the ID is no full one: {id}")),
+                Ok(id) if id.len() != 64 => return Err(format!("the ID is not a full one: {id}")),
                 other => other.map(|_| ()),
             }
         }
@@ -191,7 +191,7 @@ async fn call(world: &World, step: &Step) -> Result<Result<(), HostError>, Strin
     })
 }
 
-/// Runs a command; `code=N` is the exit code that it must end with.
+/// Runs a command; `code=N` is the expected exit code.
 async fn exec(
     world: &World,
     subject: &str,
@@ -247,7 +247,7 @@ fn add_labels(labels: &mut BTreeMap<String, String>, rest: &[String]) {
     }
 }
 
-/// A container's request from `key=value` words.
+/// Returns a container's request from `key=value` words.
 fn container(world: &World, name: &str, rest: &[String]) -> Result<ContainerRequest, String> {
     let mut request = ContainerRequest {
         name: world.name(name),
@@ -327,7 +327,7 @@ fn set(
             };
             request.health = Some(health);
         }
-        // Read elsewhere.
+        // These words are read elsewhere.
         "label" | "foreign" | "memory" | "reservation" | "cpu-shares" | "nano-cpus" | "restart" => {
         }
         _ => return Err(format!("unknown word {key}")),
@@ -335,7 +335,7 @@ fn set(
     Ok(())
 }
 
-/// `[IP@]PORT:CONTAINER[/udp]`.
+/// Reads a port, `[IP@]PORT:CONTAINER[/udp]`.
 fn published(world: &World, value: &str) -> Result<PublishedPort, String> {
     let (ip, rest) = match value.split_once('@') {
         Some((ip, rest)) => (Some(ip.parse().map_err(|_| "no address")?), rest),
@@ -353,7 +353,7 @@ fn published(world: &World, value: &str) -> Result<PublishedPort, String> {
 fn live(rest: &[String]) -> Result<Live, String> {
     let word = |key: &str| rest.iter().find_map(|word| word.strip_prefix(key));
     let number = |key: &str| -> Result<u64, String> {
-        word(key).map_or(Ok(0), |word| word.parse().map_err(|_| format!("no number: {word}")))
+        word(key).map_or(Ok(0), |word| word.parse().map_err(|_| format!("not a number: {word}")))
     };
     Ok(Live {
         cpu_shares: number("cpu-shares=")?,
@@ -364,7 +364,7 @@ fn live(rest: &[String]) -> Result<Live, String> {
     })
 }
 
-/// `PATH=CONTENT[@OWNER]` words, mode 0640.
+/// Reads files from `PATH=CONTENT[@OWNER]` words, mode 0640.
 fn files(rest: &[String]) -> Result<Vec<FileToWrite>, String> {
     let file = |word: &String| {
         let (path, content) = word.split_once('=').ok_or("PATH=CONTENT")?;
@@ -380,7 +380,7 @@ fn files(rest: &[String]) -> Result<Vec<FileToWrite>, String> {
     rest.iter().map(file).collect()
 }
 
-/// Looks again and again until what the step says is so.
+/// Observes repeatedly until the step's condition holds.
 async fn look(world: &World, step: &Step) -> Result<(), String> {
     let began = Instant::now();
     loop {
@@ -402,7 +402,7 @@ async fn look(world: &World, step: &Step) -> Result<(), String> {
     }
 }
 
-/// `gone container a`, `there volume v`.
+/// Checks `gone container a` or `there volume v`.
 async fn presence(world: &World, there: bool, words: &[String]) -> Result<Option<String>, String> {
     let (what, word) = words.first().zip(words.get(1)).ok_or("gone KIND NAME")?;
     let name = world.name(word);
@@ -444,7 +444,7 @@ async fn logs(world: &World, words: &[String]) -> Result<Option<String>, String>
     Ok((!output.contains(text.as_str())).then(|| format!("the log is {output:?}")))
 }
 
-/// What differs between a container and the words of a `see`.
+/// Returns the difference between a container and the words of a `see`.
 async fn see(world: &World, words: &[String]) -> Result<Option<String>, String> {
     let subject = words.first().ok_or("see what?")?;
     let Some((container, details)) = world.inspect(subject).await? else {
@@ -460,7 +460,7 @@ async fn see(world: &World, words: &[String]) -> Result<Option<String>, String> 
                 (None, _) => false,
             };
             if !so {
-                return Ok(Some(format!("{word} is not so: {details:?}")));
+                return Ok(Some(format!("{word} does not hold: {details:?}")));
             }
             continue;
         }
@@ -518,7 +518,7 @@ fn paths(files: Option<&BTreeMap<String, tally_graph::FileSpec>>) -> String {
     }
 }
 
-/// Ports in the words of a case: `#1:80`.
+/// Renders ports as in the words of a case: `#1:80`.
 fn ports(world: &World, published: &[PublishedPort]) -> String {
     let port = |port: &PublishedPort| {
         let ip = port.host.ip.map(|ip| format!("{ip}@")).unwrap_or_default();
@@ -532,12 +532,12 @@ fn ports(world: &World, published: &[PublishedPort]) -> String {
     published.iter().map(port).collect::<Vec<_>>().join(",")
 }
 
-/// Takes back all that a case made, whatever became of it.
+/// Removes all objects that a case created, after a failure too.
 pub async fn clean_up(world: &World) {
     let host = world.host.as_ref();
     let ours = |name: &str| name.starts_with(&format!("{}.", world.cluster));
-    // One that restarts again and again may slip in between, or hide the whole list, and would slow all that
-    // follows. What cannot be removed at all shows in the next run, not here.
+    // A container that restarts repeatedly may be missed once, or hide the whole list, and would slow down the
+    // following cases. An object that cannot be removed shows in the next run, not here.
     for _ in 0..20 {
         let Ok(listed) = host.containers().await else { continue };
         let left: Vec<_> = listed.iter().filter(|container| ours(&container.name)).collect();

@@ -1,7 +1,7 @@
-//! Splitting a line into words, as a shell does it with quotes and nothing else. A backtick is a
-//! third kind of quote, so that quotes nest.
+//! Splits a line into words, as a shell does with quotes and nothing else. A backtick is a third kind of quote, so
+//! that quotes nest.
 
-/// The words of a line; quotes group and are taken off.
+/// Returns the words of a line, without their quotes.
 pub(super) fn split(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
