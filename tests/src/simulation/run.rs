@@ -220,9 +220,9 @@ async fn check_convergence(director: &mut Director, settings: Settings, dead: bo
     let left = differences(&world);
     if dead {
         let plan = current_plan(director);
-        let silent = unexplained(&left, &plan, &world.expected());
-        if !silent.is_empty() {
-            world.violate("L6", format!("no reason for {unexplained:?}"));
+        let unexplained_pods = unexplained(&left, &plan, &world.expected());
+        if !unexplained_pods.is_empty() {
+            world.violate("L6", format!("no reason for {unexplained_pods:?}"));
         }
         if !plan.is_empty() {
             let held = blocked_in_words(&plan);
