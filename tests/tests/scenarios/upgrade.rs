@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tally_lang::MemoryLoader;
-use tally_reconcile::desired::realise::{Surroundings, realise};
+use tally_reconcile::desired::realise::{RealiseContext, realise};
 use tally_reconcile::labels;
 use tally_reconcile::labels::applied::Applied;
 
@@ -15,7 +15,7 @@ fn labels_of(spec: &Path) -> BTreeMap<String, BTreeMap<String, String>> {
     let compiled = tally_lang::compile("tally.kdl", &mut MemoryLoader::single("tally.kdl", &text));
     let graph = compiled.graph.unwrap_or_else(|| panic!("{:#?}", compiled.diagnostics));
     let secrets = BTreeMap::new();
-    let around = Surroundings::of(&graph, &graph.cluster().unwrap().name, &secrets);
+    let around = RealiseContext::new(&graph, &graph.cluster().unwrap().name, &secrets);
     let mut all = BTreeMap::new();
     for workload in graph.workloads() {
         for ordinal in 0..2 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tally_graph::{Graph, Replicas, Workload};
-use tally_reconcile::desired::realise::{Surroundings, realise};
+use tally_reconcile::desired::realise::{RealiseContext, realise};
 use tally_reconcile::input::observed::{ContainerState, Health, HostView, Observed};
 use tally_reconcile::inventory::collect::inventory;
 use tally_reconcile::inventory::containers::{Containers, Found, Inventory};
@@ -113,7 +113,7 @@ pub struct ContainerStatus {
 pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) -> Status {
     let cluster = graph.cluster().map(|c| c.name.clone()).unwrap_or_default();
     let secrets = BTreeMap::new();
-    let around = Surroundings::of(graph, &cluster, &secrets);
+    let around = RealiseContext::new(graph, &cluster, &secrets);
     let ready = observed.hosts.iter().filter_map(|(name, view)| Some((name, view.ready()?)));
     let inventories: Vec<(&String, Inventory<'_>)> =
         ready.map(|(name, state)| (name, inventory(&cluster, state))).collect();

@@ -192,7 +192,7 @@ pub fn mounted_volumes<'g>(graph: &'g Graph, workload: &Workload) -> Vec<&'g Vol
 }
 
 /// The input for realising a pod besides the workload.
-pub struct Surroundings<'a> {
+pub struct RealiseContext<'a> {
     /// The cluster's name.
     pub cluster: &'a str,
     /// Named volumes of the spec.
@@ -201,10 +201,10 @@ pub struct Surroundings<'a> {
     pub secrets: &'a BTreeMap<String, String>,
 }
 
-impl<'a> Surroundings<'a> {
-    /// Returns those of a cluster of this spec.
+impl<'a> RealiseContext<'a> {
+    /// Returns the context of a cluster in a spec.
     #[must_use]
-    pub fn of(graph: &'a Graph, cluster: &'a str, secrets: &'a BTreeMap<String, String>) -> Self {
+    pub fn new(graph: &'a Graph, cluster: &'a str, secrets: &'a BTreeMap<String, String>) -> Self {
         let volumes = graph.volumes().map(|volume| (volume.name.as_str(), volume)).collect();
         Self { cluster, volumes, secrets }
     }
@@ -215,7 +215,7 @@ impl<'a> Surroundings<'a> {
 pub fn realise<'a>(
     workload: &'a Workload,
     name: String,
-    around: &Surroundings<'_>,
+    around: &RealiseContext<'_>,
 ) -> DesiredPod<'a> {
     let pod = Pod { workload, name: &name, around };
     // Secrets in memory are lost when no running container uses them: a program that starts again would not
@@ -252,7 +252,7 @@ pub(crate) fn own_volumes(workload: &Workload) -> impl Iterator<Item = String> {
 struct Pod<'a, 'b> {
     workload: &'a Workload,
     name: &'b str,
-    around: &'b Surroundings<'b>,
+    around: &'b RealiseContext<'b>,
 }
 
 impl<'a> Pod<'a, '_> {

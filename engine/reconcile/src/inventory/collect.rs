@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tally_graph::Graph;
 
-use crate::desired::realise::Surroundings;
+use crate::desired::realise::RealiseContext;
 use crate::input::needs::needs;
 use crate::input::observed::HostState;
 use crate::inventory::classify::{Class, classify};
@@ -22,7 +22,7 @@ impl Prepared {
     #[must_use]
     pub fn of(graph: &Graph, secrets: &BTreeMap<String, String>) -> Self {
         let Some(cluster) = graph.cluster() else { return Self::default() };
-        let around = Surroundings::of(graph, &cluster.name, secrets);
+        let around = RealiseContext::new(graph, &cluster.name, secrets);
         Self(Patterns::of(graph, &needs(graph), &around))
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{FileSpec, Graph, Until, Workload};
 
-use crate::desired::realise::{DesiredContainer, Surroundings, realise};
+use crate::desired::realise::{DesiredContainer, RealiseContext, realise};
 use crate::input::needs::Needs;
 use crate::input::observed::Live;
 use crate::labels::Role;
@@ -59,7 +59,7 @@ pub(crate) struct ContainerPattern {
 impl Patterns {
     /// Returns the patterns of a graph's workloads. A workload whose end others wait for has none: its pods
     /// are always planned, because the wait is an operation on them.
-    pub fn of(graph: &Graph, needs: &Needs<'_>, around: &Surroundings<'_>) -> Self {
+    pub fn of(graph: &Graph, needs: &Needs<'_>, around: &RealiseContext<'_>) -> Self {
         let completed = needs.values().flatten().filter(|(_, until)| *until == Until::Completed);
         let awaited: BTreeSet<&str> = completed.map(|(name, _)| *name).collect();
         let workloads = graph.workloads().filter(|w| !awaited.contains(w.name.as_str()));
@@ -106,7 +106,7 @@ pub(crate) fn ordinal(digits: &str) -> Option<u32> {
     digits.parse().ok().filter(|_| is_written_so)
 }
 
-fn pattern(workload: &Workload, around: &Surroundings<'_>) -> Option<Pattern> {
+fn pattern(workload: &Workload, around: &RealiseContext<'_>) -> Option<Pattern> {
     let [first, second] = MARKS.map(|mark| realise(workload, mark.to_owned(), around));
     let joined = first.containers.first().is_some_and(|first| first.role == Role::Infra);
     let pairs = first.containers.into_iter().zip(&second.containers);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{Cluster, Graph, Workload};
 
-use crate::desired::realise::Surroundings;
+use crate::desired::realise::RealiseContext;
 use crate::input::needs::Needs;
 use crate::input::options::Options;
 use crate::inventory::containers::Containers;
@@ -23,7 +23,7 @@ pub(crate) struct Planner<'a> {
     pub memory: &'a Memory,
     pub options: &'a Options,
     /// The context for realising pods.
-    pub around: Surroundings<'a>,
+    pub around: RealiseContext<'a>,
     /// The patterns of up-to-date pods.
     pub patterns: &'a Patterns,
     pub needs: &'a Needs<'a>,

@@ -12,7 +12,7 @@ use tally_graph::schema::UpdateClass;
 use tally_graph::{Graph, ImageRef, Pull, Workload};
 use tally_source::{Code, Diagnostic, Span};
 
-use crate::desired::realise::{DesiredContainer, Surroundings, realise};
+use crate::desired::realise::{DesiredContainer, RealiseContext, realise};
 use crate::diff::{Places, difference};
 use crate::input::observed::HostState;
 use crate::inventory::containers::Found;
@@ -46,7 +46,7 @@ pub(crate) struct SharedImage {
 pub(crate) struct ImageChooser<'a> {
     pub graph: &'a Graph,
     pub hosts: &'a Hosts<'a>,
-    pub around: &'a Surroundings<'a>,
+    pub around: &'a RealiseContext<'a>,
     /// The hosts of the workload's pods, in the order of the pods.
     pub pod_hosts: &'a [usize],
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tally_graph::Graph;
 use tally_source::Diagnostic;
 
-use crate::desired::realise::Surroundings;
+use crate::desired::realise::RealiseContext;
 use crate::input::needs::needs;
 use crate::input::observed::Observed;
 use crate::input::options::Options;
@@ -38,7 +38,7 @@ pub fn reconcile_prepared(
     let mut builder = Builder::default();
     if let Some(cluster) = graph.cluster() {
         builder.plan.cluster.clone_from(&cluster.name);
-        let around = Surroundings::of(graph, &cluster.name, &options.secrets);
+        let around = RealiseContext::new(graph, &cluster.name, &options.secrets);
         let needs = needs(graph);
         let patterns = &prepared.0;
         let hosts = host_status::hosts(graph, observed, memory, options, patterns);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tally_graph::schema::UpdateClass;
 use tally_graph::{Graph, ImageRef, Millis, Probe, ProbeAction, Template, Workload};
 
-use crate::desired::realise::{Surroundings, realise};
+use crate::desired::realise::{RealiseContext, realise};
 use crate::diff::{Places, difference};
 use crate::input::observed::ContainerState;
 use crate::inventory::containers::{Containers, Found, Inventory};
@@ -35,7 +35,7 @@ pub(super) fn before(
 ) -> Result<(u64, RolledBack), String> {
     let Some(cluster) = graph.cluster() else { return Err(NOTHING_BEFORE.to_owned()) };
     let secrets = BTreeMap::new();
-    let around = Surroundings::of(graph, &cluster.name, &secrets);
+    let around = RealiseContext::new(graph, &cluster.name, &secrets);
     let address = now.address().to_string();
     let all = inventories.iter().flat_map(|inventory| &inventory.pods);
     let own = all.filter(|(_, pod)| pod.workload() == Some(&address));
@@ -135,7 +135,7 @@ pub(super) fn is_now(
     workload: &Workload,
     name: &str,
     found: &Containers<'_>,
-    around: &Surroundings<'_>,
+    around: &RealiseContext<'_>,
 ) -> bool {
     let mut all = workload.inits.iter().chain(&workload.containers);
     let has_no_files = all.all(|container| container.file.is_empty());
@@ -152,7 +152,7 @@ fn is_of(
     workload: &Workload,
     name: &str,
     found: &Containers<'_>,
-    around: &Surroundings<'_>,
+    around: &RealiseContext<'_>,
 ) -> bool {
     is_of_one(graph, &[workload], name, found, around)
 }
@@ -164,7 +164,7 @@ fn is_of_one(
     versions: &[&Workload],
     name: &str,
     found: &Containers<'_>,
-    around: &Surroundings<'_>,
+    around: &RealiseContext<'_>,
 ) -> bool {
     let pods = versions.iter().map(|version| (*version, realise(version, name.to_owned(), around)));
     let pods: Vec<_> = pods.collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tally_graph::{Graph, Workload};
 
 use crate::desired::realise::{
-    CRASH_LOOP_RESTARTS, DesiredContainer, INIT_DEADLINE_MS, Surroundings, realise,
+    CRASH_LOOP_RESTARTS, DesiredContainer, INIT_DEADLINE_MS, RealiseContext, realise,
 };
 use crate::input::observed::{ContainerState, Health, Observed};
 use crate::inventory::collect::Prepared;
@@ -57,7 +57,7 @@ pub fn unready(
         return Vec::new();
     }
     let secrets = BTreeMap::new();
-    let around = Surroundings::of(graph, &cluster.name, &secrets);
+    let around = RealiseContext::new(graph, &cluster.name, &secrets);
     let watched: BTreeMap<String, &Workload> = graph
         .workloads()
         .map(|workload| (workload.address().to_string(), workload))
