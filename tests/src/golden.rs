@@ -140,9 +140,12 @@ pub fn plan_text(graph: &Graph, plan: &Plan) -> String {
     for reachable in &plan.reachable {
         add(format!("reachable {}", json(reachable)));
     }
-    add(format!("powers {}", plan.powers.len()));
+    add(format!("powers {}", plan.host_access.len()));
     for fallback in &plan.fallbacks {
-        add(format!("fallback {} {} {:?}", fallback.workload, fallback.goes_back, fallback.entry));
+        add(format!(
+            "fallback {} {} {:?}",
+            fallback.workload, fallback.can_roll_back, fallback.entry
+        ));
     }
     let pods: BTreeMap<&str, String> =
         plan.pods.iter().map(|(name, pods)| (name.as_str(), json(pods))).collect();

@@ -153,10 +153,10 @@ impl History {
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn keep_rollback(&self, workload: &str, undone: &RolledBack) -> Result<(), CliError> {
-        let Some(failed) = undone.failed.clone() else { return Ok(()) };
+    pub fn keep_rollback(&self, workload: &str, rolled_back: &RolledBack) -> Result<(), CliError> {
+        let Some(failed) = rolled_back.failed.clone() else { return Ok(()) };
         let mut all = self.rollbacks();
-        all.push(Rollback { workload: workload.to_owned(), of: undone.of.clone(), failed });
+        all.push(Rollback { workload: workload.to_owned(), of: rolled_back.of.clone(), failed });
         let first = all.len().saturating_sub(KEPT);
         write(&self.folder.join(ROLLBACKS), &all.split_off(first))
     }

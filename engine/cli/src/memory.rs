@@ -11,7 +11,7 @@ use tally_host::HostRead;
 use tally_reconcile::input::observed::Observed;
 use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::memory::{Clocks, Declarations, Declared, Memory};
-use tally_reconcile::rollback::undo::undo;
+use tally_reconcile::rollback::apply::apply_rollbacks;
 
 use crate::clocks::clocks;
 use crate::errors::CliError;
@@ -70,13 +70,13 @@ impl Remembered {
 
     /// Puts the revisions that workloads were rolled back to into a graph, and says so. A plan itself says which
     /// rollouts failed.
-    pub fn undo(&self, graph: &mut Graph) {
-        let undone = &self.memory.declared.undone;
-        for address in undo(graph, undone) {
-            if undone.get(&address).is_some_and(|undone| undone.failed.is_none()) {
+    pub fn apply_rollbacks(&self, graph: &mut Graph) {
+        let rolled_back = &self.memory.declared.rolled_back;
+        for address in apply_rollbacks(graph, rolled_back) {
+            if rolled_back.get(&address).is_some_and(|rolled_back| rolled_back.failed.is_none()) {
                 err(&format!(
-                    "{address} follows what it was before its last change, which was undone; a \
-                     newer spec ends that\n"
+                    "{address} runs its previous revision, because its last change was rolled \
+                     back; a newer spec ends that\n"
                 ));
             }
         }
@@ -93,16 +93,18 @@ impl Remembered {
     ///
     /// # Errors
     /// When the folder cannot be read or written.
-    pub fn set_undone(
+    pub fn set_rolled_back(
         &mut self,
         address: &str,
-        undone: Option<&RolledBack>,
+        rolled_back: Option<&RolledBack>,
     ) -> Result<(), CliError> {
         let mut now: Declarations = read(&self.declarations())?;
         for declared in [&mut now, &mut self.memory.declared, &mut self.declared] {
-            match undone {
-                Some(undone) => declared.undone.insert(address.to_owned(), undone.clone()),
-                None => declared.undone.remove(address),
+            match rolled_back {
+                Some(rolled_back) => {
+                    declared.rolled_back.insert(address.to_owned(), rolled_back.clone())
+                }
+                None => declared.rolled_back.remove(address),
             };
         }
         write(&self.declarations(), &now)

@@ -53,7 +53,8 @@ struct SavedPlan {
     operations: Vec<Operation>,
     changes: Vec<Change>,
     reachable: Vec<Reachable>,
-    powers: Vec<String>,
+    #[serde(rename = "powers")]
+    host_access: Vec<String>,
     #[serde(default)]
     held: Vec<SavedBlocked>,
     #[serde(default)]
@@ -98,7 +99,7 @@ impl From<Plan> for SavedPlan {
             operations,
             changes,
             reachable,
-            powers,
+            host_access,
             blocked,
             fallbacks,
             pods,
@@ -112,7 +113,7 @@ impl From<Plan> for SavedPlan {
             operations,
             changes,
             reachable,
-            powers,
+            host_access,
             held,
             fallbacks,
             pods,

@@ -63,9 +63,10 @@ impl Storage for Folder {
         History::new(spec, &self.project).previous_revisions(spec)
     }
 
-    fn rolled_back(&self, address: &str, undone: Option<&RolledBack>) -> Stored {
-        let set = self.remembered().set_undone(address, undone);
-        let kept = undone.map_or(Ok(()), |undone| self.history.keep_rollback(address, undone));
+    fn rolled_back(&self, address: &str, rolled_back: Option<&RolledBack>) -> Stored {
+        let set = self.remembered().set_rolled_back(address, rolled_back);
+        let kept = rolled_back
+            .map_or(Ok(()), |rolled_back| self.history.keep_rollback(address, rolled_back));
         set.and(kept).map_err(StorageError::from)
     }
 

@@ -56,7 +56,7 @@ pub trait Storage: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be written.
-    fn rolled_back(&self, _address: &str, _undone: Option<&RolledBack>) -> Stored {
+    fn rolled_back(&self, _address: &str, _rolled_back: Option<&RolledBack>) -> Stored {
         Ok(())
     }
 

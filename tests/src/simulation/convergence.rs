@@ -149,7 +149,7 @@ fn cannot_converge(world: &World, expected: &[ExpectedWorkload]) -> BTreeSet<Str
     let open = world.sim_hosts.len() - version.drained.len();
     let jumped = state.fired.contains_key(&Kind::HostClockJumps);
     let is_hopeless = |work: &&ExpectedWorkload| {
-        let rolled_back = state.declared.undone.contains_key(&work.address);
+        let rolled_back = state.declared.rolled_back.contains_key(&work.address);
         let check_pod_count = rolled_back && work.bound && work.count() > open;
         let newest = state.history.iter().rev().find_map(|entry| entry.settled.get(&work.address));
         let now = version.graph.workload_at(&work.address);

@@ -323,7 +323,7 @@ pub fn check_arrival(world: &World, sim_host: &SimulatedHost, what: &Call) {
     };
     let now = short_of(version);
     let mut still = at - edited > PLAN_MS || short_of(before).is_some();
-    if now.is_some() && still && !world.state().declared.undone.is_empty() {
+    if now.is_some() && still && !world.state().declared.rolled_back.is_empty() {
         // The revision that was rolled back to may have had fewer pods.
         let expected = world.expected();
         let followed = expected.iter().find(|it| it.address == address);

@@ -96,8 +96,8 @@ impl Storage for Folder {
         self.world.previous_revisions(spec)
     }
 
-    fn rolled_back(&self, address: &str, undone: Option<&RolledBack>) -> Stored {
-        self.world.set_undone(address, undone);
+    fn rolled_back(&self, address: &str, rolled_back: Option<&RolledBack>) -> Stored {
+        self.world.set_rolled_back(address, rolled_back);
         Ok(())
     }
 

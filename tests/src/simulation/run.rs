@@ -211,7 +211,9 @@ async fn check_convergence(director: &mut Director, settings: Settings, dead: bo
     sleep(3_000).await;
     stays(&world, settings).await;
     let declared = world.state().declared.clone();
-    if declared != (Declarations { undone: declared.undone.clone(), ..Default::default() }) && !dead
+    if declared
+        != (Declarations { rolled_back: declared.rolled_back.clone(), ..Default::default() })
+        && !dead
     {
         director.withdraw_declarations();
         sleep(40_000).await;

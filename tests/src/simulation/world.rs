@@ -11,7 +11,7 @@ use tally_control::{Board, SpecChange};
 use tally_graph::Graph;
 use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::memory::{Clocks, Declarations};
-use tally_reconcile::rollback::undo::undo;
+use tally_reconcile::rollback::apply::apply_rollbacks;
 use tally_reconcile::rollback::{Entry, PreviousRevision, previous_revisions};
 use tally_simulator::{Clock, SimHost, SimOptions};
 use tokio::sync::{Notify, mpsc};
@@ -344,13 +344,13 @@ impl World {
     /// Returns the spec with its rollbacks applied.
     #[must_use]
     pub fn followed(&self) -> Arc<Graph> {
-        let undone = self.state().declared.undone.clone();
+        let rolled_back = self.state().declared.rolled_back.clone();
         let graph = &self.version().graph;
-        if undone.is_empty() {
+        if rolled_back.is_empty() {
             return Arc::clone(graph);
         }
         let mut followed = Graph::clone(graph);
-        undo(&mut followed, &undone);
+        apply_rollbacks(&mut followed, &rolled_back);
         Arc::new(followed)
     }
 
@@ -358,7 +358,7 @@ impl World {
     #[must_use]
     pub fn expected(&self) -> Vec<ExpectedWorkload> {
         let version = self.version();
-        if self.state().declared.undone.is_empty() {
+        if self.state().declared.rolled_back.is_empty() {
             return version.expected.clone();
         }
         let followed = self.followed();
@@ -392,19 +392,19 @@ impl World {
     }
 
     /// Rolls a workload back, or ends its rollback. Rollbacks are in a file that every engine observes.
-    pub fn set_undone(&self, address: &str, undone: Option<&RolledBack>) {
+    pub fn set_rolled_back(&self, address: &str, rolled_back: Option<&RolledBack>) {
         let mut state = self.state();
-        match undone {
-            Some(undone) => {
-                state.declared.undone.insert(address.to_owned(), undone.clone());
+        match rolled_back {
+            Some(rolled_back) => {
+                state.declared.rolled_back.insert(address.to_owned(), rolled_back.clone());
                 state.rollbacks += 1;
             }
-            None => drop(state.declared.undone.remove(address)),
+            None => drop(state.declared.rolled_back.remove(address)),
         }
         let declared = state.declared.clone();
         state.listeners.retain(|it| it.send(SpecChange::Declared(declared.clone())).is_ok());
         drop(state);
-        self.note("undone", address, if undone.is_some() { "rolls back" } else { "ends" });
+        self.note("undone", address, if rolled_back.is_some() { "rolls back" } else { "ends" });
     }
 
     /// Adds an event to the trace.

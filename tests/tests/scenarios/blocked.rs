@@ -243,10 +243,9 @@ fn an_operation_in_flight_that_belongs_to_no_pod_is_not_started_again() {
         };
         let whole = many.plan(&graph).await;
         assert!(on(&whole, "b").contains(&"create-network"), "{:?}", on(&whole, "b"));
-        let claims = whole.operations.iter().filter(|op| op.host == "b");
-        let network =
-            claims.filter(|op| op.action.word() == "create-network").map(|op| op.claims());
-        many.memory.in_flight.busy = network.map(|claims| claims.into_owned()).collect();
+        let own = whole.operations.iter().filter(|op| op.host == "b");
+        let network = own.filter(|op| op.action.word() == "create-network").map(|op| op.lock_key());
+        many.memory.in_flight.busy = network.map(|own| own.into_owned()).collect();
         let rest = many.plan(&graph).await;
         assert_eq!(on(&rest, "b"), Vec::<&str>::new(), "what needs it waits");
         assert_eq!(on(&rest, "a"), on(&whole, "a"));

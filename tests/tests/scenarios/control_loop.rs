@@ -36,7 +36,7 @@ pub struct Connections {
 #[derive(Default)]
 pub struct SavedState {
     pub history: Mutex<Vec<tally_reconcile::rollback::Entry>>,
-    pub undone: Mutex<BTreeMap<String, RolledBack>>,
+    pub rolled_back: Mutex<BTreeMap<String, RolledBack>>,
     /// The memory that was saved last.
     pub memory: Mutex<Option<Memory>>,
 }
@@ -68,10 +68,10 @@ impl Storage for Connections {
     fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, PreviousRevision> {
         previous_revisions(spec, self.kept.history.lock().unwrap().iter().rev().cloned())
     }
-    fn rolled_back(&self, address: &str, undone: Option<&RolledBack>) -> Stored {
-        let mut all = self.kept.undone.lock().unwrap();
-        match undone {
-            Some(undone) => all.insert(address.to_owned(), undone.clone()),
+    fn rolled_back(&self, address: &str, rolled_back: Option<&RolledBack>) -> Stored {
+        let mut all = self.kept.rolled_back.lock().unwrap();
+        match rolled_back {
+            Some(rolled_back) => all.insert(address.to_owned(), rolled_back.clone()),
             None => all.remove(address),
         };
         Ok(())
@@ -107,7 +107,7 @@ impl RunningLoop {
 
     /// Starts a loop with the state that an earlier loop has left.
     pub fn begin_with(mut many: Many, graph: Graph, stored: Arc<SavedState>) -> Self {
-        many.memory.declared.undone.clone_from(&stored.undone.lock().unwrap());
+        many.memory.declared.rolled_back.clone_from(&stored.rolled_back.lock().unwrap());
         let told = Arc::new(Events::default());
         let (news, letters) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);

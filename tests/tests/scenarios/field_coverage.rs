@@ -188,5 +188,5 @@ async fn is_rolled_back(world: &World, before: &Graph, after: &Graph) -> bool {
     let memory = Memory { history, ..Memory::default() };
     let observed = world.observe().await;
     let decision = decide(after, &observed, &memory, EXAMPLE, RolloutFailure::default());
-    matches!(decision, Some(Decision::Back(back)) if back.workload.fingerprint() == old)
+    matches!(decision, Some(Decision::RollBack(back)) if back.workload.fingerprint() == old)
 }

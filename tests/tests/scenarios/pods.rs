@@ -437,9 +437,9 @@ fn host_access_of_a_pod_is_reported_when_it_is_created() {
             ))
         };
         let (before, after) = (spec("0.1"), spec("0.2"));
-        assert_eq!(many.apply(&before).await.powers.len(), 1);
+        assert_eq!(many.apply(&before).await.host_access.len(), 1);
         let plan = many.plan(&after).await;
         assert_eq!(calls(&plan), ["update tool/c"]);
-        assert_eq!(plan.powers, Vec::<String>::new(), "it could before");
+        assert_eq!(plan.host_access, Vec::<String>::new(), "it could before");
     });
 }

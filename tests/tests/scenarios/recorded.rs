@@ -124,7 +124,7 @@ impl Words<'_> {
             lines.extend(found.help.iter().map(|help| format!("  help: {help}")));
         }
         for it in &self.plan.fallbacks {
-            let back = if it.goes_back { "goes back" } else { "stays" };
+            let back = if it.can_roll_back { "goes back" } else { "stays" };
             lines.push(format!("{} {back}, entry {:?}: {}", it.workload, it.entry, it.what));
         }
         for it in &self.plan.reachable {
@@ -133,7 +133,7 @@ impl Words<'_> {
             let by = format!("{publish}/{protocol} on {}: {} {}", it.host, it.pod, it.port);
             lines.push(format!("reachable {by}{already}"));
         }
-        lines.extend(self.plan.powers.iter().map(|power| format!("power: {power}")));
+        lines.extend(self.plan.host_access.iter().map(|power| format!("power: {power}")));
         if let Some(balance) = &self.plan.balance {
             lines.extend(balance.hosts.iter().map(|host| format!("balance {host:?}")));
             lines.extend(balance.moves.iter().map(|it| format!("balance {it:?}")));

@@ -11,7 +11,7 @@ use tally_reconcile::memory::{History, Memory};
 use tally_reconcile::plan::reason::BlockedBy;
 use tally_reconcile::plan::request::ContainerRequest;
 use tally_reconcile::plan::{Action, Plan};
-use tally_reconcile::rollback::undo::{ended, undo};
+use tally_reconcile::rollback::apply::{apply_rollbacks, ended_rollbacks};
 use tally_reconcile::rollback::{Decision, Entry, RolloutFailure, decide, previous_revisions};
 use tally_simulator::Model;
 
@@ -55,13 +55,13 @@ async fn decided(world: &World, graph: &Graph, memory: &Memory) -> Option<Decisi
 }
 
 fn is_back(decision: Option<Decision>) -> bool {
-    matches!(decision, Some(Decision::Back(_)))
+    matches!(decision, Some(Decision::RollBack(_)))
 }
 
 /// Returns the entry of the history to which `web` is rolled back.
 fn entry_of(decision: Option<Decision>) -> u64 {
     match decision {
-        Some(Decision::Back(back)) => back.failed.unwrap().entry,
+        Some(Decision::RollBack(back)) => back.failed.unwrap().entry,
         other => panic!("it is not rolled back: {other:?}"),
     }
 }
@@ -69,7 +69,7 @@ fn entry_of(decision: Option<Decision>) -> u64 {
 /// Returns why `web` is not rolled back.
 fn stays(decision: Option<Decision>) -> String {
     match decision {
-        Some(Decision::Stays(why)) => why,
+        Some(Decision::Stay(why)) => why,
         other => panic!("it does not stay: {other:?}"),
     }
 }
@@ -100,10 +100,10 @@ fn a_failed_version_is_rolled_back_and_healthy_pods_are_not_changed() {
             assert!(failed.why.contains(why), "{failed:?}");
             let pod = failed.pod.clone();
             let decision = decide(&now, &world.observe().await, &memory, WEB, failed);
-            let Some(Decision::Back(back)) = decision else { panic!("{bad}: {decision:?}") };
-            memory.declared.undone.insert(WEB.to_owned(), *back);
+            let Some(Decision::RollBack(back)) = decision else { panic!("{bad}: {decision:?}") };
+            memory.declared.rolled_back.insert(WEB.to_owned(), *back);
             let mut followed = now.clone();
-            assert_eq!(undo(&mut followed, &memory.declared.undone), [WEB]);
+            assert_eq!(apply_rollbacks(&mut followed, &memory.declared.rolled_back), [WEB]);
             let plan = world.plan_remembering(&followed, &memory, Options::default()).await;
             assert!(plan.changes.iter().all(|it| it.subject.is_of_pod(&pod)), "{:?}", plan.changes);
             assert!(world.execute(&followed, &plan).await.is_done());
@@ -126,8 +126,8 @@ fn a_failed_version_is_rolled_back_and_healthy_pods_are_not_changed() {
 
             // Until there is a newer spec.
             let newer = world.graph(&web("", "env A=2"));
-            assert_eq!(ended(&newer, &memory.declared.undone), [WEB]);
-            assert!(undo(&mut newer.clone(), &memory.declared.undone).is_empty());
+            assert_eq!(ended_rollbacks(&newer, &memory.declared.rolled_back), [WEB]);
+            assert!(apply_rollbacks(&mut newer.clone(), &memory.declared.rolled_back).is_empty());
             world.apply(&newer).await;
         }
     });
@@ -191,7 +191,7 @@ fn a_missing_image_stops_no_pod_and_is_rolled_back() {
             let (plan, report) = world.try_apply(&now).await;
             let failed = failed(&plan, &report).expect("it fails");
             assert!(
-                failed.blame == FailureAttribution::Image && failed.container == "c",
+                failed.failure_attribution == FailureAttribution::Image && failed.container == "c",
                 "{failed:?}"
             );
             assert_eq!(world.ids().await, before);
@@ -228,7 +228,7 @@ fn only_rollouts_with_on_failure_rollback_return_to_a_previous_revision() {
         let elsewhere = remembered(&now, &[&other]);
         assert_eq!(entry_of(decided(&world, &now, &elsewhere).await), 0);
         world.destroy(&good, false).await;
-        assert!(stays(decided(&world, &now, &first).await).contains("nothing to go back to"));
+        assert!(stays(decided(&world, &now, &first).await).contains("no previous revision"));
         assert_eq!(entry_of(decided(&world, &now, &elsewhere).await), 1);
         // The spec does not ask for rollbacks.
         let pause = |text: String| world.graph(&text.replace("on-failure=rollback", ""));
@@ -278,14 +278,14 @@ fn without_history_the_previous_revision_comes_from_the_labels_of_older_pods() {
             tokio::time::sleep(Duration::from_secs(2)).await;
             let memory = remembered(&now, &[]);
             let decision = decided(&world, &now, &memory).await;
-            let Some(Decision::Back(back)) = decision else {
+            let Some(Decision::RollBack(back)) = decision else {
                 assert!(!told, "{more} {rest}: {decision:?}");
                 assert!(stays(decision).contains("in part only"), "{more} {rest}");
                 continue;
             };
             assert!(told, "{more} {rest}");
             let mut followed = now.clone();
-            assert_eq!(undo(&mut followed, &[(WEB.to_owned(), *back)].into()), [WEB]);
+            assert_eq!(apply_rollbacks(&mut followed, &[(WEB.to_owned(), *back)].into()), [WEB]);
             let plan = world.plan(&followed).await;
             assert!(plan.is_empty(), "{more} {rest}: {:?}", plan.changes);
         }
@@ -299,10 +299,10 @@ fn a_failed_rollback_by_hand_is_not_reverted() {
         let now = world.graph(&web("", "env A=2"));
         world.apply(&now).await;
         let mut memory = remembered(&now, &[&good]);
-        let undone = memory.history.previous[WEB].before.clone().unwrap();
-        memory.declared.undone.insert(WEB.to_owned(), undone);
+        let rolled_back = memory.history.previous[WEB].before.clone().unwrap();
+        memory.declared.rolled_back.insert(WEB.to_owned(), rolled_back);
         let mut followed = now.clone();
-        undo(&mut followed, &memory.declared.undone);
+        apply_rollbacks(&mut followed, &memory.declared.rolled_back);
         assert_eq!(decided(&world, &followed, &memory).await, None);
     });
 }
@@ -336,7 +336,7 @@ fn a_pod_observed_during_its_creation_is_no_older_version() {
         many.hosts[&host].inject(|model, now| model.create(&request, now)).unwrap().unwrap();
         let failed = RolloutFailure { why: "it ended".to_owned(), ..RolloutFailure::default() };
         let decision = decide(&bad, &many.observe().await, &many.memory, WEB, failed);
-        assert!(matches!(decision, Some(Decision::Back(_))), "{decision:?}");
+        assert!(matches!(decision, Some(Decision::RollBack(_))), "{decision:?}");
     });
 }
 
@@ -362,10 +362,10 @@ fn a_rollback_stays_within_max_unavailable() {
             let failed = failed(&plan, &report).expect("it fails");
             assert!(serving(&many).await >= least);
             let decision = decide(&bad, &many.observe().await, &many.memory, WEB, failed);
-            let Some(Decision::Back(back)) = decision else { panic!("{decision:?}") };
-            many.memory.declared.undone.insert(WEB.to_owned(), *back);
+            let Some(Decision::RollBack(back)) = decision else { panic!("{decision:?}") };
+            many.memory.declared.rolled_back.insert(WEB.to_owned(), *back);
             let mut followed = bad.clone();
-            undo(&mut followed, &many.memory.declared.undone);
+            apply_rollbacks(&mut followed, &many.memory.declared.rolled_back);
             let plan = many.plan(&followed).await;
             let (fewest, _) = many.watched(&followed, &plan, "web").await;
             assert!(fewest >= least, "{fewest} of {replicas} with {update}");
@@ -384,10 +384,10 @@ const HELLO: &str = "container c image=\"tally.local/hello:1\"";
 #[test]
 fn rollbacks_are_equal_if_they_replace_the_same_revision_with_the_same_workload() {
     let [first, second, third] = [1, 2, 3].map(|env| many_graph(&web("", &format!("env A={env}"))));
-    let undone = |now: &Graph, before: &Graph| RolledBack::between(now, before, WEB).unwrap();
-    assert_eq!(undone(&second, &first), undone(&second, &first));
-    assert_ne!(undone(&second, &first), undone(&second, &third), "followed instead");
-    assert_ne!(undone(&second, &first), undone(&third, &first), "what it is instead of");
+    let rolled_back = |now: &Graph, before: &Graph| RolledBack::between(now, before, WEB).unwrap();
+    assert_eq!(rolled_back(&second, &first), rolled_back(&second, &first));
+    assert_ne!(rolled_back(&second, &first), rolled_back(&second, &third), "followed instead");
+    assert_ne!(rolled_back(&second, &first), rolled_back(&third, &first), "what it is instead of");
     assert_eq!(RolledBack::between(&first, &first, WEB), None);
 }
 
@@ -400,9 +400,9 @@ fn a_rollback_restores_missing_secrets_and_keeps_the_present_ones() {
     let old = "secret db env=DB\nsecret token env=OLD";
     let before = body(old, "env A=\"${secret.db}\" B=\"${secret.token}\"");
     let now = body("secret token env=NEW", "env B=\"${secret.token}\"");
-    let undone = [(WEB.to_owned(), RolledBack::between(&now, &before, WEB).unwrap())].into();
+    let rolled_back = [(WEB.to_owned(), RolledBack::between(&now, &before, WEB).unwrap())].into();
     let mut followed = now;
-    assert_eq!(undo(&mut followed, &undone), [WEB]);
+    assert_eq!(apply_rollbacks(&mut followed, &rolled_back), [WEB]);
     let sources: Vec<String> =
         followed.secrets().map(|secret| format!("{} {:?}", secret.name, secret.source)).collect();
     assert_eq!(sources.len(), 2, "{sources:?}");

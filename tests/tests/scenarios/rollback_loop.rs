@@ -45,7 +45,10 @@ fn the_loop_rolls_back_once_per_kind_of_failure_and_follows_a_newer_spec() {
             tokio::time::sleep(Duration::from_secs(60)).await;
             let last = kept.many.running().await;
             assert!(last.len() == 3 && last.values().all(|id| !after.values().any(|it| it == id)));
-            assert!(kept.stored.undone.lock().unwrap().is_empty(), "a newer spec has ended it");
+            assert!(
+                kept.stored.rolled_back.lock().unwrap().is_empty(),
+                "a newer spec has ended it"
+            );
             kept.end().await;
         });
     }
@@ -91,7 +94,7 @@ fn a_failed_first_deployment_is_not_rolled_back_and_is_reported_once() {
         tokio::time::sleep(Duration::from_secs(600)).await;
         assert_eq!(kept.kinds(EntryKind::RolledBack), Vec::<String>::new());
         let told = kept.kinds(EntryKind::Failed);
-        let stays: Vec<_> = told.iter().filter(|it| it.contains("nothing to go back to")).collect();
+        let stays: Vec<_> = told.iter().filter(|it| it.contains("no previous revision")).collect();
         assert_eq!(stays.len(), 1, "{told:?}");
         kept.end().await;
     });
@@ -134,10 +137,10 @@ fn a_loop_killed_during_a_rollback_is_continued_by_the_next_one() {
             tokio::time::sleep(Duration::from_millis(millis)).await;
             let (many, stored) = kept.kill();
             let kept = RunningLoop::begin_with(many, bad, stored);
-            let is_undone =
-                |kept: &RunningLoop| kept.stored.undone.lock().unwrap().contains_key(WEB);
+            let is_rolled_back =
+                |kept: &RunningLoop| kept.stored.rolled_back.lock().unwrap().contains_key(WEB);
             kept.until("it is rolled back", async |many| {
-                is_undone(&kept) && many.running().await.len() == 3
+                is_rolled_back(&kept) && many.running().await.len() == 3
             })
             .await;
             tokio::time::sleep(Duration::from_secs(60)).await;

@@ -6,7 +6,7 @@ use tally_graph::Graph;
 use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::memory::{History, Memory};
 use tally_reconcile::rollback::{
-    Entry, RolloutFailure, previous_revisions, rolled_back, rolling, went_back,
+    Entry, RolloutFailure, previous_revisions, rolled_back, rolled_back_fingerprints, rolling,
 };
 
 use crate::many::Many;
@@ -29,7 +29,7 @@ fn after(now: &Graph, before: &Graph) -> Memory {
 }
 
 /// Creates the memory after `now` failed and was rolled back to `before`.
-fn undone(now: &Graph, before: &Graph, failed: Option<RolloutFailure>) -> Memory {
+fn rolled_back_memory(now: &Graph, before: &Graph, failed: Option<RolloutFailure>) -> Memory {
     let of = |graph: &Graph| graph.workloads().find(|it| it.name == "web").unwrap().clone();
     let back = RolledBack {
         of: of(now).fingerprint(),
@@ -39,7 +39,7 @@ fn undone(now: &Graph, before: &Graph, failed: Option<RolloutFailure>) -> Memory
         failed,
     };
     let mut memory = Memory::default();
-    memory.declared.undone.insert(WEB.to_owned(), back);
+    memory.declared.rolled_back.insert(WEB.to_owned(), back);
     memory
 }
 
@@ -66,14 +66,14 @@ fn automatic_rollbacks_are_distinguished_from_those_by_hand() {
         why: "it ended".to_owned(),
         ..RolloutFailure::default()
     };
-    let memory = undone(&new, &old, Some(failed.clone()));
+    let memory = rolled_back_memory(&new, &old, Some(failed.clone()));
     let mut followed = new.clone();
-    tally_reconcile::rollback::undo::undo(&mut followed, &memory.declared.undone);
-    assert_eq!(went_back(&followed, &memory).keys().collect::<Vec<_>>(), [WEB]);
+    tally_reconcile::rollback::apply::apply_rollbacks(&mut followed, &memory.declared.rolled_back);
+    assert_eq!(rolled_back_fingerprints(&followed, &memory).keys().collect::<Vec<_>>(), [WEB]);
     assert_eq!(rolled_back(&followed, &memory), BTreeMap::from([(WEB.to_owned(), &failed)]));
     assert_eq!(rolling(&followed, &memory), BTreeMap::new());
-    let by_hand = undone(&new, &old, None);
-    assert_eq!(went_back(&followed, &by_hand), BTreeMap::new());
+    let by_hand = rolled_back_memory(&new, &old, None);
+    assert_eq!(rolled_back_fingerprints(&followed, &by_hand), BTreeMap::new());
     assert_eq!(rolled_back(&followed, &by_hand), BTreeMap::new());
     assert_eq!(rolled_back(&new, &Memory::default()), BTreeMap::new());
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tally_host::Secrets;
 use tally_reconcile::Options;
-use tally_reconcile::rollback::undo::{ended, undo};
+use tally_reconcile::rollback::apply::{apply_rollbacks, ended_rollbacks};
 
 use crate::args;
 use crate::commands::converge::{Work, converge, moved_on};
@@ -26,10 +26,10 @@ pub async fn run(args: args::Apply, terminal: &Terminal) -> Result<Exit, CliErro
     let remembered = Remembered::read(&graph, &project)?;
     // With `--target` the newer spec of another workload is not followed yet.
     let ended_rollbacks = match args.target {
-        None => ended(&graph, &remembered.memory.declared.undone),
+        None => ended_rollbacks(&graph, &remembered.memory.declared.rolled_back),
         Some(_) => Vec::new(),
     };
-    remembered.undo(&mut graph);
+    remembered.apply_rollbacks(&mut graph);
     err(&report::people(&warnings, &graph.sources, terminal));
     let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
     let options = Options { target, rebalance: args.rebalance, ..Options::default() };
@@ -71,7 +71,7 @@ async fn run_saved(
     let graph = &saved.graph;
     let remembered = Remembered::read(graph, &project)?;
     // A plan of a revision that was rolled back since it was saved is refused.
-    if !undo(&mut graph.clone(), &remembered.memory.declared.undone).is_empty() {
+    if !apply_rollbacks(&mut graph.clone(), &remembered.memory.declared.rolled_back).is_empty() {
         return Err(moved_on(graph));
     }
     let target = saved.target.as_deref().map(|text| target(graph, text)).transpose()?;

@@ -181,8 +181,8 @@ impl Observer for Screen {
         shown::refused(graph, refused, &self.terminal);
     }
 
-    fn rolling_back(&self, address: &str, undone: &RolledBack) {
-        shown::rolling_back(address, undone);
+    fn rolling_back(&self, address: &str, rolled_back: &RolledBack) {
+        shown::rolling_back(address, rolled_back);
     }
 
     fn rollback_planned(&self, planned: &Planned<'_>) {
@@ -192,12 +192,12 @@ impl Observer for Screen {
         out(&shown_plan::people(&changes, planned.graph, &header, &self.terminal));
     }
 
-    fn rolled_back(&self, address: &str, undone: &RolledBack, plan: &Plan, took: Duration) {
-        shown::rolled_back(address, undone, plan, took, &self.terminal);
+    fn rolled_back(&self, address: &str, rolled_back: &RolledBack, plan: &Plan, took: Duration) {
+        shown::rolled_back(address, rolled_back, plan, took, &self.terminal);
     }
 
-    fn rollback_failed(&self, graph: &Graph, address: &str, undone: &RolledBack) {
-        shown::rollback_failed(graph, address, undone, &self.terminal);
+    fn rollback_failed(&self, graph: &Graph, address: &str, rolled_back: &RolledBack) {
+        shown::rollback_failed(graph, address, rolled_back, &self.terminal);
     }
 }
 

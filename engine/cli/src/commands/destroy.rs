@@ -23,7 +23,7 @@ pub async fn run(args: args::Destroy, terminal: &Terminal) -> Result<Exit, CliEr
         // Removing needs none.
         secrets: tally_host::Secrets::default(),
         // A rollback ends with its workload: a later apply of this spec is a new rollout.
-        ended_rollbacks: remembered.memory.declared.undone.keys().cloned().collect(),
+        ended_rollbacks: remembered.memory.declared.rolled_back.keys().cloned().collect(),
     };
     converge(work, remembered, args.yes, terminal).await
 }

@@ -20,7 +20,7 @@ pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError
     let project = Project::find(&args.spec.spec)?;
     let (mut graph, warnings) = project.graph()?;
     let mut remembered = Remembered::read(&graph, &project)?;
-    remembered.undo(&mut graph);
+    remembered.apply_rollbacks(&mut graph);
     let target = args.target.as_deref().map(|text| target(&graph, text)).transpose()?;
     let secrets =
         if args.destroy { Secrets::default() } else { secrets::read(&graph, &project).await? };

@@ -57,11 +57,12 @@ pub async fn run(args: Rollout, terminal: &Terminal) -> Result<Exit, CliError> {
 fn resume(address: &Address, remembered: &mut Remembered) -> Result<Exit, CliError> {
     let name = address.to_string();
     let declared = &remembered.memory.declared;
-    let failed = declared.undone.get(&name).is_some_and(|undone| undone.failed.is_some());
+    let failed =
+        declared.rolled_back.get(&name).is_some_and(|rolled_back| rolled_back.failed.is_some());
     let again = failed && !declared.paused.contains_key(&name);
     remembered.declare(|all| {
         if all.paused.remove(&name).is_none() && again {
-            all.undone.remove(&name);
+            all.rolled_back.remove(&name);
         }
     })?;
     out(&if again {
@@ -90,7 +91,7 @@ fn history(history: &History, address: &Address, terminal: &Terminal) -> Result<
     let mut shown = 0;
     let rollbacks = history.rollbacks().into_iter().filter(|it| it.workload == name);
     let mut rollbacks = rollbacks.peekable();
-    let went_back = |rollback: &Rollback| {
+    let show_rollback = |rollback: &Rollback| {
         let words = terminal.paint(Style::Remove, &clean(&rollback.failed.words(&name)));
         let time = crate::events::time(rollback.failed.at_ms);
         out(&format!("   -  {time}  {:6}  {words}\n", rollback.failed.by));
@@ -98,7 +99,7 @@ fn history(history: &History, address: &Address, terminal: &Terminal) -> Result<
     for number in history.numbers() {
         let entry = history.entry(number)?;
         while let Some(rollback) = rollbacks.next_if(|it| it.failed.at_ms <= entry.at_ms) {
-            went_back(&rollback);
+            show_rollback(&rollback);
         }
         let Some(fingerprint) = entry.workloads.get(&name) else { continue };
         // This entry changed only other workloads.
@@ -123,7 +124,7 @@ fn history(history: &History, address: &Address, terminal: &Terminal) -> Result<
         ));
     }
     for rollback in rollbacks {
-        went_back(&rollback);
+        show_rollback(&rollback);
         shown += 1;
     }
     if shown == 0 {
@@ -143,16 +144,19 @@ fn undo_change(
     let name = address.to_string();
     // The current revision: that of an earlier rollback, if there is one.
     let mut followed = graph.clone();
-    tally_reconcile::rollback::undo::undo(&mut followed, &remembered.memory.declared.undone);
+    tally_reconcile::rollback::apply::apply_rollbacks(
+        &mut followed,
+        &remembered.memory.declared.rolled_back,
+    );
     let find = |graph: &Graph| graph.workload(address).map(Workload::fingerprint);
     let now = find(&followed).unwrap_or_default();
     let entry = History::new(graph, project).before(&name, &now, number)?;
-    let undone = RolledBack::between(graph, &entry.graph, &name);
+    let rolled_back = RolledBack::between(graph, &entry.graph, &name);
     remembered.declare(|all| {
-        match undone {
-            Some(undone) => all.undone.insert(name.clone(), undone),
+        match rolled_back {
+            Some(rolled_back) => all.rolled_back.insert(name.clone(), rolled_back),
             // The revision of the spec is current again.
-            None => all.undone.remove(&name),
+            None => all.rolled_back.remove(&name),
         };
     })?;
     out(&format!(
@@ -211,8 +215,10 @@ async fn status(
     let readers = hosts::readers(graph, project).await?;
     let (observed, now_ms) = remembered.look(graph, &readers).await;
     let mut followed = graph.clone();
-    let undone =
-        tally_reconcile::rollback::undo::undo(&mut followed, &remembered.memory.declared.undone);
+    let rolled_back = tally_reconcile::rollback::apply::apply_rollbacks(
+        &mut followed,
+        &remembered.memory.declared.rolled_back,
+    );
     let graph = &followed;
     let options = Options { now_ms, ..Options::default() };
     let plan = reconcile(graph, &observed, &remembered.memory, &options);
@@ -242,7 +248,7 @@ async fn status(
     if let Some(why) = remembered.memory.declared.paused.get(&name) {
         out(&format!("  paused: {why}\n"));
     }
-    if undone.contains(&name) && own.rolled_back.is_none() {
+    if rolled_back.contains(&name) && own.rolled_back.is_none() {
         out("  its last change is rolled back, until its spec changes\n");
     }
     out(&crate::show::plan::blocked(blocked, graph, terminal));

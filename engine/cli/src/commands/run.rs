@@ -11,7 +11,7 @@ use tally_control::{Connector, ControlLoop, Ended, Options, SpecChange, SpecSour
 use tally_graph::Graph;
 use tally_host::{Host, HostError, Secrets};
 use tally_reconcile::memory::Declarations;
-use tally_reconcile::rollback::undo::undo;
+use tally_reconcile::rollback::apply::apply_rollbacks;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -44,7 +44,7 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
     let cluster = graph.cluster().map(|cluster| cluster.name.clone()).unwrap_or_default();
     let _lock = lock(&project, &cluster)?;
     let mut followed = graph.clone();
-    remembered.undo(&mut followed);
+    remembered.apply_rollbacks(&mut followed);
     let secrets = secrets::read(&followed, &project).await?;
     let declarations = remembered.declarations();
     let sharing = sharing(&args.store, &cluster, remembered.common()?)?;
@@ -235,7 +235,7 @@ impl Source {
     /// Starts to read the secrets of a spec, as it is followed.
     fn read_secrets(&mut self) {
         let mut graph = self.new.as_ref().unwrap_or(&self.spec).clone();
-        undo(&mut graph, &self.declared.undone);
+        apply_rollbacks(&mut graph, &self.declared.rolled_back);
         let project = self.files.project.clone();
         if let Some(older) = self.reading.take() {
             older.abort();
@@ -311,9 +311,9 @@ impl SpecSource for Source {
             if self.declarations.has_changed() {
                 match read::<Declarations>(&self.declarations.path) {
                     Ok(declared) if declared != self.declared => {
-                        let undone = self.declared.undone != declared.undone;
+                        let rolled_back = self.declared.rolled_back != declared.rolled_back;
                         self.declared = declared.clone();
-                        if undone {
+                        if rolled_back {
                             self.read_secrets();
                         }
                         return SpecChange::Declared(declared);

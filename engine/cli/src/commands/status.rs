@@ -24,7 +24,10 @@ pub async fn run(args: &args::Status, terminal: &Terminal) -> Result<Exit, CliEr
             "The state of its containers is unknown.".to_owned(),
         ));
     }
-    tally_reconcile::rollback::undo::undo(&mut graph, &remembered.memory.declared.undone);
+    tally_reconcile::rollback::apply::apply_rollbacks(
+        &mut graph,
+        &remembered.memory.declared.rolled_back,
+    );
     let status = status::status(&graph, &observed, &remembered.memory, now);
     out(&if args.json {
         format!("{}\n", serde_json::to_string_pretty(&status).unwrap_or_default())

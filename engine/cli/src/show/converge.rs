@@ -8,7 +8,7 @@ use tally_graph::Graph;
 use tally_host::{Failure, FailureKind, Outcome, Report};
 use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::plan::{ChangeKind, OpId, Plan};
-use tally_reconcile::rollback::{RolloutFailure, images, stays};
+use tally_reconcile::rollback::{RolloutFailure, images, not_rolled_back};
 
 use crate::errors::Exit;
 use crate::show::failure::failure_reports;
@@ -90,28 +90,29 @@ pub fn exit_of(report: &Report) -> Exit {
 
 /// Shows the rollouts that failed and are not rolled back.
 pub fn refused(graph: &Graph, refused: &[Refused], terminal: &Terminal) {
-    let reports: Vec<_> = refused.iter().map(|it| stays(graph, &it.address, &it.reason)).collect();
+    let reports: Vec<_> =
+        refused.iter().map(|it| not_rolled_back(graph, &it.address, &it.reason)).collect();
     err(&report::people(&reports, &graph.sources, terminal));
 }
 
 /// Shows that a workload is about to be rolled back.
-pub fn rolling_back(address: &str, undone: &RolledBack) {
-    let images = images(&undone.workload);
+pub fn rolling_back(address: &str, rolled_back: &RolledBack) {
+    let images = images(&rolled_back.workload);
     out(&format!(
         "\n{address} rolls back to {}, {images}: its `update` says on-failure=rollback\n",
-        goal(undone)
+        goal(rolled_back)
     ));
 }
 
 /// Shows that a workload was rolled back by a plan.
 pub fn rolled_back(
     address: &str,
-    undone: &RolledBack,
+    rolled_back: &RolledBack,
     plan: &Plan,
     took: Duration,
     terminal: &Terminal,
 ) {
-    let failed = undone.failed.clone().unwrap_or_default();
+    let failed = rolled_back.failed.clone().unwrap_or_default();
     let verdict = terminal.paint(Style::Change, &format!("{address} was rolled back"));
     let pods = plan.changes.iter().filter_map(|change| change.subject.pod());
     let pods = pods.collect::<BTreeSet<_>>().len();
@@ -120,7 +121,7 @@ pub fn rolled_back(
          is followed again when it asks for something new; `tally rollout resume {address}` tries \
          it once more.\n",
         failed.goal(),
-        images(&undone.workload),
+        images(&rolled_back.workload),
         count(pods, "pod", "pods"),
         took.as_secs_f64(),
         failed.name(address),
@@ -129,13 +130,18 @@ pub fn rolled_back(
 }
 
 /// Shows that a rollback failed too.
-pub fn rollback_failed(graph: &Graph, address: &str, undone: &RolledBack, terminal: &Terminal) {
-    let why = format!("the rollback to {} failed too", goal(undone));
-    let reports = [stays(graph, address, &why)];
+pub fn rollback_failed(
+    graph: &Graph,
+    address: &str,
+    rolled_back: &RolledBack,
+    terminal: &Terminal,
+) {
+    let why = format!("the rollback to {} failed too", goal(rolled_back));
+    let reports = [not_rolled_back(graph, address, &why)];
     err(&report::people(&reports, &graph.sources, terminal));
 }
 
 /// Returns the revision that a workload is rolled back to.
-fn goal(undone: &RolledBack) -> String {
-    undone.failed.as_ref().map(RolloutFailure::goal).unwrap_or_default()
+fn goal(rolled_back: &RolledBack) -> String {
+    rolled_back.failed.as_ref().map(RolloutFailure::goal).unwrap_or_default()
 }

@@ -44,11 +44,11 @@ pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> 
         }
         shown.changes(&changes, &mut out);
     }
-    for power in &plan.powers {
+    for power in &plan.host_access {
         let mark = terminal.paint(Style::Change, "!");
         out.push_str(&format!("\n  {mark} {power}"));
     }
-    if !plan.powers.is_empty() {
+    if !plan.host_access.is_empty() {
         out.push('\n');
     }
     shown.fallbacks(&plan.fallbacks, &mut out);
@@ -329,8 +329,8 @@ impl Shown<'_> {
         }
         let title = self.terminal.paint(Style::Bold, "If its rollout fails");
         out.push_str(&format!("\n{title}\n"));
-        for Fallback { workload, goes_back, entry, what } in all {
-            let becomes = if *goes_back {
+        for Fallback { workload, can_roll_back, entry, what } in all {
+            let becomes = if *can_roll_back {
                 format!("is rolled back to {}, {}", goal(*entry), clean(what))
             } else {
                 format!("is not rolled back: {}", clean(what))

@@ -22,7 +22,8 @@ struct JsonPlan<'a> {
     changes: Vec<JsonChange<'a>>,
     operations: Vec<JsonOperation<'a>>,
     reachable: &'a [Reachable],
-    powers: &'a [String],
+    #[serde(rename = "powers")]
+    host_access: &'a [String],
     fallbacks: &'a [Fallback],
     held: Vec<JsonBlocked<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,7 +149,7 @@ pub fn json(plan: &Plan, graph: &Graph, warnings: &[Diagnostic]) -> String {
             })
             .collect(),
         reachable: &plan.reachable,
-        powers: &plan.powers,
+        host_access: &plan.host_access,
         fallbacks: &plan.fallbacks,
         held: plan
             .blocked

@@ -124,17 +124,18 @@ impl ControlLoop {
             what.push_str(&format!(" (last line: {line})"));
         }
         match decision {
-            Decision::Stays(why) => {
+            Decision::Stay(why) => {
                 let what = format!("the rollout failed and stays where it is: {why}; {what}");
                 self.report_rollout(EntryKind::Failed, &address, &failed, what);
             }
-            Decision::Back(undone) => {
-                let goal = undone.failed.as_ref().map(RolloutFailure::goal).unwrap_or_default();
-                let images = rollback::images(&undone.workload);
+            Decision::RollBack(rolled_back) => {
+                let goal =
+                    rolled_back.failed.as_ref().map(RolloutFailure::goal).unwrap_or_default();
+                let images = rollback::images(&rolled_back.workload);
                 let what = format!("rolls back to {goal} ({images}), since {what}");
                 self.report_rollout(EntryKind::RolledBack, &address, &failed, what);
                 self.reporting.board.change(|metrics| metrics.rollbacks += 1);
-                let kept = self.state.roll_back(&address, *undone);
+                let kept = self.state.roll_back(&address, *rolled_back);
                 self.reporting.stored(kept);
                 self.declared_moved();
                 // Followed as a changed spec is: calls in flight finish first.
@@ -153,7 +154,7 @@ impl ControlLoop {
     ) {
         let graph = self.state.graph();
         let workload = graph.workload_at(address);
-        let span = workload.map(|workload| rollback::blamed(graph, workload, failed));
+        let span = workload.map(|workload| rollback::failure_span(graph, workload, failed));
         self.reporting.entry(&Entry {
             host: failed.host.clone(),
             workload: address.to_owned(),
@@ -175,13 +176,13 @@ impl ControlLoop {
             // The rollbacks that this loop declared itself are no change to it.
             SpecChange::Declared(declared) if declared == self.state.memory.declared => {}
             SpecChange::Declared(declared) => {
-                let undone = self.state.memory.declared.undone != declared.undone;
+                let rolled_back = self.state.memory.declared.rolled_back != declared.rolled_back;
                 self.state.memory.declared = declared;
                 self.declared_moved();
                 self.observation.schedule.observe_again(self.clock.clock_ms());
                 self.reporting.forget();
                 self.pacing.dirty = true;
-                if undone {
+                if rolled_back {
                     self.pending.follow_again(self.state.spec());
                     self.execution.stop();
                 }

@@ -2,7 +2,7 @@
 
 use tally_host::Permit;
 use tally_reconcile::plan::Plan;
-use tally_reconcile::rollback::undo::ended;
+use tally_reconcile::rollback::apply::ended_rollbacks;
 
 use super::ControlLoop;
 use crate::leader_election::{Answered, CommonRead, MemoryWritten, Transition};
@@ -161,7 +161,7 @@ impl ControlLoop {
 
     /// Ends the rollbacks for whose workloads a newer spec came.
     pub(super) fn end_rollbacks(&mut self) {
-        let over = ended(self.state.spec(), &self.state.memory.declared.undone);
+        let over = ended_rollbacks(self.state.spec(), &self.state.memory.declared.rolled_back);
         let kept = self.state.end_rollbacks(&over);
         self.reporting.stored(kept);
         self.declared_moved();

@@ -200,7 +200,7 @@ impl ControlLoop {
         for operation in &plan.operations {
             if matches!(report.outcome(operation.id), Some(Outcome::NotStarted) | None) {
                 let last = self.observation.schedule.last_number(&operation.host);
-                self.execution.busy.end(&operation.claims(), &operation.host, last);
+                self.execution.busy.end(&operation.lock_key(), &operation.host, last);
             }
         }
         let mut failed: BTreeSet<(&str, Option<&str>)> = BTreeSet::new();
@@ -252,7 +252,7 @@ impl ControlLoop {
         for (plan, id) in self.execution.take_ended() {
             if let Some(operation) = plan.operation(id) {
                 let last = self.observation.schedule.last_number(&operation.host);
-                self.execution.busy.end(&operation.claims(), &operation.host, last);
+                self.execution.busy.end(&operation.lock_key(), &operation.host, last);
                 self.observation.schedule.event(&operation.host, self.clock.clock_ms());
             }
         }

@@ -9,7 +9,7 @@ use tally_reconcile::input::observed::Observed;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::plan::Plan;
-use tally_reconcile::rollback::undo::undo;
+use tally_reconcile::rollback::apply::apply_rollbacks;
 use tally_reconcile::rollback::{Decision, RolloutFailure, decide};
 use tally_reconcile::{Options, Prepared, reconcile_prepared};
 
@@ -120,7 +120,7 @@ impl Convergence {
     /// addresses. Image tags are resolved again.
     pub fn follow(&mut self) -> Vec<String> {
         let mut followed = self.spec.clone();
-        let rolled_back = undo(&mut followed, &self.memory.declared.undone);
+        let rolled_back = apply_rollbacks(&mut followed, &self.memory.declared.rolled_back);
         self.graph = Arc::new(followed);
         self.fetched = Fetched::default();
         rolled_back
@@ -225,9 +225,9 @@ impl Convergence {
     ///
     /// # Errors
     /// When it cannot be kept; it is in the memory all the same.
-    pub fn roll_back(&mut self, address: &str, undone: RolledBack) -> Stored {
-        let kept = self.storage.rolled_back(address, Some(&undone));
-        self.memory.declared.undone.insert(address.to_owned(), undone);
+    pub fn roll_back(&mut self, address: &str, rolled_back: RolledBack) -> Stored {
+        let kept = self.storage.rolled_back(address, Some(&rolled_back));
+        self.memory.declared.rolled_back.insert(address.to_owned(), rolled_back);
         kept
     }
 
@@ -238,7 +238,7 @@ impl Convergence {
     pub fn end_rollbacks(&mut self, addresses: &[String]) -> Stored {
         let mut result = Ok(());
         for address in addresses {
-            self.memory.declared.undone.remove(address);
+            self.memory.declared.rolled_back.remove(address);
             let kept = self.storage.rolled_back(address, None);
             result = result.and(kept);
         }

@@ -58,15 +58,22 @@ pub trait Observer: Send + Sync {
     fn refused(&self, _graph: &Graph, _refused: &[Refused]) {}
 
     /// A workload is about to be rolled back.
-    fn rolling_back(&self, _address: &str, _undone: &RolledBack) {}
+    fn rolling_back(&self, _address: &str, _rolled_back: &RolledBack) {}
 
     /// The first plan of a rollback that changes anything was made.
     fn rollback_planned(&self, _planned: &Planned<'_>) {}
 
     /// A workload was rolled back in the time `took`, by `plan` and the plans that followed for the remaining
     /// operations.
-    fn rolled_back(&self, _address: &str, _undone: &RolledBack, _plan: &Plan, _took: Duration) {}
+    fn rolled_back(
+        &self,
+        _address: &str,
+        _rolled_back: &RolledBack,
+        _plan: &Plan,
+        _took: Duration,
+    ) {
+    }
 
     /// The rollback of a workload failed too.
-    fn rollback_failed(&self, _graph: &Graph, _address: &str, _undone: &RolledBack) {}
+    fn rollback_failed(&self, _graph: &Graph, _address: &str, _rolled_back: &RolledBack) {}
 }

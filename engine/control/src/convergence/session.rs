@@ -210,10 +210,10 @@ impl<'a> Session<'a> {
         let mut refused = Vec::new();
         for (address, failed) in self.convergence.failed_rollouts(plan, report, now_ms) {
             match self.convergence.decide(&address, failed) {
-                Some(Decision::Back(undone)) => {
-                    back.insert(address, *undone);
+                Some(Decision::RollBack(rolled_back)) => {
+                    back.insert(address, *rolled_back);
                 }
-                Some(Decision::Stays(reason)) => refused.push(Refused { address, reason }),
+                Some(Decision::Stay(reason)) => refused.push(Refused { address, reason }),
                 None => {}
             }
         }
@@ -222,16 +222,16 @@ impl<'a> Session<'a> {
             return Ok(false);
         }
         // Before the first call: a session that dies during a rollback is finished by the next one.
-        for (address, undone) in &back {
-            self.convergence.roll_back(address, undone.clone())?;
+        for (address, rolled_back) in &back {
+            self.convergence.roll_back(address, rolled_back.clone())?;
         }
         self.convergence.follow();
-        if back.values().any(|undone| !undone.secrets.is_empty()) {
+        if back.values().any(|rolled_back| !rolled_back.secrets.is_empty()) {
             self.convergence.read_secrets().await?;
         }
-        for (address, undone) in &back {
-            self.observer.rolling_back(address, undone);
-            self.roll_back(address, undone, cancel).await?;
+        for (address, rolled_back) in &back {
+            self.observer.rolling_back(address, rolled_back);
+            self.roll_back(address, rolled_back, cancel).await?;
         }
         Ok(true)
     }
@@ -241,7 +241,7 @@ impl<'a> Session<'a> {
     async fn roll_back(
         &mut self,
         address: &str,
-        undone: &RolledBack,
+        rolled_back: &RolledBack,
         cancel: &watch::Receiver<bool>,
     ) -> Result<(), ConvergenceError> {
         let started = Instant::now();
@@ -257,7 +257,7 @@ impl<'a> Session<'a> {
             self.stop_on_errors(&plan)?;
             if plan.operations.is_empty() {
                 let done = first.as_ref().unwrap_or(&plan);
-                self.observer.rolled_back(address, undone, done, started.elapsed());
+                self.observer.rolled_back(address, rolled_back, done, started.elapsed());
                 return self.remember();
             }
             if first.is_none() && !plan.changes.is_empty() {
@@ -267,7 +267,7 @@ impl<'a> Session<'a> {
             let report = self.execute(&plan, cancel).await;
             if !report.is_done() {
                 self.observer.failed(self.convergence.graph(), &plan, &report);
-                self.observer.rollback_failed(self.convergence.graph(), address, undone);
+                self.observer.rollback_failed(self.convergence.graph(), address, rolled_back);
                 return Ok(());
             }
             first.get_or_insert(plan);

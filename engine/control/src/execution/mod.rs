@@ -69,7 +69,7 @@ impl Execution {
     ) {
         let plan = Arc::new(plan);
         for operation in &plan.operations {
-            self.busy.begin(&operation.claims());
+            self.busy.begin(&operation.lock_key());
         }
         let heard = Heard {
             plan: Arc::clone(&plan),

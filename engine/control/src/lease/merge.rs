@@ -48,7 +48,7 @@ fn each<D: Decide>(
         hosts: map::<D, _>(&base.hosts, &second.hosts, &theirs.hosts),
         paused: map::<D, _>(&base.paused, &second.paused, &theirs.paused),
         frozen: D::decide(&base.frozen, &second.frozen, &theirs.frozen).clone(),
-        undone: map::<D, _>(&base.undone, &second.undone, &theirs.undone),
+        rolled_back: map::<D, _>(&base.rolled_back, &second.rolled_back, &theirs.rolled_back),
         restarts: map::<D, _>(&base.restarts, &second.restarts, &theirs.restarts),
     }
 }

@@ -31,7 +31,7 @@ impl Deadlines {
             if is_back || self.has_failed(&one.workload, &one.of) {
                 continue;
             }
-            let why = if one.is_over {
+            let why = if one.is_final {
                 one.reason.clone()
             } else if waited_ms >= one.deadline_ms {
                 format!("not ready after {waited_ms} ms: {}", one.reason)
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use tally_reconcile::rollback::FailureAttribution;
 
-    fn one(id: &str, is_over: bool) -> Unready {
+    fn one(id: &str, is_final: bool) -> Unready {
         Unready {
             workload: "controller/web".into(),
             of: "v2".into(),
@@ -85,9 +85,9 @@ mod tests {
             container: "c".into(),
             id: id.into(),
             reason: "its health check fails".into(),
-            is_over,
+            is_final,
             deadline_ms: 1_000,
-            blame: FailureAttribution::Readiness,
+            failure_attribution: FailureAttribution::Readiness,
         }
     }
 

@@ -53,7 +53,7 @@ impl Rollouts {
         let unready = rollback::unready(graph, &state.observed, &state.memory, prepared, now_ms);
         for (one, why) in self.deadlines.judge(unready, clock.clock_ms()) {
             let connection = connection(&one.host);
-            let Unready { workload, of, host, pod, container, id, blame, .. } = one;
+            let Unready { workload, of, host, pod, container, id, failure_attribution, .. } = one;
             let (by, at_ms) = (state.actor().name().to_owned(), clock.wall_now_ms());
             let failed = RolloutFailure {
                 by,
@@ -62,7 +62,7 @@ impl Rollouts {
                 pod,
                 container,
                 why,
-                blame,
+                failure_attribution,
                 ..RolloutFailure::default()
             };
             self.failing.push(Box::pin(async move {
@@ -113,11 +113,11 @@ impl Rollouts {
         is_quiet: bool,
     ) -> Option<BTreeSet<String>> {
         // Everything is in the history: nothing can be new.
-        if self.settled.len() == plan.pods.len() && state.memory.declared.undone.is_empty() {
+        if self.settled.len() == plan.pods.len() && state.memory.declared.rolled_back.is_empty() {
             return None;
         }
         let settled = plan.settled();
-        for (address, of) in rollback::went_back(state.graph(), &state.memory) {
+        for (address, of) in rollback::rolled_back_fingerprints(state.graph(), &state.memory) {
             if settled.contains(&address) {
                 self.deadlines.is_back(&address, &of);
             }

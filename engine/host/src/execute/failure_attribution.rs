@@ -23,9 +23,13 @@ pub fn failed_versions(
     let mut all = BTreeMap::new();
     for (id, failure) in report.failures() {
         let Some(operation) = plan.operation(id) else { continue };
-        let Some(blame) = blame(&failure.kind) else { continue };
-        let failed =
-            RolloutFailure { by: by.to_owned(), at_ms, blame, ..failed(operation, failure) };
+        let Some(failure_attribution) = failure_attribution(&failure.kind) else { continue };
+        let failed = RolloutFailure {
+            by: by.to_owned(),
+            at_ms,
+            failure_attribution,
+            ..failed(operation, failure)
+        };
         match &operation.action {
             // An image belongs to no workload: the failure counts against those that waited for it.
             Action::PullImage { image } => {
@@ -82,7 +86,7 @@ fn waited_for<'p>(
 /// | Docker refuses the request with status 400 to 499 | yes |
 /// | an error of Tally's own about the request or this machine's configuration | yes |
 /// | the registry or the host is busy or unreachable; its disk is full; others changed something | no |
-fn blame(kind: &FailureKind) -> Option<FailureAttribution> {
+fn failure_attribution(kind: &FailureKind) -> Option<FailureAttribution> {
     match kind {
         FailureKind::Ended { .. } => Some(FailureAttribution::Command),
         FailureKind::NotReady { reason, .. } if reason.is_health_check() => {
@@ -140,7 +144,7 @@ mod tests {
             (archive.into(), None),
             (FailureKind::PreconditionFailed(StaleReason::Removed), None),
         ] {
-            assert_eq!(blame(&kind), expected, "{kind}");
+            assert_eq!(failure_attribution(&kind), expected, "{kind}");
         }
     }
 }

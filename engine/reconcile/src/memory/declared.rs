@@ -18,7 +18,8 @@ pub struct Declarations {
     /// The reason why the whole cluster is frozen; `None` if it is not.
     pub frozen: Option<String>,
     /// Workloads whose last change was rolled back, by people or because the rollout failed.
-    pub undone: BTreeMap<String, RolledBack>,
+    #[serde(rename = "undone")]
+    pub rolled_back: BTreeMap<String, RolledBack>,
     /// Containers to restart, by workload: full IDs, each with the time of its last start before the
     /// restart. The times are only compared for equality, so clocks may differ.
     pub restarts: BTreeMap<String, BTreeMap<String, i64>>,

@@ -42,7 +42,8 @@ pub struct RolloutFailure {
     /// The last lines of its output, cleaned.
     pub last_lines: Vec<String>,
     /// The attribute that most likely has to change.
-    pub blame: FailureAttribution,
+    #[serde(rename = "blame")]
+    pub failure_attribution: FailureAttribution,
     /// The entry of the history that is in effect instead; 0 if it is the revision of the older pods.
     pub entry: u64,
 }

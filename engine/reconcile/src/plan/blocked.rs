@@ -13,7 +13,7 @@ impl Operation {
     /// Returns the key that is locked while the operation is under way: its pod, or the object that it
     /// creates or removes if that belongs to no pod.
     #[must_use]
-    pub fn claims(&self) -> Cow<'_, str> {
+    pub fn lock_key(&self) -> Cow<'_, str> {
         if let Some(pod) = self.subject.pod() {
             return Cow::Borrowed(pod);
         }
@@ -139,13 +139,13 @@ fn remove(plan: &mut Plan, gone: &BTreeSet<OpId>) {
     for (number, operation) in kept.enumerate() {
         numbers.insert(operation.id, OpId(u32::try_from(number).unwrap_or(u32::MAX)));
     }
-    let undone: BTreeSet<OpId> = plan
+    let removed: BTreeSet<OpId> = plan
         .operations
         .iter()
         .filter(|operation| operation.action.mutates() && gone.contains(&operation.id))
         .map(|operation| operation.id)
         .collect();
-    plan.changes.retain(|change| !change.operations.iter().any(|id| undone.contains(id)));
+    plan.changes.retain(|change| !change.operations.iter().any(|id| removed.contains(id)));
     for change in &mut plan.changes {
         change.operations.retain(|id| !gone.contains(id));
     }

@@ -353,7 +353,8 @@ pub struct Fallback {
     /// The address of the workload: `controller/web`.
     pub workload: String,
     /// Whether there is a revision to roll back to; otherwise a failed rollout stays.
-    pub goes_back: bool,
+    #[serde(rename = "goes_back")]
+    pub can_roll_back: bool,
     /// The entry of the history to roll back to; `None` if it is the revision of the older pods.
     pub entry: Option<u64>,
     /// The images of the containers of that revision, or the reason why there is none.
@@ -383,7 +384,7 @@ pub struct Plan {
     /// Published addresses.
     pub reachable: Vec<Reachable>,
     /// The access to its host that changed pods get, in words.
-    pub powers: Vec<String>,
+    pub host_access: Vec<String>,
     /// Changes that the spec asks for and this plan does not make, with the reasons.
     pub blocked: Vec<Blocked>,
     /// Rollouts that are rolled back automatically when they fail.

@@ -61,7 +61,7 @@ impl Planner<'_> {
         let all =
             builder.plan.operations.iter().filter(|operation| operation.subject.pod().is_none());
         let open =
-            all.filter(|operation| self.memory.in_flight.busy.contains(&*operation.claims()));
+            all.filter(|operation| self.memory.in_flight.busy.contains(&*operation.lock_key()));
         let open: Vec<(OpId, Blocked)> = open
             .map(|operation| {
                 let blocked = Blocked {

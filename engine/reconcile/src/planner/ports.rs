@@ -130,7 +130,7 @@ impl Planner<'_> {
                 }
             }
         }
-        builder.plan.powers = descriptions;
+        builder.plan.host_access = descriptions;
     }
 }
 

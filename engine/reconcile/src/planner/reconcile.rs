@@ -70,7 +70,7 @@ fn finish(mut builder: Builder) -> Plan {
         plan.operations.clear();
         plan.changes.clear();
         plan.reachable.clear();
-        plan.powers.clear();
+        plan.host_access.clear();
         plan.fallbacks.clear();
         plan.blocked.clear();
         plan.balance = None;

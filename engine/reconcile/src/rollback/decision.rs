@@ -7,16 +7,16 @@ use crate::inventory::collect::inventory;
 use crate::inventory::containers::Inventory;
 use crate::memory::Memory;
 use crate::memory::revisions::{RolledBack, RolloutFailure};
-use crate::rollback::course::{Course, course, is_held};
-use crate::rollback::older::before;
+use crate::rollback::previous_revision::previous_revision;
+use crate::rollback::rollout_state::{RolloutState, is_frozen_or_paused, rollout_state};
 
 /// The decision about a rollout that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// The workload is rolled back to this revision.
-    Back(Box<RolledBack>),
+    RollBack(Box<RolledBack>),
     /// The workload stays as it is, for this reason.
-    Stays(String),
+    Stay(String),
 }
 
 /// Decides about the failure of the workload at `address`; returns `None` if it was no rollout that can be
@@ -29,26 +29,26 @@ pub fn decide(
     address: &str,
     failed: RolloutFailure,
 ) -> Option<Decision> {
-    if is_held(memory, address) {
+    if is_frozen_or_paused(memory, address) {
         return None;
     }
     let workload = graph.workload_at(address)?;
-    let former = match course(workload, memory)? {
-        Course::Rolling(former) => former,
-        Course::Back(first) => {
-            let why = format!("it went back to {}, and that fails too", first.goal());
-            return Some(Decision::Stays(why));
+    let previous = match rollout_state(workload, memory)? {
+        RolloutState::Rolling(previous) => previous,
+        RolloutState::RolledBack(first) => {
+            let why = format!("it was rolled back to {}, and that fails too", first.goal());
+            return Some(Decision::Stay(why));
         }
     };
     let name = graph.cluster().map(|cluster| cluster.name.as_str()).unwrap_or_default();
     let views = observed.hosts.values().filter_map(HostView::ready);
     let inventories: Vec<Inventory<'_>> = views.map(|state| inventory(name, state)).collect();
     let inventories: Vec<&Inventory<'_>> = inventories.iter().collect();
-    Some(match before(graph, &inventories, workload, former) {
+    Some(match previous_revision(graph, &inventories, workload, previous) {
         Ok((entry, before)) => {
             let failed = Some(RolloutFailure { entry, ..failed });
-            Decision::Back(Box::new(RolledBack { failed, ..before }))
+            Decision::RollBack(Box::new(RolledBack { failed, ..before }))
         }
-        Err(why) => Decision::Stays(why),
+        Err(why) => Decision::Stay(why),
     })
 }

@@ -23,8 +23,8 @@ pub fn previous_revisions(
     spec: &Graph,
     newest_first: impl IntoIterator<Item = Entry>,
 ) -> BTreeMap<String, PreviousRevision> {
-    let goes_back = |workload: &&Workload| workload.update.on_failure == OnFailure::Rollback;
-    let wanted = spec.workloads().filter(goes_back);
+    let can_roll_back = |workload: &&Workload| workload.update.on_failure == OnFailure::Rollback;
+    let wanted = spec.workloads().filter(can_roll_back);
     let mut open: BTreeMap<String, &Workload> =
         wanted.map(|workload| (workload.address().to_string(), workload)).collect();
     let mut found = BTreeMap::new();
@@ -40,9 +40,9 @@ pub fn previous_revisions(
             let Some(was) = was else { return true };
             if !was.has_pods_of(workload) {
                 let before = RolledBack::between(spec, &entry.graph, address);
-                let former =
+                let previous =
                     PreviousRevision { of: workload.fingerprint(), entry: entry.number, before };
-                found.insert(address.clone(), former);
+                found.insert(address.clone(), previous);
             }
             false
         });

@@ -6,18 +6,18 @@
 //! revision comes from the history too, or from older pods that still exist. A rollback is never repeated:
 //! if the previous revision fails too, the workload stays as it is.
 
-pub mod course;
+pub mod apply;
 pub mod decision;
 pub mod history;
-mod older;
+mod previous_revision;
 pub(crate) mod report;
-pub mod undo;
+pub mod rollout_state;
 pub mod unready;
 
-pub use course::{rolled_back, rolling, went_back};
 pub use decision::{Decision, decide};
 pub use history::{Entry, previous_revisions};
-pub use report::{blamed, images, stays};
+pub use report::{failure_span, images, not_rolled_back};
+pub use rollout_state::{rolled_back, rolled_back_fingerprints, rolling};
 pub use unready::{Unready, ended_words, unready};
 
 pub use crate::memory::revisions::{FailureAttribution, PreviousRevision, RolloutFailure};

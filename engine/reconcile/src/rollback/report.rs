@@ -13,12 +13,12 @@ use crate::plan::builder::Builder;
 use crate::plan::pod_plan::PodPlan;
 use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::subject::Subject;
-use crate::rollback::course::{Course, course};
-use crate::rollback::older::before;
+use crate::rollback::previous_revision::previous_revision;
+use crate::rollback::rollout_state::{RolloutState, rollout_state};
 
 /// Returns the report that a rollout failed and is not rolled back.
 #[must_use]
-pub fn stays(graph: &Graph, address: &str, why: &str) -> Diagnostic {
+pub fn not_rolled_back(graph: &Graph, address: &str, why: &str) -> Diagnostic {
     let workload = graph.workload_at(address);
     let headline = format!("the rollout of `{address}` failed and stays where it is: {why}");
     let found = Diagnostic::warning(Code(1304), headline);
@@ -36,15 +36,17 @@ pub(crate) fn report_rolled_back(
     wanted: &[&Workload],
     builder: &mut Builder,
 ) {
-    if memory.declared.undone.is_empty() {
+    if memory.declared.rolled_back.is_empty() {
         return;
     }
     for workload in wanted {
-        let Some(Course::Back(failed)) = course(workload, memory) else { continue };
+        let Some(RolloutState::RolledBack(failed)) = rollout_state(workload, memory) else {
+            continue;
+        };
         let address = workload.address().to_string();
         let name = failed.name(&address);
         let resume = format!("`tally rollout resume {address}` tries it once more.");
-        let span = blamed(graph, workload, failed);
+        let span = failure_span(graph, workload, failed);
         let mut help = format!(
             "It follows {} ({}), until the spec asks for something new. {resume}",
             failed.goal(),
@@ -84,20 +86,21 @@ pub(crate) fn report_fallback(
     if !own.iter().any(|pod| pod.rolls) {
         return;
     }
-    let Some(Course::Rolling(former)) = course(workload, memory) else { return };
+    let Some(RolloutState::Rolling(previous)) = rollout_state(workload, memory) else { return };
     let inventories: Vec<&Inventory<'_>> = hosts.ready.iter().map(|host| &host.inventory).collect();
-    let (goes_back, entry, what) = match before(graph, &inventories, workload, former) {
-        Ok((entry, before)) => (true, (entry > 0).then_some(entry), images(&before.workload)),
-        Err(why) => (false, None, why),
-    };
+    let (can_roll_back, entry, what) =
+        match previous_revision(graph, &inventories, workload, previous) {
+            Ok((entry, before)) => (true, (entry > 0).then_some(entry), images(&before.workload)),
+            Err(why) => (false, None, why),
+        };
     let workload = workload.address().to_string();
-    builder.plan.fallbacks.push(Fallback { workload, goes_back, entry, what });
+    builder.plan.fallbacks.push(Fallback { workload, can_roll_back, entry, what });
 }
 
 /// Returns the position of the attribute that has to change.
 #[must_use]
-pub fn blamed(graph: &Graph, workload: &Workload, failed: &RolloutFailure) -> Span {
-    let paths: &[&str] = match failed.blame {
+pub fn failure_span(graph: &Graph, workload: &Workload, failed: &RolloutFailure) -> Span {
+    let paths: &[&str] = match failed.failure_attribution {
         FailureAttribution::Image => &["image"],
         FailureAttribution::Command => &["command", "image"],
         FailureAttribution::Readiness => &["readiness"],

@@ -13,8 +13,8 @@ use crate::inventory::containers::Found;
 use crate::labels::Role;
 use crate::memory::Memory;
 use crate::memory::revisions::FailureAttribution;
-use crate::rollback::course::{course, is_calm, is_held};
-use crate::rollback::older::is_now;
+use crate::rollback::previous_revision::is_current;
+use crate::rollback::rollout_state::{has_no_rollouts, is_frozen_or_paused, rollout_state};
 
 /// A container of a rollout's new pods that is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +34,11 @@ pub struct Unready {
     /// The unmet condition, in one line.
     pub reason: String,
     /// Whether it cannot become ready any more.
-    pub is_over: bool,
+    pub is_final: bool,
     /// Time after which it fails if it has not become ready, in milliseconds.
     pub deadline_ms: u64,
     /// The attribute that most likely has to change.
-    pub blame: FailureAttribution,
+    pub failure_attribution: FailureAttribution,
 }
 
 /// Returns all containers that are not ready of the new pods of rollouts with `on-failure=rollback`, and of
@@ -53,7 +53,7 @@ pub fn unready(
 ) -> Vec<Unready> {
     let Some(cluster) = graph.cluster() else { return Vec::new() };
     // This is called in every tick, and usually no rollout is in progress.
-    if is_calm(memory) {
+    if has_no_rollouts(memory) {
         return Vec::new();
     }
     let secrets = BTreeMap::new();
@@ -62,7 +62,7 @@ pub fn unready(
         .workloads()
         .map(|workload| (workload.address().to_string(), workload))
         .filter(|(address, workload)| {
-            !is_held(memory, address) && course(workload, memory).is_some()
+            !is_frozen_or_paused(memory, address) && rollout_state(workload, memory).is_some()
         })
         .collect();
     let mut all = Vec::new();
@@ -75,7 +75,7 @@ pub fn unready(
         for (name, found) in &prepared.inventory(&cluster.name, state).pods {
             let address = found.workload().unwrap_or_default();
             let Some(workload) = watched.get(address) else { continue };
-            if !is_now(graph, workload, name, found, &around) {
+            if !is_current(graph, workload, name, found, &around) {
                 continue;
             }
             let pod = realise(workload, (*name).to_owned(), &around);
@@ -95,9 +95,9 @@ pub fn unready(
                     container: desired.name.clone(),
                     id: found.container.id.clone(),
                     reason: lack.reason,
-                    is_over: lack.is_over,
+                    is_final: lack.is_final,
                     deadline_ms: lack.deadline_ms,
-                    blame: lack.blame,
+                    failure_attribution: lack.failure_attribution,
                 })
             });
             all.extend(containers);
@@ -108,9 +108,9 @@ pub fn unready(
 
 struct Lack {
     reason: String,
-    is_over: bool,
+    is_final: bool,
     deadline_ms: u64,
-    blame: FailureAttribution,
+    failure_attribution: FailureAttribution,
 }
 
 /// Returns the unmet condition of a container; `None` when it is ready, or need not be. The first rule that
@@ -136,10 +136,15 @@ fn lack(
     let state = found.container.state;
     let ended = || ended_words(details.exit_code, details.error.as_deref(), details.restart_count);
     let over = |reason| {
-        Some(Lack { reason, is_over: true, deadline_ms: 0, blame: FailureAttribution::Command })
+        Some(Lack {
+            reason,
+            is_final: true,
+            deadline_ms: 0,
+            failure_attribution: FailureAttribution::Command,
+        })
     };
-    let not_yet = |reason: &str, deadline_ms, blame| {
-        Some(Lack { reason: reason.to_owned(), is_over: false, deadline_ms, blame })
+    let not_yet = |reason: &str, deadline_ms, failure_attribution| {
+        Some(Lack { reason: reason.to_owned(), is_final: false, deadline_ms, failure_attribution })
     };
     if desired.role == Role::Init {
         return match state {

@@ -478,8 +478,8 @@ impl Director {
         {
             let mut state = self.world.state();
             // A rollback is no declaration of a person.
-            let undone = std::mem::take(&mut state.declared.undone);
-            state.declared = Declarations { undone, ..Declarations::default() };
+            let rolled_back = std::mem::take(&mut state.declared.rolled_back);
+            state.declared = Declarations { rolled_back, ..Declarations::default() };
         }
         let until = self.world.time_ms() + PRESUMED_LOST_MS;
         for sim_host in self.sim_hosts() {

@@ -13,9 +13,9 @@ use crate::labels::Role;
 use crate::labels::applied::{Applied, AppliedProbe};
 use crate::memory::revisions::{PreviousRevision, RolledBack};
 
-const NOTHING_BEFORE: &str = "there is nothing to go back to: none of its pods is of an older version, and the history has none";
-const NOT_FROM_PODS: &str =
-    "the history does not have what its older pods are, and their labels tell it in part only";
+const NO_PREVIOUS_REVISION: &str =
+    "there is no previous revision: none of its pods is of an older one, and the history has none";
+const UNKNOWN_REVISION: &str = "the history does not have the revision of its older pods, and their labels describe only a part of it";
 
 /// Returns the rollback of a rollout, and the entry of the history that it is from; 0 if it is the revision
 /// of its older pods. The first rule that matches applies:
@@ -27,48 +27,49 @@ const NOT_FROM_PODS: &str =
 /// | anything else | none, with the reason |
 ///
 /// An entry that no older pod matches is not of this cluster: a rollback to it would stop pods that serve.
-pub(super) fn before(
+pub(super) fn previous_revision(
     graph: &Graph,
     inventories: &[&Inventory<'_>],
     now: &Workload,
-    former: &PreviousRevision,
+    previous: &PreviousRevision,
 ) -> Result<(u64, RolledBack), String> {
-    let Some(cluster) = graph.cluster() else { return Err(NOTHING_BEFORE.to_owned()) };
+    let Some(cluster) = graph.cluster() else { return Err(NO_PREVIOUS_REVISION.to_owned()) };
     let secrets = BTreeMap::new();
     let around = RealiseContext::new(graph, &cluster.name, &secrets);
     let address = now.address().to_string();
     let all = inventories.iter().flat_map(|inventory| &inventory.pods);
     let own = all.filter(|(_, pod)| pod.workload() == Some(&address));
     let is_older = |(name, pod): &(&&str, &Containers<'_>)| {
-        !is_being_made(pod) && !is_now(graph, now, name, pod, &around)
+        !is_being_created(pod) && !is_current(graph, now, name, pod, &around)
     };
     let older: Vec<_> = own.filter(is_older).collect();
-    if let Some(before) = &former.before {
+    if let Some(before) = &previous.before {
         // A pod that is being replaced has containers of both revisions.
         let either = [&before.workload, now];
-        let confirms =
-            |(name, pod): &(&&str, &Containers<'_>)| is_of_one(graph, &either, name, pod, &around);
+        let confirms = |(name, pod): &(&&str, &Containers<'_>)| {
+            matches_any_revision(graph, &either, name, pod, &around)
+        };
         if older.is_empty() || older.iter().any(confirms) {
-            return Ok((former.entry, before.clone()));
+            return Ok((previous.entry, before.clone()));
         }
     }
-    let told = older.iter().find_map(|(name, pod)| {
-        let workload = told_by(now, pod)?;
-        is_of(graph, &workload, name, pod, &around).then_some(workload)
+    let from_labels = older.iter().find_map(|(name, pod)| {
+        let workload = revision_from_labels(now, pod)?;
+        matches_revision(graph, &workload, name, pod, &around).then_some(workload)
     });
-    match told {
+    match from_labels {
         Some(workload) => {
-            let (of, contents, secrets) = (former.of.clone(), BTreeMap::new(), Vec::new());
+            let (of, contents, secrets) = (previous.of.clone(), BTreeMap::new(), Vec::new());
             Ok((0, RolledBack { of, workload, contents, secrets, failed: None }))
         }
-        None if older.is_empty() => Err(NOTHING_BEFORE.to_owned()),
-        None => Err(NOT_FROM_PODS.to_owned()),
+        None if older.is_empty() => Err(NO_PREVIOUS_REVISION.to_owned()),
+        None => Err(UNKNOWN_REVISION.to_owned()),
     }
 }
 
 /// Checks whether a pod was observed during its creation: its files may not be written yet, so that it
 /// matches no revision, and it does not serve yet.
-fn is_being_made(pod: &Containers<'_>) -> bool {
+fn is_being_created(pod: &Containers<'_>) -> bool {
     pod.values().any(|found| {
         found.container.state == ContainerState::Created && found.details.started_at_ms.is_none()
     })
@@ -76,7 +77,7 @@ fn is_being_made(pod: &Containers<'_>) -> bool {
 
 /// Returns the revision that a running pod was created from, as far as its labels describe it; other fields
 /// are those of the current revision. A comparison with the pod shows whether that is complete.
-fn told_by(now: &Workload, pod: &Containers<'_>) -> Option<Workload> {
+fn revision_from_labels(now: &Workload, pod: &Containers<'_>) -> Option<Workload> {
     let mut before = now.clone();
     for (role, all) in [(Role::Init, &mut before.inits), (Role::Container, &mut before.containers)]
     {
@@ -100,7 +101,7 @@ fn told_by(now: &Workload, pod: &Containers<'_>) -> Option<Workload> {
                 found.identity.applied();
             container.stop.signal = stop.signal;
             container.resources = resources;
-            container.readiness = told_probe(readiness, container.readiness.take());
+            container.readiness = probe_from_label(readiness, container.readiness.take());
             if role == Role::Container {
                 (before.labels, before.restart) = (label, restart);
             }
@@ -111,7 +112,7 @@ fn told_by(now: &Workload, pod: &Containers<'_>) -> Option<Workload> {
 
 /// Returns the probe of a label. Network probes are not sent to Docker, and are those of the current
 /// revision.
-fn told_probe(applied: Option<AppliedProbe>, now: Option<Probe>) -> Option<Probe> {
+fn probe_from_label(applied: Option<AppliedProbe>, now: Option<Probe>) -> Option<Probe> {
     let is_command = |probe: &Probe| matches!(probe.action, ProbeAction::Command(_));
     let Some(AppliedProbe { command, every, timeout, delay, failures }) = applied else {
         return now.filter(|probe| !is_command(probe));
@@ -130,7 +131,7 @@ fn told_probe(applied: Option<AppliedProbe>, now: Option<Probe>) -> Option<Probe
 
 /// Checks whether all existing containers of a pod match a workload of the graph, except for changes in
 /// place. For most pods the labels suffice; not for pods with files, because no label describes these.
-pub(super) fn is_now(
+pub(super) fn is_current(
     graph: &Graph,
     workload: &Workload,
     name: &str,
@@ -143,30 +144,32 @@ pub(super) fn is_now(
         let files = found.details.files.as_ref();
         found.identity.is_wished(workload) && files.is_none_or(BTreeMap::is_empty)
     };
-    (has_no_files && found.values().all(is_wished)) || is_of(graph, workload, name, found, around)
+    (has_no_files && found.values().all(is_wished))
+        || matches_revision(graph, workload, name, found, around)
 }
 
 /// Checks whether all existing containers of a pod match a workload, except for changes in place.
-fn is_of(
+fn matches_revision(
     graph: &Graph,
     workload: &Workload,
     name: &str,
     found: &Containers<'_>,
     around: &RealiseContext<'_>,
 ) -> bool {
-    is_of_one(graph, &[workload], name, found, around)
+    matches_any_revision(graph, &[workload], name, found, around)
 }
 
 /// Checks whether each existing container of a pod matches one of these revisions of its workload, except
 /// for changes in place.
-fn is_of_one(
+fn matches_any_revision(
     graph: &Graph,
-    versions: &[&Workload],
+    revisions: &[&Workload],
     name: &str,
     found: &Containers<'_>,
     around: &RealiseContext<'_>,
 ) -> bool {
-    let pods = versions.iter().map(|version| (*version, realise(version, name.to_owned(), around)));
+    let pods =
+        revisions.iter().map(|revision| (*revision, realise(revision, name.to_owned(), around)));
     let pods: Vec<_> = pods.collect();
     found.values().all(|found| {
         pods.iter().any(|(workload, pod)| {

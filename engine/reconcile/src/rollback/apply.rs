@@ -31,15 +31,18 @@ impl RolledBack {
 }
 
 /// Replaces workloads of a graph with the revisions that they were rolled back to; returns their addresses.
-pub fn undo(graph: &mut Graph, undone: &BTreeMap<String, RolledBack>) -> Vec<String> {
+pub fn apply_rollbacks(
+    graph: &mut Graph,
+    rolled_back: &BTreeMap<String, RolledBack>,
+) -> Vec<String> {
     let mut followed = Vec::new();
-    for (address, undone) in undone {
+    for (address, rolled_back) in rolled_back {
         let now = graph.workload_at(address);
-        let Some(now) = now.filter(|now| now.fingerprint() == undone.of) else { continue };
-        let as_before = now.as_before(&undone.workload);
+        let Some(now) = now.filter(|now| now.fingerprint() == rolled_back.of) else { continue };
+        let as_before = now.as_before(&rolled_back.workload);
         if graph.replace_workload(as_before) {
-            graph.contents.extend(undone.contents.clone());
-            add_secrets(graph, &undone.secrets);
+            graph.contents.extend(rolled_back.contents.clone());
+            add_secrets(graph, &rolled_back.secrets);
             followed.push(address.clone());
         }
     }
@@ -49,12 +52,12 @@ pub fn undo(graph: &mut Graph, undone: &BTreeMap<String, RolledBack>) -> Vec<Str
 /// Returns the addresses whose rollback ends because the spec asks for another revision. If a later spec
 /// asks for the failed revision again, that is intended.
 #[must_use]
-pub fn ended(spec: &Graph, undone: &BTreeMap<String, RolledBack>) -> Vec<String> {
-    let asks_for_more = |(address, undone): &(&String, &RolledBack)| {
+pub fn ended_rollbacks(spec: &Graph, rolled_back: &BTreeMap<String, RolledBack>) -> Vec<String> {
+    let asks_for_more = |(address, rolled_back): &(&String, &RolledBack)| {
         let now = spec.workload_at(address);
-        now.is_some_and(|now| now.fingerprint() != undone.of)
+        now.is_some_and(|now| now.fingerprint() != rolled_back.of)
     };
-    undone.iter().filter(asks_for_more).map(|(address, _)| address.clone()).collect()
+    rolled_back.iter().filter(asks_for_more).map(|(address, _)| address.clone()).collect()
 }
 
 /// Adds secrets that the spec does not have any more. Those that it has keep their source in the spec: the
