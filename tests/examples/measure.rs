@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    println!("| what | median ms | least | most | ratio |");
+    println!("| command | median ms | minimum | maximum | ratio |");
     println!("|---|---|---|---|---|");
     let own = times.first().cloned().unwrap_or_default();
     for (number, (of, (name, _))) in times.iter().zip(&commands).enumerate() {

@@ -8,7 +8,7 @@ use tally_tests::lab::{Lab, LabHost, Seen};
 use tally_tests::project::{Dice, Project, RunProcess};
 
 use crate::stage::{CLUSTER, LEAST_WEB, MOST_WEB, Version};
-use crate::watch::{Foreign, Shared};
+use crate::watch::{Shared, Unmanaged};
 
 /// The kinds of fault; a kind's frequency is its number of entries.
 const KINDS: [&str; 20] = [
@@ -57,7 +57,7 @@ pub struct Chaos<'a> {
     broken: bool,
     away: BTreeMap<usize, (Away, Instant)>,
     /// Containers that Tally does not manage and that will be removed again.
-    guests: Vec<(Foreign, Instant)>,
+    unmanaged: Vec<(Unmanaged, Instant)>,
 }
 
 impl<'a> Chaos<'a> {
@@ -79,7 +79,7 @@ impl<'a> Chaos<'a> {
             began: Instant::now(),
             broken: false,
             away: BTreeMap::new(),
-            guests: Vec::new(),
+            unmanaged: Vec::new(),
         }
     }
 
@@ -126,11 +126,11 @@ impl<'a> Chaos<'a> {
     fn victim(&mut self) -> Option<(usize, Seen)> {
         let number = *self.dice.one_of(&self.answering())?;
         let seen = self.host(number).seen().ok()?;
-        let foreign = self.shared.world().foreign.clone();
+        let unmanaged = self.shared.world().unmanaged.clone();
         let ours: Vec<Seen> = seen
             .into_iter()
             .filter(|one| one.label("tally.cluster") == CLUSTER)
-            .filter(|one| !foreign.iter().any(|foreign| foreign.id == one.id))
+            .filter(|one| !unmanaged.iter().any(|unmanaged| unmanaged.id == one.id))
             .collect();
         Some((number, self.dice.one_of(&ours)?.clone()))
     }
@@ -211,22 +211,22 @@ impl<'a> Chaos<'a> {
     }
 
     fn invite(&mut self, number: usize, name: &str, labels: &serde_json::Value) -> Option<String> {
-        let foreign = guest(self.host(number), name, labels, &self.shared)?;
+        let unmanaged = create_unmanaged(self.host(number), name, labels, &self.shared)?;
         let pause = self.millis(3_000, 15_000);
-        self.guests.push((foreign, Instant::now() + pause));
+        self.unmanaged.push((unmanaged, Instant::now() + pause));
         Some(format!("{name} on {}", self.host(number).name()))
     }
 
-    fn send_away(&mut self, foreign: &Foreign) -> bool {
-        let Some(host) = self.lab.hosts().iter().find(|host| host.name() == foreign.host) else {
+    fn remove_unmanaged(&mut self, unmanaged: &Unmanaged) -> bool {
+        let Some(host) = self.lab.hosts().iter().find(|host| host.name() == unmanaged.host) else {
             return true;
         };
-        self.shared.world().foreign.retain(|one| one.id != foreign.id);
-        let path = format!("/containers/{}?force=1", foreign.id);
+        self.shared.world().unmanaged.retain(|one| one.id != unmanaged.id);
+        let path = format!("/containers/{}?force=1", unmanaged.id);
         if host.act("DELETE", &path, None).is_ok_and(|status| status < 300) {
             return true;
         }
-        self.shared.world().foreign.push(foreign.clone());
+        self.shared.world().unmanaged.push(unmanaged.clone());
         false
     }
 
@@ -283,10 +283,10 @@ impl<'a> Chaos<'a> {
             self.bring_back(number);
         }
         let frozen = self.answering();
-        for (foreign, at) in std::mem::take(&mut self.guests) {
-            let answers = frozen.iter().any(|number| self.host(*number).name() == foreign.host);
-            if !(all || (at <= now && answers)) || !self.send_away(&foreign) {
-                self.guests.push((foreign, at));
+        for (unmanaged, at) in std::mem::take(&mut self.unmanaged) {
+            let answers = frozen.iter().any(|number| self.host(*number).name() == unmanaged.host);
+            if !(all || (at <= now && answers)) || !self.remove_unmanaged(&unmanaged) {
+                self.unmanaged.push((unmanaged, at));
             }
         }
         if !self.keeper.lives() {
@@ -303,12 +303,12 @@ impl<'a> Chaos<'a> {
 }
 
 /// Creates and starts a container that Tally does not manage; returns `None` if the name is in use.
-pub fn guest(
+pub fn create_unmanaged(
     host: &LabHost,
     name: &str,
     labels: &serde_json::Value,
     shared: &Shared,
-) -> Option<Foreign> {
+) -> Option<Unmanaged> {
     let body =
         json!({ "Image": "tally.local/hello:1", "Cmd": ["sleep", "100000"], "Labels": labels });
     let path = format!("/containers/create?name={name}");
@@ -320,7 +320,7 @@ pub fn guest(
     host.act("POST", &format!("/containers/{id}/start"), None).ok()?;
     let mut world = shared.world();
     let starts = world.starts.get(host.name()).copied().unwrap_or(0);
-    let foreign = Foreign { host: host.name().to_owned(), id, name: name.to_owned(), starts };
-    world.foreign.push(foreign.clone());
-    Some(foreign)
+    let unmanaged = Unmanaged { host: host.name().to_owned(), id, name: name.to_owned(), starts };
+    world.unmanaged.push(unmanaged.clone());
+    Some(unmanaged)
 }

@@ -22,7 +22,7 @@ use serde_json::json;
 use tally_tests::lab::{Lab, LabOptions};
 use tally_tests::project::Project;
 
-use faults::{Chaos, guest};
+use faults::{Chaos, create_unmanaged};
 use stage::Version;
 use watch::Shared;
 
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The number of violations.
+/// Runs the test and returns the number of violations.
 fn run(time: Duration, seed: u64) -> Result<usize, Box<dyn std::error::Error>> {
     let program = Project::built()?;
     let lab = Lab::up(&LabOptions::named("chaos", 77, 5))?;
@@ -62,7 +62,8 @@ fn run(time: Duration, seed: u64) -> Result<usize, Box<dyn std::error::Error>> {
     shared.world().most_web = Version::FIRST.web;
     // Containers that Tally does not manage, which stay from start to end.
     for host in lab.hosts() {
-        guest(host, "somebody", &json!({ "com.example": "x" }), &shared).ok_or("no guest")?;
+        create_unmanaged(host, "somebody", &json!({ "com.example": "x" }), &shared)
+            .ok_or("the name is in use")?;
     }
     let watchers = shared.watch(lab.hosts());
     let keeper = project.keep()?;

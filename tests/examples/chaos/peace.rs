@@ -110,7 +110,7 @@ impl Chaos<'_> {
             std::thread::sleep(Duration::from_millis(100));
             let running = self.shared.world().web().len();
             if running < least {
-                self.judge_missing();
+                self.check_missing();
             }
             lowest = lowest.min(running);
             if self.differs(&self.version).is_empty() {
@@ -133,7 +133,7 @@ impl Chaos<'_> {
 
     /// Checks the number of missing pods: pods missing in two consecutive observations were missing at the instant
     /// between them.
-    fn judge_missing(&self) {
+    fn check_missing(&self) {
         let names = || (0..self.version.web).map(|nth| format!("web-{nth}"));
         let mut missing: BTreeSet<String> = names().collect();
         for _ in 0..2 {

@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(150);
 
 /// An object that Tally does not manage, and its expected state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Foreign {
+pub struct Unmanaged {
     pub host: String,
     pub id: String,
     pub name: String,
@@ -30,7 +30,7 @@ pub struct World {
     /// The observed hosts, and the number of observations.
     pub looks: usize,
     /// Containers that Tally does not manage.
-    pub foreign: Vec<Foreign>,
+    pub unmanaged: Vec<Unmanaged>,
     /// Number of restarts of each engine.
     pub starts: BTreeMap<String, usize>,
     /// Maximum number of pods of `web` in any version since the last quiet time.
@@ -94,20 +94,20 @@ impl Shared {
     /// Observes a host once; an engine that does not answer shows nothing.
     pub fn look(&self, host: &LabHost) {
         // Objects created or removed during the observation are not checked by it.
-        let before = self.world().foreign.clone();
+        let before = self.world().unmanaged.clone();
         let began = Instant::now();
         let Ok(seen) = host.seen() else { return };
         let data = (host.name() == "beta").then(|| first_line(host)).flatten();
         let mut world = self.world();
         world.looks += 1;
         if let Some(data) = data {
-            world.judge_data(data);
+            world.check_data(data);
         }
-        world.judge_foreign(host.name(), &before, &seen);
-        world.judge_names(host.name(), &seen);
+        world.check_unmanaged(host.name(), &before, &seen);
+        world.check_names(host.name(), &seen);
         world.span(host.name(), &seen, began);
         world.views.insert(host.name().to_owned(), seen);
-        world.judge_running();
+        world.check_running();
     }
 }
 
@@ -132,11 +132,11 @@ impl World {
     }
 
     fn is_foreign(&self, id: &str) -> bool {
-        self.foreign.iter().any(|foreign| foreign.id == id)
+        self.unmanaged.iter().any(|unmanaged| unmanaged.id == id)
     }
 
     /// Checks S5: data is never removed, so the first line stays.
-    fn judge_data(&mut self, now: Option<String>) {
+    fn check_data(&mut self, now: Option<String>) {
         match &self.data {
             None => self.data = now,
             Some(before) if now.as_ref() != Some(before) => {
@@ -148,11 +148,11 @@ impl World {
     }
 
     /// Checks S1: objects that Tally does not manage are not touched.
-    fn judge_foreign(&mut self, host: &str, before: &[Foreign], seen: &[Seen]) {
+    fn check_unmanaged(&mut self, host: &str, before: &[Unmanaged], seen: &[Seen]) {
         let starts = self.starts.get(host).copied().unwrap_or(0);
-        let still: Vec<Foreign> = before
+        let still: Vec<Unmanaged> = before
             .iter()
-            .filter(|one| one.host == host && self.foreign.contains(one))
+            .filter(|one| one.host == host && self.unmanaged.contains(one))
             .cloned()
             .collect();
         for one in still {
@@ -171,7 +171,7 @@ impl World {
     }
 
     /// Checks S2: created objects have the name that their labels say.
-    fn judge_names(&mut self, host: &str, seen: &[Seen]) {
+    fn check_names(&mut self, host: &str, seen: &[Seen]) {
         for one in seen.iter().filter(|one| is_ours(one)) {
             // Containers with copied labels were created by this program on purpose, and announced before.
             if self.is_foreign(&one.id) || one.name.starts_with("visitor") {
@@ -209,9 +209,9 @@ impl World {
         }
     }
 
-    /// S3, S8: no container runs twice; no host is declared lost here, so the pods of an unreachable host run nowhere
-    /// else. S4: no more pods than the maximum.
-    fn judge_running(&mut self) {
+    /// Checks S3 and S8: no container runs twice; no host is declared lost here, so the pods of an unreachable host
+    /// run nowhere else. S4: no more pods than the maximum.
+    fn check_running(&mut self) {
         let spans: Vec<Span> = self.spans.values().cloned().collect();
         let mut most = BTreeSet::new();
         for one in &spans {
