@@ -296,18 +296,18 @@ impl Scanner {
 mod tests {
     use super::{PathKind, scan};
 
-    /// Each import as `path as name`, with `pub` before those that begin so.
+    /// Returns each import as `path as name`, with `pub` before those that are public.
     fn imports(source: &str) -> Vec<String> {
-        let told = |public: bool| if public { "pub " } else { "" };
+        let prefix = |public: bool| if public { "pub " } else { "" };
         scan(source)
             .paths
             .iter()
             .filter_map(|path| match &path.kind {
                 PathKind::Import { name, public } => {
-                    Some(format!("{}{} as {name}", told(*public), path.names.join("::")))
+                    Some(format!("{}{} as {name}", prefix(*public), path.names.join("::")))
                 }
                 PathKind::Glob { public } => {
-                    Some(format!("{}{}::*", told(*public), path.names.join("::")))
+                    Some(format!("{}{}::*", prefix(*public), path.names.join("::")))
                 }
                 PathKind::Code => None,
             })

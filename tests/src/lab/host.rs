@@ -271,10 +271,10 @@ impl LabHost {
 
     /// Creates its folder and all files in it.
     pub(super) fn prepare(&self, authority: &Authority) -> Result<(), LabError> {
-        let told = |error: std::io::Error| {
+        let lab_error = |error: std::io::Error| {
             LabError::new("cannot create a host's folder", &error.to_string())
         };
-        fs::create_dir_all(&self.folder).map_err(told)?;
+        fs::create_dir_all(&self.folder).map_err(lab_error)?;
         write(&self.folder.join("daemon.json"), &self.daemon_json()?)?;
         let (ip, name) = (format!("IP:{}", self.ip), format!("DNS:{}", self.name));
         let cert = format!("{}-cert", self.name);

@@ -180,13 +180,13 @@ impl Lab {
 
     fn build(&self) -> Result<(), LabError> {
         let folder = &self.options.folder;
-        let told = |error: std::io::Error| {
+        let lab_error = |error: std::io::Error| {
             LabError::new("cannot create the lab's folder", &error.to_string())
         };
-        fs::create_dir_all(folder.join("ssh")).map_err(told)?;
+        fs::create_dir_all(folder.join("ssh")).map_err(lab_error)?;
         let text = serde_json::to_string_pretty(&self.options)
             .map_err(|error| LabError::new("cannot write its options", &error.to_string()))?;
-        fs::write(folder.join("lab.json"), text).map_err(told)?;
+        fs::write(folder.join("lab.json"), text).map_err(lab_error)?;
         net::fabric(&self.options)?;
         let authority = Authority::new(&folder.join("certs"), "tally lab")?;
         authority.issue("cert", "key", Purpose::Client, &[], 30)?;

@@ -96,9 +96,9 @@ fn read(pipe: Option<impl std::io::Read>) -> String {
 /// If it cannot be started.
 pub(super) fn start(args: &[&str], log: &std::path::Path) -> Result<(), LabError> {
     let what = args.join(" ");
-    let told = |error: std::io::Error| LabError::new(&what, &error.to_string());
-    let log = std::fs::File::options().create(true).append(true).open(log).map_err(told)?;
-    let copy = log.try_clone().map_err(told)?;
+    let lab_error = |error: std::io::Error| LabError::new(&what, &error.to_string());
+    let log = std::fs::File::options().create(true).append(true).open(log).map_err(lab_error)?;
+    let copy = log.try_clone().map_err(lab_error)?;
     let path = find("setsid").ok_or_else(|| LabError::new(&what, "setsid is not installed"))?;
     // `setsid` forks, so the program is no child of this process and leaves no zombie.
     let mut child = Command::new(path)
@@ -108,8 +108,8 @@ pub(super) fn start(args: &[&str], log: &std::path::Path) -> Result<(), LabError
         .stdout(log)
         .stderr(copy)
         .spawn()
-        .map_err(told)?;
-    child.wait().map_err(told)?;
+        .map_err(lab_error)?;
+    child.wait().map_err(lab_error)?;
     Ok(())
 }
 

@@ -307,16 +307,16 @@ impl HostRead for Connection {
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<HostEvent, HostError>>, HostError> {
         self.reach("events", OBSERVATION_DEADLINE).await?;
-        let told = self.sim_host.daemon.events(cluster).await?;
+        let events = self.sim_host.daemon.events(cluster).await?;
         let sim_host = Arc::clone(&self.sim_host);
         let world = Arc::clone(&self.world);
-        let heard = told.flat_map(move |event| {
-            let (reachability, told) = {
+        let received = events.flat_map(move |event| {
+            let (reachability, events) = {
                 let network = sim_host.network();
                 (network.reachability, network.events)
             };
             let mode = match reachability {
-                Reachability::Open => told,
+                Reachability::Open => events,
                 // A connection that was open when packets started to be lost stays open and unreachable.
                 Reachability::Dropped => Events::Silent,
                 Reachability::Refused => Events::End,
@@ -339,7 +339,7 @@ impl HostRead for Connection {
             };
             stream::iter(all)
         });
-        let open = heard.take_while(|event| std::future::ready(event.is_some()));
+        let open = received.take_while(|event| std::future::ready(event.is_some()));
         Ok(open.filter_map(std::future::ready).boxed())
     }
 

@@ -282,7 +282,7 @@ fn pod_differs(
     (extra > 0).then(|| "it has containers that the spec does not have".to_owned())
 }
 
-/// S11: checks that the plan does not depend on the order of lists.
+/// Checks S11: that the plan does not depend on the order of lists.
 pub fn check_determinism(world: &World, now_ms: i64, rng: &mut Rng) {
     let observed = actual_state(world);
     let graph = &world.version().graph;
@@ -322,7 +322,7 @@ fn shuffle<T>(all: &mut [T], rng: &mut Rng) {
     }
 }
 
-/// L6: returns the differences for which the plan has no reason.
+/// Returns the differences (L6) for which the plan has no reason.
 #[must_use]
 pub fn unexplained(
     differences: &BTreeMap<String, String>,

@@ -16,7 +16,7 @@ macro_rules! kinds {
             /// The kinds of runs in which engines share a store.
             pub const OF_STORES: &[Kind] = Kind::ALL.split_at(Kind::ALL.len() - 7).1;
 
-            /// The kind's word.
+            /// Returns the word of the kind.
             #[must_use]
             pub fn word(self) -> &'static str {
                 match self { $(Kind::$name => $word),* }
@@ -53,7 +53,7 @@ kinds! {
     HealthFlaps "health-flaps" "A health check fails, then succeeds."
     HostClockJumps "host-clock-jumps" "A host's clock jumps by seconds."
     EngineClockJumps "engine-clock-jumps" "The engine's clock jumps by up to an hour."
-    Foreign "foreign" "A container not managed by Tally takes a name of a managed one."
+    Unmanaged "foreign" "A container not managed by Tally takes a name of a managed one."
     Forged "forged" "A container carries a copy of Tally's labels."
     HandStop "hand-stop" "A person stops a container."
     HandRemove "hand-remove" "A person removes a container by force."

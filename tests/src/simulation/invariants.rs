@@ -297,7 +297,7 @@ fn check_removal_limit(world: &World, sim_host: &SimulatedHost, what: &Call) {
     }
 }
 
-/// S4: checks that enough pods stay ready when a call arrives.
+/// Checks S4: that enough pods stay ready when a call arrives.
 pub fn check_arrival(world: &World, sim_host: &SimulatedHost, what: &Call) {
     if !matches!(what.call, "stop" | "restart" | "remove_container") {
         return;
@@ -421,7 +421,7 @@ pub fn record_result(
     check_state(world);
 }
 
-/// S3 and S4: checks the running containers after an event.
+/// Checks S3 and S4: the running containers after an event.
 pub fn check_state(world: &World) {
     let mut candidates: Vec<(u64, usize, u64)> = Vec::new();
     let expected = expected(world);

@@ -249,7 +249,7 @@ fn pauses(plan: &tally_reconcile::plan::Plan) -> bool {
     plan.blocked.iter().any(|it| it.reason.by() == BlockedBy::Backoff)
 }
 
-/// L1: checks that a converged cluster is not changed.
+/// Checks L1: that a converged cluster is not changed.
 async fn stays(world: &World, settings: Settings) {
     let before = world.state().changes;
     // The longest time between two observations is 36 s.
@@ -273,7 +273,7 @@ fn blocked_in_words(plan: &tally_reconcile::plan::Plan) -> Vec<String> {
     plan.blocked.iter().map(words).collect()
 }
 
-/// L5: checks that no more containers are created than the specs and the faults require.
+/// Checks L5: that no more containers are created than the specs and the faults require.
 fn within_bounds(director: &Director) {
     let world = &director.world;
     let versions = &world.family.versions;

@@ -60,7 +60,7 @@ impl Director {
                 labels: all,
                 ..ContainerRequest::default()
             };
-            if kind == Kind::Foreign {
+            if kind == Kind::Unmanaged {
                 model.stop(&id, now_ms).ok()?;
                 model.remove(&id, now_ms).ok()?;
             }

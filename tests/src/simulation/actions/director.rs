@@ -154,7 +154,7 @@ impl Director {
             Kind::HandStop | Kind::HandRemove | Kind::HandPause | Kind::HandRename => {
                 self.by_hand(kind)
             }
-            Kind::Foreign | Kind::Forged => self.unmanaged_container(kind),
+            Kind::Unmanaged | Kind::Forged => self.unmanaged_container(kind),
             Kind::SpecEdit | Kind::SpecBroken | Kind::SpecEmptied => self.spec(kind),
             Kind::Freeze | Kind::PauseRollout | Kind::DeclareLost | Kind::Fence => {
                 self.declare(kind)
