@@ -150,7 +150,7 @@ impl Remembered {
         let clocks = clocks(now_ms);
         self.memory.learned.set_clock(self.clocks.as_ref(), clocks.as_ref());
         self.clocks = clocks;
-        self.memory.looked(&self.cluster, &observed, took, now_ms);
+        self.memory.learn_observation(&self.cluster, &observed, took, now_ms);
         (observed, now_ms)
     }
 

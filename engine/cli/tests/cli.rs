@@ -258,11 +258,14 @@ fn a_failed_rollout_is_rolled_back_and_every_command_shows_it() {
     std::fs::remove_dir_all(folder.0.join(".tally/history")).unwrap();
     let plan = folder.tally(&["plan"]).ends(0).out;
     assert!(
-        plan.contains("controller/web is rolled back to what its older pods run, app:3"),
+        plan.contains("controller/web is rolled back to the revision of its older pods, app:3"),
         "{plan}"
     );
     let failed = folder.tally(&["apply", "--yes"]).ends(1).out;
-    assert!(failed.contains("was rolled back to what its older pods run, app:3"), "{failed}");
+    assert!(
+        failed.contains("was rolled back to the revision of its older pods, app:3"),
+        "{failed}"
+    );
     folder.tally(&["rollout", "resume", "web"]).ends(0);
     // No state of removed objects is kept.
     folder.tally(&["apply", "--yes"]).ends(1);

@@ -26,7 +26,7 @@ fn a_busy_pod_gets_no_operations() {
         many.apply(&many.plain(WEB)).await;
         many.memory.in_flight.busy.insert("web-0".to_owned());
         let plan = many.plan(&many.plain(CHANGED)).await;
-        assert_eq!(blocked(&plan)[0], "web-0: something is being done to it");
+        assert_eq!(blocked(&plan)[0], "web-0: an operation on it is under way");
         assert_eq!(of(&plan, BlockedBy::Busy)[0].reason.awaits(), Awaits::Work);
         assert!(!calls(&plan).iter().any(|call| call.contains("web-0")), "{:?}", calls(&plan));
         // A busy pod that is to be removed gets no operations either.
@@ -142,7 +142,7 @@ fn destroy_reports_the_pods_on_unreachable_hosts() {
         let destroy = Options { destroy: true, ..Options::default() };
         let plan = many.plan_with(&graph, destroy.clone()).await;
         let silent = of(&plan, BlockedBy::Unreachable);
-        assert_eq!(blocked(&plan), ["host/b: it does not answer: what is there stays"]);
+        assert_eq!(blocked(&plan), ["host/b: it does not answer: its containers are not changed"]);
         assert_eq!(silent[0].reason, BlockReason::HostUnreachable);
         assert_eq!(silent[0].host.as_deref(), Some("b"));
         // A fenced host is not reported.

@@ -431,7 +431,7 @@ fn surge_pods_fit_beside_all_current_and_planned_pods() {
         many.apply(&graph).await;
         let plan = many.plan_with(&graph, asked()).await;
         assert_eq!(blocked(&plan), Vec::<String>::new());
-        assert_eq!(fixed(&plan), ["controller/w0: no host has room for a surge pod now"]);
+        assert_eq!(fixed(&plan), ["controller/w0: no host has capacity for a surge pod now"]);
         assert!(!moves(&plan).is_empty());
     });
 }

@@ -246,7 +246,7 @@ fn an_unobserved_pod_counts_as_missing_in_a_rollout() {
         let plan = many.plan(&changed).await;
         assert!(plan.is_empty(), "{:?}", plan.changes);
         assert!(
-            blocked(&plan).iter().any(|why| why.contains("no more of its pods may be missing")),
+            blocked(&plan).iter().any(|why| why.contains("no more of its pods may be unavailable")),
             "{:?}",
             blocked(&plan)
         );
@@ -270,7 +270,7 @@ fn dependents_of_an_unobserved_pod_are_neither_started_nor_changed() {
         assert!(plan.blocked.iter().all(|it| {
             matches!(it.reason, BlockReason::Dependency { .. }) || it.subject.is_of_pod("db")
         }));
-        let why = "late: it waits for `db`, which cannot be seen or placed".to_owned();
+        let why = "late: it waits for `db`, which cannot be observed or placed".to_owned();
         assert!(blocked(&plan).contains(&why), "{:?}", blocked(&plan));
     });
 }
@@ -398,7 +398,7 @@ fn an_unobserved_pod_uses_only_one_unit_of_max_unavailable() {
         let plan = many.plan(&many.plain(&body("env A=2"))).await;
         let begun = calls(&plan).into_iter().filter(|call| call.starts_with("stop "));
         assert_eq!(begun.collect::<Vec<_>>(), ["stop web-1/c"], "{:?}", blocked(&plan));
-        let rest = "web-0: no more of its pods may be missing: 1 cannot be seen or placed";
+        let rest = "web-0: no more of its pods may be unavailable: 1 cannot be observed or placed";
         assert!(blocked(&plan).contains(&rest.to_owned()), "{:?}", blocked(&plan));
     });
 }

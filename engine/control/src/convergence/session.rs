@@ -146,7 +146,7 @@ impl<'a> Session<'a> {
             state.secrets = secrets;
         }
         let cluster = state.cluster().to_owned();
-        state.memory.looked(&cluster, &observed, took, now_ms);
+        state.memory.learn_observation(&cluster, &observed, took, now_ms);
         state.observed = observed;
         self.observed_at_ms = now_ms;
     }

@@ -514,7 +514,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_probe_has_time_for_twice_its_rounds_before_it_is_given_up() {
+    fn the_deadline_of_a_probe_is_twice_the_time_that_it_needs() {
         let probe = |delay: u64, failures, successes| Probe {
             action: ProbeAction::Command(vec!["true".to_owned()]),
             every: Millis(10_000),
@@ -536,7 +536,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_not_kept_running_may_end_and_count_as_ready() {
+    fn only_containers_that_are_not_always_restarted_may_end_and_count_as_ready() {
         for (restart, may_end) in
             [(Restart::Always, false), (Restart::OnFailure, true), (Restart::Never, true)]
         {
@@ -546,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn resources_are_told_in_dockers_units() {
+    fn resources_are_converted_to_dockers_units() {
         let of = |cpu: u32, max_cpu: u32, memory: u64, max_memory: Option<u64>| {
             let resources = Resources {
                 cpu: Some(Cpu(cpu)),

@@ -179,7 +179,7 @@ impl Hosts<'_> {
         now_ms: i64,
     ) -> Vec<Diagnostic> {
         if all <= 1 {
-            let label = "nothing is planned for a host that cannot be seen";
+            let label = "nothing is planned for a host that cannot be observed";
             return self
                 .unreachable
                 .iter()
@@ -199,9 +199,9 @@ impl Hosts<'_> {
             }
         }
         vec![found.help(
-            "When most hosts are silent the fault is likely on this side: is the network up, and \
-             this machine allowed to reach them? If they are really gone, say so for each: `tally \
-             host lost NAME`.",
+            "When most hosts are unreachable the fault is probably on this side: is the network up, \
+             and is this machine allowed to reach them? If they are really gone, declare each of \
+             them: `tally host lost NAME`.",
         )]
     }
 }
@@ -219,15 +219,15 @@ fn said(host: &UnreachableHost<'_>, now_ms: i64) -> Diagnostic {
             format!("host `{}` is lost{since}: {}", host.name, host.reason),
             format!(
                 "Its pods without data are replaced on other hosts. Pods with a named volume are \
-                 not, unless you say that the host is surely off: `tally host fence {}`.",
+                 not, unless you declare that the host is certainly off: `tally host fence {}`.",
                 host.name
             ),
         ),
         (false, false) => (
             format!("host `{}` does not answer{since}: {}", host.name, host.reason),
             format!(
-                "What runs there is left as it is, and nothing is concluded from what is not \
-                 seen. If it will not come back: `tally host lost {}`.",
+                "Its containers are not changed, and nothing is concluded from their absence. If \
+                 it will not come back: `tally host lost {}`.",
                 host.name
             ),
         ),
@@ -247,8 +247,8 @@ fn at(found: Diagnostic, span: Option<Span>, label: &str) -> Diagnostic {
 fn back(host: &ReadyHost<'_>) -> Diagnostic {
     let headline = format!("host `{}` is fenced, and answers", host.name);
     let help = format!(
-        "It was declared off, so what runs there is stopped, its volumes stay, and it takes no pods. \
-         If it may take part again: `tally host restore {}`.",
+        "It was declared off, so its containers are stopped, its volumes stay, and it takes no pods. \
+         If it may be used again: `tally host restore {}`.",
         host.name
     );
     at(Diagnostic::warning(Code(1305), headline).help(help), host.span, "")

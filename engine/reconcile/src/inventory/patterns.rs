@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_its_pieces_with_the_name_between_them() {
+    fn a_text_matches_pieces_with_the_name_between_them() {
         let pieces = |text: &str| text.split('*').map(str::to_owned).collect::<Vec<_>>();
         for (pattern, text, expected) in [
             ("a*b", "a-web-0-b", false),

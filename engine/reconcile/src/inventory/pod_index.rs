@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinal_is_one_only_as_it_is_written() {
+    fn only_the_canonical_form_of_an_ordinal_is_parsed() {
         let found = Containers::default();
         let known = known(&found);
         for other in ["web-00", "web-012", "web-+1", "web--1", "web-", "web-4294967296", "web-a"] {

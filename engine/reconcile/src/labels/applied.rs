@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_older_label_reads_with_defaults_and_a_newer_one_without_its_news() {
+    fn missing_fields_of_a_label_have_defaults_and_unknown_ones_are_ignored() {
         let old = Applied::from_label(r#"{"image":"nginx:1","later-field":true}"#);
         assert_eq!(old, Some(Applied { image: "nginx:1".into(), ..Applied::default() }));
         assert_eq!(Applied::from_label("{"), None);

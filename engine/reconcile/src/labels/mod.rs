@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_read_as_it_is_made() {
+    fn a_name_consists_of_its_parts() {
         assert!(is_joined_of(&container_name("shop", "web-0", "app"), &["shop", "web-0", "app"]));
         assert!(is_joined_of(&infra_name("shop", "web-0"), &["shop", "web-0"]));
         for wrong in ["shop.web-0", "shop.web-0.app.more", "shop.web-0.ap", "shopweb-0app", ""] {

@@ -90,7 +90,7 @@ impl Memory {
     /// Learns like [`Memory::learn`], from one observation of all hosts with the given duration, measured
     /// by a monotonic clock. A host that did not answer may have come back while the observation waited for
     /// it: it was certainly unreachable only until the observation started.
-    pub fn looked(
+    pub fn learn_observation(
         &mut self,
         cluster: &str,
         observed: &Observed,
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_is_as_long_as_it_was_whatever_was_done_to_the_clock() {
+    fn the_time_a_host_is_unreachable_does_not_follow_the_wall_clock() {
         let clocks =
             |now_ms, steady_ms, boot: &str| Clocks { now_ms, steady_ms, boot: boot.into() };
         let taken_up = |now: Option<Clocks>| {
@@ -158,12 +158,12 @@ mod tests {
     }
 
     #[test]
-    fn a_host_may_have_come_back_while_a_look_waited_for_it() {
+    fn a_host_may_have_come_back_while_an_observation_waited_for_it() {
         let mut memory = Memory::default();
-        let silent = observed(HostView::Unknown { reason: String::new(), answers: false });
+        let unreachable = observed(HostView::Unknown { reason: String::new(), answers: false });
         let looked = |memory: &mut Memory, begun_ms: u64, now_ms: u64| {
             let took = Duration::from_millis(now_ms - begun_ms);
-            memory.looked("shop", &silent, took, i64::try_from(now_ms).unwrap());
+            memory.learn_observation("shop", &unreachable, took, i64::try_from(now_ms).unwrap());
         };
         looked(&mut memory, 0, 1_000);
         looked(&mut memory, 60_000, 80_000);
@@ -173,21 +173,21 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_in_part_is_never_silent_for_long() {
+    fn a_host_that_answers_in_part_does_not_become_lost() {
         let mut memory = Memory::default();
         let in_part = observed(HostView::Unknown { reason: String::new(), answers: true });
         memory.learn("shop", &in_part, 0);
         memory.learn("shop", &in_part, 60_000);
         let grace = Some(Millis(60_000));
         assert!(!memory.is_lost("a", grace, 60_000));
-        let silent = observed(HostView::Unknown { reason: String::new(), answers: false });
-        memory.learn("shop", &silent, 70_000);
+        let unreachable = observed(HostView::Unknown { reason: String::new(), answers: false });
+        memory.learn("shop", &unreachable, 70_000);
         assert!(!memory.is_lost("a", grace, 119_999));
         assert!(memory.is_lost("a", grace, 120_000));
     }
 
     #[test]
-    fn beside_other_engines_any_pod_may_be_on_a_host_until_that_was_seen() {
+    fn with_other_engines_any_pod_may_be_on_a_host_until_it_is_observed() {
         let may_have = |memory: &Memory, pod: &str| memory.learned.hosts["a"].may_have(pod);
         for shared in [false, true] {
             let mut memory = Memory::default();
@@ -200,18 +200,18 @@ mod tests {
             let text = serde_json::to_string(&memory).unwrap();
             let mut memory: Memory = serde_json::from_str(&text).unwrap();
             memory.learned.take_up(None);
-            let silent = observed(HostView::Unknown { reason: String::new(), answers: false });
-            memory.learn("shop", &silent, 0);
+            let unreachable = observed(HostView::Unknown { reason: String::new(), answers: false });
+            memory.learn("shop", &unreachable, 0);
             assert!(may_have(&memory, "web-0"));
             assert_eq!(may_have(&memory, "web-1"), shared);
-            assert!(!memory.learned.hosts["a"].had("web-1"), "nobody saw it there");
+            assert!(!memory.learned.hosts["a"].had("web-1"), "it was never observed there");
             memory.learn("shop", &observed(HostView::Ready(Box::default())), 1);
-            assert!(!may_have(&memory, "web-1"), "the host was seen");
+            assert!(!may_have(&memory, "web-1"), "the host was observed");
         }
     }
 
     #[test]
-    fn a_pod_that_is_being_made_is_not_forgotten_for_an_older_view() {
+    fn a_pod_that_is_being_created_is_not_forgotten_for_an_older_view() {
         let mut memory = Memory::default();
         let empty = observed(HostView::Ready(Box::default()));
         assert!(memory.learn("shop", &empty, 0), "a host that was not known");
@@ -221,12 +221,12 @@ mod tests {
         memory.in_flight.busy.insert("web-0".to_owned());
         assert!(!memory.learn("shop", &empty, 2));
         assert_eq!(known(&memory), ["web-0"]);
-        let silent = observed(HostView::Unknown { reason: String::new(), answers: false });
-        assert!(memory.learn("shop", &silent, 3), "a silence that was not known");
+        let unreachable = observed(HostView::Unknown { reason: String::new(), answers: false });
+        assert!(memory.learn("shop", &unreachable, 3), "the host was not known to be unreachable");
         memory.in_flight.busy.clear();
-        assert!(!memory.learn("shop", &silent, 4));
+        assert!(!memory.learn("shop", &unreachable, 4));
         assert_eq!(known(&memory), ["web-0"], "it may run there");
         assert!(memory.learn("shop", &empty, 5));
-        assert!(known(&memory).is_empty(), "it was looked at");
+        assert!(known(&memory).is_empty(), "it was observed");
     }
 }

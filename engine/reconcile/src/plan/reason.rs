@@ -329,25 +329,27 @@ impl BlockReason {
 impl fmt::Display for BlockReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnderWay => f.write_str("something is being done to it"),
+            Self::UnderWay => f.write_str("an operation on it is under way"),
             Self::NotReady => f.write_str("it is not ready yet"),
             Self::NotEnded => f.write_str("it has not ended yet"),
-            Self::Backoff { .. } => f.write_str(
-                "it ends again and again, or cannot be made: it is left alone for a while",
-            ),
+            Self::Backoff { .. } => {
+                f.write_str("it fails repeatedly, or cannot be created: its backoff is not over")
+            }
             Self::NoHost { lacks, more, .. } => no_host(lacks, *more, f),
             Self::HostFull(lack) => write!(f, "its host cannot take it: {lack}"),
-            Self::NoRoomForSurge => f.write_str("no host has room for a surge pod now"),
-            Self::CircularRoom => f.write_str("it would wait for room that waits for it"),
+            Self::NoRoomForSurge => f.write_str("no host has capacity for a surge pod now"),
+            Self::CircularRoom => f.write_str("it would wait for capacity that waits for it"),
             Self::PodUnreachable { host, presence } => {
                 write!(f, "{presence} on `{host}`, which does not answer")
             }
             Self::OlderData { unreachable, older } => {
-                let older = older.as_deref().unwrap_or("another host");
+                let older = older
+                    .as_deref()
+                    .map_or("another host".to_owned(), |older| format!("`{older}`"));
                 write!(
                     f,
-                    "its data may be on `{unreachable}`, which does not answer: what `{older}` \
-                     has of it may be older"
+                    "its data may be on `{unreachable}`, which does not answer: the data on \
+                     {older} may be older"
                 )
             }
             Self::VolumeUnreachable { volume, host } => {
@@ -358,17 +360,22 @@ impl fmt::Display for BlockReason {
             }
             Self::VolumesApart => f.write_str("its volumes are on different hosts"),
             Self::Dependency { on } => {
-                write!(f, "it waits for `{on}`, which cannot be seen or placed")
+                write!(f, "it waits for `{on}`, which cannot be observed or placed")
             }
             Self::Budget { absent } => {
-                write!(f, "no more of its pods may be missing: {absent} cannot be seen or placed")
+                write!(
+                    f,
+                    "no more of its pods may be unavailable: {absent} cannot be observed or placed"
+                )
             }
             Self::Removals { removed, total } => write!(
                 f,
                 "{removed} of {total} containers would be removed at once, which a person must \
                  confirm"
             ),
-            Self::HostUnreachable => f.write_str("it does not answer: what is there stays"),
+            Self::HostUnreachable => {
+                f.write_str("it does not answer: its containers are not changed")
+            }
             Self::Paused { note, .. } => write!(f, "its rollout is paused: {note}"),
             Self::RolledBack { entry, failed, why, .. } => {
                 write!(f, "it was rolled back to {}: {failed}: {why}", goal(*entry))
@@ -430,7 +437,7 @@ fn rounded(bytes: u64) -> Bytes {
 #[must_use]
 pub fn goal(entry: Option<u64>) -> String {
     match entry {
-        None => "what its older pods run".to_owned(),
+        None => "the revision of its older pods".to_owned(),
         Some(entry) => format!("entry {entry} of the history"),
     }
 }

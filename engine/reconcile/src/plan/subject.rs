@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_subject_is_read_from_the_json_it_is_written_as() {
+    fn each_subject_is_parsed_from_its_own_json() {
         let (workload, pod) = ("controller/web".to_owned(), "web-0".to_owned());
         let all = [
             (Subject::Cluster("shop".into()), ["cluster/shop", "", ""]),

@@ -26,7 +26,7 @@ pub fn not_rolled_back(graph: &Graph, address: &str, why: &str) -> Diagnostic {
         Some(workload) => found.label(workload.span, "`on-failure=rollback` cannot help here"),
         None => found,
     };
-    found.help("Pods that serve are not touched. Put the spec right and apply again.")
+    found.help("Pods that serve are not touched. Correct the spec and apply again.")
 }
 
 /// Reports the workloads that were rolled back, each with its failure.
@@ -48,7 +48,7 @@ pub(crate) fn report_rolled_back(
         let resume = format!("`tally rollout resume {address}` tries it once more.");
         let span = failure_span(graph, workload, failed);
         let mut help = format!(
-            "It follows {} ({}), until the spec asks for something new. {resume}",
+            "It runs {} ({}) until the spec asks for another revision. {resume}",
             failed.goal(),
             images(workload)
         );
