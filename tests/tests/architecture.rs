@@ -3,7 +3,7 @@
 //!
 //! The rules are in docs/devel/README.md, the checks in `tally_tests::architecture`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tally_tests::architecture::crates::{Crate, Workspace, rust_files};

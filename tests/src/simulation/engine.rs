@@ -251,7 +251,7 @@ impl Storage for WorldConnector {
         };
         // The stored memory must not contain operations in flight.
         let written = serde_json::to_string(&memory).unwrap_or_default();
-        self.world.check_no_secret("what is remembered", &written);
+        self.world.check_no_secret("the stored memory", &written);
         *lock(&self.kept) = serde_json::from_str(&written).unwrap_or_default();
         Ok(())
     }
