@@ -86,7 +86,7 @@ pub fn difference(
 
 /// Returns the [`difference`] of a container whose label is exactly the desired one: the label is not
 /// parsed, and only settings that can be changed outside Tally are compared.
-pub(crate) fn difference_of_wished(
+pub(crate) fn difference_of_matching(
     desired: &DesiredContainer<'_>,
     seen: &Found<'_>,
     places: &Places<'_>,

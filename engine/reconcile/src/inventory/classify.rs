@@ -38,14 +38,14 @@ pub struct Identity<'a> {
     /// The applied spec, as the text of its label.
     spec: &'a str,
     /// The number of the pattern of the workload whose desired labels and spec this container has exactly.
-    pub(crate) wished: Option<u32>,
+    pub(crate) matching_pattern: Option<u32>,
 }
 
 impl Identity<'_> {
     /// Checks whether it has exactly the labels and spec that this workload asks for. The workload must be
     /// of the same graph.
-    pub(crate) fn is_wished(&self, workload: &Workload) -> bool {
-        self.wished.is_some()
+    pub(crate) fn is_exactly_desired(&self, workload: &Workload) -> bool {
+        self.matching_pattern.is_some()
             && self
                 .workload
                 .strip_suffix(workload.name.as_str())
@@ -67,7 +67,7 @@ struct Seen<'c, 'a> {
     container: &'a ObservedContainer,
     labels: OurLabels<'a>,
     role: Option<Role>,
-    wished: Option<u32>,
+    matching_pattern: Option<u32>,
 }
 
 type Rule = fn(&Seen<'_, '_>) -> Option<Class<'static>>;
@@ -98,8 +98,8 @@ const RULES: &[Rule] = &[
         (!agrees).then_some(Class::Quarantined("its name does not agree with its labels"))
     },
     |seen| {
-        let readable =
-            seen.wished.is_some() || seen.labels.spec.and_then(Applied::from_label).is_some();
+        let readable = seen.matching_pattern.is_some()
+            || seen.labels.spec.and_then(Applied::from_label).is_some();
         (!readable).then_some(Class::Quarantined("its applied spec cannot be read"))
     },
 ];
@@ -115,8 +115,9 @@ pub(crate) fn classify<'a>(
     let text = |label: Option<&'a str>| label.unwrap_or_default();
     let (workload, pod, name) = (text(labels.workload), text(labels.pod), text(labels.name));
     let spec = text(labels.spec);
-    let wished = role.and_then(|role| patterns.wished(workload, pod, (role, name), spec));
-    let seen = Seen { cluster, container, labels, role, wished };
+    let matching_pattern =
+        role.and_then(|role| patterns.matching_pattern(workload, pod, (role, name), spec));
+    let seen = Seen { cluster, container, labels, role, matching_pattern };
     if let Some(class) = RULES.iter().find_map(|rule| rule(&seen)) {
         return class;
     }
@@ -127,7 +128,7 @@ pub(crate) fn classify<'a>(
         name,
         generation: text(labels.generation).parse().unwrap_or(1),
         spec,
-        wished,
+        matching_pattern,
     })
 }
 

@@ -28,7 +28,7 @@ impl Prepared {
 
     /// Collects the inventory of a host, compared with the patterns of the spec.
     pub(crate) fn inventory<'a>(&self, cluster: &str, host: &'a HostState) -> Inventory<'a> {
-        inventory_beside(cluster, host, &self.0, None)
+        inventory_with_patterns(cluster, host, &self.0, None)
     }
 }
 
@@ -36,16 +36,16 @@ impl Prepared {
 /// the list and the inspection; it is omitted, and the next observation decides.
 #[must_use]
 pub fn inventory<'a>(cluster: &str, host: &'a HostState) -> Inventory<'a> {
-    inventory_beside(cluster, host, &Patterns::default(), None)
+    inventory_with_patterns(cluster, host, &Patterns::default(), None)
 }
 
-/// Collects the [`inventory`], compared with the patterns of the spec; with a `judge`, tries the fast path
+/// Collects the [`inventory`], compared with the patterns of the spec; with an `input`, tries the fast path
 /// for each pod.
-pub(crate) fn inventory_beside<'a>(
+pub(crate) fn inventory_with_patterns<'a>(
     cluster: &str,
     host: &'a HostState,
     patterns: &Patterns,
-    judge: Option<&FastPathInput<'_>>,
+    input: Option<&FastPathInput<'_>>,
 ) -> Inventory<'a> {
     let mut all = Inventory::default();
     for container in &host.containers {
@@ -65,8 +65,8 @@ pub(crate) fn inventory_beside<'a>(
     }
     for (number, (name, pod)) in all.pods.iter_mut().enumerate() {
         pod.number = number;
-        if let Some(judge) = judge {
-            pod.fast_path = patterns.fast_path(name, pod, judge);
+        if let Some(input) = input {
+            pod.fast_path = patterns.fast_path(name, pod, input);
         }
     }
     all

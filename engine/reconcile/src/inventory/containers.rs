@@ -101,7 +101,7 @@ impl Found<'_> {
     /// health check can never become healthy, but serves.
     #[must_use]
     pub fn serves(&self, rule: &ReadyRule, infra: Option<&Self>, now_ms: i64) -> bool {
-        if self.identity.wished.is_some() {
+        if self.identity.matching_pattern.is_some() {
             return self.is_ready(rule, infra, now_ms);
         }
         let healthy = self.identity.applied().readiness.is_some();

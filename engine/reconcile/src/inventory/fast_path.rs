@@ -29,15 +29,15 @@ impl Patterns {
         &self,
         pod: &str,
         found: &Containers<'_>,
-        judge: &FastPathInput<'_>,
+        input: &FastPathInput<'_>,
     ) -> FastPath {
-        let workload = found.values().next().and_then(|found| found.identity.wished);
+        let workload = found.values().next().and_then(|found| found.identity.matching_pattern);
         let Some((number, pattern)) = workload.and_then(|it| Some((it, self.get(it)?))) else {
             return FastPath::default();
         };
         let digits = pod.strip_prefix(&*pattern.name).and_then(|rest| rest.strip_prefix('-'));
         let ordinal = digits.and_then(ordinal);
-        FastPath { workload, ordinal, is_up_to_date: pattern.is_up_to_date(number, found, judge) }
+        FastPath { workload, ordinal, is_up_to_date: pattern.is_up_to_date(number, found, input) }
     }
 }
 
@@ -58,16 +58,16 @@ impl Pattern {
         &self,
         number: u32,
         found: &Containers<'_>,
-        judge: &FastPathInput<'_>,
+        input: &FastPathInput<'_>,
     ) -> bool {
         let infra = found.get(Role::Infra, "");
         found.len() == self.containers.len()
             && self.joined == infra.is_some()
-            && self.containers.iter().zip(found.values()).all(|(wished, found)| {
-                found.identity.wished == Some(number)
-                    && wished.role == found.identity.role
-                    && wished.name == found.identity.name
-                    && wished.is_up_to_date(found, infra, judge)
+            && self.containers.iter().zip(found.values()).all(|(desired, found)| {
+                found.identity.matching_pattern == Some(number)
+                    && desired.role == found.identity.role
+                    && desired.name == found.identity.name
+                    && desired.is_up_to_date(found, infra, input)
             })
     }
 }
@@ -77,7 +77,7 @@ impl ContainerPattern {
         &self,
         found: &Found<'_>,
         infra: Option<&Found<'_>>,
-        judge: &FastPathInput<'_>,
+        input: &FastPathInput<'_>,
     ) -> bool {
         let details = found.details;
         let as_told = details.live == self.live && self.has_files(found);
@@ -89,19 +89,19 @@ impl ContainerPattern {
         as_told
             && found.container.state == ContainerState::Running
             && !found.is_cut_off(infra)
-            && !judge.must_restart(found)
-            && (self.role == Role::Infra || found.is_ready(&self.ready, infra, judge.now_ms))
+            && !input.must_restart(found)
+            && (self.role == Role::Infra || found.is_ready(&self.ready, infra, input.now_ms))
     }
 
     fn has_files(&self, found: &Found<'_>) -> bool {
         let recorded = found.details.files.as_ref().filter(|files| !files.is_empty());
         match (self.files.as_ref(), recorded) {
             (None, None) => true,
-            (Some(wished), Some(recorded)) => {
+            (Some(desired), Some(recorded)) => {
                 let same = |(path, file): (&String, &FileSpec)| {
                     recorded.get(path).is_some_and(|old| old.is_same_as(file))
                 };
-                wished.len() == recorded.len() && wished.iter().all(same)
+                desired.len() == recorded.len() && desired.iter().all(same)
             }
             _ => false,
         }

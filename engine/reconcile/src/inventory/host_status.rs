@@ -9,7 +9,7 @@ use tally_source::{Code, Diagnostic, Span};
 
 use crate::input::observed::{HostState, HostView, Observed};
 use crate::input::options::{LOCAL_HOST, Options};
-use crate::inventory::collect::inventory_beside;
+use crate::inventory::collect::inventory_with_patterns;
 use crate::inventory::containers::Inventory;
 use crate::inventory::fast_path::FastPathInput;
 use crate::inventory::patterns::Patterns;
@@ -78,12 +78,13 @@ pub(crate) fn hosts<'a>(
         let supposed = options.without.contains(name);
         match observed.hosts.get(name) {
             Some(HostView::Ready(state)) if !supposed => {
-                let judge = FastPathInput {
+                let input = FastPathInput {
                     failing: &memory.in_flight.failing,
                     restarts: &memory.declared.restarts,
                     now_ms: state.its_now_ms(options.now_ms),
                 };
-                let inventory = inventory_beside(&cluster.name, state, patterns, Some(&judge));
+                let inventory =
+                    inventory_with_patterns(&cluster.name, state, patterns, Some(&input));
                 all.ready.push(ready(name, host, state, fenced, inventory));
             }
             view => {

@@ -85,7 +85,7 @@ impl Patterns {
     }
 
     /// Returns the number of the workload whose desired spec is exactly the applied spec of a container.
-    pub fn wished(
+    pub fn matching_pattern(
         &self,
         workload: &str,
         pod: &str,

@@ -101,7 +101,7 @@ impl ImageChooser<'_> {
         }
         let is_meant = |((name, _), found): &(&(&str, usize), &&Found<'_>)| {
             !found.details.image_id.is_empty()
-                && (found.identity.wished.is_some()
+                && (found.identity.matching_pattern.is_some()
                     || self.matches_version(workload, name, desired, found))
         };
         let ((name, number), found) = all.iter().rev().find(is_meant)?;

@@ -140,11 +140,11 @@ pub(super) fn is_current(
 ) -> bool {
     let mut all = workload.inits.iter().chain(&workload.containers);
     let has_no_files = all.all(|container| container.file.is_empty());
-    let is_wished = |found: &Found<'_>| {
+    let is_exactly_desired = |found: &Found<'_>| {
         let files = found.details.files.as_ref();
-        found.identity.is_wished(workload) && files.is_none_or(BTreeMap::is_empty)
+        found.identity.is_exactly_desired(workload) && files.is_none_or(BTreeMap::is_empty)
     };
-    (has_no_files && found.values().all(is_wished))
+    (has_no_files && found.values().all(is_exactly_desired))
         || matches_revision(graph, workload, name, found, around)
 }
 

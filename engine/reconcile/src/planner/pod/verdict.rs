@@ -4,7 +4,7 @@ use tally_graph::Restart;
 use tally_graph::schema::UpdateClass;
 
 use crate::desired::realise::{DesiredContainer, DesiredPod};
-use crate::diff::{Difference, Places, difference, difference_of_wished, lost_secrets};
+use crate::diff::{Difference, Places, difference, difference_of_matching, lost_secrets};
 use crate::input::observed::ContainerState;
 use crate::inventory::containers::Found;
 use crate::labels::Role;
@@ -64,8 +64,8 @@ fn verdict<'a>(
         return Verdict::Stuck(found);
     }
     let places = Places::new(context.graph, pod.workload, desired);
-    let mut differs = if found.identity.is_wished(pod.workload) {
-        difference_of_wished(desired, found, &places)
+    let mut differs = if found.identity.is_exactly_desired(pod.workload) {
+        difference_of_matching(desired, found, &places)
     } else {
         difference(desired, found, &places)
     };
