@@ -7,12 +7,16 @@
 #![expect(clippy::print_stdout, reason = "the output is for people")]
 #![allow(clippy::disallowed_methods, reason = "a tool for developers reads cases")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use tally_host::{ExecuteOptions, Host, HostRead, execute, observe};
 use tally_lang::{MemoryLoader, compile};
+use tally_simulator::{SimHost, SimOptions};
 use tally_tests::golden;
-use tally_tests::simulation::{Settings, run};
+use tally_tests::simulation::{Settings, run, spec};
 
 /// Generated clusters whose plans are recorded.
 const CLUSTERS: u64 = 200;
@@ -52,7 +56,56 @@ fn plans() {
     for seed in 1..=CLUSTERS {
         golden::name(&format!("cluster-{seed:03}"));
         let _ = run(seed, Settings::default());
+        golden::name(&format!("versions-{seed:03}"));
+        versions(seed);
     }
+}
+
+/// Records the plans of each version of a generated cluster: on empty hosts, and after the version before it.
+fn versions(seed: u64) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let Ok(runtime) = runtime.enable_time().start_paused(true).build() else { return };
+    runtime.block_on(async {
+        let family = spec::family(seed);
+        let clock = tally_simulator::tokio_clock();
+        let hosts: BTreeMap<String, Arc<dyn Host>> = family
+            .hosts
+            .iter()
+            .map(|name| {
+                let options = SimOptions::new(seed, Arc::clone(&clock));
+                (name.clone(), Arc::new(SimHost::new(name, options)) as Arc<dyn Host>)
+            })
+            .collect();
+        for version in &family.versions {
+            golden::record_graph(Some(&version.graph), &[]);
+            for _ in 0..3 {
+                let plan = plan(version, &hosts, clock.now_ms()).await;
+                golden::record(&version.graph, &plan);
+                let (_sender, cancel) = tokio::sync::watch::channel(false);
+                let secrets = version.secrets.clone();
+                let options = ExecuteOptions { secrets, ..ExecuteOptions::default() };
+                execute(&plan, &version.graph, &hosts, &(), cancel, &options).await;
+            }
+        }
+    });
+}
+
+async fn plan(
+    version: &spec::Version,
+    hosts: &BTreeMap<String, Arc<dyn Host>>,
+    now_ms: i64,
+) -> tally_reconcile::plan::Plan {
+    let readers: Vec<Arc<dyn HostRead>> =
+        hosts.values().map(|host| Arc::clone(host) as Arc<dyn HostRead>).collect();
+    let observed = observe(&readers, spec::CLUSTER).await;
+    let secrets = version.secrets.hashes().clone();
+    let options = tally_reconcile::Options { now_ms, secrets, ..Default::default() };
+    tally_tests::plan_equivalence::plan_checked(
+        &version.graph,
+        &observed,
+        &<_>::default(),
+        &options,
+    )
 }
 
 fn specs_below(folder: &Path, files: &mut Vec<PathBuf>) {
