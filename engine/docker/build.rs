@@ -1,13 +1,13 @@
-//! Makes `pause`, the one program of the infra image, for both architectures that engines run on: for
-//! the one Tally is built for by compiling `pause/pause.rs`, which has no dependencies, so that the
-//! compiler that builds this crate is all it needs; for the other from the committed file, since few
-//! have that one's core library and linker (`make pause` makes those files anew).
+//! Provides `pause`, the only program of the infra image, for both supported architectures of engines. For the
+//! architecture that Tally is built for, it compiles `pause/pause.rs`: that has no dependencies, so the compiler of
+//! this crate is enough. For the other one it copies the committed file, because few developers have the core
+//! library and the linker of another architecture. `make pause` builds the committed files.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// The compiler's word for an architecture and Docker's.
+/// The compiler's name of each architecture, and Docker's.
 const ARCHITECTURES: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// As in `tests/tools/pause.sh`.
+/// Compiles `pause` with the same options as `tests/tools/pause.sh`.
 fn compile(out: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let mut rustc = Command::new(env::var("RUSTC")?);
     rustc

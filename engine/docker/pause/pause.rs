@@ -1,10 +1,9 @@
-//! `pause`: the one program of the infra image. It holds a pod's namespaces open: it blocks until
-//! SIGTERM or SIGINT asks it to end, and reaps the children it inherits as process 1.
+//! `pause`: the only program of the infra image. It keeps a pod's namespaces open: it waits for SIGTERM or SIGINT, then
+//! ends, and reaps the children that it inherits as process 1.
 //!
-//! It is compiled by `build.rs`, outside of the workspace's lints: without a standard library
-//! there is no way but `unsafe` to make a system call. It reads nothing, writes nothing and opens
-//! nothing. As process 1 of a namespace it gets only signals that it asks for, so it blocks the
-//! three it cares about and waits for them, which needs no signal handler.
+//! `build.rs` compiles it, without the workspace's lints: without a standard library only `unsafe` code can make a system
+//! call. It reads, writes and opens nothing. As process 1 of a namespace it gets only the signals that it requests, so
+//! it blocks three signals and waits for them, which needs no signal handler.
 
 #![no_std]
 #![no_main]
@@ -75,16 +74,16 @@ const SET_BYTES: usize = 8;
 extern "C" fn main() -> ! {
     let set: u64 = (1 << (SIGINT - 1)) | (1 << (SIGTERM - 1)) | (1 << (SIGCHLD - 1));
     let set_at = &raw const set as usize;
-    // SAFETY: every pointer handed over is null or points at `set`, which outlives the calls.
+    // SAFETY: every passed pointer is null or points at `set`, which outlives the calls.
     unsafe {
-        // 0 is SIG_BLOCK: from here on the three wait until they are asked for.
+        // 0 is SIG_BLOCK: the three signals stay pending until SIGTIMEDWAIT takes them.
         call(number::SIGPROCMASK, 0, set_at, 0, SET_BYTES);
         loop {
             match call(number::SIGTIMEDWAIT, set_at, 0, 0, SET_BYTES) {
                 SIGINT | SIGTERM => {
                     call(number::EXIT_GROUP, 0, 0, 0, 0);
                 }
-                // Signals merge, so one SIGCHLD may stand for many children.
+                // Signals merge, so one SIGCHLD may report several children.
                 SIGCHLD => while call(number::WAIT4, usize::MAX, 0, WNOHANG, 0) > 0 {},
                 _ => {}
             }

@@ -1,4 +1,4 @@
-//! What the client library gives, in our own words. No type of the library gets past this crate.
+//! Converts the types of the client library into those of Tally. Types of the library do not leave this crate.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ use crate::docker_host::Size;
 use crate::time;
 use tally_host::clean;
 
-/// A container as a list shows it; `None` when it lacks an ID, which no engine's list does.
+/// Converts a container of a list. Returns `None` when it has no ID; no known engine omits it.
 pub(crate) fn container(summary: ContainerSummary) -> Option<ObservedContainer> {
     Some(ObservedContainer {
         id: summary.id?,
@@ -32,7 +32,7 @@ pub(crate) fn container(summary: ContainerSummary) -> Option<ObservedContainer> 
     })
 }
 
-/// A container as inspecting shows it, without the record of its files.
+/// Converts an inspected container, without the record of its files.
 pub(crate) fn inspected(
     raw: ContainerInspectResponse,
     size: Size,
@@ -67,7 +67,7 @@ pub(crate) fn inspected(
     Some((container, details))
 }
 
-/// Links give a container further names, which hold a second slash.
+/// Returns the container's own name. Links add further names, which contain a second slash.
 fn own_name(names: Vec<String>) -> String {
     names
         .iter()
@@ -81,7 +81,7 @@ fn labels(raw: Option<HashMap<String, String>>) -> BTreeMap<String, String> {
     raw.unwrap_or_default().into_iter().collect()
 }
 
-/// The form in which images are compared; an ID stays as it is.
+/// Returns the form in which images are compared. An ID does not change.
 fn canonical(image: &str) -> String {
     if image.starts_with("sha256:") {
         return image.to_owned();
@@ -152,7 +152,7 @@ fn published_of_map(ports: PortMap) -> Vec<PublishedPort> {
     sorted(out)
 }
 
-/// "All addresses" is listed once for IPv4 and once for IPv6, and is one thing to us.
+/// Returns the address of a port; `None` for "all addresses", which Docker lists once for IPv4 and once for IPv6.
 fn address(text: Option<&str>) -> Option<IpAddr> {
     text.and_then(|text| text.parse::<IpAddr>().ok()).filter(|ip| !ip.is_unspecified())
 }
@@ -172,7 +172,7 @@ fn health(state: &RawState) -> Health {
     }
 }
 
-/// Docker shows 0 for a container that has not ended, too.
+/// Returns the exit code of an ended container. Docker also reports 0 for a container that has not ended.
 fn exit_code(raw: &RawState, state: ContainerState) -> Option<i64> {
     match state {
         ContainerState::Exited | ContainerState::Dead | ContainerState::Restarting => raw.exit_code,
@@ -199,7 +199,7 @@ fn live(host: &HostConfig, size: Size) -> Live {
         cpu_shares: or_unset(unsigned(host.cpu_shares), unset::CPU_SHARES),
         nano_cpus: or_unset(unsigned(host.nano_cpus), unset::nano_cpus(size)),
         memory: or_unset(unsigned(host.memory), unset::memory(size)),
-        // Docker takes -1 for unset here, which is no unsigned number.
+        // Docker uses -1 for "not set" here, which `unsigned` turns into 0.
         memory_reservation: unsigned(host.memory_reservation),
         restart: restart.unwrap_or_else(|| "no".to_owned()),
     }
@@ -217,12 +217,12 @@ fn addresses(network: NetworkSettings) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A volume.
+/// Converts a volume.
 pub(crate) fn volume(raw: Volume) -> ObservedVolume {
     ObservedVolume { name: raw.name, labels: raw.labels.into_iter().collect() }
 }
 
-/// A network; `None` when it lacks an ID.
+/// Converts a network. Returns `None` when it has no ID.
 pub(crate) fn network(raw: Network) -> Option<ObservedNetwork> {
     Some(ObservedNetwork {
         id: raw.id?,
@@ -232,7 +232,8 @@ pub(crate) fn network(raw: Network) -> Option<ObservedNetwork> {
     })
 }
 
-/// Names of images with their IDs. One that lost all its names, since its tag moved, goes by its ID.
+/// Returns the names of images with their IDs. An image that lost all its names, because its tag moved, is listed by
+/// its ID.
 pub(crate) fn images(raw: Vec<ImageSummary>) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     for image in raw {

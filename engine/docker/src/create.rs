@@ -1,5 +1,5 @@
-//! A container's request in the words of Docker's API. What the request does not speak of is left
-//! out, so that the daemon's own defaults stand and are nobody's difference.
+//! Container requests as bodies of Docker's API. Settings that the request does not contain are omitted, so that the
+//! daemon's defaults apply and never count as a difference.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use tally_reconcile::plan::request::{
 
 use crate::docker_host::Size;
 
-/// The body of a create call.
+/// Returns the body of a create call.
 pub(crate) fn body(request: &ContainerRequest) -> ContainerCreateBody {
     let ports: Vec<String> = request.publish.iter().map(port_key).collect();
     ContainerCreateBody {
@@ -37,7 +37,7 @@ pub(crate) fn body(request: &ContainerRequest) -> ContainerCreateBody {
     }
 }
 
-/// The environment, with what holds secrets.
+/// Returns the environment: plain values first, then values with secrets.
 fn environment(request: &ContainerRequest) -> Vec<String> {
     let (plain, filled): (Vec<_>, Vec<_>) =
         request.env.iter().partition(|(_, value)| matches!(value, EnvValue::Template(_)));
@@ -66,7 +66,7 @@ fn host_config(request: &ContainerRequest) -> HostConfig {
         cpu_shares: set(live.cpu_shares),
         nano_cpus: set(live.nano_cpus),
         memory: set(live.memory),
-        // No swap beyond the limit: a container that outgrows it is killed, not slowed.
+        // No swap beyond the limit: a container that exceeds it is killed, not slowed down.
         memory_swap: set(live.memory),
         memory_reservation: set(live.memory_reservation),
         restart_policy: Some(restart(&live.restart)),
@@ -80,16 +80,16 @@ fn host_config(request: &ContainerRequest) -> HostConfig {
     }
 }
 
-/// How Docker is told to make a volume: its own driver and what that is told, where either matters.
+/// Returns the driver of a volume and the driver's options. Returns `None` for Docker's defaults.
 pub(crate) fn driver(request: &VolumeRequest) -> Option<(String, HashMap<String, String>)> {
-    // Only what is written takes any memory, and no more than the files of a spec may.
+    // Only written files use memory. The size limit is that of all files of a spec.
     let options = [("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=64m,mode=0755")];
     let options = options.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     request.in_memory.then(|| ("local".to_owned(), options))
 }
 
-/// What a volume is made as where it is gone when its container is made.
-fn anew(request: &ContainerRequest, name: &str) -> Option<MountVolumeOptions> {
+/// Returns the settings with which Docker creates a volume that no longer exists when its container is created.
+fn volume_options_of(request: &ContainerRequest, name: &str) -> Option<MountVolumeOptions> {
     let volume = request.volumes.iter().find(|volume| volume.name == name)?;
     let driver = driver(volume).map(|(name, options)| MountVolumeOptionsDriverConfig {
         name: Some(name),
@@ -102,8 +102,8 @@ fn anew(request: &ContainerRequest, name: &str) -> Option<MountVolumeOptions> {
     })
 }
 
-/// Typed mounts and not `Binds`: a bind whose source is missing is then refused, where `Binds`
-/// would make an empty folder on the host.
+/// Returns typed mounts and not `Binds`: Docker then refuses a bind whose source is missing, where `Binds` would create
+/// an empty folder on the host.
 fn mounts(request: &ContainerRequest) -> Option<Vec<Mount>> {
     let mount = |(target, mount): (&String, &MountRequest)| {
         let (typ, source) = match &mount.source {
@@ -115,7 +115,7 @@ fn mounts(request: &ContainerRequest) -> Option<Vec<Mount>> {
             source: Some(source.clone()),
             typ: Some(typ),
             read_only: Some(mount.read_only),
-            volume_options: anew(request, source),
+            volume_options: volume_options_of(request, source),
             ..Mount::default()
         }
     };
@@ -147,8 +147,8 @@ fn bindings(ports: &[PublishedPort]) -> Option<PortMap> {
     (!map.is_empty()).then_some(map)
 }
 
-/// Without a check of its own a container must not inherit its image's: what it means would hang
-/// on what the image says.
+/// Returns the health check. A container without one in the spec must not inherit that of its image: its meaning would
+/// depend on the image.
 fn health(request: Option<&HealthRequest>) -> HealthConfig {
     let Some(request) = request else {
         return HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() };
@@ -175,28 +175,28 @@ fn restart(word: &str) -> RestartPolicy {
     RestartPolicy { name: Some(name), maximum_retry_count: None }
 }
 
-/// Docker cannot take a limit off a container that has one: 0 means "leave it". So a limit that is
-/// no longer wanted is put where it limits nothing, at a value that no spec can ask for, and that
-/// value is read back as "not set".
+/// Values that stand for "no limit". Docker cannot remove a limit from a container: 0 means "do not change". So a limit
+/// that is no longer wanted is set to a value that limits nothing and that no spec can request. An observation reads
+/// that value as "not set".
 pub(crate) mod unset {
     use crate::docker_host::Size;
 
-    /// The default weight is 1024; a spec's are thousandths of a core times 1.024, cut off, and so
+    /// The default weight is 1024. The weights of a spec are thousandths of a core times 1.024, rounded down, and so
     /// never 1023.
     pub(crate) const CPU_SHARES: u64 = 1_023;
 
-    /// All cores but a billionth of one; a spec's limits are thousandths of a core.
+    /// Returns all cores minus a billionth of one. The limits of a spec are thousandths of a core.
     pub(crate) fn nano_cpus(size: Size) -> u64 {
         (u64::from(size.cpus) * 1_000_000_000).saturating_sub(1)
     }
 
-    /// All memory but a byte or two: an odd number, which no unit gives.
+    /// Returns all memory minus one or two bytes: an odd number, which no unit of a spec gives.
     pub(crate) fn memory(size: Size) -> u64 {
         size.memory.saturating_sub(2) | 1
     }
 }
 
-/// The body of an update call that turns `now` into `live`.
+/// Returns the body of an update call that changes `now` into `live`.
 pub(crate) fn update(now: &Live, live: &Live, size: Size) -> ContainerUpdateBody {
     let change = |now: u64, then: u64, unset: i64| match (now, then) {
         (0, 0) => None,
@@ -207,7 +207,7 @@ pub(crate) fn update(now: &Live, live: &Live, size: Size) -> ContainerUpdateBody
         cpu_shares: change(now.cpu_shares, live.cpu_shares, signed(unset::CPU_SHARES)),
         nano_cpus: change(now.nano_cpus, live.nano_cpus, signed(unset::nano_cpus(size))),
         memory: change(now.memory, live.memory, signed(unset::memory(size))),
-        // Kernels refuse to raise one without the other.
+        // The kernel refuses to raise one without the other.
         memory_swap: change(now.memory, live.memory, signed(unset::memory(size))),
         memory_reservation: change(now.memory_reservation, live.memory_reservation, -1),
         restart_policy: Some(restart(&live.restart)),
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_asked_for_is_left_to_the_daemon() {
+    fn settings_that_are_not_requested_are_omitted() {
         let request =
             ContainerRequest { name: "a".into(), image: "b:1".into(), ..Default::default() };
         let value = serde_json::to_value(body(&request)).unwrap_or_default();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_taken_off_only_where_there_is_one() {
+    fn a_limit_is_removed_only_from_a_container_that_has_one() {
         let size = Size { cpus: 2, memory: 1 << 30 };
         let limited = Live { nano_cpus: 5, memory: 7, restart: "no".into(), ..Live::default() };
         let free = Live { restart: "no".into(), ..Live::default() };

@@ -1,6 +1,5 @@
-//! The host that Docker's own client would use, by the same rules in the same order: `DOCKER_HOST`,
-//! then the context of `DOCKER_CONTEXT`, then the current context of its configuration, then the
-//! local socket.
+//! The host that Docker's own client uses, by the same rules in the same order: `DOCKER_HOST`, then the context of
+//! `DOCKER_CONTEXT`, then the current context of its configuration, then the local socket.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -13,18 +12,18 @@ use crate::connect::Endpoint;
 use tally_host::{TransportError, clean};
 use tally_transport::TlsPaths;
 
-/// Docker's own default.
+/// Docker's own default socket.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
-/// Docker's files that are read here have some kilobytes at most; in bytes.
+/// The largest file that is read, in bytes: these files of Docker have some kilobytes at most.
 const LARGEST_FILE: u64 = 1 << 20;
-/// What Docker calls no context at all.
+/// Docker's name for the absence of a context.
 const NO_CONTEXT: &str = "default";
 
-/// The host that Docker's own client would use. `variable` gives what the environment says.
+/// Returns the host that Docker's own client uses. `variable` returns the value of an environment variable.
 ///
 /// # Errors
-/// [`TransportError::DefaultHost`] for a context that is not there or cannot be read, and an
-/// address of an unknown kind.
+/// [`TransportError::DefaultHost`] for a context that does not exist or cannot be read, and for an address of an
+/// unknown kind.
 pub fn default_host(variable: &dyn Fn(&str) -> Option<String>) -> Result<Endpoint, TransportError> {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     let folder = match set("DOCKER_CONFIG") {
@@ -79,41 +78,41 @@ fn current_context(folder: &Path) -> Result<Option<String>, TransportError> {
     let path = folder.join("config.json");
     let Some(text) = read(&path)? else { return Ok(None) };
     let config: Config = serde_json::from_slice(&text).map_err(|error| {
-        // The parser's own words may quote the file, which holds credentials.
+        // The message of the parser may quote the file, which holds credentials.
         let what = format!("{} is not as Docker writes it (line {})", path.display(), error.line());
-        fault(&what, "Mend or remove it.")
+        fault(&what, "Fix or remove it.")
     })?;
     Ok(Some(config.current).filter(|name| !name.is_empty()))
 }
 
-/// A context's endpoint, where `docker context create` keeps it: in folders named after the hash of
-/// its name.
+/// Returns the endpoint of a context. `docker context create` writes it into folders that are named after the hash of
+/// the context's name.
 fn context(folder: &Path, name: &str) -> Result<Endpoint, TransportError> {
     let hash = sha256(name.as_bytes());
     let contexts = folder.join("contexts");
     let path = contexts.join("meta").join(&hash).join("meta.json");
     let Some(text) = read(&path)? else {
         let what = format!("there is no Docker context `{name}`");
-        return Err(fault(&what, "`docker context ls` shows those that there are."));
+        return Err(fault(&what, "`docker context ls` lists the existing ones."));
     };
     let meta: Meta = serde_json::from_slice(&text).map_err(|error| {
         fault(
             &format!("{} is not as Docker writes it: {error}", path.display()),
-            "Make the context anew with `docker context create`.",
+            "Create the context again with `docker context create`.",
         )
     })?;
     let Some(found) = meta.endpoints.get("docker") else {
         let what = format!("the Docker context `{name}` has no Docker endpoint");
-        return Err(fault(&what, "Make it anew with `docker context create`."));
+        return Err(fault(&what, "Create it again with `docker context create`."));
     };
     if found.host.is_empty() {
         return Ok(local());
     }
     if found.skip_verify {
         return Err(fault(
-            &format!("the Docker context `{name}` does not look whom it talks to"),
-            "Tally does not talk TLS with an engine that anybody could play. Take its \
-             `skip-tls-verify` out, and give it the authority's certificate.",
+            &format!("the Docker context `{name}` does not verify the engine's certificate"),
+            "Tally does not use TLS without verification, because anybody could impersonate the engine. \
+             Remove its `skip-tls-verify`, and set the certificate of its authority.",
         ));
     }
     let certs = contexts.join("tls").join(&hash).join("docker");
@@ -121,7 +120,7 @@ fn context(folder: &Path, name: &str) -> Result<Endpoint, TransportError> {
     endpoint(&found.host, tls, &format!("the Docker context `{name}`"))
 }
 
-/// Docker's names of the three files.
+/// Returns the three files in a folder, by Docker's names.
 fn files_in(folder: &Path) -> TlsPaths {
     TlsPaths {
         ca: folder.join("ca.pem"),
@@ -147,7 +146,7 @@ fn endpoint(text: &str, tls: Option<TlsPaths>, of: &str) -> Result<Endpoint, Tra
     Ok(Endpoint { tls, ..Endpoint::from(&address) })
 }
 
-/// A file's bytes; `None` when it is not there.
+/// Reads a file. Returns `None` when it does not exist.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, TransportError> {
     let unreadable =
         |error: std::io::Error| fault(&format!("{} cannot be read: {error}", path.display()), "");
@@ -175,7 +174,7 @@ mod tests {
     use super::*;
     use sha2::{Digest as _, Sha256};
 
-    /// What `docker context create prod --docker host=…` writes, for any name.
+    /// Writes a context as `docker context create NAME --docker host=…` does.
     fn write_context(folder: &Path, name: &str, meta: &str) -> PathBuf {
         let hash: String =
             Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn docker_host_goes_before_contexts_and_those_before_the_socket() {
+    fn docker_host_precedes_contexts_and_contexts_precede_the_socket() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         let address = |variables: &[(&str, &str)]| {
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_reached_is_refused_in_a_sentence() {
+    fn an_unusable_host_is_an_error_with_a_sentence() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         write_context(at, "bare", r#"{"Endpoints":{}}"#);
@@ -275,7 +274,7 @@ mod tests {
         for (name, value, part) in [
             ("DOCKER_HOST", "npipe:////./pipe/docker_engine", "which Tally cannot reach"),
             ("DOCKER_CONTEXT", "bare", "has no Docker endpoint"),
-            ("DOCKER_CONTEXT", "blind", "does not look whom it talks to"),
+            ("DOCKER_CONTEXT", "blind", "does not verify the engine's certificate"),
             ("DOCKER_CONTEXT", "broken", "is not as Docker writes it"),
             ("DOCKER_CONTEXT", "../../x", "there is no Docker context"),
         ] {

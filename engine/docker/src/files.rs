@@ -12,12 +12,12 @@ use tally_host::{FileToWrite, HostError, OwnerKind, record};
 /// The largest archive that is read from a container: records and user databases are small.
 pub(crate) const READ_CAP_BYTES: usize = 4 << 20;
 
-/// Reads a record; what cannot be read is as good as none, and the files are written again.
+/// Parses a record. An invalid record counts as a missing one: the files are written again.
 pub(crate) fn parse_record(bytes: &[u8]) -> Option<BTreeMap<String, FileSpec>> {
     serde_json::from_slice(bytes).ok()
 }
 
-/// Whether an owner is given by a name, which only the container's user database knows.
+/// Checks whether a file has an owner by name, which only the container's user database can resolve.
 pub(crate) fn needs_names(files: &[FileToWrite]) -> bool {
     let is_name = |part: &str| part.parse::<u64>().is_err();
     files.iter().any(|file| file.owner.split(':').any(is_name))
@@ -33,9 +33,8 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The numbers of `user`, `uid`, `user:group` or `uid:gid`. The group of a user without one is
-    /// the user's own, and that of a bare number is the number's in `/etc/passwd`, else 0: as
-    /// Docker does it for `--user`.
+    /// Resolves `user`, `uid`, `user:group` or `uid:gid` into numbers. Without a group it is the user's own group in
+    /// `/etc/passwd`, or 0 for a number that has none there, as Docker does for `--user`.
     fn resolve(&self, owner: &str) -> Result<(u64, u64), HostError> {
         let (user, group) = match owner.split_once(':') {
             Some((user, group)) => (user, Some(group)),
@@ -73,8 +72,8 @@ fn unknown(kind: OwnerKind, name: &str) -> HostError {
     HostError::UnknownOwner { kind, name: name.to_owned() }
 }
 
-/// The archive that writes files, their record, or both in one call. Folders on the way are made by
-/// the daemon where they are missing; naming them here would change those that are there.
+/// Returns the archive that writes files, their record, or both in one call. The daemon creates missing parent folders;
+/// an archive that contained them would change existing ones.
 pub(crate) fn archive(
     files: &[FileToWrite],
     part: Part,
@@ -91,7 +90,7 @@ pub(crate) fn archive(
     finish(builder, files, part, FILES_RECORD)
 }
 
-/// The archive that writes files which hold secrets, for the folder in memory.
+/// Returns the archive that writes files with secrets into the folder in memory.
 pub(crate) fn secrets_archive(
     files: &[FileToWrite],
     part: Part,
@@ -105,7 +104,7 @@ pub(crate) fn secrets_archive(
     finish(builder, files, part, "record.json")
 }
 
-/// The archive, with the record at `path` where that is part of it.
+/// Completes the archive, with the record at `path` when it is part of the archive.
 fn finish(
     mut builder: tar::Builder<Vec<u8>>,
     files: &[FileToWrite],
@@ -119,7 +118,7 @@ fn finish(
     builder.into_inner().map_err(|error| broken(&error))
 }
 
-/// A link from a path of the container to the file in memory.
+/// Adds a link from a path of the container to the file in memory.
 fn link(builder: &mut tar::Builder<Vec<u8>>, path: &str) -> Result<(), HostError> {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Symlink);
@@ -155,7 +154,7 @@ fn broken(error: &dyn std::fmt::Display) -> HostError {
     HostError::Archive { content: "files", reason: error.to_string() }
 }
 
-/// The first regular file of an archive, as reading a path of a container gives it.
+/// Returns the first regular file of an archive that Docker returned for a path of a container.
 pub(crate) fn first_file(archive: &[u8]) -> Option<Vec<u8>> {
     let mut archive = tar::Archive::new(archive);
     for entry in archive.entries().ok()? {

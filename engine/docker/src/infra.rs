@@ -1,5 +1,5 @@
-//! The image of infra containers: one tiny static program of our own, handed to the engine
-//! through its API. No registry, and nothing to download.
+//! The image of infra containers: one small static program, imported through the engine's API. It needs no registry and
+//! no download.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tally_reconcile::labels::INFRA_IMAGE;
 use crate::docker_host::DockerHost;
 use tally_host::HostError;
 
-/// The program `pause` by architecture, in Docker's words (`build.rs`).
+/// The program `pause` (see `build.rs`), by Docker's name of the architecture.
 static PROGRAMS: [(&str, &[u8]); 2] = [
     ("amd64", include_bytes!(concat!(env!("OUT_DIR"), "/pause.amd64"))),
     ("arm64", include_bytes!(concat!(env!("OUT_DIR"), "/pause.arm64"))),
@@ -108,7 +108,7 @@ mod tests {
                 assert!((64..4096).contains(&elf.len()), "{name}: {} bytes", elf.len());
                 assert_eq!(&elf[..6], b"\x7fELF\x02\x01", "{name}: 64 bits, little-endian");
                 assert_eq!((word(elf, 16), word(elf, 18)), (2, machine), "{name}: executable");
-                // What its program headers ask for: no interpreter (3) and nothing dynamic (2).
+                // Its program headers contain no interpreter (3) and no dynamic section (2).
                 let (start, size) = (usize::from(word(elf, 32)), usize::from(word(elf, 54)));
                 for nth in 0..usize::from(word(elf, 56)) {
                     let asks = word(elf, start + nth * size);

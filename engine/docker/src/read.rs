@@ -1,4 +1,4 @@
-//! The reading half of a real host.
+//! The reading calls of a Docker host.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -22,7 +22,7 @@ use crate::{convert, files, stream};
 use tally_host::{HostError, HostEvent, HostRead, LogChunk, LogRequest, clean};
 
 impl DockerHost {
-    /// The first file at a path of a container; `None` when there is none, or no container.
+    /// Reads the first file at a path of a container. Returns `None` when the file or the container does not exist.
     pub(crate) async fn read_file(
         &self,
         id: &str,
@@ -57,18 +57,17 @@ impl DockerHost {
     }
 }
 
-/// Podman shows a container that has ended a moment ago as `stopped`, which is no state of Docker's,
-/// and which the client library refuses together with the whole answer. It passes once Podman has
-/// cleaned up after the container.
+/// Checks for an error that passes. Podman reports a container that has just ended as `stopped`, which is not a state
+/// of Docker, so the client library rejects the whole answer. It passes as soon as Podman has cleaned up the container.
 fn is_passing_state(error: &HostError) -> bool {
     matches!(error, HostError::Broken(what) if what.contains("unknown variant `stopped`"))
 }
 
-/// So often, and with such a pause, something is asked for again because of [`is_passing_state`].
+/// Number of retries after [`is_passing_state`], and the pause between them.
 const PASSING_TRIES: u32 = 50;
 const PASSING_PAUSE: Duration = Duration::from_millis(100);
 
-/// Asks until no container is in a state that passes.
+/// Repeats a call until no container is in a state that passes.
 async fn settled<T, F>(ask: impl Fn() -> F) -> Result<T, HostError>
 where
     F: Future<Output = Result<T, HostError>>,

@@ -1,4 +1,4 @@
-//! What comes as a stream: logs, and the output of commands.
+//! Streams of an engine: logs, events and the output of commands.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tally_reconcile::labels;
 
 type Chunks = BoxStream<'static, Result<LogChunk, HostError>>;
 
-/// A container's output. What is wrong with the container shows in the first piece.
+/// Streams a container's output. An error of the container is the first item.
 pub(crate) fn logs(host: &DockerHost, id: &str, request: LogRequest) -> Chunks {
     let options = LogsOptions {
         follow: request.follow,
@@ -29,13 +29,13 @@ pub(crate) fn logs(host: &DockerHost, id: &str, request: LogRequest) -> Chunks {
         ..LogsOptions::default()
     };
     let raw = host.docker.logs(id, Some(options));
-    // Who follows waits for as long as the container is silent.
+    // Following has no deadline, because a container may write nothing for any time.
     let idle = (!request.follow).then_some(host.options.read);
     chunks("logs", host.address.clone(), idle, raw)
 }
 
-/// What happens to a cluster's containers. Commands that run in containers are left out: health
-/// checks alone would be several a second.
+/// Streams the events of a cluster's containers. Events of commands in containers are omitted: health checks alone
+/// cause several per second.
 pub(crate) fn events(
     host: &DockerHost,
     cluster: &str,
@@ -47,7 +47,7 @@ pub(crate) fn events(
     let options = EventsOptions { filters: Some(filters), ..EventsOptions::default() };
     let address = host.address.clone();
     let raw = host.docker.events(Some(options));
-    let told = raw.filter_map(move |event| {
+    let events = raw.filter_map(move |event| {
         let found = match event {
             Ok(event) => {
                 let action = event.action.unwrap_or_default();
@@ -63,7 +63,7 @@ pub(crate) fn events(
         };
         std::future::ready(found)
     });
-    told.boxed()
+    events.boxed()
 }
 
 fn chunks(
@@ -133,14 +133,14 @@ pub(crate) async fn exec(
     })
 }
 
-/// How a command ended; `None` while it runs.
+/// Returns the exit code of a command; `None` while it runs.
 pub(crate) async fn exit_code(host: &DockerHost, id: &str) -> Result<Option<i64>, HostError> {
     let inspect = host.docker.inspect_exec(id);
     let shown = host.call("inspect an exec", host.options.read, inspect).await?;
     if shown.running == Some(true) { Ok(None) } else { Ok(shown.exit_code) }
 }
 
-/// Tells a command its terminal's new size.
+/// Resizes the terminal of a command.
 pub(crate) async fn resize(
     host: &DockerHost,
     id: &str,

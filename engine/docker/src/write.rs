@@ -1,4 +1,4 @@
-//! The changing half of a real host.
+//! The mutating calls of a Docker host.
 
 use std::time::Duration;
 
@@ -21,15 +21,15 @@ use tally_host::{
 };
 
 impl DockerHost {
-    /// The deadline of a call that waits for a container to stop. Without a grace of ours it is
-    /// the container's own, which a stop's caller need not know: 120 s cover Docker's default.
+    /// Returns the deadline of a call that waits for a container to stop. Without a given grace period, the container's
+    /// own applies, which the caller need not know: 120 s cover Docker's default.
     fn stop_deadline(&self, grace: Option<Duration>) -> Duration {
         grace.map_or(self.options.mutate, |grace| grace + self.options.stop_extra)
     }
 
-    /// The stop signal to ask for where the spec asks for none. Docker takes any signal sent to a
-    /// container that has no stop signal as the wish to end it, and drops its restart policy; so a
-    /// container that may be told to read its files again needs one.
+    /// Returns the stop signal to request when the spec sets none. Docker treats any signal to a container without a
+    /// stop signal as a request to end it, and disables its restart policy. So a container that may get a signal to
+    /// reload its files needs one.
     async fn stop_signal(&self, image: &str) -> Result<Option<String>, HostError> {
         let inspect = self.docker.inspect_image(image);
         let limit = self.options.read;
@@ -38,14 +38,14 @@ impl DockerHost {
         Ok(has_one.is_none_or(|signal| signal.is_empty()).then(|| "SIGTERM".to_owned()))
     }
 
-    /// What the engine said when it would not remove a network, and what holds it.
-    async fn why_kept(&self, id: &str, said: String) -> String {
+    /// Returns the message of an engine that refused to remove a network, with the reason added.
+    async fn why_not_removed(&self, id: &str, said: String) -> String {
         let inspect = self.docker.inspect_network(id, None::<InspectNetworkOptions>);
         match self.call("inspect network", self.options.read, inspect).await {
             Ok(network) => {
                 let on_it = network.containers.unwrap_or_default().into_values();
                 let names = on_it.filter_map(|container| container.name).collect::<Vec<_>>();
-                format!("{said}; {}", held_by(&names))
+                format!("{said}; {}", attached_containers(&names))
             }
             Err(_) => said,
         }
@@ -65,16 +65,16 @@ impl DockerHost {
     }
 }
 
-/// Only what has files of ours is ever sent a signal that is not for ending it.
+/// Checks whether a container may get a signal that does not end it: only containers with files of Tally do.
 fn may_be_signalled(request: &ContainerRequest) -> bool {
     request.labels.get(labels::FILES).is_some_and(|files| files == "1")
 }
 
-/// What holds a network that the engine will not remove, in a sentence behind what it said.
-fn held_by(containers: &[String]) -> String {
+/// Returns a clause that names the containers on a network that the engine refused to remove.
+fn attached_containers(containers: &[String]) -> String {
     match containers {
-        // moby/moby 17217 and 23302: a record of a container that is gone; only a start of the
-        // daemon reads the records anew.
+        // moby/moby 17217 and 23302: the record of a removed container. Only a start of the daemon reads the
+        // records again.
         [] => "no container is on it: the engine has kept a record of one that is gone, and lets \
                go of it when its daemon is restarted; apply again after that"
             .to_owned(),
@@ -82,12 +82,12 @@ fn held_by(containers: &[String]) -> String {
     }
 }
 
-fn gone(id: &str) -> HostError {
+fn not_found(id: &str) -> HostError {
     HostError::NotFound(format!("No such container: {id}"))
 }
 
-/// 404 where being gone is what was wanted.
-fn gone_is_fine(result: Result<(), HostError>) -> Result<(), HostError> {
+/// Treats 404 as a success, for calls that remove an object.
+fn ignore_not_found(result: Result<(), HostError>) -> Result<(), HostError> {
     match result {
         Err(HostError::NotFound(_)) => Ok(()),
         other => other,
@@ -125,9 +125,9 @@ impl Host for DockerHost {
 
     async fn remove_network(&self, id: &str) -> Result<(), HostError> {
         let remove = self.docker.remove_network(id);
-        match gone_is_fine(self.call("remove network", self.options.mutate, remove).await) {
+        match ignore_not_found(self.call("remove network", self.options.mutate, remove).await) {
             Err(HostError::Conflict(said)) => {
-                Err(HostError::Conflict(self.why_kept(id, said).await))
+                Err(HostError::Conflict(self.why_not_removed(id, said).await))
             }
             other => other,
         }
@@ -144,10 +144,10 @@ impl Host for DockerHost {
         };
         let create = self.docker.create_volume(body);
         let made = self.call("create volume", self.options.mutate, create).await?;
-        // Docker answers with the volume that is there already, whoever made it.
+        // Docker answers with an existing volume of that name, also one that Tally did not create.
         let same = made.labels.len() == request.labels.len()
             && request.labels.iter().all(|(key, value)| made.labels.get(key) == Some(value));
-        // One that is not in memory would put secrets on the disk.
+        // A volume that is not in memory would store secrets on the disk.
         let lies_there = made.options.get("type").is_some_and(|kind| kind == "tmpfs");
         if same && lies_there == request.in_memory {
             return Ok(());
@@ -160,7 +160,7 @@ impl Host for DockerHost {
 
     async fn remove_volume(&self, name: &str) -> Result<(), HostError> {
         let remove = self.docker.remove_volume(name, None::<RemoveVolumeOptions>);
-        gone_is_fine(self.call("remove volume", self.options.mutate, remove).await)
+        ignore_not_found(self.call("remove volume", self.options.mutate, remove).await)
     }
 
     async fn create_container(&self, request: &ContainerRequest) -> Result<String, HostError> {
@@ -182,7 +182,7 @@ impl Host for DockerHost {
         part: Part,
     ) -> Result<(), HostError> {
         let archive = files::archive(files, part, &self.names(id, files).await?)?;
-        // Owners are the archive's: Docker's own default for this call.
+        // The owners are those of the archive, which is Docker's default for this call.
         let options = UploadToContainerOptions { path: "/".to_owned(), ..Default::default() };
         let upload = self.docker.upload_to_container(id, Some(options), body_full(archive.into()));
         self.call("write files", self.options.mutate, upload).await
@@ -194,11 +194,11 @@ impl Host for DockerHost {
         files: &[FileToWrite],
         part: Part,
     ) -> Result<(), HostError> {
-        let (container, details) = self.container(id, false).await?.ok_or_else(|| gone(id))?;
+        let (container, details) = self.container(id, false).await?.ok_or_else(|| not_found(id))?;
         let holder = details.joined.unwrap_or_default();
-        let (infra, _) = self.container(&holder, false).await?.ok_or_else(|| gone(&holder))?;
+        let (infra, _) = self.container(&holder, false).await?.ok_or_else(|| not_found(&holder))?;
         let ours = labels::is_infra_of(&infra.labels, &container.labels);
-        // What does not run would take them and forget them.
+        // A container that does not run would accept the files and lose them.
         if !ours || !matches!(infra.state, ContainerState::Running | ContainerState::Paused) {
             let said = format!("{} does not hold the memory of {}", infra.name, container.name);
             return Err(HostError::Conflict(said));
@@ -226,7 +226,7 @@ impl Host for DockerHost {
     async fn restart(&self, id: &str, grace: Option<Duration>) -> Result<(), HostError> {
         let options = RestartContainerOptions { signal: None, t: seconds(grace) };
         let restart = self.docker.restart_container(id, Some(options));
-        // It stops and starts, so it may take what both may.
+        // It stops and starts, so it may take as long as both together.
         let after = self.stop_deadline(grace) + self.options.mutate;
         self.call("restart", after, restart).await
     }
@@ -252,10 +252,10 @@ impl Host for DockerHost {
     }
 
     async fn remove_container(&self, id: &str) -> Result<(), HostError> {
-        // Never by force: what runs is stopped first, or not removed.
+        // Never by force: a running container is stopped first, or not removed.
         let options = RemoveContainerOptions { v: true, force: false, link: false };
         let remove = self.docker.remove_container(id, Some(options));
-        gone_is_fine(self.call("remove container", self.options.mutate, remove).await)
+        ignore_not_found(self.call("remove container", self.options.mutate, remove).await)
     }
 
     async fn exec(&self, id: &str, request: &ExecRequest) -> Result<ExecSession, HostError> {

@@ -1,13 +1,13 @@
-//! The behaviour of a simulated program. Nothing is run: a command is read as text, and the few forms
-//! below are understood. Every other command runs until it is stopped, and ends on SIGTERM.
+//! The behaviour of a simulated program. Nothing is executed: a command is parsed as text, and only the forms below are
+//! known. Every other command runs until it is stopped, and ends on SIGTERM.
 //!
 //! | command | behaviour |
 //! |---|---|
 //! | `true`, `false` | ends at once with 0, 1 |
-//! | `sleep N` | ends after N seconds; does not heed SIGTERM, as process 1 of a container does not |
+//! | `sleep N` | ends after N seconds; ignores SIGTERM, as process 1 of a container does |
 //! | `echo …` | prints and ends |
 //! | `sh -c '…'` of these, `exit N` and `trap "exit N" SIGNAL` or `trap "" SIGNAL` joined by `;` | one after the other |
-//! | a name that holds `none-such` or `missing` | is not in the image |
+//! | a name that contains `none-such` or `missing` | is not in the image |
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub(crate) enum Trap {
 }
 
 impl Program {
-    /// The exit code a signal ends it with, if it ends it.
+    /// Returns its exit code on a signal; `None` when the signal does not end it.
     pub(crate) fn on_signal(&self, signal: &str) -> Option<i64> {
         if signal == "KILL" {
             return Some(137);
@@ -50,7 +50,7 @@ impl Program {
     }
 }
 
-/// Whether the program of a command is there.
+/// Checks whether the program of a command exists.
 pub(crate) fn exists(argv: &[String]) -> bool {
     argv.first().is_some_and(|word| !is_missing(word))
 }
@@ -60,7 +60,7 @@ pub(crate) fn is_missing(name: &str) -> bool {
     name.contains("none-such") || name.contains("missing")
 }
 
-/// Reads a command.
+/// Parses a command.
 pub(crate) fn read(argv: &[String]) -> Program {
     let mut reading = Reading::default();
     let words: Vec<&str> = argv.iter().map(String::as_str).collect();
@@ -104,7 +104,7 @@ enum Simple {
 }
 
 impl Reading {
-    /// A statement of a script; whether the next one is reached.
+    /// Executes a statement of a script. Returns whether the next one is reached.
     fn step(&mut self, words: &[String]) -> bool {
         let texts: Vec<&str> = words.iter().map(String::as_str).collect();
         match texts.as_slice() {
@@ -134,7 +134,7 @@ impl Reading {
         }
     }
 
-    /// Reads the last command of a script. A script does not return from an unknown command: the program runs on.
+    /// Executes the last command of a script. A script does not return from an unknown command: the program runs on.
     fn last(&mut self, words: &[String]) -> bool {
         if matches!(self.simple(words), Simple::Unknown) {
             self.is_server = true;
@@ -164,7 +164,7 @@ impl Reading {
                 }
                 _ => self.runs_on = true,
             },
-            // A shell says so and goes on.
+            // A shell reports it and continues.
             name if is_missing(name) => self.status = 127,
             _ => return Simple::Unknown,
         }
@@ -176,7 +176,7 @@ fn base(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// `SIGHUP`, `hup`, `1`: one name. Those that Docker knows and people use.
+/// Returns one name for `SIGHUP`, `hup` and `1`. The numbers are those that Docker knows and people use.
 pub(crate) fn signal_name(text: &str) -> String {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -194,7 +194,7 @@ pub(crate) fn signal_name(text: &str) -> String {
     by_number.to_owned()
 }
 
-/// Whether there is a signal of that name.
+/// Checks whether a signal of that name exists.
 pub(crate) fn is_signal(name: &str) -> bool {
     const NAMES: [&str; 31] = [
         "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
@@ -204,7 +204,7 @@ pub(crate) fn is_signal(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
-/// A script's statements: split at `;`, `&&` and ends of lines that stand in no quotes.
+/// Splits a script into statements: at `;`, `&&` and ends of lines outside quotes.
 fn statements(script: &str) -> Vec<String> {
     let mut out = vec![String::new()];
     let mut quote = None;
@@ -231,7 +231,7 @@ fn push(out: &mut [String], char: char) {
     }
 }
 
-/// A statement's words, quotes taken off.
+/// Splits a statement into words and removes the quotes.
 fn split(statement: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

@@ -85,7 +85,7 @@ impl Etcd {
     async fn post(&self, path: &str, request: &Value) -> Result<Vec<u8>, StoreError> {
         let body = request.to_string().into_bytes();
         let first = self.next.load(Ordering::Relaxed);
-        let mut silent = StoreError::Unreachable("it has no members".to_owned());
+        let mut last_error = StoreError::Unreachable("it has no members".to_owned());
         for turn in 0..self.members.len() {
             let number = first.wrapping_add(turn) % self.members.len();
             let Some(member) = self.members.get(number) else { continue };
@@ -103,17 +103,18 @@ impl Etcd {
                     return Ok(body);
                 }
                 // This member is cut off from the others, or has no leader: another one may answer.
-                Ok(Reply { status: status @ 500.., body }) => silent = refusal(status, &body),
+                Ok(Reply { status: status @ 500.., body }) => last_error = refusal(status, &body),
                 Ok(Reply { status, body }) => return Err(refusal(status, &body)),
                 Err(error @ ChannelError::TooLarge(_)) => {
                     return Err(StoreError::Unreadable(error.to_string()));
                 }
                 Err(error) => {
-                    silent = StoreError::Unreachable(format!("{}: {error}", member.authority()));
+                    last_error =
+                        StoreError::Unreachable(format!("{}: {error}", member.authority()));
                 }
             }
         }
-        Err(silent)
+        Err(last_error)
     }
 
     async fn txn(

@@ -91,7 +91,7 @@ pub(crate) struct Streamed {
     pub error: Option<Value>,
 }
 
-/// What it says when it refuses.
+/// The body of a refusal.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Refusal {
@@ -99,7 +99,7 @@ struct Refusal {
     error: Value,
 }
 
-/// The words of a refusal.
+/// Returns the error for a refusal.
 pub(crate) fn refusal(status: u16, body: &[u8]) -> StoreError {
     let said: Refusal = serde_json::from_slice(body).unwrap_or_default();
     let words = match (&said.error, said.message.is_empty()) {

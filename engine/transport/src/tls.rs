@@ -1,5 +1,5 @@
-//! Mutual TLS that trusts the given authority and nobody else. The client library's own way also
-//! trusts the system's authorities, so the configuration is made here.
+//! Mutual TLS that trusts the given authority only. The client library's own TLS also trusts the system's authorities,
+//! so this module makes the configuration.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ const LARGEST_FILE: u64 = 1 << 20;
 /// Files for mutual TLS, each PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsPaths {
-    /// The only authorities that are trusted; those of the system are not.
+    /// The only authorities that are trusted.
     pub ca: PathBuf,
     /// Our certificate, with the chain up to its authority.
     pub cert: PathBuf,
@@ -38,12 +38,12 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Reads the files and sees that they fit together. `host` is the name that the engine's
-    /// certificate must bear.
+    /// Reads the files and checks that they belong together. `host` is the name that the engine's certificate must
+    /// contain.
     ///
     /// # Errors
-    /// The `Tls…` kinds: a file that is not there or is no PEM, a key of another certificate, a
-    /// certificate of ours that is out of date.
+    /// The `Tls…` kinds: a file that does not exist or is not PEM, a key of another certificate, an expired
+    /// certificate of ours.
     pub fn read(host: &str, paths: &TlsPaths) -> Result<Self, TransportError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let authorities = certificates(&paths.ca, "authority's certificate")?;
@@ -76,7 +76,7 @@ impl Tls {
         Ok(Self { connector: TlsConnector::from(Arc::new(config)), name, ca })
     }
 
-    /// Speaks TLS over a connection.
+    /// Makes the TLS handshake over a connection.
     ///
     /// # Errors
     /// The `Tls…` kinds.
@@ -110,8 +110,8 @@ impl Tls {
     }
 }
 
-/// What TLS says at any time, as our kinds. With TLS 1.3 an engine refuses our certificate only
-/// after the handshake, with an alert in the first answer.
+/// Classifies a TLS error, of the handshake or later. With TLS 1.3 an engine refuses our certificate only after the
+/// handshake, with an alert in the first answer.
 pub(crate) fn fault(error: &Error) -> TransportError {
     match error {
         Error::AlertReceived(alert) => match alert {
@@ -134,7 +134,7 @@ pub(crate) fn fault(error: &Error) -> TransportError {
     }
 }
 
-/// The TLS error inside of an I/O error.
+/// Returns the TLS error inside an I/O error.
 pub(crate) fn rustls_error(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
@@ -153,7 +153,7 @@ fn certificates(
 
 fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TransportError> {
     let bytes = read(path, "key")?;
-    // The parser's own words could quote the file, and this one is secret.
+    // The message of the parser could quote the file, which is secret.
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {
         let text = String::from_utf8_lossy(&bytes);
         if text.contains("ENCRYPTED") {
@@ -177,8 +177,8 @@ fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, TransportError> {
     Ok(bytes)
 }
 
-/// An expired certificate of ours would only be refused by the engine, in words of its own. It may
-/// be signed by another authority than the engine's, so nothing else is judged here.
+/// Checks the dates of our certificate, because the engine's own error for an expired one is unclear. Another authority
+/// than the engine's may have signed it, so nothing else is checked here.
 fn in_date(
     provider: &Arc<CryptoProvider>,
     roots: &Arc<RootCertStore>,

@@ -9,13 +9,13 @@ const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 /// An address `ssh://[USER@]HOST[:PORT][/SOCKET]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SshAddress {
-    /// Who to be there; the user's own configuration decides where it is left out.
+    /// The user on the host. If omitted, the user's own configuration decides.
     pub user: Option<String>,
     /// A name, an alias of the user's configuration, or an address without brackets.
     pub host: String,
-    /// The port; the user's own configuration decides where it is left out.
+    /// The port. If omitted, the user's own configuration decides.
     pub port: Option<u16>,
-    /// Docker's socket there.
+    /// Docker's socket on the host.
     pub socket: String,
 }
 
@@ -46,7 +46,7 @@ impl SshAddress {
         if user.as_deref().is_some_and(|user| !is_user(user)) {
             return Err(bad("it names no user"));
         }
-        // Nothing that ssh or a shell would read as more than a path.
+        // No character that `ssh` or a shell would interpret.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@,=".contains(&byte);
         if !path.bytes().all(plain) {
             return Err(bad("the path of its socket has characters that are not plain"));

@@ -1,20 +1,20 @@
-//! What `ssh` says when it does not come through, as our kinds. All reading of its sentences
-//! happens in this file; its tests hold the sentences as OpenSSH wrote them.
+//! Classifies the messages of `ssh` as kinds of [`TransportError`]. Only this file parses them; its tests contain the
+//! messages of OpenSSH.
 
 use super::address::SshAddress;
 use tally_host::{TransportError, clean};
 
-/// Why `ssh` ended, by an ordered table; the first rule that fits decides.
+/// Classifies the end of `ssh` by an ordered table; the first matching rule decides.
 ///
 /// | rule | kind |
 /// |---|---|
-/// | the program is not there | `SshMissing` |
+/// | the program does not exist | `SshMissing` |
 /// | a host key has changed, or was revoked | `HostKeyChanged` |
 /// | no host key is known | `HostKeyUnknown` |
 /// | permission denied, too many attempts | `SshLogin` |
-/// | no such name, nobody there, no way, closed before a greeting | `Unreachable` |
-/// | its own options or files | `SshConfig` |
-/// | all else | `SshEnded` |
+/// | unknown name, connection refused, no route, closed before the banner | `Unreachable` |
+/// | invalid options or files of `ssh` | `SshConfig` |
+/// | all others | `SshEnded` |
 pub(super) fn ending(words: &str, to: &SshAddress) -> TransportError {
     let lines: Vec<String> =
         words.lines().map(clean::line).filter(|line| !line.is_empty()).collect();
@@ -44,7 +44,7 @@ pub(super) fn ending(words: &str, to: &SshAddress) -> TransportError {
     const LOGIN: [&str; 3] =
         ["Permission denied (", "Too many authentication failures", "No supported authentication"];
     if let Some(reason) = find(&LOGIN) {
-        // A key that cannot be used is named just before.
+        // The message before names a key that cannot be used.
         let key = find(&["Load key ", "Identity file "]);
         let reason = key.map_or(reason.clone(), |key| format!("{reason} {key}"));
         return TransportError::SshLogin { reason };
@@ -76,7 +76,8 @@ pub(super) fn ending(words: &str, to: &SshAddress) -> TransportError {
     TransportError::SshEnded { reason }
 }
 
-/// What the host answered about its socket: the user's name, then `missing`, `denied` or `fine`.
+/// Parses the answer of the host about its socket: the user's name, then `missing`, `denied` or `fine`. Returns
+/// `None` for any other answer.
 pub(super) fn socket(answer: &str, to: &SshAddress) -> Option<TransportError> {
     let mut words =
         answer.lines().map(clean::line).filter(|line| !line.is_empty()).collect::<Vec<_>>();
@@ -91,7 +92,7 @@ pub(super) fn socket(answer: &str, to: &SshAddress) -> Option<TransportError> {
     }
 }
 
-/// How known_hosts names a host.
+/// Returns the name of a host in known_hosts.
 fn known_hosts_name(to: &SshAddress) -> String {
     match to.port {
         Some(port) if port != 22 => format!("[{}]:{port}", to.host),
@@ -167,7 +168,7 @@ root@127.0.0.1: Permission denied (publickey,password,keyboard-interactive).\r
 ";
 
     #[test]
-    fn words_of_openssh_are_told_apart() {
+    fn messages_of_openssh_are_classified() {
         for (words, expected) in [
             (CHANGED, "changed [127.0.0.1]:2222 /home/me/.ssh/known_hosts:3"),
             (REVOKED, "changed [127.0.0.1]:2222 "),
@@ -226,7 +227,7 @@ root@127.0.0.1: Permission denied (publickey,password,keyboard-interactive).\r
     }
 
     #[test]
-    fn what_the_host_says_of_its_socket() {
+    fn the_answer_about_the_socket_is_classified() {
         for (answer, expected) in [
             ("me\nmissing\n", "missing"),
             ("Welcome!\nme\ndenied\n", "denied me"),

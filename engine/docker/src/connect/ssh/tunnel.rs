@@ -1,7 +1,6 @@
-//! Engines behind SSH, through the plain `ssh` program: so the user's configuration, agent and jump
-//! hosts are what they are anywhere else. One `ssh` a host forwards a socket of ours to Docker's
-//! socket there; all calls are channels of that one connection. The host needs neither Docker's
-//! client nor any other program for it.
+//! Engines behind SSH, through the plain `ssh` program, so that the user's configuration, agent and jump hosts apply.
+//! One `ssh` process per host forwards a local socket to Docker's socket on the host. All calls are channels of that
+//! one connection. The host needs neither Docker's client nor any other program for it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -19,9 +18,9 @@ use super::address::SshAddress;
 use super::messages;
 use tally_host::TransportError;
 
-/// Runs `ssh` for as long as our end of its standard input is open. However Tally ends (a signal
-/// and SIGKILL too), the pipe closes and `ssh` is ended. `$1` is the folder of the sockets. The shell
-/// itself says nothing: its words would go to a pipe that nobody reads, and end it.
+/// Runs `ssh` while our end of the shell's standard input is open. However Tally ends, even by SIGKILL, the pipe
+/// closes and the shell ends `ssh`. `$1` is the folder of the sockets. The shell itself writes nothing, because a
+/// write to a pipe without a reader would end it.
 const GUARD: &str = r#"
 exec 3<&0 </dev/null
 folder=$1
@@ -40,18 +39,19 @@ rmdir "$folder"
 exit "$code"
 "#;
 
-/// How often we look whether `ssh` has come through.
-const LOOK: Duration = Duration::from_millis(10);
-/// `ssh` that has failed is not tried again before that.
-const REST: Duration = Duration::from_secs(1);
-/// How long asking the host about its socket may take.
-const ASK: Duration = Duration::from_secs(5);
-/// What `ssh` says is kept up to so many bytes.
-const MOST_WORDS: u64 = 16 << 10;
-/// A socket's path may be 107 bytes; `ssh` adds 17 to a control socket's while it makes it.
-const LONGEST_FOLDER: usize = 107 - 17 - "/control".len();
+/// Time between two checks whether `ssh` has connected.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Minimum time between a failure of `ssh` and the next attempt.
+const BACKOFF: Duration = Duration::from_secs(1);
+/// Maximum duration of the question to the host about its socket.
+const QUESTION_LIMIT: Duration = Duration::from_secs(5);
+/// Maximum number of bytes of the messages of `ssh` that are kept.
+const MOST_MESSAGE_BYTES: u64 = 16 << 10;
+/// Maximum length of the folder's path. The path of a socket has at most 107 bytes, and `ssh` adds 17 to that of a
+/// control socket while it creates it.
+const MOST_FOLDER_BYTES: usize = 107 - 17 - "/control".len();
 
-/// The way to one host's Docker socket through `ssh`.
+/// The route to the Docker socket of one host through `ssh`.
 pub(crate) struct Tunnel {
     to: SshAddress,
     config: Option<PathBuf>,
@@ -59,34 +59,35 @@ pub(crate) struct Tunnel {
     master: Mutex<Master>,
 }
 
+/// The `ssh` process of a host.
 enum Master {
-    /// Never begun.
+    /// Not started.
     None,
-    /// It has come through.
+    /// It is connected.
     Up(Running),
-    /// It has failed, then, for that reason.
+    /// It failed at that time, for that reason.
     Down(Instant, TransportError),
 }
 
-/// An `ssh`. Dropping it closes its standard input, at which it ends.
+/// A running `ssh`. Dropping it closes its standard input, which ends it.
 struct Running {
     guard: Child,
-    /// Private to this user. Kept for its end: the sockets go with it.
+    /// The folder of the sockets, private to this user. Dropping it removes them.
     folder: tempfile::TempDir,
 }
 
 impl Tunnel {
-    /// A way that is not begun yet. `config` is read instead of the user's; `limit` bounds each
-    /// attempt.
+    /// Returns a tunnel that is not started. `config` is read instead of the user's configuration file. `limit` is the
+    /// maximum duration of one attempt.
     pub(crate) fn new(to: SshAddress, config: Option<PathBuf>, limit: Duration) -> Self {
         Self { to, config, limit, master: Mutex::new(Master::None) }
     }
 
-    /// A connection to Docker's socket there. `ssh` is begun where none runs, so a host that was
-    /// away is reached again without anything else to do.
+    /// Connects to Docker's socket on the host. Starts `ssh` when it does not run, so a host that was unreachable is
+    /// connected again by the next call.
     ///
     /// # Errors
-    /// Why `ssh` does not come through.
+    /// Why `ssh` does not connect.
     pub(crate) async fn connect(&self) -> Result<UnixStream, TransportError> {
         let mut master = self.master.lock().await;
         if let Master::Up(running) = &mut *master
@@ -97,13 +98,13 @@ impl Tunnel {
             return UnixStream::connect(&path).await.map_err(|error| ended(&error.to_string()));
         }
         if let Master::Down(then, why) = &*master
-            && then.elapsed() < REST
+            && then.elapsed() < BACKOFF
         {
             return Err(why.clone());
         }
-        // Until it has come through there is none: this call may be given up half way.
+        // This call may be cancelled before `ssh` has connected.
         *master = Master::None;
-        match begin(&self.to, self.config.as_deref(), self.limit).await {
+        match start(&self.to, self.config.as_deref(), self.limit).await {
             Ok((running, first)) => {
                 *master = Master::Up(running);
                 Ok(first)
@@ -115,9 +116,9 @@ impl Tunnel {
         }
     }
 
-    /// Why nothing comes through although we are logged in: `ssh` has the same words for a socket
-    /// that is not there, one that may not be used and an sshd that does not forward, so the host
-    /// is asked. `None` when it does not say.
+    /// Returns why forwarding fails although the login succeeded. The message of `ssh` is the same for a missing
+    /// socket, a socket without access and an sshd that does not forward, so this asks the host. Returns `None` when
+    /// the host gives no answer.
     pub(crate) async fn diagnose(&self) -> Option<TransportError> {
         let master = self.master.lock().await;
         let Master::Up(running) = &*master else { return None };
@@ -129,7 +130,7 @@ impl Tunnel {
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true);
-        let output = timeout(ASK, ask.output()).await.ok()?.ok()?;
+        let output = timeout(QUESTION_LIMIT, ask.output()).await.ok()?.ok()?;
         messages::socket(&String::from_utf8_lossy(&output.stdout), &self.to)
     }
 }
@@ -144,8 +145,8 @@ impl Running {
     }
 }
 
-/// Begins an `ssh` and waits until it has come through; gives the first connection with it.
-async fn begin(
+/// Starts `ssh` and waits until it has connected. Returns it with the first connection.
+async fn start(
     to: &SshAddress,
     config: Option<&Path>,
     limit: Duration,
@@ -161,16 +162,16 @@ async fn begin(
         .arg("-L")
         .arg(format!("{}:{}", folder.path().join("docker").display(), to.socket))
         .args(destination(to, config))
-        // Its words are read, so they are to be in one language.
+        // Its messages are parsed, so they must be in one language.
         .env("LC_ALL", "C")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        // A Ctrl-C is for Tally, which finishes the calls in flight; they need their ssh.
+        // Ctrl-C must end Tally only: it finishes the calls in flight, which need `ssh`.
         .process_group(0);
     let mut guard = command.spawn().map_err(|error| ended(&format!("no `sh`: {error}")))?;
     let words = Arc::new(Mutex::new(Vec::new()));
-    let listener = listen(&mut guard, &words);
+    let collector = collect_messages(&mut guard, &words);
     let mut running = Running { guard, folder };
     loop {
         if let Ok(first) = UnixStream::connect(running.docker()).await {
@@ -179,23 +180,23 @@ async fn begin(
         let over = match running.guard.try_wait() {
             Ok(None) => Instant::now() >= until,
             Ok(Some(_)) | Err(_) => {
-                // What it said last is still on its way.
-                let _ = timeout(ASK, listener).await;
+                // Its last messages may not have been read yet.
+                let _ = timeout(QUESTION_LIMIT, collector).await;
                 let words = words.lock().await;
                 return Err(messages::ending(&String::from_utf8_lossy(&words), to));
             }
         };
         if over {
             return Err(TransportError::Unreachable {
-                reason: format!("ssh has not come through within {limit:?}"),
+                reason: format!("ssh has not connected within {limit:?}"),
             });
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Keeps the first of what it says; the rest is read and dropped, so that it never waits for us.
-fn listen(guard: &mut Child, words: &Arc<Mutex<Vec<u8>>>) -> tokio::task::JoinHandle<()> {
+/// Keeps the first bytes of its messages. All later ones are read and dropped, so that it never blocks on the pipe.
+fn collect_messages(guard: &mut Child, words: &Arc<Mutex<Vec<u8>>>) -> tokio::task::JoinHandle<()> {
     let stderr = guard.stderr.take();
     let words = Arc::clone(words);
     tokio::spawn(async move {
@@ -203,38 +204,38 @@ fn listen(guard: &mut Child, words: &Arc<Mutex<Vec<u8>>>) -> tokio::task::JoinHa
         let mut piece = [0; 1024];
         while let Ok(count @ 1..) = stderr.read(&mut piece).await {
             let mut words = words.lock().await;
-            let room = usize::try_from(MOST_WORDS).unwrap_or(0).saturating_sub(words.len());
+            let room = usize::try_from(MOST_MESSAGE_BYTES).unwrap_or(0).saturating_sub(words.len());
             words.extend_from_slice(piece.get(..count.min(room)).unwrap_or_default());
         }
     })
 }
 
-/// What must be so whatever the user's configuration says. All else is the user's.
+/// Returns the options that override the user's configuration. All other settings are the user's.
 fn options(folder: &Path, limit: Duration) -> Vec<String> {
-    // A little less than our own bound, so that its words come before we give up.
+    // A little less than our own deadline, so that its message arrives before that.
     let seconds = limit.as_secs().saturating_sub(1).max(1);
     let settings = [
-        // Nobody is there to answer questions.
+        // Nobody can answer questions.
         "BatchMode=yes".to_owned(),
         "StrictHostKeyChecking=yes".to_owned(),
-        // A connection of its own: one that others share may end with them.
+        // A connection of its own: a shared one may end with the other process.
         "ControlMaster=yes".to_owned(),
         format!("ControlPath={}", folder.join("control").display()),
         "ControlPersist=no".to_owned(),
         "ExitOnForwardFailure=yes".to_owned(),
         "StreamLocalBindUnlink=yes".to_owned(),
         "StreamLocalBindMask=0177".to_owned(),
-        // A host that is gone is noticed within 15 seconds.
+        // Detects an unreachable host within 15 seconds.
         "ServerAliveInterval=5".to_owned(),
         "ServerAliveCountMax=3".to_owned(),
         format!("ConnectTimeout={seconds}"),
-        // Nothing of ours is lent to the host, and nothing else is begun there or here.
+        // No agent or display is forwarded to the host, and no other command runs there or here.
         "ForwardAgent=no".to_owned(),
         "ForwardX11=no".to_owned(),
         "PermitLocalCommand=no".to_owned(),
         "RemoteCommand=none".to_owned(),
         "ForkAfterAuthentication=no".to_owned(),
-        // Its errors are read.
+        // Its errors are parsed.
         "LogLevel=INFO".to_owned(),
     ];
     let mut all = vec!["-N".to_owned(), "-T".to_owned()];
@@ -260,7 +261,7 @@ fn destination(to: &SshAddress, config: Option<&Path>) -> Vec<OsString> {
     all
 }
 
-/// What the host is asked about its socket. The path is plain (see [`SshAddress`]).
+/// Returns the command that checks the socket on the host. The path needs no quotes (see [`SshAddress`]).
 fn question(socket: &str) -> String {
     format!(
         "sh -c 'id -un; if [ ! -S {socket} ]; then echo missing; elif [ ! -w {socket} ]; then echo \
@@ -268,19 +269,19 @@ fn question(socket: &str) -> String {
     )
 }
 
-/// A folder that only this user sees, with room for the sockets' names.
+/// Creates a folder that only this user can access, with a path that is short enough for the sockets.
 fn private_folder() -> Result<tempfile::TempDir, TransportError> {
     use std::os::unix::fs::PermissionsExt as _;
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let bases = runtime.into_iter().chain([std::env::temp_dir(), PathBuf::from("/tmp")]);
     let mut why = "there is no folder for it".to_owned();
     for base in bases {
-        // ssh expands `%` and `$` in paths, and ends them at `:` and spaces.
+        // `ssh` expands `%` and `$` in paths, and a path ends at `:` or a space.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@,=".contains(&byte);
         let text = base.as_os_str().as_encoded_bytes();
         if !base.is_absolute()
             || !text.iter().copied().all(plain)
-            || text.len() + "/tally-ssh-123456".len() > LONGEST_FOLDER
+            || text.len() + "/tally-ssh-123456".len() > MOST_FOLDER_BYTES
         {
             continue;
         }

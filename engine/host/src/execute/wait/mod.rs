@@ -148,7 +148,7 @@ async fn is_cancelled(cancel: &mut tokio::sync::watch::Receiver<bool>) -> bool {
     cancelled
 }
 
-/// What a wait lacks.
+/// The reason why a wait continues.
 enum Lack {
     /// The container is not ready.
     NotReady(NotReadyReason),
