@@ -105,7 +105,7 @@ impl Registry {
     }
 }
 
-/// Nothing panics while one of these locks is held.
+/// Locks a mutex. Ignores poisoning, because nothing panics while one of these locks is held.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
