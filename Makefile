@@ -35,11 +35,12 @@ demo: build ## run specs/hello on the local Docker engine (or on a simulated hos
 demo-clean: ## remove the cluster and the images of `make demo`
 	@$(T)/demo-clean.sh
 
-lint: tools ## check formatting, clippy, the shell scripts and the dependencies; warnings are errors
+lint: tools ## check formatting, clippy, the shell scripts, the prose and the dependencies; warnings are errors
 	@$(T)/packages.sh test
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	shellcheck -x .ci/run $(T)/images/base/as-child $$(find $(T) specs -name '*.sh')
+	@$(T)/prose.sh
 	@$(T)/deny.sh || [ $$? -eq 3 ]
 
 deny: tools ## check licenses and sources of the dependencies, and crates in two versions

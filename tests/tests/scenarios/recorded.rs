@@ -124,7 +124,7 @@ impl Words<'_> {
             lines.extend(found.help.iter().map(|help| format!("  help: {help}")));
         }
         for it in &self.plan.fallbacks {
-            let back = if it.can_roll_back { "goes back" } else { "stays" };
+            let back = if it.can_roll_back { "rolls back" } else { "stays" };
             lines.push(format!("{} {back}, entry {:?}: {}", it.workload, it.entry, it.what));
         }
         for it in &self.plan.reachable {
@@ -257,7 +257,7 @@ pub fn metrics(metrics: &Metrics, now_ms: i64) {
         let HostMetrics { state, looked_at_ms, reconnects } = host;
         let ago_ms = looked_at_ms.map(|at_ms| at_ms - begun_ms);
         let _ =
-            write!(text, "\n  {name}: {state:?}, looked at {ago_ms:?} ms, {reconnects} reconnects");
+            write!(text, "\n  {name}: {state:?}, observed at {ago_ms:?} ms, {reconnects} reconnects");
     }
     for ((action, outcome), count) in &metrics.operations {
         let _ = write!(text, "\n  {action} {outcome} {count}");
