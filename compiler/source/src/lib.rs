@@ -12,6 +12,7 @@ mod render;
 mod span;
 mod suggest;
 
+pub use codes::engine as engine_codes;
 pub use codes::{Code, CodeInfo, all_codes, code_info};
 pub use diagnostic::{Diagnostic, Edit, Label, Severity, TextChange};
 pub use edit::apply_certain_edits;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tally_control::StorageError;
 use tally_control::convergence::ConvergenceError;
 use tally_host::HostError;
-use tally_source::{Code, Diagnostic, SourceMap, Span};
+use tally_source::{Diagnostic, SourceMap, Span, engine_codes};
 
 use crate::show::report;
 use crate::show::terminal::Terminal;
@@ -81,9 +81,9 @@ impl CliError {
 /// Returns the report of a host that cannot be reached.
 pub fn unreachable(host: &str, error: &HostError, span: Option<Span>) -> Diagnostic {
     let (code, what) = match error {
-        HostError::TooOld { .. } => (Code(1002), error.to_string()),
+        HostError::TooOld { .. } => (engine_codes::ENGINE_TOO_OLD, error.to_string()),
         HostError::Transport(fault) => (fault.code(), fault.to_string()),
-        _ => (Code(1001), error.to_string()),
+        _ => (engine_codes::HOST_UNREACHABLE, error.to_string()),
     };
     let mut report = Diagnostic::error(code, format!("host `{host}`: {what}"));
     if let Some(span) = span {

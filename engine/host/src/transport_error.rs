@@ -1,6 +1,6 @@
 //! Why no connection to an engine can be made, as the few kinds that each have a help text of their own.
 
-use tally_source::Code;
+use tally_source::{Code, engine_codes};
 
 /// Why no connection to an engine can be made. Its text is a headline; [`TransportError::help`] returns the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -151,26 +151,32 @@ impl TransportError {
     /// Returns the code of its page.
     #[must_use]
     pub fn code(&self) -> Code {
-        Code(match self {
-            TransportError::Address { .. } | TransportError::Unreachable { .. } => 1001,
-            TransportError::HostKeyUnknown { .. } | TransportError::HostKeyChanged { .. } => 1010,
+        match self {
+            TransportError::Address { .. } | TransportError::Unreachable { .. } => {
+                engine_codes::HOST_UNREACHABLE
+            }
+            TransportError::HostKeyUnknown { .. } | TransportError::HostKeyChanged { .. } => {
+                engine_codes::SSH_HOST_KEY
+            }
             TransportError::SshMissing
             | TransportError::SshLogin { .. }
             | TransportError::SshConfig { .. }
-            | TransportError::SshEnded { .. } => 1011,
+            | TransportError::SshEnded { .. } => engine_codes::SSH_FAILED,
             TransportError::ForwardingRefused { .. }
             | TransportError::RemoteSocketMissing { .. }
-            | TransportError::RemoteSocketDenied { .. } => 1012,
-            TransportError::TlsFile { .. } | TransportError::TlsPair { .. } => 1013,
+            | TransportError::RemoteSocketDenied { .. } => engine_codes::SSH_SOCKET,
+            TransportError::TlsFile { .. } | TransportError::TlsPair { .. } => {
+                engine_codes::TLS_FILE
+            }
             TransportError::TlsAuthority { .. }
             | TransportError::TlsName { .. }
             | TransportError::TlsDate { .. }
             | TransportError::TlsRefused { .. }
             | TransportError::TlsNotSpoken
-            | TransportError::Tls { .. } => 1014,
-            TransportError::PlainTcp { .. } => 1015,
-            TransportError::DefaultHost { .. } => 1016,
-        })
+            | TransportError::Tls { .. } => engine_codes::TLS_FAILED,
+            TransportError::PlainTcp { .. } => engine_codes::PLAIN_TCP,
+            TransportError::DefaultHost { .. } => engine_codes::NO_DEFAULT_HOST,
+        }
     }
 
     /// Returns its texts, so that they can be cleaned.

@@ -256,8 +256,10 @@ pub fn metrics(metrics: &Metrics, now_ms: i64) {
     for (name, host) in &metrics.hosts {
         let HostMetrics { state, looked_at_ms, reconnects } = host;
         let ago_ms = looked_at_ms.map(|at_ms| at_ms - begun_ms);
-        let _ =
-            write!(text, "\n  {name}: {state:?}, observed at {ago_ms:?} ms, {reconnects} reconnects");
+        let _ = write!(
+            text,
+            "\n  {name}: {state:?}, observed at {ago_ms:?} ms, {reconnects} reconnects"
+        );
     }
     for ((action, outcome), count) in &metrics.operations {
         let _ = write!(text, "\n  {action} {outcome} {count}");

@@ -3,7 +3,7 @@
 
 mod code;
 mod compile;
-mod engine;
+pub mod engine;
 
 pub use code::{Code, CodeInfo};
 

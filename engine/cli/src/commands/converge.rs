@@ -12,7 +12,7 @@ use tally_host::{Progress, Report, Secrets};
 use tally_reconcile::Options;
 use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::plan::{Operation, Plan};
-use tally_source::{Code, Diagnostic};
+use tally_source::{Diagnostic, engine_codes};
 use tokio::sync::watch;
 
 use crate::errors::{CliError, Exit};
@@ -204,7 +204,7 @@ impl Observer for Screen {
 /// Returns the report of a saved plan that no longer fits.
 pub fn moved_on(graph: &Graph) -> CliError {
     let report = Diagnostic::error(
-        Code(1104),
+        engine_codes::SAVED_PLAN_OUTDATED,
         "this plan no longer fits: the cluster has moved on",
     )
     .help(

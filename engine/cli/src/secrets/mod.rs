@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use futures_util::{StreamExt as _, stream};
 use tally_graph::{Graph, Secret, SecretSource, Template};
 use tally_host::Secrets;
-use tally_source::{Code, Diagnostic};
+use tally_source::{Diagnostic, engine_codes};
 
 use self::unread::Unread;
 use crate::errors::CliError;
@@ -106,5 +106,7 @@ fn fit(secret: &Secret, value: Vec<u8>, as_env: &BTreeSet<&str>) -> Result<Vec<u
 
 fn report(secret: &Secret, unread: Unread) -> Diagnostic {
     let headline = format!("the secret `{}` cannot be read: {}", secret.name, unread.what);
-    Diagnostic::error(Code(1401), headline).label(secret.span, "declared here").help(unread.help)
+    Diagnostic::error(engine_codes::SECRET_UNREADABLE, headline)
+        .label(secret.span, "declared here")
+        .help(unread.help)
 }

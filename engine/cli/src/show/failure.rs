@@ -3,7 +3,7 @@
 use tally_graph::{FieldPath, Graph, ImageRef, Workload};
 use tally_host::{Failure, FailureKind, HostError};
 use tally_reconcile::plan::{Action, Operation};
-use tally_source::{Code, Diagnostic, Span};
+use tally_source::{Diagnostic, Span, engine_codes};
 
 use crate::show::terminal::clean;
 
@@ -55,7 +55,7 @@ fn failure_report(operation: &Operation, failure: &Failure, graph: &Graph) -> Di
         FailureKind::Ended { .. } => blame.ended(&clean(&failure.kind.to_string())),
         FailureKind::NotReady { reason, .. } => blame.not_ready(&reason.to_string()),
         FailureKind::PreconditionFailed(reason) => Diagnostic::error(
-            Code(1207),
+            engine_codes::OBJECT_CHANGED,
             format!(
                 "{} changed while the plan was applied: {}",
                 blame.name(),
@@ -120,7 +120,7 @@ impl<'a> Blame<'a> {
                     }
                     None => format!("a port of host `{host}` is in use by another program"),
                 };
-                let report = Diagnostic::error(Code(1202), headline);
+                let report = Diagnostic::error(engine_codes::HOST_PORT_IN_USE, headline);
                 let report = match self.port_span(*port) {
                     Some(span) => report.label(span, "published here"),
                     None => report,
@@ -135,7 +135,7 @@ impl<'a> Blame<'a> {
             }
             HostError::CommandNotFound(message) => {
                 let report = Diagnostic::error(
-                    Code(1203),
+                    engine_codes::COMMAND_NOT_STARTED,
                     format!("the command of {} cannot be started", self.name()),
                 );
                 let span = self
@@ -160,7 +160,7 @@ impl<'a> Blame<'a> {
     fn refused(&self, message: &str) -> Diagnostic {
         let host = &self.operation.host;
         let headline = format!("{} on host `{host}`: {message}", self.name());
-        let report = Diagnostic::error(Code(1206), headline);
+        let report = Diagnostic::error(engine_codes::CALL_FAILED, headline);
         if ["passwd file", "group file"].iter().any(|file| message.contains(file)) {
             let report = report
                 .help("The user must exist in the image, or be a number: `user \"1000:1000\"`.");
@@ -209,7 +209,7 @@ impl<'a> Blame<'a> {
                  is used as it is; `docker images` there lists them."
             )
         };
-        Diagnostic::error(Code(1201), headline)
+        Diagnostic::error(engine_codes::IMAGE_UNAVAILABLE, headline)
             .help(format!("{help}\nDocker said: {}", clean(message)))
     }
 
@@ -233,7 +233,7 @@ impl<'a> Blame<'a> {
         } else {
             format!("{} keeps stopping: {how}", self.name())
         };
-        let report = Diagnostic::error(Code(1204), headline);
+        let report = Diagnostic::error(engine_codes::ENDED_BEFORE_READY, headline);
         let span = self.written(&["command"]).or_else(|| self.written(&["image"]));
         match span {
             Some(span) => report.label(span, "it runs this command"),
@@ -242,8 +242,10 @@ impl<'a> Blame<'a> {
     }
 
     fn not_ready(&self, reason: &str) -> Diagnostic {
-        let report =
-            Diagnostic::error(Code(1205), format!("{} is not ready: {reason}", self.name()));
+        let report = Diagnostic::error(
+            engine_codes::NOT_READY_IN_TIME,
+            format!("{} is not ready: {reason}", self.name()),
+        );
         match self.written(&["readiness"]) {
             Some(span) => report.label(span, "ready when this succeeds"),
             None => report,

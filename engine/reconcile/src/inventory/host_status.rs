@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use tally_graph::{Graph, Host};
-use tally_source::{Code, Diagnostic, Span};
+use tally_source::{Diagnostic, Span, engine_codes};
 
 use crate::input::observed::{HostState, HostView, Observed};
 use crate::input::options::{LOCAL_HOST, Options};
@@ -186,12 +186,16 @@ impl Hosts<'_> {
                 .iter()
                 .map(|host| {
                     let headline = format!("host `{}` does not answer: {}", host.name, host.reason);
-                    at(Diagnostic::error(Code(1001), headline), host.span, label)
+                    at(
+                        Diagnostic::error(engine_codes::HOST_UNREACHABLE, headline),
+                        host.span,
+                        label,
+                    )
                 })
                 .collect();
         }
         let mut found = Diagnostic::error(
-            Code(1301),
+            engine_codes::MOST_HOSTS_UNREACHABLE,
             format!("{} of {all} hosts do not answer, so nothing is changed", unreachable.len()),
         );
         for host in unreachable {
@@ -233,7 +237,7 @@ fn said(host: &UnreachableHost<'_>, now_ms: i64) -> Diagnostic {
             ),
         ),
     };
-    at(Diagnostic::warning(Code(1001), headline).help(help), host.span, "")
+    at(Diagnostic::warning(engine_codes::HOST_UNREACHABLE, headline).help(help), host.span, "")
 }
 
 /// Adds the position of the host in the spec to a report, if there is one.
@@ -252,7 +256,7 @@ fn back(host: &ReadyHost<'_>) -> Diagnostic {
          If it may be used again: `tally host restore {}`.",
         host.name
     );
-    at(Diagnostic::warning(Code(1305), headline).help(help), host.span, "")
+    at(Diagnostic::warning(engine_codes::FENCED_HOST_ANSWERS, headline).help(help), host.span, "")
 }
 
 /// Returns the time since which it is unreachable, as ` for 3m`; empty if that is unknown.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{Replicas, Until, Workload};
-use tally_source::{Code, Diagnostic};
+use tally_source::{Diagnostic, engine_codes};
 
 use crate::desired::realise::{realise, workload_ports};
 use crate::input::needs::Needs;
@@ -341,7 +341,7 @@ impl<'a> Planner<'a> {
             progress.no_surge_room.insert(&workload.name);
             builder.report(
                 Diagnostic::warning(
-                    Code(1302),
+                    engine_codes::NO_SURGE_CAPACITY,
                     format!("no host has room for one more pod of `{}`", workload.name),
                 )
                 .label(workload.span, "each pod stops before its successor starts")
@@ -423,7 +423,7 @@ impl<'a> Planner<'a> {
                 };
                 builder.report(
                     Diagnostic::warning(
-                        Code(1107),
+                        engine_codes::INCONSISTENT_LABELS,
                         format!(
                             "container `{name}`{on} claims to be of `{}`, but {why}",
                             self.cluster.name
@@ -440,7 +440,7 @@ impl<'a> Planner<'a> {
         let pods: BTreeSet<&str> =
             self.hosts.ready.iter().flat_map(|host| host.inventory.pods.keys().copied()).collect();
         Diagnostic::error(
-            Code(1105),
+            engine_codes::EMPTY_SPEC,
             format!("this spec has no pods, and `{}` runs {}", self.cluster.name, pods.len()),
         )
         .label(self.cluster.span, "all of them would be removed")

@@ -10,7 +10,7 @@ use std::ops::Bound;
 
 use tally_graph::schema::UpdateClass;
 use tally_graph::{Graph, ImageRef, Pull, Workload};
-use tally_source::{Code, Diagnostic, Span};
+use tally_source::{Diagnostic, Span, engine_codes};
 
 use crate::desired::realise::{DesiredContainer, RealiseContext, realise};
 use crate::diff::{Places, difference};
@@ -204,7 +204,7 @@ impl Choice {
         };
         let ours = state.images.get(name).map(|id| short(id)).unwrap_or_default();
         Diagnostic::warning(
-            Code(1306),
+            engine_codes::DIFFERENT_IMAGES,
             format!("`{name}` is {ours} on host `{host}`, and {theirs} for {owner}"),
         )
         .label(span, "pods of one version would run two images")

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tally_graph::Pull;
-use tally_source::{Code, Diagnostic, Span};
+use tally_source::{Diagnostic, Span, engine_codes};
 
 use crate::input::observed::HostState;
 use crate::inventory::classify::owns;
@@ -127,7 +127,7 @@ impl<'a> Objects<'a> {
             (false, Pull::Never) => {
                 builder.report(
                     Diagnostic::error(
-                        Code(1201),
+                        engine_codes::IMAGE_UNAVAILABLE,
                         format!("host `{}` has no image `{image}`", self.host),
                     )
                     .label(origin, "never pulled, because of `pull never`")
@@ -168,7 +168,7 @@ impl<'a> Objects<'a> {
             Some(id)
         } else {
             let mut found = Diagnostic::error(
-                Code(1101),
+                engine_codes::NAME_TAKEN,
                 format!("a network `{}` on host `{}` is not Tally's", self.cluster, self.host),
             );
             if let Some(span) = self.cluster_span {
@@ -196,7 +196,7 @@ impl<'a> Objects<'a> {
             Some(_) => {
                 builder.report(
                     Diagnostic::error(
-                        Code(1101),
+                        engine_codes::NAME_TAKEN,
                         format!("a volume `{docker_name}` on host `{}` is not Tally's", self.host),
                     )
                     .label(origin, "this volume has that name in Docker")

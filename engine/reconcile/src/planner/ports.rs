@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tally_graph::{Graph, PodVolumeSource, Workload};
-use tally_source::{Code, Diagnostic, Span};
+use tally_source::{Diagnostic, Span, engine_codes};
 
 use crate::desired::realise::{mounted_volumes, named_published, realise, workload_ports};
 use crate::input::observed::{ObservedContainer, PublishedPort};
@@ -180,7 +180,7 @@ fn port_taken(
         graph.written_at(provenance.of(&path)?)
     });
     Diagnostic::error(
-        Code(1103),
+        engine_codes::HOST_PORT_HELD,
         format!("port {} of host `{host}` is held by container `{}`", port.host.port, holder.name),
     )
     .label(written.unwrap_or(span), "wanted here")

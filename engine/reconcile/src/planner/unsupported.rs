@@ -2,9 +2,9 @@
 //! is an error. A part that can safely be ignored is a warning.
 
 use tally_graph::{Graph, ProbeAction, Workload};
-use tally_source::{Code, Diagnostic, Span};
+use tally_source::{Code, Diagnostic, Span, engine_codes};
 
-const CODE: Code = Code(1102);
+const CODE: Code = engine_codes::NOT_SUPPORTED;
 
 /// Returns the reports about everything in the spec that this version does not support.
 pub(crate) fn unsupported(graph: &Graph, workloads: &[&Workload]) -> Vec<Diagnostic> {

@@ -2,7 +2,7 @@
 //! were rolled back.
 
 use tally_graph::{FieldPath, Graph, Workload};
-use tally_source::{Code, Diagnostic, Span};
+use tally_source::{Diagnostic, Span, engine_codes};
 
 use crate::inventory::containers::Inventory;
 use crate::inventory::host_status::Hosts;
@@ -21,7 +21,7 @@ use crate::rollback::rollout_state::{RolloutState, rollout_state};
 pub fn not_rolled_back(graph: &Graph, address: &str, why: &str) -> Diagnostic {
     let workload = graph.workload_at(address);
     let headline = format!("the rollout of `{address}` failed and stays where it is: {why}");
-    let found = Diagnostic::warning(Code(1304), headline);
+    let found = Diagnostic::warning(engine_codes::ROLLOUT_STAYS_FAILED, headline);
     let found = match workload {
         Some(workload) => found.label(workload.span, "`on-failure=rollback` cannot help here"),
         None => found,
@@ -60,7 +60,9 @@ pub(crate) fn report_rolled_back(
         }
         let headline = format!("`{address}` was rolled back: {name}: {}", failed.why);
         builder.report(
-            Diagnostic::warning(Code(1303), headline).label(span, "this failed").help(help),
+            Diagnostic::warning(engine_codes::ROLLED_BACK, headline)
+                .label(span, "this failed")
+                .help(help),
         );
         builder.plan.blocked.push(Blocked {
             subject: Subject::from_workload(workload),

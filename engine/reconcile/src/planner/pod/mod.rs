@@ -7,7 +7,7 @@ pub(crate) mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tally_source::{Code, Diagnostic};
+use tally_source::{Diagnostic, engine_codes};
 
 use crate::desired::realise::{DesiredContainer, DesiredPod, INIT_DEADLINE_MS};
 use crate::diff::Difference;
@@ -98,7 +98,7 @@ fn wait_for_stuck(
 /// Returns the warning about a container that Docker is still removing.
 fn stuck_report(pod: &DesiredPod<'_>, found: &Found<'_>) -> Diagnostic {
     Diagnostic::warning(
-        Code(1108),
+        engine_codes::STILL_REMOVING,
         format!("pod `{}` waits: Docker is removing `{}`", pod.name, found.container.name),
     )
     .label(pod.workload.span, "left alone this time")
@@ -124,7 +124,11 @@ fn name_clash(pod: &DesiredPod<'_>, context: &Context<'_>) -> Option<Diagnostic>
              NEW-NAME`) or remove it (`docker rm -f {short}`), or give the pod another name."
         );
         let label = "this container has that name in Docker";
-        Some(Diagnostic::error(Code(1101), headline).label(desired.span, label).help(help))
+        Some(
+            Diagnostic::error(engine_codes::NAME_TAKEN, headline)
+                .label(desired.span, label)
+                .help(help),
+        )
     })
 }
 
