@@ -63,7 +63,7 @@ pub fn render_people(
         .with_context_lines(1);
     let mut out = String::new();
     for diagnostic in diagnostics.iter().take(options.most) {
-        let report = Report::new(diagnostic, sources);
+        let report = RenderedReport::new(diagnostic, sources);
         // Writing into a String cannot fail; a label outside its file would, and is then left out.
         if handler.render_report(&mut out, &report).is_err() {
             out.push_str(&format!("{} {}\n", diagnostic.code, diagnostic.headline));
@@ -116,11 +116,11 @@ struct JsonLabel {
 struct JsonEdit {
     title: String,
     certain: bool,
-    changes: Vec<JsonChange>,
+    changes: Vec<JsonTextChange>,
 }
 
 #[derive(Debug, Clone, Serialize)]
-struct JsonChange {
+struct JsonTextChange {
     #[serde(flatten)]
     place: JsonPlace,
     text: String,
@@ -148,7 +148,10 @@ impl JsonDiagnostic {
             changes: edit
                 .changes
                 .iter()
-                .map(|change| JsonChange { place: place(change.span), text: change.text.clone() })
+                .map(|change| JsonTextChange {
+                    place: place(change.span),
+                    text: change.text.clone(),
+                })
                 .collect(),
         };
         Self {
@@ -173,7 +176,7 @@ impl JsonDiagnostic {
 
 /// A diagnostic in miette's form: labels of the primary file here, those of each other file as a
 /// related report (a miette diagnostic can label one source only).
-struct Report<'a> {
+struct RenderedReport<'a> {
     diagnostic: &'a Diagnostic,
     source: Option<IndexedSource<'a>>,
     labels: Vec<LabeledSpan>,
@@ -185,7 +188,7 @@ struct OtherFile<'a> {
     labels: Vec<LabeledSpan>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> RenderedReport<'a> {
     fn new(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Self {
         let primary = diagnostic.primary().map(|span| span.file);
         let in_file = |file: FileId| {
@@ -223,21 +226,21 @@ fn labelled(primary: bool, label: &Label) -> LabeledSpan {
     }
 }
 
-impl fmt::Debug for Report<'_> {
+impl fmt::Debug for RenderedReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.diagnostic.headline)
     }
 }
 
-impl fmt::Display for Report<'_> {
+impl fmt::Display for RenderedReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.diagnostic.headline)
     }
 }
 
-impl std::error::Error for Report<'_> {}
+impl std::error::Error for RenderedReport<'_> {}
 
-impl miette::Diagnostic for Report<'_> {
+impl miette::Diagnostic for RenderedReport<'_> {
     fn code<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
         Some(Box::new(self.diagnostic.code))
     }

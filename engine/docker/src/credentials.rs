@@ -38,7 +38,7 @@ impl fmt::Debug for Credentials {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Config {
+struct CredentialsConfig {
     auths: BTreeMap<String, Auth>,
     #[serde(rename = "credHelpers")]
     helpers: BTreeMap<String, String>,
@@ -79,7 +79,7 @@ pub(crate) async fn find(folder: &Path, registry: &str) -> Result<Option<Credent
         Err(error) => return Err(unusable(&path, &error.to_string())),
     };
     // The message of the parser may quote the file, so only the line number is reported.
-    let config: Config = serde_json::from_slice(&text)
+    let config: CredentialsConfig = serde_json::from_slice(&text)
         .map_err(|error| unusable(&path, &format!("line {} is not valid", error.line())))?;
     let key = if registry == "docker.io" { DOCKER_HUB_KEY } else { registry };
     if let Some(helper) = config.helpers.get(key).or(config.store.as_ref()) {

@@ -53,14 +53,14 @@ fn local() -> Endpoint {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Config {
+struct ContextConfig {
     #[serde(rename = "currentContext")]
     current: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Meta {
+struct ContextMeta {
     #[serde(rename = "Endpoints")]
     endpoints: BTreeMap<String, MetaEndpoint>,
 }
@@ -77,7 +77,7 @@ struct MetaEndpoint {
 fn current_context(folder: &Path) -> Result<Option<String>, TransportError> {
     let path = folder.join("config.json");
     let Some(text) = read(&path)? else { return Ok(None) };
-    let config: Config = serde_json::from_slice(&text).map_err(|error| {
+    let config: ContextConfig = serde_json::from_slice(&text).map_err(|error| {
         // The message of the parser may quote the file, which holds credentials.
         let what = format!("{} is not as Docker writes it (line {})", path.display(), error.line());
         fault(&what, "Fix or remove it.")
@@ -95,7 +95,7 @@ fn context(folder: &Path, name: &str) -> Result<Endpoint, TransportError> {
         let what = format!("there is no Docker context `{name}`");
         return Err(fault(&what, "`docker context ls` lists the existing ones."));
     };
-    let meta: Meta = serde_json::from_slice(&text).map_err(|error| {
+    let meta: ContextMeta = serde_json::from_slice(&text).map_err(|error| {
         fault(
             &format!("{} is not as Docker writes it: {error}", path.display()),
             "Create the context again with `docker context create`.",

@@ -16,7 +16,7 @@ pub async fn traced<T>(
     call: &'static str,
     future: impl Future<Output = Result<T, HostError>>,
 ) -> Result<T, HostError> {
-    let mut running = Running { host, call, started: Instant::now(), outcome: "cancelled" };
+    let mut running = RunningCall { host, call, started: Instant::now(), outcome: "cancelled" };
     debug!(target: "tally_host::calls", host, call, "call started");
     let result = future.await;
     running.outcome = match &result {
@@ -27,14 +27,14 @@ pub async fn traced<T>(
 }
 
 /// A running call. Its end is traced when it is dropped, also when the call is cancelled.
-struct Running<'a> {
+struct RunningCall<'a> {
     host: &'a str,
     call: &'static str,
     started: Instant,
     outcome: &'static str,
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunningCall<'_> {
     fn drop(&mut self) {
         let (host, call, outcome) = (self.host, self.call, self.outcome);
         let took = self.started.elapsed();

@@ -81,11 +81,11 @@ impl<R: Route> Service<Uri> for Connector<R> {
 }
 
 /// A byte stream in both directions.
-trait Bytes: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
-impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Bytes for T {}
+trait ByteStream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// A connection.
-pub struct Stream(TokioIo<Box<dyn Bytes>>);
+pub struct Stream(TokioIo<Box<dyn ByteStream>>);
 
 impl Stream {
     /// Wraps a byte stream.

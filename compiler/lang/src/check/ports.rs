@@ -12,16 +12,16 @@ use crate::reporter::Reporter;
 
 /// The number of pods that publish a port, and the first place.
 #[derive(Default)]
-struct Wanted {
+struct RequestedPort {
     count: u32,
     first: Option<Span>,
 }
 
 #[derive(Default)]
-struct Group {
-    everywhere: Wanted,
-    by_address: BTreeMap<IpAddr, Wanted>,
-    any: Wanted,
+struct PortGroup {
+    everywhere: RequestedPort,
+    by_address: BTreeMap<IpAddr, RequestedPort>,
+    any: RequestedPort,
 }
 
 /// Reports host ports that are published by more pods than the cluster has hosts.
@@ -32,7 +32,7 @@ pub(crate) fn host_ports(
     hosts: usize,
 ) {
     let hosts = u32::try_from(hosts.max(1)).unwrap_or(u32::MAX);
-    let mut groups: BTreeMap<(u16, Protocol), Group> = BTreeMap::new();
+    let mut groups: BTreeMap<(u16, Protocol), PortGroup> = BTreeMap::new();
     for lowered in workloads {
         let per_host = lowered.workload.replicas == Replicas::PerHost;
         let count = match lowered.workload.replicas {
@@ -61,7 +61,7 @@ pub(crate) fn host_ports(
 
 fn want(
     cx: &mut Reporter<'_>,
-    group: &mut Group,
+    group: &mut PortGroup,
     publish: &Publish,
     span: Span,
     count: u32,
@@ -94,7 +94,7 @@ fn want(
         );
         return;
     }
-    let add = |wanted: &mut Wanted| {
+    let add = |wanted: &mut RequestedPort| {
         wanted.count = wanted.count.saturating_add(count);
         wanted.first = wanted.first.or(Some(span));
     };

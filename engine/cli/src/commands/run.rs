@@ -50,7 +50,7 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
     let sharing = sharing(&args.store, &cluster, remembered.common()?)?;
     let memory = remembered.memory.clone();
     let events = Arc::new(Events::new(path(&project.kept(), &cluster), args.format, *terminal));
-    let connector = Arc::new(Hosts { project: project.clone() });
+    let connector = Arc::new(RunConnector { project: project.clone() });
     let storage = Arc::new(Folder::new(&project, &graph, Actor::Run, remembered));
     let options = Options {
         resync: Duration::from_secs(u64::from(args.resync)),
@@ -117,12 +117,12 @@ fn lock(project: &Project, cluster: &str) -> Result<fs::File, CliError> {
 }
 
 /// Connects to the hosts of the spec.
-struct Hosts {
+struct RunConnector {
     project: Project,
 }
 
 #[async_trait]
-impl Connector for Hosts {
+impl Connector for RunConnector {
     async fn connect(&self, graph: &Graph, host: &str) -> Result<Arc<dyn Host>, HostError> {
         let unreachable =
             |reason: String| HostError::Unreachable { address: host.to_owned(), reason };

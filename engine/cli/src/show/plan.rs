@@ -29,7 +29,7 @@ pub fn people(plan: &Plan, graph: &Graph, header: &str, terminal: &Terminal) -> 
     let several_hosts = graph.hosts().nth(1).is_some();
     let restarts = plan.operations.iter().filter(|it| matches!(it.action, Action::Restart { .. }));
     let restarts = restarts.map(|it| it.id).collect();
-    let shown = Shown { graph, terminal, workloads, destroy, several_hosts, restarts };
+    let shown = PlanView { graph, terminal, workloads, destroy, several_hosts, restarts };
     let halves = balance::halves(plan);
     let listed = plan.changes.iter().filter(|change| !balance::is_half(change, &halves));
     let (drift, spec): (Vec<&Change>, Vec<&Change>) =
@@ -165,7 +165,7 @@ pub fn waiting(plan: &Plan) -> Vec<String> {
     pods.into_iter().collect()
 }
 
-struct Shown<'a> {
+struct PlanView<'a> {
     graph: &'a Graph,
     terminal: &'a Terminal,
     /// Workloads by address: a plan can have thousands.
@@ -179,9 +179,9 @@ struct Shown<'a> {
 }
 
 /// Changes that differ only in their pod are shown together.
-type Group<'a> = (&'a Change, Vec<String>);
+type ChangeGroup<'a> = (&'a Change, Vec<String>);
 
-impl Shown<'_> {
+impl PlanView<'_> {
     fn changes(&self, changes: &[&Change], out: &mut String) {
         let mut by_workload: Vec<(Cow<'_, str>, Vec<&Change>)> = Vec::new();
         let mut index: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
@@ -430,8 +430,8 @@ fn machine(host: &tally_graph::Host) -> Option<&str> {
 }
 
 /// Groups changes that differ only in their pod, in the order of first appearance.
-fn grouped<'a>(changes: &[&'a Change], several_hosts: bool) -> Vec<Group<'a>> {
-    let mut groups: Vec<Group<'a>> = Vec::new();
+fn grouped<'a>(changes: &[&'a Change], several_hosts: bool) -> Vec<ChangeGroup<'a>> {
+    let mut groups: Vec<ChangeGroup<'a>> = Vec::new();
     let mut index: BTreeMap<String, usize> = BTreeMap::new();
     for change in changes {
         let alike = format!(

@@ -25,11 +25,11 @@ pub struct Shown<'a> {
     object_of: Vec<Option<usize>>,
     objects: Vec<String>,
     verbs: Vec<&'static str>,
-    state: Mutex<State>,
+    state: Mutex<LineState>,
 }
 
 #[derive(Default)]
-struct State {
+struct LineState {
     /// The number of remaining operations of each object.
     left: Vec<usize>,
     failed: Vec<bool>,
@@ -93,7 +93,7 @@ impl<'a> Shown<'a> {
             }
         }
         let failed = vec![false; left.len()];
-        shown.state = Mutex::new(State { left, failed, ..State::default() });
+        shown.state = Mutex::new(LineState { left, failed, ..LineState::default() });
         shown
     }
 
@@ -112,13 +112,13 @@ impl<'a> Shown<'a> {
         left.push(count);
     }
 
-    fn erase(&self, state: &mut State) -> String {
+    fn erase(&self, state: &mut LineState) -> String {
         let lines = std::mem::take(&mut state.drawn);
         "\x1b[1A\x1b[2K".repeat(lines)
     }
 
     /// Draws the lines of objects in progress; nothing without a terminal.
-    fn draw(&self, state: &mut State, forced: bool) -> String {
+    fn draw(&self, state: &mut LineState, forced: bool) -> String {
         let now = Instant::now();
         let early = state.last_draw.is_some_and(|last| now - last < REDRAW);
         if !self.terminal.stderr || early && !forced {
@@ -179,7 +179,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    fn settled(&self, state: &mut State, object: usize) -> String {
+    fn settled(&self, state: &mut LineState, object: usize) -> String {
         let Some(left) = state.left.get_mut(object) else { return String::new() };
         *left = left.saturating_sub(1);
         if *left > 0 {
@@ -197,7 +197,7 @@ impl<'a> Shown<'a> {
         self.line(Style::Add, mark, object, &words)
     }
 
-    fn failed(&self, state: &mut State, object: usize, words: &str) -> String {
+    fn failed(&self, state: &mut LineState, object: usize, words: &str) -> String {
         state.doing.remove(&object);
         if let Some(failed) = state.failed.get_mut(object)
             && !std::mem::replace(failed, true)

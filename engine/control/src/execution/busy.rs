@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A pod that is busy.
 #[derive(Debug, Default)]
-struct State {
+struct BusyState {
     /// Operations that have not ended.
     open: usize,
     /// Hosts whose next view is waited for, with the number of the last observation that started before.
@@ -15,7 +15,7 @@ struct State {
 /// All pods that are busy, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Busy {
-    pods: BTreeMap<String, State>,
+    pods: BTreeMap<String, BusyState>,
 }
 
 impl Busy {

@@ -15,7 +15,7 @@ pub fn merge(base: &Declarations, ours: &Declarations, theirs: &Declarations) ->
 /// `theirs` where they equal `tried`, and `base` everywhere else.
 #[must_use]
 pub fn known(base: &Declarations, tried: &Declarations, theirs: &Declarations) -> Declarations {
-    each::<Known>(base, tried, theirs)
+    each::<KnownDeclaration>(base, tried, theirs)
 }
 
 /// Which of three places decides an entry.
@@ -31,9 +31,9 @@ impl Decide for Merged {
     }
 }
 
-struct Known;
+struct KnownDeclaration;
 
-impl Decide for Known {
+impl Decide for KnownDeclaration {
     fn decide<T: PartialEq>(base: T, tried: T, theirs: T) -> T {
         if tried == theirs { theirs } else { base }
     }

@@ -22,7 +22,7 @@ pub(crate) struct ProbeRequest {
 
 /// One container.
 #[derive(Debug)]
-struct Probed {
+struct ProbeState {
     request: ProbeRequest,
     probe: Probe,
     /// Its last start: the count of failures starts again with each.
@@ -36,7 +36,7 @@ struct Probed {
 /// All containers with a liveness, by full ID.
 #[derive(Debug, Default)]
 pub(crate) struct ProbeSchedule {
-    all: BTreeMap<String, Probed>,
+    all: BTreeMap<String, ProbeState>,
 }
 
 impl ProbeSchedule {
@@ -80,7 +80,7 @@ impl ProbeSchedule {
                 command: (*command).clone(),
                 timeout_ms: probe.timeout.0,
             };
-            let probed = Probed {
+            let probed = ProbeState {
                 request,
                 probe: (*probe).clone(),
                 started_at_ms: details.started_at_ms,

@@ -26,7 +26,7 @@ pub(crate) struct Due {
 
 /// One host.
 #[derive(Debug, Default)]
-struct Host {
+struct PolledHost {
     /// Whether an observation is in progress.
     observing: bool,
     /// The number of observations that have started.
@@ -46,7 +46,7 @@ struct Host {
 /// All hosts.
 #[derive(Debug)]
 pub(crate) struct PollSchedule {
-    hosts: BTreeMap<String, Host>,
+    hosts: BTreeMap<String, PolledHost>,
     /// The time between two observations when nothing happens, in milliseconds.
     resync_ms: u64,
     /// Maximum duration of an observation, in milliseconds.
@@ -63,7 +63,7 @@ impl PollSchedule {
         let mut before = std::mem::take(&mut self.hosts);
         for name in names {
             let host = before.remove(name);
-            let fresh = Host { due_ms: Some(now_ms), wanted: 1, ..Host::default() };
+            let fresh = PolledHost { due_ms: Some(now_ms), wanted: 1, ..PolledHost::default() };
             self.hosts.insert(name.to_owned(), host.unwrap_or(fresh));
         }
     }
@@ -143,7 +143,7 @@ impl PollSchedule {
     /// Checks whether every host was observed since [`PollSchedule::set_hosts`] named it, and since
     /// [`PollSchedule::observe_again`].
     pub fn all_observed(&self) -> bool {
-        let seen = |host: &Host| host.started - u64::from(host.observing) >= host.wanted;
+        let seen = |host: &PolledHost| host.started - u64::from(host.observing) >= host.wanted;
         self.hosts.values().all(seen)
     }
 }

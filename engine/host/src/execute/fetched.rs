@@ -17,10 +17,10 @@ use crate::host::{Host, HostRead, PullProgress};
 /// The images that tags were resolved to. Copies share one state, so that plans that are carried out at the same
 /// time get the same images.
 #[derive(Debug, Clone, Default)]
-pub struct Fetched(Arc<Mutex<Known>>);
+pub struct Fetched(Arc<Mutex<KnownDigest>>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownDigest {
     /// The registry's digest by pulled name: `app:1` and `app@sha256:…`.
     digests: BTreeMap<String, String>,
     /// The resolved image by host and name, where the name refers to another image on that host or to none.
@@ -36,7 +36,7 @@ impl PartialEq for Fetched {
 impl Eq for Fetched {}
 
 impl Fetched {
-    fn known<T>(&self, access: impl FnOnce(&mut Known) -> T) -> T {
+    fn known<T>(&self, access: impl FnOnce(&mut KnownDigest) -> T) -> T {
         access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -32,10 +32,10 @@ impl Steady {
 
 /// The permission to make mutating calls. Copies share one state. The default one always holds.
 #[derive(Debug, Clone, Default)]
-pub struct Permit(Option<Arc<Bounds>>);
+pub struct Permit(Option<Arc<PermitBounds>>);
 
 #[derive(Debug)]
-struct Bounds {
+struct PermitBounds {
     clock: Steady,
     /// The time of that clock until which it holds; 0 after it ended for good.
     until_ms: AtomicU64,
@@ -50,7 +50,7 @@ impl Permit {
     /// Returns a permit that holds until a time of that clock.
     #[must_use]
     pub fn until(clock: Steady, until_ms: u64) -> Self {
-        Self(Some(Arc::new(Bounds { clock, until_ms: AtomicU64::new(until_ms) })))
+        Self(Some(Arc::new(PermitBounds { clock, until_ms: AtomicU64::new(until_ms) })))
     }
 
     /// Checks whether it holds now. Call this right before each mutating call.

@@ -62,7 +62,7 @@ impl Identity<'_> {
 }
 
 /// A container with the data that the rules need.
-struct Seen<'c, 'a> {
+struct ContainerFacts<'c, 'a> {
     cluster: &'c str,
     container: &'a ObservedContainer,
     labels: OurLabels<'a>,
@@ -70,7 +70,7 @@ struct Seen<'c, 'a> {
     matching_pattern: Option<u32>,
 }
 
-type Rule = fn(&Seen<'_, '_>) -> Option<Class<'static>>;
+type Rule = fn(&ContainerFacts<'_, '_>) -> Option<Class<'static>>;
 
 /// The rules, in order.
 const RULES: &[Rule] = &[
@@ -117,7 +117,7 @@ pub(crate) fn classify<'a>(
     let spec = text(labels.spec);
     let matching_pattern =
         role.and_then(|role| patterns.matching_pattern(workload, pod, (role, name), spec));
-    let seen = Seen { cluster, container, labels, role, matching_pattern };
+    let seen = ContainerFacts { cluster, container, labels, role, matching_pattern };
     if let Some(class) = RULES.iter().find_map(|rule| rule(&seen)) {
         return class;
     }

@@ -8,12 +8,12 @@ use crate::inventory::host_status::Hosts;
 use crate::inventory::patterns::{FastPath, Patterns, ordinal};
 
 /// A pod of a controller: its ordinal, the number of its ready host, and its containers there.
-type Seen<'a> = (u32, usize, &'a Containers<'a>);
+type HostedPod<'a> = (u32, usize, &'a Containers<'a>);
 
 /// The ready hosts that have each pod.
 pub(crate) struct PodIndex<'a> {
     /// The pods of controllers, by ordinal and host, for each name of a controller.
-    rows: Vec<(&'a str, Vec<Seen<'a>>)>,
+    rows: Vec<(&'a str, Vec<HostedPod<'a>>)>,
     /// All other pods, sorted, with their hosts.
     others: Vec<(&'a str, usize)>,
 }
@@ -79,11 +79,11 @@ impl<'a> PodIndex<'a> {
 
 /// The pods of one controller, by ordinal and host.
 #[derive(Clone, Copy)]
-pub(crate) struct Row<'r, 'a>(&'r [Seen<'a>]);
+pub(crate) struct Row<'r, 'a>(&'r [HostedPod<'a>]);
 
 impl<'r, 'a> Row<'r, 'a> {
     /// Returns the hosts that have the pod with that ordinal, in their order, with its containers there.
-    pub fn of(self, ordinal: u32) -> &'r [Seen<'a>] {
+    pub fn of(self, ordinal: u32) -> &'r [HostedPod<'a>] {
         let from = self.0.partition_point(|(known, ..)| *known < ordinal);
         let own = self.0.get(from..).unwrap_or_default();
         own.get(..own.partition_point(|(known, ..)| *known == ordinal)).unwrap_or_default()

@@ -37,7 +37,7 @@ impl Planner<'_> {
                 let workload = planned.workload.name.as_str();
                 for asked in asked.entry(workload).or_insert_with(|| self.asked_ports(planned)) {
                     let of = holders.get(&asked.port.host.port).map(Vec::as_slice);
-                    let wanted = Wanted { host, asked };
+                    let wanted = DesiredPort { host, asked };
                     self.port(planned, &wanted, of.unwrap_or_default(), progress, builder);
                 }
             }
@@ -61,7 +61,7 @@ impl Planner<'_> {
     fn port(
         &self,
         planned: &Planned<'_>,
-        wanted: &Wanted<'_>,
+        wanted: &DesiredPort<'_>,
         holders: &[&ObservedContainer],
         progress: &Progress<'_>,
         builder: &mut Builder,
@@ -144,7 +144,7 @@ struct Asked {
 }
 
 /// A host port that a pod wants on a host.
-struct Wanted<'a> {
+struct DesiredPort<'a> {
     host: &'a ReadyHost<'a>,
     asked: &'a Asked,
 }
@@ -168,7 +168,7 @@ fn host_paths<'g>(graph: &'g Graph, workload: &'g Workload) -> BTreeSet<&'g str>
 fn port_taken(
     graph: &Graph,
     workload: &Workload,
-    wanted: &Wanted<'_>,
+    wanted: &DesiredPort<'_>,
     holder: &ObservedContainer,
 ) -> Diagnostic {
     let (host, port, span) = (wanted.host.name, &wanted.asked.port, wanted.asked.span);

@@ -106,7 +106,7 @@ pub fn unready(
     all
 }
 
-struct Lack {
+struct UnreadyCause {
     reason: String,
     is_final: bool,
     deadline_ms: u64,
@@ -130,13 +130,13 @@ fn lack(
     found: &Found<'_>,
     infra: Option<&Found<'_>>,
     now_ms: i64,
-) -> Option<Lack> {
+) -> Option<UnreadyCause> {
     use ContainerState as S;
     let details = found.details;
     let state = found.container.state;
     let ended = || ended_words(details.exit_code, details.error.as_deref(), details.restart_count);
     let over = |reason| {
-        Some(Lack {
+        Some(UnreadyCause {
             reason,
             is_final: true,
             deadline_ms: 0,
@@ -144,7 +144,12 @@ fn lack(
         })
     };
     let not_yet = |reason: &str, deadline_ms, failure_attribution| {
-        Some(Lack { reason: reason.to_owned(), is_final: false, deadline_ms, failure_attribution })
+        Some(UnreadyCause {
+            reason: reason.to_owned(),
+            is_final: false,
+            deadline_ms,
+            failure_attribution,
+        })
     };
     if desired.role == Role::Init {
         return match state {

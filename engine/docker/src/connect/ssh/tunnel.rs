@@ -64,13 +64,13 @@ enum Master {
     /// Not started.
     None,
     /// It is connected.
-    Up(Running),
+    Up(RunningSsh),
     /// It failed at that time, for that reason.
     Down(Instant, TransportError),
 }
 
 /// A running `ssh`. Dropping it closes its standard input, which ends it.
-struct Running {
+struct RunningSsh {
     guard: Child,
     /// The folder of the sockets, private to this user. Dropping it removes them.
     folder: tempfile::TempDir,
@@ -135,7 +135,7 @@ impl Tunnel {
     }
 }
 
-impl Running {
+impl RunningSsh {
     fn docker(&self) -> PathBuf {
         self.folder.path().join("docker")
     }
@@ -150,7 +150,7 @@ async fn start(
     to: &SshAddress,
     config: Option<&Path>,
     limit: Duration,
-) -> Result<(Running, UnixStream), TransportError> {
+) -> Result<(RunningSsh, UnixStream), TransportError> {
     let until = Instant::now() + limit;
     let folder = private_folder()?;
     let mut command = Command::new("sh");
@@ -172,7 +172,7 @@ async fn start(
     let mut guard = command.spawn().map_err(|error| ended(&format!("no `sh`: {error}")))?;
     let words = Arc::new(Mutex::new(Vec::new()));
     let collector = collect_messages(&mut guard, &words);
-    let mut running = Running { guard, folder };
+    let mut running = RunningSsh { guard, folder };
     loop {
         if let Ok(first) = UnixStream::connect(running.docker()).await {
             return Ok((running, first));

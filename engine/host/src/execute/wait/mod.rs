@@ -99,10 +99,12 @@ async fn poll_until(
             Ok(Some((container, details))) => match judge(&container, &details) {
                 Verdict::Good => return Ok(Step::Done(None)),
                 Verdict::Bad(kind) => return Err(kind),
-                Verdict::NotYet(reason, soon) => (reason.to_string(), soon, Lack::NotReady(reason)),
+                Verdict::NotYet(reason, soon) => {
+                    (reason.to_string(), soon, UnmetCondition::NotReady(reason))
+                }
             },
             // A daemon that restarts is back within seconds; the deadline limits this too.
-            Err(error) => (error.to_string(), None, Lack::Unknown(error)),
+            Err(error) => (error.to_string(), None, UnmetCondition::Unknown(error)),
         };
         if reason != reported {
             context.progress.event(Event::Waiting(op, &reason));
@@ -149,17 +151,17 @@ async fn is_cancelled(cancel: &mut tokio::sync::watch::Receiver<bool>) -> bool {
 }
 
 /// The reason why a wait continues.
-enum Lack {
+enum UnmetCondition {
     /// The container is not ready.
     NotReady(NotReadyReason),
     /// Its state is unknown.
     Unknown(HostError),
 }
 
-fn too_late(waited: Duration, lack: Lack) -> FailureKind {
+fn too_late(waited: Duration, lack: UnmetCondition) -> FailureKind {
     match lack {
-        Lack::Unknown(error) => error.into(),
-        Lack::NotReady(reason) => {
+        UnmetCondition::Unknown(error) => error.into(),
+        UnmetCondition::NotReady(reason) => {
             let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
             FailureKind::NotReady { waited_ms, reason }
         }
