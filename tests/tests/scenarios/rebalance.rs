@@ -51,7 +51,7 @@ async fn settled(many: &mut Many, graph: &Graph, plan: &Plan) {
         // Surge pods are removed.
         many.apply(graph).await;
     }
-    let unaided = |it: &String| it.contains("no host has room");
+    let unaided = |it: &String| it.contains("no host has capacity for a surge pod");
     if !plan.blocked.is_empty() || fixed(plan).iter().any(unaided) {
         // Pods without capacity may have found some since, which creates a new imbalance.
         return;

@@ -280,7 +280,7 @@ fn without_history_the_previous_revision_comes_from_the_labels_of_older_pods() {
             let decision = decided(&world, &now, &memory).await;
             let Some(Decision::RollBack(back)) = decision else {
                 assert!(!told, "{more} {rest}: {decision:?}");
-                assert!(stays(decision).contains("in part only"), "{more} {rest}");
+                assert!(stays(decision).contains("describe only a part of it"), "{more} {rest}");
                 continue;
             };
             assert!(told, "{more} {rest}");
