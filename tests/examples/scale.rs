@@ -23,7 +23,7 @@ use tally_reconcile::input::observed::{
     ObservedContainer, ObservedNetwork,
 };
 use tally_reconcile::memory::Memory;
-use tally_reconcile::placement::{Capacity, Offer, PodRequest};
+use tally_reconcile::placement::{HostCapacity, Offer, PodRequest};
 use tally_reconcile::plan::Action;
 use tally_reconcile::{Options, labels, reconcile};
 
@@ -63,7 +63,7 @@ fn place(pods: usize, hosts: usize) {
         memory: each << 20,
         closed: None,
     });
-    let mut seats = Capacity::new(offers.collect());
+    let mut seats = HostCapacity::new(offers.collect());
     let spread = Place { spread: Some("zone".to_owned()), ..Place::default() };
     let begun = Instant::now();
     let mut placed = 0;

@@ -1,6 +1,6 @@
 //! Plans made twice: with the fast path, and with every pod compared field by field.
 
-use tally_control::convergence::Planned;
+use tally_control::convergence::PlanningResult;
 use tally_graph::Graph;
 use tally_reconcile::input::observed::Observed;
 use tally_reconcile::labels;
@@ -21,7 +21,7 @@ pub fn plan_checked(
     options: &Options,
 ) -> Plan {
     let plan = reconcile(graph, observed, memory, options);
-    check(&Planned { graph, observed, memory, options, plan: &plan });
+    check(&PlanningResult { graph, observed, memory, options, plan: &plan });
     plan
 }
 
@@ -29,8 +29,8 @@ pub fn plan_checked(
 ///
 /// # Panics
 /// If the two plans differ, or a container does not describe its volumes.
-pub fn check(planned: &Planned<'_>) {
-    let Planned { graph, observed, memory, options, plan } = *planned;
+pub fn check(planned: &PlanningResult<'_>) {
+    let PlanningResult { graph, observed, memory, options, plan } = *planned;
     let thorough = Options { thorough: true, ..options.clone() };
     let closely = reconcile(graph, observed, memory, &thorough);
     // Only the number of compared pods differs.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tally_control::lease::{Document, Renewed, Seen, SpecRecord, Taken, Term};
+use tally_control::lease::{Document, Renewed, SpecRecord, StoreView, Taken, Term};
 
 /// A value and the revision at which it was written.
 type Kept<T> = Option<(T, i64)>;
@@ -54,10 +54,10 @@ impl ModelStore {
 
     /// Returns an observation of the store.
     #[must_use]
-    pub fn look(&mut self, now_ms: i64) -> Seen {
+    pub fn look(&mut self, now_ms: i64) -> StoreView {
         self.expire(now_ms);
         let declared = self.declared.clone();
-        Seen {
+        StoreView {
             leader: self.leader.as_ref().map(|leader| leader.name.clone()),
             record: self.record().cloned(),
             record_revision: self.record.as_ref().map_or(0, |(_, revision)| *revision),

@@ -17,7 +17,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use tally_graph::{Place, Protocol, Publish, Selector};
 use tally_reconcile::input::observed::PublishedPort;
-use tally_reconcile::placement::{Capacity, Offer, Part, PodRequest, Step};
+use tally_reconcile::placement::{HostCapacity, MoveStep, Offer, PodRequest, RebalancedWorkload};
 use tally_reconcile::plan::reason::{BlockReason, Closed, WayOut};
 
 const DISK: &str = "disk";
@@ -116,8 +116,8 @@ fn case() -> impl Strategy<Value = Case> {
 type Pods = Vec<Vec<usize>>;
 
 impl Case {
-    fn seats(&self) -> Capacity<'_> {
-        Capacity::new(
+    fn seats(&self) -> HostCapacity<'_> {
+        HostCapacity::new(
             self.hosts
                 .iter()
                 .map(|host| Offer {
@@ -153,7 +153,7 @@ impl Case {
     }
 
     /// Places every pod on the first host from its start that can take it; pods that fit on no host are left out.
-    fn begin(&self) -> (Capacity<'_>, Pods) {
+    fn begin(&self) -> (HostCapacity<'_>, Pods) {
         let (mut seats, mut pods) = (self.seats(), Vec::new());
         let mut starts = self.starts.iter().cycle();
         for workload in 0..self.work.len() {
@@ -177,14 +177,14 @@ impl Case {
         (seats, pods)
     }
 
-    fn parts(&self, pods: &Pods) -> Vec<Part<'_>> {
+    fn parts(&self, pods: &Pods) -> Vec<RebalancedWorkload<'_>> {
         let part = |workload: usize| {
             let work = &self.work[workload];
             let mut free = BTreeMap::new();
             for host in pods[workload].iter().filter(|_| work.movable) {
                 *free.entry(*host).or_default() += 1;
             }
-            Part {
+            RebalancedWorkload {
                 need: self.need(workload),
                 free,
                 interrupts: work.interrupts,
@@ -248,7 +248,7 @@ impl Case {
     }
 }
 
-fn shift(pods: &mut Pods, step: Step) {
+fn shift(pods: &mut Pods, step: MoveStep) {
     let own = &mut pods[step.part];
     let at = own.iter().position(|host| *host == step.from).expect("a pod is there");
     own[at] = step.to;
@@ -299,14 +299,14 @@ proptest! {
         }
         prop_assert!(usize::try_from(moves).unwrap() <= movable);
         let again = seats.clone().rebalance(&case.parts(&pods));
-        prop_assert_eq!(again, Vec::<Step>::new(), "the second run");
+        prop_assert_eq!(again, Vec::<MoveStep>::new(), "the second run");
     }
 }
 
 /// Creates the request of a pod whose move interrupts something.
 const ALONE: u64 = 444;
 
-fn even(hosts: &[(u64, u64)], work: &[(u64, usize, &[usize])]) -> (Vec<Step>, Vec<u64>) {
+fn even(hosts: &[(u64, u64)], work: &[(u64, usize, &[usize])]) -> (Vec<MoveStep>, Vec<u64>) {
     let hosts = hosts.iter().enumerate().map(|(number, (cpu, memory))| Host {
         name: format!("h{number}"),
         labels: BTreeMap::new(),

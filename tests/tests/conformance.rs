@@ -11,7 +11,7 @@ use tally_docker::{ConnectOptions, connect, infra_program};
 use tally_graph::HostAddress;
 use tally_host::{ExecRequest, FileToWrite, Host};
 use tally_reconcile::labels::INFRA_IMAGE;
-use tally_reconcile::plan::request::{ContainerRequest, Part};
+use tally_reconcile::plan::request::{ContainerRequest, FilesPart};
 use tally_simulator::{SimHost, SimOptions, tokio_clock};
 use tally_tests::conformance::{Case, IMAGE, World, cases, clean_up, run};
 use tokio::time::timeout;
@@ -162,7 +162,7 @@ async fn reaps(world: &World) -> Result<(), Box<dyn std::error::Error>> {
     let owner = "0".to_owned();
     let program =
         FileToWrite { path: "/pause".to_owned(), content, mode: 0o755, owner, keyed: None };
-    world.host.write_files(&id, &[program], Part::All).await?;
+    world.host.write_files(&id, &[program], FilesPart::All).await?;
     world.host.start(&id).await?;
     let script = "for i in 1 2 3 4 5; do (sleep 0.1 &) ; done; sleep 1; ps -o pid,stat,comm";
     let command = vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()];

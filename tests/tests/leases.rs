@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tally_control::lease::{Answer, Ask, Bounds, Lease, Role, StoreError, Taken, Term};
+use tally_control::lease::{Ask, Bounds, Lease, LeaseAnswer, LeaseRole, StoreError, Taken, Term};
 use tally_tests::simulation::rng::Rng;
 use tally_tests::store::ModelStore;
 
@@ -29,7 +29,7 @@ struct Open {
     ask: Ask,
     arrives_ms: u64,
     answered_ms: u64,
-    answer: Option<Answer>,
+    answer: Option<LeaseAnswer>,
     lost: bool,
 }
 
@@ -41,8 +41,8 @@ impl Engine {
 
     fn leads(&self, now_ms: u64) -> Option<u64> {
         match self.lease.role(now_ms) {
-            Role::Leader { epoch, .. } => Some(epoch),
-            Role::Follower { .. } => None,
+            LeaseRole::Leader { epoch, .. } => Some(epoch),
+            LeaseRole::Follower { .. } => None,
         }
     }
 }
@@ -84,7 +84,7 @@ fn step(engine: &mut Engine, store: &mut ModelStore, rng: &mut Rng, down: bool, 
         return;
     }
     if let Some(open) = engine.open.take_if(|open| open.answered_ms <= now_ms) {
-        let lost = Answer::Failed(StoreError::Unreachable("lost".to_owned()));
+        let lost = LeaseAnswer::Failed(StoreError::Unreachable("lost".to_owned()));
         engine.lease.answered(open.answer.clone().unwrap_or(lost), now_ms);
         if open.answer.is_none() {
             engine.late.push(open);
@@ -101,20 +101,20 @@ fn step(engine: &mut Engine, store: &mut ModelStore, rng: &mut Rng, down: bool, 
 }
 
 /// The store carries the request out; an answer that is lost or past its deadline counts as none.
-fn arrive(store: &mut ModelStore, ask: &Ask, name: &str, lost: bool, at: i64) -> Answer {
+fn arrive(store: &mut ModelStore, ask: &Ask, name: &str, lost: bool, at: i64) -> LeaseAnswer {
     let answer = match ask {
-        Ask::Look => Answer::Seen(store.look(at)),
-        Ask::Take => Answer::Taken(store.take(name, LASTS, at)),
-        Ask::Renew(term) => Answer::Renewed(store.renew(*term, at)),
+        Ask::Look => LeaseAnswer::Seen(store.look(at)),
+        Ask::Take => LeaseAnswer::Taken(store.take(name, LASTS, at)),
+        Ask::Renew(term) => LeaseAnswer::Renewed(store.renew(*term, at)),
         Ask::Publish { term, after, record } => {
-            Answer::Published(store.publish(*term, *after, record, at))
+            LeaseAnswer::Published(store.publish(*term, *after, record, at))
         }
         Ask::GiveBack(term) => {
             store.give_back(*term);
-            Answer::GivenBack
+            LeaseAnswer::GivenBack
         }
     };
-    if lost { Answer::Failed(StoreError::Unreachable("lost".to_owned())) } else { answer }
+    if lost { LeaseAnswer::Failed(StoreError::Unreachable("lost".to_owned())) } else { answer }
 }
 
 /// Simulates five minutes of two to four engines; returns how long an engine led, in milliseconds.

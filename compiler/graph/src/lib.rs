@@ -31,6 +31,6 @@ pub use model::{
 };
 pub use secret::{Secret, SecretSource};
 pub use selector::Selector;
-pub use spec_graph::{Edge, FileContent, Graph, Node};
-pub use template::{Function, Part, PartKind, Template, env_form};
+pub use spec_graph::{Edge, FileContent, Graph, GraphNode};
+pub use template::{Function, PartKind, Template, TemplatePart, env_form};
 pub use units::{Amount, Bytes, Cpu, Millis, UnitError};

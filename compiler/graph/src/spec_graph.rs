@@ -16,7 +16,7 @@ use crate::secret::Secret;
 /// A node of the graph.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Node {
+pub enum GraphNode {
     /// The cluster.
     Cluster(Cluster),
     /// A host.
@@ -31,17 +31,17 @@ pub enum Node {
     Secret(Secret),
 }
 
-impl Node {
+impl GraphNode {
     /// Returns its address.
     #[must_use]
     pub fn address(&self) -> Address {
         match self {
-            Node::Cluster(cluster) => Address::new(Kind::Cluster, &cluster.name),
-            Node::Host(host) => Address::new(Kind::Host, &host.name),
-            Node::Volume(volume) => Address::new(Kind::Volume, &volume.name),
-            Node::Workload(workload) => workload.address(),
-            Node::Service(service) => Address::new(Kind::Service, &service.name),
-            Node::Secret(secret) => Address::new(Kind::Secret, &secret.name),
+            GraphNode::Cluster(cluster) => Address::new(Kind::Cluster, &cluster.name),
+            GraphNode::Host(host) => Address::new(Kind::Host, &host.name),
+            GraphNode::Volume(volume) => Address::new(Kind::Volume, &volume.name),
+            GraphNode::Workload(workload) => workload.address(),
+            GraphNode::Service(service) => Address::new(Kind::Service, &service.name),
+            GraphNode::Secret(secret) => Address::new(Kind::Secret, &secret.name),
         }
     }
 
@@ -49,12 +49,12 @@ impl Node {
     #[must_use]
     pub fn span(&self) -> Span {
         match self {
-            Node::Cluster(cluster) => cluster.span,
-            Node::Host(host) => host.span,
-            Node::Volume(volume) => volume.span,
-            Node::Workload(workload) => workload.span,
-            Node::Service(service) => service.span,
-            Node::Secret(secret) => secret.span,
+            GraphNode::Cluster(cluster) => cluster.span,
+            GraphNode::Host(host) => host.span,
+            GraphNode::Volume(volume) => volume.span,
+            GraphNode::Workload(workload) => workload.span,
+            GraphNode::Service(service) => service.span,
+            GraphNode::Secret(secret) => secret.span,
         }
     }
 
@@ -63,12 +63,18 @@ impl Node {
         let nowhere = Span::new(tally_source::FileId(0), 0, 0);
         let provenance = Provenance::default();
         let bare = match self.clone() {
-            Node::Workload(workload) => return workload.fingerprint(),
-            Node::Cluster(cluster) => Node::Cluster(Cluster { span: nowhere, ..cluster }),
-            Node::Host(host) => Node::Host(Host { span: nowhere, provenance, ..host }),
-            Node::Volume(volume) => Node::Volume(Volume { span: nowhere, provenance, ..volume }),
-            Node::Service(found) => Node::Service(Service { span: nowhere, provenance, ..found }),
-            Node::Secret(secret) => Node::Secret(Secret { span: nowhere, provenance, ..secret }),
+            GraphNode::Workload(workload) => return workload.fingerprint(),
+            GraphNode::Cluster(cluster) => GraphNode::Cluster(Cluster { span: nowhere, ..cluster }),
+            GraphNode::Host(host) => GraphNode::Host(Host { span: nowhere, provenance, ..host }),
+            GraphNode::Volume(volume) => {
+                GraphNode::Volume(Volume { span: nowhere, provenance, ..volume })
+            }
+            GraphNode::Service(found) => {
+                GraphNode::Service(Service { span: nowhere, provenance, ..found })
+            }
+            GraphNode::Secret(secret) => {
+                GraphNode::Secret(Secret { span: nowhere, provenance, ..secret })
+            }
         };
         serde_json::to_string(&bare).unwrap_or_default()
     }
@@ -77,12 +83,12 @@ impl Node {
     #[must_use]
     pub fn provenance(&self) -> Option<&Provenance> {
         match self {
-            Node::Cluster(_) => None,
-            Node::Host(host) => Some(&host.provenance),
-            Node::Volume(volume) => Some(&volume.provenance),
-            Node::Workload(workload) => Some(&workload.provenance),
-            Node::Service(service) => Some(&service.provenance),
-            Node::Secret(secret) => Some(&secret.provenance),
+            GraphNode::Cluster(_) => None,
+            GraphNode::Host(host) => Some(&host.provenance),
+            GraphNode::Volume(volume) => Some(&volume.provenance),
+            GraphNode::Workload(workload) => Some(&workload.provenance),
+            GraphNode::Service(service) => Some(&service.provenance),
+            GraphNode::Secret(secret) => Some(&secret.provenance),
         }
     }
 }
@@ -133,7 +139,7 @@ impl<'de> Deserialize<'de> for FileContent {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Graph {
     /// Nodes in written order, and their edges.
-    pub net: DiGraph<Node, Edge>,
+    pub net: DiGraph<GraphNode, Edge>,
     /// The texts.
     pub sources: SourceMap,
     /// The origins of values.
@@ -147,7 +153,7 @@ impl Graph {
     #[must_use]
     pub fn cluster(&self) -> Option<&Cluster> {
         self.net.node_weights().find_map(|node| match node {
-            Node::Cluster(cluster) => Some(cluster),
+            GraphNode::Cluster(cluster) => Some(cluster),
             _ => None,
         })
     }
@@ -155,7 +161,7 @@ impl Graph {
     /// Returns its hosts, in written order.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
         self.net.node_weights().filter_map(|node| match node {
-            Node::Host(host) => Some(host),
+            GraphNode::Host(host) => Some(host),
             _ => None,
         })
     }
@@ -163,7 +169,7 @@ impl Graph {
     /// Returns its named volumes, in written order.
     pub fn volumes(&self) -> impl Iterator<Item = &Volume> {
         self.net.node_weights().filter_map(|node| match node {
-            Node::Volume(volume) => Some(volume),
+            GraphNode::Volume(volume) => Some(volume),
             _ => None,
         })
     }
@@ -171,7 +177,7 @@ impl Graph {
     /// Returns its pods and controllers, in written order.
     pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
         self.net.node_weights().filter_map(|node| match node {
-            Node::Workload(workload) => Some(workload.as_ref()),
+            GraphNode::Workload(workload) => Some(workload.as_ref()),
             _ => None,
         })
     }
@@ -194,7 +200,7 @@ impl Graph {
         let found = self.net.node_weights_mut().find(|node| node.address() == address);
         match found {
             Some(node) => {
-                *node = Node::Workload(Box::new(workload));
+                *node = GraphNode::Workload(Box::new(workload));
                 true
             }
             None => false,
@@ -204,7 +210,7 @@ impl Graph {
     /// Returns its services, in written order.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.net.node_weights().filter_map(|node| match node {
-            Node::Service(service) => Some(service),
+            GraphNode::Service(service) => Some(service),
             _ => None,
         })
     }
@@ -212,7 +218,7 @@ impl Graph {
     /// Returns its secrets, in written order.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.net.node_weights().filter_map(|node| match node {
-            Node::Secret(secret) => Some(secret),
+            GraphNode::Secret(secret) => Some(secret),
             _ => None,
         })
     }
@@ -221,8 +227,8 @@ impl Graph {
     /// placement depends on): equal graphs have equal hashes, 64 hex digits (SHA-256).
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let is_host = |node: &&Node| matches!(node, Node::Host(_));
-        let hosts = self.net.node_weights().filter(is_host).map(Node::bare);
+        let is_host = |node: &&GraphNode| matches!(node, GraphNode::Host(_));
+        let hosts = self.net.node_weights().filter(is_host).map(GraphNode::bare);
         let mut others: Vec<(String, String)> = self
             .net
             .node_weights()
@@ -236,7 +242,7 @@ impl Graph {
 
     /// Returns the node with that address.
     #[must_use]
-    pub fn find(&self, address: &Address) -> Option<(NodeIndex, &Node)> {
+    pub fn find(&self, address: &Address) -> Option<(NodeIndex, &GraphNode)> {
         let index = self.net.node_indices().find(|index| {
             self.net.node_weight(*index).is_some_and(|node| node.address() == *address)
         })?;

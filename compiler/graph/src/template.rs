@@ -16,13 +16,13 @@ pub enum Template {
     /// A text without holes.
     Plain(String),
     /// The parts of a text with holes, in order.
-    Parts(Vec<Part>),
+    Parts(Vec<TemplatePart>),
 }
 
 /// A part of a text, and where it is written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Part {
+pub struct TemplatePart {
     /// The kind of the part.
     pub kind: PartKind,
     /// Where it is written; `None` in a graph that was read back.
@@ -62,15 +62,15 @@ pub enum Function {
     Base64,
 }
 
-impl PartialEq for Part {
+impl PartialEq for TemplatePart {
     fn eq(&self, other: &Self) -> bool {
         self.kind == other.kind
     }
 }
 
-impl Eq for Part {}
+impl Eq for TemplatePart {}
 
-impl Part {
+impl TemplatePart {
     /// Returns a part that is written nowhere.
     #[must_use]
     pub fn new(kind: PartKind) -> Self {
@@ -106,7 +106,7 @@ impl Template {
     /// Returns the value of one secret, byte for byte.
     #[must_use]
     pub fn whole_secret(name: &str, span: Option<Span>) -> Self {
-        Template::Parts(vec![Part { kind: PartKind::WholeSecret(name.to_owned()), span }])
+        Template::Parts(vec![TemplatePart { kind: PartKind::WholeSecret(name.to_owned()), span }])
     }
 
     /// Returns the text if there are no holes.
@@ -246,10 +246,10 @@ impl Serialize for Template {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Template::Plain(text) if text.is_empty() => {
-                serializer.collect_seq(std::iter::empty::<Part>())
+                serializer.collect_seq(std::iter::empty::<TemplatePart>())
             }
             Template::Plain(text) => {
-                serializer.collect_seq([Part::new(PartKind::Text(text.clone()))])
+                serializer.collect_seq([TemplatePart::new(PartKind::Text(text.clone()))])
             }
             Template::Parts(parts) => parts.serialize(serializer),
         }
@@ -258,10 +258,10 @@ impl Serialize for Template {
 
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let parts = Vec::<Part>::deserialize(deserializer)?;
+        let parts = Vec::<TemplatePart>::deserialize(deserializer)?;
         Ok(match parts.as_slice() {
             [] => Template::default(),
-            [Part { kind: PartKind::Text(text), .. }] => Template::Plain(text.clone()),
+            [TemplatePart { kind: PartKind::Text(text), .. }] => Template::Plain(text.clone()),
             _ => Template::Parts(parts),
         })
     }
@@ -330,12 +330,12 @@ pub mod env_form {
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> Part {
-        Part::new(PartKind::Text(text.into()))
+    fn text(text: &str) -> TemplatePart {
+        TemplatePart::new(PartKind::Text(text.into()))
     }
 
-    fn secret(name: &str) -> Part {
-        Part::new(PartKind::Secret(name.into()))
+    fn secret(name: &str) -> TemplatePart {
+        TemplatePart::new(PartKind::Secret(name.into()))
     }
 
     #[test]
@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn the_serialized_form_is_a_list_of_parts_without_spans() {
         let file = tally_source::FileId(0);
-        let part = Part::at(PartKind::Secret("db".into()), Span::new(file, 3, 7));
+        let part = TemplatePart::at(PartKind::Secret("db".into()), Span::new(file, 3, 7));
         let template = Template::Parts(vec![text("u:"), part, text("@h")]);
         let json = serde_json::to_string(&template).unwrap_or_default();
         assert_eq!(json, r#"[{"text":"u:"},{"secret":"db"},{"text":"@h"}]"#);
@@ -369,9 +369,9 @@ mod tests {
         let call = PartKind::Call { function: Function::Urlencode, argument: Box::new(inner) };
         let template = Template::Parts(vec![
             text("web-"),
-            Part::new(PartKind::Ordinal),
+            TemplatePart::new(PartKind::Ordinal),
             text(" "),
-            Part::new(call),
+            TemplatePart::new(call),
         ]);
         let value = |_: &str| Ok::<&[u8], ()>(b"a/b\n");
         assert_eq!(template.fill(2, &value), Ok(b"web-2 a%2Fb".to_vec()));

@@ -12,7 +12,7 @@ mod common;
 
 use common::{FolderLoader, check, rendered};
 use tally_graph::schema;
-use tally_graph::{Edge, Graph, Node};
+use tally_graph::{Edge, Graph, GraphNode};
 use tally_lang::{MemoryLoader, compile};
 
 fn good(text: &str) -> Graph {
@@ -26,7 +26,7 @@ fn the_small_system_of_the_language_page_compiles() {
         "volume extra\npod cache { container c image=\"redis:7\" { mount extra \"/data\" } }\n",
     );
     let graph = check(&mut loader);
-    assert!(matches!(graph.net.node_weights().next(), Some(Node::Cluster(_))));
+    assert!(matches!(graph.net.node_weights().next(), Some(GraphNode::Cluster(_))));
     assert_eq!(graph.workloads().count(), 5);
     assert_eq!(graph.net.edge_weights().filter(|edge| matches!(edge, Edge::Selects)).count(), 2);
     assert_eq!(

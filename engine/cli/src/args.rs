@@ -15,46 +15,46 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a small commented spec to start from
-    Init(Init),
+    Init(InitArgs),
     /// Compile a spec and report its errors
-    Check(Check),
+    Check(CheckArgs),
     /// Show the objects that a spec declares and their relations
-    Graph(Graph),
+    Graph(GraphArgs),
     /// Show the changes that `tally apply` would make, without making them
-    Plan(Plan),
+    Plan(PlanArgs),
     /// Make the changes and wait until all pods are ready
-    Apply(Apply),
+    Apply(ApplyArgs),
     /// Remove all objects of the spec's cluster
-    Destroy(Destroy),
+    Destroy(DestroyArgs),
     /// Show workloads, pods and containers with their state
-    Status(Status),
+    Status(StatusArgs),
     /// Keep a cluster converged with its spec until it is stopped
-    Run(Run),
+    Run(RunArgs),
     /// Show the actions of `tally run` and their causes
-    Events(Events),
+    Events(EventsArgs),
     /// Declare a host lost, or fenced (confirmed off)
     Host(HostArgs),
     /// Block all changes to a cluster, with a reason
-    Freeze(Freeze),
+    Freeze(FreezeArgs),
     /// Allow changes to a cluster again
-    Unfreeze(Unfreeze),
+    Unfreeze(UnfreezeArgs),
     /// Show, pause, resume, restart or roll back the rollout of a controller
-    Rollout(Rollout),
+    Rollout(RolloutArgs),
     /// Show the output of containers
-    Logs(Logs),
+    Logs(LogsArgs),
     /// Run a command in a container
-    Exec(Exec),
+    Exec(ExecArgs),
     /// Explain a diagnostic code, a field, or the origin of a value
-    Explain(Explain),
+    Explain(ExplainArgs),
     /// Print shell completions
-    Completions(Completions),
+    Completions(CompletionsArgs),
     /// Show the version
     Version,
 }
 
 /// The spec, as a positional argument.
 #[derive(Debug, ClapArgs)]
-pub struct Spec {
+pub struct SpecArgs {
     /// The spec: a file, or a folder with a `tally.kdl`
     #[arg(value_name = "SPEC", default_value = ".")]
     pub spec: PathBuf,
@@ -69,7 +69,7 @@ pub struct SpecOption {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Init {
+pub struct InitArgs {
     /// The folder for `tally.kdl`, created if missing
     #[arg(value_name = "FOLDER", default_value = ".")]
     pub folder: PathBuf,
@@ -87,9 +87,9 @@ pub enum ReportFormat {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Check {
+pub struct CheckArgs {
     #[command(flatten)]
-    pub spec: Spec,
+    pub spec: SpecArgs,
     /// Apply the suggested edits that are certain to be right
     #[arg(long)]
     pub fix: bool,
@@ -111,18 +111,18 @@ pub enum GraphFormat {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Graph {
+pub struct GraphArgs {
     #[command(flatten)]
-    pub spec: Spec,
+    pub spec: SpecArgs,
     /// The output format
     #[arg(long, value_enum, default_value = "text")]
     pub format: GraphFormat,
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Plan {
+pub struct PlanArgs {
     #[command(flatten)]
-    pub spec: Spec,
+    pub spec: SpecArgs,
     /// Print the plan as JSON
     #[arg(long)]
     pub json: bool,
@@ -150,7 +150,7 @@ pub struct Plan {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Apply {
+pub struct ApplyArgs {
     /// A spec, or a plan saved with `tally plan --out`
     #[arg(value_name = "SPEC|PLAN", default_value = ".")]
     pub spec: PathBuf,
@@ -169,9 +169,9 @@ pub struct Apply {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Destroy {
+pub struct DestroyArgs {
     #[command(flatten)]
-    pub spec: Spec,
+    pub spec: SpecArgs,
     /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
@@ -181,18 +181,18 @@ pub struct Destroy {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Status {
+pub struct StatusArgs {
     #[command(flatten)]
-    pub spec: Spec,
+    pub spec: SpecArgs,
     /// Print the status as JSON
     #[arg(long)]
     pub json: bool,
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Run {
+pub struct RunArgs {
     #[command(flatten)]
-    pub spec: Spec,
+    pub spec: SpecArgs,
     /// Exit when no work is left
     #[arg(long)]
     pub once: bool,
@@ -204,17 +204,17 @@ pub struct Run {
     pub resync: u16,
     /// Serve Prometheus metrics at this address: `127.0.0.1:9464` or `unix:///run/tally.sock`
     #[arg(long, value_name = "ADDRESS")]
-    pub metrics: Option<crate::metrics::Address>,
+    pub metrics: Option<crate::metrics::ListenAddress>,
     #[command(flatten)]
-    pub store: Store,
+    pub store: StoreArgs,
 }
 
 /// The store that several engines of one cluster share.
 #[derive(Debug, ClapArgs)]
-pub struct Store {
+pub struct StoreArgs {
     /// Share this store with other engines of the cluster, one of which leads: `etcd://HOST:PORT[,…][/PREFIX]`
     #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
-    pub store: Option<tally_store::Address>,
+    pub store: Option<tally_store::StoreAddress>,
     /// The only certificate authority to trust for the store (PEM)
     #[arg(long, value_name = "FILE", requires = "store", requires = "store_cert")]
     pub store_ca: Option<PathBuf>,
@@ -239,9 +239,9 @@ pub struct Store {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Events {
+pub struct EventsArgs {
     #[command(flatten)]
-    pub spec: Spec,
+    pub spec: SpecArgs,
     /// Keep running and show new events
     #[arg(short, long)]
     pub follow: bool,
@@ -278,22 +278,22 @@ pub struct HostName {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Freeze {
+pub struct FreezeArgs {
     #[command(flatten)]
-    pub spec: Spec,
+    pub spec: SpecArgs,
     /// The reason, shown with each blocked change
     #[arg(short, long, value_name = "WHY")]
     pub message: String,
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Unfreeze {
+pub struct UnfreezeArgs {
     #[command(flatten)]
-    pub spec: Spec,
+    pub spec: SpecArgs,
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Rollout {
+pub struct RolloutArgs {
     #[command(subcommand)]
     pub what: RolloutCommand,
 }
@@ -345,7 +345,7 @@ pub struct RolloutPause {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Logs {
+pub struct LogsArgs {
     /// The containers: `controller/web`, `pod/web-0`, `web-0` or `web-0/CONTAINER`
     pub address: String,
     #[command(flatten)]
@@ -362,7 +362,7 @@ pub struct Logs {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Exec {
+pub struct ExecArgs {
     /// The container: `web-0`, or `web-0/CONTAINER` if the pod has several containers
     pub address: String,
     #[command(flatten)]
@@ -373,7 +373,7 @@ pub struct Exec {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Explain {
+pub struct ExplainArgs {
     /// A code (`E0301`), a field (`container.image`), or an address such as `controller/web.replicas`
     pub what: String,
     #[command(flatten)]
@@ -381,7 +381,7 @@ pub struct Explain {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Completions {
+pub struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,

@@ -6,7 +6,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use tally_control::{Entry, EntryKind, Journal};
+use tally_control::{EntryKind, Journal, JournalEntry};
 
 use crate::args::ReportFormat;
 use crate::show::terminal::{Style, Terminal, clean, err, out};
@@ -23,7 +23,7 @@ pub fn path(kept: &Path, cluster: &str) -> PathBuf {
 }
 
 /// Writes events to the file and shows them.
-pub struct Events {
+pub struct EventLog {
     path: PathBuf,
     format: ReportFormat,
     terminal: Terminal,
@@ -31,7 +31,7 @@ pub struct Events {
     broken: Mutex<bool>,
 }
 
-impl Events {
+impl EventLog {
     /// Events of one cluster.
     pub fn new(path: PathBuf, format: ReportFormat, terminal: Terminal) -> Self {
         Self { path, format, terminal, broken: Mutex::new(false) }
@@ -46,8 +46,8 @@ impl Events {
     }
 }
 
-impl Journal for Events {
-    fn entry(&self, entry: &Entry) {
+impl Journal for EventLog {
+    fn entry(&self, entry: &JournalEntry) {
         let (kind, host) = (entry.kind.word(), entry.host.as_str());
         tracing::debug!(target: "tally_control::events", kind, host, "event");
         let line = format!("{}\n", serde_json::to_string(entry).unwrap_or_default());
@@ -68,7 +68,7 @@ impl Journal for Events {
 ///
 /// # Errors
 /// If the file exists and cannot be read.
-pub fn last(path: &Path, count: usize) -> std::io::Result<(Vec<Entry>, u64)> {
+pub fn last(path: &Path, count: usize) -> std::io::Result<(Vec<JournalEntry>, u64)> {
     let mut all = Vec::new();
     let mut end = 0;
     for (file, current) in [(path.with_extension("jsonl.1"), false), (path.to_owned(), true)] {
@@ -92,7 +92,7 @@ pub fn last(path: &Path, count: usize) -> std::io::Result<(Vec<Entry>, u64)> {
 ///
 /// # Errors
 /// If the file cannot be read.
-pub fn read_from(path: &Path, from: u64) -> std::io::Result<(Vec<Entry>, u64)> {
+pub fn read_from(path: &Path, from: u64) -> std::io::Result<(Vec<JournalEntry>, u64)> {
     let mut file = fs::File::open(path)?;
     let length = file.metadata()?.len();
     // A new file was started.
@@ -108,7 +108,7 @@ pub fn read_from(path: &Path, from: u64) -> std::io::Result<(Vec<Entry>, u64)> {
 
 /// Returns one entry as text for people.
 #[must_use]
-pub fn people(entry: &Entry, terminal: &Terminal) -> String {
+pub fn people(entry: &JournalEntry, terminal: &Terminal) -> String {
     let style = match entry.kind {
         EntryKind::Done
         | EntryKind::Tallies

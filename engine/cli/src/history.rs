@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tally_graph::Graph;
 use tally_reconcile::memory::revisions::RolledBack;
-use tally_reconcile::rollback::{Entry, PreviousRevision, RolloutFailure, previous_revisions};
+use tally_reconcile::rollback::{
+    HistoryEntry, PreviousRevision, RolloutFailure, previous_revisions,
+};
 
 use crate::errors::CliError;
 use crate::json_file::{read, write};
@@ -21,7 +23,7 @@ const KEPT: usize = 20;
 /// A spec that was applied.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Applied {
+pub struct AppliedEntry {
     /// Its number, from 1.
     pub number: u64,
     /// When everything was as specified, in milliseconds since 1970.
@@ -53,11 +55,11 @@ pub struct Rollback {
 
 /// The history of one cluster.
 #[derive(Debug, Clone)]
-pub struct History {
+pub struct HistoryFile {
     folder: PathBuf,
 }
 
-impl History {
+impl HistoryFile {
     /// Returns the history beside a spec.
     #[must_use]
     pub fn new(graph: &Graph, project: &Project) -> Self {
@@ -80,7 +82,7 @@ impl History {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn entry(&self, number: u64) -> Result<Applied, CliError> {
+    pub fn entry(&self, number: u64) -> Result<AppliedEntry, CliError> {
         read(&self.path(number))
     }
 
@@ -102,7 +104,7 @@ impl History {
         let numbers = self.numbers();
         let last = numbers.last().map(|last| self.entry(*last)).transpose()?;
         let known =
-            |last: &Applied| workloads.iter().all(|it| last.workloads.get(it.0) == Some(it.1));
+            |last: &AppliedEntry| workloads.iter().all(|it| last.workloads.get(it.0) == Some(it.1));
         if workloads.is_empty() || last.as_ref().is_some_and(|it| it.workloads == workloads) {
             return Ok(());
         }
@@ -113,7 +115,7 @@ impl History {
                     return Ok(());
                 }
                 workloads.extend(last.workloads);
-                let entry = Applied { workloads, at_ms, who, by: by.to_owned(), ..last };
+                let entry = AppliedEntry { workloads, at_ms, who, by: by.to_owned(), ..last };
                 return write(&self.path(entry.number), &entry);
             }
             // A spec of which only a part settled is added only where that is new.
@@ -123,7 +125,7 @@ impl History {
         }
         let number = numbers.last().copied().unwrap_or(0) + 1;
         let entry =
-            Applied { number, at_ms, who, by: by.to_owned(), workloads, graph: graph.clone() };
+            AppliedEntry { number, at_ms, who, by: by.to_owned(), workloads, graph: graph.clone() };
         write(&self.path(number), &entry)?;
         for old in numbers.iter().rev().skip(KEPT - 1) {
             // An old entry that cannot be removed only takes space.
@@ -137,8 +139,8 @@ impl History {
     #[must_use]
     pub fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, PreviousRevision> {
         let entries = self.numbers().into_iter().rev().filter_map(|number| {
-            let Applied { workloads: settled, graph, .. } = self.entry(number).ok()?;
-            Some(Entry { number, settled, graph })
+            let AppliedEntry { workloads: settled, graph, .. } = self.entry(number).ok()?;
+            Some(HistoryEntry { number, settled, graph })
         });
         previous_revisions(spec, entries)
     }
@@ -174,7 +176,7 @@ impl History {
         address: &str,
         now: &str,
         number: Option<u64>,
-    ) -> Result<Applied, CliError> {
+    ) -> Result<AppliedEntry, CliError> {
         if let Some(number) = number {
             if !self.numbers().contains(&number) {
                 return Err(CliError::Usage(

@@ -22,7 +22,7 @@ pub use tally_host::now_ms;
 
 /// A host of a spec, and its place in the spec.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct HostPlace {
     /// Its name.
     pub name: String,
     /// Its address.
@@ -35,10 +35,10 @@ pub struct Place {
 ///
 /// # Errors
 /// If Docker's own settings have no host.
-pub fn places(graph: &Graph, project: &Project) -> Result<Vec<Place>, CliError> {
-    let named: Vec<Place> = graph
+pub fn places(graph: &Graph, project: &Project) -> Result<Vec<HostPlace>, CliError> {
+    let named: Vec<HostPlace> = graph
         .hosts()
-        .map(|host| Place {
+        .map(|host| HostPlace {
             name: host.name.clone(),
             endpoint: Endpoint {
                 address: host.address.clone(),
@@ -62,7 +62,7 @@ pub fn places(graph: &Graph, project: &Project) -> Result<Vec<Place>, CliError> 
     })?;
     let endpoint =
         Endpoint { ssh_config: ssh_config(), allow_plain_tcp: allow_plain_tcp(), ..endpoint };
-    Ok(vec![Place { name: LOCAL_HOST.to_owned(), endpoint, span: None }])
+    Ok(vec![HostPlace { name: LOCAL_HOST.to_owned(), endpoint, span: None }])
 }
 
 /// `TALLY_SSH_CONFIG`: the configuration file of `ssh`, instead of the user's.
@@ -93,7 +93,7 @@ pub async fn readers(graph: &Graph, project: &Project) -> Result<Vec<Arc<dyn Hos
             tally_docker::connect_read(&place.name, &place.endpoint, &options).await
         }
     });
-    let settle = |(place, reached): (&Place, Result<Arc<dyn HostRead>, HostError>)| {
+    let settle = |(place, reached): (&HostPlace, Result<Arc<dyn HostRead>, HostError>)| {
         reached.unwrap_or_else(|why| unreachable_host(&place.name, why))
     };
     Ok(reached.await?.into_iter().map(settle).collect())
@@ -109,7 +109,7 @@ pub async fn writers(
 ) -> Result<BTreeMap<String, Arc<dyn Host>>, CliError> {
     let places = places(graph, project)?;
     let reached = reach_all(graph, &places, async |place| writer(place, project).await);
-    let settle = |(place, reached): (&Place, Result<Arc<dyn Host>, HostError>)| {
+    let settle = |(place, reached): (&HostPlace, Result<Arc<dyn Host>, HostError>)| {
         let host = reached.unwrap_or_else(|why| unreachable_host(&place.name, why));
         (place.name.clone(), host)
     };
@@ -120,7 +120,7 @@ pub async fn writers(
 ///
 /// # Errors
 /// The reason why the host cannot be reached.
-pub async fn writer(place: &Place, project: &Project) -> Result<Arc<dyn Host>, HostError> {
+pub async fn writer(place: &HostPlace, project: &Project) -> Result<Arc<dyn Host>, HostError> {
     match &place.endpoint.address {
         HostAddress::Sim(name) => {
             simulated(&place.name, name, project).map(|host| host as Arc<dyn Host>)
@@ -139,9 +139,9 @@ pub async fn writer(place: &Place, project: &Project) -> Result<Arc<dyn Host>, H
 /// The reports of all hosts if none can be reached.
 async fn reach_all<'p, T, F>(
     graph: &Graph,
-    places: &'p [Place],
-    reach: impl Fn(&'p Place) -> F,
-) -> Result<Vec<(&'p Place, Result<T, HostError>)>, CliError>
+    places: &'p [HostPlace],
+    reach: impl Fn(&'p HostPlace) -> F,
+) -> Result<Vec<(&'p HostPlace, Result<T, HostError>)>, CliError>
 where
     F: Future<Output = Result<T, HostError>>,
 {
@@ -150,7 +150,7 @@ where
     if reached.iter().any(|(_, reached)| reached.is_ok()) {
         return Ok(reached);
     }
-    let report = |(place, reached): &(&Place, Result<T, HostError>)| {
+    let report = |(place, reached): &(&HostPlace, Result<T, HostError>)| {
         let error = reached.as_ref().err()?;
         Some(unreachable(&place.name, error, place.span))
     };

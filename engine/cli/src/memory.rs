@@ -15,7 +15,7 @@ use tally_reconcile::rollback::apply::apply_rollbacks;
 
 use crate::clocks::clocks;
 use crate::errors::CliError;
-use crate::history::History;
+use crate::history::HistoryFile;
 use crate::hosts::{look, now_ms};
 use crate::json_file::{read, write};
 use crate::project::Project;
@@ -47,7 +47,7 @@ impl Remembered {
         let clocks = clocks(now_ms());
         memory.learned.take_up(clocks.as_ref());
         memory.declared = declared.clone();
-        memory.history.previous = History::new(graph, project).previous_revisions(graph);
+        memory.history.previous = HistoryFile::new(graph, project).previous_revisions(graph);
         Ok(Self { memory, cluster, folder, declared, clocks })
     }
 

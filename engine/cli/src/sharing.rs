@@ -17,7 +17,7 @@ use crate::history::who;
 /// # Errors
 /// When files cannot be used, or plain text would leave this machine without `--store-plain`.
 pub fn sharing(
-    args: &args::Store,
+    args: &args::StoreArgs,
     cluster: &str,
     common: Common,
 ) -> Result<Option<Sharing>, CliError> {
@@ -78,8 +78,8 @@ fn slept_ms() -> u64 {
 mod tests {
     use super::*;
 
-    fn args(store: &str) -> args::Store {
-        args::Store {
+    fn args(store: &str) -> args::StoreArgs {
+        args::StoreArgs {
             store: Some(store.parse().unwrap()),
             store_ca: None,
             store_cert: None,
@@ -93,14 +93,14 @@ mod tests {
 
     #[test]
     fn a_store_beyond_this_machine_wants_tls_or_a_word() {
-        let open = |args: &args::Store| sharing(args, "shop", Common::default());
+        let open = |args: &args::StoreArgs| sharing(args, "shop", Common::default());
         assert!(open(&args("etcd://127.0.0.1:2379")).unwrap().is_some());
         let far = args("etcd://10.9.8.7");
         let Err(CliError::Usage(what, help)) = open(&far) else { panic!("it is taken") };
         assert!(what.contains("10.9.8.7:2379"), "{what}");
         assert!(help.contains("--store-plain"), "{help}");
-        assert!(open(&args::Store { store_plain: true, ..far }).unwrap().is_some());
-        assert!(open(&args::Store { store: None, ..args("etcd://a") }).unwrap().is_none());
+        assert!(open(&args::StoreArgs { store_plain: true, ..far }).unwrap().is_some());
+        assert!(open(&args::StoreArgs { store: None, ..args("etcd://a") }).unwrap().is_none());
     }
 
     #[test]

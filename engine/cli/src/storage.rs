@@ -15,7 +15,7 @@ use tally_reconcile::rollback::PreviousRevision;
 
 use crate::clocks::clocks;
 use crate::errors::CliError;
-use crate::history::History;
+use crate::history::HistoryFile;
 use crate::memory::Remembered;
 use crate::project::Project;
 use crate::secrets;
@@ -26,7 +26,7 @@ pub struct Folder {
     actor: Actor,
     remembered: Mutex<Remembered>,
     /// The history of the first cluster.
-    history: History,
+    history: HistoryFile,
 }
 
 impl Folder {
@@ -37,7 +37,7 @@ impl Folder {
             project: project.clone(),
             actor,
             remembered: Mutex::new(remembered),
-            history: History::new(graph, project),
+            history: HistoryFile::new(graph, project),
         }
     }
 
@@ -55,12 +55,12 @@ impl Storage for Folder {
     }
 
     fn settled(&self, graph: &Graph, workloads: &BTreeSet<String>, now_ms: i64) -> Stored {
-        let history = History::new(graph, &self.project);
+        let history = HistoryFile::new(graph, &self.project);
         history.keep(graph, workloads, self.actor.name(), now_ms).map_err(StorageError::from)
     }
 
     fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, PreviousRevision> {
-        History::new(spec, &self.project).previous_revisions(spec)
+        HistoryFile::new(spec, &self.project).previous_revisions(spec)
     }
 
     fn rolled_back(&self, address: &str, rolled_back: Option<&RolledBack>) -> Stored {

@@ -31,8 +31,8 @@ mod task;
 pub use connector::Connector;
 pub use control_loop::ControlLoop;
 pub use leader_election::Sharing;
-pub use options::{Ended, Options};
-pub use reporting::journal::{Entry, EntryKind, Journal};
+pub use options::{Ended, LoopOptions};
+pub use reporting::journal::{EntryKind, Journal, JournalEntry};
 pub use reporting::metrics::{
     Board, HostMetrics, HostStatus, Metrics, SharingMetrics, TICK_BUCKETS_S, TickDurations,
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The options of the loop.
 #[derive(Clone)]
-pub struct Options {
+pub struct LoopOptions {
     /// The time between two observations of a host on which nothing happens.
     pub resync: Duration,
     /// Maximum duration of one observation; a host that takes longer is unreachable.

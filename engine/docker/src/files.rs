@@ -5,7 +5,7 @@ use std::io::Read as _;
 
 use tally_graph::FileSpec;
 use tally_reconcile::labels::{FILES_RECORD, SECRETS_FILES};
-use tally_reconcile::plan::request::Part;
+use tally_reconcile::plan::request::FilesPart;
 
 use tally_host::{FileToWrite, HostError, OwnerKind, record};
 
@@ -25,14 +25,14 @@ pub(crate) fn needs_names(files: &[FileToWrite]) -> bool {
 
 /// The users and groups of a container.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Names {
+pub(crate) struct UserNames {
     /// `/etc/passwd`.
     pub passwd: String,
     /// `/etc/group`.
     pub group: String,
 }
 
-impl Names {
+impl UserNames {
     /// Resolves `user`, `uid`, `user:group` or `uid:gid` into numbers. Without a group it is the user's own group in
     /// `/etc/passwd`, or 0 for a number that has none there, as Docker does for `--user`.
     fn resolve(&self, owner: &str) -> Result<(u64, u64), HostError> {
@@ -76,11 +76,11 @@ fn unknown(kind: OwnerKind, name: &str) -> HostError {
 /// an archive that contained them would change existing ones.
 pub(crate) fn archive(
     files: &[FileToWrite],
-    part: Part,
-    names: &Names,
+    part: FilesPart,
+    names: &UserNames,
 ) -> Result<Vec<u8>, HostError> {
     let mut builder = tar::Builder::new(Vec::new());
-    for file in files.iter().filter(|_| part != Part::Record) {
+    for file in files.iter().filter(|_| part != FilesPart::Record) {
         let (uid, gid) = names.resolve(&file.owner)?;
         match file.keyed {
             Some(_) => link(&mut builder, &file.path)?,
@@ -93,11 +93,11 @@ pub(crate) fn archive(
 /// Returns the archive that writes files with secrets into the folder in memory.
 pub(crate) fn secrets_archive(
     files: &[FileToWrite],
-    part: Part,
-    names: &Names,
+    part: FilesPart,
+    names: &UserNames,
 ) -> Result<Vec<u8>, HostError> {
     let mut builder = tar::Builder::new(Vec::new());
-    for file in files.iter().filter(|_| part != Part::Record) {
+    for file in files.iter().filter(|_| part != FilesPart::Record) {
         let owner = names.resolve(&file.owner)?;
         append(&mut builder, &format!("files{}", file.path), &file.content, file.mode, owner)?;
     }
@@ -108,10 +108,10 @@ pub(crate) fn secrets_archive(
 fn finish(
     mut builder: tar::Builder<Vec<u8>>,
     files: &[FileToWrite],
-    part: Part,
+    part: FilesPart,
     path: &str,
 ) -> Result<Vec<u8>, HostError> {
-    if part != Part::Contents {
+    if part != FilesPart::Contents {
         let record = serde_json::to_vec(&record(files)).map_err(|error| broken(&error))?;
         append(&mut builder, path, &record, 0o444, (0, 0))?;
     }
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn owners_are_resolved_by_the_containers_own_database() {
-        let names = Names {
+        let names = UserNames {
             passwd: "root:x:0:0::/:/bin/sh\nredis:x:101:102::/:/bin/sh\n".into(),
             group: "root:x:0:\ndata:x:33:\n".into(),
         };
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn what_is_written_is_what_the_record_says() {
         let files = [file("/etc/app/a.conf", "7:8")];
-        let bytes = archive(&files, Part::All, &Names::default()).unwrap_or_default();
+        let bytes = archive(&files, FilesPart::All, &UserNames::default()).unwrap_or_default();
         let mut archive = tar::Archive::new(bytes.as_slice());
         let mut seen = Vec::new();
         for entry in archive.entries().into_iter().flatten().flatten() {

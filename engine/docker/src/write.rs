@@ -12,7 +12,7 @@ use bollard::query_parameters::{
 };
 use tally_reconcile::input::observed::{ContainerState, Live};
 use tally_reconcile::labels;
-use tally_reconcile::plan::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
+use tally_reconcile::plan::request::{ContainerRequest, FilesPart, NetworkRequest, VolumeRequest};
 
 use crate::docker_host::DockerHost;
 use crate::{create, files, infra, pull, stream};
@@ -51,14 +51,14 @@ impl DockerHost {
         }
     }
 
-    async fn names(&self, id: &str, files: &[FileToWrite]) -> Result<files::Names, HostError> {
+    async fn names(&self, id: &str, files: &[FileToWrite]) -> Result<files::UserNames, HostError> {
         if !files::needs_names(files) {
-            return Ok(files::Names::default());
+            return Ok(files::UserNames::default());
         }
         let text = |bytes: Option<Vec<u8>>| {
             String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
         };
-        Ok(files::Names {
+        Ok(files::UserNames {
             passwd: text(self.read_file(id, "/etc/passwd").await?),
             group: text(self.read_file(id, "/etc/group").await?),
         })
@@ -179,7 +179,7 @@ impl Host for DockerHost {
         &self,
         id: &str,
         files: &[FileToWrite],
-        part: Part,
+        part: FilesPart,
     ) -> Result<(), HostError> {
         let archive = files::archive(files, part, &self.names(id, files).await?)?;
         // The owners are those of the archive, which is Docker's default for this call.
@@ -192,7 +192,7 @@ impl Host for DockerHost {
         &self,
         id: &str,
         files: &[FileToWrite],
-        part: Part,
+        part: FilesPart,
     ) -> Result<(), HostError> {
         let (container, details) = self.container(id, false).await?.ok_or_else(|| not_found(id))?;
         let holder = details.joined.unwrap_or_default();

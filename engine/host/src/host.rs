@@ -11,7 +11,7 @@ use futures_util::stream::BoxStream;
 use tally_reconcile::input::observed::{
     ContainerDetails, Engine, Live, ObservedContainer, ObservedNetwork, ObservedVolume,
 };
-use tally_reconcile::plan::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
+use tally_reconcile::plan::request::{ContainerRequest, FilesPart, NetworkRequest, VolumeRequest};
 
 use crate::error::HostError;
 
@@ -171,7 +171,7 @@ pub trait Host: HostRead {
         &self,
         id: &str,
         files: &[FileToWrite],
-        part: Part,
+        part: FilesPart,
     ) -> Result<(), HostError>;
     /// Writes files that hold secrets, the record of them, or both, into the memory that a container
     /// shares with its infra container, in one call. The infra container must run.
@@ -179,7 +179,7 @@ pub trait Host: HostRead {
         &self,
         id: &str,
         files: &[FileToWrite],
-        part: Part,
+        part: FilesPart,
     ) -> Result<(), HostError>;
     /// Starts a container. Succeeds when it runs already.
     async fn start(&self, id: &str) -> Result<(), HostError>;

@@ -88,7 +88,7 @@ impl Secrets {
 
 #[cfg(test)]
 mod tests {
-    use tally_graph::{Part, PartKind};
+    use tally_graph::{PartKind, TemplatePart};
 
     use super::*;
 
@@ -104,7 +104,7 @@ mod tests {
             PartKind::Secret("db".into()),
             PartKind::Text("@h".into()),
         ];
-        let text = Template::Parts(parts.map(Part::new).into());
+        let text = Template::Parts(parts.map(TemplatePart::new).into());
         assert_eq!(secrets().join(&text), Ok(b"u:pa$$@h".to_vec()));
         assert_eq!(secrets().join(&Template::whole_secret("db", None)), Ok(b"pa$$\r\n".to_vec()));
         assert_eq!(secrets().join(&Template::whole_secret("none", None)), Err("none".to_owned()));

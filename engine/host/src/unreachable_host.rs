@@ -10,7 +10,7 @@ use futures_util::stream::BoxStream;
 use tally_reconcile::input::observed::{
     ContainerDetails, Engine, Live, ObservedContainer, ObservedNetwork, ObservedVolume,
 };
-use tally_reconcile::plan::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
+use tally_reconcile::plan::request::{ContainerRequest, FilesPart, NetworkRequest, VolumeRequest};
 
 use crate::error::HostError;
 use crate::host::{
@@ -125,11 +125,16 @@ impl Host for UnreachableHost {
         self.fail()
     }
 
-    async fn write_files(&self, _: &str, _: &[FileToWrite], _: Part) -> Result<(), HostError> {
+    async fn write_files(&self, _: &str, _: &[FileToWrite], _: FilesPart) -> Result<(), HostError> {
         self.fail()
     }
 
-    async fn write_secrets(&self, _: &str, _: &[FileToWrite], _: Part) -> Result<(), HostError> {
+    async fn write_secrets(
+        &self,
+        _: &str,
+        _: &[FileToWrite],
+        _: FilesPart,
+    ) -> Result<(), HostError> {
         self.fail()
     }
 

@@ -11,8 +11,8 @@ use tally_reconcile::labels;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::model::{Model, Shown};
-use crate::store::{Store, lock};
+use crate::model::{ContainerView, Model};
+use crate::store::{StateBackend, lock};
 
 /// Polling interval of a host whose state is a file, because other processes change it.
 const EVENTS_PAUSE: Duration = Duration::from_millis(50);
@@ -27,7 +27,7 @@ pub(crate) fn states(model: &Model, cluster: &str, now_ms: i64) -> States {
     let ours = model
         .each()
         .filter(|it| it.request.labels.get(labels::CLUSTER).is_some_and(|of| of == cluster));
-    let state = |it: Shown<'_>| {
+    let state = |it: ContainerView<'_>| {
         let health = model.health(it.id, now_ms);
         (it.id.to_owned(), (it.state, health, it.started_at_ms))
     };
@@ -70,7 +70,7 @@ impl Changes {
 
 /// Reports the differences between two states.
 pub(crate) struct Watcher {
-    pub store: Arc<Mutex<Store>>,
+    pub store: Arc<Mutex<StateBackend>>,
     pub changes: Arc<Changes>,
     /// Number of changes that were processed.
     pub seen: u64,
@@ -126,8 +126,8 @@ impl Watcher {
     /// Waits until something may have changed, by a call or by itself.
     async fn wait(&mut self) {
         let next_ms = match &*lock(&self.store) {
-            Store::File(_) => None,
-            Store::Memory(model) => Some(model.next_ms(self.clock.now_ms())),
+            StateBackend::File(_) => None,
+            StateBackend::Memory(model) => Some(model.next_ms(self.clock.now_ms())),
         };
         let Some(next_ms) = next_ms else {
             return tokio::time::sleep(EVENTS_PAUSE).await;

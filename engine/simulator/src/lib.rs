@@ -18,5 +18,5 @@ pub use clock::{Clock, ManualClock, tokio_clock, wall_clock};
 pub use faults::{Fault, FaultKind, FaultPlan, When};
 
 pub use host::{SimHost, SimOptions};
-pub use model::{Image, Model, Record, Shown};
+pub use model::{ContainerView, Image, Model, Record};
 pub use open_file::open_file;

@@ -6,7 +6,7 @@ use tally_host::HostError;
 
 use crate::file::SimFile;
 use crate::host::{SimHost, SimOptions};
-use crate::store::Store;
+use crate::store::StateBackend;
 
 /// Opens the simulated host called `name` in the spec, whose state is `folder/SIM.jsonl`; the file
 /// is created by the first mutating call.
@@ -26,5 +26,5 @@ pub fn open_file(
     });
     let mut file = SimFile::new(path, seed);
     file.read_only(|_| ())?;
-    Ok(SimHost::with_store(name, Store::File(Box::new(file)), options))
+    Ok(SimHost::with_store(name, StateBackend::File(Box::new(file)), options))
 }

@@ -8,25 +8,25 @@ use crate::file::SimFile;
 use crate::model::Model;
 
 /// The state of a simulated host.
-pub(crate) enum Store {
+pub(crate) enum StateBackend {
     Memory(Box<Model>),
     File(Box<SimFile>),
 }
 
-impl Store {
+impl StateBackend {
     /// Changes the state.
     pub fn change<T>(&mut self, act: impl FnOnce(&mut Model) -> T) -> Result<T, HostError> {
         match self {
-            Store::Memory(model) => Ok(act(model)),
-            Store::File(file) => file.change(act),
+            StateBackend::Memory(model) => Ok(act(model)),
+            StateBackend::File(file) => file.change(act),
         }
     }
 
     /// Reads the state.
     pub fn read<T>(&mut self, read: impl FnOnce(&mut Model) -> T) -> Result<T, HostError> {
         match self {
-            Store::Memory(model) => Ok(read(model)),
-            Store::File(file) => file.read_only(read),
+            StateBackend::Memory(model) => Ok(read(model)),
+            StateBackend::File(file) => file.read_only(read),
         }
     }
 }

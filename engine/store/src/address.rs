@@ -12,7 +12,7 @@ const MOST_MEMBERS: usize = 9;
 
 /// The address of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
+pub struct StoreAddress {
     /// Its members, each `HOST:PORT`, in the order in which they are tried.
     pub members: Vec<String>,
     /// The prefix of all keys: `tally`.
@@ -24,7 +24,7 @@ pub struct Address {
 #[error("{0}; write `etcd://HOST:PORT[,HOST:PORT...][/PREFIX]`")]
 pub struct AddressError(&'static str);
 
-impl FromStr for Address {
+impl FromStr for StoreAddress {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
@@ -67,7 +67,7 @@ fn with_port(member: &str) -> String {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for StoreAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "etcd://{}/{}", self.members.join(","), self.prefix)
     }
@@ -86,13 +86,13 @@ mod tests {
             ("etcd://[::1]", "etcd://[::1]:2379/tally"),
             ("etcd://fe80::1", "etcd://[fe80::1]:2379/tally"),
         ] {
-            let found = Address::from_str(text).map(|address| address.to_string());
+            let found = StoreAddress::from_str(text).map(|address| address.to_string());
             assert_eq!(found.as_deref(), Ok(shown), "{text}");
         }
         for text in ["http://a", "etcd://", "etcd://a,", "etcd://a/x y", "etcd://:1", "a:2379"] {
-            assert!(Address::from_str(text).is_err(), "{text}");
+            assert!(StoreAddress::from_str(text).is_err(), "{text}");
         }
         let many = format!("etcd://{}", vec!["a"; 40].join(","));
-        assert!(Address::from_str(&many).is_err());
+        assert!(StoreAddress::from_str(&many).is_err());
     }
 }

@@ -11,12 +11,12 @@ use hyper_util::client::legacy::Client;
 
 use tally_host::{TransportError, clean};
 use tally_transport::{
-    Connector, TcpAddress, TcpRoute, TlsPaths, innermost, pooled, transport_error_in,
+    StreamConnector, TcpAddress, TcpRoute, TlsPaths, innermost, pooled, transport_error_in,
 };
 
 /// HTTP requests to one address, with pooled connections.
 pub struct Channel {
-    client: Client<Connector<TcpRoute>, Full<Bytes>>,
+    client: Client<StreamConnector<TcpRoute>, Full<Bytes>>,
     authority: String,
     limit: Duration,
 }
@@ -61,7 +61,7 @@ impl Channel {
         let address = TcpAddress::parse(address)?;
         let authority = address.authority();
         let route = TcpRoute::new(address, tls, allow_plain)?;
-        Ok(Self { client: pooled(Connector::new(route, limit)), authority, limit })
+        Ok(Self { client: pooled(StreamConnector::new(route, limit)), authority, limit })
     }
 
     /// Returns `HOST:PORT`.

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tally_control::lease::{
-    Document, MOST_SHARED_BYTES, Renewed, Seen, SpecRecord, Store, StoreError, Taken, Term,
+    Document, MOST_SHARED_BYTES, Renewed, SpecRecord, Store, StoreError, StoreView, Taken, Term,
 };
 use tally_host::{TransportError, clean};
 use tally_reconcile::memory::Declarations;
 use tally_transport::TlsPaths;
 use tracing::debug;
 
-use crate::address::Address;
+use crate::address::StoreAddress;
 use crate::channel::{Channel, ChannelError, Reply};
 use crate::wire::{
     KeyValue, LeaseReply, OpReply, Streamed, TxnReply, made_at, put, range, read, refusal,
@@ -55,7 +55,7 @@ impl Etcd {
     /// Invalid addresses, TLS files that cannot be used, and plain text that would leave this machine although
     /// `allow_plain` is not set.
     pub fn new(
-        address: &Address,
+        address: &StoreAddress,
         cluster: &str,
         tls: Option<&TlsPaths>,
         allow_plain: bool,
@@ -148,7 +148,7 @@ fn first(reply: Option<&OpReply>) -> Option<&KeyValue> {
 }
 
 /// Returns the results of the three reads of an observation.
-fn seen(replies: &[OpReply]) -> Result<Seen, StoreError> {
+fn seen(replies: &[OpReply]) -> Result<StoreView, StoreError> {
     let leader = first(replies.first()).map(KeyValue::text).transpose()?;
     let record = first(replies.get(1));
     let declared = first(replies.get(2));
@@ -162,7 +162,7 @@ fn seen(replies: &[OpReply]) -> Result<Seen, StoreError> {
         }
     };
     let known = |text: String| -> Option<Declarations> { serde_json::from_str(&text).ok() };
-    Ok(Seen {
+    Ok(StoreView {
         leader,
         record: record.map(|record| record.text().and_then(readable)).transpose()?,
         record_revision: record.map_or(0, |record| record.mod_revision.0),
@@ -178,7 +178,7 @@ fn lasts(reply: &LeaseReply) -> Duration {
 
 #[async_trait]
 impl Store for Etcd {
-    async fn look(&self) -> Result<Seen, StoreError> {
+    async fn look(&self) -> Result<StoreView, StoreError> {
         seen(&self.txn(&[], &self.reads(), &[]).await?.responses)
     }
 

@@ -6,5 +6,5 @@ mod channel;
 mod etcd;
 mod wire;
 
-pub use address::{Address, AddressError};
+pub use address::{AddressError, StoreAddress};
 pub use etcd::{Etcd, OpenError};

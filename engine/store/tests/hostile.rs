@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use tally_control::lease::{Document, Renewed, SpecRecord, Store as _, StoreError, Taken, Term};
-use tally_store::{Address, Etcd};
+use tally_store::{Etcd, StoreAddress};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -119,7 +119,7 @@ async fn an_unreadable_record_does_not_count_as_absent() {
 
 #[test]
 fn plain_text_leaves_this_machine_only_where_somebody_said_so() {
-    let address: Address = "etcd://127.0.0.1:1,10.9.8.7:2379".parse().unwrap();
+    let address: StoreAddress = "etcd://127.0.0.1:1,10.9.8.7:2379".parse().unwrap();
     let refused = Etcd::new(&address, "shop", None, false, LIMIT).err().unwrap();
     assert_eq!(refused.member, "10.9.8.7:2379");
     assert!(Etcd::new(&address, "shop", None, true, LIMIT).is_ok());

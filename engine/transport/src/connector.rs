@@ -32,7 +32,7 @@ pub trait Route: Send + Sync + 'static {
 
 /// Returns an HTTP client that keeps its connections for a while.
 #[must_use]
-pub fn pooled<R, B>(connector: Connector<R>) -> Client<Connector<R>, B>
+pub fn pooled<R, B>(connector: StreamConnector<R>) -> Client<StreamConnector<R>, B>
 where
     R: Route,
     B: hyper::body::Body + Send,
@@ -46,12 +46,12 @@ where
 }
 
 /// Makes connections over one route, whatever URL is requested.
-pub struct Connector<R> {
+pub struct StreamConnector<R> {
     route: Arc<R>,
     limit: Duration,
 }
 
-impl<R> Connector<R> {
+impl<R> StreamConnector<R> {
     /// Returns a connector. `limit` is the maximum duration of one connection attempt.
     #[must_use]
     pub fn new(route: R, limit: Duration) -> Self {
@@ -59,13 +59,13 @@ impl<R> Connector<R> {
     }
 }
 
-impl<R> Clone for Connector<R> {
+impl<R> Clone for StreamConnector<R> {
     fn clone(&self) -> Self {
         Self { route: Arc::clone(&self.route), limit: self.limit }
     }
 }
 
-impl<R: Route> Service<Uri> for Connector<R> {
+impl<R: Route> Service<Uri> for StreamConnector<R> {
     type Response = Stream;
     type Error = TransportError;
     type Future = Connecting<'static>;

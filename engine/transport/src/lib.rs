@@ -10,6 +10,6 @@ mod tls;
 
 pub use address::TcpAddress;
 pub use cause::{innermost, transport_error_in};
-pub use connector::{Connecting, Connector, Route, Stream, pooled};
+pub use connector::{Connecting, Route, Stream, StreamConnector, pooled};
 pub use tcp::TcpRoute;
 pub use tls::{Tls, TlsPaths};

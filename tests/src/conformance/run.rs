@@ -12,8 +12,8 @@ use tally_reconcile::input::observed::{
 };
 use tally_reconcile::labels;
 use tally_reconcile::plan::request::{
-    ContainerRequest, EnvValue, HealthRequest, MountFrom, MountRequest, NetworkRef, NetworkRequest,
-    Part, VolumeRequest,
+    ContainerRequest, EnvValue, FilesPart, HealthRequest, MountFrom, MountRequest, NetworkRef,
+    NetworkRequest, VolumeRequest,
 };
 use tokio::time::Instant;
 
@@ -162,9 +162,9 @@ async fn call(world: &World, step: &Step) -> Result<Result<(), HostError>, Strin
         }
         "write" | "write-contents" | "write-record" => {
             let part = match step.verb.as_str() {
-                "write-contents" => Part::Contents,
-                "write-record" => Part::Record,
-                _ => Part::All,
+                "write-contents" => FilesPart::Contents,
+                "write-record" => FilesPart::Record,
+                _ => FilesPart::All,
             };
             let files = files(rest)?;
             host.write_files(&world.id(subject).await?, &files, part).await
@@ -174,7 +174,7 @@ async fn call(world: &World, step: &Step) -> Result<Result<(), HostError>, Strin
             for file in &mut files {
                 file.keyed = Some(file.content.len().to_string());
             }
-            host.write_secrets(&world.id(subject).await?, &files, Part::All).await
+            host.write_secrets(&world.id(subject).await?, &files, FilesPart::All).await
         }
         "start" => host.start(&world.id(subject).await?).await,
         "stop" => host.stop(&world.id(subject).await?, grace()?).await,

@@ -15,7 +15,7 @@ use tally_host::{
 use tally_reconcile::input::observed::{
     ContainerDetails, Engine, Live, ObservedContainer, ObservedNetwork, ObservedVolume,
 };
-use tally_reconcile::plan::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
+use tally_reconcile::plan::request::{ContainerRequest, FilesPart, NetworkRequest, VolumeRequest};
 use tally_simulator::{Clock as _, Model};
 use tokio::sync::oneshot;
 
@@ -403,7 +403,7 @@ impl Host for Connection {
         &self,
         id: &str,
         files: &[FileToWrite],
-        part: Part,
+        part: FilesPart,
     ) -> Result<(), HostError> {
         let (target, files) = (id.to_owned(), files.to_vec());
         let act = move |model: &mut Model, now_ms| model.write(&target, &files, part, now_ms);
@@ -414,7 +414,7 @@ impl Host for Connection {
         &self,
         id: &str,
         files: &[FileToWrite],
-        part: Part,
+        part: FilesPart,
     ) -> Result<(), HostError> {
         let (target, files) = (id.to_owned(), files.to_vec());
         let act =

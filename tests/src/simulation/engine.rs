@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tally_control::lease::Common;
 use tally_control::{
-    Connector, ControlLoop, Entry, Journal, Options, Sharing, SpecChange, SpecSource, Storage,
-    Stored,
+    Connector, ControlLoop, Journal, JournalEntry, LoopOptions, Sharing, SpecChange, SpecSource,
+    Storage, Stored,
 };
 use tally_graph::Graph;
 use tally_host::{Host, HostError};
@@ -88,7 +88,7 @@ impl Engine {
             engine: number,
             kept: Arc::clone(&kept),
         });
-        let options = Options {
+        let options = LoopOptions {
             resync: Duration::from_secs(30),
             observation_deadline: Duration::from_secs(10),
             calls_per_host: 8,
@@ -264,7 +264,7 @@ struct TraceJournal {
 }
 
 impl Journal for TraceJournal {
-    fn entry(&self, entry: &Entry) {
+    fn entry(&self, entry: &JournalEntry) {
         let about = format!("{} {} {} {}", self.engine, entry.kind.word(), entry.host, entry.pod);
         self.world.note("says", &about, &entry.what);
     }

@@ -8,7 +8,7 @@ use tally_reconcile::input::observed::{ContainerState, Health};
 use tally_reconcile::labels;
 use tally_reconcile::memory::Declared;
 use tally_reconcile::plan::request::ContainerRequest;
-use tally_simulator::Shown;
+use tally_simulator::ContainerView;
 
 use super::spec::{CLUSTER, ExpectedWorkload, Pods};
 use super::world::{HAND, Reachability, SimulatedHost, World};
@@ -83,7 +83,7 @@ impl Call {
 /// A managed container, by its labels; its name agrees with them.
 pub struct ManagedContainer<'a> {
     /// The container.
-    pub shown: Shown<'a>,
+    pub shown: ContainerView<'a>,
     /// `controller/w0`.
     pub work: &'a str,
     /// `w0-0`.
@@ -96,7 +96,7 @@ pub struct ManagedContainer<'a> {
 
 /// Returns a container as a managed one, if it is.
 #[must_use]
-pub fn managed(shown: Shown<'_>) -> Option<ManagedContainer<'_>> {
+pub fn managed(shown: ContainerView<'_>) -> Option<ManagedContainer<'_>> {
     let all = &shown.request.labels;
     let label = |key: &str| all.get(key).map(String::as_str);
     if label(labels::CLUSTER) != Some(CLUSTER) {

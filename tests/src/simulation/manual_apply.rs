@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tally_control::convergence::{Actor, Convergence, Observer, Planned, Request, Session};
+use tally_control::convergence::{Actor, Convergence, Observer, PlanningResult, Request, Session};
 use tally_control::{Current, Storage, Stored};
 use tally_graph::Graph;
 use tally_host::Progress;
@@ -62,7 +62,7 @@ pub async fn apply_by_hand(world: Arc<World>, mut memory: Memory) -> Plan {
 struct CheckingObserver;
 
 impl Observer for CheckingObserver {
-    fn planned(&self, planned: &Planned<'_>) {
+    fn planned(&self, planned: &PlanningResult<'_>) {
         plan_equivalence::check(planned);
     }
 

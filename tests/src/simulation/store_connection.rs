@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tally_control::lease::{Document, Renewed, Seen, SpecRecord, Store, StoreError, Taken, Term};
+use tally_control::lease::{
+    Document, Renewed, SpecRecord, Store, StoreError, StoreView, Taken, Term,
+};
 use tokio::sync::oneshot;
 
 use crate::pause::PauseSwitch;
@@ -94,7 +96,7 @@ impl StoreConnection {
 
 #[async_trait]
 impl Store for StoreConnection {
-    async fn look(&self) -> Result<Seen, StoreError> {
+    async fn look(&self) -> Result<StoreView, StoreError> {
         self.stall(false);
         self.call(|model, now_ms| model.look(now_ms)).await
     }

@@ -12,7 +12,7 @@ use tally_graph::Graph;
 use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::memory::{Clocks, Declarations};
 use tally_reconcile::rollback::apply::apply_rollbacks;
-use tally_reconcile::rollback::{Entry, PreviousRevision, previous_revisions};
+use tally_reconcile::rollback::{HistoryEntry, PreviousRevision, previous_revisions};
 use tally_simulator::{Clock, SimHost, SimOptions};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
@@ -212,7 +212,7 @@ pub struct State {
     /// other.
     pub uncoordinated: bool,
     /// The revisions of workloads, newest last, for rollbacks.
-    pub history: Vec<Entry>,
+    pub history: Vec<HistoryEntry>,
     /// Number of rollbacks.
     pub rollbacks: u64,
     /// Whether its engines share a store.
@@ -382,7 +382,7 @@ impl World {
         let settled = all.filter(|(address, _)| workloads.contains(address)).collect();
         let mut state = self.state();
         let number = state.history.len() as u64 + 1;
-        state.history.push(Entry { number, settled, graph: graph.clone() });
+        state.history.push(HistoryEntry { number, settled, graph: graph.clone() });
     }
 
     /// Returns the previous revisions of workloads that are being rolled out.

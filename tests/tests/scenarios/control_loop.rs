@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tally_control::{
-    Board, Connector, ControlLoop, Ended, Entry, EntryKind, Journal, Options, SpecChange, Storage,
-    Stored,
+    Board, Connector, ControlLoop, Ended, EntryKind, Journal, JournalEntry, LoopOptions,
+    SpecChange, Storage, Stored,
 };
 use tally_graph::Graph;
 use tally_host::{Host, HostError};
@@ -35,7 +35,7 @@ pub struct Connections {
 /// The state that outlives a loop: the history, newest last, and the rollbacks.
 #[derive(Default)]
 pub struct SavedState {
-    pub history: Mutex<Vec<tally_reconcile::rollback::Entry>>,
+    pub history: Mutex<Vec<tally_reconcile::rollback::HistoryEntry>>,
     pub rolled_back: Mutex<BTreeMap<String, RolledBack>>,
     /// The memory that was saved last.
     pub memory: Mutex<Option<Memory>>,
@@ -62,7 +62,11 @@ impl Storage for Connections {
         let settled = all.filter(|(address, _)| workloads.contains(address)).collect();
         let mut history = self.kept.history.lock().unwrap();
         let number = history.len() as u64 + 1;
-        history.push(tally_reconcile::rollback::Entry { number, settled, graph: graph.clone() });
+        history.push(tally_reconcile::rollback::HistoryEntry {
+            number,
+            settled,
+            graph: graph.clone(),
+        });
         Ok(())
     }
     fn previous_revisions(&self, spec: &Graph) -> BTreeMap<String, PreviousRevision> {
@@ -79,10 +83,10 @@ impl Storage for Connections {
 }
 
 #[derive(Default)]
-pub struct Events(Mutex<Vec<Entry>>);
+pub struct Events(Mutex<Vec<JournalEntry>>);
 
 impl Journal for Events {
-    fn entry(&self, entry: &Entry) {
+    fn entry(&self, entry: &JournalEntry) {
         recorded::entry(entry);
         self.0.lock().unwrap().push(entry.clone());
     }
@@ -113,7 +117,7 @@ impl RunningLoop {
         let (stop, stopped) = watch::channel(false);
         let connections =
             Arc::new(Connections { hosts: many.hosts.clone(), kept: Arc::clone(&stored) });
-        let options = Options {
+        let options = LoopOptions {
             resync: Duration::from_secs(30),
             observation_deadline: Duration::from_secs(10),
             calls_per_host: 8,

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tally_control::lease::{
-    Common, Document, MOST_SHARED_BYTES, Renewed, Seen, SpecRecord, Store, StoreError, Taken, Term,
+    Common, Document, MOST_SHARED_BYTES, Renewed, SpecRecord, Store, StoreError, StoreView, Taken,
+    Term,
 };
 use tally_control::{
-    Connector, ControlLoop, Entry, EntryKind, Journal, Options, Sharing, SpecChange, Storage,
-    Stored,
+    Connector, ControlLoop, EntryKind, Journal, JournalEntry, LoopOptions, Sharing, SpecChange,
+    Storage, Stored,
 };
 use tally_graph::Graph;
 use tally_host::{Host, HostError};
@@ -68,7 +69,7 @@ impl Shared {
 
 #[async_trait]
 impl Store for Shared {
-    async fn look(&self) -> Result<Seen, StoreError> {
+    async fn look(&self) -> Result<StoreView, StoreError> {
         self.call(|model, now| model.look(now)).await
     }
     async fn take(&self, name: &str, lasts: Duration) -> Result<Taken, StoreError> {
@@ -122,10 +123,10 @@ impl Storage for Connections {
 }
 
 #[derive(Default)]
-struct Events(Mutex<Vec<Entry>>);
+struct Events(Mutex<Vec<JournalEntry>>);
 
 impl Journal for Events {
-    fn entry(&self, entry: &Entry) {
+    fn entry(&self, entry: &JournalEntry) {
         crate::recorded::entry(entry);
         self.0.lock().unwrap().push(entry.clone());
     }
@@ -158,7 +159,7 @@ impl Engine {
         supersede: bool,
         common: Common,
     ) -> Self {
-        let options = Options {
+        let options = LoopOptions {
             resync: Duration::from_secs(30),
             observation_deadline: Duration::from_secs(10),
             calls_per_host: 8,

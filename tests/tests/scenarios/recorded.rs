@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use tally_control::{Entry, HostMetrics, Metrics};
+use tally_control::{HostMetrics, JournalEntry, Metrics};
 use tally_graph::Graph;
 use tally_reconcile::plan::reason::{Awaits, Blocked};
 use tally_reconcile::plan::subject::Subject;
@@ -91,8 +91,8 @@ pub fn plan(graph: &Graph, plan: &Plan, now_ms: i64) {
 }
 
 /// Records an event of the loop.
-pub fn entry(entry: &Entry) {
-    let Entry { kind, host, workload, pod, what, cause, place, .. } = entry;
+pub fn entry(entry: &JournalEntry) {
+    let JournalEntry { kind, host, workload, pod, what, cause, place, .. } = entry;
     let mut text = kind.word().to_owned();
     for word in [host, workload, pod].into_iter().filter(|word| !word.is_empty()) {
         let _ = write!(text, " {word}");

@@ -12,7 +12,9 @@ use tally_reconcile::plan::reason::BlockedBy;
 use tally_reconcile::plan::request::ContainerRequest;
 use tally_reconcile::plan::{Action, Plan};
 use tally_reconcile::rollback::apply::{apply_rollbacks, ended_rollbacks};
-use tally_reconcile::rollback::{Decision, Entry, RolloutFailure, decide, previous_revisions};
+use tally_reconcile::rollback::{
+    Decision, HistoryEntry, RolloutFailure, decide, previous_revisions,
+};
 use tally_simulator::Model;
 
 use crate::many::{Many, run};
@@ -29,14 +31,14 @@ fn web(update: &str, rest: &str) -> String {
 }
 
 /// Creates an entry of the history in which all workloads had completed.
-fn entry(number: u64, graph: &Graph) -> Entry {
+fn entry(number: u64, graph: &Graph) -> HistoryEntry {
     let settled = graph.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
-    Entry { number, settled: settled.collect(), graph: graph.clone() }
+    HistoryEntry { number, settled: settled.collect(), graph: graph.clone() }
 }
 
 /// Creates the memory of a rollout of `now` after `before`, oldest first.
 fn remembered(now: &Graph, before: &[&Graph]) -> Memory {
-    let entries: Vec<Entry> =
+    let entries: Vec<HistoryEntry> =
         (1..).zip(before).map(|(number, graph)| entry(number, graph)).collect();
     let former = previous_revisions(now, entries.into_iter().rev());
     Memory { history: History { previous: former }, ..Memory::default() }

@@ -6,7 +6,8 @@ use tally_graph::Graph;
 use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::memory::{History, Memory};
 use tally_reconcile::rollback::{
-    Entry, RolloutFailure, previous_revisions, rolled_back, rolled_back_fingerprints, rolling,
+    HistoryEntry, RolloutFailure, previous_revisions, rolled_back, rolled_back_fingerprints,
+    rolling,
 };
 
 use crate::many::Many;
@@ -23,7 +24,7 @@ fn web(update: &str, env: u8) -> Graph {
 /// Creates the memory of `now` after `before`.
 fn after(now: &Graph, before: &Graph) -> Memory {
     let settled = before.workloads().map(|it| (it.address().to_string(), it.fingerprint()));
-    let entry = Entry { number: 1, settled: settled.collect(), graph: before.clone() };
+    let entry = HistoryEntry { number: 1, settled: settled.collect(), graph: before.clone() };
     let history = History { previous: previous_revisions(now, [entry]) };
     Memory { history, ..Memory::default() }
 }

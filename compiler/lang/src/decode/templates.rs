@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use tally_graph::schema::{FieldRow, ValueType};
-use tally_graph::{Part, PartKind, Template};
+use tally_graph::{PartKind, Template, TemplatePart};
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
 use crate::codes;
@@ -47,14 +47,14 @@ pub(super) fn template(cx: &Reporter<'_>, row: &FieldRow<'_>, value: &Value) -> 
             None => value.span,
         };
         if !plain.is_empty() {
-            parts.push(Part::at(PartKind::Text(std::mem::take(&mut plain)), value.span));
+            parts.push(TemplatePart::at(PartKind::Text(std::mem::take(&mut plain)), value.span));
         }
-        parts.push(Part::at(PartKind::Secret(name.to_owned()), span));
+        parts.push(TemplatePart::at(PartKind::Secret(name.to_owned()), span));
         from = opening.at + written.len();
     }
     plain.push_str(text.get(from..).unwrap_or_default());
     if !plain.is_empty() {
-        parts.push(Part::at(PartKind::Text(plain), value.span));
+        parts.push(TemplatePart::at(PartKind::Text(plain), value.span));
     }
     let template = Template::Parts(parts);
     (!template.secret_uses().is_empty()).then_some(template)

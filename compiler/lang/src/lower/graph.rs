@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tally_graph::{Address, Edge, Graph, Kind, Node};
+use tally_graph::{Address, Edge, Graph, GraphNode, Kind};
 
 use super::lowered::LoweredSpec;
 
@@ -11,22 +11,22 @@ pub(crate) fn into_graph(spec: LoweredSpec) -> Graph {
     let LoweredSpec { cluster, volumes, secrets, workloads, services } = spec;
     let mut graph = Graph::default();
     let mut places: BTreeMap<Address, petgraph::graph::NodeIndex> = BTreeMap::new();
-    let mut add = |graph: &mut Graph, node: Node| {
+    let mut add = |graph: &mut Graph, node: GraphNode| {
         let address = node.address();
         let index = graph.net.add_node(node);
         places.insert(address, index);
         index
     };
-    let root = add(&mut graph, Node::Cluster(cluster.cluster));
+    let root = add(&mut graph, GraphNode::Cluster(cluster.cluster));
     for host in cluster.hosts {
-        let index = add(&mut graph, Node::Host(host));
+        let index = add(&mut graph, GraphNode::Host(host));
         graph.net.add_edge(index, root, Edge::RunsIn);
     }
     for volume in volumes {
-        add(&mut graph, Node::Volume(volume));
+        add(&mut graph, GraphNode::Volume(volume));
     }
     for secret in secrets {
-        add(&mut graph, Node::Secret(secret));
+        add(&mut graph, GraphNode::Secret(secret));
     }
     let mut indices = Vec::with_capacity(workloads.len());
     let mut waits = Vec::with_capacity(workloads.len());
@@ -34,13 +34,13 @@ pub(crate) fn into_graph(spec: LoweredSpec) -> Graph {
         let secrets: Vec<String> =
             lowered.workload.secrets().into_iter().map(str::to_owned).collect();
         waits.push((lowered.workload.depends_on.clone(), lowered.facts.volumes, secrets));
-        let index = add(&mut graph, Node::Workload(Box::new(lowered.workload)));
+        let index = add(&mut graph, GraphNode::Workload(Box::new(lowered.workload)));
         graph.net.add_edge(index, root, Edge::RunsIn);
         indices.push(index);
     }
     for lowered in services {
         let matched = lowered.matched;
-        let index = add(&mut graph, Node::Service(lowered.service));
+        let index = add(&mut graph, GraphNode::Service(lowered.service));
         for target in matched.into_iter().filter_map(|at| indices.get(at)) {
             graph.net.add_edge(index, *target, Edge::Selects);
         }

@@ -17,7 +17,7 @@ use crate::secrets;
 use crate::show::report;
 use crate::show::terminal::{Terminal, err};
 
-pub async fn run(args: args::Apply, terminal: &Terminal) -> Result<Exit, CliError> {
+pub async fn run(args: args::ApplyArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     if let Some(saved) = Saved::read(&args.spec)? {
         return run_saved(saved, &args, terminal).await;
     }
@@ -47,7 +47,7 @@ pub async fn run(args: args::Apply, terminal: &Terminal) -> Result<Exit, CliErro
 
 async fn run_saved(
     saved: Saved,
-    args: &args::Apply,
+    args: &args::ApplyArgs,
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
     if args.target.is_some() {

@@ -2,7 +2,7 @@
 
 use tally_source::{apply_certain_edits, render_json};
 
-use crate::args::{Check, ReportFormat};
+use crate::args::{CheckArgs, ReportFormat};
 use crate::errors::{CliError, Exit};
 use crate::project::{Project, has_errors};
 use crate::show::report;
@@ -12,7 +12,7 @@ use crate::show::values::count;
 /// Maximum number of passes of `--fix`: a fix can uncover another error.
 const MOST_ROUNDS: usize = 10;
 
-pub fn run(args: &Check, terminal: &Terminal) -> Result<Exit, CliError> {
+pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
     let mut fixed = 0;
     let mut compiled = project.compile();

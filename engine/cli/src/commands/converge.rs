@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tally_control::convergence::{
-    Actor, Convergence, Observer, Outcome, Planned, Refused, Request, Session,
+    Actor, Convergence, Observer, PlanningResult, Refused, Request, Session, SessionOutcome,
 };
 use tally_graph::Graph;
 use tally_host::{Progress, Report, Secrets};
@@ -20,7 +20,7 @@ use crate::hosts;
 use crate::memory::Remembered;
 use crate::project::Project;
 use crate::show::destroy::{nothing_to_destroy, staying};
-use crate::show::progress::Shown;
+use crate::show::progress::ProgressView;
 use crate::show::terminal::{Terminal, err, out};
 use crate::show::{converge as shown, plan as shown_plan, report};
 use crate::signals;
@@ -95,33 +95,33 @@ impl Screen {
     /// Shows how a convergence ended.
     fn conclude(
         &self,
-        outcome: Outcome,
+        outcome: SessionOutcome,
         state: &Convergence,
         leaves_volumes: impl Fn() -> bool,
     ) -> Result<Exit, CliError> {
         let (graph, terminal) = (state.graph(), &self.terminal);
         match outcome {
-            Outcome::MovedOn(plan) => {
+            SessionOutcome::MovedOn(plan) => {
                 err(&report::people(&plan.diagnostics, &graph.sources, terminal));
                 Err(moved_on(graph))
             }
-            Outcome::NothingToDestroy => Ok(Exit::Done),
-            Outcome::Unchanged(plan) => Ok(done_unless_blocked(&plan)),
-            Outcome::Declined => {
+            SessionOutcome::NothingToDestroy => Ok(Exit::Done),
+            SessionOutcome::Unchanged(plan) => Ok(done_unless_blocked(&plan)),
+            SessionOutcome::Declined => {
                 let declined = self.declined.lock().unwrap_or_else(PoisonError::into_inner).take();
                 Err(declined.unwrap_or_else(not_applied))
             }
-            Outcome::Converged { first, last, took } => {
+            SessionOutcome::Converged { first, last, took } => {
                 let but = if leaves_volumes() { ", but for its named volumes" } else { "" };
                 shown::conclude(graph, (&first, &last), self.destroy, but, took, terminal);
                 Ok(done_unless_blocked(&last))
             }
-            Outcome::Failed(report) => {
+            SessionOutcome::Failed(report) => {
                 err("Nothing is lost: `tally apply` goes on from here.\n");
                 Ok(shown::exit_of(&report))
             }
-            Outcome::RolledBack => Ok(Exit::Failed),
-            Outcome::StillDiffers(plan) => Err(CliError::Usage(
+            SessionOutcome::RolledBack => Ok(Exit::Failed),
+            SessionOutcome::StillDiffers(plan) => Err(CliError::Usage(
                 format!("`{}` still differs after {PASSES} rounds", plan.cluster),
                 "Is somebody else changing it? `tally plan` shows what differs.".to_owned(),
             )),
@@ -145,8 +145,8 @@ fn done_unless_blocked(plan: &Plan) -> Exit {
 }
 
 impl Observer for Screen {
-    fn reviewed(&self, planned: &Planned<'_>) {
-        let Planned { graph, observed, options, plan, .. } = planned;
+    fn reviewed(&self, planned: &PlanningResult<'_>) {
+        let PlanningResult { graph, observed, options, plan, .. } = planned;
         err(&report::people(&plan.diagnostics, &graph.sources, &self.terminal));
         let header = hosts::header(graph, observed);
         let left = staying(graph, observed, options, &self.terminal);
@@ -170,7 +170,7 @@ impl Observer for Screen {
 
     fn executing<'p>(&'p self, plan: &'p Plan) -> Box<dyn Progress + 'p> {
         out("\n");
-        Box::new(Shown::new(plan, &self.terminal))
+        Box::new(ProgressView::new(plan, &self.terminal))
     }
 
     fn failed(&self, graph: &Graph, plan: &Plan, report: &Report) {
@@ -185,7 +185,7 @@ impl Observer for Screen {
         shown::rolling_back(address, rolled_back);
     }
 
-    fn rollback_planned(&self, planned: &Planned<'_>) {
+    fn rollback_planned(&self, planned: &PlanningResult<'_>) {
         // Every plan says which revision the workload follows; this one need not.
         let changes = Plan { blocked: Vec::new(), ..planned.plan.clone() };
         let header = hosts::header(planned.graph, planned.observed);

@@ -9,7 +9,7 @@ use crate::memory::Remembered;
 use crate::project::Project;
 use crate::show::terminal::Terminal;
 
-pub async fn run(args: args::Destroy, terminal: &Terminal) -> Result<Exit, CliError> {
+pub async fn run(args: args::DestroyArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
     let (graph, _) = project.graph()?;
     let remembered = Remembered::read(&graph, &project)?;

@@ -12,7 +12,7 @@ use crate::show::terminal::{Terminal, out};
 /// Interval between two reads of the file with `--follow`.
 const PAUSE: Duration = Duration::from_millis(250);
 
-pub async fn run(args: args::Events, terminal: &Terminal) -> Result<Exit, CliError> {
+pub async fn run(args: args::EventsArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
     let (graph, _) = project.graph()?;
     let cluster = graph.cluster().map(|cluster| cluster.name.as_str()).unwrap_or_default();
@@ -23,7 +23,7 @@ pub async fn run(args: args::Events, terminal: &Terminal) -> Result<Exit, CliErr
             "`tally run` writes it.".to_owned(),
         )
     };
-    let show = |entry: &tally_control::Entry| match args.format {
+    let show = |entry: &tally_control::JournalEntry| match args.format {
         ReportFormat::Json => {
             out(&format!("{}\n", serde_json::to_string(entry).unwrap_or_default()));
         }

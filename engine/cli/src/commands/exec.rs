@@ -16,7 +16,7 @@ use crate::project::Project;
 /// Maximum number of questions for the exit code, which Docker knows a moment after the output has ended.
 const MOST_ASKS: u32 = 50;
 
-pub async fn run(args: args::Exec) -> Result<Exit, CliError> {
+pub async fn run(args: args::ExecArgs) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
     let (graph, _) = project.graph()?;
     let writers = hosts::writers(&graph, &project).await?;

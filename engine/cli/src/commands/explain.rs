@@ -1,10 +1,10 @@
 //! `tally explain`: a code, a field, or the origin of a value.
 
 use tally_graph::schema::{self, FieldRow, KindRow, Step};
-use tally_graph::{Address, FieldPath, Graph, Kind, Node, Provenance};
+use tally_graph::{Address, FieldPath, Graph, GraphNode, Kind, Provenance};
 use tally_source::{Code, OriginId, OriginKind, code_info, nearest};
 
-use crate::args::Explain;
+use crate::args::ExplainArgs;
 use crate::errors::{CliError, Exit};
 use crate::project::Project;
 use crate::show::terminal::{Style, Terminal, out};
@@ -14,7 +14,7 @@ const FIELD: usize = 21;
 
 include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 
-pub fn run(args: &Explain, terminal: &Terminal) -> Result<Exit, CliError> {
+pub fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let what = args.what.as_str();
     if let Some(code) = Code::parse(what) {
         return explain_code(code);
@@ -141,7 +141,7 @@ fn explain_address(graph: &Graph, what: &str, terminal: &Terminal) -> Result<Exi
     if let Some(provenance) = node.provenance() {
         found += values(graph, "", provenance, &wanted, &mut text);
     }
-    if let Node::Workload(workload) = node {
+    if let GraphNode::Workload(workload) = node {
         for (name, provenance) in &workload.container_provenance {
             found += values(graph, name, provenance, &wanted, &mut text);
         }

@@ -6,19 +6,19 @@ use crate::memory::Remembered;
 use crate::project::Project;
 use crate::show::terminal::out;
 
-pub fn freeze(args: &args::Freeze) -> Result<Exit, CliError> {
+pub fn freeze(args: &args::FreezeArgs) -> Result<Exit, CliError> {
     let why = args.message.clone();
     declare(&args.spec, Some(why), |cluster| {
         format!("{cluster} is frozen: nothing is changed until `tally unfreeze`.\n")
     })
 }
 
-pub fn unfreeze(args: &args::Unfreeze) -> Result<Exit, CliError> {
+pub fn unfreeze(args: &args::UnfreezeArgs) -> Result<Exit, CliError> {
     declare(&args.spec, None, |cluster| format!("{cluster} may be changed again.\n"))
 }
 
 fn declare(
-    spec: &args::Spec,
+    spec: &args::SpecArgs,
     why: Option<String>,
     words: impl Fn(&str) -> String,
 ) -> Result<Exit, CliError> {

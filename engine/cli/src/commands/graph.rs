@@ -1,12 +1,12 @@
 //! `tally graph`.
 
-use crate::args::{Graph, GraphFormat};
+use crate::args::{GraphArgs, GraphFormat};
 use crate::errors::{CliError, Exit};
 use crate::project::Project;
 use crate::show::terminal::{Terminal, err, out};
 use crate::show::{graph, report};
 
-pub fn run(args: &Graph, terminal: &Terminal) -> Result<Exit, CliError> {
+pub fn run(args: &GraphArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
     let (compiled, warnings) = project.graph()?;
     err(&report::people(&warnings, &compiled.sources, terminal));

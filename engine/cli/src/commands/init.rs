@@ -2,14 +2,14 @@
 
 use std::io::Write as _;
 
-use crate::args::Init;
+use crate::args::InitArgs;
 use crate::errors::{CliError, Exit};
 use crate::project::ENTRY;
 use crate::show::terminal::out;
 
 const SPEC: &str = include_str!("init.kdl");
 
-pub fn run(args: &Init) -> Result<Exit, CliError> {
+pub fn run(args: &InitArgs) -> Result<Exit, CliError> {
     let path = args.folder.join(ENTRY);
     let failed = |error| CliError::File(format!("cannot write `{}`", path.display()), error);
     std::fs::create_dir_all(&args.folder).map_err(failed)?;

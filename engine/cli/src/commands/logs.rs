@@ -14,7 +14,7 @@ use crate::show::terminal::{Style, Terminal, clean, out};
 /// A line that does not end is cut, so that a container cannot fill our memory.
 const LONGEST_LINE: usize = 64 << 10;
 
-pub async fn run(args: args::Logs, terminal: &Terminal) -> Result<Exit, CliError> {
+pub async fn run(args: args::LogsArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
     let (graph, _) = project.graph()?;
     let readers = hosts::readers(&graph, &project).await?;

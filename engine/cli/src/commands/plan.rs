@@ -16,7 +16,7 @@ use crate::show::destroy::{nothing_to_destroy, staying};
 use crate::show::terminal::{Terminal, err, out};
 use crate::show::{plan as shown, plan_json, report};
 
-pub async fn run(args: args::Plan, terminal: &Terminal) -> Result<Exit, CliError> {
+pub async fn run(args: args::PlanArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
     let (mut graph, warnings) = project.graph()?;
     let mut remembered = Remembered::read(&graph, &project)?;

@@ -6,10 +6,10 @@ use tally_reconcile::memory::revisions::RolledBack;
 use tally_reconcile::plan::ChangeKind;
 use tally_reconcile::{Options, reconcile};
 
-use crate::args::{Rollout, RolloutCommand};
+use crate::args::{RolloutArgs, RolloutCommand};
 use crate::commands::plan::target;
 use crate::errors::{CliError, Exit};
-use crate::history::{History, Rollback};
+use crate::history::{HistoryFile, Rollback};
 use crate::hosts;
 use crate::memory::Remembered;
 use crate::project::Project;
@@ -17,7 +17,7 @@ use crate::show::status;
 use crate::show::terminal::{Style, Terminal, clean, out};
 use crate::show::values::count;
 
-pub async fn run(args: Rollout, terminal: &Terminal) -> Result<Exit, CliError> {
+pub async fn run(args: RolloutArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let (name, spec) = match &args.what {
         RolloutCommand::Status(of)
         | RolloutCommand::Resume(of)
@@ -43,7 +43,9 @@ pub async fn run(args: Rollout, terminal: &Terminal) -> Result<Exit, CliError> {
             Ok(Exit::Done)
         }
         RolloutCommand::Resume(_) => resume(&address, &mut remembered),
-        RolloutCommand::History(_) => history(&History::new(&graph, &project), &address, terminal),
+        RolloutCommand::History(_) => {
+            history(&HistoryFile::new(&graph, &project), &address, terminal)
+        }
         RolloutCommand::Undo(undo) => {
             let number = undo.to;
             undo_change(&graph, &project, &address, number, &mut remembered)
@@ -85,7 +87,11 @@ fn controller(graph: &Graph, name: &str) -> Result<Address, CliError> {
 }
 
 /// Shows the revisions of the controller, newest last.
-fn history(history: &History, address: &Address, terminal: &Terminal) -> Result<Exit, CliError> {
+fn history(
+    history: &HistoryFile,
+    address: &Address,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
     let name = address.to_string();
     let mut before: Option<String> = None;
     let mut shown = 0;
@@ -150,7 +156,7 @@ fn undo_change(
     );
     let find = |graph: &Graph| graph.workload(address).map(Workload::fingerprint);
     let now = find(&followed).unwrap_or_default();
-    let entry = History::new(graph, project).before(&name, &now, number)?;
+    let entry = HistoryFile::new(graph, project).before(&name, &now, number)?;
     let rolled_back = RolledBack::between(graph, &entry.graph, &name);
     remembered.declare(|all| {
         match rolled_back {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tally_control::convergence::Actor;
-use tally_control::{Connector, ControlLoop, Ended, Options, SpecChange, SpecSource};
+use tally_control::{Connector, ControlLoop, Ended, LoopOptions, SpecChange, SpecSource};
 use tally_graph::Graph;
 use tally_host::{Host, HostError, Secrets};
 use tally_reconcile::memory::Declarations;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::args;
 use crate::errors::{CliError, Exit};
-use crate::events::{Events, path};
+use crate::events::{EventLog, path};
 use crate::hosts;
 use crate::json_file::read;
 use crate::memory::Remembered;
@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Maximum duration of one observation; a host that takes longer is unreachable.
 const OBSERVATION_DEADLINE: Duration = Duration::from_secs(10);
 
-pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError> {
+pub async fn run(args: args::RunArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
     let mut watched = Watched { project: project.clone(), files: Vec::new() };
     let (graph, warnings) = graph_of(watched.compile())?;
@@ -49,10 +49,10 @@ pub async fn run(args: args::Run, terminal: &Terminal) -> Result<Exit, CliError>
     let declarations = remembered.declarations();
     let sharing = sharing(&args.store, &cluster, remembered.common()?)?;
     let memory = remembered.memory.clone();
-    let events = Arc::new(Events::new(path(&project.kept(), &cluster), args.format, *terminal));
+    let events = Arc::new(EventLog::new(path(&project.kept(), &cluster), args.format, *terminal));
     let connector = Arc::new(RunConnector { project: project.clone() });
     let storage = Arc::new(Folder::new(&project, &graph, Actor::Run, remembered));
-    let options = Options {
+    let options = LoopOptions {
         resync: Duration::from_secs(u64::from(args.resync)),
         observation_deadline: OBSERVATION_DEADLINE,
         calls_per_host: 8,

@@ -10,7 +10,7 @@ use crate::project::Project;
 use crate::show::status;
 use crate::show::terminal::{Terminal, out};
 
-pub async fn run(args: &args::Status, terminal: &Terminal) -> Result<Exit, CliError> {
+pub async fn run(args: &args::StatusArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
     let (mut graph, _) = project.graph()?;
     let readers = hosts::readers(&graph, &project).await?;

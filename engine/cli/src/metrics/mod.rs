@@ -3,4 +3,4 @@
 pub mod serve;
 mod text;
 
-pub use serve::{Address, Server};
+pub use serve::{ListenAddress, Server};

@@ -34,21 +34,21 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The address of the metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
+pub enum ListenAddress {
     /// `unix:///run/tally/metrics.sock`
     Unix(PathBuf),
     /// `127.0.0.1:9464`
     Tcp(SocketAddr),
 }
 
-impl std::str::FromStr for Address {
+impl std::str::FromStr for ListenAddress {
     type Err = String;
 
     /// An address without a host is invalid: metrics are open to other machines only if the address says so.
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix://") {
             return if path.starts_with('/') {
-                Ok(Address::Unix(PathBuf::from(path)))
+                Ok(ListenAddress::Unix(PathBuf::from(path)))
             } else {
                 Err("a socket needs its whole path: `unix:///run/tally.sock`".to_owned())
             };
@@ -57,7 +57,7 @@ impl std::str::FromStr for Address {
             Some(port) => format!("127.0.0.1:{port}"),
             None => text.to_owned(),
         };
-        address.parse().map(Address::Tcp).map_err(|_| {
+        address.parse().map(ListenAddress::Tcp).map_err(|_| {
             "write `127.0.0.1:9464`, `[::1]:9464` or `unix:///run/tally.sock`; for other machines \
              the address of an interface, or `0.0.0.0:9464`"
                 .to_owned()
@@ -94,13 +94,13 @@ impl Server {
     ///
     /// # Errors
     /// If the address is not available.
-    pub async fn bind(address: &Address) -> Result<Self, CliError> {
+    pub async fn bind(address: &ListenAddress) -> Result<Self, CliError> {
         let failed = |what: String| {
             let help = "`--metrics` needs an address that is free and that you may use.";
             CliError::Usage(format!("no metrics: {what}"), help.to_owned())
         };
         match address {
-            Address::Tcp(address) => {
+            ListenAddress::Tcp(address) => {
                 let listener = TcpListener::bind(address).await;
                 let listener = listener.map_err(|error| failed(format!("{address}: {error}")))?;
                 let bound = listener.local_addr().unwrap_or(*address);
@@ -111,7 +111,7 @@ impl Server {
                     is_open: !bound.ip().is_loopback(),
                 })
             }
-            Address::Unix(path) => {
+            ListenAddress::Unix(path) => {
                 let shown = format!("unix://{}", path.display());
                 let failed = |what: String| failed(format!("{shown}: {what}"));
                 clear(path).await.map_err(failed)?;
@@ -223,7 +223,7 @@ mod tests {
             ("http://127.0.0.1:9464", false),
             ("", false),
         ] {
-            assert_eq!(text.parse::<Address>().is_ok(), is_good, "{text}");
+            assert_eq!(text.parse::<ListenAddress>().is_ok(), is_good, "{text}");
         }
     }
 }

@@ -14,9 +14,9 @@ use crate::project::Project;
 const BYTES: usize = 32;
 
 /// The key of a folder.
-pub(super) struct Key([u8; BYTES]);
+pub(super) struct HashKey([u8; BYTES]);
 
-impl Key {
+impl HashKey {
     /// Returns the keyed hash of a secret: HMAC-SHA256, 64 hex digits. Two secrets with the same content have
     /// different hashes.
     pub(super) fn hash(&self, cluster: &str, name: &str, value: &[u8]) -> String {
@@ -34,7 +34,7 @@ impl Key {
 ///
 /// # Errors
 /// If it cannot be created, or the file is not a key.
-pub(super) fn key(project: &Project) -> Result<Key, CliError> {
+pub(super) fn key(project: &Project) -> Result<HashKey, CliError> {
     let path = project.kept().join("secret.key");
     match read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -54,7 +54,7 @@ fn failed(path: &Path, error: &std::io::Error) -> CliError {
     )
 }
 
-fn read(path: &Path) -> std::io::Result<Key> {
+fn read(path: &Path) -> std::io::Result<HashKey> {
     let mut text = String::new();
     fs::File::open(path)?.take(4096).read_to_string(&mut text)?;
     let wrong = || std::io::Error::other("it does not contain 64 hex digits");
@@ -67,7 +67,7 @@ fn read(path: &Path) -> std::io::Result<Key> {
         let digits = text.get(at..at + 2).ok_or_else(wrong)?;
         *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
     }
-    Ok(Key(key))
+    Ok(HashKey(key))
 }
 
 /// Creates a key file atomically; a key that another process has created meanwhile stays.
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn the_hash_is_hmac_sha256() {
         // By `printf 'c\\0n\\0v' | openssl dgst -sha256 -mac HMAC -macopt hexkey:00…00`.
-        let hash = Key([0; BYTES]).hash("c", "n", b"v");
+        let hash = HashKey([0; BYTES]).hash("c", "n", b"v");
         assert_eq!(hash, "47ce16bc117dd6718b9ea3177bed2f281b130330997bb688c620075eed31050b");
     }
 }

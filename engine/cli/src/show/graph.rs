@@ -1,7 +1,7 @@
 //! A graph as text, DOT, JSON and Mermaid.
 
 use petgraph::visit::EdgeRef as _;
-use tally_graph::{Edge, Graph, Node, ProbeAction, Replicas, Workload};
+use tally_graph::{Edge, Graph, GraphNode, ProbeAction, Replicas, Workload};
 
 use crate::show::values::count;
 
@@ -43,17 +43,17 @@ pub fn text(graph: &Graph) -> String {
     out
 }
 
-fn details(node: &Node) -> Vec<String> {
+fn details(node: &GraphNode) -> Vec<String> {
     match node {
-        Node::Cluster(_) => Vec::new(),
-        Node::Host(host) => vec![host.address.to_string()],
-        Node::Volume(volume) => match (&volume.host_path, volume.per_host) {
+        GraphNode::Cluster(_) => Vec::new(),
+        GraphNode::Host(host) => vec![host.address.to_string()],
+        GraphNode::Volume(volume) => match (&volume.host_path, volume.per_host) {
             (Some(path), _) => vec![format!("host path {path}")],
             (None, true) => vec!["one on each host".to_owned()],
             (None, false) => Vec::new(),
         },
-        Node::Secret(secret) => vec![format!("read from {}", secret.source)],
-        Node::Service(service) => {
+        GraphNode::Secret(secret) => vec![format!("read from {}", secret.source)],
+        GraphNode::Service(service) => {
             let mut lines = vec![format!("select {}", service.select)];
             lines.extend(service.ports.iter().map(|(name, port)| {
                 let publish = port.publish.as_ref();
@@ -62,7 +62,7 @@ fn details(node: &Node) -> Vec<String> {
             }));
             lines
         }
-        Node::Workload(workload) => workload_details(workload),
+        GraphNode::Workload(workload) => workload_details(workload),
     }
 }
 
@@ -138,7 +138,7 @@ pub fn mermaid(graph: &Graph) -> String {
 
 /// Returns all edges as addresses and words, in the order of the spec.
 fn edges(graph: &Graph) -> Vec<(String, String, String)> {
-    let address = |index| graph.net.node_weight(index).map(|node: &Node| node.address());
+    let address = |index| graph.net.node_weight(index).map(|node: &GraphNode| node.address());
     graph
         .net
         .edge_references()

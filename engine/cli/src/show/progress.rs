@@ -18,7 +18,7 @@ const MOST_LINES: usize = 8;
 const REDRAW: Duration = Duration::from_millis(80);
 
 /// Shows progress on standard error.
-pub struct Shown<'a> {
+pub struct ProgressView<'a> {
     plan: &'a Plan,
     terminal: Terminal,
     /// The object of each operation.
@@ -39,7 +39,7 @@ struct LineState {
     last_draw: Option<Instant>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> ProgressView<'a> {
     /// Creates the progress of a plan.
     pub fn new(plan: &'a Plan, terminal: &Terminal) -> Self {
         let mut shown = Self {
@@ -209,7 +209,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-impl Drop for Shown<'_> {
+impl Drop for ProgressView<'_> {
     /// Removes the lines of operations in progress from the screen.
     fn drop(&mut self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -218,7 +218,7 @@ impl Drop for Shown<'_> {
     }
 }
 
-impl Progress for Shown<'_> {
+impl Progress for ProgressView<'_> {
     fn event(&self, event: Event<'_>) {
         let (Event::Started(id)
         | Event::Pulling(id, _)

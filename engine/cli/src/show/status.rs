@@ -18,21 +18,21 @@ use crate::show::values::count;
 
 /// The state of a cluster.
 #[derive(Debug, Serialize)]
-pub struct Status {
+pub struct ClusterStatus {
     /// The cluster.
     pub cluster: String,
     /// The reason why changes are forbidden, if the cluster is frozen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen: Option<String>,
     /// Its hosts.
-    pub hosts: Vec<HostStatus>,
+    pub hosts: Vec<ShownHost>,
     /// Its pods and controllers; those that are no longer in the spec are last.
     pub workloads: Vec<WorkloadStatus>,
 }
 
 /// One host.
 #[derive(Debug, Serialize)]
-pub struct HostStatus {
+pub struct ShownHost {
     /// Its name.
     pub name: String,
     /// The version of its engine; `None` if it is unreachable.
@@ -110,7 +110,7 @@ pub struct ContainerStatus {
 
 /// Combines spec and inventory; the spec with rollbacks applied.
 #[must_use]
-pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) -> Status {
+pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) -> ClusterStatus {
     let cluster = graph.cluster().map(|c| c.name.clone()).unwrap_or_default();
     let secrets = BTreeMap::new();
     let around = RealiseContext::new(graph, &cluster, &secrets);
@@ -183,7 +183,7 @@ pub fn status(graph: &Graph, observed: &Observed, memory: &Memory, now_ms: i64) 
     }
     workloads.extend(unasked(&left, now_ms));
     let hosts = observed.hosts.iter().map(|(name, view)| host_status(name, view, memory)).collect();
-    Status { cluster, frozen: memory.declared.frozen.clone(), hosts, workloads }
+    ClusterStatus { cluster, frozen: memory.declared.frozen.clone(), hosts, workloads }
 }
 
 /// The state of containers that were last seen on a host that is now unreachable.
@@ -214,7 +214,7 @@ fn hosts_of<T>(
     names.filter(|name| left.keys().any(|(pod, _)| *pod == name)).collect()
 }
 
-fn host_status(name: &str, view: &HostView, memory: &Memory) -> HostStatus {
+fn host_status(name: &str, view: &HostView, memory: &Memory) -> ShownHost {
     let (engine, simulated, silent) = match view {
         HostView::Ready(state) => {
             (Some(state.engine.version.clone()), state.engine.simulated, None)
@@ -222,7 +222,7 @@ fn host_status(name: &str, view: &HostView, memory: &Memory) -> HostStatus {
         HostView::Unknown { reason, .. } => (None, false, Some(reason.clone())),
     };
     let declared = memory.declared.hosts.get(name).copied();
-    HostStatus { name: name.to_owned(), engine, simulated, silent, declared }
+    ShownHost { name: name.to_owned(), engine, simulated, silent, declared }
 }
 
 /// Returns the running pods that are not in the spec.
@@ -308,7 +308,7 @@ fn state_word(state: ContainerState) -> &'static str {
 
 /// Returns the tree for people.
 #[must_use]
-pub fn people(status: &Status, now_ms: i64, terminal: &Terminal) -> String {
+pub fn people(status: &ClusterStatus, now_ms: i64, terminal: &Terminal) -> String {
     let hosts: Vec<String> = status.hosts.iter().map(host_words).collect();
     let name = terminal.paint(Style::Bold, &status.cluster);
     let mut out = format!("{name} on {}\n", hosts.join(", "));
@@ -343,7 +343,7 @@ pub fn people(status: &Status, now_ms: i64, terminal: &Terminal) -> String {
     out
 }
 
-fn host_words(host: &HostStatus) -> String {
+fn host_words(host: &ShownHost) -> String {
     let what = match (&host.engine, host.simulated) {
         (Some(_), true) => "SIMULATED".to_owned(),
         (Some(version), false) => format!("Docker {version}"),

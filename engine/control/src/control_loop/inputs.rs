@@ -8,7 +8,7 @@ use super::ControlLoop;
 use crate::backoff;
 use crate::liveness::ProbeRequest;
 use crate::observation::{Arrived, HostObservation};
-use crate::reporting::journal::{Entry, EntryKind};
+use crate::reporting::journal::{EntryKind, JournalEntry};
 use crate::rollouts::FailedRollout;
 use crate::spec_changes::SpecChange;
 
@@ -84,11 +84,11 @@ impl ControlLoop {
             format!("the liveness of {} failed: {why} (time {times} in a row)", request.container);
         // The command of a probe may print secrets.
         let what = self.state.secrets.redact(&what);
-        self.reporting.entry(&Entry {
+        self.reporting.entry(&JournalEntry {
             host: request.host.clone(),
             workload: request.workload.clone(),
             pod: request.pod.clone(),
-            ..Entry::new(now_ms, EntryKind::Unwell, what)
+            ..JournalEntry::new(now_ms, EntryKind::Unwell, what)
         });
         self.pacing.dirty = true;
     }
@@ -155,12 +155,12 @@ impl ControlLoop {
         let graph = self.state.graph();
         let workload = graph.workload_at(address);
         let span = workload.map(|workload| rollback::failure_span(graph, workload, failed));
-        self.reporting.entry(&Entry {
+        self.reporting.entry(&JournalEntry {
             host: failed.host.clone(),
             workload: address.to_owned(),
             pod: failed.pod.clone(),
             place: span.map(|span| graph.sources.line_place(span)),
-            ..Entry::new(self.clock.wall_now_ms(), kind, what)
+            ..JournalEntry::new(self.clock.wall_now_ms(), kind, what)
         });
     }
 

@@ -22,7 +22,7 @@ use crate::leader_election::{LeaderElection, Sharing, answer};
 use crate::liveness::Liveness;
 use crate::loop_clock::LoopClock;
 use crate::observation::Observation;
-use crate::options::{Ended, Options};
+use crate::options::{Ended, LoopOptions};
 use crate::pacing::Pacing;
 use crate::reporting::Reporting;
 use crate::reporting::journal::{EntryKind, Journal};
@@ -45,7 +45,7 @@ pub struct ControlLoop {
     pacing: Pacing,
     reporting: Reporting,
     clock: LoopClock,
-    options: Options,
+    options: LoopOptions,
 }
 
 impl ControlLoop {
@@ -57,7 +57,7 @@ impl ControlLoop {
         connector: Arc<dyn Connector>,
         storage: Arc<dyn Storage>,
         journal: Arc<dyn Journal>,
-        options: Options,
+        options: LoopOptions,
     ) -> Self {
         let clock = LoopClock::new(options.now_ms);
         clocks::begin(&mut memory, clock.started_at_ms());

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 /// A plan and everything it was made of.
 #[derive(Debug, Clone, Copy)]
-pub struct Planned<'a> {
+pub struct PlanningResult<'a> {
     /// The graph that is followed.
     pub graph: &'a Graph,
     /// The latest observation.
@@ -38,10 +38,10 @@ pub struct Refused {
 /// Is called as a session goes on. Only [`Observer::confirm`] decides anything.
 pub trait Observer: Send + Sync {
     /// A plan was made, whichever.
-    fn planned(&self, _planned: &Planned<'_>) {}
+    fn planned(&self, _planned: &PlanningResult<'_>) {}
 
     /// The first plan was made, has no errors, and fits the one that was agreed to.
-    fn reviewed(&self, _planned: &Planned<'_>) {}
+    fn reviewed(&self, _planned: &PlanningResult<'_>) {}
 
     /// Decides whether the first plan is executed. The receiver turns true when the session is to stop: calls
     /// in flight finish, no other starts. `None` declines the plan.
@@ -61,7 +61,7 @@ pub trait Observer: Send + Sync {
     fn rolling_back(&self, _address: &str, _rolled_back: &RolledBack) {}
 
     /// The first plan of a rollback that changes anything was made.
-    fn rollback_planned(&self, _planned: &Planned<'_>) {}
+    fn rollback_planned(&self, _planned: &PlanningResult<'_>) {}
 
     /// A workload was rolled back in the time `took`, by `plan` and the plans that followed for the remaining
     /// operations.

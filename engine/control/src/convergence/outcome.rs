@@ -11,7 +11,7 @@ use crate::storage::StorageError;
 /// How a session ended.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one for each session")]
-pub enum Outcome {
+pub enum SessionOutcome {
     /// The first plan differs from the one that was agreed to; nothing was changed.
     MovedOn(Plan),
     /// There is nothing to destroy.

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::core::Convergence;
-use super::observer::{Observer, Planned, Refused};
-use super::outcome::{ConvergenceError, Outcome};
+use super::observer::{Observer, PlanningResult, Refused};
+use super::outcome::{ConvergenceError, SessionOutcome};
 use super::saved_plan::still_fits;
 
 /// The request that a session carries out.
@@ -70,22 +70,24 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// When a plan has errors, or something cannot be kept.
-    pub async fn converge(&mut self) -> Result<Outcome, ConvergenceError> {
+    pub async fn converge(&mut self) -> Result<SessionOutcome, ConvergenceError> {
         self.observe().await;
         let first = self.plan();
         self.stop_on_errors(&first)?;
         if self.request.agreed.as_ref().is_some_and(|agreed| !still_fits(agreed, &first)) {
-            return Ok(Outcome::MovedOn(first));
+            return Ok(SessionOutcome::MovedOn(first));
         }
         self.observer.reviewed(&self.planned(&first, &self.options()));
         if self.request.options.destroy && first.is_empty() && first.blocked.is_empty() {
-            return Ok(Outcome::NothingToDestroy);
+            return Ok(SessionOutcome::NothingToDestroy);
         }
         if first.operations.is_empty() {
             self.remember()?;
-            return Ok(Outcome::Unchanged(first));
+            return Ok(SessionOutcome::Unchanged(first));
         }
-        let Some(cancel) = self.observer.confirm(&first) else { return Ok(Outcome::Declined) };
+        let Some(cancel) = self.observer.confirm(&first) else {
+            return Ok(SessionOutcome::Declined);
+        };
         self.passes(first, &cancel).await
     }
 
@@ -94,7 +96,7 @@ impl<'a> Session<'a> {
         &mut self,
         first: Plan,
         cancel: &watch::Receiver<bool>,
-    ) -> Result<Outcome, ConvergenceError> {
+    ) -> Result<SessionOutcome, ConvergenceError> {
         let started = Instant::now();
         let ended = std::mem::take(&mut self.request.ended_rollbacks);
         self.convergence.end_rollbacks(&ended)?;
@@ -107,9 +109,9 @@ impl<'a> Session<'a> {
                 // A session that is stopped makes no more calls.
                 let may_roll_back = !self.request.options.destroy && !*cancel.borrow();
                 if may_roll_back && self.roll_back_failed(&plan, &report, cancel).await? {
-                    return Ok(Outcome::RolledBack);
+                    return Ok(SessionOutcome::RolledBack);
                 }
-                return Ok(Outcome::Failed(report));
+                return Ok(SessionOutcome::Failed(report));
             }
             self.observe().await;
             // Pods are moved as agreed to, and no further.
@@ -120,10 +122,14 @@ impl<'a> Session<'a> {
                 if !self.request.options.destroy && self.request.options.target.is_none() {
                     self.convergence.settled(&plan.settled(), self.observed_at_ms)?;
                 }
-                return Ok(Outcome::Converged { first, last: plan, took: started.elapsed() });
+                return Ok(SessionOutcome::Converged {
+                    first,
+                    last: plan,
+                    took: started.elapsed(),
+                });
             }
         }
-        Ok(Outcome::StillDiffers(plan))
+        Ok(SessionOutcome::StillDiffers(plan))
     }
 
     /// Observes all hosts, and takes the result into the memory.
@@ -169,9 +175,9 @@ impl<'a> Session<'a> {
         Options { now_ms: self.observed_at_ms, ..self.request.options.clone() }
     }
 
-    fn planned<'p>(&'p self, plan: &'p Plan, options: &'p Options) -> Planned<'p> {
+    fn planned<'p>(&'p self, plan: &'p Plan, options: &'p Options) -> PlanningResult<'p> {
         let state = &self.convergence;
-        Planned {
+        PlanningResult {
             graph: state.graph(),
             observed: &state.observed,
             memory: &state.memory,

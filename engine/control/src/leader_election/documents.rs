@@ -36,7 +36,7 @@ pub(crate) enum CommonRead {
 }
 
 /// What to do with the declarations of this engine.
-pub(super) enum Share {
+pub(super) enum WriteDecision {
     /// Nothing now.
     Nothing,
     /// They are written.
@@ -126,22 +126,22 @@ impl Documents {
 
     /// Decides whether the declarations of this engine are written, when the store shows that revision of the
     /// shared ones.
-    pub fn share(&mut self, ours: &Declarations, revision: i64, now_ms: u64) -> Share {
+    pub fn share(&mut self, ours: &Declarations, revision: i64, now_ms: u64) -> WriteDecision {
         let can_be_read = self.common_revision == Some(revision);
         if !self.is_moved || self.writing || now_ms < self.write_at_ms || !can_be_read {
-            return Share::Nothing;
+            return WriteDecision::Nothing;
         }
         self.is_moved = false;
         if *ours == self.common.declared {
-            return Share::Nothing;
+            return WriteDecision::Nothing;
         }
         let text = serde_json::to_string(ours).unwrap_or_default();
         if text.len() > MOST_SHARED_BYTES {
-            return Share::TooLarge;
+            return WriteDecision::TooLarge;
         }
         // Noted before it is written: the answer may be lost, and this process may end.
         self.common.trying(revision, ours);
-        Share::Write(Document::Declared { text, after: revision })
+        WriteDecision::Write(Document::Declared { text, after: revision })
     }
 
     /// Takes in the answer to writing the declarations; returns whether they were written, or the error.

@@ -16,11 +16,12 @@ use tally_reconcile::plan::Plan;
 use tokio::time::Instant;
 
 pub(crate) use self::documents::{CommonRead, MemoryWritten};
-use self::documents::{Documents, Share, Written, is_too_large, memory_document};
+use self::documents::{Documents, WriteDecision, Written, is_too_large, memory_document};
 use self::handover::HandedOver;
-use self::reported::{Reported, short};
+use self::reported::{ReportedLeader, short};
 use crate::lease::{
-    Answer, Ask, Bounds, Common, Document, Lease, Loss, Role, SpecRecord, Store, StoreError, Taken,
+    Ask, Bounds, Common, Document, Lease, LeaseAnswer, LeaseRole, Loss, SpecRecord, Store,
+    StoreError, Taken,
 };
 use crate::reporting::Reporting;
 use crate::storage::Storage;
@@ -44,7 +45,7 @@ pub struct Sharing {
 
 /// An answer of the store.
 pub(crate) enum Answered {
-    Lease(Answer),
+    Lease(LeaseAnswer),
     Declared(Declarations, Written),
     Memory(String, Written),
 }
@@ -97,7 +98,7 @@ pub(crate) struct LeaderElection {
     /// Whether there was a leader before the lease was taken.
     is_successor: bool,
     documents: Documents,
-    reported: Reported,
+    reported: ReportedLeader,
 }
 
 impl LeaderElection {
@@ -118,7 +119,7 @@ impl LeaderElection {
             handed_over: None,
             is_successor: false,
             documents: Documents::new(common),
-            reported: Reported::default(),
+            reported: ReportedLeader::default(),
         }
     }
 
@@ -155,18 +156,18 @@ impl LeaderElection {
             self.calls.push(Box::pin(async move {
                 let asked = asked(store.as_ref(), ask, &name, lasts, at_ms);
                 let answer = tokio::time::timeout(limit, asked).await;
-                let silent = |_| Answer::Failed(StoreError::Unreachable(no_answer(limit)));
+                let silent = |_| LeaseAnswer::Failed(StoreError::Unreachable(no_answer(limit)));
                 Answered::Lease(answer.unwrap_or_else(silent))
             }));
         }
     }
 
     /// Takes in an answer about the lease; returns the error where there was none.
-    pub fn lease_answered(&mut self, mut answer: Answer) -> Option<StoreError> {
+    pub fn lease_answered(&mut self, mut answer: LeaseAnswer) -> Option<StoreError> {
         let now_ms = self.clock.now_ms();
         let error = match &mut answer {
-            Answer::Failed(error) => Some(error.clone()),
-            Answer::Taken(Taken::Ours { memory, seen, .. }) => {
+            LeaseAnswer::Failed(error) => Some(error.clone()),
+            LeaseAnswer::Taken(Taken::Ours { memory, seen, .. }) => {
                 self.handed_over = memory.take();
                 self.is_successor = seen.record_revision != 0;
                 None
@@ -185,7 +186,7 @@ impl LeaderElection {
         let now_ms = self.clock.now_ms();
         self.lease.tick(now_ms);
         match (self.lease.role(now_ms), self.leads) {
-            (Role::Leader { epoch, until_ms }, Some(before)) if epoch == before => {
+            (LeaseRole::Leader { epoch, until_ms }, Some(before)) if epoch == before => {
                 self.permit.extend(until_ms);
                 if self.permit.ask().is_err() {
                     // It was suspended between the answer and now: operations started before stay ended.
@@ -193,19 +194,19 @@ impl LeaderElection {
                 }
                 None
             }
-            (Role::Leader { epoch, until_ms }, _) => {
+            (LeaseRole::Leader { epoch, until_ms }, _) => {
                 self.permit.end();
                 self.permit = Permit::until(self.clock, until_ms);
                 self.leads = Some(epoch);
                 Some(Transition::Leads(epoch))
             }
-            (Role::Follower { .. }, Some(_)) => {
+            (LeaseRole::Follower { .. }, Some(_)) => {
                 self.permit.end();
                 self.leads = None;
                 self.documents.drop_waiting();
                 Some(Transition::SteppedDown(self.lease.take_loss()))
             }
-            (Role::Follower { aside }, None) => {
+            (LeaseRole::Follower { aside }, None) => {
                 let changes = self.lease.changes();
                 let is_new = self.lease.has_looked() && self.reported.has_changed(changes);
                 is_new.then(|| Transition::Follows(aside.map(|aside| aside.by)))
@@ -325,11 +326,11 @@ impl LeaderElection {
         }
         let revision = self.lease.seen().declared_revision;
         match self.documents.share(ours, revision, self.clock.now_ms()) {
-            Share::Nothing => {}
-            Share::TooLarge => {
+            WriteDecision::Nothing => {}
+            WriteDecision::TooLarge => {
                 self.reported.fault("what is declared is too large to be shared", reporting);
             }
-            Share::Write(document) => {
+            WriteDecision::Write(document) => {
                 reporting.stored(storage.shared(&self.documents.common, ours));
                 let ours = ours.clone();
                 self.write(document, move |written| Answered::Declared(ours, written));
@@ -392,16 +393,22 @@ fn no_answer(limit: Duration) -> String {
     format!("no answer within {} ms", limit.as_millis())
 }
 
-async fn asked(store: &dyn Store, ask: Ask, name: &str, lasts: Duration, at_ms: i64) -> Answer {
+async fn asked(
+    store: &dyn Store,
+    ask: Ask,
+    name: &str,
+    lasts: Duration,
+    at_ms: i64,
+) -> LeaseAnswer {
     let answer = match ask {
-        Ask::Look => store.look().await.map(Answer::Seen),
-        Ask::Take => store.take(name, lasts).await.map(Answer::Taken),
-        Ask::Renew(term) => store.renew(term).await.map(Answer::Renewed),
-        Ask::GiveBack(term) => store.give_back(term).await.map(|()| Answer::GivenBack),
+        Ask::Look => store.look().await.map(LeaseAnswer::Seen),
+        Ask::Take => store.take(name, lasts).await.map(LeaseAnswer::Taken),
+        Ask::Renew(term) => store.renew(term).await.map(LeaseAnswer::Renewed),
+        Ask::GiveBack(term) => store.give_back(term).await.map(|()| LeaseAnswer::GivenBack),
         Ask::Publish { term, after, record } => {
             let record = SpecRecord { at_ms, ..record };
-            store.publish(term, after, &record).await.map(Answer::Published)
+            store.publish(term, after, &record).await.map(LeaseAnswer::Published)
         }
     };
-    answer.unwrap_or_else(Answer::Failed)
+    answer.unwrap_or_else(LeaseAnswer::Failed)
 }

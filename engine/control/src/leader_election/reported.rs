@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tally_host::clean;
 
-use crate::lease::{Seen, SpecRecord, StoreError, Verdict};
+use crate::lease::{SpecRecord, StoreError, StoreVerdict, StoreView};
 use crate::reporting::Reporting;
 use crate::reporting::journal::EntryKind;
 
@@ -13,7 +13,7 @@ const SHOWN_DIGITS: usize = 12;
 
 /// The reports made already.
 #[derive(Default)]
-pub(super) struct Reported {
+pub(super) struct ReportedLeader {
     leader: Option<String>,
     /// The epoch of the spec that superseded this engine's.
     aside: Option<u64>,
@@ -23,7 +23,7 @@ pub(super) struct Reported {
     faults: BTreeSet<&'static str>,
 }
 
-impl Reported {
+impl ReportedLeader {
     /// Forgets everything but whether the store answers.
     pub fn forget(&mut self) {
         *self = Self { store_unreachable: self.store_unreachable, ..Self::default() };
@@ -65,14 +65,14 @@ impl Reported {
     pub fn others(
         &mut self,
         (name, spec): (&str, &str),
-        seen: &Seen,
+        seen: &StoreView,
         aside: Option<SpecRecord>,
         (since_ms, reporting): (i64, &Reporting),
     ) {
         // Its own lease, which it does not count on yet or any more, makes nobody leader.
         let leader = seen.leader.clone().filter(|leader| *leader != name);
         let epoch = seen.record.as_ref().map_or(0, |record| record.epoch);
-        let is_new = SpecRecord::verdict(seen.record.as_ref(), spec) == Verdict::New;
+        let is_new = SpecRecord::verdict(seen.record.as_ref(), spec) == StoreVerdict::New;
         let by_epoch = aside.as_ref().map(|by| by.epoch);
         let tell_aside = by_epoch.is_some() && self.aside != by_epoch;
         self.aside = by_epoch;

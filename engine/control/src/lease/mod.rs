@@ -7,9 +7,9 @@ mod merge;
 mod store;
 
 pub use common::{Common, Tried};
-pub use election::{Answer, Aside, Ask, Bounds, Lease, Loss, Role};
+pub use election::{Aside, Ask, Bounds, Lease, LeaseAnswer, LeaseRole, Loss};
 pub use merge::merge;
 pub use store::{
-    Document, MOST_EARLIER, MOST_SHARED_BYTES, Renewed, Seen, SpecRecord, Store, StoreError, Taken,
-    Term, Verdict,
+    Document, MOST_EARLIER, MOST_SHARED_BYTES, Renewed, SpecRecord, Store, StoreError,
+    StoreVerdict, StoreView, Taken, Term,
 };

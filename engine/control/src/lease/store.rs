@@ -38,7 +38,7 @@ pub struct SpecRecord {
 
 /// How a spec compares to the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum StoreVerdict {
     /// It is the newest.
     Current,
     /// It was never published.
@@ -50,12 +50,12 @@ pub enum Verdict {
 impl SpecRecord {
     /// Compares the spec with that hash to the published one.
     #[must_use]
-    pub fn verdict(record: Option<&Self>, hash: &str) -> Verdict {
+    pub fn verdict(record: Option<&Self>, hash: &str) -> StoreVerdict {
         match record {
-            None => Verdict::New,
-            Some(record) if record.hash == hash => Verdict::Current,
-            Some(record) if record.earlier.iter().any(|it| it == hash) => Verdict::Superseded,
-            Some(_) => Verdict::New,
+            None => StoreVerdict::New,
+            Some(record) if record.hash == hash => StoreVerdict::Current,
+            Some(record) if record.earlier.iter().any(|it| it == hash) => StoreVerdict::Superseded,
+            Some(_) => StoreVerdict::New,
         }
     }
 
@@ -73,7 +73,7 @@ impl SpecRecord {
 
 /// The contents of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Seen {
+pub struct StoreView {
     /// The name of the engine that leads, if one does.
     pub leader: Option<String>,
     /// The published spec.
@@ -96,12 +96,12 @@ pub enum Taken {
         /// How long it lasts from when it was asked for.
         lasts: Duration,
         /// The contents of the store.
-        seen: Seen,
+        seen: StoreView,
         /// The memory of the last leader.
         memory: Option<String>,
     },
     /// Another engine has it.
-    Theirs(Seen),
+    Theirs(StoreView),
 }
 
 /// The result of renewing the lease.
@@ -113,7 +113,7 @@ pub enum Renewed {
         /// For how long, from when that was asked for.
         lasts: Duration,
         /// The contents of the store.
-        seen: Seen,
+        seen: StoreView,
     },
     /// It has ended.
     Over,
@@ -159,7 +159,7 @@ pub enum StoreError {
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Reads the contents.
-    async fn look(&self) -> Result<Seen, StoreError>;
+    async fn look(&self) -> Result<StoreView, StoreError>;
 
     /// Takes the lease under that name if nobody has it.
     async fn take(&self, name: &str, lasts: Duration) -> Result<Taken, StoreError>;
@@ -190,16 +190,16 @@ mod tests {
     #[test]
     fn a_spec_is_superseded_by_the_ones_after_it_until_it_is_published_again() {
         let verdict = |record: &SpecRecord, hash| SpecRecord::verdict(Some(record), hash);
-        assert_eq!(SpecRecord::verdict(None, "a"), Verdict::New);
+        assert_eq!(SpecRecord::verdict(None, "a"), StoreVerdict::New);
         let first = SpecRecord::next(None, "a", "one", 5);
         let second = SpecRecord::next(Some(&first), "b", "two", 6);
         assert_eq!((second.epoch, second.who.as_str()), (2, "two"));
-        assert_eq!(verdict(&second, "a"), Verdict::Superseded);
-        assert_eq!(verdict(&second, "b"), Verdict::Current);
-        assert_eq!(verdict(&second, "c"), Verdict::New);
+        assert_eq!(verdict(&second, "a"), StoreVerdict::Superseded);
+        assert_eq!(verdict(&second, "b"), StoreVerdict::Current);
+        assert_eq!(verdict(&second, "c"), StoreVerdict::New);
         let third = SpecRecord::next(Some(&second), "a", "one", 7);
-        assert_eq!((third.epoch, verdict(&third, "a")), (3, Verdict::Current));
-        assert_eq!(verdict(&third, "b"), Verdict::Superseded);
+        assert_eq!((third.epoch, verdict(&third, "a")), (3, StoreVerdict::Current));
+        assert_eq!(verdict(&third, "b"), StoreVerdict::Superseded);
         assert_eq!(third.earlier, ["b"], "what counts again is no earlier one");
     }
 

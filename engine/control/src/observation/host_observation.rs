@@ -19,7 +19,7 @@ pub(crate) struct HostObservation {
     /// When it started, by the loop's time.
     pub started_ms: i64,
     /// The inventory of the host, or that the host is unreachable.
-    pub result: Result<Found, Unreachable>,
+    pub result: Result<ReachedHost, Unreachable>,
 }
 
 /// Why a host could not be observed.
@@ -30,7 +30,7 @@ pub(crate) struct Unreachable {
 }
 
 /// The state of a host, and the connection to it.
-pub(crate) struct Found {
+pub(crate) struct ReachedHost {
     pub connection: Arc<dyn Host>,
     pub state: HostState,
     /// A new stream of events, where there was none.
@@ -69,7 +69,7 @@ impl ObserveHost {
         }
     }
 
-    async fn observe(&self, answers: &AtomicBool) -> Result<Found, HostError> {
+    async fn observe(&self, answers: &AtomicBool) -> Result<ReachedHost, HostError> {
         let connection = match &self.connection {
             Some(connection) => Arc::clone(connection),
             None => self.connector.connect(&self.graph, &self.host).await?,
@@ -81,6 +81,6 @@ impl ObserveHost {
             None
         };
         let state = observe_host(connection.as_ref(), &self.cluster, answers).await?;
-        Ok(Found { connection, state, events })
+        Ok(ReachedHost { connection, state, events })
     }
 }

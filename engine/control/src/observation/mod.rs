@@ -15,8 +15,8 @@ use tally_reconcile::input::observed::{HostState, HostView};
 use tally_reconcile::memory::Memory;
 
 use self::event_stream::{EventStream, NumberedEvent, numbered};
-use self::host_observation::{Found, ObserveHost};
 pub(crate) use self::host_observation::{HostObservation, Unreachable};
+use self::host_observation::{ObserveHost, ReachedHost};
 use self::poll_schedule::{Due, PollSchedule};
 use crate::clocks;
 use crate::connector::Connector;
@@ -156,7 +156,7 @@ impl Observation {
         let host = self.hosts.get_mut(&name)?;
         let mut reconnected = false;
         let result = match result {
-            Ok(Found { connection, mut state, events }) => {
+            Ok(ReachedHost { connection, mut state, events }) => {
                 let now_ms = clock.now_ms();
                 if host.connection.is_none() {
                     // The offset was found by the wall clock, and the loop's time follows its own.

@@ -73,7 +73,7 @@ kinds! {
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct JournalEntry {
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
     /// Its kind.
@@ -92,7 +92,7 @@ pub struct Entry {
     pub place: Option<String>,
 }
 
-impl Entry {
+impl JournalEntry {
     /// Creates an entry about no host or workload.
     #[must_use]
     pub fn new(at_ms: i64, kind: EntryKind, what: String) -> Self {
@@ -113,9 +113,9 @@ impl Entry {
 /// Receives entries.
 pub trait Journal: Send + Sync {
     /// Takes an entry. It is called from within the loop, so it must not block for long.
-    fn entry(&self, entry: &Entry);
+    fn entry(&self, entry: &JournalEntry);
 }
 
 impl Journal for () {
-    fn entry(&self, _: &Entry) {}
+    fn entry(&self, _: &JournalEntry) {}
 }

@@ -12,7 +12,7 @@ use tally_reconcile::plan::reason::Blocked;
 use tally_reconcile::plan::{Cause, Change, ChangeKind, OpId, Plan};
 use tally_source::Severity;
 
-use self::journal::{Entry, EntryKind, Journal};
+use self::journal::{EntryKind, Journal, JournalEntry};
 use self::metrics::{Board, SharingMetrics};
 use self::reported::Reported;
 use crate::loop_clock::LoopClock;
@@ -35,12 +35,12 @@ impl Reporting {
 
     /// Reports something about a host, or about none.
     pub fn tell(&self, kind: EntryKind, host: &str, what: String) {
-        let entry = Entry::new(self.clock.wall_now_ms(), kind, what);
-        self.entry(&Entry { host: host.to_owned(), ..entry });
+        let entry = JournalEntry::new(self.clock.wall_now_ms(), kind, what);
+        self.entry(&JournalEntry { host: host.to_owned(), ..entry });
     }
 
     /// Adds an entry to the journal.
-    pub fn entry(&self, entry: &Entry) {
+    pub fn entry(&self, entry: &JournalEntry) {
         self.journal.entry(entry);
     }
 
@@ -78,12 +78,12 @@ impl Reporting {
     /// Reports work that is blocked.
     pub fn blocked(&self, blocked: &Blocked, graph: &Graph) {
         let what = blocked.reason.to_string();
-        self.entry(&Entry {
+        self.entry(&JournalEntry {
             host: blocked.host.clone().unwrap_or_default(),
             workload: blocked.subject.address().into_owned(),
             pod: blocked.subject.pod().unwrap_or_default().to_owned(),
             place: blocked.origin.map(|span| graph.sources.line_place(span)),
-            ..Entry::new(self.clock.wall_now_ms(), EntryKind::Blocked, what)
+            ..JournalEntry::new(self.clock.wall_now_ms(), EntryKind::Blocked, what)
         });
     }
 
@@ -133,13 +133,13 @@ impl Reporting {
         graph: &Graph,
     ) {
         let Some(operation) = plan.operation(id) else { return };
-        self.entry(&Entry {
+        self.entry(&JournalEntry {
             host: operation.host.clone(),
             workload: operation.subject.address().into_owned(),
             pod: operation.subject.pod().unwrap_or_default().to_owned(),
             cause: Some(cause),
             place: operation.origin.map(|span| graph.sources.line_place(span)),
-            ..Entry::new(self.clock.wall_now_ms(), kind, what)
+            ..JournalEntry::new(self.clock.wall_now_ms(), kind, what)
         });
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bollard::{BollardRequest, ClientVersion, Docker};
 use tally_host::TransportError;
-use tally_transport::{Connecting, Connector, Route, Stream, TcpRoute, pooled};
+use tally_transport::{Connecting, Route, Stream, StreamConnector, TcpRoute, pooled};
 use tokio::net::UnixStream;
 
 use super::ssh::Tunnel;
@@ -37,7 +37,7 @@ pub(crate) fn client(
         EngineRoute::Tcp(tcp) => format!("http://{}", tcp.authority()),
         EngineRoute::Unix(_) | EngineRoute::Ssh(_) => "http://docker".to_owned(),
     };
-    let client = pooled(Connector::new(route, limit));
+    let client = pooled(StreamConnector::new(route, limit));
     let transport = move |request: BollardRequest| {
         let answer = client.request(request);
         async move { answer.await.map_err(bollard::errors::Error::from) }

@@ -14,7 +14,7 @@ use super::progress::Progress;
 use crate::host::Host;
 
 /// The environment of every operation of a walk.
-pub(super) struct Context<'a> {
+pub(super) struct ExecuteContext<'a> {
     pub(super) graph: &'a Graph,
     pub(super) hosts: &'a BTreeMap<String, Arc<dyn Host>>,
     pub(super) progress: &'a dyn Progress,
@@ -36,7 +36,7 @@ pub(super) enum Ending {
     Withheld(Withheld),
 }
 
-impl<'a> Context<'a> {
+impl<'a> ExecuteContext<'a> {
     /// Returns the environment of a walk.
     pub(super) fn new(
         graph: &'a Graph,

@@ -10,7 +10,7 @@ use tally_graph::ImageRef;
 use tally_reconcile::digest_of;
 
 use super::permit::Permit;
-use super::step::Step;
+use super::step::OperationStep;
 use crate::error::HostError;
 use crate::host::{Host, HostRead, PullProgress};
 
@@ -48,19 +48,20 @@ impl Fetched {
         image: &str,
         permit: &Permit,
         progress: &(dyn Fn(PullProgress) + Send + Sync),
-    ) -> Result<Step, HostError> {
+    ) -> Result<OperationStep, HostError> {
         let Some(by_tag) = ImageRef::parse(image).ok().filter(|image| image.digest.is_none())
         else {
             return while_permitted(permit, host.pull(image, progress)).await;
         };
         let mut resolved = self.known(|known| known.digests.get(image).cloned());
         if resolved.is_none() {
-            if let Step::Withheld(why) = while_permitted(permit, host.pull(image, progress)).await?
+            if let OperationStep::Withheld(why) =
+                while_permitted(permit, host.pull(image, progress)).await?
             {
-                return Ok(Step::Withheld(why));
+                return Ok(OperationStep::Withheld(why));
             }
             let Some(own) = digest(host, image, &by_tag).await else {
-                return Ok(Step::Done(None));
+                return Ok(OperationStep::Done(None));
             };
             let first = self.known(|known| {
                 known.digests.entry(image.to_owned()).or_insert_with(|| own.clone()).clone()
@@ -68,15 +69,15 @@ impl Fetched {
             resolved = (first != own).then_some(first);
         }
         if let Some(resolved) = resolved {
-            if let Step::Withheld(why) =
+            if let OperationStep::Withheld(why) =
                 while_permitted(permit, host.pull(&resolved, progress)).await?
             {
-                return Ok(Step::Withheld(why));
+                return Ok(OperationStep::Withheld(why));
             }
             let key = (host.name().to_owned(), image.to_owned());
             self.known(|known| known.elsewhere.insert(key, resolved));
         }
-        Ok(Step::Done(None))
+        Ok(OperationStep::Done(None))
     }
 
     /// Returns the name under which a host has the image that `image` was resolved to.
@@ -91,11 +92,11 @@ impl Fetched {
 async fn while_permitted(
     permit: &Permit,
     pull: impl Future<Output = Result<(), HostError>>,
-) -> Result<Step, HostError> {
+) -> Result<OperationStep, HostError> {
     let mut pull = pin!(pull);
     std::future::poll_fn(|context| match permit.ask() {
-        Ok(()) => pull.as_mut().poll(context).map(|done| done.map(|()| Step::Done(None))),
-        Err(why) => Poll::Ready(Ok(Step::Withheld(why))),
+        Ok(()) => pull.as_mut().poll(context).map(|done| done.map(|()| OperationStep::Done(None))),
+        Err(why) => Poll::Ready(Ok(OperationStep::Withheld(why))),
     })
     .await
 }

@@ -5,20 +5,20 @@ use std::time::Duration;
 use tally_reconcile::input::observed::ContainerState;
 use tally_reconcile::plan::{Action, Operation, Target};
 
-use super::context::{Context, Ending};
+use super::context::{Ending, ExecuteContext};
 use super::failure::{Failure, FailureKind, StaleReason};
 use super::last_lines::last_lines;
 use super::lost_reply::{by_state, is_stopped, twice};
-use super::precondition::{Precondition, check};
+use super::precondition::{PreconditionCheck, check};
 use super::progress::Event;
-use super::step::Step;
+use super::step::OperationStep;
 use super::{conflict_409, files, wait};
 use crate::error::HostError;
 use crate::host::Host;
 
 /// Runs an operation on the container `target`, if it is about one.
 pub(super) async fn run(
-    context: &Context<'_>,
+    context: &ExecuteContext<'_>,
     operation: &Operation,
     target: Option<String>,
 ) -> Ending {
@@ -34,8 +34,8 @@ pub(super) async fn run(
     }
     let target = target.unwrap_or_default();
     match check(host, operation).await {
-        Ok(Precondition::Holds) => {}
-        Ok(Precondition::AlreadyDone) => return Ending::Done(None),
+        Ok(PreconditionCheck::Holds) => {}
+        Ok(PreconditionCheck::AlreadyDone) => return Ending::Done(None),
         Err(kind) => return failed(kind, Vec::new()),
     }
     // Checked after the precondition, right before the call: the precondition may take long.
@@ -44,9 +44,9 @@ pub(super) async fn run(
         return Ending::Withheld(why);
     }
     match act(context, host, operation, &target).await {
-        Ok(Step::Done(created)) => Ending::Done(created),
-        Ok(Step::Cancelled) => Ending::Cancelled,
-        Ok(Step::Withheld(why)) => Ending::Withheld(why),
+        Ok(OperationStep::Done(created)) => Ending::Done(created),
+        Ok(OperationStep::Cancelled) => Ending::Cancelled,
+        Ok(OperationStep::Withheld(why)) => Ending::Withheld(why),
         Err(kind) => {
             let lines = last_lines_of(context, host, operation, &target).await;
             // A daemon may quote the request, and a program its environment.
@@ -58,11 +58,11 @@ pub(super) async fn run(
 }
 
 async fn act(
-    context: &Context<'_>,
+    context: &ExecuteContext<'_>,
     host: &dyn Host,
     operation: &Operation,
     target: &str,
-) -> Result<Step, FailureKind> {
+) -> Result<OperationStep, FailureKind> {
     let id = operation.id;
     let permit = &context.options.permit;
     let grace = |seconds: &Option<u64>| seconds.map(Duration::from_secs);
@@ -77,10 +77,10 @@ async fn act(
         Action::CreateContainer(request) => {
             let mut joined = context.options.secrets.joined(request).map_err(files::not_read)?;
             joined.image = context.options.fetched.name_on(host, &request.image);
-            Ok(Step::Done(Some(conflict_409::create_container(host, &joined).await?)))
+            Ok(OperationStep::Done(Some(conflict_409::create_container(host, &joined).await?)))
         }
         Action::CreateNetwork(request) => {
-            Ok(Step::Done(Some(conflict_409::create_network(host, request).await?)))
+            Ok(OperationStep::Done(Some(conflict_409::create_network(host, request).await?)))
         }
         Action::CreateVolume(request) => done(conflict_409::create_volume(host, request).await),
         Action::PullImage { image } => {
@@ -123,7 +123,7 @@ async fn act(
 
 /// Returns the last lines of a container that did not start, or did not keep running.
 async fn last_lines_of(
-    context: &Context<'_>,
+    context: &ExecuteContext<'_>,
     host: &dyn Host,
     operation: &Operation,
     target: &str,
@@ -145,8 +145,8 @@ fn is_running(state: Option<ContainerState>) -> bool {
     state == Some(ContainerState::Running)
 }
 
-fn done(result: Result<(), HostError>) -> Result<Step, FailureKind> {
-    result.map(|()| Step::Done(None)).map_err(FailureKind::from)
+fn done(result: Result<(), HostError>) -> Result<OperationStep, FailureKind> {
+    result.map(|()| OperationStep::Done(None)).map_err(FailureKind::from)
 }
 
 fn failed(kind: FailureKind, last_lines: Vec<String>) -> Ending {

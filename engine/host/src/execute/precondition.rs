@@ -10,7 +10,7 @@ use crate::error::HostError;
 use crate::host::Host;
 
 /// Whether an operation may be carried out.
-pub(super) enum Precondition {
+pub(super) enum PreconditionCheck {
     /// Its precondition holds.
     Holds,
     /// It removes or stops an object that does not exist any more.
@@ -21,7 +21,7 @@ pub(super) enum Precondition {
 pub(super) async fn check(
     host: &dyn Host,
     operation: &Operation,
-) -> Result<Precondition, FailureKind> {
+) -> Result<PreconditionCheck, FailureKind> {
     let removes = matches!(
         operation.action,
         Action::Stop { .. }
@@ -30,7 +30,7 @@ pub(super) async fn check(
             | Action::RemoveVolume { .. }
     );
     let (cluster, found) = match &operation.precondition {
-        plan::Precondition::None => return Ok(Precondition::Holds),
+        plan::Precondition::None => return Ok(PreconditionCheck::Holds),
         plan::Precondition::Owned { id, name, cluster } => {
             let seen = host.container(id, false).await?;
             let found = seen.map(|(container, _)| container);
@@ -45,9 +45,11 @@ pub(super) async fn check(
         }
     };
     match found {
-        None if removes => Ok(Precondition::AlreadyDone),
+        None if removes => Ok(PreconditionCheck::AlreadyDone),
         None => Err(FailureKind::PreconditionFailed(StaleReason::Removed)),
-        Some(labels) if labels.get(labels::CLUSTER) == Some(cluster) => Ok(Precondition::Holds),
+        Some(labels) if labels.get(labels::CLUSTER) == Some(cluster) => {
+            Ok(PreconditionCheck::Holds)
+        }
         Some(_) => {
             let reason = StaleReason::LabelLost { cluster: cluster.clone() };
             Err(FailureKind::PreconditionFailed(reason))

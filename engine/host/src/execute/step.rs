@@ -3,7 +3,7 @@
 use super::permit::Withheld;
 
 /// How a step of an operation ended without a failure.
-pub(super) enum Step {
+pub(super) enum OperationStep {
     /// It is done; holds the full ID of the object that it created.
     Done(Option<String>),
     /// It was a wait, and the plan was cancelled.

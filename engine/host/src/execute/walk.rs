@@ -9,7 +9,7 @@ use tally_graph::Graph;
 use tally_reconcile::plan::{OpId, Operation, Plan, Target};
 use tokio::sync::watch;
 
-use super::context::{Context, Ending};
+use super::context::{Ending, ExecuteContext};
 use super::lanes::Lane;
 use super::operation::run;
 use super::options::ExecuteOptions;
@@ -30,7 +30,7 @@ pub async fn execute(
     cancel: watch::Receiver<bool>,
     options: &ExecuteOptions,
 ) -> Report {
-    let context = Context::new(graph, hosts, progress, &cancel, options);
+    let context = ExecuteContext::new(graph, hosts, progress, &cancel, options);
     let mut walk = Walk::new(plan, progress);
     let mut running = FuturesUnordered::new();
     let mut heard = cancel.clone();

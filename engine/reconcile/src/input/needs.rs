@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tally_graph::{Edge, Graph, Node, Until};
+use tally_graph::{Edge, Graph, GraphNode, Until};
 
 /// For each workload, by name, the workloads that it waits for.
 pub(crate) type Needs<'a> = BTreeMap<&'a str, Vec<(&'a str, Until)>>;
@@ -11,7 +11,7 @@ pub(crate) type Needs<'a> = BTreeMap<&'a str, Vec<(&'a str, Until)>>;
 pub(crate) fn needs(graph: &Graph) -> Needs<'_> {
     let net = &graph.net;
     let workload = |index| match net.node_weight(index) {
-        Some(Node::Workload(workload)) => Some(workload.name.as_str()),
+        Some(GraphNode::Workload(workload)) => Some(workload.name.as_str()),
         _ => None,
     };
     let mut needs = Needs::new();

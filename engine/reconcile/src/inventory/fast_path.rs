@@ -43,7 +43,7 @@ impl Patterns {
 
 impl FastPathInput<'_> {
     /// Checks whether a running container must be restarted although it is up to date, like
-    /// [`crate::planner::pod::context::Context`].
+    /// [`crate::planner::pod::context::PodContext`].
     fn must_restart(&self, found: &Found<'_>) -> bool {
         let asked = self.restarts.get(found.identity.workload);
         let last = asked.and_then(|restarts| restarts.get(&found.container.id));

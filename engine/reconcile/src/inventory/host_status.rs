@@ -37,7 +37,7 @@ pub(crate) struct ReadyHost<'a> {
 }
 
 /// A host that did not answer.
-pub(crate) struct UnreachableHost<'a> {
+pub(crate) struct UnreachableHostStatus<'a> {
     pub name: &'a str,
     pub span: Option<Span>,
     pub reason: String,
@@ -53,7 +53,7 @@ pub(crate) struct UnreachableHost<'a> {
 /// All hosts of a cluster.
 pub(crate) struct Hosts<'a> {
     pub ready: Vec<ReadyHost<'a>>,
-    pub unreachable: Vec<UnreachableHost<'a>>,
+    pub unreachable: Vec<UnreachableHostStatus<'a>>,
 }
 
 /// Sorts the hosts of a spec by their status.
@@ -96,7 +96,7 @@ pub(crate) fn hosts<'a>(
                 };
                 let lost = supposed || memory.is_lost(name, cluster.lost_after, options.now_ms);
                 let memory = remembered;
-                all.unreachable.push(UnreachableHost {
+                all.unreachable.push(UnreachableHostStatus {
                     name,
                     span,
                     reason,
@@ -144,13 +144,14 @@ fn ready<'a>(
 impl<'a> Hosts<'a> {
     /// Checks whether a pod was observed on a host that does not answer and is not lost.
     pub fn was_seen_unreachable(&self, pod: &str) -> bool {
-        let known = |host: &UnreachableHost<'_>| host.memory.is_some_and(|memory| memory.had(pod));
+        let known =
+            |host: &UnreachableHostStatus<'_>| host.memory.is_some_and(|memory| memory.had(pod));
         self.unreachable.iter().any(|host| !host.lost && known(host))
     }
 
     /// Returns the unreachable host that may have a pod: the pod was observed there last, or the pods of
     /// the host are unknown. A lost host is never returned.
-    pub fn may_have(&self, pod: &str) -> Option<&UnreachableHost<'a>> {
+    pub fn may_have(&self, pod: &str) -> Option<&UnreachableHostStatus<'a>> {
         self.unreachable
             .iter()
             .filter(|host| !host.lost)
@@ -163,7 +164,7 @@ impl Hosts<'_> {
     /// Then the fault is probably on this side, and nothing is changed. Also reports hosts that answer
     /// although they were declared fenced: they take no pods, which would be hard to notice.
     pub fn reports(&self, now_ms: i64) -> Vec<Diagnostic> {
-        let unreachable: Vec<&UnreachableHost<'_>> =
+        let unreachable: Vec<&UnreachableHostStatus<'_>> =
             self.unreachable.iter().filter(|host| !host.lost).collect();
         let all = self.ready.len() + unreachable.len();
         if self.ready.is_empty() || unreachable.len() * 2 > all {
@@ -175,7 +176,7 @@ impl Hosts<'_> {
 
     fn frozen(
         &self,
-        unreachable: &[&UnreachableHost<'_>],
+        unreachable: &[&UnreachableHostStatus<'_>],
         all: usize,
         now_ms: i64,
     ) -> Vec<Diagnostic> {
@@ -212,7 +213,7 @@ impl Hosts<'_> {
 }
 
 /// Describes an unreachable host.
-fn said(host: &UnreachableHost<'_>, now_ms: i64) -> Diagnostic {
+fn said(host: &UnreachableHostStatus<'_>, now_ms: i64) -> Diagnostic {
     let since = since(host, now_ms);
     let (headline, help) = match (host.lost, host.fenced) {
         (_, true) => (
@@ -260,7 +261,7 @@ fn back(host: &ReadyHost<'_>) -> Diagnostic {
 }
 
 /// Returns the time since which it is unreachable, as ` for 3m`; empty if that is unknown.
-fn since(host: &UnreachableHost<'_>, now_ms: i64) -> String {
+fn since(host: &UnreachableHostStatus<'_>, now_ms: i64) -> String {
     let Some(since) = host.since_ms else { return String::new() };
     let seconds = u64::try_from(now_ms.saturating_sub(since) / 1000).unwrap_or(0);
     match seconds {

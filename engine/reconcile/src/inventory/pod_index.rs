@@ -60,16 +60,18 @@ impl<'a> PodIndex<'a> {
     }
 
     /// Returns all existing pods of a controller, by ordinal and host.
-    pub fn row(&self, controller: &str) -> Row<'_, 'a> {
+    pub fn row(&self, controller: &str) -> PodRow<'_, 'a> {
         let at = self.at(controller);
-        Row(at.and_then(|at| self.rows.get(at)).map(|(_, row)| row.as_slice()).unwrap_or_default())
+        PodRow(
+            at.and_then(|at| self.rows.get(at)).map(|(_, row)| row.as_slice()).unwrap_or_default(),
+        )
     }
 
     /// Returns the hosts that have the pod of that name, in their order.
     pub fn hosts(&self, pod: &str) -> Vec<usize> {
         if let Some((at, ordinal)) = self.place(pod) {
             let row = self.rows.get(at).map(|(_, row)| row.as_slice()).unwrap_or_default();
-            return Row(row).of(ordinal).iter().map(|(_, host, _)| *host).collect();
+            return PodRow(row).of(ordinal).iter().map(|(_, host, _)| *host).collect();
         }
         let from = self.others.partition_point(|(known, _)| *known < pod);
         let own = self.others.get(from..).unwrap_or_default();
@@ -79,9 +81,9 @@ impl<'a> PodIndex<'a> {
 
 /// The pods of one controller, by ordinal and host.
 #[derive(Clone, Copy)]
-pub(crate) struct Row<'r, 'a>(&'r [HostedPod<'a>]);
+pub(crate) struct PodRow<'r, 'a>(&'r [HostedPod<'a>]);
 
-impl<'r, 'a> Row<'r, 'a> {
+impl<'r, 'a> PodRow<'r, 'a> {
     /// Returns the hosts that have the pod with that ordinal, in their order, with its containers there.
     pub fn of(self, ordinal: u32) -> &'r [HostedPod<'a>] {
         let from = self.0.partition_point(|(known, ..)| *known < ordinal);

@@ -10,11 +10,11 @@ use crate::desired::realise::{mounted_volumes, workload_ports};
 use crate::input::observed::PublishedPort;
 use crate::inventory::classify::owns;
 use crate::inventory::containers::{Containers, Found};
-use crate::inventory::host_status::{Hosts, ReadyHost, UnreachableHost};
+use crate::inventory::host_status::{Hosts, ReadyHost, UnreachableHostStatus};
 use crate::inventory::patterns::Patterns;
 use crate::inventory::pod_index::PodIndex;
 use crate::labels::{self, Role};
-use crate::placement::{Capacity, Offer, PodRequest};
+use crate::placement::{HostCapacity, Offer, PodRequest};
 use crate::plan::reason::{BlockReason, Presence};
 
 /// One pod of a workload and its host.
@@ -36,7 +36,7 @@ const NOT_PLACED: BlockReason = BlockReason::NoHost { lacks: Vec::new(), more: 0
 /// The pods of all workloads, by workload name.
 pub(crate) struct Assignment<'a> {
     pub slots: BTreeMap<&'a str, Vec<Slot<'a>>>,
-    pub capacity: Capacity<'a>,
+    pub capacity: HostCapacity<'a>,
     needs: BTreeMap<&'a str, PodRequest<'a>>,
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn assign<'a>(
     let mut assigner = Assigner {
         graph,
         hosts,
-        capacity: Capacity::new(offers.collect()),
+        capacity: HostCapacity::new(offers.collect()),
         volumes: volumes(cluster, hosts),
         groups: groups(graph),
         selectable: graph.workloads().map(|w| w.selectable_labels(cluster)).collect(),
@@ -139,7 +139,7 @@ fn groups(graph: &Graph) -> Vec<BTreeSet<&str>> {
 struct Assigner<'a> {
     graph: &'a Graph,
     hosts: &'a Hosts<'a>,
-    capacity: Capacity<'a>,
+    capacity: HostCapacity<'a>,
     /// The ready hosts that have each named volume, or on which it will be created.
     volumes: BTreeMap<String, Vec<usize>>,
     /// Groups of named volumes that must be on one host.
@@ -496,7 +496,7 @@ impl<'a> Assigner<'a> {
 }
 
 /// Returns the reason of a pod that may run on an unreachable host.
-fn may_run(host: &UnreachableHost<'_>, pod: &str) -> BlockReason {
+fn may_run(host: &UnreachableHostStatus<'_>, pod: &str) -> BlockReason {
     let seen = host.memory.is_some_and(|memory| memory.had(pod));
     let presence = if seen { Presence::Seen } else { Presence::Possible };
     BlockReason::PodUnreachable { host: host.name.to_owned(), presence }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Capacity, PodRequest};
+use super::{HostCapacity, PodRequest};
 
 /// A workload as rebalancing sees it.
 #[derive(Debug, Clone)]
-pub struct Part<'a> {
+pub struct RebalancedWorkload<'a> {
     /// The request of each of its pods.
     pub need: PodRequest<'a>,
     /// The number of pods that may leave each host, by host index; empty if none may.
@@ -52,8 +52,8 @@ pub(super) const WISHES: [Level; 6] =
 /// The state by which moves are judged.
 #[derive(Debug, Clone)]
 pub(super) struct View<'a, 'p> {
-    pub capacity: Capacity<'a>,
-    pub parts: &'p [Part<'a>],
+    pub capacity: HostCapacity<'a>,
+    pub parts: &'p [RebalancedWorkload<'a>],
     /// For each workload, the number of its pods in each domain of its `spread` label.
     domains: Vec<Vec<u32>>,
     /// For each workload, the workloads that avoid its pods.
@@ -64,7 +64,7 @@ pub(super) struct View<'a, 'p> {
 
 impl<'a, 'p> View<'a, 'p> {
     /// Creates the view of a state. `parts` are indexed by workload.
-    pub fn new(mut capacity: Capacity<'a>, parts: &'p [Part<'a>]) -> Self {
+    pub fn new(mut capacity: HostCapacity<'a>, parts: &'p [RebalancedWorkload<'a>]) -> Self {
         let mut avoided_by = vec![Vec::new(); parts.len()];
         let mut liked_by = vec![Vec::new(); parts.len()];
         let mut domains = Vec::new();
@@ -357,7 +357,7 @@ mod tests {
                 })
                 .collect();
             let offer = |labels| Offer { name: "h", labels, cpu: 0, memory: 0, closed: None };
-            let mut capacity = Capacity::new(labels.iter().map(offer).collect());
+            let mut capacity = HostCapacity::new(labels.iter().map(offer).collect());
             let mut pods = vec![vec![0; HOSTS]; PARTS];
             for (part, need) in needs.iter().enumerate() {
                 for host in (0..HOSTS).flat_map(|host| vec![host; random.below(3) as usize]) {
@@ -365,9 +365,9 @@ mod tests {
                     pods[part][host] += 1;
                 }
             }
-            let all: Vec<Part<'_>> = needs
+            let all: Vec<RebalancedWorkload<'_>> = needs
                 .iter()
-                .map(|need| Part {
+                .map(|need| RebalancedWorkload {
                     need: need.clone(),
                     free: BTreeMap::new(),
                     interrupts: false,

@@ -16,9 +16,9 @@ use tally_graph::{Place, Publish};
 use crate::input::observed::PublishedPort;
 use crate::plan::reason::Closed;
 
-pub use gains::{Level, Part};
+pub use gains::{Level, RebalancedWorkload};
 pub use reasons::Reasons;
-pub use rebalance::Step;
+pub use rebalance::MoveStep;
 
 /// The capacity and labels of a host.
 #[derive(Debug, Clone)]
@@ -94,7 +94,7 @@ type DomainKey = (bool, u32, Score, usize);
 
 /// The hosts, and the pods that are assigned to them.
 #[derive(Debug, Clone)]
-pub struct Capacity<'a> {
+pub struct HostCapacity<'a> {
     offers: Vec<Offer<'a>>,
     loads: Vec<Load>,
     /// The number of pods, by workload index and host index.
@@ -112,7 +112,7 @@ struct Domains {
     unlabelled: Vec<bool>,
 }
 
-impl<'a> Capacity<'a> {
+impl<'a> HostCapacity<'a> {
     /// Returns the hosts without any pods. `offers` must be sorted by name, so that the host index
     /// breaks ties between scores by name.
     #[must_use]
@@ -235,7 +235,7 @@ struct Domain {
 }
 
 impl Candidates {
-    fn new(capacity: &mut Capacity<'_>, need: &PodRequest<'_>) -> Self {
+    fn new(capacity: &mut HostCapacity<'_>, need: &PodRequest<'_>) -> Self {
         let spread = need.place.spread.as_deref();
         capacity.divide(spread);
         let divided = spread.and_then(|key| capacity.spreads.get(key));
@@ -280,7 +280,7 @@ impl Candidates {
     }
 
     /// Assigns one pod to the best host that has room for it.
-    fn next(&mut self, capacity: &mut Capacity<'_>, need: &PodRequest<'_>) -> Option<usize> {
+    fn next(&mut self, capacity: &mut HostCapacity<'_>, need: &PodRequest<'_>) -> Option<usize> {
         while let Some((.., number)) = self.order.pop_first() {
             let domain = self.domains.get_mut(number)?;
             let Reverse(score) = domain.hosts.pop()?;
@@ -303,7 +303,7 @@ impl Candidates {
     }
 }
 
-impl Capacity<'_> {
+impl HostCapacity<'_> {
     /// Divides the hosts into domains by a label, if that is not done yet.
     fn divide(&mut self, spread: Option<&str>) {
         let Some(key) = spread.filter(|key| !self.spreads.contains_key(*key)) else { return };

@@ -4,13 +4,13 @@ use tally_graph::Selector;
 
 use super::gains::{View, WHOLE, WISHES};
 use super::rebalance::is_counted;
-use super::{Capacity, Lack, Level, Part, PodRequest, Step};
+use super::{HostCapacity, Lack, Level, MoveStep, PodRequest, RebalancedWorkload};
 use crate::plan::reason::{BlockReason, Closed, HostLack, Shortage, WayOut};
 
 /// The maximum number of hosts that a reason names. The others are counted.
 const NAMED: usize = 4;
 
-impl Capacity<'_> {
+impl HostCapacity<'_> {
     /// Returns the reason of a pod that no host can take: the shortage of each host, and a possible solution.
     #[must_use]
     pub fn no_host(&self, need: &PodRequest<'_>) -> BlockReason {
@@ -83,16 +83,20 @@ pub struct Reasons<'a, 'p> {
 impl<'a, 'p> Reasons<'a, 'p> {
     /// Creates the reasons for the moves that lead from `before` to `after`.
     #[must_use]
-    pub fn new(before: &Capacity<'a>, after: &Capacity<'a>, parts: &'p [Part<'a>]) -> Self {
-        let view = |capacity: &Capacity<'a>| View::new(capacity.clone(), parts);
+    pub fn new(
+        before: &HostCapacity<'a>,
+        after: &HostCapacity<'a>,
+        parts: &'p [RebalancedWorkload<'a>],
+    ) -> Self {
+        let view = |capacity: &HostCapacity<'a>| View::new(capacity.clone(), parts);
         Self { before: view(before), after: view(after) }
     }
 
     /// Returns the level that a move improves: the first one that would be worse without the move, judged by
     /// the state after all moves.
     #[must_use]
-    pub fn level(&self, step: Step) -> Level {
-        let Step { part, from, to } = step;
+    pub fn level(&self, step: MoveStep) -> Level {
+        let MoveStep { part, from, to } = step;
         let worse = |level: &Level| self.after.change(*level, part, to, from) > 0;
         let rest = if is_counted(&self.after, step) { Level::Count } else { Level::Full };
         WISHES.into_iter().find(worse).unwrap_or(rest)
@@ -100,8 +104,8 @@ impl<'a, 'p> Reasons<'a, 'p> {
 
     /// Returns the reason of a move, in one line.
     #[must_use]
-    pub fn describe(&self, step: Step) -> String {
-        let Step { part, from, to } = step;
+    pub fn describe(&self, step: MoveStep) -> String {
+        let MoveStep { part, from, to } = step;
         let (then, now) = (&self.before, &self.after);
         let (old, new) = (now.capacity.name(from), now.capacity.name(to));
         let spread = now.parts.get(part).and_then(|part| part.need.place.spread.as_deref());

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::gains::{View, WHOLE, WISHES};
-use super::{Capacity, Level, Part, PodRequest};
+use super::{HostCapacity, Level, PodRequest, RebalancedWorkload};
 
 /// The smallest difference that starts rebalancing of a level.
 ///
@@ -37,7 +37,7 @@ struct Limit {
 
 /// A move of one pod to another host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
+pub struct MoveStep {
     /// The index of the pod's workload.
     pub part: usize,
     /// The index of the current host.
@@ -46,7 +46,7 @@ pub struct Step {
     pub to: usize,
 }
 
-impl<'a> Capacity<'a> {
+impl<'a> HostCapacity<'a> {
     /// Removes a pod from a host.
     pub fn give_back(&mut self, host: usize, need: &PodRequest<'_>) {
         let Some(load) = self.loads.get_mut(host) else { return };
@@ -71,7 +71,7 @@ impl<'a> Capacity<'a> {
     /// Rebalances the pods that may move. Returns the moves in an order in which each has room on its new
     /// host. `parts` are indexed by workload. Moves that interrupt a service come last, and only where
     /// the other moves do not suffice.
-    pub fn rebalance(&mut self, parts: &[Part<'a>]) -> Vec<Step> {
+    pub fn rebalance(&mut self, parts: &[RebalancedWorkload<'a>]) -> Vec<MoveStep> {
         let free: Vec<BTreeMap<usize, u32>> = parts.iter().map(|part| part.free.clone()).collect();
         let pods: u32 = free.iter().flat_map(BTreeMap::values).sum();
         let max_steps = usize::try_from(pods).unwrap_or(usize::MAX).saturating_mul(STEPS_A_POD);
@@ -87,7 +87,7 @@ impl<'a> Capacity<'a> {
 
     /// Returns how many more pods of a workload each host has than in `before`.
     #[must_use]
-    pub fn flow(&self, before: &Capacity<'_>, workload: usize) -> BTreeMap<usize, i64> {
+    pub fn flow(&self, before: &HostCapacity<'_>, workload: usize) -> BTreeMap<usize, i64> {
         let mut flow = BTreeMap::new();
         for (capacity, sign) in [(self, 1), (before, -1)] {
             for (host, count) in capacity.of.get(&workload).into_iter().flatten() {
@@ -100,7 +100,7 @@ impl<'a> Capacity<'a> {
 }
 
 /// Checks whether a pod reserves so little that the number of pods is compared instead.
-pub(super) fn is_counted(view: &View<'_, '_>, step: Step) -> bool {
+pub(super) fn is_counted(view: &View<'_, '_>, step: MoveStep) -> bool {
     let need = view.parts.get(step.part).map(|part| &part.need);
     need.is_some_and(|need| [step.from, step.to].iter().all(|on| view.fills(*on, need) < TINY))
 }
@@ -112,7 +112,7 @@ struct Search<'a, 'p> {
     /// The levels whose rebalancing has started; with the workload's index for levels that concern one
     /// workload, and 0 otherwise.
     started_levels: BTreeSet<(Level, usize)>,
-    steps: Vec<Step>,
+    steps: Vec<MoveStep>,
     /// The maximum number of steps.
     max_steps: usize,
 }
@@ -163,7 +163,7 @@ impl Search<'_, '_> {
     }
 
     /// Applies and records a move.
-    fn shift(&mut self, level: Level, step: Step) {
+    fn shift(&mut self, level: Level, step: MoveStep) {
         let of = matches!(level, Level::Domains | Level::Apart);
         self.started_levels.insert((level, if of { step.part } else { 0 }));
         self.view.shift(step.part, step.from, step.to);
@@ -191,7 +191,7 @@ impl Search<'_, '_> {
     }
 
     /// Returns the move of a workload's pod that improves the preferences of pods most.
-    fn best_by_preference(&self, part: usize) -> Option<(Level, Step)> {
+    fn best_by_preference(&self, part: usize) -> Option<(Level, MoveStep)> {
         let free = self.free.get(part)?;
         let plain = self.view.is_plain(part);
         let hosts = 0..self.view.capacity.offers.len();
@@ -201,7 +201,7 @@ impl Search<'_, '_> {
                 continue;
             }
             for to in hosts.clone().filter(|to| *to != from) {
-                let step = Step { part, from, to };
+                let step = MoveStep { part, from, to };
                 let Effect::Better(level, gain) = self.judge(step) else { continue };
                 let key = (level, Reverse(gain), self.cost(step));
                 if best.as_ref().is_none_or(|(known, _)| key < *known) && self.may(step) {
@@ -213,8 +213,8 @@ impl Search<'_, '_> {
     }
 
     /// Judges a move by the preferences of pods.
-    fn judge(&self, step: Step) -> Effect {
-        let Step { part, from, to } = step;
+    fn judge(&self, step: MoveStep) -> Effect {
+        let MoveStep { part, from, to } = step;
         for level in WISHES {
             let change = self.view.change(level, part, from, to);
             let enough = match level {
@@ -240,7 +240,7 @@ impl Search<'_, '_> {
 
     /// Returns the best move from the fullest host that can give up a pod to the emptiest host that can
     /// take it; for [`Level::Count`], from the host with most pods to the one with fewest.
-    fn best_by_load(&self, level: Level, parts: &[usize]) -> Option<Step> {
+    fn best_by_load(&self, level: Level, parts: &[usize]) -> Option<MoveStep> {
         let measure = |host: usize| match level {
             Level::Full => i64::try_from(self.view.full(host, None, None)).unwrap_or(i64::MAX),
             _ => self.view.pods(host),
@@ -249,7 +249,7 @@ impl Search<'_, '_> {
             (0..self.view.capacity.offers.len()).map(|host| (measure(host), host)).collect();
         hosts.sort_unstable();
         for (more, from) in hosts.iter().rev() {
-            let mut best: Option<(_, Step)> = None;
+            let mut best: Option<(_, MoveStep)> = None;
             let mut last = None;
             let emptier = hosts.iter().take_while(|(_, to)| self.is_worth(level, *from, *to));
             for (less, to) in emptier.filter(|(_, to)| self.is_allowed(level, *from, *to)) {
@@ -265,7 +265,7 @@ impl Search<'_, '_> {
                     self.free.get(**part).is_some_and(|free| free.contains_key(from))
                 };
                 for part in parts.iter().filter(here) {
-                    let step = Step { part: *part, from: *from, to: *to };
+                    let step = MoveStep { part: *part, from: *from, to: *to };
                     let gain = match level {
                         Level::Full => self.emptier(step),
                         _ => self.fewer(step),
@@ -313,7 +313,7 @@ impl Search<'_, '_> {
     /// Returns by how much a move reduces the difference in utilisation of two hosts, if it is worth the
     /// move: the new utilisations are between the old ones, and the difference shrinks by at least the pod's
     /// share of one of the hosts.
-    fn emptier(&self, step: Step) -> Option<u64> {
+    fn emptier(&self, step: MoveStep) -> Option<u64> {
         let [from, to, left, filled] = self.utilisation(step)?;
         let closer = from.checked_sub(to)?.checked_sub(left.abs_diff(filled))?;
         let inside = left.max(filled) < from && left.min(filled) >= to;
@@ -323,7 +323,7 @@ impl Search<'_, '_> {
 
     /// Returns the difference between the numbers of pods of two hosts, if the pod reserves almost nothing
     /// and the move does not worsen the utilisation.
-    fn fewer(&self, step: Step) -> Option<u64> {
+    fn fewer(&self, step: MoveStep) -> Option<u64> {
         let [from, to, left, filled] = self.utilisation(step)?;
         let no_worse = (left, filled) == (from, to) || left.max(filled) < from.max(to);
         (is_counted(&self.view, step) && no_worse)
@@ -331,9 +331,9 @@ impl Search<'_, '_> {
     }
 
     /// Returns the utilisation of the two hosts before a move, and after it.
-    fn utilisation(&self, step: Step) -> Option<[u64; 4]> {
+    fn utilisation(&self, step: MoveStep) -> Option<[u64; 4]> {
         let need = &self.view.parts.get(step.part)?.need;
-        let Step { from, to, .. } = step;
+        let MoveStep { from, to, .. } = step;
         let full = |host, less, more| self.view.full(host, less, more);
         let (left, filled) = (full(from, Some(need), None), full(to, None, Some(need)));
         Some([full(from, None, None), full(to, None, None), left, filled])
@@ -341,7 +341,7 @@ impl Search<'_, '_> {
 
     /// Returns the sort key of moves with equal gain: hosts that have the image first, then the score of
     /// placement, then the fullest current host.
-    fn cost(&self, step: Step) -> impl Ord + use<> {
+    fn cost(&self, step: MoveStep) -> impl Ord + use<> {
         let of = self.view.parts.get(step.part);
         let lacking = self.lacks_image(step);
         let score = of.map(|of| self.view.capacity.score(step.to, &of.need));
@@ -349,13 +349,13 @@ impl Search<'_, '_> {
     }
 
     /// Checks whether the new host would have to pull an image.
-    fn lacks_image(&self, step: Step) -> bool {
+    fn lacks_image(&self, step: MoveStep) -> bool {
         self.view.parts.get(step.part).is_some_and(|of| of.lacking.contains(&step.to))
     }
 
     /// Checks whether the new host can take the pod, and whether some host has room for the surge pod that
     /// the move needs.
-    fn may(&self, step: Step) -> bool {
+    fn may(&self, step: MoveStep) -> bool {
         let Some(part) = self.view.parts.get(step.part) else { return false };
         let capacity = &self.view.capacity;
         if part.barred.contains(&step.to) || capacity.fits(step.to, &part.need).is_err() {

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::plan::builder::{Block, Builder};
+use crate::plan::builder::{Builder, PendingBlock};
 use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::{Action, OpId, Operation, Plan, Target};
 
@@ -34,7 +34,7 @@ impl Builder {
     /// Blocks operations, with all operations that wait for them.
     pub fn block(&mut self, operations: &[OpId], blocked: Blocked) {
         if !operations.is_empty() {
-            self.blocks.push(Block { operations: operations.to_vec(), blocked });
+            self.blocks.push(PendingBlock { operations: operations.to_vec(), blocked });
         }
     }
 
@@ -53,7 +53,7 @@ impl Builder {
 }
 
 /// Returns all operations that cannot be made, with the number of the block that is the reason.
-fn closure(plan: &Plan, blocks: &[Block]) -> BTreeMap<OpId, usize> {
+fn closure(plan: &Plan, blocks: &[PendingBlock]) -> BTreeMap<OpId, usize> {
     let mut dependents: BTreeMap<OpId, Vec<OpId>> = BTreeMap::new();
     for operation in &plan.operations {
         for need in &operation.after {
@@ -75,14 +75,14 @@ fn closure(plan: &Plan, blocks: &[Block]) -> BTreeMap<OpId, usize> {
 }
 
 /// Lists the changes that are not made: one entry for each pod and reason.
-fn list(plan: &mut Plan, blocks: &[Block], out: &BTreeMap<OpId, usize>) {
+fn list(plan: &mut Plan, blocks: &[PendingBlock], out: &BTreeMap<OpId, usize>) {
     let mut all: BTreeSet<Blocked> = BTreeSet::new();
     let mutates = |id: &OpId| plan.operation(*id).is_some_and(|op| op.action.mutates());
     let mut listed: BTreeSet<usize> = BTreeSet::new();
     for change in &plan.changes {
         let changing = change.operations.iter().filter(|id| mutates(id));
         let Some(number) = changing.into_iter().find_map(|id| out.get(id)) else { continue };
-        let Some(Block { blocked, .. }) = blocks.get(*number) else { continue };
+        let Some(PendingBlock { blocked, .. }) = blocks.get(*number) else { continue };
         let reason = match blocked.subject.pod() {
             Some(pod) if !change.subject.is_of_pod(pod) => BlockReason::WaitsFor {
                 pod: pod.to_owned(),

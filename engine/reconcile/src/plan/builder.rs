@@ -19,7 +19,7 @@ pub(crate) struct About {
 }
 
 /// Operations that must not be made now, with the reason.
-pub(crate) struct Block {
+pub(crate) struct PendingBlock {
     pub operations: Vec<OpId>,
     pub blocked: Blocked,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Block {
 #[derive(Default)]
 pub(crate) struct Builder {
     pub plan: Plan,
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<PendingBlock>,
 }
 
 impl Builder {

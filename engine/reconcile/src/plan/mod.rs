@@ -21,7 +21,9 @@ use tally_source::{Diagnostic, Severity, Span};
 use crate::input::observed::Live;
 use crate::plan::balance::Balance;
 use crate::plan::reason::{Blocked, BlockedBy};
-use crate::plan::request::{ContainerRequest, FilesRequest, NetworkRequest, Part, VolumeRequest};
+use crate::plan::request::{
+    ContainerRequest, FilesPart, FilesRequest, NetworkRequest, VolumeRequest,
+};
 use crate::plan::subject::Subject;
 
 /// The number of an operation in its plan.
@@ -191,9 +193,11 @@ impl Action {
             Action::CreateVolume(_) => "create-volume",
             Action::RemoveVolume { .. } => "remove-volume",
             Action::CreateContainer(_) => "create-container",
-            Action::WriteFiles { files, .. } if files.part == Part::Record => "record-files",
+            Action::WriteFiles { files, .. } if files.part == FilesPart::Record => "record-files",
             Action::WriteFiles { .. } => "write-files",
-            Action::WriteSecrets { files, .. } if files.part == Part::Record => "record-secrets",
+            Action::WriteSecrets { files, .. } if files.part == FilesPart::Record => {
+                "record-secrets"
+            }
             Action::WriteSecrets { .. } => "write-secrets",
             Action::Start { .. } => "start",
             Action::Stop { .. } => "stop",

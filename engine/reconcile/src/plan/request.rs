@@ -250,14 +250,14 @@ pub struct FilesRequest {
     pub files: BTreeMap<String, FileSpec>,
     /// The part to write.
     #[serde(default, skip_serializing_if = "is_all")]
-    pub part: Part,
+    pub part: FilesPart,
 }
 
 /// The part that is written in one call. The record contains the applied files. If a change needs more than
 /// writing, such as a signal, the record is written last, so that an interrupted change is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Part {
+pub enum FilesPart {
     /// The files and their record.
     #[default]
     All,
@@ -267,6 +267,6 @@ pub enum Part {
     Record,
 }
 
-fn is_all(part: &Part) -> bool {
-    *part == Part::All
+fn is_all(part: &FilesPart) -> bool {
+    *part == FilesPart::All
 }

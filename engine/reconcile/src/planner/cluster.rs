@@ -16,10 +16,10 @@ use crate::plan::pod_plan::PodPlan;
 use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::subject::Subject;
 use crate::plan::{Cause, OpId, Pods};
-use crate::planner::context::{Planned, PlannedPods, Planner, Progress};
+use crate::planner::context::{PlannedPod, PlannedPods, Planner, PlanningProgress};
 use crate::planner::images::ImageChooser;
 use crate::planner::objects::Objects;
-use crate::planner::pod::context::Context;
+use crate::planner::pod::context::PodContext;
 use crate::planner::pod::plan_pod;
 use crate::planner::removals::RemovalContext;
 use crate::planner::unsupported::unsupported;
@@ -48,8 +48,10 @@ impl<'a> Planner<'a> {
         let ready = self.hosts.ready.iter();
         let mut objects: Vec<Objects<'_>> =
             ready.map(|host| Objects::new(name, host.name, host.state, span)).collect();
-        let mut progress =
-            Progress { existing: PlannedPods::new(self.hosts), ..Progress::default() };
+        let mut progress = PlanningProgress {
+            existing: PlannedPods::new(self.hosts),
+            ..PlanningProgress::default()
+        };
         let mut assignment = assign(self.graph, name, self.hosts, self.patterns);
         let mut moved = Vec::new();
         if self.options.rebalance && !self.options.destroy {
@@ -79,7 +81,7 @@ impl<'a> Planner<'a> {
         on: &[(&str, Until)],
         assignment: &mut Assignment<'a>,
         objects: &mut [Objects<'_>],
-        progress: &mut Progress<'a>,
+        progress: &mut PlanningProgress<'a>,
         builder: &mut Builder,
     ) {
         let slots = assignment.slots.remove(workload.name.as_str()).unwrap_or_default();
@@ -117,7 +119,7 @@ impl<'a> Planner<'a> {
         workload: &'a Workload,
         slot: &Slot<'a>,
         objects: &mut [Objects<'_>],
-        progress: &mut Progress<'a>,
+        progress: &mut PlanningProgress<'a>,
         builder: &mut Builder,
     ) -> PodPlan {
         match &slot.assigned {
@@ -157,11 +159,11 @@ impl<'a> Planner<'a> {
         name: &str,
         (host, found): (usize, Option<&'a Containers<'a>>),
         objects: &mut [Objects<'_>],
-        progress: &mut Progress<'a>,
+        progress: &mut PlanningProgress<'a>,
         builder: &mut Builder,
     ) -> Option<PodPlan> {
         let ready = self.hosts.ready.get(host)?;
-        let context = Context {
+        let context = PodContext {
             graph: self.graph,
             cluster: &self.cluster.name,
             host: ready.name,
@@ -202,7 +204,7 @@ impl<'a> Planner<'a> {
         // volumes.
         if !is_up_to_date || progress.asks_ports || !ready.state.volumes.is_empty() {
             let (name, start) = (name.to_owned(), plan.holder_start);
-            progress.planned.push(Planned { workload, name, host, start });
+            progress.planned.push(PlannedPod { workload, name, host, start });
         }
         Some(plan)
     }
@@ -220,7 +222,7 @@ impl<'a> Planner<'a> {
         slot: &Slot,
         keeper: usize,
         plan: &mut PodPlan,
-        progress: &mut Progress<'a>,
+        progress: &mut PlanningProgress<'a>,
         builder: &mut Builder,
     ) {
         let is_second = !plan.fresh;
@@ -297,7 +299,7 @@ impl<'a> Planner<'a> {
         count: usize,
         assignment: &mut Assignment<'a>,
         objects: &mut [Objects<'_>],
-        progress: &mut Progress<'a>,
+        progress: &mut PlanningProgress<'a>,
         builder: &mut Builder,
     ) -> Vec<PodPlan> {
         let replicas = u32::try_from(count).unwrap_or(u32::MAX);
@@ -361,7 +363,7 @@ impl<'a> Planner<'a> {
         workload: &Workload,
         on: &[(&str, Until)],
         pods: impl Iterator<Item = &'p PodPlan> + Clone,
-        progress: &Progress<'a>,
+        progress: &PlanningProgress<'a>,
         builder: &mut Builder,
     ) {
         if pods.clone().all(|plan| plan.gated.is_empty()) {
@@ -452,7 +454,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Checks whether a pod of a workload with host ports is about to start on a host.
-fn takes_port_on(workload: &Workload, host: usize, progress: &Progress<'_>) -> bool {
+fn takes_port_on(workload: &Workload, host: usize, progress: &PlanningProgress<'_>) -> bool {
     let mut starting = progress.planned.iter().filter(|it| it.host == host && it.start.is_some());
     progress.asks_ports && starting.any(|it| it.workload.name == workload.name)
 }

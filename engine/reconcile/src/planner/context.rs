@@ -32,7 +32,7 @@ pub(crate) struct Planner<'a> {
 }
 
 /// A pod that is or will be on a host.
-pub(crate) struct Planned<'a> {
+pub(crate) struct PlannedPod<'a> {
     pub workload: &'a Workload,
     pub name: String,
     /// The index of its ready host.
@@ -66,9 +66,9 @@ impl PlannedPods {
 
 /// The state of planning, apart from the operations.
 #[derive(Default)]
-pub(crate) struct Progress<'a> {
+pub(crate) struct PlanningProgress<'a> {
     /// The planned pods that later steps need.
-    pub planned: Vec<Planned<'a>>,
+    pub planned: Vec<PlannedPod<'a>>,
     /// The existing pods that are already planned.
     pub existing: PlannedPods,
     /// The operation that stops each container, by host and full ID.
@@ -89,7 +89,7 @@ pub(crate) struct Progress<'a> {
     pub asks_ports: bool,
 }
 
-impl Progress<'_> {
+impl PlanningProgress<'_> {
     /// Returns the plan of a workload's pod, by slot index.
     pub fn plan(&self, workload: &str, slot: usize) -> Option<&PodPlan> {
         self.plans.get(workload)?.get(slot)

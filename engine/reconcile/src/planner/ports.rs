@@ -12,13 +12,13 @@ use crate::input::observed::{ObservedContainer, PublishedPort};
 use crate::inventory::host_status::ReadyHost;
 use crate::plan::builder::Builder;
 use crate::plan::{Change, ChangeKind, Reachable};
-use crate::planner::context::{Planned, Planner, Progress};
+use crate::planner::context::{PlannedPod, Planner, PlanningProgress};
 
 impl Planner<'_> {
     /// Plans the host ports of all planned pods.
-    pub fn ports(&self, progress: &Progress<'_>, builder: &mut Builder) {
-        let mut by_host: BTreeMap<usize, Vec<&Planned<'_>>> = BTreeMap::new();
-        let asks = |planned: &&Planned<'_>| workload_ports(planned.workload).next().is_some();
+    pub fn ports(&self, progress: &PlanningProgress<'_>, builder: &mut Builder) {
+        let mut by_host: BTreeMap<usize, Vec<&PlannedPod<'_>>> = BTreeMap::new();
+        let asks = |planned: &&PlannedPod<'_>| workload_ports(planned.workload).next().is_some();
         for planned in progress.planned.iter().filter(asks) {
             by_host.entry(planned.host).or_default().push(planned);
         }
@@ -45,7 +45,7 @@ impl Planner<'_> {
     }
 
     /// Returns the host ports of a pod, which are the same for all pods of its workload.
-    fn asked_ports(&self, planned: &Planned<'_>) -> Vec<Asked> {
+    fn asked_ports(&self, planned: &PlannedPod<'_>) -> Vec<Asked> {
         let pod = realise(planned.workload, planned.name.clone(), &self.around);
         let ports = pod.containers.iter().flat_map(|desired| {
             named_published(&desired.applied).map(|(name, port)| Asked {
@@ -60,10 +60,10 @@ impl Planner<'_> {
     /// Plans one host port of a pod.
     fn port(
         &self,
-        planned: &Planned<'_>,
+        planned: &PlannedPod<'_>,
         wanted: &DesiredPort<'_>,
         holders: &[&ObservedContainer],
-        progress: &Progress<'_>,
+        progress: &PlanningProgress<'_>,
         builder: &mut Builder,
     ) {
         let (pod, port, host) = (planned.name.as_str(), &wanted.asked.port, wanted.host);
@@ -98,7 +98,7 @@ impl Planner<'_> {
     }
 
     /// Describes the host access of changed pods.
-    pub fn host_access(&self, progress: &Progress<'_>, builder: &mut Builder) {
+    pub fn host_access(&self, progress: &PlanningProgress<'_>, builder: &mut Builder) {
         let changed: BTreeSet<(&str, &str)> = builder
             .plan
             .changes

@@ -7,14 +7,14 @@ use tally_graph::{PodVolumeSource, Pull, Replicas, Strategy, Workload};
 
 use crate::desired::realise::mounted_volumes;
 use crate::placement::assign::{Assignment, Slot, named_volumes};
-use crate::placement::{Capacity, Part, PodRequest, Reasons, Step};
+use crate::placement::{HostCapacity, MoveStep, PodRequest, Reasons, RebalancedWorkload};
 use crate::plan::OpId;
 use crate::plan::balance::{Balance, Disruption, Fixed, HostLoad, Move, Share};
 use crate::plan::builder::Builder;
 use crate::plan::pod_plan::PodPlan;
 use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::subject::Subject;
-use crate::planner::context::{Planner, Progress};
+use crate::planner::context::{Planner, PlanningProgress};
 
 /// A pod that moves only because of rebalancing.
 pub(crate) struct Moved<'a> {
@@ -33,7 +33,7 @@ impl<'a> Planner<'a> {
     /// Chooses the moves and changes the slots of the moved pods.
     pub fn rebalance(&self, assignment: &mut Assignment<'a>) -> (Balance, Vec<Moved<'a>>) {
         let mut fixed = Vec::new();
-        let mut parts: Vec<Part<'a>> = Vec::new();
+        let mut parts: Vec<RebalancedWorkload<'a>> = Vec::new();
         for workload in self.graph.workloads() {
             let slots = assignment.slots.get(workload.name.as_str());
             let slots = slots.map(Vec::as_slice).unwrap_or_default();
@@ -117,7 +117,7 @@ impl<'a> Planner<'a> {
         need: PodRequest<'a>,
         slots: &[Slot],
         may: bool,
-    ) -> Part<'a> {
+    ) -> RebalancedWorkload<'a> {
         let replicas = u32::try_from(slots.len()).unwrap_or(u32::MAX);
         let mut free: BTreeMap<usize, u32> = BTreeMap::new();
         for slot in slots.iter().filter(|slot| may && self.is_free(slot)) {
@@ -131,7 +131,7 @@ impl<'a> Planner<'a> {
         let hosts = 0..self.hosts.ready.len();
         let lacking = hosts.clone().filter(|host| !self.pulls(workload, *host).is_empty());
         let barred = hosts.filter(|host| self.lacks_unpulled_image(workload, *host));
-        Part {
+        RebalancedWorkload {
             need,
             lacking: lacking.collect(),
             barred: barred.collect(),
@@ -186,8 +186,8 @@ impl<'a> Planner<'a> {
     fn choose(
         &self,
         assignment: &mut Assignment<'a>,
-        before: &Capacity<'a>,
-        parts: &[Part<'a>],
+        before: &HostCapacity<'a>,
+        parts: &[RebalancedWorkload<'a>],
     ) -> Vec<Moved<'a>> {
         let mut moved = Vec::new();
         // All existing and all arriving pods. A move that has room beside them waits for no other.
@@ -237,11 +237,11 @@ impl<'a> Planner<'a> {
         moved: &Moved<'a>,
         reasons: &Reasons<'a, '_>,
         assignment: &Assignment<'a>,
-        parts: &[Part<'a>],
+        parts: &[RebalancedWorkload<'a>],
     ) -> Move {
         let workload = moved.workload;
         let number = assignment.need(&workload.name).map_or(0, |need| need.workload);
-        let step = Step { part: number, from: moved.from, to: moved.to };
+        let step = MoveStep { part: number, from: moved.from, to: moved.to };
         let slots = assignment.slots.get(workload.name.as_str());
         let pod = slots.and_then(|slots| slots.get(moved.slot)).map_or("", |slot| &slot.name);
         let need = parts.get(number).map(|part| &part.need);
@@ -261,7 +261,11 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the current loads of the hosts.
-    fn loads(&self, assignment: &Assignment<'a>, parts: &[Part<'a>]) -> Vec<HostLoad> {
+    fn loads(
+        &self,
+        assignment: &Assignment<'a>,
+        parts: &[RebalancedWorkload<'a>],
+    ) -> Vec<HostLoad> {
         let share = |of| Share { of, ..Share::default() };
         let load = |host: &crate::inventory::host_status::ReadyHost<'_>| HostLoad {
             host: host.name.to_owned(),
@@ -285,7 +289,12 @@ impl<'a> Planner<'a> {
     }
 
     /// Adds the loads after all moves.
-    fn loads_after(&self, assignment: &Assignment<'a>, parts: &[Part<'a>], loads: &mut [HostLoad]) {
+    fn loads_after(
+        &self,
+        assignment: &Assignment<'a>,
+        parts: &[RebalancedWorkload<'a>],
+        loads: &mut [HostLoad],
+    ) {
         self.for_each_pod(assignment, parts, |slot, need| {
             let assigned = slot.assigned.as_ref().ok().or(slot.elsewhere.first());
             if let Some(load) = assigned.and_then(|host| loads.get_mut(*host)) {
@@ -300,7 +309,7 @@ impl<'a> Planner<'a> {
     fn for_each_pod(
         &self,
         assignment: &Assignment<'a>,
-        parts: &[Part<'a>],
+        parts: &[RebalancedWorkload<'a>],
         mut of: impl FnMut(&Slot, &PodRequest<'a>),
     ) {
         for (workload, part) in self.graph.workloads().zip(parts) {
@@ -310,7 +319,12 @@ impl<'a> Planner<'a> {
     }
 
     /// Makes moves wait for the room that other moves free, and blocks moves that must not start now.
-    pub fn make_room(&self, moved: &[Moved<'a>], progress: &Progress<'a>, builder: &mut Builder) {
+    pub fn make_room(
+        &self,
+        moved: &[Moved<'a>],
+        progress: &PlanningProgress<'a>,
+        builder: &mut Builder,
+    ) {
         let plan = |it: &Moved<'a>| progress.plan(&it.workload.name, it.slot);
         let block = |it: &Moved<'a>, plan: &PodPlan, reason: BlockReason, builder: &mut Builder| {
             builder.block(&plan.gated, Blocked::from_workload(it.workload, reason));
@@ -338,7 +352,11 @@ impl<'a> Planner<'a> {
 }
 
 /// Returns the capacity with all existing and all arriving pods, before any pod has left.
-fn crowd<'a>(before: &Capacity<'a>, after: &Capacity<'a>, parts: &[Part<'a>]) -> Capacity<'a> {
+fn crowd<'a>(
+    before: &HostCapacity<'a>,
+    after: &HostCapacity<'a>,
+    parts: &[RebalancedWorkload<'a>],
+) -> HostCapacity<'a> {
     let mut crowd = before.clone();
     for (number, part) in parts.iter().enumerate() {
         for (host, more) in after.flow(before, number) {
@@ -350,10 +368,10 @@ fn crowd<'a>(before: &Capacity<'a>, after: &Capacity<'a>, parts: &[Part<'a>]) ->
 
 /// Returns a workload whose moves need a surge pod for which no host has room.
 fn workload_without_surge_room<'a>(
-    mut crowd: Capacity<'a>,
-    before: &Capacity<'a>,
-    after: &Capacity<'a>,
-    parts: &[Part<'a>],
+    mut crowd: HostCapacity<'a>,
+    before: &HostCapacity<'a>,
+    after: &HostCapacity<'a>,
+    parts: &[RebalancedWorkload<'a>],
 ) -> Option<usize> {
     let moves = |number: usize| !after.flow(before, number).is_empty();
     let mut surging =

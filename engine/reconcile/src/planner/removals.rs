@@ -13,7 +13,7 @@ use crate::plan::builder::{About, Builder};
 use crate::plan::reason::{BlockReason, Blocked};
 use crate::plan::subject::Subject;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition};
-use crate::planner::context::{Planner, Progress, removes};
+use crate::planner::context::{Planner, PlanningProgress, removes};
 use crate::planner::pod::{removal_subject, remove_container};
 
 /// A pod that is removed from a host.
@@ -34,7 +34,7 @@ pub(crate) struct RemovalContext {
 
 /// Checks whether a pod holds a host port that a starting pod on the same host needs. Such a pod must not wait
 /// for the starting one, since both would wait for each other.
-fn blocks_port(host: usize, containers: &Containers<'_>, progress: &Progress<'_>) -> bool {
+fn blocks_port(host: usize, containers: &Containers<'_>, progress: &PlanningProgress<'_>) -> bool {
     let held = || containers.values().flat_map(|found| &found.container.published);
     let clashes = |port: PublishedPort| {
         held().any(|held| held.protocol == port.protocol && held.host.clashes(&port.host))
@@ -48,7 +48,7 @@ impl Planner<'_> {
     /// the target. Surge pods are removed once the workload's other pods are ready.
     pub fn remove_surplus(
         &self,
-        progress: &mut Progress<'_>,
+        progress: &mut PlanningProgress<'_>,
         builder: &mut Builder,
     ) -> Vec<Removed> {
         let target = self.options.target.as_ref().map(ToString::to_string);
@@ -89,7 +89,7 @@ impl Planner<'_> {
         host: usize,
         containers: &Containers<'_>,
         why: &RemovalContext,
-        progress: &mut Progress<'_>,
+        progress: &mut PlanningProgress<'_>,
         builder: &mut Builder,
     ) -> Vec<OpId> {
         let name = self.hosts.ready.get(host).map_or("", |host| host.name);
@@ -183,7 +183,7 @@ impl Planner<'_> {
     pub fn remove_objects(
         &self,
         removed: &[Removed],
-        progress: &Progress<'_>,
+        progress: &PlanningProgress<'_>,
         builder: &mut Builder,
     ) {
         let mut by_pod: BTreeMap<(String, String), Vec<OpId>> = BTreeMap::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tally_graph::{Graph, Node, Secret};
+use tally_graph::{Graph, GraphNode, Secret};
 
 use crate::memory::revisions::RolledBack;
 
@@ -67,7 +67,7 @@ fn add_secrets(graph: &mut Graph, secrets: &[Secret]) {
         if !graph.secrets().any(|known| known.name == secret.name) {
             // The text of this spec does not contain the secret.
             let span = graph.cluster().map_or(secret.span, |cluster| cluster.span);
-            graph.net.add_node(Node::Secret(Secret { span, ..secret.clone() }));
+            graph.net.add_node(GraphNode::Secret(Secret { span, ..secret.clone() }));
         }
     }
 }

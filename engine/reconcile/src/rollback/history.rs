@@ -8,7 +8,7 @@ use crate::memory::revisions::{PreviousRevision, RolledBack};
 
 /// An entry of the history.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct HistoryEntry {
     /// Its number.
     pub number: u64,
     /// Fingerprints of the workloads that were up to date with the entry, by address.
@@ -21,7 +21,7 @@ pub struct Entry {
 /// workload whose current revision was already up to date is not being rolled out, and is omitted.
 pub fn previous_revisions(
     spec: &Graph,
-    newest_first: impl IntoIterator<Item = Entry>,
+    newest_first: impl IntoIterator<Item = HistoryEntry>,
 ) -> BTreeMap<String, PreviousRevision> {
     let can_roll_back = |workload: &&Workload| workload.update.on_failure == OnFailure::Rollback;
     let wanted = spec.workloads().filter(can_roll_back);

@@ -15,7 +15,7 @@ pub mod rollout_state;
 pub mod unready;
 
 pub use decision::{Decision, decide};
-pub use history::{Entry, previous_revisions};
+pub use history::{HistoryEntry, previous_revisions};
 pub use report::{failure_span, images, not_rolled_back};
 pub use rollout_state::{rolled_back, rolled_back_fingerprints, rolling};
 pub use unready::{Unready, ended_words, unready};

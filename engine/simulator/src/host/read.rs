@@ -16,7 +16,7 @@ use super::sim_host::SimHost;
 use crate::clock::Clock;
 use crate::events::{Watcher, states};
 use crate::model::Model;
-use crate::store::{Store, lock};
+use crate::store::{StateBackend, lock};
 
 /// Polling interval of a log that is followed.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(200);
@@ -110,7 +110,7 @@ struct Follower {
 impl Follower {
     async fn next(
         mut self,
-        store: &Mutex<Store>,
+        store: &Mutex<StateBackend>,
         clock: &dyn Clock,
     ) -> Option<(Result<LogChunk, HostError>, Option<Self>)> {
         loop {

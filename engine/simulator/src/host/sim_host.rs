@@ -11,7 +11,7 @@ use crate::clock::{Clock, wall_clock};
 use crate::events::Changes;
 use crate::faults::{FaultKind, FaultPlan, Faults};
 use crate::model::Model;
-use crate::store::{Store, lock};
+use crate::store::{StateBackend, lock};
 
 /// The configuration of a simulated host.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl SimOptions {
 /// A simulated Docker host.
 pub struct SimHost {
     pub(super) name: String,
-    pub(super) store: Arc<Mutex<Store>>,
+    pub(super) store: Arc<Mutex<StateBackend>>,
     /// Counts the changes that are made through this host.
     pub(super) changes: Arc<Changes>,
     pub(super) clock: Arc<dyn Clock>,
@@ -73,11 +73,11 @@ impl SimHost {
     /// Returns a host with the given state, kept in memory.
     #[must_use]
     pub fn with_model(name: &str, model: Model, options: SimOptions) -> Self {
-        Self::with_store(name, Store::Memory(Box::new(model)), options)
+        Self::with_store(name, StateBackend::Memory(Box::new(model)), options)
     }
 
     /// Returns a host with the given state.
-    pub(crate) fn with_store(name: &str, store: Store, options: SimOptions) -> Self {
+    pub(crate) fn with_store(name: &str, store: StateBackend, options: SimOptions) -> Self {
         Self {
             name: name.to_owned(),
             store: Arc::new(Mutex::new(store)),
@@ -149,7 +149,7 @@ impl SimHost {
     ) -> Result<T, HostError> {
         let at_once = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
-        let changing = |store: &mut Store, now_ms| {
+        let changing = |store: &mut StateBackend, now_ms| {
             let result = store.change(|it| act(it, now_ms));
             self.changed();
             result
@@ -165,7 +165,7 @@ impl SimHost {
         call: &'static str,
         read: impl FnOnce(&Model, i64) -> Result<T, HostError> + Send,
     ) -> Result<T, HostError> {
-        let read = |store: &mut Store, now_ms| {
+        let read = |store: &mut StateBackend, now_ms| {
             store.read(|model| {
                 model.advance(now_ms);
                 read(model, now_ms)
@@ -177,7 +177,7 @@ impl SimHost {
     async fn calling<T>(
         &self,
         call: &'static str,
-        act: impl FnOnce(&mut Store, i64) -> Result<Result<T, HostError>, HostError> + Send,
+        act: impl FnOnce(&mut StateBackend, i64) -> Result<Result<T, HostError>, HostError> + Send,
     ) -> Result<T, HostError> {
         traced(&self.name, call, self.with_faults(call, act)).await
     }
@@ -186,7 +186,7 @@ impl SimHost {
     async fn with_faults<T>(
         &self,
         call: &'static str,
-        act: impl FnOnce(&mut Store, i64) -> Result<Result<T, HostError>, HostError> + Send,
+        act: impl FnOnce(&mut StateBackend, i64) -> Result<Result<T, HostError>, HostError> + Send,
     ) -> Result<T, HostError> {
         let fault = lock(&self.faults).next(call);
         let deadline = HostError::Deadline { call, after: self.deadline };

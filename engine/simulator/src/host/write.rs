@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use tally_host::{ExecRequest, ExecSession, FileToWrite, Host, HostError, LogChunk, PullProgress};
 use tally_reconcile::input::observed::Live;
-use tally_reconcile::plan::request::{ContainerRequest, NetworkRequest, Part, VolumeRequest};
+use tally_reconcile::plan::request::{ContainerRequest, FilesPart, NetworkRequest, VolumeRequest};
 
 use super::sim_host::SimHost;
 use crate::model::Model;
@@ -56,7 +56,7 @@ impl Host for SimHost {
         &self,
         id: &str,
         files: &[FileToWrite],
-        part: Part,
+        part: FilesPart,
     ) -> Result<(), HostError> {
         self.changing("write_files", |model, now_ms| model.write(id, files, part, now_ms)).await
     }
@@ -65,7 +65,7 @@ impl Host for SimHost {
         &self,
         id: &str,
         files: &[FileToWrite],
-        part: Part,
+        part: FilesPart,
     ) -> Result<(), HostError> {
         self.changing("write_secrets", |model, now_ms| model.write_secrets(id, files, part, now_ms))
             .await

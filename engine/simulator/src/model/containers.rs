@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use tally_host::{FileToWrite, HostError, OwnerKind, record};
 use tally_reconcile::input::observed::{ContainerState, Live};
 use tally_reconcile::labels::{self, SECRETS_FOLDER};
-use tally_reconcile::plan::request::{ContainerRequest, MountFrom, NetworkRef, Part};
+use tally_reconcile::plan::request::{ContainerRequest, FilesPart, MountFrom, NetworkRef};
 
-use super::state::{Container, Key, Model, no_such_container};
+use super::state::{Model, ObjectKey, SimulatedContainer, no_such_container};
 use crate::program;
 
 /// Docker's minimum memory limit.
@@ -59,7 +59,7 @@ impl Model {
                 let wanted = request.volumes.iter().find(|volume| volume.name == *name);
                 let labels = wanted.map(|volume| volume.labels.clone()).unwrap_or_default();
                 self.volumes.entry(name.clone()).or_insert(labels);
-                self.changed.insert(Key::Volume(name.clone()));
+                self.changed.insert(ObjectKey::Volume(name.clone()));
             }
         }
         let id = self.new_id();
@@ -97,13 +97,14 @@ impl Model {
         &mut self,
         id: &str,
         files: &[FileToWrite],
-        part: Part,
+        part: FilesPart,
         now_ms: i64,
     ) -> Result<(), HostError> {
         self.advance(now_ms);
         self.get(id)?;
         owners_are_known(files)?;
-        if let (Some(container), true) = (self.containers.get_mut(id), part != Part::Contents) {
+        if let (Some(container), true) = (self.containers.get_mut(id), part != FilesPart::Contents)
+        {
             container.files = Some(record(files));
             self.touch(id);
         }
@@ -119,7 +120,7 @@ impl Model {
         &mut self,
         id: &str,
         files: &[FileToWrite],
-        part: Part,
+        part: FilesPart,
         now_ms: i64,
     ) -> Result<(), HostError> {
         self.advance(now_ms);
@@ -136,7 +137,8 @@ impl Model {
             let said = format!("nobody holds the memory of {}", container.request.name);
             return Err(HostError::Conflict(said));
         }
-        if let (Some(container), true) = (self.containers.get_mut(id), part != Part::Contents) {
+        if let (Some(container), true) = (self.containers.get_mut(id), part != FilesPart::Contents)
+        {
             container.secrets = Some(record(files));
             self.touch(id);
         }
@@ -156,7 +158,8 @@ impl Model {
         for id in of {
             let Some(container) = self.containers.get(&id) else { continue };
             let holder = container.joined.as_ref().and_then(|id| self.containers.get(id));
-            let held = container.holds_ports() || holder.is_some_and(Container::holds_ports);
+            let held =
+                container.holds_ports() || holder.is_some_and(SimulatedContainer::holds_ports);
             if !held && let Some(container) = self.containers.get_mut(&id) {
                 container.secrets = None;
                 self.touch(&id);
@@ -233,8 +236,8 @@ fn new_container(
     image_id: String,
     joined: Option<String>,
     made: u64,
-) -> Container {
-    Container {
+) -> SimulatedContainer {
+    SimulatedContainer {
         id: id.to_owned(),
         request: request.clone(),
         image_id,

@@ -9,11 +9,11 @@ use tally_reconcile::input::observed::{ContainerState, Health};
 use tally_reconcile::plan::request::ContainerRequest;
 
 use super::inspect;
-use super::state::{Container, Key, Model, no_such_container};
+use super::state::{Model, ObjectKey, SimulatedContainer, no_such_container};
 
 /// A view of a container, without copies.
 #[derive(Debug, Clone, Copy)]
-pub struct Shown<'a> {
+pub struct ContainerView<'a> {
     /// 64 hex digits.
     pub id: &'a str,
     /// The request that created it, with its name and labels.
@@ -30,7 +30,7 @@ pub struct Shown<'a> {
     pub health: Option<Health>,
 }
 
-impl Shown<'_> {
+impl ContainerView<'_> {
     /// Checks whether its program runs or is paused.
     #[must_use]
     pub fn runs(&self) -> bool {
@@ -43,33 +43,33 @@ impl Model {
     pub fn set_size(&mut self, cpus: u32, memory: Bytes) {
         self.meta.engine.cpus = cpus;
         self.meta.engine.memory = memory;
-        self.changed.insert(Key::Meta);
+        self.changed.insert(ObjectKey::Meta);
     }
 
     /// Removes `image` from all registries.
     pub fn set_missing(&mut self, image: &str) {
         self.meta.missing.insert(image.to_owned());
-        self.changed.insert(Key::Meta);
+        self.changed.insert(ObjectKey::Meta);
     }
 
     /// Switches to containerd's image store, as in Docker 29: an image's ID is its digest, and an image that loses
     /// its tag has no name left.
     pub fn use_containerd_store(&mut self) {
         self.meta.containerd_store = true;
-        self.changed.insert(Key::Meta);
+        self.changed.insert(ObjectKey::Meta);
     }
 
     /// Moves the tag of `image` to another image at its registry. Hosts that have pulled it keep their image.
     pub fn move_tag(&mut self, image: &str) {
         *self.meta.moved.entry(image.to_owned()).or_default() += 1;
-        self.changed.insert(Key::Meta);
+        self.changed.insert(ObjectKey::Meta);
     }
 
     /// Sets the result of the container's health check; `None` leaves it to its command.
     pub fn set_health(&mut self, id: &str, health: Option<Health>) {
         if let Some(container) = self.containers.get_mut(id) {
             container.health = health;
-            self.changed.insert(Key::Container(id.to_owned()));
+            self.changed.insert(ObjectKey::Container(id.to_owned()));
         }
     }
 
@@ -85,8 +85,8 @@ impl Model {
     }
 
     /// Returns all containers by ID. Time does not advance.
-    pub fn each(&self) -> impl Iterator<Item = Shown<'_>> {
-        self.containers.values().map(|container| Shown {
+    pub fn each(&self) -> impl Iterator<Item = ContainerView<'_>> {
+        self.containers.values().map(|container| ContainerView {
             id: &container.id,
             request: &container.request,
             state: container.state,
@@ -106,7 +106,7 @@ impl Model {
     /// Returns when the next event happens by itself; `None` when none will.
     #[must_use]
     pub fn next_ms(&self, now_ms: i64) -> Option<i64> {
-        let ends = self.containers.values().filter_map(Container::due_ms);
+        let ends = self.containers.values().filter_map(SimulatedContainer::due_ms);
         let checks = self.containers.values().filter_map(inspect::health_due_ms);
         ends.chain(checks.filter(|at| *at > now_ms)).min()
     }
@@ -120,7 +120,7 @@ impl Model {
     /// Adds `image` to the registries again.
     pub fn set_present(&mut self, image: &str) {
         self.meta.missing.remove(image);
-        self.changed.insert(Key::Meta);
+        self.changed.insert(ObjectKey::Meta);
     }
 
     /// Removes an image, as `docker rmi -f` does: its names are removed, and containers keep the image that they were
@@ -131,9 +131,9 @@ impl Model {
         let names: Vec<String> = names.map(|(name, _)| name.clone()).collect();
         for name in names {
             self.images.remove(&name);
-            self.changed.insert(Key::Image(name));
+            self.changed.insert(ObjectKey::Image(name));
         }
-        self.changed.insert(Key::Image(removed.id.clone()));
+        self.changed.insert(ObjectKey::Image(removed.id.clone()));
         self.images.insert(removed.id.clone(), removed);
     }
 

@@ -8,7 +8,7 @@ use tally_reconcile::input::observed::{
 };
 use tally_reconcile::plan::request::{HealthRequest, NetworkRef};
 
-use super::state::{Container, Image, Model, Network};
+use super::state::{Image, Model, Network, SimulatedContainer};
 use crate::program;
 
 impl Model {
@@ -99,7 +99,7 @@ impl Model {
     }
 }
 
-fn shown(container: &Container) -> ObservedContainer {
+fn shown(container: &SimulatedContainer) -> ObservedContainer {
     let mut published = Vec::new();
     if container.holds_ports() {
         published.clone_from(&container.request.publish);
@@ -117,7 +117,7 @@ fn shown(container: &Container) -> ObservedContainer {
     }
 }
 
-fn addresses(container: &Container) -> BTreeMap<String, String> {
+fn addresses(container: &SimulatedContainer) -> BTreeMap<String, String> {
     let network = match &container.request.network {
         NetworkRef::Default => "bridge",
         NetworkRef::Named { name, .. } => name.as_str(),
@@ -131,7 +131,7 @@ fn addresses(container: &Container) -> BTreeMap<String, String> {
 }
 
 /// Returns the health of a container. Docker runs the first probe after one interval. A failure counts once the delay is over.
-pub(super) fn health(container: &Container, now_ms: i64) -> Health {
+pub(super) fn health(container: &SimulatedContainer, now_ms: i64) -> Health {
     let Some(check) = &container.request.health else { return Health::None };
     if let Some(injected) = container.health {
         return injected;
@@ -157,7 +157,7 @@ pub(super) fn health(container: &Container, now_ms: i64) -> Health {
 }
 
 /// Returns when its health next changes by itself, in milliseconds since 1970.
-pub(super) fn health_due_ms(container: &Container) -> Option<i64> {
+pub(super) fn health_due_ms(container: &SimulatedContainer) -> Option<i64> {
     let check = container.request.health.as_ref()?;
     let running = container.state == ContainerState::Running && container.health.is_none();
     let started = container.started_at_ms.filter(|_| running)?;
@@ -172,7 +172,7 @@ pub(super) fn health_due_ms(container: &Container) -> Option<i64> {
 }
 
 /// Checks whether a health check succeeds. A check for a file finds the files that were written.
-fn succeeds(check: &HealthRequest, container: &Container) -> bool {
+fn succeeds(check: &HealthRequest, container: &SimulatedContainer) -> bool {
     if !program::exists(&check.command) {
         return false;
     }

@@ -4,7 +4,7 @@ use tally_host::HostError;
 use tally_reconcile::input::observed::ContainerState;
 use tally_reconcile::plan::request::NetworkRef;
 
-use super::state::{Container, Key, Model, no_such_container};
+use super::state::{Model, ObjectKey, SimulatedContainer, no_such_container};
 use crate::program::{self, Program};
 
 /// Docker's backoff before it restarts a container: 100 ms, doubled each time up to a minute, and 100 ms again after
@@ -17,7 +17,7 @@ const MOST_STEPS: usize = 10_000;
 /// Maximum number of lines of a log.
 const MOST_LOG_LINES: usize = 2_000;
 
-impl Container {
+impl SimulatedContainer {
     /// Checks whether it holds its ports and its address.
     pub(crate) fn holds_ports(&self) -> bool {
         matches!(self.state, ContainerState::Running | ContainerState::Paused)
@@ -42,7 +42,7 @@ impl Model {
                 steps += 1;
             }
         }
-        let next = self.containers.values().filter_map(Container::due_ms).min();
+        let next = self.containers.values().filter_map(SimulatedContainer::due_ms).min();
         self.wake_ms = next.unwrap_or(i64::MAX);
     }
 
@@ -50,7 +50,7 @@ impl Model {
     fn step(&mut self, id: &str, now_ms: i64) -> bool {
         let Some(container) = self.containers.get_mut(id) else { return false };
         let Some(at) = container.due_ms().filter(|at| *at <= now_ms) else { return false };
-        self.changed.insert(Key::Container(id.to_owned()));
+        self.changed.insert(ObjectKey::Container(id.to_owned()));
         if container.state == ContainerState::Restarting {
             container.restarts_at_ms = None;
             container.restart_count += 1;
@@ -138,7 +138,7 @@ impl Model {
 
     /// Returns the start time of a container. Containers that share a network never start at the same time: the order
     /// tells whether a joiner is older than its infra container.
-    fn start_time(&self, container: &Container, at_ms: i64) -> i64 {
+    fn start_time(&self, container: &SimulatedContainer, at_ms: i64) -> i64 {
         let holder = container.joined.as_ref().and_then(|id| self.containers.get(id));
         let mut at_ms = at_ms;
         if let Some(started) = holder.and_then(|holder| holder.started_at_ms) {
@@ -155,7 +155,7 @@ impl Model {
         at_ms
     }
 
-    fn check_network(&self, container: &Container) -> Result<(), HostError> {
+    fn check_network(&self, container: &SimulatedContainer) -> Result<(), HostError> {
         match &container.request.network {
             NetworkRef::Default => Ok(()),
             NetworkRef::Named { name, .. } => {
@@ -182,7 +182,7 @@ impl Model {
         }
     }
 
-    fn check_ports(&self, container: &Container) -> Result<(), HostError> {
+    fn check_ports(&self, container: &SimulatedContainer) -> Result<(), HostError> {
         for wanted in &container.request.publish {
             let held = self
                 .containers
@@ -306,7 +306,7 @@ impl Model {
     }
 
     /// Returns the command line of a container: its own, otherwise that of its image.
-    pub(crate) fn argv(&self, container: &Container) -> Vec<String> {
+    pub(crate) fn argv(&self, container: &SimulatedContainer) -> Vec<String> {
         let named = self.images.get(&container.request.image);
         let own = named.filter(|image| image.id == container.image_id);
         // Under any of its names.
@@ -324,7 +324,7 @@ impl Model {
     }
 }
 
-impl Container {
+impl SimulatedContainer {
     /// Returns when the next event happens to it by itself.
     pub(crate) fn due_ms(&self) -> Option<i64> {
         match self.state {

@@ -10,6 +10,6 @@ mod objects;
 mod record;
 mod state;
 
-pub use inject::Shown;
+pub use inject::ContainerView;
 pub use record::Record;
 pub use state::{Image, Model};

@@ -5,7 +5,7 @@ use tally_host::HostError;
 use tally_reconcile::labels::INFRA_IMAGE;
 use tally_reconcile::plan::request::{MountFrom, NetworkRef, NetworkRequest, VolumeRequest};
 
-use super::state::{Container, Image, Key, Model, Network, mix};
+use super::state::{Image, Model, Network, ObjectKey, SimulatedContainer, mix};
 use crate::program;
 
 impl Model {
@@ -23,7 +23,7 @@ impl Model {
             }
             None => {
                 self.volumes.insert(request.name.clone(), request.labels.clone());
-                self.changed.insert(Key::Volume(request.name.clone()));
+                self.changed.insert(ObjectKey::Volume(request.name.clone()));
                 Ok(())
             }
         }
@@ -34,7 +34,7 @@ impl Model {
     /// # Errors
     /// When a container mounts it.
     pub fn remove_volume(&mut self, name: &str) -> Result<(), HostError> {
-        let mounts_it = |container: &Container| {
+        let mounts_it = |container: &SimulatedContainer| {
             let source = MountFrom::Volume(name.to_owned());
             container.request.mounts.values().any(|mount| mount.source == source)
         };
@@ -43,7 +43,7 @@ impl Model {
             return Err(HostError::Conflict(said));
         }
         if self.volumes.remove(name).is_some() {
-            self.changed.insert(Key::Volume(name.to_owned()));
+            self.changed.insert(ObjectKey::Volume(name.to_owned()));
         }
         Ok(())
     }
@@ -60,7 +60,7 @@ impl Model {
         let id = self.new_id();
         let network = Network { name: request.name.clone(), labels: request.labels.clone() };
         self.networks.insert(id.clone(), network);
-        self.changed.insert(Key::Network(id.clone()));
+        self.changed.insert(ObjectKey::Network(id.clone()));
         Ok(id)
     }
 
@@ -71,7 +71,7 @@ impl Model {
     pub fn remove_network(&mut self, id: &str, now_ms: i64) -> Result<(), HostError> {
         self.advance(now_ms);
         let Some(network) = self.networks.get(id) else { return Ok(()) };
-        let is_on_it = |container: &Container| {
+        let is_on_it = |container: &SimulatedContainer| {
             container.holds_ports()
                 && matches!(&container.request.network,
                     NetworkRef::Named { name, .. } if *name == network.name)
@@ -82,7 +82,7 @@ impl Model {
             return Err(HostError::Conflict(said));
         }
         self.networks.remove(id);
-        self.changed.insert(Key::Network(id.to_owned()));
+        self.changed.insert(ObjectKey::Network(id.to_owned()));
         Ok(())
     }
 
@@ -128,7 +128,7 @@ impl Model {
         for name in missing {
             let command = vec!["/serve".to_owned()];
             self.images.insert(name.clone(), Image { id: id.clone(), command, ..Image::default() });
-            self.changed.insert(Key::Image(name.clone()));
+            self.changed.insert(ObjectKey::Image(name.clone()));
         }
         Ok(())
     }
@@ -152,7 +152,7 @@ impl Model {
     pub fn add_image(&mut self, name: &str, image: Image) {
         let id = format!("sha256:{}", self.new_id());
         self.images.insert(name.to_owned(), Image { id, ..image });
-        self.changed.insert(Key::Image(name.to_owned()));
+        self.changed.insert(ObjectKey::Image(name.to_owned()));
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{Container, Image, Key, Meta, Model, Network};
+use super::state::{Image, Meta, Model, Network, ObjectKey, SimulatedContainer};
 
 /// The current form of one object, or its removal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct Record(Kept);
 #[serde(rename_all = "kebab-case")]
 enum Kept {
     Engine(Meta),
-    Container(Box<Container>),
+    Container(Box<SimulatedContainer>),
     ContainerGone(String),
     Volume(String, BTreeMap<String, String>),
     VolumeGone(String),
@@ -41,11 +41,11 @@ impl Model {
     /// Returns the records of the whole state.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        let containers = self.containers.keys().cloned().map(Key::Container);
-        let volumes = self.volumes.keys().cloned().map(Key::Volume);
-        let networks = self.networks.keys().cloned().map(Key::Network);
-        let images = self.images.keys().cloned().map(Key::Image);
-        let keys = std::iter::once(Key::Meta);
+        let containers = self.containers.keys().cloned().map(ObjectKey::Container);
+        let volumes = self.volumes.keys().cloned().map(ObjectKey::Volume);
+        let networks = self.networks.keys().cloned().map(ObjectKey::Network);
+        let images = self.images.keys().cloned().map(ObjectKey::Image);
+        let keys = std::iter::once(ObjectKey::Meta);
         keys.chain(images)
             .chain(networks)
             .chain(volumes)
@@ -54,22 +54,22 @@ impl Model {
             .collect()
     }
 
-    fn record(&self, key: Key) -> Record {
+    fn record(&self, key: ObjectKey) -> Record {
         Record(match key {
-            Key::Meta => Kept::Engine(self.meta.clone()),
-            Key::Container(id) => match self.containers.get(&id) {
+            ObjectKey::Meta => Kept::Engine(self.meta.clone()),
+            ObjectKey::Container(id) => match self.containers.get(&id) {
                 Some(container) => Kept::Container(Box::new(container.clone())),
                 None => Kept::ContainerGone(id),
             },
-            Key::Volume(name) => match self.volumes.get(&name) {
+            ObjectKey::Volume(name) => match self.volumes.get(&name) {
                 Some(labels) => Kept::Volume(name, labels.clone()),
                 None => Kept::VolumeGone(name),
             },
-            Key::Network(id) => match self.networks.get(&id) {
+            ObjectKey::Network(id) => match self.networks.get(&id) {
                 Some(network) => Kept::Network(id, network.clone()),
                 None => Kept::NetworkGone(id),
             },
-            Key::Image(name) => match self.images.get(&name) {
+            ObjectKey::Image(name) => match self.images.get(&name) {
                 Some(image) => Kept::Image(name, image.clone()),
                 None => Kept::ImageGone(name),
             },

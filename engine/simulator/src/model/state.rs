@@ -13,7 +13,7 @@ use tally_reconcile::plan::request::ContainerRequest;
 pub struct Model {
     pub(crate) meta: Meta,
     pub(crate) images: BTreeMap<String, Image>,
-    pub(crate) containers: BTreeMap<String, Container>,
+    pub(crate) containers: BTreeMap<String, SimulatedContainer>,
     /// IDs by name.
     pub(crate) names: BTreeMap<String, String>,
     pub(crate) volumes: BTreeMap<String, BTreeMap<String, String>>,
@@ -22,7 +22,7 @@ pub struct Model {
     /// Nothing happens by itself before this time.
     pub(super) wake_ms: i64,
     /// The objects that changed since the last [`Model::take_changes`].
-    pub(super) changed: BTreeSet<Key>,
+    pub(super) changed: BTreeSet<ObjectKey>,
 }
 
 /// The part of the state that exists once.
@@ -44,7 +44,7 @@ pub(crate) struct Meta {
 
 /// The key of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
+pub(super) enum ObjectKey {
     Meta,
     Container(String),
     Volume(String),
@@ -73,7 +73,7 @@ pub(crate) struct Network {
 
 /// A container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Container {
+pub(crate) struct SimulatedContainer {
     pub id: String,
     pub request: ContainerRequest,
     pub image_id: String,
@@ -122,7 +122,7 @@ impl Model {
             networks: BTreeMap::new(),
             execs: BTreeMap::new(),
             wake_ms: i64::MAX,
-            changed: BTreeSet::from([Key::Meta]),
+            changed: BTreeSet::from([ObjectKey::Meta]),
         };
         model.meta.engine = Engine {
             id: model.new_id(),
@@ -140,14 +140,14 @@ impl Model {
     /// Returns a new full ID: 64 hex digits, the same for the same seed and count.
     pub(crate) fn new_id(&mut self) -> String {
         self.meta.made += 1;
-        self.changed.insert(Key::Meta);
+        self.changed.insert(ObjectKey::Meta);
         let start = self.meta.seed ^ self.meta.made.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (0..4_u64).map(|part| format!("{:016x}", mix(start.wrapping_add(part << 60)))).collect()
     }
 
     /// Marks a container as changed.
     pub(crate) fn touch(&mut self, id: &str) {
-        self.changed.insert(Key::Container(id.to_owned()));
+        self.changed.insert(ObjectKey::Container(id.to_owned()));
     }
 
     /// Notes that something happens by itself at `at_ms`.
@@ -156,7 +156,7 @@ impl Model {
     }
 
     /// Returns a container by its ID.
-    pub(crate) fn get(&self, id: &str) -> Result<&Container, HostError> {
+    pub(crate) fn get(&self, id: &str) -> Result<&SimulatedContainer, HostError> {
         self.containers.get(id).ok_or_else(|| no_such_container(id))
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::lease::store::{Renewed, Seen, SpecRecord, StoreError, Taken, Term, Verdict};
+use crate::lease::store::{Renewed, SpecRecord, StoreError, StoreVerdict, StoreView, Taken, Term};
 
 /// The interval at which an engine reads the store, in milliseconds.
 const LOOK_MS: u64 = 1_000;
@@ -39,7 +39,7 @@ impl Bounds {
 
 /// The role of an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Role {
+pub enum LeaseRole {
     /// It follows.
     Follower {
         /// Why it does not stand for election although it could.
@@ -108,9 +108,9 @@ pub enum Ask {
 
 /// An answer of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum LeaseAnswer {
     /// To reading the contents.
-    Seen(Seen),
+    Seen(StoreView),
     /// To asking for the lease.
     Taken(Taken),
     /// To asking for a longer one.
@@ -123,7 +123,7 @@ pub enum Answer {
     Failed(StoreError),
 }
 
-impl Answer {
+impl LeaseAnswer {
     /// Checks whether it shows the contents of the store.
     #[must_use]
     pub fn shows(&self) -> bool {
@@ -161,7 +161,7 @@ pub struct Lease {
     supersede: bool,
     /// The spec changed while this engine led.
     changed: bool,
-    seen: Seen,
+    seen: StoreView,
     /// Whether anything was seen yet.
     has_looked: bool,
     /// Counts the changes that may affect a follower's status.
@@ -189,7 +189,7 @@ impl Lease {
             spec: spec.to_owned(),
             supersede,
             changed: false,
-            seen: Seen::default(),
+            seen: StoreView::default(),
             has_looked: false,
             changes: 0,
             held: None,
@@ -203,7 +203,7 @@ impl Lease {
 
     /// Returns the latest known contents of the store.
     #[must_use]
-    pub fn seen(&self) -> &Seen {
+    pub fn seen(&self) -> &StoreView {
         &self.seen
     }
 
@@ -233,15 +233,15 @@ impl Lease {
 
     /// Returns the role of this engine.
     #[must_use]
-    pub fn role(&self, now_ms: u64) -> Role {
+    pub fn role(&self, now_ms: u64) -> LeaseRole {
         if let Some(held) = self.held.as_ref().filter(|held| now_ms < held.until_ms)
             && let Some(epoch) = held.epoch
         {
-            return Role::Leader { epoch, until_ms: held.until_ms };
+            return LeaseRole::Leader { epoch, until_ms: held.until_ms };
         }
-        let superseded = self.verdict() == Verdict::Superseded && !self.is_meant();
+        let superseded = self.verdict() == StoreVerdict::Superseded && !self.is_meant();
         let by = self.seen.record.clone().filter(|_| superseded);
-        Role::Follower { aside: by.map(|by| Aside { by }) }
+        LeaseRole::Follower { aside: by.map(|by| Aside { by }) }
     }
 
     /// Returns why the last term ended, once.
@@ -254,7 +254,7 @@ impl Lease {
         if self.spec == spec {
             return false;
         }
-        self.changed |= matches!(self.role(now_ms), Role::Leader { .. });
+        self.changed |= matches!(self.role(now_ms), LeaseRole::Leader { .. });
         spec.clone_into(&mut self.spec);
         self.changes += 1;
         if let Some(held) = &mut self.held {
@@ -320,54 +320,54 @@ impl Lease {
 
     /// Checks whether nobody leads as far as it knows, and its spec may lead.
     fn may_take(&self) -> bool {
-        let is_one = self.verdict() != Verdict::Superseded || self.is_meant();
+        let is_one = self.verdict() != StoreVerdict::Superseded || self.is_meant();
         self.has_looked && self.seen.leader.is_none() && is_one
     }
 
     /// Takes in the answer to the last question.
-    pub fn answered(&mut self, answer: Answer, now_ms: u64) {
+    pub fn answered(&mut self, answer: LeaseAnswer, now_ms: u64) {
         let Some(Open { ask, sent_ms }) = self.open.take() else { return };
         self.tick(now_ms);
         self.due_ms = now_ms.saturating_add(LOOK_MS);
         match (ask, answer) {
-            (_, Answer::Failed(_)) => self.failed(now_ms),
-            (_, Answer::Seen(seen)) => self.saw(seen, now_ms),
-            (_, Answer::Taken(Taken::Theirs(seen))) => self.see(seen),
-            (_, Answer::Taken(Taken::Ours { term, lasts, seen, .. })) => {
+            (_, LeaseAnswer::Failed(_)) => self.failed(now_ms),
+            (_, LeaseAnswer::Seen(seen)) => self.saw(seen, now_ms),
+            (_, LeaseAnswer::Taken(Taken::Theirs(seen))) => self.see(seen),
+            (_, LeaseAnswer::Taken(Taken::Ours { term, lasts, seen, .. })) => {
                 self.see(seen);
                 self.took(term, lasts, sent_ms, now_ms);
             }
-            (_, Answer::Renewed(Renewed::Over)) => {
+            (_, LeaseAnswer::Renewed(Renewed::Over)) => {
                 if self.held.take().is_some() {
                     self.lost(Loss::Refused, now_ms);
                 }
             }
-            (Ask::Renew(term), Answer::Renewed(Renewed::Longer { lasts, seen })) => {
+            (Ask::Renew(term), LeaseAnswer::Renewed(Renewed::Longer { lasts, seen })) => {
                 self.see(seen);
                 self.renewed(term, lasts, sent_ms);
                 self.settle(now_ms);
             }
-            (Ask::Publish { record, .. }, Answer::Published(Some(revision))) => {
+            (Ask::Publish { record, .. }, LeaseAnswer::Published(Some(revision))) => {
                 self.seen.record = Some(record);
                 self.seen.record_revision = revision;
                 self.unsure = None;
                 self.settle(now_ms);
             }
-            (_, Answer::Published(_)) => {
+            (_, LeaseAnswer::Published(_)) => {
                 // Somebody published, maybe this very engine with an answer that was lost, or the term is over:
                 // renewing shows which, and until then the lease last seen says nothing.
                 if let Some(held) = &mut self.held {
                     held.renew_at_ms = now_ms;
                 }
             }
-            (_, Answer::GivenBack) => {
+            (_, LeaseAnswer::GivenBack) => {
                 self.leftover = None;
                 // It was ours, so the lease last seen says that we lead.
                 self.seen.leader = None;
                 self.has_looked = false;
                 self.due_ms = now_ms;
             }
-            (_, Answer::Renewed(_)) => {}
+            (_, LeaseAnswer::Renewed(_)) => {}
         }
     }
 
@@ -377,7 +377,7 @@ impl Lease {
         held.or(self.leftover.take().map(|(term, _)| term))
     }
 
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self) -> StoreVerdict {
         SpecRecord::verdict(self.seen.record.as_ref(), &self.spec)
     }
 
@@ -385,13 +385,13 @@ impl Lease {
         self.supersede || self.changed
     }
 
-    fn see(&mut self, seen: Seen) {
+    fn see(&mut self, seen: StoreView) {
         self.changes += u64::from(self.seen != seen || !self.has_looked);
         self.seen = seen;
         self.has_looked = true;
     }
 
-    fn saw(&mut self, seen: Seen, now_ms: u64) {
+    fn saw(&mut self, seen: StoreView, now_ms: u64) {
         self.see(seen);
         let may_take = self.may_take();
         match &mut self.held {
@@ -465,13 +465,13 @@ impl Lease {
         let is_sure = self.unsure != Some(self.seen.record_revision);
         match verdict {
             // Published once more, so that a request still on its way comes too late.
-            Verdict::Current if !is_sure && held.epoch.is_none() => {}
-            Verdict::Current if !other => {
+            StoreVerdict::Current if !is_sure && held.epoch.is_none() => {}
+            StoreVerdict::Current if !other => {
                 held.epoch = Some(epoch);
                 (self.supersede, self.changed) = (false, false);
             }
-            Verdict::New | Verdict::Superseded
-                if held.epoch.is_none() && (is_meant || verdict == Verdict::New) => {}
+            StoreVerdict::New | StoreVerdict::Superseded
+                if held.epoch.is_none() && (is_meant || verdict == StoreVerdict::New) => {}
             // A newer one came while this one counted, or this one is an old one.
             _ => {
                 let term = held.term;

@@ -9,13 +9,13 @@ use tally_reconcile::input::observed::{ContainerDetails, ObservedContainer};
 use tally_reconcile::plan::{OpId, ReadyRule};
 use tokio::time::Instant;
 
-use super::context::{Context, Waiting};
+use super::context::{ExecuteContext, Waiting};
 use super::failure::{FailureKind, NotReadyReason, StaleReason};
 use super::progress::Event;
-use super::step::Step;
+use super::step::OperationStep;
 use crate::error::HostError;
 use crate::host::Host;
-use verdict::{Progression, Verdict, judge_exit, judge_ready};
+use verdict::{Progression, WaitVerdict, judge_exit, judge_ready};
 
 /// Number of waits that poll at the full rate; more waits share that rate.
 const FULL_RATE_WAITS: usize = 32;
@@ -25,13 +25,13 @@ const ONE_POLL: Duration = Duration::from_secs(1);
 
 /// Waits until a container is ready. A container that `is_new` was created by this plan and started a moment ago.
 pub(super) async fn ready(
-    context: &Context<'_>,
+    context: &ExecuteContext<'_>,
     host: &dyn Host,
     op: OpId,
     id: &str,
     rule: &ReadyRule,
     is_new: bool,
-) -> Result<Step, FailureKind> {
+) -> Result<OperationStep, FailureKind> {
     let mut memory = Progression::default();
     let mut first_poll = Duration::ZERO;
     let runs = Duration::from_millis(rule.running_ms);
@@ -51,12 +51,12 @@ pub(super) async fn ready(
 
 /// Waits until a container has ended with exit code 0.
 pub(super) async fn exit(
-    context: &Context<'_>,
+    context: &ExecuteContext<'_>,
     host: &dyn Host,
     op: OpId,
     id: &str,
     deadline_ms: u64,
-) -> Result<Step, FailureKind> {
+) -> Result<OperationStep, FailureKind> {
     let mut memory = Progression::default();
     let judge = |container: &ObservedContainer, details: &ContainerDetails| {
         judge_exit(container.state, details, &mut memory)
@@ -72,13 +72,13 @@ struct Times {
 }
 
 async fn poll_until(
-    context: &Context<'_>,
+    context: &ExecuteContext<'_>,
     host: &dyn Host,
     op: OpId,
     id: &str,
     times: Times,
-    mut judge: impl FnMut(&ObservedContainer, &ContainerDetails) -> Verdict + Send,
-) -> Result<Step, FailureKind> {
+    mut judge: impl FnMut(&ObservedContainer, &ContainerDetails) -> WaitVerdict + Send,
+) -> Result<OperationStep, FailureKind> {
     let _waiting = Waiting::start(&context.waiting);
     let mut cancel = context.cancel.clone();
     let started = Instant::now();
@@ -86,20 +86,20 @@ async fn poll_until(
     let mut pause = context.options.first_poll;
     let mut reported = String::new();
     if !slept(times.first_poll.min(times.deadline), &mut cancel).await {
-        return Ok(Step::Cancelled);
+        return Ok(OperationStep::Cancelled);
     }
     loop {
         if let Err(why) = context.options.permit.ask() {
-            return Ok(Step::Withheld(why));
+            return Ok(OperationStep::Withheld(why));
         }
         let (reason, soon, lack) = match host.container(id, false).await {
             Ok(None) => {
                 return Err(FailureKind::PreconditionFailed(StaleReason::RemovedDuringWait));
             }
             Ok(Some((container, details))) => match judge(&container, &details) {
-                Verdict::Good => return Ok(Step::Done(None)),
-                Verdict::Bad(kind) => return Err(kind),
-                Verdict::NotYet(reason, soon) => {
+                WaitVerdict::Good => return Ok(OperationStep::Done(None)),
+                WaitVerdict::Bad(kind) => return Err(kind),
+                WaitVerdict::NotYet(reason, soon) => {
                     (reason.to_string(), soon, UnmetCondition::NotReady(reason))
                 }
             },
@@ -123,7 +123,7 @@ async fn poll_until(
             _ => soon.map_or(pause, |soon| soon.min(pause)).saturating_mul(share),
         };
         if !slept(wait.min(deadline - now), &mut cancel).await {
-            return Ok(Step::Cancelled);
+            return Ok(OperationStep::Cancelled);
         }
         pause = (pause * 5 / 4).min(context.options.slowest_poll.max(context.options.first_poll));
     }

@@ -11,7 +11,7 @@ use crate::execute::failure::{FailureKind, NotReadyReason};
 
 /// The result of one poll.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum WaitVerdict {
     /// The condition holds.
     Good,
     /// The condition does not hold yet; the duration after which it holds if nothing changes, when that is known.
@@ -49,7 +49,7 @@ pub(super) fn judge_ready(
     details: &ContainerDetails,
     memory: &mut Progression,
     now: Instant,
-) -> Verdict {
+) -> WaitVerdict {
     let first = *memory.first_restarts.get_or_insert(details.restart_count);
     let restarts = details.restart_count.saturating_sub(first);
     memory.exit_code = details.exit_code.or(memory.exit_code);
@@ -59,7 +59,7 @@ pub(super) fn judge_ready(
     }
     match state {
         ContainerState::Exited if rule.may_end && details.exit_code == Some(0) => {
-            return Verdict::Good;
+            return WaitVerdict::Good;
         }
         ContainerState::Exited | ContainerState::Dead | ContainerState::Removing => {
             return ended(exit_code, details, restarts);
@@ -93,9 +93,9 @@ pub(super) fn judge_ready(
     }
     let left = Duration::from_millis(rule.running_ms).saturating_sub(now - since);
     if left.is_zero() {
-        return Verdict::Good;
+        return WaitVerdict::Good;
     }
-    Verdict::NotYet(NotReadyReason::RunsTooShort, Some(left))
+    WaitVerdict::NotYet(NotReadyReason::RunsTooShort, Some(left))
 }
 
 /// Checks whether a container has ended with exit code 0.
@@ -103,11 +103,11 @@ pub(super) fn judge_exit(
     state: ContainerState,
     details: &ContainerDetails,
     memory: &mut Progression,
-) -> Verdict {
+) -> WaitVerdict {
     let first = *memory.first_restarts.get_or_insert(details.restart_count);
     let restarts = details.restart_count.saturating_sub(first);
     match state {
-        ContainerState::Exited if details.exit_code == Some(0) => Verdict::Good,
+        ContainerState::Exited if details.exit_code == Some(0) => WaitVerdict::Good,
         ContainerState::Exited | ContainerState::Dead | ContainerState::Removing => {
             ended(details.exit_code, details, restarts)
         }
@@ -119,12 +119,12 @@ pub(super) fn judge_exit(
     }
 }
 
-fn not_yet(reason: NotReadyReason) -> Verdict {
-    Verdict::NotYet(reason, None)
+fn not_yet(reason: NotReadyReason) -> WaitVerdict {
+    WaitVerdict::NotYet(reason, None)
 }
 
-fn ended(exit_code: Option<i64>, details: &ContainerDetails, restarts: u32) -> Verdict {
-    Verdict::Bad(FailureKind::Ended { exit_code, error: details.error.clone(), restarts })
+fn ended(exit_code: Option<i64>, details: &ContainerDetails, restarts: u32) -> WaitVerdict {
+    WaitVerdict::Bad(FailureKind::Ended { exit_code, error: details.error.clone(), restarts })
 }
 
 #[cfg(test)]
@@ -153,11 +153,11 @@ mod tests {
     const RULE: ReadyRule =
         ReadyRule { healthy: false, running_ms: 1_000, may_end: false, deadline_ms: 9_000 };
 
-    fn word(verdict: &Verdict) -> &'static str {
+    fn word(verdict: &WaitVerdict) -> &'static str {
         match verdict {
-            Verdict::Good => "good",
-            Verdict::NotYet(..) => "not yet",
-            Verdict::Bad(_) => "bad",
+            WaitVerdict::Good => "good",
+            WaitVerdict::NotYet(..) => "not yet",
+            WaitVerdict::Bad(_) => "bad",
         }
     }
 

@@ -8,7 +8,7 @@ use crate::inventory::containers::{Found, Inventory};
 use crate::planner::images::ImageChooser;
 
 /// The inputs of planning a pod on a host.
-pub(crate) struct Context<'a> {
+pub(crate) struct PodContext<'a> {
     pub graph: &'a Graph,
     pub cluster: &'a str,
     pub host: &'a str,
@@ -23,7 +23,7 @@ pub(crate) struct Context<'a> {
     pub image_chooser: ImageChooser<'a>,
 }
 
-impl Context<'_> {
+impl PodContext<'_> {
     /// Checks whether a running container must be restarted.
     pub fn must_restart(&self, found: &Found<'_>) -> bool {
         self.failing.contains(&found.container.id) || self.was_asked_to_restart(found)

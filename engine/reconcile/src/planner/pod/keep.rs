@@ -13,7 +13,7 @@ use crate::inventory::containers::Found;
 use crate::labels::Role;
 use crate::plan::builder::{About, owned};
 use crate::plan::pod_plan::Unended;
-use crate::plan::request::{FilesRequest, Part};
+use crate::plan::request::{FilesPart, FilesRequest};
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Target};
 use crate::planner::pod::verdict::{Repair, infra_of};
 
@@ -153,9 +153,9 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let signals = self.signals(found, differs, files, &changed);
         // The record states which files were applied, so it is written last: an interrupted apply is repeated.
         let (first, last) = if signals.is_empty() {
-            (Part::All, None)
+            (FilesPart::All, None)
         } else {
-            (Part::Contents, Some(Part::Record))
+            (FilesPart::Contents, Some(FilesPart::Record))
         };
         let rewritten = differs.spec.iter().any(|change| change.path.first() == "file");
         let written = self.write(desired, found, about, first, rewritten, &[]);
@@ -194,7 +194,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         desired: &DesiredContainer<'a>,
         found: &Found<'_>,
         about: &About,
-        part: Part,
+        part: FilesPart,
         rewritten: bool,
         after: &[OpId],
     ) -> Vec<OpId> {

@@ -16,18 +16,18 @@ use crate::inventory::containers::Found;
 use crate::labels::{self, Role};
 use crate::plan::builder::{About, Builder, owned};
 use crate::plan::pod_plan::{PodPlan, Unended};
-use crate::plan::request::{FilesRequest, Part};
+use crate::plan::request::{FilesPart, FilesRequest};
 use crate::plan::subject::Subject;
 use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Target};
 use crate::planner::images::Choices;
 use crate::planner::objects::Objects;
-use crate::planner::pod::context::Context;
-use crate::planner::pod::verdict::{Verdict, find, infra_of, verdicts};
+use crate::planner::pod::context::PodContext;
+use crate::planner::pod::verdict::{ContainerVerdict, find, infra_of, verdicts};
 
 /// Plans one pod on one host.
 pub(crate) fn plan_pod(
     pod: &DesiredPod<'_>,
-    context: &Context<'_>,
+    context: &PodContext<'_>,
     objects: &mut Objects<'_>,
     choices: &mut Choices,
     builder: &mut Builder,
@@ -65,9 +65,9 @@ pub(crate) fn plan_pod(
 }
 
 /// Returns the container of a verdict that Docker is still removing.
-fn stuck_container<'a>(verdict: &Verdict<'a>) -> Option<&'a Found<'a>> {
+fn stuck_container<'a>(verdict: &ContainerVerdict<'a>) -> Option<&'a Found<'a>> {
     match verdict {
-        Verdict::Stuck(found) => Some(found),
+        ContainerVerdict::Stuck(found) => Some(found),
         _ => None,
     }
 }
@@ -77,7 +77,7 @@ fn stuck_container<'a>(verdict: &Verdict<'a>) -> Option<&'a Found<'a>> {
 fn wait_for_stuck(
     pod: &DesiredPod<'_>,
     stuck: &Found<'_>,
-    context: &Context<'_>,
+    context: &PodContext<'_>,
     builder: &mut Builder,
 ) -> PodPlan {
     let about = About {
@@ -106,7 +106,7 @@ fn stuck_report(pod: &DesiredPod<'_>, found: &Found<'_>) -> Diagnostic {
 }
 
 /// Returns the error about a container that is not managed by Tally and has a name that this pod needs.
-fn name_clash(pod: &DesiredPod<'_>, context: &Context<'_>) -> Option<Diagnostic> {
+fn name_clash(pod: &DesiredPod<'_>, context: &PodContext<'_>) -> Option<Diagnostic> {
     if context.inventory.others.is_empty() {
         return None;
     }
@@ -135,7 +135,7 @@ fn name_clash(pod: &DesiredPod<'_>, context: &Context<'_>) -> Option<Diagnostic>
 /// The planner of one pod, with its progress.
 struct PodPlanner<'a, 'b, 'o> {
     pod: &'b DesiredPod<'a>,
-    context: &'b Context<'b>,
+    context: &'b PodContext<'b>,
     objects: &'b mut Objects<'o>,
     choices: &'b mut Choices,
     builder: &'b mut Builder,
@@ -150,14 +150,14 @@ struct PodPlanner<'a, 'b, 'o> {
 
 impl<'a> PodPlanner<'a, '_, '_> {
     /// Plans the operations for all verdicts.
-    fn run(&mut self, verdicts: &[Verdict<'_>]) {
+    fn run(&mut self, verdicts: &[ContainerVerdict<'_>]) {
         let needs = self.needs(verdicts);
         self.plan.needs.clone_from(&needs);
         let removed = self.remove_extra(&needs);
         let replaced = self.remove_replaced(verdicts, &needs);
         for (desired, verdict) in self.pod.containers.iter().zip(verdicts) {
             match verdict {
-                Verdict::Create => {
+                ContainerVerdict::Create => {
                     let cause = if self.exists() { Cause::Needed } else { Cause::New };
                     let about = self.about(desired, cause);
                     let mut after = needs.clone();
@@ -167,13 +167,13 @@ impl<'a> PodPlanner<'a, '_, '_> {
                     let image = desired.source.map(|source| source.image.to_string());
                     self.builder.change(&about, ChangeKind::Create, Vec::new(), image, done);
                 }
-                Verdict::Replace(found, differs, reason) => {
+                ContainerVerdict::Replace(found, differs, reason) => {
                     self.replace(desired, found, differs, reason.as_deref(), &needs, &replaced);
                 }
-                Verdict::Keep(found, differs, repair) => {
+                ContainerVerdict::Keep(found, differs, repair) => {
                     self.keep(desired, found, differs, *repair)
                 }
-                Verdict::Done | Verdict::Stuck(_) => {}
+                ContainerVerdict::Done | ContainerVerdict::Stuck(_) => {}
             }
         }
     }
@@ -234,14 +234,14 @@ impl<'a> PodPlanner<'a, '_, '_> {
     /// operations by container ID.
     fn remove_replaced(
         &mut self,
-        verdicts: &[Verdict<'_>],
+        verdicts: &[ContainerVerdict<'_>],
         needs: &[OpId],
     ) -> Vec<(String, Vec<OpId>)> {
         let mut removed: Vec<(String, Vec<OpId>)> = Vec::new();
         let mut stops: Vec<OpId> = Vec::new();
         let both = self.pod.containers.iter().zip(verdicts).rev();
         for (desired, verdict) in both {
-            let Verdict::Replace(found, differs, _) = verdict else {
+            let ContainerVerdict::Replace(found, differs, _) = verdict else {
                 continue;
             };
             let about = self.about(desired, replace_cause(differs));
@@ -309,12 +309,12 @@ impl<'a> PodPlanner<'a, '_, '_> {
         let target = Target::Created(create);
         let mut done = vec![create];
         if let Some(files) = desired.files() {
-            let files = FilesRequest { files: files.clone(), part: Part::All };
+            let files = FilesRequest { files: files.clone(), part: FilesPart::All };
             let action = Action::WriteFiles { target: target.clone(), files };
             done.push(self.builder.op(about, action, Precondition::None, &[create]));
         }
         let into = (target.clone(), Precondition::None);
-        done.extend(self.write_secrets(desired, about, into, Part::All, &[create]));
+        done.extend(self.write_secrets(desired, about, into, FilesPart::All, &[create]));
         let mut after = done.clone();
         after.extend(self.infra.map(|(_, start)| start));
         after.extend(&self.init_waits);
@@ -337,7 +337,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         desired: &DesiredContainer<'a>,
         about: &About,
         (target, precondition): (Target, Precondition),
-        part: Part,
+        part: FilesPart,
         after: &[OpId],
     ) -> Option<OpId> {
         let files = desired.keyed_files.as_ref()?.iter().filter(|(_, file)| file.is_secret());

@@ -12,15 +12,15 @@ use crate::plan::OpId;
 use crate::plan::subject::Subject;
 use crate::planner::images::Choice;
 use crate::planner::objects::WantedVolume;
-use crate::planner::pod::verdict::Verdict;
+use crate::planner::pod::verdict::ContainerVerdict;
 
 impl PodPlanner<'_, '_, '_> {
     /// Plans the network, volumes and images of new containers. No container is stopped before all of them
     /// exist, so that an image that cannot be pulled causes no outage.
-    pub(super) fn needs(&mut self, verdicts: &[Verdict<'_>]) -> Vec<OpId> {
+    pub(super) fn needs(&mut self, verdicts: &[ContainerVerdict<'_>]) -> Vec<OpId> {
         let mut needs = BTreeSet::new();
         for (desired, verdict) in self.pod.containers.iter().zip(verdicts) {
-            if !matches!(verdict, Verdict::Create | Verdict::Replace(..)) {
+            if !matches!(verdict, ContainerVerdict::Create | ContainerVerdict::Replace(..)) {
                 continue;
             }
             let places = crate::diff::Places::new(self.context.graph, self.pod.workload, desired);

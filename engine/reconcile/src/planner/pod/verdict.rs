@@ -8,10 +8,10 @@ use crate::diff::{Difference, Places, difference, difference_of_matching, lost_s
 use crate::input::observed::ContainerState;
 use crate::inventory::containers::Found;
 use crate::labels::Role;
-use crate::planner::pod::context::Context;
+use crate::planner::pod::context::PodContext;
 
 /// The decision about one container.
-pub(crate) enum Verdict<'a> {
+pub(crate) enum ContainerVerdict<'a> {
     /// The container does not exist and is created.
     Create,
     /// The container is removed and recreated. The text is the reason, if no changed field explains it.
@@ -36,14 +36,17 @@ pub(crate) enum Repair {
 pub(crate) fn find<'a>(
     pod: &DesiredPod<'_>,
     desired: &DesiredContainer<'_>,
-    context: &Context<'a>,
+    context: &PodContext<'a>,
 ) -> Option<&'a Found<'a>> {
     context.inventory.pods.get(pod.name.as_str())?.get(desired.role, &desired.name)
 }
 
 /// Returns the verdict about each container: first per container, then adjusted for the pod as a whole.
-pub(crate) fn verdicts<'a>(pod: &DesiredPod<'a>, context: &Context<'a>) -> Vec<Verdict<'a>> {
-    let single: Vec<Verdict<'a>> =
+pub(crate) fn verdicts<'a>(
+    pod: &DesiredPod<'a>,
+    context: &PodContext<'a>,
+) -> Vec<ContainerVerdict<'a>> {
+    let single: Vec<ContainerVerdict<'a>> =
         pod.containers.iter().map(|desired| verdict(pod, desired, context)).collect();
     match whole_pod_reason(pod, &single, context) {
         Some(reason) => replace_all(pod, single, context, &reason),
@@ -55,13 +58,13 @@ pub(crate) fn verdicts<'a>(pod: &DesiredPod<'a>, context: &Context<'a>) -> Vec<V
 fn verdict<'a>(
     pod: &DesiredPod<'a>,
     desired: &DesiredContainer<'a>,
-    context: &Context<'a>,
-) -> Verdict<'a> {
+    context: &PodContext<'a>,
+) -> ContainerVerdict<'a> {
     let Some(found) = find(pod, desired, context) else {
-        return Verdict::Create;
+        return ContainerVerdict::Create;
     };
     if matches!(found.container.state, ContainerState::Removing | ContainerState::Dead) {
-        return Verdict::Stuck(found);
+        return ContainerVerdict::Stuck(found);
     }
     let places = Places::new(context.graph, pod.workload, desired);
     let mut differs = if found.identity.is_exactly_desired(pod.workload) {
@@ -82,29 +85,32 @@ fn verdict<'a>(
         differs.drift.extend(lost_secrets(desired, found, &places));
     }
     if differs.class() >= UpdateClass::RecreateContainer {
-        return Verdict::Replace(found, differs, None);
+        return ContainerVerdict::Replace(found, differs, None);
     }
     if cannot_start(found) {
         let reason = "Docker has a leftover of an earlier start and cannot start it".to_owned();
-        return Verdict::Replace(found, differs, Some(reason));
+        return ContainerVerdict::Replace(found, differs, Some(reason));
     }
     if desired.role != Role::Infra
         && let (Some(infra), Some(joined)) = (infra, &found.details.joined)
         && *joined != infra.container.id
     {
         let reason = "it joins a network that is gone".to_owned();
-        return Verdict::Replace(found, differs, Some(reason));
+        return ContainerVerdict::Replace(found, differs, Some(reason));
     }
     let repair = match desired.role {
         // An ended init container needs no repair. `adjust_inits` decides whether it runs again.
         Role::Init => None,
         _ => repair(pod, found, infra, differs.class(), context),
     };
-    Verdict::Keep(found, differs, repair)
+    ContainerVerdict::Keep(found, differs, repair)
 }
 
 /// Returns the existing infra container of a pod.
-pub(crate) fn infra_of<'a>(pod: &DesiredPod<'_>, context: &Context<'a>) -> Option<&'a Found<'a>> {
+pub(crate) fn infra_of<'a>(
+    pod: &DesiredPod<'_>,
+    context: &PodContext<'a>,
+) -> Option<&'a Found<'a>> {
     context.inventory.pods.get(pod.name.as_str())?.get(Role::Infra, "")
 }
 
@@ -133,7 +139,7 @@ fn repair(
     found: &Found<'_>,
     infra: Option<&Found<'_>>,
     class: UpdateClass,
-    context: &Context<'_>,
+    context: &PodContext<'_>,
 ) -> Option<Repair> {
     let stale = infra.is_some() && found.is_cut_off(infra);
     match found.container.state {
@@ -156,8 +162,8 @@ fn repair(
 /// Returns why the whole pod must be recreated, if it must.
 fn whole_pod_reason(
     pod: &DesiredPod<'_>,
-    verdicts: &[Verdict<'_>],
-    context: &Context<'_>,
+    verdicts: &[ContainerVerdict<'_>],
+    context: &PodContext<'_>,
 ) -> Option<String> {
     let existing = context.inventory.pods.get(pod.name.as_str())?;
     let joined = pod.containers.first().is_some_and(|first| first.role == Role::Infra);
@@ -178,13 +184,15 @@ fn whole_pod_reason(
         return Some("one container is left, which needs no infra container".to_owned());
     }
     pod.containers.iter().zip(verdicts).find_map(|(desired, verdict)| match verdict {
-        Verdict::Replace(..) if desired.role == Role::Infra => {
+        ContainerVerdict::Replace(..) if desired.role == Role::Infra => {
             Some("its infra container is replaced".to_owned())
         }
-        Verdict::Replace(_, _, reason) if desired.role == Role::Init => Some(match reason {
-            Some(reason) => format!("its init `{}`: {reason}", desired.name),
-            None => format!("its init `{}` has changed", desired.name),
-        }),
+        ContainerVerdict::Replace(_, _, reason) if desired.role == Role::Init => {
+            Some(match reason {
+                Some(reason) => format!("its init `{}`: {reason}", desired.name),
+                None => format!("its init `{}` has changed", desired.name),
+            })
+        }
         _ => None,
     })
 }
@@ -192,17 +200,20 @@ fn whole_pod_reason(
 /// Turns the verdicts into replacements of all existing containers.
 fn replace_all<'a>(
     pod: &DesiredPod<'a>,
-    verdicts: Vec<Verdict<'a>>,
-    context: &Context<'a>,
+    verdicts: Vec<ContainerVerdict<'a>>,
+    context: &PodContext<'a>,
     reason: &str,
-) -> Vec<Verdict<'a>> {
-    let replace = |(desired, verdict): (&DesiredContainer<'a>, Verdict<'a>)| match verdict {
-        Verdict::Keep(found, differs, _) => {
-            Verdict::Replace(found, differs, Some(reason.to_owned()))
+) -> Vec<ContainerVerdict<'a>> {
+    let replace = |(desired, verdict): (&DesiredContainer<'a>, ContainerVerdict<'a>)| match verdict
+    {
+        ContainerVerdict::Keep(found, differs, _) => {
+            ContainerVerdict::Replace(found, differs, Some(reason.to_owned()))
         }
-        Verdict::Create => match find(pod, desired, context) {
-            Some(found) => Verdict::Replace(found, Difference::default(), Some(reason.to_owned())),
-            None => Verdict::Create,
+        ContainerVerdict::Create => match find(pod, desired, context) {
+            Some(found) => {
+                ContainerVerdict::Replace(found, Difference::default(), Some(reason.to_owned()))
+            }
+            None => ContainerVerdict::Create,
         },
         other => other,
     };
@@ -210,18 +221,21 @@ fn replace_all<'a>(
 }
 
 /// Returns the existing container of a verdict.
-fn found_of<'v, 'a>(verdict: &'v Verdict<'a>) -> Option<&'v Found<'a>> {
+fn found_of<'v, 'a>(verdict: &'v ContainerVerdict<'a>) -> Option<&'v Found<'a>> {
     match verdict {
-        Verdict::Replace(found, ..) | Verdict::Keep(found, ..) | Verdict::Stuck(found) => {
-            Some(found)
-        }
-        Verdict::Create | Verdict::Done => None,
+        ContainerVerdict::Replace(found, ..)
+        | ContainerVerdict::Keep(found, ..)
+        | ContainerVerdict::Stuck(found) => Some(found),
+        ContainerVerdict::Create | ContainerVerdict::Done => None,
     }
 }
 
 /// Adjusts the verdicts about init containers. They run when the pod is created, not when one of its containers
 /// is recreated, because the pod's volumes still contain their results.
-fn adjust_inits<'a>(pod: &DesiredPod<'a>, verdicts: Vec<Verdict<'a>>) -> Vec<Verdict<'a>> {
+fn adjust_inits<'a>(
+    pod: &DesiredPod<'a>,
+    verdicts: Vec<ContainerVerdict<'a>>,
+) -> Vec<ContainerVerdict<'a>> {
     let mut both = pod.containers.iter().zip(&verdicts);
     // Containers that were created but never started come from an interrupted apply. They still wait for the
     // init containers.
@@ -232,13 +246,13 @@ fn adjust_inits<'a>(pod: &DesiredPod<'a>, verdicts: Vec<Verdict<'a>>) -> Vec<Ver
                     || found.details.started_at_ms.is_some()
             })
     });
-    let adjust = |(desired, verdict): (&DesiredContainer<'a>, Verdict<'a>)| match verdict {
-        Verdict::Create if desired.role == Role::Init && started => Verdict::Done,
-        Verdict::Keep(found, differs, None) if desired.role == Role::Init && !started => {
+    let adjust = |(desired, verdict): (&DesiredContainer<'a>, ContainerVerdict<'a>)| match verdict {
+        ContainerVerdict::Create if desired.role == Role::Init && started => ContainerVerdict::Done,
+        ContainerVerdict::Keep(found, differs, None) if desired.role == Role::Init && !started => {
             let failed = found.container.state == ContainerState::Exited
                 && found.details.exit_code != Some(0);
             let again = failed || found.container.state == ContainerState::Created;
-            Verdict::Keep(found, differs, again.then_some(Repair::Start))
+            ContainerVerdict::Keep(found, differs, again.then_some(Repair::Start))
         }
         other => other,
     };
