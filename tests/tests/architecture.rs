@@ -1,5 +1,5 @@
-//! Checks the rules of the source tree: no import cycle in a crate, one style of modules, no long file, and crates
-//! that compile only the crates that the layout allows them.
+//! Checks the rules of the source tree: no import cycle in a crate, one style of modules, no long file, one type
+//! for each name, and crates that compile only the crates that the layout allows them.
 //!
 //! The rules are in docs/devel/README.md, the checks in `tally_tests::architecture`.
 
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tally_tests::architecture::crates::{Crate, Workspace, rust_files};
 use tally_tests::architecture::cycles::{cycles, rendered};
 use tally_tests::architecture::layout::{mixed_modules, too_long};
+use tally_tests::architecture::names::{defined_types, shared_names};
 
 /// The maximum number of lines of a Rust file.
 const LINES: usize = 600;
@@ -42,6 +43,12 @@ const WITHOUT_DOCKER: &[(&str, &[&str])] = &[
     ("tally-control", &["tally-docker", "bollard", "hyper", "rustls"]),
     ("tally-store", &["tally-docker", "bollard"]),
 ];
+
+/// Names that stand for more than one type, each with the reason.
+const SHARED_NAMES: &[(&str, &str)] = &[(
+    "Host",
+    "the declaration of a host in the spec, and the trait of a connected host: both are the field's word",
+)];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository").to_owned()
@@ -108,6 +115,26 @@ fn no_file_is_longer_than_600_lines() {
         }
     }
     assert!(long.is_empty(), "split a file past {LINES} lines by kind: {long:?}");
+}
+
+#[test]
+fn every_type_name_stands_for_one_thing() {
+    let root = root();
+    let mut files = BTreeMap::new();
+    for krate in workspace().crates {
+        let folder = krate.folder.strip_prefix(&root).expect("a folder of the repository");
+        if folder.starts_with("compiler") || folder.starts_with("engine") {
+            for (file, text) in sources(&krate) {
+                files.insert(folder.join("src").join(file).display().to_string(), text);
+            }
+        }
+    }
+    let types = defined_types(&files);
+    let mut shared = shared_names(&types);
+    for (name, reason) in SHARED_NAMES {
+        assert!(shared.remove(name).is_some(), "`{name}` is one type, no longer {reason}");
+    }
+    assert!(shared.is_empty(), "give each of these types a name of its own: {shared:#?}");
 }
 
 #[test]
