@@ -340,7 +340,7 @@ pub struct RolloutPause {
     #[command(flatten)]
     pub spec: SpecOption,
     /// The reason, shown with the paused rollout
-    #[arg(short, long, value_name = "WHY", default_value = "somebody paused it")]
+    #[arg(short, long, value_name = "WHY", default_value = "no reason given")]
     pub message: String,
 }
 

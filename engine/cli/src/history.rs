@@ -193,7 +193,7 @@ impl HistoryFile {
             }
         }
         Err(CliError::Usage(
-            format!("{address} was never anything else, as far as the history tells"),
+            format!("the history has no other revision of {address}"),
             "`tally rollout history` lists what was applied from this folder.".to_owned(),
         ))
     }

@@ -134,7 +134,7 @@ fn a_plan_of_destroy_includes_named_volumes_only_on_request() {
     folder.tally(&["apply", "--yes"]).ends(0);
     folder.tally(&["plan", "--destroy", "--out", "some.plan"]).ends(0);
     let gone = folder.tally(&["apply", "some.plan"]).ends(0).out;
-    assert!(gone.contains("demo is gone, but for its named volumes"), "{gone}");
+    assert!(gone.contains("demo is gone, except its named volumes"), "{gone}");
     let gone = folder.tally(&["destroy", "--yes"]).ends(0).out;
     assert!(gone.contains("runs here") && gone.contains("volume data stays"), "{gone}");
     let gone = folder.tally(&["plan", "--destroy"]).ends(0).out;

@@ -38,7 +38,7 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     } else {
         err(&report::people(&compiled.diagnostics, &compiled.sources, terminal));
         if fixed > 0 {
-            out(&format!("mended {}\n", count(fixed, "mistake", "mistakes")));
+            out(&format!("fixed {}\n", count(fixed, "mistake", "mistakes")));
         }
     }
     let Some(graph) = compiled.graph.filter(|_| !has_errors(&compiled.diagnostics)) else {

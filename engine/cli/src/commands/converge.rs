@@ -112,12 +112,12 @@ impl Screen {
                 Err(declined.unwrap_or_else(not_applied))
             }
             SessionOutcome::Converged { first, last, took } => {
-                let but = if leaves_volumes() { ", but for its named volumes" } else { "" };
+                let but = if leaves_volumes() { ", except its named volumes" } else { "" };
                 shown::conclude(graph, (&first, &last), self.destroy, but, took, terminal);
                 Ok(done_unless_blocked(&last))
             }
             SessionOutcome::Failed(report) => {
-                err("Nothing is lost: `tally apply` goes on from here.\n");
+                err("No work is lost: the next `tally apply` continues.\n");
                 Ok(shown::exit_of(&report))
             }
             SessionOutcome::RolledBack => Ok(Exit::Failed),
@@ -205,11 +205,11 @@ impl Observer for Screen {
 pub fn moved_on(graph: &Graph) -> CliError {
     let report = Diagnostic::error(
         engine_codes::SAVED_PLAN_OUTDATED,
-        "this plan no longer fits: the cluster has moved on",
+        "this saved plan is outdated: the cluster has changed since",
     )
     .help(
-        "What would be done now is not what was planned: something on the hosts, or a secret, has \
-             changed since. Plan again: `tally plan --out FILE`.",
+        "A new plan differs from the saved one: something on the hosts, or a secret, has changed. \
+             Plan again: `tally plan --out FILE`.",
     );
     CliError::report(report, &graph.sources)
 }
@@ -219,8 +219,9 @@ fn ask(plan: &Plan, destroy: bool) -> Result<(), CliError> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
         return Err(CliError::Usage(
-            "this would change the cluster, and there is no terminal to ask at".to_owned(),
-            "Say `--yes` to go ahead without being asked.".to_owned(),
+            "this would change the cluster, and there is no terminal for the confirmation"
+                .to_owned(),
+            "Use `--yes` to skip the confirmation.".to_owned(),
         ));
     }
     let what = if destroy {

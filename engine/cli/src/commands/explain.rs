@@ -61,7 +61,7 @@ fn explain_field(what: &str, terminal: &Terminal) -> Result<Exit, CliError> {
             Some(near) => format!("Did you mean `{near}`?"),
             None => "Name a code, a field or an address: `E0301`, `container.image`, or `controller/web.replicas`.".to_owned(),
         };
-        return Err(CliError::Usage(format!("nothing is called `{kind}`"), help));
+        return Err(CliError::Usage(format!("no code, kind or field is called `{kind}`"), help));
     }
     if field.is_empty() {
         for row in rows {

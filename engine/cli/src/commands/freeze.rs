@@ -14,7 +14,7 @@ pub fn freeze(args: &args::FreezeArgs) -> Result<Exit, CliError> {
 }
 
 pub fn unfreeze(args: &args::UnfreezeArgs) -> Result<Exit, CliError> {
-    declare(&args.spec, None, |cluster| format!("{cluster} may be changed again.\n"))
+    declare(&args.spec, None, |cluster| format!("changes to {cluster} are allowed again.\n"))
 }
 
 fn declare(

@@ -33,7 +33,7 @@ pub fn run(args: &HostArgs, terminal: &Terminal) -> Result<Exit, CliError> {
             ),
             format!(
                 "Pods with a named volume are not replaced until you declare that it is off: `tally host \
-                 fence {name}`. When it answers again it is as any other host."
+                 fence {name}`. When it answers again, the declaration ends."
             ),
         ],
         Some(Declared::Fenced) => [

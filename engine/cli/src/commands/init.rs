@@ -27,7 +27,7 @@ pub fn run(args: &InitArgs) -> Result<Exit, CliError> {
         Ok(mut file) => file.write_all(spec.as_bytes()).map_err(failed)?,
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             return Err(CliError::Usage(
-                format!("`{}` is there already", path.display()),
+                format!("`{}` exists already", path.display()),
                 "Name another folder: `tally init FOLDER`.".to_owned(),
             ));
         }

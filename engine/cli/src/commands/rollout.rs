@@ -37,8 +37,7 @@ pub async fn run(args: RolloutArgs, terminal: &Terminal) -> Result<Exit, CliErro
                 all.paused.insert(address.to_string(), why);
             })?;
             out(&format!(
-                "{address} is paused: a change of it goes no further, what is missing is still \
-                 made.\n"
+                "{address} is paused: its changes wait, missing pods are still created.\n"
             ));
             Ok(Exit::Done)
         }
@@ -70,7 +69,7 @@ fn resume(address: &Address, remembered: &mut Remembered) -> Result<Exit, CliErr
     out(&if again {
         format!(
             "{address} follows the spec again, which failed and was rolled back.\n`tally apply` \
-             tries it once more; `tally run` does it now.\n"
+             tries it again; a running `tally run` does so now.\n"
         )
     } else {
         format!("{address} is resumed.\n")
@@ -166,8 +165,8 @@ fn undo_change(
         };
     })?;
     out(&format!(
-        "{name} follows what it was in entry {} of the history, until the spec asks for something \
-         new.\n`tally apply` does it; `tally run` does it now.\n",
+        "{name} follows entry {} of the history until its spec changes.\n`tally apply` rolls it back; \
+         a running `tally run` does so now.\n",
         entry.number
     ));
     Ok(Exit::Done)
@@ -203,8 +202,8 @@ async fn restart(
         all.restarts.insert(name.clone(), marked);
     })?;
     out(&format!(
-        "{} of {name} will be restarted, as its `update` allows.\n`tally apply` does it; `tally run` \
-         does it now.\n",
+        "{} of {name} will be restarted, a few at a time as `update` allows.\n`tally apply` restarts \
+         them; a running `tally run` does so now.\n",
         count(number, "container", "containers")
     ));
     Ok(Exit::Done)

@@ -109,7 +109,7 @@ fn lock(project: &Project, cluster: &str) -> Result<fs::File, CliError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(CliError::Usage(
-            format!("another `tally run` keeps cluster `{cluster}` from this folder"),
+            format!("another `tally run` of this folder already runs for cluster `{cluster}`"),
             "`tally events --follow` shows what it does.".to_owned(),
         )),
         Err(fs::TryLockError::Error(error)) => Err(failed(error)),

@@ -38,7 +38,7 @@ pub fn help(reason: &BlockReason) -> Option<String> {
         BlockReason::RolledBack { workload, .. } => {
             format!("`tally rollout resume {workload}` tries it once more.")
         }
-        BlockReason::Frozen { .. } => "`tally unfreeze` lets changes through again.".to_owned(),
+        BlockReason::Frozen { .. } => "`tally unfreeze` allows changes again.".to_owned(),
         BlockReason::WaitsFor { because, .. } => return help(because),
         BlockReason::UnderWay
         | BlockReason::NotReady

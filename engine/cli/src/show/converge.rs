@@ -68,7 +68,7 @@ pub fn failures(graph: &Graph, plan: &Plan, done: &Report, terminal: &Terminal) 
     let left = number(|outcome| matches!(outcome, Outcome::NotStarted));
     let mut text = format!("{} done", count(finished, "call", "calls"));
     for (number, words) in
-        [(failures.len(), "failed"), (skipped, "not tried because of that"), (left, "not started")]
+        [(failures.len(), "failed"), (skipped, "skipped because of that"), (left, "not started")]
     {
         if number > 0 {
             text.push_str(&format!(", {number} {words}"));

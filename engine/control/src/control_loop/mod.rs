@@ -196,7 +196,7 @@ impl ControlLoop {
             self.tell(EntryKind::Failed, "", what);
         }
         self.remember();
-        self.tell(EntryKind::Ended, "", "what is there stays as it is".to_owned());
+        self.tell(EntryKind::Ended, "", "containers keep running".to_owned());
     }
 
     fn wake(&self) -> Instant {

@@ -228,11 +228,11 @@ impl<'a> PodPlanner<'a, '_, '_> {
         }
         let lost = differs.drift.iter().any(|change| change.path.first() == "file");
         let by_spec = differs.class() == UpdateClass::Restart && repair == Some(Repair::Restart);
-        let note = lost.then(|| "its secrets are not in memory; they are written again".to_owned());
+        let note = lost.then(|| "its secrets are not in memory, will be written again".to_owned());
         let note = note.or_else(|| {
             repair.filter(|_| !by_spec).map(|repair| {
                 if repair == Repair::Restart && self.context.was_asked_to_restart(found) {
-                    "its restart was asked for".to_owned()
+                    "a restart was requested".to_owned()
                 } else {
                     drift_note(found, repair, self.context.failing.contains(&found.container.id))
                 }
@@ -254,19 +254,19 @@ impl<'a> PodPlanner<'a, '_, '_> {
 /// Returns the note about a repair.
 fn drift_note(found: &Found<'_>, repair: Repair, failing: bool) -> String {
     if failing && repair == Repair::Restart {
-        return "its liveness has failed; it is restarted".to_owned();
+        return "its liveness probe failed, will be restarted".to_owned();
     }
     match (repair, found.container.state, found.details.exit_code) {
-        (Repair::Unpause, ..) => "it is paused; it runs on".to_owned(),
+        (Repair::Unpause, ..) => "paused, will be unpaused".to_owned(),
         (Repair::Restart, ..) => {
-            "its pod's network was recreated without it; it is restarted".to_owned()
+            "its pod's network was recreated without it, will be restarted".to_owned()
         }
         (Repair::Start, ContainerState::Created, _) => {
-            "it was made and never started; it is started".to_owned()
+            "created and never started, will be started".to_owned()
         }
         (Repair::Start, _, Some(code)) => {
-            format!("it is stopped (exit code {code}); it is started")
+            format!("stopped (exit code {code}), will be started")
         }
-        (Repair::Start, ..) => "it is stopped; it is started".to_owned(),
+        (Repair::Start, ..) => "stopped, will be started".to_owned(),
     }
 }
