@@ -14,7 +14,7 @@ mod metrics;
 mod project;
 mod saved;
 mod secrets;
-mod sharing;
+mod shared_store;
 mod show;
 mod signals;
 mod storage;

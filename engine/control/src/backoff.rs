@@ -98,7 +98,7 @@ pub fn next_ms(memory: &Memory, now_ms: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::container;
+    use crate::test_containers::container;
 
     /// A host with one container of each of these: its pod, its state, when it began, when it last ended.
     fn host(all: &[(&str, ContainerState, i64, Option<i64>)]) -> HostState {

@@ -109,7 +109,12 @@ mod tests {
     }
 
     fn container(id: &str, started_at_ms: i64) -> ObservedContainer {
-        crate::samples::container(id, "web-0", ContainerState::Running, (started_at_ms, None))
+        crate::test_containers::container(
+            id,
+            "web-0",
+            ContainerState::Running,
+            (started_at_ms, None),
+        )
     }
 
     fn state(containers: Vec<ObservedContainer>) -> HostState {

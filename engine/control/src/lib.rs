@@ -22,11 +22,11 @@ mod options;
 mod pacing;
 mod reporting;
 mod rollouts;
-#[cfg(test)]
-mod samples;
 mod spec_changes;
 mod storage;
 mod task;
+#[cfg(test)]
+mod test_containers;
 
 pub use connector::Connector;
 pub use control_loop::ControlLoop;

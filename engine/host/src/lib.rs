@@ -16,8 +16,8 @@ mod unreachable_host;
 
 pub use error::{HostError, OwnerKind, SimulatedFileProblem};
 pub use execute::{
-    Event, ExecuteOptions, Failure, FailureKind, Fetched, NotReadyReason, Outcome, Permit,
-    Progress, Report, StaleReason, Steady, Withheld, execute, failed_versions, last_lines,
+    Event, ExecuteOptions, Failure, FailureKind, NotReadyReason, Outcome, Permit, Progress, Report,
+    ResolvedTags, StaleReason, Steady, Withheld, execute, failed_versions, last_lines,
 };
 pub use file_record::record;
 pub use host::{

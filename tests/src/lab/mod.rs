@@ -22,12 +22,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-mod away;
 mod engine;
 mod host;
 mod net;
 mod options;
 mod pki;
+mod removal;
 mod run;
 
 pub use engine::Seen;
@@ -103,7 +103,7 @@ impl Lab {
     /// The objects that are still there after all bounded attempts.
     pub fn down(options: &LabOptions) -> Result<(), LabError> {
         let made = read_options(&options.folder).unwrap_or_else(|_| options.clone());
-        away::take_away(&made)
+        removal::remove(&made)
     }
 
     /// Keeps the lab when this value is dropped.

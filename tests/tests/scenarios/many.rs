@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tally_graph::Graph;
-use tally_host::{ExecuteOptions, Fetched, Host, HostRead, Report, execute, observe};
+use tally_host::{ExecuteOptions, Host, HostRead, Report, ResolvedTags, execute, observe};
 use tally_lang::MemoryLoader;
 use tally_reconcile::Options;
 use tally_reconcile::input::observed::{ContainerState, HostState, Observed};
@@ -114,18 +114,23 @@ impl Many {
     }
 
     pub async fn execute(&self, graph: &Graph, plan: &Plan) -> Report {
-        self.execute_with(graph, plan, Fetched::default()).await
+        self.execute_with(graph, plan, ResolvedTags::default()).await
     }
 
     /// Executes a plan beside others that share the resolved images of tags.
-    pub async fn execute_with(&self, graph: &Graph, plan: &Plan, fetched: Fetched) -> Report {
+    pub async fn execute_with(
+        &self,
+        graph: &Graph,
+        plan: &Plan,
+        resolved_tags: ResolvedTags,
+    ) -> Report {
         let hosts: BTreeMap<String, Arc<dyn Host>> = self
             .hosts
             .iter()
             .map(|(name, host)| (name.clone(), Arc::clone(host) as Arc<dyn Host>))
             .collect();
         let (_sender, cancel) = watch::channel(false);
-        let options = ExecuteOptions { fetched, ..ExecuteOptions::default() };
+        let options = ExecuteOptions { resolved_tags, ..ExecuteOptions::default() };
         execute(plan, graph, &hosts, &(), cancel, &options).await
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tally_control::SpecChange;
 use tally_graph::{Graph, ImageRef};
-use tally_host::Fetched;
+use tally_host::ResolvedTags;
 use tally_reconcile::memory::Declared;
 use tally_reconcile::plan::{Action, Plan};
 use tally_reconcile::{Options, digest_of};
@@ -90,11 +90,11 @@ fn concurrent_plans_share_the_resolved_image_of_a_tag() {
             };
             let graph = many.plain(&(pod("a") + &pod("b")));
             move_tag(&many, &["b"]);
-            let fetched = Fetched::default();
+            let fetched = ResolvedTags::default();
             for name in ["a", "b"] {
                 let target = crate::world::target(&format!("pod/{name}"));
                 let plan = many.plan_with(&graph, Options { target, ..Options::default() }).await;
-                let fetched = if shared { fetched.clone() } else { Fetched::default() };
+                let fetched = if shared { fetched.clone() } else { ResolvedTags::default() };
                 assert!(many.execute_with(&graph, &plan, fetched).await.is_done());
             }
             let all = images(&many).await;

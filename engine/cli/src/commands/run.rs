@@ -24,7 +24,7 @@ use crate::memory::Remembered;
 use crate::metrics::Server;
 use crate::project::{Project, graph_of};
 use crate::secrets;
-use crate::sharing::sharing;
+use crate::shared_store::sharing;
 use crate::show::report;
 use crate::show::terminal::{Terminal, err};
 use crate::signals;

@@ -176,7 +176,7 @@ impl ControlLoop {
     pub(super) fn execute(&mut self, plan: Plan) {
         // Until the new containers are observed, which tell themselves which images are meant.
         if self.execution.is_idle() {
-            self.state.forget_fetched();
+            self.state.forget_resolved_tags();
         }
         let options = ExecuteOptions {
             permit: self.permit(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tally_graph::Graph;
-use tally_host::{ExecuteOptions, Fetched, Report, Secrets, failed_versions};
+use tally_host::{ExecuteOptions, Report, ResolvedTags, Secrets, failed_versions};
 use tally_reconcile::input::observed::Observed;
 use tally_reconcile::memory::Memory;
 use tally_reconcile::memory::revisions::RolledBack;
@@ -52,7 +52,7 @@ pub struct Convergence {
     pub observed: Observed,
     /// The prepared form of a graph and its secrets, for all plans of both.
     prepared: Option<(Arc<Graph>, BTreeMap<String, String>, Prepared)>,
-    fetched: Fetched,
+    resolved_tags: ResolvedTags,
     storage: Arc<dyn Storage>,
 }
 
@@ -76,7 +76,7 @@ impl Convergence {
             secrets,
             observed: Observed::default(),
             prepared: None,
-            fetched: Fetched::default(),
+            resolved_tags: ResolvedTags::default(),
             storage,
         }
     }
@@ -122,7 +122,7 @@ impl Convergence {
         let mut followed = self.spec.clone();
         let rolled_back = apply_rollbacks(&mut followed, &self.memory.declared.rolled_back);
         self.graph = Arc::new(followed);
-        self.fetched = Fetched::default();
+        self.resolved_tags = ResolvedTags::default();
         rolled_back
     }
 
@@ -193,14 +193,14 @@ impl Convergence {
         ExecuteOptions {
             calls_per_host,
             secrets: self.secrets.clone(),
-            fetched: self.fetched.clone(),
+            resolved_tags: self.resolved_tags.clone(),
             ..ExecuteOptions::default()
         }
     }
 
     /// Forgets the image IDs that tags resolved to: the next plan resolves them again.
-    pub fn forget_fetched(&mut self) {
-        self.fetched = Fetched::default();
+    pub fn forget_resolved_tags(&mut self) {
+        self.resolved_tags = ResolvedTags::default();
     }
 
     /// Returns the rollouts that failed according to an execution, by workload.

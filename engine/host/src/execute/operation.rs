@@ -76,7 +76,7 @@ async fn act(
         }
         Action::CreateContainer(request) => {
             let mut joined = context.options.secrets.joined(request).map_err(files::not_read)?;
-            joined.image = context.options.fetched.name_on(host, &request.image);
+            joined.image = context.options.resolved_tags.name_on(host, &request.image);
             Ok(OperationStep::Done(Some(conflict_409::create_container(host, &joined).await?)))
         }
         Action::CreateNetwork(request) => {
@@ -85,7 +85,7 @@ async fn act(
         Action::CreateVolume(request) => done(conflict_409::create_volume(host, request).await),
         Action::PullImage { image } => {
             let report = |pulled| context.progress.event(Event::Pulling(id, pulled));
-            Ok(context.options.fetched.fetch(host, image, permit, &report).await?)
+            Ok(context.options.resolved_tags.fetch(host, image, permit, &report).await?)
         }
         Action::LoadInfraImage => done(host.load_infra_image().await),
         Action::RemoveNetwork { id } => done(host.remove_network(id).await),

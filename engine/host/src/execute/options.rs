@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::fetched::Fetched;
 use super::permit::Permit;
+use super::resolved_tags::ResolvedTags;
 use crate::secrets::Secrets;
 
 /// How a plan is carried out.
@@ -26,7 +26,7 @@ pub struct ExecuteOptions {
     /// The values of the secrets that the plan refers to.
     pub secrets: Secrets,
     /// The images that tags were resolved to, shared by all plans that are carried out at the same time.
-    pub fetched: Fetched,
+    pub resolved_tags: ResolvedTags,
     /// Whether mutating calls may be made; checked before each of them.
     pub permit: Permit,
 }
@@ -41,7 +41,7 @@ impl Default for ExecuteOptions {
             slowest_poll: Duration::from_millis(250),
             last_lines: 10,
             secrets: Secrets::default(),
-            fetched: Fetched::default(),
+            resolved_tags: ResolvedTags::default(),
             permit: Permit::default(),
         }
     }

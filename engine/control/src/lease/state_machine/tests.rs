@@ -79,7 +79,7 @@ fn an_answer_that_comes_after_the_deadline_gives_no_lease_back() {
     assert!(!leads(&lease, 30_000));
     assert_eq!(lease.take_loss(), Some(Loss::RanOut));
     // The same for taking it.
-    let mut late = crate::lease::election::tests::lease("a");
+    let mut late = crate::lease::state_machine::tests::lease("a");
     late.next(0);
     late.answered(LeaseAnswer::Seen(seen(None, None)), 10);
     assert_eq!(late.next(10), Some(Ask::Take));
@@ -266,7 +266,7 @@ fn resigning_names_the_lease_to_give_back() {
     let mut lease = leader();
     assert_eq!(lease.resign(), Some(TERM));
     assert!(!leads(&lease, 4_001));
-    assert_eq!(crate::lease::election::tests::lease("a").resign(), None);
+    assert_eq!(crate::lease::state_machine::tests::lease("a").resign(), None);
 }
 
 #[test]

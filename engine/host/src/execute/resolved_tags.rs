@@ -17,7 +17,7 @@ use crate::host::{Host, HostRead, PullProgress};
 /// The images that tags were resolved to. Copies share one state, so that plans that are carried out at the same
 /// time get the same images.
 #[derive(Debug, Clone, Default)]
-pub struct Fetched(Arc<Mutex<KnownDigest>>);
+pub struct ResolvedTags(Arc<Mutex<KnownDigest>>);
 
 #[derive(Debug, Default)]
 struct KnownDigest {
@@ -27,15 +27,15 @@ struct KnownDigest {
     elsewhere: BTreeMap<(String, String), String>,
 }
 
-impl PartialEq for Fetched {
+impl PartialEq for ResolvedTags {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl Eq for Fetched {}
+impl Eq for ResolvedTags {}
 
-impl Fetched {
+impl ResolvedTags {
     fn known<T>(&self, access: impl FnOnce(&mut KnownDigest) -> T) -> T {
         access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -14,7 +14,7 @@ use super::run::{LabError, lives, poll, run, signal};
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 /// Removes everything.
-pub(super) fn take_away(options: &LabOptions) -> Result<(), LabError> {
+pub(super) fn remove(options: &LabOptions) -> Result<(), LabError> {
     let hosts = options.members();
     let containers = container_ids(&options.folder);
     let sockets = shim_sockets(&options.folder);
