@@ -7,8 +7,8 @@ use bollard::body_full;
 use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{
     CreateContainerOptions, InspectNetworkOptions, KillContainerOptions, RemoveContainerOptions,
-    RemoveVolumeOptions, RestartContainerOptions, StartContainerOptions, StopContainerOptions,
-    UploadToContainerOptions,
+    RemoveVolumeOptions, RenameContainerOptions, RestartContainerOptions, StartContainerOptions,
+    StopContainerOptions, UploadToContainerOptions,
 };
 use tally_reconcile::input::observed::{ContainerState, Live};
 use tally_reconcile::labels;
@@ -249,6 +249,12 @@ impl Host for DockerHost {
         let size = self.facts().await?.size;
         let update = self.docker.update_container(id, create::update(&now.live, live, size));
         self.call("update", self.options.mutate, update).await
+    }
+
+    async fn rename_container(&self, id: &str, name: &str) -> Result<(), HostError> {
+        let options = RenameContainerOptions { name: name.to_owned() };
+        let rename = self.docker.rename_container(id, options);
+        self.call("rename container", self.options.mutate, rename).await
     }
 
     async fn remove_container(&self, id: &str) -> Result<(), HostError> {

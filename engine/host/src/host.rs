@@ -193,6 +193,8 @@ pub trait Host: HostRead {
     async fn signal(&self, id: &str, signal: &str) -> Result<(), HostError>;
     /// Updates the settings that can change while the container runs.
     async fn update(&self, id: &str, live: &Live) -> Result<(), HostError>;
+    /// Renames a container. Docker refuses a name that another container has.
+    async fn rename_container(&self, id: &str, name: &str) -> Result<(), HostError>;
     /// Removes a stopped container and its anonymous volumes. Succeeds when it does not exist.
     async fn remove_container(&self, id: &str) -> Result<(), HostError>;
     /// Runs a command in a container.

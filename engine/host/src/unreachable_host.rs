@@ -162,6 +162,10 @@ impl Host for UnreachableHost {
         self.fail()
     }
 
+    async fn rename_container(&self, _: &str, _: &str) -> Result<(), HostError> {
+        self.fail()
+    }
+
     async fn remove_container(&self, _: &str) -> Result<(), HostError> {
         self.fail()
     }

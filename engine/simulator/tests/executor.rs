@@ -77,6 +77,7 @@ fn plan(steps: Vec<(Action, Precondition, &[u32])>) -> Plan {
             origin: None,
             precondition,
             after: after.iter().copied().map(OpId).collect(),
+            undo: None,
         }
     };
     let operations = (0..).zip(steps).map(operation).collect();

@@ -458,6 +458,12 @@ impl Host for Connection {
         self.change(Call::on("update", id), act).await
     }
 
+    async fn rename_container(&self, id: &str, name: &str) -> Result<(), HostError> {
+        let (target, name) = (id.to_owned(), name.to_owned());
+        let act = move |model: &mut Model, _: i64| model.rename(&target, &name);
+        self.change(Call::on("rename_container", id), act).await
+    }
+
     async fn remove_container(&self, id: &str) -> Result<(), HostError> {
         let target = id.to_owned();
         let act = move |model: &mut Model, now_ms| model.remove(&target, now_ms);

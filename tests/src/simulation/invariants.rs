@@ -104,7 +104,9 @@ pub fn managed(shown: ContainerView<'_>) -> Option<ManagedContainer<'_>> {
     }
     let (pod, name) = (label(labels::POD)?, label(labels::NAME)?);
     let role = label(labels::ROLE)?;
-    let called = shown.request.name.strip_prefix(CLUSTER)?.strip_prefix('.')?;
+    let called = &shown.request.name;
+    let called = labels::name_before_replacement(called).unwrap_or(called);
+    let called = called.strip_prefix(CLUSTER)?.strip_prefix('.')?;
     let agrees = match role {
         "infra" => called == pod,
         _ => called.strip_prefix(pod).and_then(|rest| rest.strip_prefix('.')) == Some(name),

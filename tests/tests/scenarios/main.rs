@@ -30,6 +30,7 @@ mod purity;
 mod rebalance;
 mod recorded;
 mod registry;
+mod replacements;
 mod rollback;
 mod rollback_loop;
 mod rollback_tracking;

@@ -195,7 +195,7 @@ impl Words<'_> {
     }
 
     fn operation(&self, operation: &Operation) -> String {
-        let Operation { id, action, subject, precondition, after, .. } = operation;
+        let Operation { id, action, subject, precondition, after, undo, .. } = operation;
         let mut text = format!("{} {}", id.0, action.word());
         for word in [subject.container().unwrap_or_default(), &detail(action)] {
             if !word.is_empty() {
@@ -211,6 +211,11 @@ impl Words<'_> {
         if !after.is_empty() {
             let after: Vec<String> = after.iter().map(|OpId(id)| id.to_string()).collect();
             let _ = write!(text, " after {}", after.join(" "));
+        }
+        if let Some(undo) = undo {
+            let of = undo.of.map_or_else(|| "an earlier plan".to_owned(), |of| of.0.to_string());
+            let unless: Vec<String> = undo.unless.iter().map(|id| id.0.to_string()).collect();
+            let _ = write!(text, " undoes {of} unless {}", unless.join(" "));
         }
         let _ = write!(text, " [{:?}{}]", operation.cause, self.at(operation.origin));
         text

@@ -96,7 +96,9 @@ fn only_a_changed_secret_changes_the_containers_that_use_it() {
         world.set_secret("db", "another");
         let plan = world.apply(&graph).await;
         assert_eq!(classes(&plan), [UpdateClass::RecreateContainer]);
-        assert_eq!(calls(&plan), ["stop a/c", "remove a/c", "create a/c", "start a/c"]);
+        let steps =
+            ["rename a/c", "create a/c", "update a/c", "stop a/c", "start a/c", "remove a/c"];
+        assert_eq!(calls(&plan), steps);
         let field = plan.changes.iter().flat_map(|change| &change.fields).next().unwrap();
         assert_eq!(field.path.to_string(), "env.A");
         let after = world.ids().await;

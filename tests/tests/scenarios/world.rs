@@ -348,11 +348,12 @@ pub fn plan_errors(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
-/// Returns the changing calls of a plan, one word each with their object, in the plan's order.
+/// Returns the changing calls of a plan, one word each with their object, in the plan's order; without those that undo
+/// others.
 pub fn calls(plan: &Plan) -> Vec<String> {
     plan.operations
         .iter()
-        .filter(|operation| operation.action.mutates())
+        .filter(|operation| operation.action.mutates() && operation.undo.is_none())
         .map(|operation| {
             // Pulls and creates have no object to name.
             let word = operation.action.word();

@@ -74,6 +74,9 @@ impl<'a> ProgressView<'a> {
             let name = name + &on(&change.host);
             shown.object(name, verb, &change.operations, &mut left);
         }
+        for (name, operations) in undone(plan) {
+            shown.object(name, "again with the old container", &operations, &mut left);
+        }
         for operation in &plan.operations {
             let verb = match operation.action {
                 Action::PullImage { .. } => "pulled",
@@ -171,7 +174,7 @@ impl<'a> ProgressView<'a> {
             Some(Action::Stop { .. }) => "stopping",
             Some(Action::Restart { .. }) => "restarting",
             Some(Action::Signal { .. }) => "signalling",
-            Some(Action::Update { .. }) => "changing",
+            Some(Action::Update { .. } | Action::Rename { .. }) => "changing",
             Some(Action::AwaitReady { .. }) => "waiting until ready",
             Some(Action::AwaitExit { .. }) => "waiting until it ends",
             Some(_) => "removing",
@@ -209,6 +212,21 @@ impl<'a> ProgressView<'a> {
     }
 }
 
+/// Returns the operations that undo others, by container.
+fn undone(plan: &Plan) -> BTreeMap<String, Vec<OpId>> {
+    let mut undone: BTreeMap<String, Vec<OpId>> = BTreeMap::new();
+    for operation in plan.operations.iter().filter(|operation| operation.undo.is_some()) {
+        let subject = &operation.subject;
+        let pod = subject.pod().unwrap_or_default();
+        let name = match subject.container() {
+            Some(container) => format!("{pod}/{container}"),
+            None => pod.to_owned(),
+        };
+        undone.entry(name).or_default().push(operation.id);
+    }
+    undone
+}
+
 impl Drop for ProgressView<'_> {
     /// Removes the lines of operations in progress from the screen.
     fn drop(&mut self) {
@@ -224,6 +242,7 @@ impl Progress for ProgressView<'_> {
         | Event::Pulling(id, _)
         | Event::Waiting(id, _)
         | Event::Done(id)
+        | Event::NotNeeded(id)
         | Event::Failed(id, _)
         | Event::Skipped { id, .. }) = &event;
         let Some(Some(object)) = self.object_of.get(id.0 as usize).copied() else { return };
@@ -248,7 +267,14 @@ impl Progress for ProgressView<'_> {
                 state.doing.insert(object, format!("waiting: {}", clean(reason)));
                 String::new()
             }
-            Event::Done(_) => self.settled(state, object),
+            // Nobody waits for an operation that undoes nothing, unless others of its object were needed.
+            Event::NotNeeded(_) if !state.since.contains_key(&object) => {
+                if let Some(left) = state.left.get_mut(object) {
+                    *left = left.saturating_sub(1);
+                }
+                String::new()
+            }
+            Event::Done(_) | Event::NotNeeded(_) => self.settled(state, object),
             Event::Failed(_, failure) => self.failed(state, object, &few_words(failure)),
             Event::Skipped { because, .. } => {
                 let culprit = self.object_of.get(because.0 as usize).copied().flatten();

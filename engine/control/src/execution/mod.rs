@@ -110,7 +110,10 @@ struct Heard {
 impl Progress for Heard {
     fn event(&self, event: Event<'_>) {
         let id = match event {
-            Event::Done(id) | Event::Failed(id, _) | Event::Skipped { id, .. } => id,
+            Event::Done(id)
+            | Event::NotNeeded(id)
+            | Event::Failed(id, _)
+            | Event::Skipped { id, .. } => id,
             Event::Started(_) | Event::Pulling(..) | Event::Waiting(..) => return,
         };
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);

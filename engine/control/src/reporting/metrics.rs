@@ -208,6 +208,7 @@ impl Metrics {
                     "failed"
                 }
                 Some(Outcome::Skipped { .. }) => "skipped",
+                Some(Outcome::NotNeeded) => continue,
                 Some(Outcome::NotStarted) | None => "not-started",
             };
             *self.operations.entry((operation.action.word(), outcome)).or_default() += 1;

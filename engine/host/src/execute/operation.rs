@@ -29,6 +29,10 @@ pub(super) async fn run(
     };
     let host = host.as_ref();
     if operation.action.target().is_some() && target.is_none() {
+        if operation.undo.is_some() {
+            // The container that it would remove was not created.
+            return Ending::Done(None);
+        }
         let kind = FailureKind::PreconditionFailed(StaleReason::ContainerNotCreated);
         return failed(kind, Vec::new());
     }
@@ -111,6 +115,7 @@ async fn act(
             let stopped = host.stop(target, grace(grace_s)).await;
             done(by_state(host, target, stopped, is_stopped).await)
         }
+        Action::Rename { name, .. } => done(rename(host, target, name).await),
         Action::RemoveContainer { .. } => {
             let removed = host.remove_container(target).await;
             done(by_state(host, target, removed, |state| state.is_none()).await)
@@ -118,6 +123,18 @@ async fn act(
         // For these two, inspecting the container cannot tell a lost reply from a lost request.
         Action::Restart { grace_s, .. } => done(host.restart(target, grace(grace_s)).await),
         Action::Signal { signal, .. } => done(host.signal(target, signal).await),
+    }
+}
+
+/// Renames a container. A lost reply counts as done if the container has the name.
+async fn rename(host: &dyn Host, target: &str, name: &str) -> Result<(), HostError> {
+    let error = match host.rename_container(target, name).await {
+        Err(error) if error.is_uncertain() => error,
+        other => return other,
+    };
+    match host.container(target, false).await {
+        Ok(Some((container, _))) if container.name == name => Ok(()),
+        _ => Err(error),
     }
 }
 

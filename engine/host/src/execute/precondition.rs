@@ -13,7 +13,7 @@ use crate::host::Host;
 pub(super) enum PreconditionCheck {
     /// Its precondition holds.
     Holds,
-    /// It removes or stops an object that does not exist any more.
+    /// It removes or stops an object that does not exist any more, or the container has the wanted name already.
     AlreadyDone,
 }
 
@@ -34,6 +34,12 @@ pub(super) async fn check(
         plan::Precondition::Owned { id, name, cluster } => {
             let seen = host.container(id, false).await?;
             let found = seen.map(|(container, _)| container);
+            if let (Action::Rename { name: wanted, .. }, Some(container)) =
+                (&operation.action, &found)
+                && container.name == *wanted
+            {
+                return Ok(PreconditionCheck::AlreadyDone);
+            }
             if let Some(container) = found.as_ref().filter(|container| container.name != *name) {
                 let (from, to) = (name.clone(), container.name.clone());
                 return Err(FailureKind::PreconditionFailed(StaleReason::Renamed { from, to }));

@@ -16,6 +16,8 @@ pub enum Event<'a> {
     Waiting(OpId, &'a str),
     /// An operation is done.
     Done(OpId),
+    /// An operation undoes another one, and nothing has to be undone.
+    NotNeeded(OpId),
     /// An operation failed.
     Failed(OpId, &'a Failure),
     /// An operation was skipped.

@@ -24,7 +24,8 @@ impl Report {
     /// Checks whether all operations are done.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. }))
+        let done = |outcome: &Outcome| matches!(outcome, Outcome::Done { .. } | Outcome::NotNeeded);
+        self.outcomes.iter().all(done)
     }
 
     /// Returns the failures, in the plan's order.
@@ -51,6 +52,8 @@ pub enum Outcome {
         /// The operation that failed first.
         because: OpId,
     },
+    /// It undoes another operation, and nothing had to be undone.
+    NotNeeded,
     /// It was not started, or its wait was cancelled, because the plan was cancelled or the permit did not hold.
     NotStarted,
 }

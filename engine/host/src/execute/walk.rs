@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tally_graph::Graph;
-use tally_reconcile::plan::{OpId, Operation, Plan, Target};
+use tally_reconcile::plan::{OpId, Operation, Plan, Target, Undo};
 use tokio::sync::watch;
 
 use super::context::{Ending, ExecuteContext};
@@ -65,6 +65,29 @@ pub async fn execute(
     walk.report()
 }
 
+/// Whether an operation that undoes another one is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Yes,
+    No,
+    Undecided,
+}
+
+/// Returns whether an operation is needed that undoes another one, by the outcomes so far.
+fn need_of(undo: &Undo, outcomes: &[Option<Outcome>]) -> Need {
+    let outcome = |id: &OpId| outcomes.get(id.0 as usize).and_then(Option::as_ref);
+    if undo.unless.iter().any(|id| matches!(outcome(id), None | Some(Outcome::NotStarted))) {
+        return Need::Undecided;
+    }
+    let broken =
+        |id: &OpId| matches!(outcome(id), Some(Outcome::Failed(_) | Outcome::Skipped { .. }));
+    let attempted = undo
+        .of
+        .as_ref()
+        .is_none_or(|of| matches!(outcome(of), Some(Outcome::Done { .. } | Outcome::Failed(_))));
+    if undo.unless.iter().any(broken) && attempted { Need::Yes } else { Need::No }
+}
+
 /// A walk through the graph of a plan.
 struct Walk<'a> {
     plan: &'a Plan,
@@ -74,6 +97,8 @@ struct Walk<'a> {
     dependents: Vec<Vec<OpId>>,
     lanes: BTreeMap<&'a str, Lane>,
     outcomes: Vec<Option<Outcome>>,
+    /// The operations that undo others, until it is decided whether they are needed.
+    undos: Vec<OpId>,
     /// Set as soon as the permit does not hold.
     withheld: Option<Withheld>,
 }
@@ -88,6 +113,7 @@ impl<'a> Walk<'a> {
             dependents: vec![Vec::new(); count],
             lanes: BTreeMap::new(),
             outcomes: vec![None; count],
+            undos: plan.operations.iter().filter(|it| it.undo.is_some()).map(|it| it.id).collect(),
             withheld: None,
         };
         for operation in &plan.operations {
@@ -96,7 +122,7 @@ impl<'a> Walk<'a> {
                     dependents.push(operation.id);
                 }
             }
-            if operation.after.is_empty() {
+            if operation.after.is_empty() && operation.undo.is_none() {
                 walk.enqueue(operation);
             }
         }
@@ -151,6 +177,45 @@ impl<'a> Walk<'a> {
                 self.set(id, Outcome::NotStarted);
             }
         }
+        self.decide_undos();
+    }
+
+    /// Decides which operations that undo others are needed, as soon as it is known how those ended. One that is not
+    /// needed lets those go on that wait for it.
+    fn decide_undos(&mut self) {
+        let plan = self.plan;
+        let mut decided = Vec::new();
+        self.undos.retain(|id| {
+            let need = plan.operation(*id).and_then(|it| it.undo.as_ref());
+            let need = need.map(|undo| need_of(undo, &self.outcomes));
+            match need {
+                Some(Need::Undecided) => true,
+                need => {
+                    decided.push((*id, need == Some(Need::Yes)));
+                    false
+                }
+            }
+        });
+        // First all that are not needed: one that is needed may wait for them, and none of them may start.
+        let unneeded = || decided.iter().filter(|(_, needed)| !needed).map(|(id, _)| *id);
+        for id in unneeded() {
+            self.set(id, Outcome::NotNeeded);
+            self.progress.event(Event::NotNeeded(id));
+        }
+        for id in unneeded() {
+            self.release(id);
+        }
+        for (id, _) in decided.iter().filter(|(_, needed)| *needed) {
+            let waits = self.missing.get(id.0 as usize).is_none_or(|missing| *missing > 0);
+            if let Some(operation) = plan.operation(*id).filter(|_| !waits) {
+                self.enqueue(operation);
+            }
+        }
+    }
+
+    /// Checks whether it is decided that an operation is carried out.
+    fn is_decided(&self, operation: &Operation) -> bool {
+        operation.undo.is_none() || !self.undos.contains(&operation.id)
     }
 
     fn set(&mut self, id: OpId, outcome: Outcome) {
@@ -171,6 +236,7 @@ impl<'a> Walk<'a> {
             if is_ready
                 && is_open
                 && let Some(operation) = self.plan.operation(dependent)
+                && self.is_decided(operation)
             {
                 self.enqueue(operation);
             }

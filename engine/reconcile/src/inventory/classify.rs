@@ -35,6 +35,8 @@ pub struct Identity<'a> {
     pub name: &'a str,
     /// The number of times that it was created.
     pub generation: u64,
+    /// Whether another container takes its place: it has the name for that time.
+    pub is_previous: bool,
     /// The applied spec, as the text of its label.
     spec: &'a str,
     /// The number of the pattern of the workload whose desired labels and spec this container has exactly.
@@ -91,9 +93,11 @@ const RULES: &[Rule] = &[
     // Labels can be copied (`docker commit`, a shell's history); the name is unique.
     |seen| {
         let (pod, name) = (seen.labels.pod.unwrap_or(""), seen.labels.name.unwrap_or(""));
+        let own = labels::name_before_replacement(&seen.container.name);
+        let own = own.unwrap_or(&seen.container.name);
         let agrees = match seen.role {
-            Some(Role::Infra) => labels::is_joined_of(&seen.container.name, &[seen.cluster, pod]),
-            _ => labels::is_joined_of(&seen.container.name, &[seen.cluster, pod, name]),
+            Some(Role::Infra) => labels::is_joined_of(own, &[seen.cluster, pod]),
+            _ => labels::is_joined_of(own, &[seen.cluster, pod, name]),
         };
         (!agrees).then_some(Class::Quarantined("its name does not agree with its labels"))
     },
@@ -127,6 +131,7 @@ pub(crate) fn classify<'a>(
         pod,
         name,
         generation: text(labels.generation).parse().unwrap_or(1),
+        is_previous: labels::name_before_replacement(&container.name).is_some(),
         spec,
         matching_pattern,
     })

@@ -52,7 +52,7 @@ pub(crate) fn inventory_with_patterns<'a>(
         match (classify(cluster, container, patterns), &container.details) {
             (Class::Ours(identity), Some(details)) => {
                 let pod = all.pods.entry(identity.pod).or_default();
-                pod.insert(Found { identity, container, details });
+                pod.add(Found { identity, container, details });
             }
             (Class::Ours(_), None) => {}
             (Class::Foreign, _) => {
@@ -65,6 +65,7 @@ pub(crate) fn inventory_with_patterns<'a>(
     }
     for (number, (name, pod)) in all.pods.iter_mut().enumerate() {
         pod.number = number;
+        pod.promote_previous();
         if let Some(input) = input {
             pod.fast_path = patterns.fast_path(name, pod, input);
         }

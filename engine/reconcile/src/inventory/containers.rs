@@ -24,6 +24,8 @@ pub struct Found<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Containers<'a> {
     all: Vec<Found<'a>>,
+    /// The containers whose place another one takes: a replacement that was interrupted.
+    previous: Vec<Found<'a>>,
     /// The number of the pod on its host, in the order of the names.
     pub(crate) number: usize,
     /// The result of the fast path.
@@ -31,6 +33,40 @@ pub struct Containers<'a> {
 }
 
 impl<'a> Containers<'a> {
+    /// Adds a container, by its name.
+    pub(crate) fn add(&mut self, found: Found<'a>) {
+        if found.identity.is_previous { self.previous.push(found) } else { self.insert(found) }
+    }
+
+    /// Makes a previous container the current one where no other took its place: the replacement was interrupted
+    /// before the new container was created.
+    pub(crate) fn promote_previous(&mut self) {
+        for found in std::mem::take(&mut self.previous) {
+            match self.get(found.identity.role, found.identity.name) {
+                None => self.insert(found),
+                Some(_) => self.previous.push(found),
+            }
+        }
+    }
+
+    /// Returns the container whose place the one with that role and name takes.
+    pub(crate) fn previous(&self, role: Role, name: &str) -> Option<&Found<'a>> {
+        let is_it = |found: &&Found<'a>| (found.identity.role, found.identity.name) == (role, name);
+        self.previous.iter().find(is_it)
+    }
+
+    /// Checks whether the place of a container is taken by another one.
+    pub(crate) fn has_previous(&self) -> bool {
+        !self.previous.is_empty()
+    }
+
+    /// Returns all containers, also those whose place another one takes; joiners before the infra container.
+    pub(crate) fn with_previous(&self) -> impl Iterator<Item = &Found<'a>> {
+        let mut all: Vec<&Found<'a>> = self.all.iter().chain(&self.previous).collect();
+        all.sort_by_key(|found| found.identity.role);
+        all.into_iter()
+    }
+
     /// Inserts a container in order; names in Docker are unique.
     pub(crate) fn insert(&mut self, found: Found<'a>) {
         let key = |found: &Found<'a>| (found.identity.role, found.identity.name);

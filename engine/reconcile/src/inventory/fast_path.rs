@@ -61,10 +61,12 @@ impl Pattern {
         input: &FastPathInput<'_>,
     ) -> bool {
         let infra = found.get(Role::Infra, "");
-        found.len() == self.containers.len()
+        !found.has_previous()
+            && found.len() == self.containers.len()
             && self.joined == infra.is_some()
             && self.containers.iter().zip(found.values()).all(|(desired, found)| {
-                found.identity.matching_pattern == Some(number)
+                !found.identity.is_previous
+                    && found.identity.matching_pattern == Some(number)
                     && desired.role == found.identity.role
                     && desired.name == found.identity.name
                     && desired.is_up_to_date(found, infra, input)

@@ -9,7 +9,10 @@
 //! | a named volume | `cluster.volume` | `volume` |
 //! | the cluster's network | `cluster` | `network` |
 //!
-//! Names in a spec contain no dots, so two objects never have the same name. The name is the
+//! While a container is replaced, the old one has its name with the suffix `_previous`. Only the container with the
+//! name itself may be started.
+//!
+//! Names in a spec contain no dots and no underscores, so two objects never have the same name. The name is the
 //! compare-and-swap: if two engines create the same object, exactly one succeeds.
 
 pub mod applied;
@@ -154,6 +157,21 @@ pub fn container_name(cluster: &str, pod: &str, container: &str) -> String {
 #[must_use]
 pub fn infra_name(cluster: &str, pod: &str) -> String {
     format!("{cluster}.{pod}")
+}
+
+/// The suffix of the name of a container while another one takes its place.
+const PREVIOUS_SUFFIX: &str = "_previous";
+
+/// Returns the name that a container has while another one takes its place.
+#[must_use]
+pub fn previous_name(name: &str) -> String {
+    format!("{name}{PREVIOUS_SUFFIX}")
+}
+
+/// Returns the name that a container had before another one took its place; `None` if none does.
+#[must_use]
+pub fn name_before_replacement(name: &str) -> Option<&str> {
+    name.strip_suffix(PREVIOUS_SUFFIX)
 }
 
 /// Returns the name of a pod's own volume.

@@ -60,6 +60,20 @@ fn closure(plan: &Plan, blocks: &[PendingBlock]) -> BTreeMap<OpId, usize> {
             dependents.entry(*need).or_default().push(operation.id);
         }
     }
+    // A replacement is blocked as a whole: an old container must not stop when its successor cannot start.
+    let mut groups: BTreeMap<OpId, Vec<OpId>> = BTreeMap::new();
+    for operation in &plan.operations {
+        let Some(undo) = &operation.undo else { continue };
+        for id in &undo.unless {
+            let group = groups.entry(*id).or_default();
+            group.push(operation.id);
+            group.extend(&undo.unless);
+        }
+    }
+    for group in groups.values_mut() {
+        group.sort_unstable();
+        group.dedup();
+    }
     let mut out: BTreeMap<OpId, usize> = BTreeMap::new();
     for (number, block) in blocks.iter().enumerate() {
         let mut open = block.operations.clone();
@@ -69,6 +83,7 @@ fn closure(plan: &Plan, blocks: &[PendingBlock]) -> BTreeMap<OpId, usize> {
             }
             out.insert(id, number);
             open.extend(dependents.get(&id).into_iter().flatten());
+            open.extend(groups.get(&id).into_iter().flatten());
         }
     }
     out
@@ -158,6 +173,9 @@ fn remove(plan: &mut Plan, gone: &BTreeSet<OpId>) {
     for operation in &mut plan.operations {
         anew(&mut operation.id);
         operation.after.iter_mut().for_each(anew);
+        if let Some(undo) = &mut operation.undo {
+            undo.unless.iter_mut().chain(&mut undo.of).for_each(anew);
+        }
         if let Some(Target::Created(by)) = operation.action.target_mut() {
             anew(by);
         }

@@ -6,7 +6,7 @@ use crate::input::observed::ObservedContainer;
 use crate::plan::reason::Blocked;
 use crate::plan::subject::Subject;
 use crate::plan::{
-    Action, Cause, Change, ChangeKind, FieldChange, OpId, Operation, Plan, Precondition,
+    Action, Cause, Change, ChangeKind, FieldChange, OpId, Operation, Plan, Precondition, Undo,
 };
 
 /// The data that all operations on one object share.
@@ -51,7 +51,24 @@ impl Builder {
             origin: about.origin,
             precondition,
             after,
+            undo: None,
         });
+        id
+    }
+
+    /// Adds an operation that undoes another one.
+    pub fn undo(
+        &mut self,
+        about: &About,
+        action: Action,
+        precondition: Precondition,
+        after: &[OpId],
+        undo: Undo,
+    ) -> OpId {
+        let id = self.op(about, action, precondition, after);
+        if let Some(operation) = self.plan.operations.last_mut() {
+            operation.undo = Some(undo);
+        }
         id
     }
 

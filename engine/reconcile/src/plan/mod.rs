@@ -134,6 +134,13 @@ pub enum Action {
         /// The new settings.
         live: Live,
     },
+    /// Renames a container. It succeeds if the container has the name already.
+    Rename {
+        /// The container.
+        target: Target,
+        /// Its new name.
+        name: String,
+    },
     /// Removes a stopped container, and its anonymous volumes.
     RemoveContainer {
         /// The container.
@@ -167,6 +174,7 @@ macro_rules! target_of {
             | Action::Unpause { target }
             | Action::Signal { target, .. }
             | Action::Update { target, .. }
+            | Action::Rename { target, .. }
             | Action::RemoveContainer { target }
             | Action::AwaitReady { target, .. }
             | Action::AwaitExit { target, .. } => Some(target),
@@ -205,6 +213,7 @@ impl Action {
             Action::Unpause { .. } => "unpause",
             Action::Signal { .. } => "signal",
             Action::Update { .. } => "update",
+            Action::Rename { .. } => "rename",
             Action::RemoveContainer { .. } => "remove-container",
             Action::AwaitReady { .. } => "await-ready",
             Action::AwaitExit { .. } => "await-exit",
@@ -297,6 +306,20 @@ pub struct Operation {
     pub precondition: Precondition,
     /// Operations that must succeed first.
     pub after: Vec<OpId>,
+    /// For an operation that undoes another one: when it is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Undo>,
+}
+
+/// When an operation is needed that undoes another one. The plan as a whole undoes nothing: only a replacement that
+/// fails before the new containers run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undo {
+    /// It is needed if one of these fails or is skipped.
+    pub unless: Vec<OpId>,
+    /// The operation that it undoes: if that was not started, there is nothing to undo. `None` if an earlier plan
+    /// carried it out.
+    pub of: Option<OpId>,
 }
 
 /// The change of one object, for people: the lines of a plan.

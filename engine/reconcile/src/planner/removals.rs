@@ -96,7 +96,7 @@ impl Planner<'_> {
         let first = builder.plan.operations.len();
         let mut stops: Vec<OpId> = Vec::new();
         // The sort order of roles puts joiners before the infra container.
-        for found in containers.values() {
+        for found in containers.with_previous() {
             let about = About { cause: why.cause, ..removal_subject(found, name, None) };
             let mut after = why.after.clone();
             if found.identity.role == Role::Infra {
@@ -187,7 +187,8 @@ impl Planner<'_> {
         builder: &mut Builder,
     ) {
         let mut by_pod: BTreeMap<(String, String), Vec<OpId>> = BTreeMap::new();
-        for operation in builder.plan.operations.iter().filter(|op| removes(&op.action)) {
+        let removals = builder.plan.operations.iter().filter(|op| op.undo.is_none());
+        for operation in removals.filter(|op| removes(&op.action)) {
             let pod = operation.subject.pod().unwrap_or_default().to_owned();
             let key = (operation.host.clone(), pod);
             by_pod.entry(key).or_default().push(operation.id);

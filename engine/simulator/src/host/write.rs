@@ -95,6 +95,10 @@ impl Host for SimHost {
         self.changing("update", |model, now_ms| model.update(id, live, now_ms)).await
     }
 
+    async fn rename_container(&self, id: &str, name: &str) -> Result<(), HostError> {
+        self.changing("rename_container", |model, _| model.rename(id, name)).await
+    }
+
     async fn remove_container(&self, id: &str) -> Result<(), HostError> {
         self.changing("remove_container", |model, now_ms| model.remove(id, now_ms)).await
     }

@@ -23,6 +23,11 @@ impl Model {
     pub fn create(&mut self, request: &ContainerRequest, now_ms: i64) -> Result<String, HostError> {
         self.advance(now_ms);
         check_memory(&request.live)?;
+        self.check_cpus(&request.live)?;
+        if request.mounts.contains_key("/") {
+            let message = "invalid volume specification: destination can't be '/'".to_owned();
+            return Err(HostError::Refused { status: 400, message });
+        }
         for mount in request.mounts.values() {
             if let MountFrom::HostPath(path) = &mount.source
                 && program::is_missing(path)
@@ -175,6 +180,7 @@ impl Model {
         self.advance(now_ms);
         self.get(id)?;
         check_memory(live)?;
+        self.check_cpus(live)?;
         if let Some(container) = self.containers.get_mut(id) {
             container.request.live = live.clone();
             self.touch(id);
@@ -271,6 +277,18 @@ fn check_memory(live: &Live) -> Result<(), HostError> {
 }
 
 impl Model {
+    /// Checks a limit of cores against the cores of the host, as Docker does.
+    fn check_cpus(&self, live: &Live) -> Result<(), HostError> {
+        let cpus = self.meta.engine.cpus;
+        if live.nano_cpus <= u64::from(cpus) * 1_000_000_000 {
+            return Ok(());
+        }
+        let message = format!(
+            "Range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
+        );
+        Err(HostError::Refused { status: 400, message })
+    }
+
     /// Returns the labels of a volume.
     pub(crate) fn volume_labels(&self, name: &str) -> Option<&BTreeMap<String, String>> {
         self.volumes.get(name)

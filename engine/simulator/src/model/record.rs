@@ -81,6 +81,11 @@ impl Model {
         match record.0 {
             Kept::Engine(meta) => self.meta = meta,
             Kept::Container(container) => {
+                if let Some(old) = self.containers.get(&container.id).map(|it| &it.request.name)
+                    && self.names.get(old) == Some(&container.id)
+                {
+                    self.names.remove(old);
+                }
                 self.names.insert(container.request.name.clone(), container.id.clone());
                 let due = container.ends.map(|(at, _)| at).into_iter();
                 for at in due.chain(container.restarts_at_ms) {

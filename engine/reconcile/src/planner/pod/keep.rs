@@ -10,7 +10,7 @@ use crate::desired::realise::{DesiredContainer, INIT_DEADLINE_MS};
 use crate::diff::Difference;
 use crate::input::observed::ContainerState;
 use crate::inventory::containers::Found;
-use crate::labels::Role;
+use crate::labels::{self, Role};
 use crate::plan::builder::{About, owned};
 use crate::plan::pod_plan::Unended;
 use crate::plan::request::{FilesPart, FilesRequest};
@@ -27,8 +27,9 @@ impl<'a> PodPlanner<'a, '_, '_> {
         repair: Option<Repair>,
     ) {
         let about = self.about(desired, Cause::SpecChanged);
-        let precondition = owned(self.context.cluster, found.container);
         let target = Target::Id(found.container.id.clone());
+        let renamed = self.rename_back(found, &about);
+        let precondition = self.owned(found);
         let class = differs.class();
         self.plan.rolls |= differs.spec.iter().any(|it| it.class >= UpdateClass::Restart);
         let restart_by_file = class == UpdateClass::Restart
@@ -87,7 +88,32 @@ impl<'a> PodPlanner<'a, '_, '_> {
         } else {
             self.wait_where_unready(desired, found, &about, target, precondition);
         }
+        if let Some(renamed) = renamed {
+            self.builder.gate(&done, &[renamed]);
+            done.insert(0, renamed);
+        }
         self.report_kept(desired, found, differs, repair, done);
+    }
+
+    /// Gives a container its own name again: a replacement was interrupted before its successor was created.
+    fn rename_back(&mut self, found: &Found<'_>, about: &About) -> Option<OpId> {
+        let own = labels::name_before_replacement(&found.container.name)?;
+        let target = Target::Id(found.container.id.clone());
+        let action = Action::Rename { target, name: own.to_owned() };
+        let precondition = owned(self.context.cluster, found.container);
+        let renamed = self.builder.op(about, action, precondition, &[]);
+        self.plan.gated.push(renamed);
+        Some(renamed)
+    }
+
+    /// Returns the precondition of calls on a container that is kept, under its own name.
+    fn owned(&self, found: &Found<'_>) -> Precondition {
+        let name = &found.container.name;
+        Precondition::Owned {
+            id: found.container.id.clone(),
+            name: labels::name_before_replacement(name).unwrap_or(name).to_owned(),
+            cluster: self.context.cluster.to_owned(),
+        }
     }
 
     /// Adds a wait for a container that runs but is not ready or has not ended.
@@ -135,7 +161,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         differs: &Difference,
         about: &About,
     ) -> Vec<OpId> {
-        let precondition = owned(self.context.cluster, found.container);
+        let precondition = self.owned(found);
         let target = Target::Id(found.container.id.clone());
         let mut done = Vec::new();
         if differs.all().any(|change| change.class == UpdateClass::Live) {
@@ -198,7 +224,7 @@ impl<'a> PodPlanner<'a, '_, '_> {
         rewritten: bool,
         after: &[OpId],
     ) -> Vec<OpId> {
-        let precondition = owned(self.context.cluster, found.container);
+        let precondition = self.owned(found);
         let target = Target::Id(found.container.id.clone());
         let into = (target.clone(), precondition.clone());
         let mut written: Vec<OpId> =
@@ -238,12 +264,16 @@ impl<'a> PodPlanner<'a, '_, '_> {
                 }
             })
         });
+        let renamed = found.identity.is_previous;
+        let note = note.or_else(|| {
+            renamed.then(|| "a replacement was interrupted, will get its name again".to_owned())
+        });
         if !differs.drift.is_empty() || note.is_some() {
             // A container that was never started comes from an interrupted apply. It is no drift.
             let unfinished = found.container.state == ContainerState::Created
                 && differs.drift.iter().all(|change| change.path.first() == "file");
             let asked = repair == Some(Repair::Restart) && self.context.was_asked_to_restart(found);
-            let cause = if unfinished || asked { Cause::Needed } else { Cause::Drift };
+            let cause = if unfinished || asked || renamed { Cause::Needed } else { Cause::Drift };
             let about = self.about(desired, cause);
             let fields = differs.drift.clone();
             self.builder.change(&about, ChangeKind::Update, fields, note, done);

@@ -3,6 +3,7 @@
 pub(crate) mod context;
 mod keep;
 mod needs;
+mod replace;
 pub(crate) mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -153,29 +154,59 @@ impl<'a> PodPlanner<'a, '_, '_> {
     fn run(&mut self, verdicts: &[ContainerVerdict<'_>]) {
         let needs = self.needs(verdicts);
         self.plan.needs.clone_from(&needs);
-        let removed = self.remove_extra(&needs);
-        let replaced = self.remove_replaced(verdicts, &needs);
-        for (desired, verdict) in self.pod.containers.iter().zip(verdicts) {
-            match verdict {
-                ContainerVerdict::Create => {
+        let existing = self.context.inventory.pods.get(self.pod.name.as_str());
+        let mut replacement = self.begin_replacement(verdicts, existing, &needs);
+        let removed = match &replacement {
+            Some(_) => Vec::new(),
+            None => self.remove_extra(&needs),
+        };
+        for (place, (desired, verdict)) in self.pod.containers.iter().zip(verdicts).enumerate() {
+            match (verdict, &mut replacement) {
+                (ContainerVerdict::Create, None) => {
                     let cause = if self.exists() { Cause::Needed } else { Cause::New };
                     let about = self.about(desired, cause);
                     let mut after = needs.clone();
                     after.extend(&removed);
-                    let done = self.create(desired, &about, 1, &after);
-                    let about = About { cause: Cause::New, ..about };
-                    let image = desired.source.map(|source| source.image.to_string());
-                    self.builder.change(&about, ChangeKind::Create, Vec::new(), image, done);
+                    let done = self.create(desired, &about, &after);
+                    self.report_created(desired, about, done);
                 }
-                ContainerVerdict::Replace(found, differs, reason) => {
-                    self.replace(desired, found, differs, reason.as_deref(), &needs, &replaced);
+                (ContainerVerdict::Create, Some(replacement)) => {
+                    let done = self.start_new(replacement, place, desired);
+                    let about = self.about(desired, Cause::New);
+                    self.report_created(desired, about, done);
                 }
-                ContainerVerdict::Keep(found, differs, repair) => {
-                    self.keep(desired, found, differs, *repair)
+                (ContainerVerdict::Replace(_, differs, reason), Some(replacement)) => {
+                    self.plan.rolls |= !differs.spec.is_empty();
+                    let done = self.start_new(replacement, place, desired);
+                    let about = self.about(desired, replace_cause(differs));
+                    let fields = differs.all().cloned().collect();
+                    let kind = ChangeKind::Replace;
+                    self.builder.change(&about, kind, fields, reason.clone(), done);
+                    self.note_entry(replacement, place);
                 }
-                ContainerVerdict::Done | ContainerVerdict::Stuck(_) => {}
+                (ContainerVerdict::Keep(found, differs, repair), None) => {
+                    self.keep(desired, found, differs, *repair);
+                }
+                (ContainerVerdict::Keep(found, differs, repair), Some(replacement)) => {
+                    let first = self.builder.plan.operations.len();
+                    self.keep(desired, found, differs, *repair);
+                    self.keep_new(replacement, place, desired, first);
+                }
+                // A replacement is always part of a `Replacement`.
+                (ContainerVerdict::Replace(..), None)
+                | (ContainerVerdict::Done | ContainerVerdict::Stuck(_), _) => {}
             }
         }
+        if let Some(replacement) = &replacement {
+            self.finish_replacement(replacement);
+        }
+    }
+
+    /// Adds the plan's entry of a new container.
+    fn report_created(&mut self, desired: &DesiredContainer<'a>, about: About, done: Vec<OpId>) {
+        let about = About { cause: Cause::New, ..about };
+        let image = desired.source.map(|source| source.image.to_string());
+        self.builder.change(&about, ChangeKind::Create, Vec::new(), image, done);
     }
 
     /// Checks whether the host has a container of the pod.
@@ -230,70 +261,33 @@ impl<'a> PodPlanner<'a, '_, '_> {
         }
     }
 
-    /// Stops and removes all containers that are recreated, joiners before the infra container. Returns the
-    /// operations by container ID.
-    fn remove_replaced(
-        &mut self,
-        verdicts: &[ContainerVerdict<'_>],
-        needs: &[OpId],
-    ) -> Vec<(String, Vec<OpId>)> {
-        let mut removed: Vec<(String, Vec<OpId>)> = Vec::new();
-        let mut stops: Vec<OpId> = Vec::new();
-        let both = self.pod.containers.iter().zip(verdicts).rev();
-        for (desired, verdict) in both {
-            let ContainerVerdict::Replace(found, differs, _) = verdict else {
-                continue;
-            };
-            let about = self.about(desired, replace_cause(differs));
-            let mut after = needs.to_vec();
-            if desired.role == Role::Infra {
-                after.extend(&stops);
-            }
-            let grace = desired.grace_s;
-            let cluster = self.context.cluster;
-            let (stop, remove) =
-                remove_container(found, &about, cluster, grace, &after, self.builder);
-            self.note_stop(found, stop);
-            self.plan.gated.push(remove);
-            self.plan.downs.push(remove);
-            stops.extend(stop);
-            let done = stop.into_iter().chain([remove]).collect();
-            removed.push((found.container.id.clone(), done));
-        }
-        removed
-    }
-
-    /// Plans the new container of a replacement.
-    fn replace(
-        &mut self,
-        desired: &DesiredContainer<'a>,
-        found: &Found<'_>,
-        differs: &Difference,
-        reason: Option<&str>,
-        needs: &[OpId],
-        replaced: &[(String, Vec<OpId>)],
-    ) {
-        self.plan.rolls |= !differs.spec.is_empty();
-        let about = self.about(desired, replace_cause(differs));
-        let removed = replaced.iter().find(|(id, _)| *id == found.container.id);
-        let removed = removed.map(|(_, done)| done.clone()).unwrap_or_default();
-        let mut after = needs.to_vec();
-        after.extend(removed.last());
-        let created = self.create(desired, &about, found.identity.generation + 1, &after);
-        let fields = differs.all().cloned().collect();
-        let done = removed.into_iter().chain(created).collect();
-        let note = reason.map(str::to_owned);
-        self.builder.change(&about, ChangeKind::Replace, fields, note, done);
-    }
-
     /// Plans to create a container, write its files, start it, and wait until it is ready or has ended.
     fn create(
         &mut self,
         desired: &DesiredContainer<'a>,
         about: &About,
-        generation: u64,
         after: &[OpId],
     ) -> Vec<OpId> {
+        let mut after = after.to_vec();
+        after.extend(self.infra.and_then(|(create, _)| create));
+        let create = self.create_container(desired, about, 1, &after);
+        let (start, rest) = self.bring_up(desired, about, Target::Created(create), &[create]);
+        self.plan.gated.extend([create, start]);
+        self.plan.ups.extend([create, start]);
+        if let (Role::Infra, Some((made, _))) = (desired.role, &mut self.infra) {
+            *made = Some(create);
+        }
+        [vec![create], rest].concat()
+    }
+
+    /// Plans the call that creates a container.
+    fn create_container(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        about: &About,
+        generation: u64,
+        after: &[OpId],
+    ) -> OpId {
         let mut request = self.pod.request(self.context.cluster, desired);
         // The label keeps the image name of the spec. Docker gets the name of the chosen image.
         if let Some(image) = self.images.get(&(desired.role, desired.name.clone())) {
@@ -302,32 +296,38 @@ impl<'a> PodPlanner<'a, '_, '_> {
         request.labels.insert(labels::GENERATION.to_owned(), generation.to_string());
         let volumes = self.volumes(desired).into_iter();
         request.volumes = volumes.map(|volume| volume.request(self.context.cluster)).collect();
-        let mut after = after.to_vec();
-        after.extend(self.infra.and_then(|(create, _)| create));
         let create = Action::CreateContainer(Box::new(request));
-        let create = self.builder.op(about, create, Precondition::None, &after);
-        let target = Target::Created(create);
-        let mut done = vec![create];
+        self.builder.op(about, create, Precondition::None, after)
+    }
+
+    /// Plans to write the files of a new container, to start it, and to wait for it. Returns the start, and all these
+    /// operations.
+    fn bring_up(
+        &mut self,
+        desired: &DesiredContainer<'a>,
+        about: &About,
+        target: Target,
+        after: &[OpId],
+    ) -> (OpId, Vec<OpId>) {
+        let mut done = Vec::new();
         if let Some(files) = desired.files() {
             let files = FilesRequest { files: files.clone(), part: FilesPart::All };
             let action = Action::WriteFiles { target: target.clone(), files };
-            done.push(self.builder.op(about, action, Precondition::None, &[create]));
+            done.push(self.builder.op(about, action, Precondition::None, after));
         }
         let into = (target.clone(), Precondition::None);
-        done.extend(self.write_secrets(desired, about, into, FilesPart::All, &[create]));
-        let mut after = done.clone();
+        done.extend(self.write_secrets(desired, about, into, FilesPart::All, after));
+        let mut after = [after, &done].concat();
         after.extend(self.infra.map(|(_, start)| start));
         after.extend(&self.init_waits);
         let action = Action::Start { target: target.clone() };
         let start = self.builder.op(about, action, Precondition::None, &after);
-        self.plan.gated.extend([create, start]);
-        self.plan.ups.extend([create, start]);
         done.push(start);
         if desired.role == Role::Infra {
-            self.infra = Some((Some(create), start));
+            self.infra = Some((None, start));
         }
         done.extend(self.wait_after_start(desired, about, target, Precondition::None, start));
-        done
+        (start, done)
     }
 
     /// Writes a container's files with secrets into memory, if it has any. The infra container must already

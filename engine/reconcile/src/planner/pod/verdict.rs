@@ -63,8 +63,13 @@ fn verdict<'a>(
     let Some(found) = find(pod, desired, context) else {
         return ContainerVerdict::Create;
     };
-    if matches!(found.container.state, ContainerState::Removing | ContainerState::Dead) {
-        return ContainerVerdict::Stuck(found);
+    let previous = context.inventory.pods.get(pod.name.as_str());
+    let previous = previous.and_then(|it| it.previous(desired.role, &desired.name));
+    let is_stuck = |found: &&Found<'_>| {
+        matches!(found.container.state, ContainerState::Removing | ContainerState::Dead)
+    };
+    if let Some(stuck) = [Some(found), previous].into_iter().flatten().find(is_stuck) {
+        return ContainerVerdict::Stuck(stuck);
     }
     let places = Places::new(context.graph, pod.workload, desired);
     let mut differs = if found.identity.is_exactly_desired(pod.workload) {
@@ -146,6 +151,10 @@ fn repair(
         ContainerState::Created => Some(Repair::Start),
         ContainerState::Exited => match pod.workload.restart {
             Restart::Always => Some(Repair::Start),
+            // A replacement that was interrupted stopped it.
+            _ if found.identity.is_previous && found.details.exit_code != Some(0) => {
+                Some(Repair::Start)
+            }
             // Docker's restart policy handles these. A container that has ended otherwise stays ended.
             Restart::OnFailure | Restart::Never => None,
         },
