@@ -110,7 +110,9 @@ fn a_failed_version_is_rolled_back_and_healthy_pods_are_not_changed() {
             assert_eq!(apply_rollbacks(&mut followed, &memory.declared.rolled_back), [WEB]);
             let plan = world.plan_remembering(&followed, &memory, Options::default()).await;
             assert!(plan.changes.iter().all(|it| it.subject.is_of_pod(&pod)), "{:?}", plan.changes);
-            assert!(world.execute(&followed, &plan).await.is_done());
+            let report = world.execute(&followed, &plan).await;
+            let failures: Vec<_> = report.failures().collect();
+            assert!(report.is_done(), "{bad}: {failures:?}");
 
             // It keeps that revision, and every plan says why.
             let plan = world.plan_remembering(&followed, &memory, Options::default()).await;

@@ -9,6 +9,7 @@ use super::context::{Ending, ExecuteContext};
 use super::failure::{Failure, FailureKind, StaleReason};
 use super::last_lines::last_lines;
 use super::lost_reply::{by_state, is_stopped, twice};
+use super::permit::Permit;
 use super::precondition::{PreconditionCheck, check};
 use super::progress::Event;
 use super::step::OperationStep;
@@ -115,7 +116,7 @@ async fn act(
             let stopped = host.stop(target, grace(grace_s)).await;
             done(by_state(host, target, stopped, is_stopped).await)
         }
-        Action::Rename { name, .. } => done(rename(host, target, name).await),
+        Action::Rename { name, .. } => done(rename(permit, host, target, name).await),
         Action::RemoveContainer { .. } => {
             let removed = host.remove_container(target).await;
             done(by_state(host, target, removed, |state| state.is_none()).await)
@@ -126,14 +127,27 @@ async fn act(
     }
 }
 
-/// Renames a container. A lost reply counts as done if the container has the name.
-async fn rename(host: &dyn Host, target: &str, name: &str) -> Result<(), HostError> {
+/// Renames a container. A lost reply counts as done if the container has the name. Docker cannot rename a container
+/// between two of its restarts, because it has no network then (observed with 20.10): such a container is stopped
+/// first, and serves nothing anyway.
+async fn rename(
+    permit: &Permit,
+    host: &dyn Host,
+    target: &str,
+    name: &str,
+) -> Result<(), HostError> {
     let error = match host.rename_container(target, name).await {
-        Err(error) if error.is_uncertain() => error,
+        Err(error) if error.is_uncertain() || matches!(error, HostError::NotFound(_)) => error,
         other => return other,
     };
     match host.container(target, false).await {
         Ok(Some((container, _))) if container.name == name => Ok(()),
+        Ok(Some((container, _)))
+            if container.state == ContainerState::Restarting && permit.ask().is_ok() =>
+        {
+            host.stop(target, None).await?;
+            host.rename_container(target, name).await
+        }
         _ => Err(error),
     }
 }

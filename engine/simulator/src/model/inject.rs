@@ -177,9 +177,14 @@ impl Model {
     /// Renames a container.
     ///
     /// # Errors
-    /// When it does not exist, or the name is taken.
+    /// When it does not exist, or is between two restarts, or the name is taken.
     pub fn rename(&mut self, id: &str, name: &str) -> Result<(), HostError> {
-        let old = self.get(id)?.request.name.clone();
+        let container = self.get(id)?;
+        let old = container.request.name.clone();
+        if container.state == ContainerState::Restarting {
+            // As Docker 20.10: it has no network between two restarts.
+            return Err(HostError::NotFound(format!("sandbox of {id} not found")));
+        }
         if let Some(holder) = self.names.get(name) {
             let said = format!("The container name \"/{name}\" is already in use by \"{holder}\"");
             return Err(HostError::Conflict(said));
