@@ -61,6 +61,7 @@ fn place(pods: usize, hosts: usize) {
         labels: &labels[host],
         cpu: each * 100,
         memory: each << 20,
+        cores: None,
         closed: None,
     });
     let mut seats = HostCapacity::new(offers.collect());
@@ -72,6 +73,7 @@ fn place(pods: usize, hosts: usize) {
             workload,
             cpu: 100,
             memory: 1 << 20,
+            max_cpu: 0,
             ports: Vec::new(),
             place: &spread,
             pinned: None,

@@ -125,6 +125,7 @@ impl Case {
                     labels: &host.labels,
                     cpu: host.cpu,
                     memory: host.memory,
+                    cores: None,
                     closed: host.closed.then_some(Closed::Drained),
                 })
                 .collect(),
@@ -144,6 +145,7 @@ impl Case {
             workload,
             cpu: work.cpu,
             memory: work.memory,
+            max_cpu: 0,
             ports: if work.port { vec![port] } else { Vec::new() },
             place: &work.place,
             pinned: None,

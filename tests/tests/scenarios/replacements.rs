@@ -60,8 +60,7 @@ fn two(world: &World, rest: &str) -> Graph {
 }
 
 /// Changes that Docker refuses: to create, or to start.
-const REFUSED: [&str; 4] =
-    ["resources max-cpu=512", "mount v \"/\"", "mount h \"/srv\"", "entrypoint \"/none-such\""];
+const REFUSED: [&str; 3] = ["mount v \"/\"", "mount h \"/srv\"", "entrypoint \"/none-such\""];
 
 #[test]
 fn an_old_container_runs_on_when_docker_refuses_its_successor() {
@@ -81,6 +80,23 @@ fn an_old_container_runs_on_when_docker_refuses_its_successor() {
                 world.destroy(&good, true).await;
             }
         }
+    });
+}
+
+#[test]
+fn a_limit_above_the_cores_of_the_host_is_blocked_by_the_plan() {
+    both("cores", |world: World| async move {
+        let good = one(&world, "env A=1");
+        world.apply(&good).await;
+        let before = running(&world).await;
+        let (plan, _) = world.try_apply(&one(&world, "resources max-cpu=512")).await;
+        assert!(plan.is_empty(), "{:?}", plan.operations);
+        let blocked: Vec<String> = plan.blocked.iter().map(|it| it.reason.to_string()).collect();
+        assert!(
+            blocked.len() == 1 && blocked[0].ends_with("cores, fewer than `max-cpu` 512"),
+            "{blocked:?}"
+        );
+        assert_eq!(running(&world).await, before);
     });
 }
 

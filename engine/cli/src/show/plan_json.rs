@@ -6,7 +6,7 @@ use tally_graph::Graph;
 use tally_reconcile::plan::balance::{Balance, Disruption, HostLoad};
 use tally_reconcile::plan::reason::{Awaits, BlockedBy};
 use tally_reconcile::plan::subject::Subject;
-use tally_reconcile::plan::{Action, Cause, Change, ChangeKind, Fallback, Plan, Reachable};
+use tally_reconcile::plan::{Action, Cause, Change, ChangeKind, Fallback, Plan, Reachable, Undo};
 use tally_source::{Diagnostic, JsonDiagnostic, Span};
 
 use crate::show::blocked::help;
@@ -99,6 +99,8 @@ struct JsonOperation<'a> {
     cause: Cause,
     place: Option<String>,
     after: Vec<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undo: Option<&'a Undo>,
 }
 
 /// Returns the plan as one JSON document, with the compiler's warnings.
@@ -146,6 +148,7 @@ pub fn json(plan: &Plan, graph: &Graph, warnings: &[Diagnostic]) -> String {
                 cause: op.cause,
                 place: place(op.origin),
                 after: op.after.iter().map(|id| id.0).collect(),
+                undo: op.undo.as_ref(),
             })
             .collect(),
         reachable: &plan.reachable,

@@ -75,7 +75,7 @@ impl<'a> ProgressView<'a> {
             shown.object(name, verb, &change.operations, &mut left);
         }
         for (name, operations) in undone(plan) {
-            shown.object(name, "again with the old container", &operations, &mut left);
+            shown.object(name, "keeps the old container", &operations, &mut left);
         }
         for operation in &plan.operations {
             let verb = match operation.action {

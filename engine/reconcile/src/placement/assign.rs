@@ -67,6 +67,7 @@ pub(crate) fn assign<'a>(
         labels: &host.labels,
         cpu: host.cpu,
         memory: host.memory,
+        cores: Some(host.state.engine.cpus).filter(|cores| *cores > 0),
         closed: host.closed,
     });
     let mut assigner = Assigner {
@@ -183,6 +184,7 @@ impl<'a> Assigner<'a> {
             workload: number,
             cpu: reserved(|c| c.resources.cpu.map_or(0, |cpu| u64::from(cpu.0))),
             memory: reserved(|c| c.resources.memory.map_or(0, |memory| memory.0)),
+            max_cpu: max_cpu(workload),
             ports: workload_ports(workload).collect::<Vec<PublishedPort>>(),
             place: &workload.place,
             pinned: None,
@@ -540,4 +542,11 @@ pub(crate) fn health(host: &ReadyHost<'_>, pod: &str) -> (u8, usize) {
         (false, _) => (2, running),
         (true, _) => (ALL_RUNS, running),
     }
+}
+
+/// Returns the highest `max-cpu` of a workload's containers, in thousandths of a core.
+fn max_cpu(workload: &Workload) -> u64 {
+    let all = workload.inits.iter().chain(&workload.containers);
+    let limits = all.filter_map(|container| container.resources.max_cpu);
+    limits.map(|cpu| u64::from(cpu.0)).max().unwrap_or(0)
 }

@@ -349,6 +349,7 @@ mod tests {
                     workload,
                     cpu: 0,
                     memory: 0,
+                    max_cpu: 0,
                     ports: Vec::new(),
                     place,
                     pinned: None,
@@ -356,7 +357,8 @@ mod tests {
                     near: random.some(PARTS),
                 })
                 .collect();
-            let offer = |labels| Offer { name: "h", labels, cpu: 0, memory: 0, closed: None };
+            let offer =
+                |labels| Offer { name: "h", labels, cpu: 0, memory: 0, cores: None, closed: None };
             let mut capacity = HostCapacity::new(labels.iter().map(offer).collect());
             let mut pods = vec![vec![0; HOSTS]; PARTS];
             for (part, need) in needs.iter().enumerate() {

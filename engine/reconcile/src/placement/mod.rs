@@ -31,6 +31,8 @@ pub struct Offer<'a> {
     pub cpu: u64,
     /// Memory capacity, in bytes.
     pub memory: u64,
+    /// The number of its cores, which limits the `max-cpu` of a container; `None` if unknown.
+    pub cores: Option<u32>,
     /// Why the host accepts no pods, if it is closed.
     pub closed: Option<Closed>,
 }
@@ -54,6 +56,8 @@ pub struct PodRequest<'a> {
     pub cpu: u64,
     /// Reserved memory, in bytes.
     pub memory: u64,
+    /// The highest `max-cpu` of its containers, in thousandths of a core.
+    pub max_cpu: u64,
     /// Host ports that the pod publishes.
     pub ports: Vec<PublishedPort>,
     /// The placement rules of the spec.
@@ -75,6 +79,8 @@ pub enum Lack {
     Labels,
     /// The pod's volumes are on another host.
     Elsewhere,
+    /// The host has only this number of cores: Docker refuses a higher `max-cpu`.
+    Cores(u32),
     /// Missing CPU, in thousandths of a core.
     Cpu(u64),
     /// Missing memory, in bytes.
@@ -157,6 +163,9 @@ impl<'a> HostCapacity<'a> {
         }
         if need.place.require.as_ref().is_some_and(|require| !require.matches(offer.labels)) {
             return Err(Lack::Labels);
+        }
+        if let Some(cores) = offer.cores.filter(|cores| need.max_cpu > u64::from(*cores) * 1000) {
+            return Err(Lack::Cores(cores));
         }
         match need.pinned {
             Some(pinned) if pinned != host => Err(Lack::Elsewhere),

@@ -36,6 +36,7 @@ impl HostCapacity<'_> {
             Lack::Closed => Shortage::Closed(closed().unwrap_or(Closed::Drained)),
             Lack::Labels => Shortage::Labels(self.differs(host, need)),
             Lack::Elsewhere => Shortage::VolumeElsewhere,
+            Lack::Cores(cores) => Shortage::Cores { cores: *cores, max_cpu: need.max_cpu },
             Lack::Cpu(missing) => Shortage::Cpu(*missing),
             Lack::Memory(missing) => Shortage::Memory(*missing),
             Lack::Port(port) => Shortage::Port(*port),

@@ -171,6 +171,13 @@ pub enum Shortage {
     Labels(Selector),
     /// A volume of the pod is on another host.
     VolumeElsewhere,
+    /// A container may use more cores than the host has.
+    Cores {
+        /// The number of its cores.
+        cores: u32,
+        /// The container's `max-cpu`, in thousandths of a core.
+        max_cpu: u64,
+    },
     /// Missing CPU, in thousandths of a core.
     Cpu(u64),
     /// Missing memory, in bytes.
@@ -415,6 +422,10 @@ impl fmt::Display for HostLack {
             Shortage::Closed(Closed::Drained) => write!(f, "{host} is drained"),
             Shortage::Labels(part) => write!(f, "{host} does not match `{part}`"),
             Shortage::VolumeElsewhere => write!(f, "{host} does not have its volume"),
+            Shortage::Cores { cores, max_cpu } => {
+                let max_cpu = Cpu(u32::try_from(*max_cpu).unwrap_or(u32::MAX));
+                write!(f, "{host} has {cores} cores, fewer than `max-cpu` {max_cpu}")
+            }
             Shortage::Cpu(missing) => {
                 let missing = Cpu(u32::try_from(*missing).unwrap_or(u32::MAX));
                 write!(f, "{host} lacks {missing} cores")
