@@ -55,6 +55,11 @@ impl<'a> Containers<'a> {
         self.previous.iter().find(is_it)
     }
 
+    /// Returns the containers whose places others take.
+    pub(crate) fn all_previous(&self) -> impl Iterator<Item = &Found<'a>> {
+        self.previous.iter()
+    }
+
     /// Checks whether the place of a container is taken by another one.
     pub(crate) fn has_previous(&self) -> bool {
         !self.previous.is_empty()

@@ -4,6 +4,7 @@ pub(crate) mod context;
 mod keep;
 mod needs;
 mod replace;
+mod undo;
 pub(crate) mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -17,35 +17,32 @@ use crate::input::observed::{ContainerState, Live};
 use crate::inventory::containers::{Containers, Found};
 use crate::labels::{self, Role};
 use crate::plan::builder::{About, owned};
-use crate::plan::request::{FilesPart, FilesRequest};
-use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Target, Undo};
+use crate::plan::{Action, Cause, ChangeKind, OpId, Precondition, Target};
 use crate::planner::pod::verdict::ContainerVerdict;
 
 /// A restart policy of Docker: a container that is stopped stays stopped.
-const NO_RESTART: &str = "no";
-/// A restart policy of Docker: a container that ends is always started again.
-const ALWAYS_RESTART: &str = "always";
+pub(super) const NO_RESTART: &str = "no";
 
 /// An old container that is stopped, and removed once its successor has started.
-struct OldContainer<'f> {
-    found: &'f Found<'f>,
-    about: About,
+pub(super) struct OldContainer<'f> {
+    pub(super) found: &'f Found<'f>,
+    pub(super) about: About,
     /// The place of its successor in the pod; `None` if the spec does not contain it any more.
-    place: Option<usize>,
-    renamed: Option<OpId>,
-    updated: Option<OpId>,
-    stopped: Option<OpId>,
+    pub(super) place: Option<usize>,
+    pub(super) renamed: Option<OpId>,
+    pub(super) updated: Option<OpId>,
+    pub(super) stopped: Option<OpId>,
 }
 
 impl OldContainer<'_> {
     /// Returns its name while its successor takes its place.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let name = &self.found.container.name;
         if self.renamed.is_some() { labels::previous_name(name) } else { name.clone() }
     }
 
     /// Returns the name that it has when the replacement is undone.
-    fn own_name(&self) -> String {
+    pub(super) fn own_name(&self) -> String {
         let name = self.found.container.name.as_str();
         let own = labels::name_before_replacement(name).filter(|_| self.place.is_some());
         own.unwrap_or(name).to_owned()
@@ -53,34 +50,34 @@ impl OldContainer<'_> {
 }
 
 /// A container that takes a place in the pod.
-struct NewContainer {
-    place: usize,
-    about: About,
-    target: Target,
-    precondition: Precondition,
-    created: Option<OpId>,
-    started: Option<OpId>,
+pub(super) struct NewContainer {
+    pub(super) place: usize,
+    pub(super) about: About,
+    pub(super) target: Target,
+    pub(super) precondition: Precondition,
+    pub(super) created: Option<OpId>,
+    pub(super) started: Option<OpId>,
 }
 
 /// The replacement of containers of one pod.
 pub(super) struct Replacement<'f> {
-    olds: Vec<OldContainer<'f>>,
-    news: Vec<NewContainer>,
+    pub(super) olds: Vec<OldContainer<'f>>,
+    pub(super) news: Vec<NewContainer>,
     /// The operations before the first start.
-    prepared: Vec<OpId>,
-    stops: Vec<OpId>,
+    pub(super) prepared: Vec<OpId>,
+    pub(super) stops: Vec<OpId>,
     /// The writes and starts after which the old containers can be removed.
-    started: Vec<OpId>,
+    pub(super) started: Vec<OpId>,
     /// The waits for the new containers.
-    waits: Vec<OpId>,
+    pub(super) waits: Vec<OpId>,
     /// Whether an init was started: what comes later does not bring the old containers back.
-    is_final: bool,
+    pub(super) is_final: bool,
     /// Whether no new container had started before this plan: otherwise nobody can tell what it did.
-    is_restorable: bool,
+    pub(super) is_restorable: bool,
     /// Whether an earlier replacement was interrupted before all new containers had started.
-    is_pending: bool,
+    pub(super) is_pending: bool,
     /// The entries of the plan, by the place of the container: the removal of the old one belongs to them.
-    entries: Vec<(usize, usize)>,
+    pub(super) entries: Vec<(usize, usize)>,
 }
 
 impl Replacement<'_> {
@@ -104,15 +101,19 @@ fn runs(found: &Found<'_>) -> bool {
     )
 }
 
-/// Checks whether a replacement was interrupted before all new containers had started, and may still be undone.
+/// Checks whether a replacement was interrupted before all new containers had started, and may still be undone: no init
+/// of the new containers has started. An init that started before the old containers belongs to these.
 fn is_pending(containers: &Containers<'_>) -> bool {
-    let has_started_init =
-        containers.values().any(|found| found.identity.role == Role::Init && !is_unstarted(found));
+    let started = |found: &Found<'_>| found.details.started_at_ms;
+    let old = containers.all_previous().filter_map(started).max();
+    let is_new =
+        |found: &Found<'_>| started(found).is_some_and(|at| old.is_some_and(|old| at > old));
+    let mut inits = containers.values().filter(|found| found.identity.role == Role::Init);
     let is_open = |found: &Found<'_>| {
         containers.previous(found.identity.role, found.identity.name).is_some()
             && is_unstarted(found)
     };
-    !has_started_init && containers.values().any(is_open)
+    !inits.any(is_new) && containers.values().any(is_open)
 }
 
 impl<'a> PodPlanner<'a, '_, '_> {
@@ -219,11 +220,12 @@ impl<'a> PodPlanner<'a, '_, '_> {
         found: &Found<'_>,
         previous: &'f Found<'f>,
     ) {
-        if !replacement.is_pending || !is_unstarted(found) {
+        if !is_unstarted(found) {
             replacement.is_restorable &= !replacement.is_pending;
             self.clear_previous(previous, desired);
             return;
         }
+        replacement.is_restorable &= replacement.is_pending;
         let about = self.about(desired, Cause::Needed);
         replacement.olds.push(old(previous, &about, Some(place)));
         replacement.news.push(NewContainer {
@@ -251,7 +253,10 @@ impl<'a> PodPlanner<'a, '_, '_> {
                 remove_container(found, about, self.context.cluster, None, after, self.builder);
             self.plan.gated.push(removed);
             after.push(removed);
-            replacement.olds.extend(previous.map(|it| old(it, about, Some(place))));
+            if let Some(previous) = previous {
+                replacement.is_restorable &= replacement.is_pending;
+                replacement.olds.push(old(previous, about, Some(place)));
+            }
             return;
         }
         if let Some(previous) = previous {
@@ -481,111 +486,13 @@ impl<'a> PodPlanner<'a, '_, '_> {
         }
     }
 
-    /// Plans the operations that bring the old containers back if a new one cannot be created or started.
-    fn undo_replacement(&mut self, replacement: &Replacement<'_>) {
-        let has_old = replacement.olds.iter().any(|old| old.place.is_some());
-        if !has_old || !replacement.is_restorable {
-            return;
-        }
-        let unless: Vec<OpId> =
-            [replacement.prepared.as_slice(), &replacement.stops, &replacement.started].concat();
-        let undo = |of: Option<OpId>| Undo { unless: unless.clone(), of };
-        let mut cleared: Vec<OpId> = Vec::new();
-        for new in replacement.news.iter().rev() {
-            let mut after = Vec::new();
-            if let Some(started) = new.started {
-                let action = Action::Stop { target: new.target.clone(), grace_s: None };
-                after.push(self.builder.undo(
-                    &new.about,
-                    action,
-                    new.precondition.clone(),
-                    &[],
-                    undo(Some(started)),
-                ));
-            }
-            let action = Action::RemoveContainer { target: new.target.clone() };
-            let precondition = new.precondition.clone();
-            let of = undo(new.created);
-            cleared.push(self.builder.undo(&new.about, action, precondition, &after, of));
-        }
-        let mut infra = None;
-        // The infra container starts first.
-        for old in replacement.olds.iter().rev() {
-            let started = self.restore(old, &undo, &cleared, infra);
-            if old.found.identity.role == Role::Infra {
-                infra = started;
-            }
-        }
-    }
-
-    /// Plans the operations that bring one old container back. Returns the one that starts it.
-    fn restore(
-        &mut self,
-        old: &OldContainer<'_>,
-        undo: &dyn Fn(Option<OpId>) -> Undo,
-        cleared: &[OpId],
-        infra: Option<OpId>,
-    ) -> Option<OpId> {
-        let found = old.found;
-        let target = Target::Id(found.container.id.clone());
-        let mut after = cleared.to_vec();
-        if old.place.is_some() {
-            let action = Action::Rename { target: target.clone(), name: old.own_name() };
-            let precondition = self.owned_as(found, old.name());
-            let of = undo(old.renamed);
-            after = vec![self.builder.undo(&old.about, action, precondition, &after, of)];
-        }
-        let back = self.owned_as(found, old.own_name());
-        // An earlier plan may have stopped it, so that it has no restart policy any more.
-        let must_run = self.restarts_always() && found.identity.role != Role::Init;
-        let live = match old.updated {
-            Some(_) => Some(found.details.live.clone()),
-            None => (must_run && found.details.live.restart == NO_RESTART)
-                .then(|| Live { restart: ALWAYS_RESTART.to_owned(), ..found.details.live.clone() }),
-        };
-        if let Some(live) = live {
-            let action = Action::Update { target: target.clone(), live };
-            let of = undo(old.updated);
-            after = vec![self.builder.undo(&old.about, action, back.clone(), &after, of)];
-        }
-        if old.stopped.is_none() && !must_run {
-            return None;
-        }
-        let of = undo(old.stopped);
-        after.extend(infra);
-        after.extend(self.restore_secrets(old, &of, &after));
-        let action = Action::Start { target };
-        Some(self.builder.undo(&old.about, action, back, &after, of))
-    }
-
-    /// Writes the secrets of an old container into memory again, which are lost when its infra container stops.
-    fn restore_secrets(
-        &mut self,
-        old: &OldContainer<'_>,
-        of: &Undo,
-        after: &[OpId],
-    ) -> Option<OpId> {
-        let place = old.place.filter(|_| {
-            old.found.container.labels.get(labels::SECRETS).is_some_and(|has| has == "1")
-        })?;
-        let files = self.pod.containers.get(place)?.keyed_files.as_ref()?.iter();
-        let files = files.filter(|(_, file)| file.is_secret());
-        let files = files.map(|(path, file)| (path.clone(), file.clone())).collect();
-        let action = Action::WriteSecrets {
-            target: Target::Id(old.found.container.id.clone()),
-            files: FilesRequest { files, part: FilesPart::All },
-        };
-        let back = self.owned_as(old.found, old.own_name());
-        Some(self.builder.undo(&old.about, action, back, after, of.clone()))
-    }
-
     /// Checks whether the pod's containers are always restarted.
-    fn restarts_always(&self) -> bool {
+    pub(super) fn restarts_always(&self) -> bool {
         self.pod.workload.restart == tally_graph::Restart::Always
     }
 
     /// Returns the precondition of a call on a container of the cluster with that name.
-    fn owned_as(&self, found: &Found<'_>, name: String) -> Precondition {
+    pub(super) fn owned_as(&self, found: &Found<'_>, name: String) -> Precondition {
         let (id, cluster) = (found.container.id.clone(), self.context.cluster.to_owned());
         Precondition::Owned { id, name, cluster }
     }
