@@ -34,6 +34,27 @@ impl<'s> Reporter<'s> {
         self.out.len() >= MAX_SUGGESTIONS
     }
 
+    /// Checks whether a misspelt word is the whole mistake. `po dweb` is not `pod dweb`: a letter may have moved to or
+    /// from the word beside it, which is then wrong too.
+    pub fn is_whole(&self, span: Span, meant: &str) -> bool {
+        let Some(file) = self.sources.get(span.file) else { return false };
+        let raw = self.raw(span);
+        let before = file.text.get(..span.start as usize).unwrap_or_default();
+        let after = file.text.get(span.end as usize..).unwrap_or_default();
+        let last =
+            before.strip_suffix(char::is_whitespace).and_then(|before| before.chars().next_back());
+        let next = after.strip_prefix(char::is_whitespace).and_then(|after| after.chars().next());
+        let is_text = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '"');
+        let lost = |rest: Option<&str>, beside: Option<char>| {
+            rest.is_some_and(|rest| !rest.is_empty() && beside == rest.chars().next())
+        };
+        let next = next.or(after.starts_with('=').then_some('0'));
+        let moved_here =
+            raw.strip_prefix(meant).is_some_and(|rest| !rest.is_empty() && is_text(next))
+                || raw.strip_suffix(meant).is_some_and(|rest| !rest.is_empty() && is_text(last));
+        !moved_here && !lost(meant.strip_prefix(raw), next) && !lost(meant.strip_suffix(raw), last)
+    }
+
     /// Returns the characters of a span.
     pub fn raw(&self, span: Span) -> &'s str {
         self.sources.text(span)

@@ -71,7 +71,11 @@ fn surplus_argument(cx: &mut Reporter<'_>, object: &Object<'_>, entry: &Entry) {
                 format!("a number and its unit are one value: `{joined}`"),
             )
             .label(other.value.span.to(entry.span), "")
-            .fix(format!("write `{joined}`"), other.value.span.to(entry.span), joined),
+            .maybe(
+                format!("write `{joined}`"),
+                other.value.span.to(entry.span),
+                joined,
+            ),
         );
         return;
     }
@@ -175,18 +179,16 @@ fn wrong_form(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow<'_>, en
                 .value
                 .text()
                 .is_some_and(|text| text.contains(['"', '\'', '|', '&', '>', '<', '$', ';']));
-            let (child, certain) = match (shell, entry.value.text()) {
-                (true, Some(text)) => {
-                    (format!("{word} \"sh\" \"-c\" {}", write::quoted(text)), false)
-                }
-                _ => (format!("{word} {words}"), true),
+            let child = match (shell, entry.value.text()) {
+                (true, Some(text)) => format!("{word} \"sh\" \"-c\" {}", write::quoted(text)),
+                _ => format!("{word} {words}"),
             };
             Diagnostic::error(
                 codes::FORM,
                 format!("`{word}` is a list, in the block, one word a value"),
             )
             .label(entry.span, "this is a property")
-            .edit(into_block(object.node, entry, &child, certain))
+            .edit(into_block(object.node, entry, &child))
         }
         Form::Map => Diagnostic::error(codes::FORM, format!("`{word}` is a map, in the block"))
             .label(entry.span, "this is a property")
@@ -199,7 +201,7 @@ fn wrong_form(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow<'_>, en
 }
 
 /// Moves a property into the block, as a child.
-fn into_block(node: &Node, entry: &Entry, child: &str, certain: bool) -> Edit {
+fn into_block(node: &Node, entry: &Entry, child: &str) -> Edit {
     let before = node.entries.iter().filter(|other| other.span.end <= entry.span.start);
     let before = before.map(|other| other.span).next_back().unwrap_or(node.name.span);
     let gone = TextChange { span: Span { start: before.end, ..entry.span }, text: String::new() };
@@ -211,17 +213,21 @@ fn into_block(node: &Node, entry: &Entry, child: &str, certain: bool) -> Edit {
             let change = TextChange { span: inside, text: format!(" {child};") };
             Edit {
                 title: format!("write `{child}` in the block"),
-                certain,
+                certain: false,
                 changes: vec![gone, change],
             }
         }
         None if last => {
             let change = TextChange { text: format!(" {{ {child} }}"), ..gone };
-            Edit { title: format!("write `{{ {child} }}`"), certain, changes: vec![change] }
+            Edit { title: format!("write `{{ {child} }}`"), certain: false, changes: vec![change] }
         }
         None => {
             let change = TextChange { span: node.head.at_end(), text: format!(" {{ {child} }}") };
-            Edit { title: format!("write `{{ {child} }}`"), certain, changes: vec![gone, change] }
+            Edit {
+                title: format!("write `{{ {child} }}`"),
+                certain: false,
+                changes: vec![gone, change],
+            }
         }
     }
 }
@@ -323,7 +329,7 @@ fn second_value(
     )
     .label(second.span, "");
     if let Some(joined) = joined {
-        found = found.fix(format!("write `{} {joined}`", row.word), values, joined);
+        found = found.maybe(format!("write `{} {joined}`", row.word), values, joined);
     }
     cx.report(found);
 }
@@ -345,7 +351,7 @@ pub(super) fn list<'a>(cx: &mut Reporter<'_>, row: &'a FieldRow<'a>, node: &'a N
             Diagnostic::error(codes::FORM, "a list is written on one node").label(block.span, "");
         if dashes && !words.is_empty() {
             let list = words.join(" ");
-            found = found.fix(format!("write `{word} {list}`"), block.span, list);
+            found = found.maybe(format!("write `{word} {list}`"), block.span, list);
         } else {
             found = found.help(format!("For example: `{word} \"a\" \"b\"`"));
         }
@@ -363,7 +369,7 @@ pub(super) fn list<'a>(cx: &mut Reporter<'_>, row: &'a FieldRow<'a>, node: &'a N
             1 => format!("write `{word} {}`", write::quoted(&raw.replace('"', ""))),
             _ => "put each in quotes".to_owned(),
         };
-        let edit = Edit { title, certain: true, changes: changes.collect() };
+        let edit = Edit { title, certain: false, changes: changes.collect() };
         cx.report(
             Diagnostic::error(
                 codes::FORM,
@@ -444,7 +450,7 @@ pub(super) fn special_form(cx: &mut Reporter<'_>, object: &mut Object<'_>) -> bo
         cx.report(
             Diagnostic::error(codes::MOUNT_FORM, "a mount is two values")
                 .label(entry.span, "the volume, and the path in the container")
-                .fix(format!("write `mount {meant}`"), entry.span, meant),
+                .maybe(format!("write `mount {meant}`"), entry.span, meant),
         );
         return true;
     }

@@ -2,8 +2,9 @@
 //! and misspelled words.
 
 use tally_graph::schema::{self, FieldRow, Form, KindRow, Naming, Step};
-use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
+use tally_source::{Diagnostic, Edit, Span, TextChange, misspelt, nearest};
 
+use super::compose;
 use super::decoded::Object;
 use super::other_tools::{self, Answer};
 use crate::codes;
@@ -51,7 +52,7 @@ pub(crate) fn unknown_child(cx: &mut Reporter<'_>, kind: &KindRow<'_>, node: &No
             "spec" => format!("no kind `{}`", write::shortened(word)),
             _ => format!("no `{}` in {}", write::shortened(word), kind.article),
         };
-        suggest(Diagnostic::error(codes::UNKNOWN, headline), kind, word, span)
+        suggest(cx, Diagnostic::error(codes::UNKNOWN, headline), kind, word, span)
     });
     cx.report(found);
 }
@@ -64,7 +65,7 @@ pub(super) fn unknown_property(cx: &mut Reporter<'_>, kind: &KindRow<'_>, key: &
     }
     let found = unknown_word(kind, word, key.span, None).unwrap_or_else(|| {
         let headline = format!("{} has no `{}`", kind.article, write::shortened(word));
-        suggest(Diagnostic::error(codes::UNKNOWN, headline), kind, word, key.span)
+        suggest(cx, Diagnostic::error(codes::UNKNOWN, headline), kind, word, key.span)
     });
     cx.report(found);
 }
@@ -119,7 +120,8 @@ fn unknown_word(
 ) -> Option<Diagnostic> {
     let kebab = other_tools::kebab(word);
     match other_tools::answer(kind, &kebab) {
-        Some(Answer::Renamed(ours)) => return Some(renamed(kind, word, ours, span, node)),
+        Some(Answer::Renamed(ours)) => return Some(renamed(kind, word, ours, true, span, node)),
+        Some(Answer::Similar(ours)) => return Some(renamed(kind, word, ours, false, span, node)),
         Some(Answer::Says(code, headline, help)) => {
             let mut found = Diagnostic::error(code, headline).label(span, "");
             if !help.is_empty() {
@@ -131,7 +133,7 @@ fn unknown_word(
     }
     if kebab != word && kind.field(&kebab).is_some_and(|row| row.step != Step::Language) {
         let ours = kind.field(&kebab)?.word;
-        return Some(renamed(kind, word, ours, span, node));
+        return Some(renamed(kind, word, ours, true, span, node));
     }
     if kind.key == "controller" && word == "pod" {
         return Some(pod_in_controller(kind, span, node));
@@ -143,6 +145,7 @@ fn renamed(
     kind: &KindRow<'_>,
     word: &str,
     ours: &str,
+    certain: bool,
     span: Span,
     node: Option<&Node>,
 ) -> Diagnostic {
@@ -151,6 +154,10 @@ fn renamed(
         _ => format!("in {} the field is called `{ours}`", kind.article),
     };
     let found = Diagnostic::error(codes::OTHER_NAME, headline).label(span, "");
+    let ports = node.filter(|_| ours == "port" && kind.key != "service");
+    if let Some((node, ports)) = ports.and_then(|node| Some((node, compose::ports(node)?))) {
+        return found.maybe(format!("write `{ports}`"), node.span, ports);
+    }
     let row = kind.field(ours);
     let list = row.is_some_and(|row| matches!(row.form, Form::Child(_)));
     let has_block = node.is_some_and(|node| node.block.is_some());
@@ -158,7 +165,7 @@ fn renamed(
     match (list && has_block || property, row) {
         (true, Some(row)) => found
             .help(format!("For example: `{}`", row.example.split(';').next().unwrap_or_default())),
-        _ => found.fix(format!("write `{ours}`"), span, ours),
+        _ => found.suggest(certain, format!("write `{ours}`"), span, ours),
     }
 }
 
@@ -180,7 +187,7 @@ fn pod_in_controller(kind: &KindRow<'_>, span: Span, node: Option<&Node>) -> Dia
             text: String::new(),
         },
     ];
-    found.edit(Edit { title: "leave out `pod {` and its `}`".into(), certain: true, changes })
+    found.edit(Edit { title: "leave out `pod {` and its `}`".into(), certain: false, changes })
 }
 
 /// Returns the report for a word that is a field of another kind.
@@ -263,14 +270,28 @@ fn words<'k>(kind: &KindRow<'k>) -> impl Iterator<Item = &'k str> {
     rows.map(|row| row.word)
 }
 
+/// Returns the word of a kind that a misspelt word certainly means.
+fn only_near<'k>(kind: &KindRow<'k>, word: &str) -> Option<&'k str> {
+    misspelt(&other_tools::kebab(word), words(kind))
+}
+
 fn near<'k>(kind: &KindRow<'k>, word: &str) -> Option<&'k str> {
     nearest(&other_tools::kebab(word), words(kind))
 }
 
-fn suggest(found: Diagnostic, kind: &KindRow<'_>, word: &str, span: Span) -> Diagnostic {
+fn suggest(
+    cx: &Reporter<'_>,
+    found: Diagnostic,
+    kind: &KindRow<'_>,
+    word: &str,
+    span: Span,
+) -> Diagnostic {
     let found = found.label(span, "");
     match near(kind, word) {
-        Some(meant) => found.fix(format!("write `{meant}`"), span, meant),
+        Some(meant) => {
+            let certain = only_near(kind, word) == Some(meant) && cx.is_whole(span, meant);
+            found.suggest(certain, format!("write `{meant}`"), span, meant)
+        }
         None => {
             let all: Vec<&str> = words(kind).collect();
             let verb = if kind.key == "spec" { "The fields at the top are" } else { "It has" };
@@ -335,7 +356,7 @@ pub(super) fn container_fields(
     {
         let whole = Span { start: object.node.name.span.start, ..object.node.head };
         let meant = format!("{head}{own} {{ container {}{theirs} }}", object.name);
-        found = found.fix(format!("write `{meant}`"), whole, meant);
+        found = found.maybe(format!("write `{meant}`"), whole, meant);
     } else {
         found = found.help(format!("In the block: `container {}{theirs}`", object.name));
     }

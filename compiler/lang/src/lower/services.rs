@@ -103,7 +103,7 @@ fn references(cx: &mut Reporter<'_>, names: &Names<'_>, draft: &SelectorDraft<'_
                         format!("`{name}` is a {other}, not a {kind}"),
                     )
                     .label(pair.span, "")
-                    .fix(
+                    .maybe(
                         format!("write `{other}={name}`"),
                         pair.key.span,
                         other,
@@ -158,7 +158,7 @@ fn no_match(
                 match nearest(pair.key(), keys) {
                     Some(key) => {
                         let meant = format!("{}={}", write::text(key), cx.raw(pair.value_span));
-                        found.fix(format!("write `{meant}`"), pair.span, meant)
+                        found.maybe(format!("write `{meant}`"), pair.span, meant)
                     }
                     None => found,
                 }
@@ -176,7 +176,7 @@ fn no_match(
                 match meant {
                     Some(value) => {
                         let meant = format!("{}={}", write::text(pair.key()), write::text(value));
-                        found.fix(format!("write `{meant}`"), pair.span, meant)
+                        found.maybe(format!("write `{meant}`"), pair.span, meant)
                     }
                     None => found,
                 }
@@ -307,7 +307,7 @@ fn no_port(
     let mut found = Diagnostic::error(codes::NO_PORT, headline).label(port.name_span, "");
     match (nearest(name, names.iter().copied()), names.as_slice()) {
         (Some(meant), _) if !some_have => {
-            found = found.fix(format!("write `{meant}`"), port.name_span, meant)
+            found = found.maybe(format!("write `{meant}`"), port.name_span, meant)
         }
         (_, []) => found = found.help("A port has a name in the container: `port http 8080`."),
         (_, some) => {

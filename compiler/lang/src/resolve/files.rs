@@ -141,7 +141,7 @@ fn unreadable(
             let with_ending = format!("{target}.kdl");
             if !target.ends_with(".kdl") && exists(&with_ending) {
                 let meant = write::quoted(&format!("{written}.kdl"));
-                return found.label(span, "").fix(format!("write `{meant}`"), span, meant);
+                return found.label(span, "").maybe(format!("write `{meant}`"), span, meant);
             }
             found.help("Paths are relative to the file that names them.")
         }
@@ -234,7 +234,7 @@ pub(crate) fn resolve_path(
     if path.contains('\\') {
         let meant = write::quoted(&path.replace('\\', "/"));
         out.push(
-            Diagnostic::error(codes::PATH, "folders are separated by `/`").label(span, "").fix(
+            Diagnostic::error(codes::PATH, "folders are separated by `/`").label(span, "").maybe(
                 format!("write `{meant}`"),
                 span,
                 meant,

@@ -114,7 +114,7 @@ pub(crate) fn not_found<'n>(
     }
     let mut names: Vec<&str> = names.into_iter().take(MOST_CANDIDATES).collect();
     if let Some(meant) = nearest(name, names.iter().copied()) {
-        return found.fix(format!("write `{meant}`"), span, write::text(meant));
+        return found.maybe(format!("write `{meant}`"), span, write::text(meant));
     }
     names.sort_unstable();
     names.dedup();

@@ -137,7 +137,7 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(codes::STRAY_BRACE, "this `}` closes nothing")
                 .label(span, "every block before it is closed already")
-                .fix("leave it out", span, ""),
+                .maybe("leave it out", span, ""),
         );
     }
 
@@ -209,7 +209,7 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(codes::TWO_NODES, "two nodes on one line need a `;` between them")
                 .label(here, "the second begins here")
-                .fix(format!("write `}}; {word}`"), self.span(last, last), ";"),
+                .maybe(format!("write `}}; {word}`"), self.span(last, last), ";"),
         );
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Parser<'t> {
     pub unpacked: Vec<Node>,
     /// Whether an unclosed comment extends to the end of the text, so that open blocks are no mistakes of their own.
     pub swallowed: bool,
+    /// The node or the key whose value is being read.
+    pub owner: &'t str,
     /// Whether nodes here are keys that the user chooses.
     pub in_map: bool,
     /// Whether the last block ended by its indentation.
@@ -81,6 +83,7 @@ impl<'t> Parser<'t> {
             last_comment_end: None,
             unpacked: Vec::new(),
             swallowed: false,
+            owner: "",
             in_map: false,
             unpaired: Vec::new(),
             odd_quotes_of: None,

@@ -88,7 +88,7 @@ impl Parser<'_> {
                 format!("the `{{` of `{}` is missing", self.slice_of(node.head)),
             )
             .label(place, "it belongs here")
-            .fix(format!("write `{} {{`", self.slice_of(node.head)), place, " {"),
+            .maybe(format!("write `{} {{`", self.slice_of(node.head)), place, " {"),
         );
         Some(self.block_behind(place, name, head))
     }

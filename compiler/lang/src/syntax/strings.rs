@@ -284,11 +284,8 @@ impl Parser<'_> {
             };
             // The offsets in a string of several lines are not known after its indentation is removed.
             let known = self.slice(at, at + body.len()) == body;
-            let all = dollars
-                || !body.replace("\\\\", "").contains(['\\'])
-                || bad.len() == body.matches('\\').count();
             if known {
-                found = found.edit(Edit { title, certain: all, changes: changes.collect() });
+                found = found.edit(Edit { title, certain: false, changes: changes.collect() });
             }
         }
         if !dollars && escape != 'u' && body.len() < 100 {
@@ -318,7 +315,11 @@ impl Parser<'_> {
             )
             .label(self.span(at + 2, at + 4), "here")
             .help(format!("`#\"{body}\"#` is a string without escapes."))
-            .fix(format!("write `\"{fixed}\"`"), self.span(at, at + body.len()), fixed),
+            .maybe(
+                format!("write `\"{fixed}\"`"),
+                self.span(at, at + body.len()),
+                fixed,
+            ),
         );
     }
 
@@ -368,7 +369,7 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(codes::UNCLOSED_STRING, "this string is never closed")
                 .label(self.span(start, self.at), "it begins here")
-                .fix("put a `\"` at its end", self.span(self.at, self.at), "\""),
+                .maybe("put a `\"` at its end", self.span(self.at, self.at), "\""),
         );
         self.finish(start, None, Quotes::Quoted)
     }
