@@ -10,6 +10,7 @@ mod codes;
 mod compile;
 mod decode;
 mod fix;
+mod hidden;
 mod loader;
 mod lower;
 mod reporter;

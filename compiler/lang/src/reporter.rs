@@ -2,6 +2,8 @@
 
 use tally_source::{Diagnostic, SourceMap, Span};
 
+use crate::hidden::Hidden;
+
 /// The maximum number of diagnostics. A hostile spec could cause millions, each with its own suggestion.
 const MAX_DIAGNOSTICS: usize = 1000;
 
@@ -12,8 +14,8 @@ const MAX_SUGGESTIONS: usize = 100;
 pub(crate) struct Reporter<'s> {
     pub sources: &'s SourceMap,
     pub out: Vec<Diagnostic>,
-    /// Whether text was skipped or a file is missing. Then no name is reported as unknown.
-    pub incomplete: bool,
+    /// Text that was not read.
+    pub hidden: Hidden,
 }
 
 impl<'s> Reporter<'s> {

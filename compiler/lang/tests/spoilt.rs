@@ -16,14 +16,15 @@ use std::path::{Path, PathBuf};
 use common::rendered;
 use tally_graph::schema::{self, Form, KindRow, Step};
 use tally_lang::{MemoryLoader, compile, fix};
+use tally_source::{Diagnostic, Severity};
 
 /// The maximum number of ways in which one spec is spoilt.
-const MOST_WAYS: usize = 300;
+const MOST_WAYS: usize = 1000;
 
 /// The number of ways for a spec of the documentation or of the schema, of which there are hundreds.
-const FEW_WAYS: usize = 8;
+const FEW_WAYS: usize = 24;
 
-/// A spec that compiles: its name and its files, the first one first.
+/// A spec that compiles: its name and its files.
 struct Good {
     name: String,
     files: Vec<(String, Vec<u8>)>,
@@ -37,6 +38,12 @@ impl Good {
         let empty = empty.into_iter().map(|name| (name.to_owned(), Vec::new()));
         let first = ("tally.kdl".to_owned(), text.as_bytes().to_vec());
         Self { name, files: std::iter::once(first).chain(empty).collect(), worked: false }
+    }
+
+    /// The text of its first file.
+    fn text(&self) -> String {
+        let first = self.files.iter().find(|(name, _)| name == "tally.kdl").unwrap();
+        String::from_utf8(first.1.clone()).unwrap()
     }
 
     fn loader(&self) -> MemoryLoader {
@@ -122,7 +129,7 @@ fn spoil(text: &str, at: usize, way: u8) -> Option<String> {
 #[test]
 fn a_spoilt_spec_is_fixed_to_its_meaning_or_not_at_all() {
     let (tried, restored) = spoil_all(MOST_WAYS, FEW_WAYS);
-    assert!(tried > 3000 && restored > 150, "{restored} of {tried} were restored");
+    assert!(tried > 8000 && restored > 500, "{restored} of {tried} were restored");
 }
 
 #[test]
@@ -139,7 +146,7 @@ fn spoil_all(most: usize, few: usize) -> (usize, usize) {
     let mut wrong = BTreeSet::new();
     for good in &specs {
         let meaning = good.fingerprint();
-        let text = String::from_utf8(good.files[0].1.clone()).unwrap();
+        let text = good.text();
         let ways = ways(&text);
         let most = if good.worked { most } else { few };
         // Not a multiple of the three ways.
@@ -225,4 +232,59 @@ fn a_typo_of_a_field_is_certainly_that_field_or_nothing() {
         }
     }
     assert!(certain * 2 > tried, "{certain} of {tried} are certain");
+}
+
+/// The places of the words of the schema in a text, outside its strings.
+fn schema_words(text: &str) -> Vec<(usize, &str)> {
+    let known: BTreeSet<&str> =
+        schema::kinds().flat_map(|kind| kind.fields).map(|row| row.word).collect();
+    let mut words = Vec::new();
+    let mut start = 0;
+    for (i, part) in text.split('"').enumerate() {
+        let mut at = start;
+        for word in part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')) {
+            if i % 2 == 0 && word.len() > 2 && known.contains(word) {
+                words.push((at, word));
+            }
+            at += word.len() + 1;
+        }
+        start += part.len() + 1;
+    }
+    words
+}
+
+#[test]
+fn a_misspelt_word_is_one_mistake() {
+    let mut wrong = BTreeSet::new();
+    let mut tried = 0;
+    for good in good_specs() {
+        let text = good.text();
+        let words = schema_words(&text);
+        let stride = if good.worked { 1 } else { 7 };
+        for (at, word) in words.into_iter().step_by(stride) {
+            for way in 0..3 {
+                let Some(typo) = spoil(word, word.len() / 2, way) else { continue };
+                let spoilt = format!("{}{typo}{}", &text[..at], &text[at + word.len()..]);
+                let mut loader = good.loader();
+                loader.files.insert("tally.kdl".into(), spoilt.into_bytes());
+                let compiled = compile("tally.kdl", &mut loader);
+                let errors = compiled.diagnostics.iter();
+                let errors = errors.filter(|found| found.severity == Severity::Error).count();
+                let here =
+                    |found: &Diagnostic| found.primary().is_some_and(|p| p.start as usize == at);
+                // A name can be the same as a word of the schema; its references are then wrong.
+                if !compiled.diagnostics.iter().any(here) {
+                    continue;
+                }
+                tried += 1;
+                if errors > 1 {
+                    wrong.insert(format!("{}: {typo}\n{}", good.name, rendered(&compiled)));
+                }
+            }
+        }
+    }
+    assert!(tried > 500, "{tried}");
+    assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), {
+        wrong.into_iter().take(8).collect::<String>()
+    });
 }

@@ -6,7 +6,8 @@ use tally_graph::schema::{FieldRow, Form, Step, ValueType};
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
 use super::decoded::{Data, Field, Object, TextAt, Typed};
-use super::{unknown, values};
+use super::unknown::{self, Meant};
+use super::values;
 use crate::codes;
 use crate::reporter::Reporter;
 use crate::syntax::{Entry, Node, Text, Value, ValueKind};
@@ -113,17 +114,7 @@ pub(super) fn properties<'a>(
     for (key, entry) in object.node.properties() {
         match object.kind.field(&key.text) {
             Some(row) if row.form == Form::Scalar && row.step != Step::Language => {
-                let data = if unit_apart(object.node, row, entry) {
-                    Data::Poison
-                } else {
-                    values::typed(cx, row, &entry.value).map_or(Data::Poison, Data::Value)
-                };
-                keep(
-                    cx,
-                    object,
-                    written,
-                    Field { row, span: entry.span, value_span: entry.value.span, data },
-                );
+                scalar_property(cx, object, written, row, entry);
             }
             Some(row) if row.form == Form::Argument => {
                 object.bad = true;
@@ -137,16 +128,40 @@ pub(super) fn properties<'a>(
             None if unknown::belongs_to_container(object.kind, &key.text) => {
                 misplaced.push((key, entry))
             }
-            _ => {
-                object.bad = true;
-                unknown::unknown_property(cx, object.kind, key);
-            }
+            _ => match unknown::unknown_property(cx, object.kind, key) {
+                Meant::Field(row) if row.form == Form::Scalar => {
+                    scalar_property(cx, object, written, row, entry);
+                }
+                Meant::Field(row) => {
+                    written.insert(row.word, entry.span);
+                    object.bad = true;
+                }
+                Meant::Perhaps(word) => {
+                    object.bad = true;
+                    object.meant.extend(word);
+                }
+            },
         }
     }
     if !misplaced.is_empty() {
         object.bad = true;
         unknown::container_fields(cx, object, &misplaced);
     }
+}
+
+fn scalar_property<'a>(
+    cx: &mut Reporter<'_>,
+    object: &mut Object<'a>,
+    written: &mut BTreeMap<&'a str, Span>,
+    row: &'a FieldRow<'a>,
+    entry: &'a Entry,
+) {
+    let data = if unit_apart(object.node, row, entry) {
+        Data::Poison
+    } else {
+        values::typed(cx, row, &entry.value).map_or(Data::Poison, Data::Value)
+    };
+    keep(cx, object, written, Field { row, span: entry.span, value_span: entry.value.span, data });
 }
 
 /// Checks for `memory=512 MiB`. Its surplus unit is reported, so the number before it is not reported too.

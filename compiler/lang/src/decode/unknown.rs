@@ -15,26 +15,66 @@ use crate::write;
 /// Words that control compilation; a later version allows them in any block.
 const CONTROL: [&str; 5] = ["when", "for-each", "insert", "remove", "assert"];
 
-/// Reports a child that is no field of the kind.
-pub(crate) fn unknown_child(cx: &mut Reporter<'_>, kind: &KindRow<'_>, node: &Node) {
+/// The field that an unknown word means.
+pub(crate) enum Meant<'a> {
+    /// Only this field can be meant: the text is read as if it were written.
+    Field(&'a FieldRow<'a>),
+    /// This field may be meant, if any.
+    Perhaps(Option<&'a str>),
+}
+
+/// Reports a child that is no field of the kind. Returns the field that it means.
+pub(crate) fn unknown_child<'a>(
+    cx: &mut Reporter<'_>,
+    kind: &'a KindRow<'a>,
+    node: &Node,
+) -> Meant<'a> {
+    let found = child_report(cx, kind, node);
+    let meant = found.as_ref().map_or(Meant::Perhaps(None), |found| meant(kind, found));
+    if let Meant::Perhaps(_) = meant {
+        // It may declare a name.
+        let text = cx.raw(node.span);
+        cx.hidden.add_text(text);
+    }
+    if let Some(found) = found {
+        cx.report(found);
+    }
+    meant
+}
+
+/// Returns the field that the first edit of a report names.
+fn meant<'a>(kind: &'a KindRow<'a>, found: &Diagnostic) -> Meant<'a> {
+    let change = found.edits.first().and_then(|edit| Some((edit.certain, edit.changes.first()?)));
+    let field = change.and_then(|(certain, change)| {
+        let word = change.text.split(' ').next().unwrap_or_default();
+        Some((certain, kind.field(word)?))
+    });
+    match field {
+        Some((true, row)) => Meant::Field(row),
+        Some((false, row)) => Meant::Perhaps(Some(row.word)),
+        None => Meant::Perhaps(None),
+    }
+}
+
+/// Returns the report for a child that is no field of the kind.
+fn child_report(cx: &Reporter<'_>, kind: &KindRow<'_>, node: &Node) -> Option<Diagnostic> {
     let word = &*node.name.text;
     let span = node.name.span;
     if node.name.quotes == Quotes::Poison {
-        return;
+        return None;
     }
     if word == "-" {
-        cx.report(
+        return Some(
             Diagnostic::error(codes::FORM, "KDL has no dashes for lists")
                 .label(span, "leave this out")
                 .help("Things of one kind follow each other, each with its own word: `container a …`, `container b …`."),
         );
-        return;
     }
-    if common(cx, kind, word, span) {
-        return;
+    if let Some(found) = common(kind, word, span) {
+        return Some(found);
     }
     if word.contains('.') && !word.starts_with('.') {
-        cx.report(
+        return Some(
             Diagnostic::error(
                 codes::LATER_CALL,
                 format!(
@@ -45,48 +85,45 @@ pub(crate) fn unknown_child(cx: &mut Reporter<'_>, kind: &KindRow<'_>, node: &No
             .label(span, "")
             .help("Write out the pods and services instead."),
         );
-        return;
     }
-    let found = unknown_word(kind, word, span, Some(node)).unwrap_or_else(|| {
+    Some(unknown_word(kind, word, span, Some(node)).unwrap_or_else(|| {
         let headline = match kind.key {
             "spec" => format!("no kind `{}`", write::shortened(word)),
             _ => format!("no `{}` in {}", write::shortened(word), kind.article),
         };
         suggest(cx, Diagnostic::error(codes::UNKNOWN, headline), kind, word, span)
-    });
-    cx.report(found);
+    }))
 }
 
 /// Reports a property that is no field of the kind.
-pub(super) fn unknown_property(cx: &mut Reporter<'_>, kind: &KindRow<'_>, key: &Text) {
+pub(super) fn unknown_property<'a>(
+    cx: &mut Reporter<'_>,
+    kind: &'a KindRow<'a>,
+    key: &Text,
+) -> Meant<'a> {
     let word = &*key.text;
-    if common(cx, kind, word, key.span) {
-        return;
-    }
-    let found = unknown_word(kind, word, key.span, None).unwrap_or_else(|| {
+    let known = common(kind, word, key.span).or_else(|| unknown_word(kind, word, key.span, None));
+    let found = known.unwrap_or_else(|| {
         let headline = format!("{} has no `{}`", kind.article, write::shortened(word));
         suggest(cx, Diagnostic::error(codes::UNKNOWN, headline), kind, word, key.span)
     });
+    let meant = meant(kind, &found);
     cx.report(found);
+    meant
 }
 
-/// Reports a word of a later version. Returns whether it is one.
-fn common(cx: &mut Reporter<'_>, kind: &KindRow<'_>, word: &str, span: Span) -> bool {
+/// Returns the report for a word of a later version, if it is one.
+fn common(kind: &KindRow<'_>, word: &str, span: Span) -> Option<Diagnostic> {
     if let Some(row) = kind.field(word).filter(|row| row.step == Step::Language) {
         let code = if kind.key == "spec" { codes::LATER_KIND } else { codes::LATER_FIELD };
-        cx.report(
-            Diagnostic::error(code, format!("`{word}` is not in this version yet"))
-                .label(span, "")
-                .help(later_help(kind, row)),
-        );
-        return true;
+        let headline = format!("`{word}` is not in this version yet");
+        let found = Diagnostic::error(code, headline).label(span, "");
+        return Some(found.help(later_help(kind, row)));
     }
     let at_top = schema::field("spec", word).filter(|row| row.step == Step::Language);
-    if CONTROL.contains(&word) || at_top.is_some() && other_tools::answer(kind, word).is_none() {
-        later(cx, word, span);
-        return true;
-    }
-    false
+    let control =
+        CONTROL.contains(&word) || at_top.is_some() && other_tools::answer(kind, word).is_none();
+    control.then(|| later_report(word, span))
 }
 
 fn later_help(kind: &KindRow<'_>, row: &FieldRow<'_>) -> String {
@@ -102,13 +139,15 @@ fn later_help(kind: &KindRow<'_>, row: &FieldRow<'_>) -> String {
 
 /// Reports a control word, or a kind of a later version, in any place.
 pub(super) fn later(cx: &mut Reporter<'_>, word: &str, span: Span) {
+    cx.report(later_report(word, span));
+}
+
+fn later_report(word: &str, span: Span) -> Diagnostic {
     let row = schema::field("spec", word);
     let help = row.map_or_else(String::new, |row| format!("It will be: {}", row.doc));
-    cx.report(
-        Diagnostic::error(codes::LATER_KIND, format!("`{word}` is not in this version yet"))
-            .label(span, "")
-            .help(help),
-    );
+    Diagnostic::error(codes::LATER_KIND, format!("`{word}` is not in this version yet"))
+        .label(span, "")
+        .help(help)
 }
 
 /// Returns the report for a known word that is no field of the kind.

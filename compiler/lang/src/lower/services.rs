@@ -37,7 +37,8 @@ pub(super) fn service(
             if labels.is_exhausted() {
                 return exhausted(cx, object, field.span);
             }
-            if !known && !labels.bad && !names.incomplete && !cx.is_full() {
+            let hidden = values(draft).any(|value| cx.hidden.may_declare("pod", value));
+            if !known && !labels.bad && !hidden && !cx.is_full() {
                 no_match(cx, labels, draft, &select, field.span);
             }
         }
@@ -59,6 +60,11 @@ pub(super) fn service(
         provenance,
     };
     LoweredService { service, matched, published }
+}
+
+/// Returns the values of the pairs of a selector.
+fn values<'d>(draft: &'d SelectorDraft<'_>) -> impl Iterator<Item = &'d str> {
+    draft.all.iter().filter_map(|pair| pair.text())
 }
 
 /// Reports, once, that the services of the spec select too many pods.
@@ -112,7 +118,7 @@ fn references(cx: &mut Reporter<'_>, names: &Names<'_>, draft: &SelectorDraft<'_
             }
             ("pod" | "controller", None) => {
                 ok = false;
-                if !names.incomplete && !cx.is_full() {
+                if !cx.hidden.may_declare(kind, name) && !cx.is_full() {
                     let all = names.workloads.iter().filter(|(_, object)| object.kind.word == kind);
                     let found = not_found(cx, kind, name, value, all.map(|(name, _)| *name));
                     cx.report(found);
@@ -251,7 +257,7 @@ fn pods_number(
     let mut first: Option<(u16, Span)> = None;
     for lowered in matched.iter().filter_map(|at| workloads.get(*at)) {
         let Some(fact) = lowered.facts.ports.get(port.name()) else {
-            if !lowered.facts.ports_bad && !cx.incomplete {
+            if !lowered.facts.ports_bad && !cx.hidden.may_contain(port.name()) {
                 no_port(cx, port, workloads, matched, lowered, select);
             }
             return None;

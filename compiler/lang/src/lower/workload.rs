@@ -362,7 +362,7 @@ fn target_exists(
                 .label(kind_span.to(span), "")
                 .maybe(format!("write `depends-on {other} {name}`"), kind_span, other),
         );
-    } else if !names.incomplete && !cx.is_full() {
+    } else if !cx.hidden.may_declare(kind, name) && !cx.is_full() {
         let all: Vec<&str> = match address.kind {
             Kind::Service => names.services.keys().copied().collect(),
             _ => names

@@ -258,7 +258,7 @@ impl Parser<'_> {
             Diagnostic::error(codes::SYNTAX, format!("`{raw}` is not allowed here"))
                 .label(span, why),
         );
-        self.damage();
+        self.damage(start);
     }
 
     /// Returns the end of the text that a label shows: up to white space, a brace or a `;`.

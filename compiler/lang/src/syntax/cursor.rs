@@ -28,7 +28,8 @@ pub(super) struct Parser<'t> {
     pub out: Vec<Diagnostic>,
     /// Greater than 0 after `/-`, where nothing is reported.
     pub mute: u32,
-    pub damaged: bool,
+    /// Text that was skipped.
+    pub damaged: Vec<Span>,
     pub mode: Mode,
     pub depth: usize,
     /// The number of blocks that are not closed at the end of the text.
@@ -75,7 +76,7 @@ impl<'t> Parser<'t> {
             line_start: 0,
             out: Vec::new(),
             mute: 0,
-            damaged: false,
+            damaged: Vec::new(),
             mode,
             depth: 0,
             unclosed: 0,
@@ -125,9 +126,11 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Records that text was skipped.
-    pub fn damage(&mut self) {
-        self.damaged |= self.mute == 0;
+    /// Records that the text from `start` to here was skipped.
+    pub fn damage(&mut self, start: usize) {
+        if self.mute == 0 && self.damaged.len() < MAX_MISTAKES {
+            self.damaged.push(self.span(start, self.at));
+        }
     }
 
     /// Skips a line end, if one is here. Returns whether there was one.
@@ -251,7 +254,7 @@ impl<'t> Parser<'t> {
             }
         }
         self.at = self.bytes.len();
-        self.damaged = true;
+        self.damaged.push(self.span(start, self.at));
         self.swallowed = true;
         let found = Diagnostic::error(codes::SYNTAX, "this comment is never closed")
             .label(self.span(start, start + 2), "it begins here")

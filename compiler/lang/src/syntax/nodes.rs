@@ -18,7 +18,7 @@ impl Parser<'_> {
             self.line_start = self.at;
         }
         let nodes = self.nodes(None);
-        Ast { nodes, damaged: false, unpaired: Vec::new() }
+        Ast { nodes, damaged: Vec::new(), unpaired: Vec::new() }
     }
 
     /// Reads nodes up to the end of the text, or up to the `}` of the block that `opener` began.

@@ -115,7 +115,7 @@ impl Parser<'_> {
                         .label(self.span(start, begin), "it begins here")
                         .help("A text of several lines ends with `\"\"\"` on a line of its own."),
                 );
-                self.damage();
+                self.damage(start);
                 return self.finish(start, None, Quotes::Other);
             }
             if self.byte(self.at) == b'"' && self.closing(self.at, 3, hashes).is_some() {
@@ -330,6 +330,7 @@ impl Parser<'_> {
             self.at = close + 1;
             self.line_start =
                 self.text.get(..close).and_then(|t| t.rfind('\n')).map_or(0, |at| at + 1);
+            self.damage(start);
             let body = self.slice(start + 1, close);
             let joined = body.replace("\r\n", "\n").replace('\n', "\\n");
             let whole = self.span(start, self.at);
