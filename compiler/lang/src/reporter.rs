@@ -43,14 +43,13 @@ impl<'s> Reporter<'s> {
         let raw = self.raw(span);
         let before = file.text.get(..span.start as usize).unwrap_or_default();
         let after = file.text.get(span.end as usize..).unwrap_or_default();
-        let last =
-            before.strip_suffix(char::is_whitespace).and_then(|before| before.chars().next_back());
-        let next = after.strip_prefix(char::is_whitespace).and_then(|after| after.chars().next());
+        let is_gap = |c: char| c.is_whitespace() || c == '=';
+        let last = before.strip_suffix(is_gap).and_then(|before| before.chars().next_back());
+        let next = after.strip_prefix(is_gap).and_then(|after| after.chars().next());
         let is_text = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '"');
         let lost = |rest: Option<&str>, beside: Option<char>| {
             rest.is_some_and(|rest| !rest.is_empty() && beside == rest.chars().next())
         };
-        let next = next.or(after.starts_with('=').then_some('0'));
         let moved_here =
             raw.strip_prefix(meant).is_some_and(|rest| !rest.is_empty() && is_text(next))
                 || raw.strip_suffix(meant).is_some_and(|rest| !rest.is_empty() && is_text(last));
