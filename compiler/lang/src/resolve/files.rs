@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tally_graph::schema;
 use tally_source::{Diagnostic, FileId, SourceMap, Span, misspelt};
 
+use super::other_files;
 use crate::codes;
 use crate::hidden::Hidden;
 use crate::loader::{LoadError, Loader};
@@ -191,11 +192,14 @@ fn add(files: &mut Files, name: &str, data: Vec<u8>, bytes: &mut usize) -> bool 
     let file = files.sources.add(name, text.as_str());
     let (ast, found) = match bad {
         // The text after an invalid byte is unreliable, so nothing else is reported about the file.
-        Some(at) => {
-            let damaged = vec![Span::new(file, 0, text.len())];
-            (Ast { damaged, ..Ast::default() }, vec![not_utf8(file, at)])
+        Some(at) => (unread(file, &text), vec![not_utf8(file, at)]),
+        None => {
+            let (ast, found) = syntax::parse(file, &text);
+            match other_files::report(file, &text, !found.is_empty()) {
+                Some(found) => (unread(file, &text), vec![found]),
+                None => (ast, found),
+            }
         }
-        None => syntax::parse(file, &text),
     };
     for span in &ast.damaged {
         files.hidden.add_text(text.get(span.range()).unwrap_or_default());
@@ -204,6 +208,11 @@ fn add(files: &mut Files, name: &str, data: Vec<u8>, bytes: &mut usize) -> bool 
     files.out.extend(found);
     files.asts.push(ast);
     true
+}
+
+/// Returns the tree of a file that is not read: any of its words may declare a name.
+fn unread(file: FileId, text: &str) -> Ast {
+    Ast { damaged: vec![Span::new(file, 0, text.len())], ..Ast::default() }
 }
 
 fn not_utf8(file: FileId, at: usize) -> Diagnostic {
