@@ -6,11 +6,13 @@
 mod codes;
 mod diagnostic;
 mod edit;
+mod excerpt;
 mod files;
 mod origin;
 mod render;
 mod span;
 mod suggest;
+mod visible;
 
 pub use codes::engine as engine_codes;
 pub use codes::{Code, CodeInfo, all_codes, code_info};
@@ -21,3 +23,4 @@ pub use origin::{Origin, OriginArena, OriginId, OriginKind};
 pub use render::{JsonDiagnostic, RenderOptions, Theme, render_json, render_people};
 pub use span::{FileId, Span};
 pub use suggest::{misspelt, nearest};
+pub use visible::{is_unsafe, visible};
