@@ -25,12 +25,12 @@ pub struct Compiled {
 pub fn compile(entry: &str, loader: &mut dyn Loader) -> Compiled {
     let files = resolve::load(entry, loader);
     let sources = files.sources;
-    let mut cx = Reporter { sources: &sources, out: files.out, incomplete: files.incomplete };
+    let mut cx = Reporter { sources: &sources, out: files.out, hidden: files.hidden };
     let top = decode::top(&mut cx, &files.asts);
-    let incomplete = files.incomplete || top.bad;
+    let incomplete = top.bad || !cx.hidden.is_empty();
     let mut low = Lowering::new(cx, loader);
     let cluster = lower::cluster(&mut low, &top.clusters, incomplete);
-    let names = Names::collect(&mut low.cx, &top, incomplete);
+    let names = Names::collect(&mut low.cx, &top);
     let spec = lower::lower(&mut low, &names, &top, cluster);
     let Lowering { mut cx, origins, contents, used_volumes, used_secrets, .. } = low;
     let used = Used { volumes: used_volumes, secrets: used_secrets };

@@ -2,6 +2,8 @@
 
 use tally_source::{Diagnostic, SourceMap, Span};
 
+use crate::hidden::Hidden;
+
 /// The maximum number of diagnostics. A hostile spec could cause millions, each with its own suggestion.
 const MAX_DIAGNOSTICS: usize = 1000;
 
@@ -12,8 +14,8 @@ const MAX_SUGGESTIONS: usize = 100;
 pub(crate) struct Reporter<'s> {
     pub sources: &'s SourceMap,
     pub out: Vec<Diagnostic>,
-    /// Whether text was skipped or a file is missing. Then no name is reported as unknown.
-    pub incomplete: bool,
+    /// Text that was not read.
+    pub hidden: Hidden,
 }
 
 impl<'s> Reporter<'s> {
@@ -32,6 +34,26 @@ impl<'s> Reporter<'s> {
     /// Checks whether there are too many diagnostics for suggestions.
     pub fn is_crowded(&self) -> bool {
         self.out.len() >= MAX_SUGGESTIONS
+    }
+
+    /// Checks whether a misspelt word is the whole mistake. `po dweb` is not `pod dweb`: a letter may have moved to or
+    /// from the word beside it, which is then wrong too.
+    pub fn is_whole(&self, span: Span, meant: &str) -> bool {
+        let Some(file) = self.sources.get(span.file) else { return false };
+        let raw = self.raw(span);
+        let before = file.text.get(..span.start as usize).unwrap_or_default();
+        let after = file.text.get(span.end as usize..).unwrap_or_default();
+        let is_gap = |c: char| c.is_whitespace() || c == '=';
+        let last = before.strip_suffix(is_gap).and_then(|before| before.chars().next_back());
+        let next = after.strip_prefix(is_gap).and_then(|after| after.chars().next());
+        let is_text = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '"');
+        let lost = |rest: Option<&str>, beside: Option<char>| {
+            rest.is_some_and(|rest| !rest.is_empty() && beside == rest.chars().next())
+        };
+        let moved_here =
+            raw.strip_prefix(meant).is_some_and(|rest| !rest.is_empty() && is_text(next))
+                || raw.strip_suffix(meant).is_some_and(|rest| !rest.is_empty() && is_text(last));
+        !moved_here && !lost(meant.strip_prefix(raw), next) && !lost(meant.strip_suffix(raw), last)
     }
 
     /// Returns the characters of a span.

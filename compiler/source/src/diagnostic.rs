@@ -107,6 +107,19 @@ impl Diagnostic {
         self.edit(Edit { title: title.into(), certain: false, changes })
     }
 
+    /// Adds an edit of one replacement that is certain if `certain` is true.
+    #[must_use]
+    pub fn suggest(
+        self,
+        certain: bool,
+        title: impl Into<String>,
+        span: Span,
+        text: impl Into<String>,
+    ) -> Self {
+        let changes = vec![TextChange { span, text: text.into() }];
+        self.edit(Edit { title: title.into(), certain, changes })
+    }
+
     /// Adds an edit.
     #[must_use]
     pub fn edit(mut self, edit: Edit) -> Self {

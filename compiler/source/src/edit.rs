@@ -2,72 +2,68 @@
 
 use std::collections::BTreeMap;
 
-use crate::diagnostic::{Diagnostic, TextChange};
+use crate::diagnostic::{Edit, TextChange};
 use crate::files::SourceMap;
 use crate::span::FileId;
 
-/// Returns the texts of the files that change when all certain edits are applied, and how many edits that
-/// were. An edit that overlaps an applied one is left out: a second run finds it again.
+/// Returns the texts of the files that an edit changes; `None` if it does not fit the texts, or changes nothing.
 #[must_use]
-pub fn apply_certain_edits(
-    diagnostics: &[Diagnostic],
-    sources: &SourceMap,
-) -> (BTreeMap<FileId, String>, usize) {
-    let mut taken: BTreeMap<FileId, Vec<&TextChange>> = BTreeMap::new();
-    let mut applied = 0;
-    for diagnostic in diagnostics {
-        // Of several ways out one is enough; two certain ones would contradict each other.
-        let Some(edit) = diagnostic.edits.iter().find(|edit| edit.certain) else { continue };
-        let free = edit.changes.iter().all(|change| {
-            let others = taken.get(&change.span.file);
-            others.is_none_or(|others| others.iter().all(|other| !overlaps(change, other)))
-        });
-        if free {
-            applied += 1;
-            for change in &edit.changes {
-                taken.entry(change.span.file).or_default().push(change);
-            }
-        }
+pub fn apply_edit(edit: &Edit, sources: &SourceMap) -> Option<BTreeMap<FileId, String>> {
+    let mut by_file: BTreeMap<FileId, Vec<&TextChange>> = BTreeMap::new();
+    for change in &edit.changes {
+        by_file.entry(change.span.file).or_default().push(change);
     }
     let mut texts = BTreeMap::new();
-    for (file, mut changes) in taken {
-        let Some(source) = sources.get(file) else { continue };
-        changes.sort_by_key(|change| std::cmp::Reverse((change.span.start, change.span.end)));
-        let mut text = source.text.to_string();
+    for (file, mut changes) in by_file {
+        changes.sort_by_key(|change| (change.span.start, change.span.end));
+        let source = &sources.get(file)?.text;
+        let mut text = String::with_capacity(source.len());
+        let mut done = 0;
         for change in changes {
             let range = change.span.range();
-            if text.get(range.clone()).is_some() {
-                text.replace_range(range, &change.text);
-            }
+            // A change that overlaps the one before it has no place.
+            text.push_str(source.get(done..range.start)?);
+            source.get(range.clone())?;
+            text.push_str(&change.text);
+            done = range.end;
         }
-        texts.insert(file, text);
+        text.push_str(source.get(done..)?);
+        if *text != **source {
+            texts.insert(file, text);
+        }
     }
-    (texts, applied)
-}
-
-fn overlaps(a: &TextChange, b: &TextChange) -> bool {
-    a.span.start < b.span.end && b.span.start < a.span.end || a.span.start == b.span.start
+    (!texts.is_empty()).then_some(texts)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codes::Code;
     use crate::span::Span;
 
+    fn edit(changes: &[(usize, usize, &str)], file: FileId) -> Edit {
+        let changes = changes.iter().map(|(start, end, text)| TextChange {
+            span: Span::new(file, *start, *end),
+            text: (*text).to_owned(),
+        });
+        Edit { title: "x".into(), certain: true, changes: changes.collect() }
+    }
+
     #[test]
-    fn overlapping_and_uncertain_edits_are_left_out() {
+    fn an_edit_is_applied_as_a_whole_or_not_at_all() {
         let mut sources = SourceMap::default();
-        let file = sources.add("a.kdl", "one two three");
-        let at = |start, end| Span::new(file, start, end);
-        let found = [
-            Diagnostic::error(Code(301), "x").fix("a", at(0, 3), "1"),
-            Diagnostic::error(Code(301), "x").fix("b", at(2, 5), "no"),
-            Diagnostic::error(Code(301), "x").maybe("c", at(4, 7), "no"),
-            Diagnostic::error(Code(301), "x").fix("d", at(8, 13), "3"),
-        ];
-        let (texts, applied) = apply_certain_edits(&found, &sources);
-        assert_eq!(applied, 2);
-        assert_eq!(texts.get(&file).map(String::as_str), Some("1 two 3"));
+        let file = sources.add("a.kdl", "one two thrée");
+        for (changes, expected) in [
+            (&[(0, 3, "1"), (8, 14, "3")][..], Some("1 two 3")),
+            (&[(8, 14, "3"), (0, 3, "1")], Some("1 two 3")),
+            (&[(3, 3, ","), (3, 4, "")], Some("one,two thrée")),
+            (&[(0, 3, "1"), (2, 5, "no")], None),
+            (&[(0, 3, "one")], None),
+            (&[(11, 12, "no")], None),
+            (&[(8, 99, "no")], None),
+        ] {
+            let texts = apply_edit(&edit(changes, file), &sources);
+            let text = texts.as_ref().and_then(|texts| texts.get(&file)).map(String::as_str);
+            assert_eq!(text, expected, "{changes:?}");
+        }
     }
 }

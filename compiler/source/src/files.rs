@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use crate::span::{FileId, Span};
+use crate::visible::visible;
 
 /// A location as people count: both from 1; a column is a character, a tab is one,
 /// a byte-order mark none.
@@ -118,7 +119,7 @@ impl SourceMap {
         match self.get(span.file) {
             Some(file) => {
                 let at = file.position(span.start as usize);
-                format!("{}:{}:{}", file.name, at.line, at.column)
+                format!("{}:{}:{}", visible(&file.name), at.line, at.column)
             }
             None => "?".to_owned(),
         }
@@ -128,7 +129,9 @@ impl SourceMap {
     #[must_use]
     pub fn line_place(&self, span: Span) -> String {
         match self.get(span.file) {
-            Some(file) => format!("{}:{}", file.name, file.position(span.start as usize).line),
+            Some(file) => {
+                format!("{}:{}", visible(&file.name), file.position(span.start as usize).line)
+            }
             None => "?".to_owned(),
         }
     }

@@ -3,15 +3,20 @@
 use std::fmt;
 
 use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
-    SourceCode, SourceSpan, SpanContents, ThemeCharacters, ThemeStyles,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode, SourceSpan, ThemeCharacters,
+    ThemeStyles,
 };
 use serde::Serialize;
 
 use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, Edit, Label, Severity};
-use crate::files::{SourceFile, SourceMap};
+use crate::excerpt::Excerpt;
+use crate::files::SourceMap;
 use crate::span::{FileId, Span};
+use crate::visible::{is_unsafe, visible, visible_up_to};
+
+/// The maximum number of characters of a headline, a label or a title, and of each line of the help.
+const MOST_CHARACTERS: usize = 400;
 
 /// Which characters and colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +71,7 @@ pub fn render_people(
         let report = RenderedReport::new(diagnostic, sources);
         // Writing into a String cannot fail; a label outside its file would, and is then left out.
         if handler.render_report(&mut out, &report).is_err() {
-            out.push_str(&format!("{} {}\n", diagnostic.code, diagnostic.headline));
+            out.push_str(&format!("{} {}\n", diagnostic.code, report.headline));
         }
         out.push('\n');
     }
@@ -81,7 +86,20 @@ pub fn render_people(
 /// edits}`; lines and columns count from 1, ends are exclusive, columns are characters.
 #[must_use]
 pub fn render_json(diagnostic: &Diagnostic, sources: &SourceMap) -> String {
-    serde_json::to_string(&JsonDiagnostic::new(diagnostic, sources)).unwrap_or_default()
+    let json = serde_json::to_string(&JsonDiagnostic::new(diagnostic, sources)).unwrap_or_default();
+    if !json.chars().any(is_unsafe) {
+        return json;
+    }
+    // Such characters occur in strings only, and JSON has an escape for each.
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_unsafe(c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// The machine-readable form of a diagnostic.
@@ -178,47 +196,57 @@ impl JsonDiagnostic {
 /// related report (a miette diagnostic can label one source only).
 struct RenderedReport<'a> {
     diagnostic: &'a Diagnostic,
-    source: Option<IndexedSource<'a>>,
-    labels: Vec<LabeledSpan>,
-    related: Vec<OtherFile<'a>>,
+    headline: String,
+    source: Option<LabelledFile>,
+    related: Vec<LabelledFile>,
 }
 
-struct OtherFile<'a> {
-    source: IndexedSource<'a>,
+/// The lines of one file with their labels.
+struct LabelledFile {
+    name: String,
+    excerpt: Excerpt,
     labels: Vec<LabeledSpan>,
+}
+
+impl LabelledFile {
+    fn new(diagnostic: &Diagnostic, sources: &SourceMap, file: FileId) -> Option<Self> {
+        let labels = diagnostic.labels.iter().enumerate();
+        let labels: Vec<(usize, &Label)> =
+            labels.filter(|(_, label)| label.span.file == file).collect();
+        let spans: Vec<_> = labels.iter().map(|(_, label)| label.span.range()).collect();
+        let source = sources.get(file)?;
+        let (excerpt, places) = Excerpt::new(source, &spans);
+        let labels = labels.iter().zip(places);
+        Some(Self {
+            name: visible(&source.name).into_owned(),
+            excerpt,
+            labels: labels.map(|((i, label), place)| labelled(*i == 0, label, place)).collect(),
+        })
+    }
 }
 
 impl<'a> RenderedReport<'a> {
-    fn new(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Self {
+    fn new(diagnostic: &'a Diagnostic, sources: &SourceMap) -> Self {
         let primary = diagnostic.primary().map(|span| span.file);
-        let in_file = |file: FileId| {
-            let labels = diagnostic.labels.iter().enumerate();
-            labels
-                .filter(|(_, label)| label.span.file == file)
-                .map(|(i, label)| labelled(i == 0, label))
-                .collect::<Vec<_>>()
-        };
         let mut others: Vec<FileId> = Vec::new();
         for label in &diagnostic.labels {
             if Some(label.span.file) != primary && !others.contains(&label.span.file) {
                 others.push(label.span.file);
             }
         }
-        let related = others.into_iter().filter_map(|file| {
-            Some(OtherFile { source: IndexedSource(sources.get(file)?), labels: in_file(file) })
-        });
+        let in_file = |file| LabelledFile::new(diagnostic, sources, file);
         Self {
             diagnostic,
-            source: primary.and_then(|file| sources.get(file)).map(IndexedSource),
-            labels: primary.map(in_file).unwrap_or_default(),
-            related: related.collect(),
+            headline: visible_up_to(&diagnostic.headline, MOST_CHARACTERS),
+            source: primary.and_then(in_file),
+            related: others.into_iter().filter_map(in_file).collect(),
         }
     }
 }
 
-fn labelled(primary: bool, label: &Label) -> LabeledSpan {
-    let text = (!label.text.is_empty()).then(|| label.text.clone());
-    let span = SourceSpan::from((label.span.start as usize, label.span.len()));
+fn labelled(primary: bool, label: &Label, place: std::ops::Range<usize>) -> LabeledSpan {
+    let text = (!label.text.is_empty()).then(|| visible_up_to(&label.text, MOST_CHARACTERS));
+    let span = SourceSpan::from((place.start, place.len()));
     if primary {
         LabeledSpan::new_primary_with_span(text, span)
     } else {
@@ -228,13 +256,13 @@ fn labelled(primary: bool, label: &Label) -> LabeledSpan {
 
 impl fmt::Debug for RenderedReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.diagnostic.headline)
+        write!(f, "{}", self.headline)
     }
 }
 
 impl fmt::Display for RenderedReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.diagnostic.headline)
+        write!(f, "{}", self.headline)
     }
 }
 
@@ -254,23 +282,22 @@ impl miette::Diagnostic for RenderedReport<'_> {
 
     fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
         let fixes = self.diagnostic.edits.iter().map(|edit| {
-            if edit.certain {
-                format!("fix: {}", edit.title)
-            } else {
-                format!("perhaps: {}", edit.title)
-            }
+            let title = visible_up_to(&edit.title, MOST_CHARACTERS);
+            format!("{}: {title}", if edit.certain { "fix" } else { "perhaps" })
         });
-        let lines: Vec<String> = self.diagnostic.help.iter().cloned().chain(fixes).collect();
+        let help = self.diagnostic.help.iter().flat_map(|help| help.lines());
+        let help = help.map(|line| visible_up_to(line, MOST_CHARACTERS));
+        let lines: Vec<String> = help.chain(fixes).collect();
         (!lines.is_empty()).then(|| Box::new(lines.join("\n")) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.source.as_ref().map(|source| source as &dyn SourceCode)
+        self.source.as_ref().map(|source| &source.excerpt as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        (!self.labels.is_empty())
-            .then(|| Box::new(self.labels.iter().cloned()) as Box<dyn Iterator<Item = _>>)
+        let source = self.source.as_ref().filter(|source| !source.labels.is_empty())?;
+        Some(Box::new(source.labels.iter().cloned()))
     }
 
     fn related<'b>(&'b self) -> Option<Box<dyn Iterator<Item = &'b dyn miette::Diagnostic> + 'b>> {
@@ -281,68 +308,31 @@ impl miette::Diagnostic for RenderedReport<'_> {
     }
 }
 
-impl fmt::Debug for OtherFile<'_> {
+impl fmt::Debug for LabelledFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.source.0.name)
+        write!(f, "{}", self.name)
     }
 }
 
-impl fmt::Display for OtherFile<'_> {
+impl fmt::Display for LabelledFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "see also {}", self.source.0.name)
+        write!(f, "see also {}", self.name)
     }
 }
 
-impl std::error::Error for OtherFile<'_> {}
+impl std::error::Error for LabelledFile {}
 
-impl miette::Diagnostic for OtherFile<'_> {
+impl miette::Diagnostic for LabelledFile {
     fn severity(&self) -> Option<miette::Severity> {
         Some(miette::Severity::Advice)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.source)
+        Some(&self.excerpt)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         Some(Box::new(self.labels.iter().cloned()))
-    }
-}
-
-/// A source that finds lines by its index; miette's own scans the file from byte 0 for each label.
-struct IndexedSource<'a>(&'a SourceFile);
-
-impl SourceCode for IndexedSource<'_> {
-    fn read_span<'b>(
-        &'b self,
-        span: &SourceSpan,
-        lines_before: usize,
-        lines_after: usize,
-    ) -> Result<Box<dyn SpanContents<'b> + 'b>, MietteError> {
-        let file = self.0;
-        let starts = file.line_starts();
-        let line_of = |offset: usize| {
-            starts.partition_point(|start| *start as usize <= offset).saturating_sub(1)
-        };
-        let end = span.offset() + span.len();
-        if end > file.text.len() {
-            return Err(MietteError::OutOfBounds);
-        }
-        let first = line_of(span.offset()).saturating_sub(lines_before);
-        // A span that ends with its line's break belongs to that line, not to the next one.
-        let last = line_of(if span.is_empty() { end } else { end - 1 }) + lines_after;
-        let start = starts.get(first).map_or(0, |start| *start as usize);
-        let stop = starts.get(last + 1).map_or(file.text.len(), |next| *next as usize);
-        let data = file.text.as_bytes().get(start..stop).ok_or(MietteError::OutOfBounds)?;
-        let column = file.position(span.offset()).column as usize - 1;
-        Ok(Box::new(MietteSpanContents::new_named(
-            file.name.clone(),
-            data,
-            SourceSpan::from((start, stop - start)),
-            first,
-            if lines_before == 0 { column } else { 0 },
-            last - first + 1,
-        )))
     }
 }
 
@@ -369,6 +359,48 @@ mod tests {
         for part in ["E0301", "tally.kdl:2:5", "the second", "b.kdl:1:5", "the first", "perhaps:"] {
             assert!(text.contains(part), "no {part:?} in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_long_line_is_cut_to_windows_around_its_labels() {
+        let long = "é ".repeat(400_000);
+        let mut sources = SourceMap::default();
+        let file = sources.add("a.kdl", format!("{long}first {long}second {long}\n{long}\n"));
+        let text = sources.get(file).map(|file| file.text.clone()).unwrap_or_default();
+        let at = |word: &str| {
+            let start = text.find(word).unwrap_or_default();
+            Span::new(file, start, start + word.len())
+        };
+        let found = Diagnostic::error(Code(301), format!("no {long}"))
+            .label(at("first"), "one")
+            .label(at("second"), "two")
+            .label(Span::new(file, 0, text.len()), "all")
+            .help(long.clone())
+            .maybe(long.clone(), at("first"), long.clone());
+        let shown = render_people(&[found], &sources, RenderOptions::default());
+        assert!(shown.len() < 12_000, "{} bytes", shown.len());
+        assert!(shown.contains("a.kdl:1:800001") && shown.contains("second"), "{shown}");
+    }
+
+    #[test]
+    fn no_text_of_a_spec_controls_the_terminal() {
+        let unsafe_text = "\u{1b}]52;c;aGk=\u{7}\u{202e}\u{9b}31m";
+        let mut sources = SourceMap::default();
+        let name = format!("{unsafe_text}.kdl");
+        let file = sources.add(name, format!("{unsafe_text}\r\npod \"{unsafe_text}\" x\r\n"));
+        let other = sources.add(unsafe_text, unsafe_text);
+        let at = sources.get(file).and_then(|file| file.text.find(" x")).unwrap_or_default() + 1;
+        let found = [Diagnostic::error(Code(301), unsafe_text)
+            .label(Span::new(file, at, at + 1), unsafe_text)
+            .label(Span::new(other, 0, 2), unsafe_text)
+            .help(unsafe_text)
+            .fix(unsafe_text, Span::new(file, at, at + 1), unsafe_text)];
+        let people = render_people(&found, &sources, RenderOptions::default());
+        let json = found.iter().map(|found| render_json(found, &sources)).collect::<String>();
+        for shown in [&people, &json] {
+            assert!(!shown.chars().any(is_unsafe), "{shown:?}");
+        }
+        assert!(people.contains("pod \"\\u{1b}]52;"), "{people}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tally_control::StorageError;
 use tally_control::convergence::ConvergenceError;
 use tally_host::HostError;
-use tally_source::{Diagnostic, SourceMap, Span, engine_codes};
+use tally_source::{Diagnostic, SourceMap, Span, engine_codes, visible};
 
 use crate::show::report;
 use crate::show::terminal::Terminal;
@@ -72,6 +72,11 @@ impl CliError {
             CliError::Internal(what) => {
                 format!("error: {what}\n  help: this is a bug in Tally; please report it\n")
             }
+        };
+        // Reports are colored, and safe already.
+        let text = match self {
+            CliError::Reports(..) => text,
+            _ => visible(&text).into_owned(),
         };
         // If standard error is closed, the error cannot be reported.
         let _ = std::io::stderr().write_all(text.as_bytes());

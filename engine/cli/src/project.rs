@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use tally_graph::Graph;
-use tally_lang::{Compiled, LoadError, Loader};
+use tally_lang::{Compiled, Fixed, LoadError, Loader};
 use tally_source::{Diagnostic, Severity};
 
 use crate::errors::CliError;
@@ -68,16 +68,31 @@ impl Project {
 
     /// Compiles the spec, and returns its files too, including those that could not be read.
     pub fn compile_and_watch(&self) -> (Compiled, Vec<PathBuf>) {
+        let mut disk = self.disk();
+        let compiled = tally_lang::compile(&self.entry, &mut disk);
+        (self.with_shown_names(compiled), disk.read)
+    }
+
+    /// Compiles the spec and applies its certain edits; writes nothing.
+    pub fn fix(&self) -> Fixed {
+        let fixed = tally_lang::fix(&self.entry, &mut self.disk());
+        Fixed { compiled: self.with_shown_names(fixed.compiled), ..fixed }
+    }
+
+    fn disk(&self) -> Disk {
         let root = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
-        let mut disk = Disk { root, read: Vec::new() };
-        let mut compiled = tally_lang::compile(&self.entry, &mut disk);
+        Disk { root, read: Vec::new() }
+    }
+
+    /// Puts the folder as typed before the names of the files.
+    fn with_shown_names(&self, mut compiled: Compiled) -> Compiled {
         if !self.shown.is_empty() {
             compiled.sources.prefix_names(&self.shown);
             if let Some(graph) = &mut compiled.graph {
                 graph.sources.prefix_names(&self.shown);
             }
         }
-        (compiled, disk.read)
+        compiled
     }
 
     /// Returns the graph, or the reports of the errors; warnings are returned too.
@@ -92,18 +107,6 @@ impl Project {
     #[must_use]
     pub fn kept(&self) -> PathBuf {
         self.folder.join(".tally")
-    }
-
-    /// Returns the path of a file of the spec, from its shown name.
-    #[must_use]
-    pub fn path_of(&self, shown: &str) -> PathBuf {
-        let prefix = format!("{}/", self.shown);
-        let name = if self.shown.is_empty() {
-            shown
-        } else {
-            shown.strip_prefix(&prefix).unwrap_or(shown)
-        };
-        self.folder.join(name)
     }
 }
 

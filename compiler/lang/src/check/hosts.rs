@@ -45,7 +45,7 @@ pub(crate) fn placement(
                     Diagnostic::error(codes::NO_MATCH, format!("no host has a label `{key}`"))
                         .label(span, "");
                 if let Some(meant) = nearest(key, keys) {
-                    found = found.fix(format!("write `by={meant}`"), span, write::text(meant));
+                    found = found.maybe(format!("write `by={meant}`"), span, write::text(meant));
                 }
                 cx.report(found);
             }
@@ -108,7 +108,8 @@ fn require_matches(
                 if let Some(at) = raw.find(&old) {
                     let start = span.start as usize + at + key.len() + 1;
                     let place = Span::new(span.file, start, start + value.len());
-                    found = found.fix(format!("write `{key}={meant}`"), place, write::text(meant));
+                    found =
+                        found.maybe(format!("write `{key}={meant}`"), place, write::text(meant));
                 }
             }
             break;

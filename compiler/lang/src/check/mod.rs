@@ -31,8 +31,12 @@ pub(crate) fn check(
     used: &Used,
 ) {
     let LoweredSpec { cluster, workloads, services, .. } = spec;
-    let incomplete = names.incomplete;
-    hosts::placement(cx, workloads, &cluster.hosts, incomplete);
+    // A host that was not read may be the one that a pod requires.
+    let hosts_unknown = top.clusters.iter().any(|cluster| cluster.bad)
+        || cx.hidden.may_contain("host")
+        || cx.hidden.may_contain("cluster");
+    let incomplete = !cx.hidden.is_empty();
+    hosts::placement(cx, workloads, &cluster.hosts, hosts_unknown);
     pod_names::pod_names(cx, workloads, &cluster.hosts);
     ports::host_ports(cx, workloads, services, cluster.hosts.len());
     dependencies::dependencies(cx, workloads, services);

@@ -56,12 +56,12 @@ pub(crate) fn volumes_on_hosts(
                 found = found.label(replicas, "a pod on each host");
             }
             found = match volume.get("per-host") {
-                Some(field) => found.fix(
+                Some(field) => found.maybe(
                     format!("write `volume {name} per-host=#true`"),
                     field.value_span,
                     "#true",
                 ),
-                None => found.fix(
+                None => found.maybe(
                     format!("write `volume {name} per-host=#true`"),
                     volume.node.head.at_end(),
                     " per-host=#true",

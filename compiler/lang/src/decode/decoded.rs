@@ -38,6 +38,8 @@ pub(crate) struct Object<'a> {
     /// Word and name.
     pub title_span: Span,
     pub fields: Vec<Field<'a>>,
+    /// The fields that its unknown words may mean.
+    pub meant: Vec<&'a str>,
     /// Whether something in it is wrong. Then no missing field is reported, since the wrong part may be that field.
     pub bad: bool,
 }
@@ -200,8 +202,12 @@ impl<'a> Object<'a> {
         self.get(word).is_some()
     }
 
-    /// Checks whether a field of that word is written and wrong.
+    /// Checks whether a field of that word is written and wrong, or may be meant by an unknown word.
     pub fn is_poisoned(&self, word: &str) -> bool {
-        self.fields.iter().any(|field| field.row.word == word && matches!(field.data, Data::Poison))
+        self.meant.contains(&word)
+            || self
+                .fields
+                .iter()
+                .any(|field| field.row.word == word && matches!(field.data, Data::Poison))
     }
 }

@@ -6,7 +6,8 @@ use tally_graph::schema::{FieldRow, Form, Step, ValueType};
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
 use super::decoded::{Data, Field, Object, TextAt, Typed};
-use super::{unknown, values};
+use super::unknown::{self, Meant};
+use super::values;
 use crate::codes;
 use crate::reporter::Reporter;
 use crate::syntax::{Entry, Node, Text, Value, ValueKind};
@@ -71,7 +72,11 @@ fn surplus_argument(cx: &mut Reporter<'_>, object: &Object<'_>, entry: &Entry) {
                 format!("a number and its unit are one value: `{joined}`"),
             )
             .label(other.value.span.to(entry.span), "")
-            .fix(format!("write `{joined}`"), other.value.span.to(entry.span), joined),
+            .maybe(
+                format!("write `{joined}`"),
+                other.value.span.to(entry.span),
+                joined,
+            ),
         );
         return;
     }
@@ -109,17 +114,7 @@ pub(super) fn properties<'a>(
     for (key, entry) in object.node.properties() {
         match object.kind.field(&key.text) {
             Some(row) if row.form == Form::Scalar && row.step != Step::Language => {
-                let data = if unit_apart(object.node, row, entry) {
-                    Data::Poison
-                } else {
-                    values::typed(cx, row, &entry.value).map_or(Data::Poison, Data::Value)
-                };
-                keep(
-                    cx,
-                    object,
-                    written,
-                    Field { row, span: entry.span, value_span: entry.value.span, data },
-                );
+                scalar_property(cx, object, written, row, entry);
             }
             Some(row) if row.form == Form::Argument => {
                 object.bad = true;
@@ -133,16 +128,40 @@ pub(super) fn properties<'a>(
             None if unknown::belongs_to_container(object.kind, &key.text) => {
                 misplaced.push((key, entry))
             }
-            _ => {
-                object.bad = true;
-                unknown::unknown_property(cx, object.kind, key);
-            }
+            _ => match unknown::unknown_property(cx, object.kind, key) {
+                Meant::Field(row) if row.form == Form::Scalar => {
+                    scalar_property(cx, object, written, row, entry);
+                }
+                Meant::Field(row) => {
+                    written.insert(row.word, entry.span);
+                    object.bad = true;
+                }
+                Meant::Perhaps(word) => {
+                    object.bad = true;
+                    object.meant.extend(word);
+                }
+            },
         }
     }
     if !misplaced.is_empty() {
         object.bad = true;
         unknown::container_fields(cx, object, &misplaced);
     }
+}
+
+fn scalar_property<'a>(
+    cx: &mut Reporter<'_>,
+    object: &mut Object<'a>,
+    written: &mut BTreeMap<&'a str, Span>,
+    row: &'a FieldRow<'a>,
+    entry: &'a Entry,
+) {
+    let data = if unit_apart(object.node, row, entry) {
+        Data::Poison
+    } else {
+        values::typed(cx, row, &entry.value).map_or(Data::Poison, Data::Value)
+    };
+    keep(cx, object, written, Field { row, span: entry.span, value_span: entry.value.span, data });
 }
 
 /// Checks for `memory=512 MiB`. Its surplus unit is reported, so the number before it is not reported too.
@@ -175,18 +194,16 @@ fn wrong_form(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow<'_>, en
                 .value
                 .text()
                 .is_some_and(|text| text.contains(['"', '\'', '|', '&', '>', '<', '$', ';']));
-            let (child, certain) = match (shell, entry.value.text()) {
-                (true, Some(text)) => {
-                    (format!("{word} \"sh\" \"-c\" {}", write::quoted(text)), false)
-                }
-                _ => (format!("{word} {words}"), true),
+            let child = match (shell, entry.value.text()) {
+                (true, Some(text)) => format!("{word} \"sh\" \"-c\" {}", write::quoted(text)),
+                _ => format!("{word} {words}"),
             };
             Diagnostic::error(
                 codes::FORM,
                 format!("`{word}` is a list, in the block, one word a value"),
             )
             .label(entry.span, "this is a property")
-            .edit(into_block(object.node, entry, &child, certain))
+            .edit(into_block(object.node, entry, &child))
         }
         Form::Map => Diagnostic::error(codes::FORM, format!("`{word}` is a map, in the block"))
             .label(entry.span, "this is a property")
@@ -199,7 +216,7 @@ fn wrong_form(cx: &mut Reporter<'_>, object: &Object<'_>, row: &FieldRow<'_>, en
 }
 
 /// Moves a property into the block, as a child.
-fn into_block(node: &Node, entry: &Entry, child: &str, certain: bool) -> Edit {
+fn into_block(node: &Node, entry: &Entry, child: &str) -> Edit {
     let before = node.entries.iter().filter(|other| other.span.end <= entry.span.start);
     let before = before.map(|other| other.span).next_back().unwrap_or(node.name.span);
     let gone = TextChange { span: Span { start: before.end, ..entry.span }, text: String::new() };
@@ -211,17 +228,21 @@ fn into_block(node: &Node, entry: &Entry, child: &str, certain: bool) -> Edit {
             let change = TextChange { span: inside, text: format!(" {child};") };
             Edit {
                 title: format!("write `{child}` in the block"),
-                certain,
+                certain: false,
                 changes: vec![gone, change],
             }
         }
         None if last => {
             let change = TextChange { text: format!(" {{ {child} }}"), ..gone };
-            Edit { title: format!("write `{{ {child} }}`"), certain, changes: vec![change] }
+            Edit { title: format!("write `{{ {child} }}`"), certain: false, changes: vec![change] }
         }
         None => {
             let change = TextChange { span: node.head.at_end(), text: format!(" {{ {child} }}") };
-            Edit { title: format!("write `{{ {child} }}`"), certain, changes: vec![gone, change] }
+            Edit {
+                title: format!("write `{{ {child} }}`"),
+                certain: false,
+                changes: vec![gone, change],
+            }
         }
     }
 }
@@ -323,7 +344,7 @@ fn second_value(
     )
     .label(second.span, "");
     if let Some(joined) = joined {
-        found = found.fix(format!("write `{} {joined}`", row.word), values, joined);
+        found = found.maybe(format!("write `{} {joined}`", row.word), values, joined);
     }
     cx.report(found);
 }
@@ -345,7 +366,7 @@ pub(super) fn list<'a>(cx: &mut Reporter<'_>, row: &'a FieldRow<'a>, node: &'a N
             Diagnostic::error(codes::FORM, "a list is written on one node").label(block.span, "");
         if dashes && !words.is_empty() {
             let list = words.join(" ");
-            found = found.fix(format!("write `{word} {list}`"), block.span, list);
+            found = found.maybe(format!("write `{word} {list}`"), block.span, list);
         } else {
             found = found.help(format!("For example: `{word} \"a\" \"b\"`"));
         }
@@ -363,7 +384,7 @@ pub(super) fn list<'a>(cx: &mut Reporter<'_>, row: &'a FieldRow<'a>, node: &'a N
             1 => format!("write `{word} {}`", write::quoted(&raw.replace('"', ""))),
             _ => "put each in quotes".to_owned(),
         };
-        let edit = Edit { title, certain: true, changes: changes.collect() };
+        let edit = Edit { title, certain: false, changes: changes.collect() };
         cx.report(
             Diagnostic::error(
                 codes::FORM,
@@ -444,7 +465,7 @@ pub(super) fn special_form(cx: &mut Reporter<'_>, object: &mut Object<'_>) -> bo
         cx.report(
             Diagnostic::error(codes::MOUNT_FORM, "a mount is two values")
                 .label(entry.span, "the volume, and the path in the container")
-                .fix(format!("write `mount {meant}`"), entry.span, meant),
+                .maybe(format!("write `mount {meant}`"), entry.span, meant),
         );
         return true;
     }

@@ -164,7 +164,7 @@ fn without_key(
         cx.report(
             Diagnostic::error(codes::PAIR, "a key and its value are a property")
                 .label(entry.span, "this is one text")
-                .fix(format!("write `{} {meant}`", row.word), entry.span, meant),
+                .maybe(format!("write `{} {meant}`", row.word), entry.span, meant),
         );
         return;
     }
@@ -180,7 +180,7 @@ fn without_key(
                 .label(whole, "these are two values")
                 .edit(Edit {
                     title: format!("write `{} {meant}`", row.word),
-                    certain: true,
+                    certain: false,
                     changes: vec![TextChange { span: whole, text: meant }],
                 }),
         );

@@ -1,5 +1,6 @@
 //! Syntax tree to objects, by the schema: every value is typed. No names are resolved here.
 
+mod compose;
 mod decoded;
 mod fields;
 mod maps;

@@ -87,7 +87,7 @@ fn name_report(text: &str, span: Span) -> Diagnostic {
         .collect();
     let meant = meant.trim_matches('-');
     if meant.starts_with(|c: char| c.is_ascii_lowercase()) && meant.len() <= 40 {
-        found = found.fix(format!("write `{meant}`"), span, meant);
+        found = found.maybe(format!("write `{meant}`"), span, meant);
     }
     found
 }

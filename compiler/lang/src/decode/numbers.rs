@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use tally_graph::schema::FieldRow;
 use tally_graph::{Amount, Bytes, Cpu, Millis, Publish, Replicas, UnitError};
-use tally_source::{Diagnostic, Span, nearest};
+use tally_source::{Diagnostic, Span, misspelt};
 
+use super::compose;
 use super::decoded::{PortRef, Typed};
 use crate::codes;
 use crate::reporter::Reporter;
@@ -65,7 +66,7 @@ fn not_a_number(cx: &mut Reporter<'_>, row: &FieldRow<'_>, value: &Value, what: 
     let mut found = Diagnostic::error(codes::TYPE, format!("`{}` is {what}", row.word));
     match value.text().and_then(integer) {
         Some(_) => {
-            found = found.label(value.span, "this is text").fix(
+            found = found.label(value.span, "this is text").maybe(
                 format!("write `{}={text}`", row.word),
                 value.span,
                 text,
@@ -86,14 +87,16 @@ pub(super) fn replicas<'a>(
     if value.text() == Some("per-host") {
         return Some(Typed::Replicas(Replicas::PerHost));
     }
-    if let Some(text) = value.text()
-        && nearest(text, ["per-host"]).is_some()
-    {
-        cx.report(
-            Diagnostic::error(codes::WORD, "`replicas` is a number, or `per-host`")
-                .label(value.span, "")
-                .fix("write `replicas=per-host`", value.span, "per-host"),
-        );
+    let word = value.text().filter(|text| integer(text).is_none());
+    if let Some(word) = word {
+        let certain = misspelt(&word.replace('_', "-"), ["per-host"]).is_some();
+        let mut found = Diagnostic::error(codes::WORD, "`replicas` is a number, or `per-host`")
+            .label(value.span, format!("`{}` is neither", write::shortened(word)));
+        if certain || matches!(word, "global" | "per-node" | "daemon" | "all") {
+            let title = "write `replicas=per-host`";
+            found = found.suggest(certain, title, value.span, "per-host");
+        }
+        cx.report(found);
         return None;
     }
     if value.text().is_some() {
@@ -173,25 +176,13 @@ fn is_range(text: &str) -> bool {
 
 /// Reports `"8080:80"` and `"80/tcp"`, the forms of Docker's command line.
 fn port_of_docker(cx: &mut Reporter<'_>, text: &str, span: Span) {
-    let (ports, protocol) =
-        text.split_once('/').map_or((text, None), |(ports, p)| (ports, Some(p)));
-    let (host, inner) =
-        ports.rsplit_once(':').map_or((None, ports), |(host, inner)| (Some(host), inner));
-    let mut meant = inner.to_owned();
-    if let Some(host) = host {
-        let host = if host.contains([':', '.']) { format!("\"{host}\"") } else { host.to_owned() };
-        meant.push_str(&format!(" publish={host}"));
-    }
-    if let Some(protocol) = protocol.filter(|p| *p != "tcp") {
-        meant.push_str(&format!(" protocol={protocol}"));
-    }
     let mut found = Diagnostic::error(
         codes::TYPE,
         "a port's number, host port and protocol are fields of their own",
     )
     .label(span, "this is Docker's spelling");
-    if port_number(inner).is_some() {
-        found = found.fix(format!("write `{meant}`"), span, meant);
+    if let Some(meant) = compose::port_fields(text) {
+        found = found.maybe(format!("write `{meant}`"), span, meant);
     }
     cx.report(found);
 }
@@ -249,21 +240,21 @@ pub(super) fn publish<'a>(
     .label(value.span, "");
     let bare_host = host.parse::<IpAddr>().is_ok();
     if host == "localhost" && port_number(tail).is_some() {
-        found = found.fix(
+        found = found.maybe(
             format!("write `\"127.0.0.1:{tail}\"`"),
             value.span,
             format!("\"127.0.0.1:{tail}\""),
         );
     } else if host.is_empty() && port_number(tail).is_some() {
-        found = found.fix(format!("write `{tail}`"), value.span, tail);
+        found = found.maybe(format!("write `{tail}`"), value.span, tail);
     } else if bare_host && host.contains(':') && port_number(tail).is_some() {
-        found = found.fix(
+        found = found.maybe(
             format!("write `\"[{host}]:{tail}\"`"),
             value.span,
             format!("\"[{host}]:{tail}\""),
         );
     } else if port_number(host).is_some() && port_number(tail).is_some() {
-        found = found.help("The container's port is written after the name of the port.").fix(
+        found = found.help("The container's port is written after the name of the port.").maybe(
             format!("write `publish={host}`"),
             value.span,
             host,
@@ -300,7 +291,10 @@ pub(super) fn bytes<'a>(
             } else {
                 format!("`{text}` is Docker's spelling")
             };
-            Diagnostic::error(codes::UNIT, headline).label(value.span, "").fix(
+            // `10M` is 10 MiB for Docker and 10 MB for others; `512Mi` is 512 MiB for everyone.
+            let certain = ["Ki", "Mi", "Gi", "Ti"].iter().any(|unit| text.ends_with(unit));
+            Diagnostic::error(codes::UNIT, headline).label(value.span, "").suggest(
+                certain,
                 format!("write `\"{meant}\"`"),
                 value.span,
                 format!("\"{meant}\""),
@@ -353,7 +347,7 @@ fn unreadable(word: &str, value: &Value, text: &str, units: &[&str], what: &str)
         meant.filter(|_| !(number.is_empty() || number.contains('.') && longer.is_some()))
     {
         let fixed = format!("\"{number}{meant}\"");
-        found = found.fix(format!("write `{fixed}`"), value.span, fixed);
+        found = found.suggest(longer.is_some(), format!("write `{fixed}`"), value.span, fixed);
     } else {
         found = found.help(format!("Units are {}.", write::listed(units)));
     }
@@ -416,7 +410,7 @@ fn fraction_of_time(word: &str, value: &Value, text: &str) -> Option<Diagnostic>
     Some(
         Diagnostic::error(codes::UNIT, format!("`{word}` takes whole numbers of each unit"))
             .label(value.span, "")
-            .fix(format!("write `\"{meant}\"`"), value.span, format!("\"{meant}\"")),
+            .maybe(format!("write `\"{meant}\"`"), value.span, format!("\"{meant}\"")),
     )
 }
 
@@ -443,7 +437,8 @@ pub(super) fn cpu<'a>(
     };
     let mut found = Diagnostic::error(codes::UNIT, format!("`{word}` is a number of cores"));
     found = match meant.and_then(Cpu::from_cores) {
-        Some(cores) => found.label(value.span, "").fix(
+        Some(cores) => found.label(value.span, "").suggest(
+            text.ends_with('m'),
             format!("write `{word}={cores}`"),
             value.span,
             cores.to_string(),

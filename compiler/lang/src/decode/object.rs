@@ -7,7 +7,8 @@ use tally_graph::schema::{self, FieldRow, Form, KindRow, Naming, Step, ValueType
 use tally_source::{Diagnostic, Span};
 
 use super::decoded::{Data, Field, Object};
-use super::{fields, maps, names, selector, unknown};
+use super::unknown::{self, Meant};
+use super::{fields, maps, names, selector};
 use crate::codes;
 use crate::reporter::Reporter;
 use crate::syntax::{Entry, Node};
@@ -25,6 +26,7 @@ pub(crate) fn read_object<'a>(
         name_span: node.name.span,
         title_span: node.name.span,
         fields: Vec::new(),
+        meant: Vec::new(),
         bad: false,
     };
     let mut arguments = node.arguments().peekable();
@@ -133,10 +135,13 @@ fn children<'a>(
             None if unknown::belongs_to_container(object.kind, &node.name.text) => {
                 misplaced.push(node)
             }
-            _ => {
-                object.bad = true;
-                unknown::unknown_child(cx, object.kind, node);
-            }
+            _ => match unknown::unknown_child(cx, object.kind, node) {
+                Meant::Field(row) => child(cx, object, written, row, node),
+                Meant::Perhaps(word) => {
+                    object.bad = true;
+                    object.meant.extend(word);
+                }
+            },
         }
     }
     if !misplaced.is_empty() {
@@ -150,6 +155,7 @@ mod tests {
     use tally_source::{FileId, SourceMap};
 
     use super::*;
+    use crate::hidden::Hidden;
 
     /// The parameters of a component will be such rows.
     #[test]
@@ -165,7 +171,7 @@ mod tests {
         {
             let (ast, out) = crate::syntax::parse(FileId(0), text);
             let sources = SourceMap::default();
-            let mut cx = Reporter { sources: &sources, out, incomplete: false };
+            let mut cx = Reporter { sources: &sources, out, hidden: Hidden::default() };
             let node = ast.nodes.first().expect("one node");
             let object = read_object(&mut cx, &kind, node);
             assert_eq!((object.name(), object.text("level")), ("web", level));

@@ -3,14 +3,17 @@
 use std::borrow::Cow;
 
 use tally_graph::schema::FieldRow;
-use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
+use tally_source::{Diagnostic, Edit, Span, TextChange, misspelt, nearest};
 
 use super::decoded::{Data, Pair, SelectorDraft, TextAt};
 use super::{unknown, values};
 use crate::codes;
 use crate::reporter::Reporter;
-use crate::syntax::{Entry, Node};
+use crate::syntax::{Entry, Node, Text};
 use crate::write;
+
+/// Words in the block of a selector.
+const CONDITIONS: [&str; 4] = ["not", "any", "has", "lacks"];
 
 /// Reads a selector such as `select app=shop { not track=canary }`.
 pub(super) fn selector<'a>(
@@ -39,8 +42,11 @@ pub(super) fn selector<'a>(
                 )
                 .label(child.name.span, "")
                 .help("A selector has pairs, and in its block `not k=v`, `any k a b`, `has k`, `lacks k`.");
-                if let Some(meant) = nearest(other, ["not", "any", "has", "lacks"]) {
-                    found = found.fix(format!("write `{meant}`"), child.name.span, meant);
+                if let Some(meant) = nearest(other, CONDITIONS) {
+                    let certain = misspelt(other, CONDITIONS).is_some()
+                        && cx.is_whole(child.name.span, meant);
+                    let title = format!("write `{meant}`");
+                    found = found.suggest(certain, title, child.name.span, meant);
                 } else if let (Some(value), 1) = (child.entries.first(), child.entries.len()) {
                     let meant = format!("{}={}", write::text(other), cx.raw(value.span));
                     found = found.help(format!(
@@ -72,6 +78,7 @@ fn pairs<'a>(cx: &mut Reporter<'_>, row: &'a FieldRow<'a>, node: &'a Node) -> Ve
     let mut surplus: Vec<&Entry> = Vec::new();
     for entry in &node.entries {
         match &entry.key {
+            Some(key) if key.text.ends_with('!') => not_equal(cx, row, node, key, entry),
             Some(key) => {
                 let text = values::text(cx, row, &entry.value);
                 pairs.push(Pair {
@@ -97,7 +104,7 @@ fn pairs<'a>(cx: &mut Reporter<'_>, row: &'a FieldRow<'a>, node: &'a Node) -> Ve
             let kept: Vec<&str> = pairs.iter().map(|pair| cx.raw(pair.span)).collect();
             let edit = Edit {
                 title: format!("write `{} {}`", node.name.text, kept.join(" ")),
-                certain: true,
+                certain: false,
                 changes: changes.collect(),
             };
             Diagnostic::error(codes::SELECTOR, "pairs in a selector all hold; there is no `and`")
@@ -113,7 +120,7 @@ fn pairs<'a>(cx: &mut Reporter<'_>, row: &'a FieldRow<'a>, node: &'a Node) -> Ve
             let meant = format!("{}={}", write::text(key), write::text(value));
             Diagnostic::error(codes::SELECTOR, "a key and its value are a property")
                 .label(first.span, "this is one text")
-                .fix(format!("write `{meant}`"), first.span, meant)
+                .maybe(format!("write `{meant}`"), first.span, meant)
         } else {
             let what = write::shortened(if text.is_empty() { cx.raw(first.span) } else { text });
             Diagnostic::error(
@@ -126,6 +133,20 @@ fn pairs<'a>(cx: &mut Reporter<'_>, row: &'a FieldRow<'a>, node: &'a Node) -> Ve
         cx.report(found);
     }
     pairs
+}
+
+/// Reports `app!=db`.
+fn not_equal(cx: &mut Reporter<'_>, row: &FieldRow<'_>, node: &Node, key: &Text, entry: &Entry) {
+    let name = key.text.trim_end_matches('!');
+    let meant = format!("not {}={}", write::text(name), cx.raw(entry.value.span));
+    let found = Diagnostic::error(codes::SELECTOR, "a selector has no `!=`").label(entry.span, "");
+    let alone = node.entries.len() == 1 && node.block.is_none() && *node.name.text == *row.word;
+    cx.report(if alone {
+        let block = format!("{{ {meant} }}");
+        found.maybe(format!("write `{} {block}`", row.word), entry.span, block)
+    } else {
+        found.help(format!("In the block of the selector: `{meant}`"))
+    });
 }
 
 /// Reports `zone=a zone=b`, which can never hold.
@@ -149,7 +170,7 @@ fn twice(cx: &mut Reporter<'_>, row: &FieldRow<'_>, node: &Node, pairs: &[Pair<'
             .label(first.span, "this holds already");
             if node.block.is_none() && pairs.len() == 2 {
                 let span = first.span.to(pair.span);
-                found.fix(format!("write `{} {block}`", row.word), span, block)
+                found.maybe(format!("write `{} {block}`", row.word), span, block)
             } else {
                 found.help(format!("Either of them: `{block}`"))
             }
@@ -172,7 +193,7 @@ fn any<'a>(
         cx.report(
             Diagnostic::error(codes::SELECTOR, "`any` takes a key and its values side by side")
                 .label(entry.span, "")
-                .fix(format!("write `any {meant}`"), entry.span, meant),
+                .maybe(format!("write `any {meant}`"), entry.span, meant),
         );
         return None;
     }

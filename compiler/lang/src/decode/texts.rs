@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tally_graph::schema::{FieldRow, ValueType};
 use tally_graph::{HostAddress, ImageError, ImageRef};
-use tally_source::{Diagnostic, Span, nearest};
+use tally_source::{Diagnostic, Span, misspelt, nearest};
 
 use super::decoded::Typed;
 use super::names;
@@ -127,7 +127,7 @@ fn image(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<ImageRef> {
                 .map_or(text.len(), |at| split + at);
             let (name, tag) = text.split_at(tag);
             let meant = write::quoted(&format!("{}{tag}", name.to_lowercase()));
-            Diagnostic::error(codes::IMAGE, "an image name has no capitals").label(span, "").fix(
+            Diagnostic::error(codes::IMAGE, "an image name has no capitals").label(span, "").maybe(
                 format!("write `{meant}`"),
                 span,
                 meant,
@@ -153,7 +153,7 @@ fn image(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<ImageRef> {
             let stripped =
                 ["https://", "http://", "docker://"].iter().find_map(|p| text.strip_prefix(p));
             match stripped.filter(|rest| ImageRef::parse(rest).is_ok()) {
-                Some(rest) => found = found.fix(format!("write `\"{rest}\"`"), span, write::quoted(rest)),
+                Some(rest) => found = found.maybe(format!("write `\"{rest}\"`"), span, write::quoted(rest)),
                 None => found = found.help("An image is `[REGISTRY/]NAME[:TAG]`, such as `\"nginx:1.27\"` or `\"ghcr.io/acme/web:3\"`."),
             }
             found
@@ -195,11 +195,11 @@ fn url_path(cx: &mut Reporter<'_>, row: &FieldRow<'_>, text: &str, span: Span) {
                 .help(
                     "The probe connects to the container directly; the port is a field of its own.",
                 )
-                .fix(format!("write `\"{path}\"`"), span, write::quoted(path));
+                .maybe(format!("write `\"{path}\"`"), span, write::quoted(path));
         }
         None if !text.is_empty() && !text.contains(char::is_whitespace) => {
             let meant = write::quoted(&format!("/{text}"));
-            found = found.fix(format!("write `{meant}`"), span, meant);
+            found = found.maybe(format!("write `{meant}`"), span, meant);
         }
         None => {}
     }
@@ -238,7 +238,7 @@ pub(super) fn mode<'a>(
     let digits = text.strip_prefix("0o").unwrap_or(text);
     if matches!(value.kind, ValueKind::Number(_)) && (bits.is_some() || digits != text) {
         let meant = format!("\"{digits:0>4}\"");
-        found = found.fix(format!("write `{meant}`"), value.span, meant);
+        found = found.maybe(format!("write `{meant}`"), value.span, meant);
     } else {
         found = found.help(
             "Three or four digits from 0 to 7: owner, group, others; 4 reads, 2 writes, 1 runs.",
@@ -303,12 +303,14 @@ pub(super) fn signal<'a>(
     let full = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
     let by_number =
         text.parse::<usize>().ok().and_then(|n| SIGNALS.get(n.checked_sub(1)?)).copied();
-    let meant = by_number.or_else(|| nearest(&full, SIGNALS));
+    let certain = by_number.or_else(|| misspelt(&full, SIGNALS));
+    let meant = certain.or_else(|| nearest(&full, SIGNALS));
     let mut found =
         Diagnostic::error(codes::WORD, format!("`{}` is a signal such as `SIGTERM`", row.word))
             .label(value.span, format!("`{}` is not valid", write::shortened(text)));
     if let Some(meant) = meant {
-        found = found.fix(format!("write `{meant}`"), value.span, meant);
+        let title = format!("write `{meant}`");
+        found = found.suggest(certain.is_some(), title, value.span, meant);
     }
     cx.report(found);
     None
@@ -324,7 +326,7 @@ fn address(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<HostAddress>
             "a socket's path begins with `/`, so there are three",
         )
         .label(span, "")
-        .fix(
+        .maybe(
             format!("write `\"unix:///{path}\"`"),
             span,
             write::quoted(&format!("unix:///{path}")),
@@ -333,7 +335,11 @@ fn address(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<HostAddress>
         return None;
     }
     if let Some(name) = text.strip_prefix("sim:") {
-        let ok = names::check_name(cx, name, span);
+        let place = cx.raw(span).find(text).map_or(span, |at| {
+            let start = span.start as usize + at + "sim:".len();
+            Span::new(span.file, start, start + name.len())
+        });
+        let ok = names::check_name(cx, name, place);
         return ok.then(|| HostAddress::Sim(name.to_owned()));
     }
     if let Some(rest) = text.strip_prefix("ssh://") {
@@ -357,7 +363,7 @@ fn address(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<HostAddress>
         None => None,
     };
     if let Some(meant) = meant {
-        found = found.fix(format!("write `\"{meant}\"`"), span, write::quoted(&meant));
+        found = found.maybe(format!("write `\"{meant}\"`"), span, write::quoted(&meant));
     }
     found = found.help("`unix:///PATH`, `ssh://[USER@]HOST[:PORT][/SOCKET]`, `tcp://HOST:PORT`, or `sim:NAME` for a simulated one.");
     cx.report(found);
@@ -404,11 +410,13 @@ fn remote(cx: &mut Reporter<'_>, rest: &str, span: Span, needs_port: Option<&str
         return false;
     }
     if let (Some(usual), None) = (needs_port, port) {
-        cx.report(Diagnostic::error(codes::ADDRESS, "`tcp://` needs a port").label(span, "").fix(
-            format!("write `\"tcp://{rest}:{usual}\"`"),
-            span,
-            write::quoted(&format!("tcp://{rest}:{usual}")),
-        ));
+        cx.report(
+            Diagnostic::error(codes::ADDRESS, "`tcp://` needs a port").label(span, "").maybe(
+                format!("write `\"tcp://{rest}:{usual}\"`"),
+                span,
+                write::quoted(&format!("tcp://{rest}:{usual}")),
+            ),
+        );
         return false;
     }
     if let Some((user, _)) = rest.rsplit_once('@')

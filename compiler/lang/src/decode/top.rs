@@ -3,7 +3,8 @@
 use tally_graph::schema::{self, Form, Step};
 
 use super::decoded::Object;
-use super::{object, unknown};
+use super::object;
+use super::unknown::{self, Meant};
 use crate::reporter::Reporter;
 use crate::syntax::Ast;
 
@@ -15,7 +16,7 @@ pub(crate) struct Top<'a> {
     pub workloads: Vec<Object<'a>>,
     pub services: Vec<Object<'a>>,
     pub secrets: Vec<Object<'a>>,
-    /// Something at the top could not be read.
+    /// Whether something at the top was not understood.
     pub bad: bool,
 }
 
@@ -24,15 +25,17 @@ pub(crate) fn top<'a>(cx: &mut Reporter<'_>, asts: &'a [Ast]) -> Top<'a> {
     let mut top = Top::default();
     let Some(spec) = schema::kind("spec") else { return top };
     for node in asts.iter().flat_map(|ast| &ast.nodes) {
-        let row = spec.field(&node.name.text).filter(|row| row.step != Step::Language);
+        let known = spec.field(&node.name.text).filter(|row| row.step != Step::Language);
+        let row = known.or_else(|| match unknown::unknown_child(cx, spec, node) {
+            Meant::Field(row) => Some(row),
+            Meant::Perhaps(_) => None,
+        });
         let kind = row.and_then(|row| match row.form {
             Form::Child(key) => schema::kind(key),
             _ => None,
         });
         let Some(kind) = kind else {
-            // Its declaration is not known, so no name is reported as unknown.
             top.bad = true;
-            unknown::unknown_child(cx, spec, node);
             continue;
         };
         let object = object::read_object(cx, kind, node);
@@ -47,6 +50,9 @@ pub(crate) fn top<'a>(cx: &mut Reporter<'_>, asts: &'a [Ast]) -> Top<'a> {
     }
     // An object without a name may be the one that a reference means.
     let all = top.volumes.iter().chain(&top.workloads).chain(&top.services).chain(&top.secrets);
-    top.bad |= all.into_iter().any(|object| object.name.is_empty());
+    for object in all.into_iter().filter(|object| object.name.is_empty()) {
+        top.bad = true;
+        cx.hidden.add_kind(object.kind.word);
+    }
     top
 }

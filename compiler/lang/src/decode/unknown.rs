@@ -2,8 +2,9 @@
 //! and misspelled words.
 
 use tally_graph::schema::{self, FieldRow, Form, KindRow, Naming, Step};
-use tally_source::{Diagnostic, Edit, Span, TextChange, nearest};
+use tally_source::{Diagnostic, Edit, Span, TextChange, misspelt, nearest};
 
+use super::compose;
 use super::decoded::Object;
 use super::other_tools::{self, Answer};
 use crate::codes;
@@ -14,26 +15,66 @@ use crate::write;
 /// Words that control compilation; a later version allows them in any block.
 const CONTROL: [&str; 5] = ["when", "for-each", "insert", "remove", "assert"];
 
-/// Reports a child that is no field of the kind.
-pub(crate) fn unknown_child(cx: &mut Reporter<'_>, kind: &KindRow<'_>, node: &Node) {
+/// The field that an unknown word means.
+pub(crate) enum Meant<'a> {
+    /// Only this field can be meant: the text is read as if it were written.
+    Field(&'a FieldRow<'a>),
+    /// This field may be meant, if any.
+    Perhaps(Option<&'a str>),
+}
+
+/// Reports a child that is no field of the kind. Returns the field that it means.
+pub(crate) fn unknown_child<'a>(
+    cx: &mut Reporter<'_>,
+    kind: &'a KindRow<'a>,
+    node: &Node,
+) -> Meant<'a> {
+    let found = child_report(cx, kind, node);
+    let meant = found.as_ref().map_or(Meant::Perhaps(None), |found| meant(kind, found));
+    if let Meant::Perhaps(_) = meant {
+        // It may declare a name.
+        let text = cx.raw(node.span);
+        cx.hidden.add_text(text);
+    }
+    if let Some(found) = found {
+        cx.report(found);
+    }
+    meant
+}
+
+/// Returns the field that the first edit of a report names.
+fn meant<'a>(kind: &'a KindRow<'a>, found: &Diagnostic) -> Meant<'a> {
+    let change = found.edits.first().and_then(|edit| Some((edit.certain, edit.changes.first()?)));
+    let field = change.and_then(|(certain, change)| {
+        let word = change.text.split(' ').next().unwrap_or_default();
+        Some((certain, kind.field(word)?))
+    });
+    match field {
+        Some((true, row)) => Meant::Field(row),
+        Some((false, row)) => Meant::Perhaps(Some(row.word)),
+        None => Meant::Perhaps(None),
+    }
+}
+
+/// Returns the report for a child that is no field of the kind.
+fn child_report(cx: &Reporter<'_>, kind: &KindRow<'_>, node: &Node) -> Option<Diagnostic> {
     let word = &*node.name.text;
     let span = node.name.span;
     if node.name.quotes == Quotes::Poison {
-        return;
+        return None;
     }
     if word == "-" {
-        cx.report(
+        return Some(
             Diagnostic::error(codes::FORM, "KDL has no dashes for lists")
                 .label(span, "leave this out")
                 .help("Things of one kind follow each other, each with its own word: `container a …`, `container b …`."),
         );
-        return;
     }
-    if common(cx, kind, word, span) {
-        return;
+    if let Some(found) = common(kind, word, span) {
+        return Some(found);
     }
     if word.contains('.') && !word.starts_with('.') {
-        cx.report(
+        return Some(
             Diagnostic::error(
                 codes::LATER_CALL,
                 format!(
@@ -44,48 +85,45 @@ pub(crate) fn unknown_child(cx: &mut Reporter<'_>, kind: &KindRow<'_>, node: &No
             .label(span, "")
             .help("Write out the pods and services instead."),
         );
-        return;
     }
-    let found = unknown_word(kind, word, span, Some(node)).unwrap_or_else(|| {
+    Some(unknown_word(kind, word, span, Some(node)).unwrap_or_else(|| {
         let headline = match kind.key {
             "spec" => format!("no kind `{}`", write::shortened(word)),
             _ => format!("no `{}` in {}", write::shortened(word), kind.article),
         };
-        suggest(Diagnostic::error(codes::UNKNOWN, headline), kind, word, span)
-    });
-    cx.report(found);
+        suggest(cx, Diagnostic::error(codes::UNKNOWN, headline), kind, word, span)
+    }))
 }
 
 /// Reports a property that is no field of the kind.
-pub(super) fn unknown_property(cx: &mut Reporter<'_>, kind: &KindRow<'_>, key: &Text) {
+pub(super) fn unknown_property<'a>(
+    cx: &mut Reporter<'_>,
+    kind: &'a KindRow<'a>,
+    key: &Text,
+) -> Meant<'a> {
     let word = &*key.text;
-    if common(cx, kind, word, key.span) {
-        return;
-    }
-    let found = unknown_word(kind, word, key.span, None).unwrap_or_else(|| {
+    let known = common(kind, word, key.span).or_else(|| unknown_word(kind, word, key.span, None));
+    let found = known.unwrap_or_else(|| {
         let headline = format!("{} has no `{}`", kind.article, write::shortened(word));
-        suggest(Diagnostic::error(codes::UNKNOWN, headline), kind, word, key.span)
+        suggest(cx, Diagnostic::error(codes::UNKNOWN, headline), kind, word, key.span)
     });
+    let meant = meant(kind, &found);
     cx.report(found);
+    meant
 }
 
-/// Reports a word of a later version. Returns whether it is one.
-fn common(cx: &mut Reporter<'_>, kind: &KindRow<'_>, word: &str, span: Span) -> bool {
+/// Returns the report for a word of a later version, if it is one.
+fn common(kind: &KindRow<'_>, word: &str, span: Span) -> Option<Diagnostic> {
     if let Some(row) = kind.field(word).filter(|row| row.step == Step::Language) {
         let code = if kind.key == "spec" { codes::LATER_KIND } else { codes::LATER_FIELD };
-        cx.report(
-            Diagnostic::error(code, format!("`{word}` is not in this version yet"))
-                .label(span, "")
-                .help(later_help(kind, row)),
-        );
-        return true;
+        let headline = format!("`{word}` is not in this version yet");
+        let found = Diagnostic::error(code, headline).label(span, "");
+        return Some(found.help(later_help(kind, row)));
     }
     let at_top = schema::field("spec", word).filter(|row| row.step == Step::Language);
-    if CONTROL.contains(&word) || at_top.is_some() && other_tools::answer(kind, word).is_none() {
-        later(cx, word, span);
-        return true;
-    }
-    false
+    let control =
+        CONTROL.contains(&word) || at_top.is_some() && other_tools::answer(kind, word).is_none();
+    control.then(|| later_report(word, span))
 }
 
 fn later_help(kind: &KindRow<'_>, row: &FieldRow<'_>) -> String {
@@ -101,13 +139,15 @@ fn later_help(kind: &KindRow<'_>, row: &FieldRow<'_>) -> String {
 
 /// Reports a control word, or a kind of a later version, in any place.
 pub(super) fn later(cx: &mut Reporter<'_>, word: &str, span: Span) {
+    cx.report(later_report(word, span));
+}
+
+fn later_report(word: &str, span: Span) -> Diagnostic {
     let row = schema::field("spec", word);
     let help = row.map_or_else(String::new, |row| format!("It will be: {}", row.doc));
-    cx.report(
-        Diagnostic::error(codes::LATER_KIND, format!("`{word}` is not in this version yet"))
-            .label(span, "")
-            .help(help),
-    );
+    Diagnostic::error(codes::LATER_KIND, format!("`{word}` is not in this version yet"))
+        .label(span, "")
+        .help(help)
 }
 
 /// Returns the report for a known word that is no field of the kind.
@@ -119,7 +159,8 @@ fn unknown_word(
 ) -> Option<Diagnostic> {
     let kebab = other_tools::kebab(word);
     match other_tools::answer(kind, &kebab) {
-        Some(Answer::Renamed(ours)) => return Some(renamed(kind, word, ours, span, node)),
+        Some(Answer::Renamed(ours)) => return Some(renamed(kind, word, ours, true, span, node)),
+        Some(Answer::Similar(ours)) => return Some(renamed(kind, word, ours, false, span, node)),
         Some(Answer::Says(code, headline, help)) => {
             let mut found = Diagnostic::error(code, headline).label(span, "");
             if !help.is_empty() {
@@ -131,7 +172,7 @@ fn unknown_word(
     }
     if kebab != word && kind.field(&kebab).is_some_and(|row| row.step != Step::Language) {
         let ours = kind.field(&kebab)?.word;
-        return Some(renamed(kind, word, ours, span, node));
+        return Some(renamed(kind, word, ours, true, span, node));
     }
     if kind.key == "controller" && word == "pod" {
         return Some(pod_in_controller(kind, span, node));
@@ -143,6 +184,7 @@ fn renamed(
     kind: &KindRow<'_>,
     word: &str,
     ours: &str,
+    certain: bool,
     span: Span,
     node: Option<&Node>,
 ) -> Diagnostic {
@@ -151,6 +193,10 @@ fn renamed(
         _ => format!("in {} the field is called `{ours}`", kind.article),
     };
     let found = Diagnostic::error(codes::OTHER_NAME, headline).label(span, "");
+    let ports = node.filter(|_| ours == "port" && kind.key != "service");
+    if let Some((node, ports)) = ports.and_then(|node| Some((node, compose::ports(node)?))) {
+        return found.maybe(format!("write `{ports}`"), node.span, ports);
+    }
     let row = kind.field(ours);
     let list = row.is_some_and(|row| matches!(row.form, Form::Child(_)));
     let has_block = node.is_some_and(|node| node.block.is_some());
@@ -158,7 +204,7 @@ fn renamed(
     match (list && has_block || property, row) {
         (true, Some(row)) => found
             .help(format!("For example: `{}`", row.example.split(';').next().unwrap_or_default())),
-        _ => found.fix(format!("write `{ours}`"), span, ours),
+        _ => found.suggest(certain, format!("write `{ours}`"), span, ours),
     }
 }
 
@@ -180,7 +226,7 @@ fn pod_in_controller(kind: &KindRow<'_>, span: Span, node: Option<&Node>) -> Dia
             text: String::new(),
         },
     ];
-    found.edit(Edit { title: "leave out `pod {` and its `}`".into(), certain: true, changes })
+    found.edit(Edit { title: "leave out `pod {` and its `}`".into(), certain: false, changes })
 }
 
 /// Returns the report for a word that is a field of another kind.
@@ -263,14 +309,28 @@ fn words<'k>(kind: &KindRow<'k>) -> impl Iterator<Item = &'k str> {
     rows.map(|row| row.word)
 }
 
+/// Returns the word of a kind that a misspelt word certainly means.
+fn only_near<'k>(kind: &KindRow<'k>, word: &str) -> Option<&'k str> {
+    misspelt(&other_tools::kebab(word), words(kind))
+}
+
 fn near<'k>(kind: &KindRow<'k>, word: &str) -> Option<&'k str> {
     nearest(&other_tools::kebab(word), words(kind))
 }
 
-fn suggest(found: Diagnostic, kind: &KindRow<'_>, word: &str, span: Span) -> Diagnostic {
+fn suggest(
+    cx: &Reporter<'_>,
+    found: Diagnostic,
+    kind: &KindRow<'_>,
+    word: &str,
+    span: Span,
+) -> Diagnostic {
     let found = found.label(span, "");
     match near(kind, word) {
-        Some(meant) => found.fix(format!("write `{meant}`"), span, meant),
+        Some(meant) => {
+            let certain = only_near(kind, word) == Some(meant) && cx.is_whole(span, meant);
+            found.suggest(certain, format!("write `{meant}`"), span, meant)
+        }
         None => {
             let all: Vec<&str> = words(kind).collect();
             let verb = if kind.key == "spec" { "The fields at the top are" } else { "It has" };
@@ -335,7 +395,7 @@ pub(super) fn container_fields(
     {
         let whole = Span { start: object.node.name.span.start, ..object.node.head };
         let meant = format!("{head}{own} {{ container {}{theirs} }}", object.name);
-        found = found.fix(format!("write `{meant}`"), whole, meant);
+        found = found.maybe(format!("write `{meant}`"), whole, meant);
     } else {
         found = found.help(format!("In the block: `container {}{theirs}`", object.name));
     }

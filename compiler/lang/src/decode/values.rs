@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use tally_graph::schema::{FieldRow, ValueType};
-use tally_source::{Diagnostic, nearest};
+use tally_source::{Diagnostic, misspelt, nearest};
 
 use super::decoded::Typed;
 use super::{numbers, templates, texts};
@@ -121,7 +121,7 @@ pub(super) fn only_text<'a>(
                     format!("`{}` takes text, and `{raw}` is {kind}", row.word),
                 )
                 .label(value.span, "")
-                .fix(
+                .maybe(
                     format!("write `\"{text}\"`"),
                     value.span,
                     format!("\"{text}\""),
@@ -138,9 +138,12 @@ fn boolean<'a>(cx: &mut Reporter<'_>, row: &FieldRow<'_>, value: &Value) -> Opti
     }
     let raw = cx.raw(value.span);
     let text = value.text().unwrap_or(raw);
+    let read_only = row.word == "read-only";
     let meant = match text.to_ascii_lowercase().as_str() {
-        "yes" | "true" | "on" | "y" | "1" | "ro" => Some("#true"),
-        "no" | "false" | "off" | "n" | "0" | "rw" => Some("#false"),
+        "yes" | "true" | "on" | "y" | "1" => Some("#true"),
+        "no" | "false" | "off" | "n" | "0" => Some("#false"),
+        "ro" if read_only => Some("#true"),
+        "rw" if read_only => Some("#false"),
         _ => None,
     };
     let headline = match value.text() {
@@ -166,8 +169,7 @@ fn boolean<'a>(cx: &mut Reporter<'_>, row: &FieldRow<'_>, value: &Value) -> Opti
 }
 
 /// Words of other tools with their equivalents: the field, their word, our word.
-const OTHER_WORDS: [(&str, &str, &str); 15] = [
-    ("restart", "unless-stopped", "always"),
+const OTHER_WORDS: [(&str, &str, &str); 11] = [
     ("restart", "no", "never"),
     ("restart", "none", "never"),
     ("restart", "any", "always"),
@@ -175,12 +177,17 @@ const OTHER_WORDS: [(&str, &str, &str); 15] = [
     ("pull", "ifnotpresent", "missing"),
     ("pull", "if-not-present", "missing"),
     ("pull", "if_not_present", "missing"),
-    ("pull", "true", "always"),
     ("until", "service-started", "started"),
     ("until", "service_started", "started"),
     ("until", "service_healthy", "ready"),
-    ("until", "healthy", "ready"),
     ("until", "service_completed_successfully", "completed"),
+];
+
+/// Words of other tools with another meaning than the nearest of ours, which is shown and never applied.
+const SIMILAR_WORDS: [(&str, &str, &str); 4] = [
+    ("restart", "unless-stopped", "always"),
+    ("pull", "true", "always"),
+    ("until", "healthy", "ready"),
     ("until", "done", "completed"),
 ];
 
@@ -198,10 +205,15 @@ fn one_of<'a>(
         return Some(Typed::Text(Cow::Borrowed(word)));
     }
     let lower = text.trim_start_matches('#').to_ascii_lowercase();
-    let other = OTHER_WORDS.iter().find(|(field, other, _)| *field == row.word && *other == lower);
-    let meant = other
-        .map(|(_, _, ours)| *ours)
-        .or_else(|| nearest(&lower.replace('_', "-"), words.iter().copied()));
+    let in_table = |table: &[(&str, &str, &'static str)]| {
+        let mut table = table.iter();
+        table.find(|(field, other, _)| *field == row.word && *other == lower).map(|found| found.2)
+    };
+    let kebab = lower.replace('_', "-");
+    let similar = in_table(&SIMILAR_WORDS);
+    let certain = in_table(&OTHER_WORDS)
+        .or_else(|| misspelt(&kebab, words.iter().copied()).filter(|_| similar.is_none()));
+    let meant = certain.or(similar).or_else(|| nearest(&kebab, words.iter().copied()));
     let all = write::listed(words);
     let subject = match row.word {
         "kind" => "the kind of a dependency".to_owned(),
@@ -211,11 +223,9 @@ fn one_of<'a>(
         .label(value.span, format!("`{}` is none of them", write::shortened(text)));
     if let Some(meant) = meant {
         let context = if row.word == "kind" { "" } else { row.word };
-        found = found.fix(
-            format!("write `{}`", format!("{context} {meant}").trim()),
-            value.span,
-            meant,
-        );
+        let title = format!("write `{}`", format!("{context} {meant}").trim());
+        let certain = certain.is_some() && cx.is_whole(value.span, meant);
+        found = found.suggest(certain, title, value.span, meant);
     }
     cx.report(found);
     None

@@ -125,7 +125,7 @@ fn mounts(
                 lowered.own_volumes.insert(volume.to_owned());
             } else if names.volumes.contains_key(volume) {
                 lowered.spec_volumes.push((volume.to_owned(), span));
-            } else if !names.incomplete && !cx.is_full() {
+            } else if !cx.hidden.may_declare("volume", volume) && !cx.is_full() {
                 let all = own.iter().map(String::as_str).chain(names.volumes.keys().copied());
                 // The intended volume is mounted, only under a wrong name.
                 let meant = if cx.is_crowded() {

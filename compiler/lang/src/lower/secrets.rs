@@ -116,7 +116,8 @@ enum SecretForm {
 
 fn used(low: &mut Lowering<'_, '_>, names: &Names<'_>, name: &str, span: Span, form: SecretForm) {
     low.used_secrets.insert(name.to_owned());
-    if names.secrets.contains_key(name) || names.incomplete || low.cx.is_full() {
+    let hidden = low.cx.hidden.may_declare("secret", name);
+    if names.secrets.contains_key(name) || hidden || low.cx.is_full() {
         return;
     }
     let name_span = match form {

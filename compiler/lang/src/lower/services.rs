@@ -37,7 +37,8 @@ pub(super) fn service(
             if labels.is_exhausted() {
                 return exhausted(cx, object, field.span);
             }
-            if !known && !labels.bad && !names.incomplete && !cx.is_full() {
+            let hidden = values(draft).any(|value| cx.hidden.may_declare("pod", value));
+            if !known && !labels.bad && !hidden && !cx.is_full() {
                 no_match(cx, labels, draft, &select, field.span);
             }
         }
@@ -59,6 +60,11 @@ pub(super) fn service(
         provenance,
     };
     LoweredService { service, matched, published }
+}
+
+/// Returns the values of the pairs of a selector.
+fn values<'d>(draft: &'d SelectorDraft<'_>) -> impl Iterator<Item = &'d str> {
+    draft.all.iter().filter_map(|pair| pair.text())
 }
 
 /// Reports, once, that the services of the spec select too many pods.
@@ -103,7 +109,7 @@ fn references(cx: &mut Reporter<'_>, names: &Names<'_>, draft: &SelectorDraft<'_
                         format!("`{name}` is a {other}, not a {kind}"),
                     )
                     .label(pair.span, "")
-                    .fix(
+                    .maybe(
                         format!("write `{other}={name}`"),
                         pair.key.span,
                         other,
@@ -112,7 +118,7 @@ fn references(cx: &mut Reporter<'_>, names: &Names<'_>, draft: &SelectorDraft<'_
             }
             ("pod" | "controller", None) => {
                 ok = false;
-                if !names.incomplete && !cx.is_full() {
+                if !cx.hidden.may_declare(kind, name) && !cx.is_full() {
                     let all = names.workloads.iter().filter(|(_, object)| object.kind.word == kind);
                     let found = not_found(cx, kind, name, value, all.map(|(name, _)| *name));
                     cx.report(found);
@@ -158,7 +164,7 @@ fn no_match(
                 match nearest(pair.key(), keys) {
                     Some(key) => {
                         let meant = format!("{}={}", write::text(key), cx.raw(pair.value_span));
-                        found.fix(format!("write `{meant}`"), pair.span, meant)
+                        found.maybe(format!("write `{meant}`"), pair.span, meant)
                     }
                     None => found,
                 }
@@ -176,7 +182,7 @@ fn no_match(
                 match meant {
                     Some(value) => {
                         let meant = format!("{}={}", write::text(pair.key()), write::text(value));
-                        found.fix(format!("write `{meant}`"), pair.span, meant)
+                        found.maybe(format!("write `{meant}`"), pair.span, meant)
                     }
                     None => found,
                 }
@@ -251,7 +257,7 @@ fn pods_number(
     let mut first: Option<(u16, Span)> = None;
     for lowered in matched.iter().filter_map(|at| workloads.get(*at)) {
         let Some(fact) = lowered.facts.ports.get(port.name()) else {
-            if !lowered.facts.ports_bad && !cx.incomplete {
+            if !lowered.facts.ports_bad && !cx.hidden.may_contain(port.name()) {
                 no_port(cx, port, workloads, matched, lowered, select);
             }
             return None;
@@ -307,7 +313,7 @@ fn no_port(
     let mut found = Diagnostic::error(codes::NO_PORT, headline).label(port.name_span, "");
     match (nearest(name, names.iter().copied()), names.as_slice()) {
         (Some(meant), _) if !some_have => {
-            found = found.fix(format!("write `{meant}`"), port.name_span, meant)
+            found = found.maybe(format!("write `{meant}`"), port.name_span, meant)
         }
         (_, []) => found = found.help("A port has a name in the container: `port http 8080`."),
         (_, some) => {

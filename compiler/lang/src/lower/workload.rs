@@ -360,9 +360,9 @@ fn target_exists(
         cx.report(
             Diagnostic::error(codes::OTHER_KIND, format!("`{name}` is a {other}, not a {kind}"))
                 .label(kind_span.to(span), "")
-                .fix(format!("write `depends-on {other} {name}`"), kind_span, other),
+                .maybe(format!("write `depends-on {other} {name}`"), kind_span, other),
         );
-    } else if !names.incomplete && !cx.is_full() {
+    } else if !cx.hidden.may_declare(kind, name) && !cx.is_full() {
         let all: Vec<&str> = match address.kind {
             Kind::Service => names.services.keys().copied().collect(),
             _ => names
@@ -398,7 +398,7 @@ fn never_completes(
         }
         _ => return,
     };
-    cx.report(found.label(span, "").fix("write `until=ready`", value, "ready"));
+    cx.report(found.label(span, "").maybe("write `until=ready`", value, "ready"));
 }
 
 fn notes(low: &mut Lowering<'_, '_>, object: &Object<'_>) -> tally_graph::Provenance {

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tally_source::{Diagnostic, FileId, SourceMap, Span};
+use tally_graph::schema;
+use tally_source::{Diagnostic, FileId, SourceMap, Span, misspelt};
 
+use super::other_files;
 use crate::codes;
+use crate::hidden::Hidden;
 use crate::loader::{LoadError, Loader};
 use crate::syntax::{self, Ast, holes};
 use crate::write;
@@ -23,8 +26,8 @@ pub(crate) struct Files {
     pub out: Vec<Diagnostic>,
     /// Lines whose quotes or braces do not pair up, in order. Nothing else is reported of them.
     pub unpaired: Vec<Span>,
-    /// Whether a file is missing or text was skipped. Then no name is reported as unknown.
-    pub incomplete: bool,
+    /// Text that was not read.
+    pub hidden: Hidden,
 }
 
 /// Loads the first file and all files used from there, each once.
@@ -34,7 +37,7 @@ pub(crate) fn load(entry: &str, loader: &mut dyn Loader) -> Files {
         sources: SourceMap::default(),
         out: Vec::new(),
         unpaired: Vec::new(),
-        incomplete: false,
+        hidden: Hidden::default(),
     };
     let mut known: BTreeMap<String, ()> = BTreeMap::new();
     let mut bytes = 0;
@@ -44,7 +47,7 @@ pub(crate) fn load(entry: &str, loader: &mut dyn Loader) -> Files {
             add(&mut files, entry, data, &mut bytes);
         }
         Err(error) => {
-            files.incomplete = true;
+            files.hidden.add_file();
             let headline = match error {
                 LoadError::NotFound => format!("there is no file `{entry}`"),
                 LoadError::TooLarge => format!("`{entry}` is too large for a spec"),
@@ -67,7 +70,7 @@ pub(crate) fn load(entry: &str, loader: &mut dyn Loader) -> Files {
 
 /// Returns the well-formed `use` lines of a file. Others are reported where they are decoded.
 fn uses(ast: &Ast) -> Vec<(String, Span)> {
-    let uses = ast.nodes.iter().filter(|node| &*node.name.text == "use");
+    let uses = ast.nodes.iter().filter(|node| is_use(&node.name.text));
     uses.filter_map(|node| {
         let entry = node.entries.first().filter(|entry| entry.key.is_none())?;
         let plain = node.entries.len() == 1 && node.block.is_none();
@@ -76,6 +79,13 @@ fn uses(ast: &Ast) -> Vec<(String, Span)> {
         Some((text.to_owned(), entry.value.span))
     })
     .collect()
+}
+
+/// Checks whether a word is `use`, or a typo of it.
+fn is_use(word: &str) -> bool {
+    let words = schema::kind("spec").map_or(&[][..], |kind| kind.fields);
+    let is_word = words.iter().any(|row| row.word == word);
+    word == "use" || !is_word && misspelt(word, words.iter().map(|row| row.word)) == Some("use")
 }
 
 fn follow(
@@ -87,7 +97,7 @@ fn follow(
     span: Span,
 ) {
     let Some(target) = resolve_path(&files.sources, path, span, &mut files.out) else {
-        files.incomplete = true;
+        files.hidden.add_file();
         return;
     };
     if known.insert(target.clone(), ()).is_some() {
@@ -105,7 +115,7 @@ fn follow(
         }
         Err(error) => error,
     };
-    files.incomplete = true;
+    files.hidden.add_file();
     let found = unreadable(&error, &target, span, &mut |other| loader.read(other).is_ok(), path);
     files.out.push(found);
 }
@@ -141,7 +151,7 @@ fn unreadable(
             let with_ending = format!("{target}.kdl");
             if !target.ends_with(".kdl") && exists(&with_ending) {
                 let meant = write::quoted(&format!("{written}.kdl"));
-                return found.label(span, "").fix(format!("write `{meant}`"), span, meant);
+                return found.label(span, "").maybe(format!("write `{meant}`"), span, meant);
             }
             found.help("Paths are relative to the file that names them.")
         }
@@ -164,7 +174,7 @@ fn add(files: &mut Files, name: &str, data: Vec<u8>, bytes: &mut usize) -> bool 
     *bytes = bytes.saturating_add(data.len());
     if data.len() > MOST_BYTES || *bytes > MOST_BYTES_TOGETHER {
         if files.asts.is_empty() {
-            files.incomplete = true;
+            files.hidden.add_file();
             files.out.push(Diagnostic::error(
                 codes::TOO_LARGE,
                 format!("`{name}` is too large for a spec"),
@@ -182,14 +192,27 @@ fn add(files: &mut Files, name: &str, data: Vec<u8>, bytes: &mut usize) -> bool 
     let file = files.sources.add(name, text.as_str());
     let (ast, found) = match bad {
         // The text after an invalid byte is unreliable, so nothing else is reported about the file.
-        Some(at) => (Ast { damaged: true, ..Ast::default() }, vec![not_utf8(file, at)]),
-        None => syntax::parse(file, &text),
+        Some(at) => (unread(file, &text), vec![not_utf8(file, at)]),
+        None => {
+            let (ast, found) = syntax::parse(file, &text);
+            match other_files::report(file, &text, !found.is_empty()) {
+                Some(found) => (unread(file, &text), vec![found]),
+                None => (ast, found),
+            }
+        }
     };
-    files.incomplete |= ast.damaged;
+    for span in &ast.damaged {
+        files.hidden.add_text(text.get(span.range()).unwrap_or_default());
+    }
     files.unpaired.extend(&ast.unpaired);
     files.out.extend(found);
     files.asts.push(ast);
     true
+}
+
+/// Returns the tree of a file that is not read: any of its words may declare a name.
+fn unread(file: FileId, text: &str) -> Ast {
+    Ast { damaged: vec![Span::new(file, 0, text.len())], ..Ast::default() }
 }
 
 fn not_utf8(file: FileId, at: usize) -> Diagnostic {
@@ -234,7 +257,7 @@ pub(crate) fn resolve_path(
     if path.contains('\\') {
         let meant = write::quoted(&path.replace('\\', "/"));
         out.push(
-            Diagnostic::error(codes::PATH, "folders are separated by `/`").label(span, "").fix(
+            Diagnostic::error(codes::PATH, "folders are separated by `/`").label(span, "").maybe(
                 format!("write `{meant}`"),
                 span,
                 meant,

@@ -16,13 +16,11 @@ pub(crate) struct Names<'o> {
     pub workloads: BTreeMap<&'o str, &'o Object<'o>>,
     pub services: BTreeMap<&'o str, &'o Object<'o>>,
     pub secrets: BTreeMap<&'o str, &'o Object<'o>>,
-    /// Whether a declaration may be missing. Then no name is reported as unknown.
-    pub incomplete: bool,
 }
 
 impl<'o> Names<'o> {
     /// Collects names and reports duplicates.
-    pub fn collect(cx: &mut Reporter<'_>, top: &'o Top<'o>, incomplete: bool) -> Self {
+    pub fn collect(cx: &mut Reporter<'_>, top: &'o Top<'o>) -> Self {
         Names {
             volumes: by_name(cx, &top.volumes),
             workloads: {
@@ -32,7 +30,6 @@ impl<'o> Names<'o> {
             },
             services: by_name(cx, &top.services),
             secrets: by_name(cx, &top.secrets),
-            incomplete,
         }
     }
 }
@@ -114,7 +111,7 @@ pub(crate) fn not_found<'n>(
     }
     let mut names: Vec<&str> = names.into_iter().take(MOST_CANDIDATES).collect();
     if let Some(meant) = nearest(name, names.iter().copied()) {
-        return found.fix(format!("write `{meant}`"), span, write::text(meant));
+        return found.maybe(format!("write `{meant}`"), span, write::text(meant));
     }
     names.sort_unstable();
     names.dedup();

@@ -7,8 +7,8 @@ use tally_source::Span;
 pub struct Ast {
     /// Its nodes in order, without those after `/-`.
     pub nodes: Vec<Node>,
-    /// Whether text was skipped. Then no name is reported as unknown, since its declaration may be in that text.
-    pub damaged: bool,
+    /// Text that was skipped. A name in it is not reported as unknown, since it may be declared there.
+    pub damaged: Vec<Span>,
     /// Lines whose quotes or braces do not pair up. That is reported; other mistakes in them are not, since their
     /// words cannot be distinguished from their texts.
     pub unpaired: Vec<Span>,

@@ -18,6 +18,7 @@ impl Parser<'_> {
         if self.depth >= MAX_DEPTH {
             self.too_deep(brace);
             self.skip_block();
+            self.damaged.push(self.span(start, self.at));
             return Block { nodes: Vec::new(), span: self.span(start, self.at) };
         }
         self.block_behind(brace, name, head)
@@ -137,7 +138,7 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(codes::STRAY_BRACE, "this `}` closes nothing")
                 .label(span, "every block before it is closed already")
-                .fix("leave it out", span, ""),
+                .maybe("leave it out", span, ""),
         );
     }
 
@@ -151,9 +152,9 @@ impl Parser<'_> {
                 Diagnostic::error(codes::SYNTAX, "this `{` belongs to no node")
                     .label(brace, "a block belongs after the word and the name of its node"),
             );
-            self.damage();
             self.at += 1;
             self.skip_block();
+            self.damage(start);
             return;
         };
         let head =
@@ -199,9 +200,10 @@ impl Parser<'_> {
                 Diagnostic::error(codes::SYNTAX, format!("`{}` has a second block", name.text))
                     .label(self.span(self.at, self.at + 1), "a node has one block"),
             );
-            self.damage();
+            let start = self.at;
             self.at += 1;
             self.skip_block();
+            self.damage(start);
             return;
         }
         let last = self.text.get(..self.at).unwrap_or_default().trim_end().len();
@@ -209,7 +211,7 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(codes::TWO_NODES, "two nodes on one line need a `;` between them")
                 .label(here, "the second begins here")
-                .fix(format!("write `}}; {word}`"), self.span(last, last), ";"),
+                .maybe(format!("write `}}; {word}`"), self.span(last, last), ";"),
         );
     }
 
@@ -224,7 +226,6 @@ impl Parser<'_> {
             .help("No spec needs more than a few; perhaps a `}` is missing further up."),
         );
         self.mute = mute;
-        self.damaged = true;
     }
 
     /// Skips the content and the `}` of a block.

@@ -116,7 +116,7 @@ pub(super) fn report_bad_characters(file: FileId, text: &str, out: &mut Vec<Diag
                     )
                     .label(here, "here")
                     .help(help)
-                    .fix("delete it", here, ""),
+                    .maybe("delete it", here, ""),
                 );
                 run = Some(here);
             }

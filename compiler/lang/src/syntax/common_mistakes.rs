@@ -61,7 +61,8 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(codes::COLON, "KDL has no colon between a word and its value")
                 .label(colon, "leave this out")
-                .fix(title, colon, text),
+                // A key in a map may be followed by a value that begins with a colon.
+                .suggest(!self.in_map, title, colon, text),
         );
         name.text = word;
         name.span.end -= 1;
@@ -89,7 +90,7 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(codes::COLON, "KDL has no colon between a key and its value")
                 .label(self.span(colon, colon + 1), "a property has a `=`")
-                .fix(format!("write `{word}=`"), span, "="),
+                .suggest(!self.in_map, format!("write `{word}=`"), span, "="),
         );
         Some(Text {
             text: word.into(),
@@ -177,6 +178,7 @@ impl Parser<'_> {
     /// Reports `# a comment`, up to the end of its line. Comments that follow each other are one mistake.
     pub fn hash_comment(&mut self) {
         let start = self.at;
+        let first_on_line = self.first_on_line();
         while self.byte(self.at) == b'#' {
             self.at += 1;
         }
@@ -189,6 +191,8 @@ impl Parser<'_> {
         let text = self.slice(self.at, end).trim();
         let title =
             if text.len() < 50 { format!("write `// {text}`") } else { "write `//`".to_owned() };
+        // Elsewhere, or with a quote in it, it may be the end of a raw string.
+        let certain = first_on_line && !self.slice(start, end).contains('"');
         self.at = end;
         if joined
             && self.mute == 0
@@ -196,6 +200,7 @@ impl Parser<'_> {
         {
             if let Some(edit) = last.edits.first_mut() {
                 edit.changes.push(change);
+                edit.certain &= certain;
                 edit.title = "write `//` on each line".into();
             }
             return;
@@ -203,7 +208,7 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(codes::COMMENT, "a comment begins with `//`")
                 .label(sign, "")
-                .edit(Edit { title, certain: true, changes: vec![change] }),
+                .edit(Edit { title, certain, changes: vec![change] }),
         );
     }
 
@@ -217,7 +222,7 @@ impl Parser<'_> {
         let sign = self.span(self.at, self.at + 2);
         self.at = self.end_of_line(self.at);
         self.report(
-            Diagnostic::error(codes::COMMENT, "a comment begins with `//`").label(sign, "").fix(
+            Diagnostic::error(codes::COMMENT, "a comment begins with `//`").label(sign, "").maybe(
                 "write `//`",
                 sign,
                 "//",
@@ -253,7 +258,7 @@ impl Parser<'_> {
             Diagnostic::error(codes::SYNTAX, format!("`{raw}` is not allowed here"))
                 .label(span, why),
         );
-        self.damage();
+        self.damage(start);
     }
 
     /// Returns the end of the text that a label shows: up to white space, a brace or a `;`.
@@ -284,7 +289,7 @@ impl Parser<'_> {
                 self.report(
                     Diagnostic::error(codes::SYNTAX, "a space is missing here")
                         .label(span, "")
-                        .fix("put a space", span, " "),
+                        .maybe("put a space", span, " "),
                 );
                 return false;
             }
@@ -324,7 +329,7 @@ impl Parser<'_> {
                 format!("`{}` is only partly in quotes", crate::write::shortened(raw)),
             )
             .label(self.span(word_start, self.at), "the whole value must be in quotes")
-            .fix(
+            .maybe(
                 format!("write `\"{text}\"`"),
                 self.span(word_start, self.at),
                 crate::write::quoted(&text),

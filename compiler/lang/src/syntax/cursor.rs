@@ -28,7 +28,8 @@ pub(super) struct Parser<'t> {
     pub out: Vec<Diagnostic>,
     /// Greater than 0 after `/-`, where nothing is reported.
     pub mute: u32,
-    pub damaged: bool,
+    /// Text that was skipped.
+    pub damaged: Vec<Span>,
     pub mode: Mode,
     pub depth: usize,
     /// The number of blocks that are not closed at the end of the text.
@@ -41,6 +42,8 @@ pub(super) struct Parser<'t> {
     pub unpacked: Vec<Node>,
     /// Whether an unclosed comment extends to the end of the text, so that open blocks are no mistakes of their own.
     pub swallowed: bool,
+    /// The node or the key whose value is being read.
+    pub owner: &'t str,
     /// Whether nodes here are keys that the user chooses.
     pub in_map: bool,
     /// Whether the last block ended by its indentation.
@@ -73,7 +76,7 @@ impl<'t> Parser<'t> {
             line_start: 0,
             out: Vec::new(),
             mute: 0,
-            damaged: false,
+            damaged: Vec::new(),
             mode,
             depth: 0,
             unclosed: 0,
@@ -81,6 +84,7 @@ impl<'t> Parser<'t> {
             last_comment_end: None,
             unpacked: Vec::new(),
             swallowed: false,
+            owner: "",
             in_map: false,
             unpaired: Vec::new(),
             odd_quotes_of: None,
@@ -122,9 +126,11 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Records that text was skipped.
-    pub fn damage(&mut self) {
-        self.damaged |= self.mute == 0;
+    /// Records that the text from `start` to here was skipped.
+    pub fn damage(&mut self, start: usize) {
+        if self.mute == 0 && self.damaged.len() < MAX_MISTAKES {
+            self.damaged.push(self.span(start, self.at));
+        }
     }
 
     /// Skips a line end, if one is here. Returns whether there was one.
@@ -248,7 +254,7 @@ impl<'t> Parser<'t> {
             }
         }
         self.at = self.bytes.len();
-        self.damaged = true;
+        self.damaged.push(self.span(start, self.at));
         self.swallowed = true;
         let found = Diagnostic::error(codes::SYNTAX, "this comment is never closed")
             .label(self.span(start, start + 2), "it begins here")

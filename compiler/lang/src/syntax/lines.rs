@@ -5,6 +5,7 @@ use tally_source::Diagnostic;
 use super::ast::{Block, Node, Text};
 use super::chars;
 use super::cursor::{Mode, Parser};
+use super::limits::MAX_MISTAKES;
 use super::open::Head;
 use crate::codes;
 
@@ -60,7 +61,9 @@ impl Parser<'_> {
         if self.mute == 0 {
             self.unpaired.push(self.span(start, end));
         }
-        self.damage();
+        if self.mute == 0 && self.damaged.len() < MAX_MISTAKES {
+            self.damaged.push(self.span(start, end));
+        }
         self.blind_until = end;
     }
 
@@ -88,7 +91,7 @@ impl Parser<'_> {
                 format!("the `{{` of `{}` is missing", self.slice_of(node.head)),
             )
             .label(place, "it belongs here")
-            .fix(format!("write `{} {{`", self.slice_of(node.head)), place, " {"),
+            .maybe(format!("write `{} {{`", self.slice_of(node.head)), place, " {"),
         );
         Some(self.block_behind(place, name, head))
     }

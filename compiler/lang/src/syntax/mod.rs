@@ -37,7 +37,7 @@ pub fn parse(file: FileId, text: &str) -> (Ast, Vec<Diagnostic>) {
         ast = parser.document();
     }
     chars::report_bad_characters(file, text, &mut parser.out);
-    ast.damaged |= parser.damaged;
+    ast.damaged = parser.damaged;
     ast.unpaired = parser.unpaired;
     (ast, parser.out)
 }

@@ -18,7 +18,7 @@ impl Parser<'_> {
             self.line_start = self.at;
         }
         let nodes = self.nodes(None);
-        Ast { nodes, damaged: false, unpaired: Vec::new() }
+        Ast { nodes, damaged: Vec::new(), unpaired: Vec::new() }
     }
 
     /// Reads nodes up to the end of the text, or up to the `}` of the block that `opener` began.
@@ -205,6 +205,7 @@ impl Parser<'_> {
             self.bracket_list(start, head, None);
             return;
         }
+        self.owner = self.slice_of(name.span);
         let Some(mut value) = self.value() else {
             self.junk("a value cannot begin like this");
             return;
@@ -235,6 +236,7 @@ impl Parser<'_> {
     fn property(&mut self, key: Text, head: &mut Head) {
         let equals_end = self.at;
         let line_start = self.line_start;
+        self.owner = self.slice_of(key.span);
         self.node_space();
         let beyond = self.annotation();
         if self.byte(self.at) == b'[' {
@@ -275,7 +277,7 @@ impl Parser<'_> {
                 let found =
                     Diagnostic::error(codes::NEEDS_QUOTES, format!("the key `{raw}` needs quotes"))
                         .label(span, "")
-                        .fix(format!("write `\"{raw}\"`"), span, format!("\"{raw}\""));
+                        .maybe(format!("write `\"{raw}\"`"), span, format!("\"{raw}\""));
                 self.report(found);
                 Text { text: raw.into(), span, quotes: Quotes::Quoted }
             }
@@ -325,7 +327,7 @@ impl Parser<'_> {
         };
         let found = Diagnostic::error(codes::EQUALS, headline)
             .label(sign, "leave this out")
-            .edit(Edit { title, certain: true, changes });
+            .edit(Edit { title, certain: !in_map, changes });
         self.report(found);
     }
 
@@ -340,7 +342,7 @@ impl Parser<'_> {
         });
         let edit = Edit {
             title: "leave the commas out".into(),
-            certain: true,
+            certain: false,
             changes: changes.collect(),
         };
         let found =

@@ -115,7 +115,7 @@ impl Parser<'_> {
                         .label(self.span(start, begin), "it begins here")
                         .help("A text of several lines ends with `\"\"\"` on a line of its own."),
                 );
-                self.damage();
+                self.damage(start);
                 return self.finish(start, None, Quotes::Other);
             }
             if self.byte(self.at) == b'"' && self.closing(self.at, 3, hashes).is_some() {
@@ -284,11 +284,8 @@ impl Parser<'_> {
             };
             // The offsets in a string of several lines are not known after its indentation is removed.
             let known = self.slice(at, at + body.len()) == body;
-            let all = dollars
-                || !body.replace("\\\\", "").contains(['\\'])
-                || bad.len() == body.matches('\\').count();
             if known {
-                found = found.edit(Edit { title, certain: all, changes: changes.collect() });
+                found = found.edit(Edit { title, certain: false, changes: changes.collect() });
             }
         }
         if !dollars && escape != 'u' && body.len() < 100 {
@@ -318,7 +315,11 @@ impl Parser<'_> {
             )
             .label(self.span(at + 2, at + 4), "here")
             .help(format!("`#\"{body}\"#` is a string without escapes."))
-            .fix(format!("write `\"{fixed}\"`"), self.span(at, at + body.len()), fixed),
+            .maybe(
+                format!("write `\"{fixed}\"`"),
+                self.span(at, at + body.len()),
+                fixed,
+            ),
         );
     }
 
@@ -329,6 +330,7 @@ impl Parser<'_> {
             self.at = close + 1;
             self.line_start =
                 self.text.get(..close).and_then(|t| t.rfind('\n')).map_or(0, |at| at + 1);
+            self.damage(start);
             let body = self.slice(start + 1, close);
             let joined = body.replace("\r\n", "\n").replace('\n', "\\n");
             let whole = self.span(start, self.at);
@@ -368,7 +370,7 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(codes::UNCLOSED_STRING, "this string is never closed")
                 .label(self.span(start, self.at), "it begins here")
-                .fix("put a `\"` at its end", self.span(self.at, self.at), "\""),
+                .maybe("put a `\"` at its end", self.span(self.at, self.at), "\""),
         );
         self.finish(start, None, Quotes::Quoted)
     }

@@ -1,5 +1,6 @@
 //! Values: numbers, keywords and words, and reports for words that need quotes.
 
+use tally_graph::schema::{self, ValueType};
 use tally_source::{Diagnostic, Edit, Span, TextChange};
 
 use super::ast::{Entry, Quotes, Text, Value, ValueKind};
@@ -57,7 +58,7 @@ impl Parser<'_> {
             .help(
                 "The field says what its value is; a unit is part of the text, as in `\"512MiB\"`.",
             )
-            .fix("leave it out", span, ""),
+            .maybe("leave it out", span, ""),
         };
         let literal = self.slice_of(span) == "(lit)";
         self.report(found);
@@ -107,7 +108,8 @@ impl Parser<'_> {
                         .label(span, "")
                         .help("The keywords are `#true`, `#false` and `#null`.");
                 if let Some((_, keyword)) = meant {
-                    found = found.fix(format!("write `{keyword}`"), span, *keyword);
+                    let yes_no = matches!(*keyword, "#true" | "#false");
+                    found = found.suggest(yes_no, format!("write `{keyword}`"), span, *keyword);
                 }
                 self.report(found);
                 ValueKind::Poison
@@ -135,6 +137,10 @@ impl Parser<'_> {
             _ if raw.is_empty() => return None,
             _ => {}
         }
+        // `A=1, B=2`: the comma is reported alone.
+        let number = raw.strip_suffix(',').filter(|number| chars::is_number(number));
+        let raw = number.unwrap_or(raw);
+        self.at = start + raw.len();
         let span = self.span(start, self.at);
         if chars::begins_like_a_number(self.bytes, start) {
             if chars::is_number(raw) && as_value {
@@ -166,12 +172,12 @@ impl Parser<'_> {
             Diagnostic::error(codes::NEEDS_QUOTES, format!("the word `{raw}` needs quotes"))
                 .label(span, "")
                 .help(format!("`{raw}` without quotes would be taken for `{keyword}`."))
-                .fix(format!("write `\"{raw}\"`"), span, format!("\"{raw}\""))
+                .maybe(format!("write `\"{raw}\"`"), span, format!("\"{raw}\""))
         } else {
             Diagnostic::error(codes::KEYWORD, format!("`{raw}` is written `{keyword}`"))
                 .label(span, "")
                 .help(format!("The text is written `\"{raw}\"`."))
-                .fix(format!("write `{keyword}`"), span, keyword)
+                .suggest(self.is_yes_no(), format!("write `{keyword}`"), span, keyword)
         };
         let raw: Box<str> = raw.into();
         self.report(found);
@@ -180,6 +186,12 @@ impl Parser<'_> {
             _ => ValueKind::Poison,
         };
         Value { kind, span }
+    }
+
+    /// Checks whether the value that is being read is that of a yes-or-no field. Elsewhere `true` may be text.
+    fn is_yes_no(&self) -> bool {
+        let mut fields = schema::kinds().flat_map(|kind| kind.fields);
+        fields.any(|row| row.word == self.owner && row.value == ValueType::Bool)
     }
 
     /// Checks whether the character here is part of the word that begins at `start`.
@@ -239,7 +251,7 @@ impl Parser<'_> {
         let span = self.span(start, self.at);
         let raw = self.slice_of(span);
         let quoted = format!("\"{}\"", raw.replace('\\', "\\\\"));
-        let found = Diagnostic::error(codes::NEEDS_QUOTES, headline).label(span, "").fix(
+        let found = Diagnostic::error(codes::NEEDS_QUOTES, headline).label(span, "").maybe(
             format!("write `{quoted}`"),
             span,
             quoted,
@@ -291,7 +303,7 @@ impl Parser<'_> {
             "`//` begins a comment: an address needs quotes",
         )
         .label(span, "")
-        .fix(format!("write `\"{raw}\"`"), span, format!("\"{raw}\""));
+        .maybe(format!("write `\"{raw}\"`"), span, format!("\"{raw}\""));
         self.report(found);
         Value { kind: ValueKind::Text(text, Quotes::Quoted), span }
     }

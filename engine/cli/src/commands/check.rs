@@ -1,6 +1,7 @@
 //! `tally check`: compiles a spec and reports its errors; `--fix` applies the certain edits.
 
-use tally_source::{apply_certain_edits, render_json};
+use tally_lang::Fixed;
+use tally_source::render_json;
 
 use crate::args::{CheckArgs, ReportFormat};
 use crate::errors::{CliError, Exit};
@@ -9,28 +10,20 @@ use crate::show::report;
 use crate::show::terminal::{Terminal, err, out};
 use crate::show::values::count;
 
-/// Maximum number of passes of `--fix`: a fix can uncover another error.
-const MOST_ROUNDS: usize = 10;
-
 pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
-    let mut fixed = 0;
-    let mut compiled = project.compile();
-    for _ in 0..MOST_ROUNDS {
-        let (texts, applied) = apply_certain_edits(&compiled.diagnostics, &compiled.sources);
-        if !args.fix || applied == 0 {
-            break;
-        }
-        for (file, text) in texts {
-            let Some(source) = compiled.sources.get(file) else { continue };
-            let path = project.path_of(&source.name);
+    let (compiled, fixed) = if args.fix {
+        let Fixed { compiled, texts, kept } = project.fix();
+        for (name, text) in texts {
+            let path = project.folder.join(&name);
             std::fs::write(&path, text).map_err(|error| {
                 CliError::File(format!("cannot write `{}`", path.display()), error)
             })?;
         }
-        fixed += applied;
-        compiled = project.compile();
-    }
+        (compiled, kept)
+    } else {
+        (project.compile(), 0)
+    };
     if args.format == ReportFormat::Json {
         for found in &compiled.diagnostics {
             out(&format!("{}\n", render_json(found, &compiled.sources)));

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 
 use anstream::{AutoStream, ColorChoice};
-use tally_source::Theme;
+use tally_source::{Theme, is_unsafe};
 
 /// Columns if the terminal does not report its width.
 const DEFAULT_WIDTH: usize = 100;
@@ -141,15 +141,23 @@ pub fn err(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Returns the text of a daemon or a container without control characters, so that it is safe to print.
+/// Returns the text of a daemon or a container on one line, without characters that control the terminal or the
+/// direction of the text, so that it is safe to print.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    let unsafe_here = |c: char| is_unsafe(c) || c == '\n';
+    text.chars().map(|c| if unsafe_here(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_of_others_controls_neither_the_terminal_nor_the_direction_of_text() {
+        let text = "a\tb\u{1b}[2J\u{202e}c\u{2067}d\u{200f}e\nf";
+        assert_eq!(clean(text), "a\tb\u{fffd}[2J\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f");
+    }
 
     #[test]
     fn a_line_is_broken_between_words_and_a_long_word_stays_whole() {

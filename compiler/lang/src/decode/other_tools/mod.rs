@@ -1,12 +1,14 @@
 //! Words of other tools, with the answers to them.
 
 mod answer;
+mod docker;
 mod pods;
 mod top;
 
 use tally_graph::schema::KindRow;
 
 pub(super) use answer::Answer;
+use docker::DOCKER;
 use pods::{CONTAINER, FILE, MOUNT, POD, PORT, PROBE, RESOURCES, STOP};
 use top::{ANYWHERE, CLUSTER, HOST, SERVICE, TOP, VOLUME};
 
@@ -35,7 +37,7 @@ pub(super) fn answer(kind: &KindRow<'_>, word: &str) -> Option<Answer> {
     let tables: &[&[(&str, Answer)]] = match kind.key {
         "spec" => &[TOP, ANYWHERE],
         "pod" | "controller" => &[POD, ANYWHERE],
-        "container" | "init" => &[CONTAINER, ANYWHERE],
+        "container" | "init" => &[CONTAINER, DOCKER, ANYWHERE],
         "service" => &[SERVICE, ANYWHERE],
         "readiness" | "liveness" => &[PROBE],
         "resources" | "capacity" => &[RESOURCES],

@@ -1,6 +1,6 @@
 //! Words in pods, containers and their contents.
 
-use super::answer::Answer::{self, Renamed, Says};
+use super::answer::Answer::{self, Renamed, Says, Similar};
 use super::top::ARGS;
 use crate::codes::{NOT_DONE, OTHER_TOOL};
 
@@ -137,9 +137,9 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
     ("environment", Renamed("env")),
     ("envs", Renamed("env")),
     ("ports", Renamed("port")),
-    ("expose", Renamed("port")),
+    ("expose", Similar("port")),
     ("cmd", Renamed("command")),
-    ("run", Renamed("command")),
+    ("run", Similar("command")),
     ("args", ARGS),
     ("arguments", ARGS),
     ("image-pull-policy", Renamed("pull")),
@@ -148,9 +148,9 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
     ("work-dir", Renamed("workdir")),
     ("cwd", Renamed("workdir")),
     ("run-as-user", Renamed("user")),
-    ("limits", Renamed("resources")),
-    ("volume-mounts", Renamed("mount")),
-    ("volume-mount", Renamed("mount")),
+    ("limits", Similar("resources")),
+    ("volume-mounts", Similar("mount")),
+    ("volume-mount", Similar("mount")),
     ("mounts", Renamed("mount")),
     (
         "volumes",
@@ -169,9 +169,9 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         ),
     ),
     ("files", Renamed("file")),
-    ("config", Renamed("file")),
-    ("configs", Renamed("file")),
-    ("ulimits", Renamed("ulimit")),
+    ("config", Similar("file")),
+    ("configs", Similar("file")),
+    ("ulimits", Similar("ulimit")),
     (
         "memory",
         Says(
@@ -296,43 +296,6 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
         ),
     ),
     (
-        "cap-add",
-        Says(
-            OTHER_TOOL,
-            "kernel capabilities will be set by `capability`, which is not in this version yet",
-            "",
-        ),
-    ),
-    (
-        "cap-drop",
-        Says(
-            OTHER_TOOL,
-            "kernel capabilities will be set by `capability`, which is not in this version yet",
-            "",
-        ),
-    ),
-    (
-        "logging",
-        Says(OTHER_TOOL, "the log driver will be `log`, which is not in this version yet", ""),
-    ),
-    ("init", Says(OTHER_TOOL, "an init belongs in the pod, beside its containers", "")),
-    (
-        "tty",
-        Says(NOT_DONE, "pods have no terminal", "`tally exec` opens one in a running container."),
-    ),
-    (
-        "stdin-open",
-        Says(NOT_DONE, "pods have no terminal", "`tally exec` opens one in a running container."),
-    ),
-    (
-        "extends",
-        Says(
-            OTHER_TOOL,
-            "shared parts will be a `component`, which is not in this version yet",
-            "",
-        ),
-    ),
-    (
         "profiles",
         Says(
             OTHER_TOOL,
@@ -344,18 +307,18 @@ pub(super) static CONTAINER: &[(&str, Answer)] = &[
 
 pub(super) static PROBE: &[(&str, Answer)] = &[
     ("http-get", Renamed("http")),
-    ("path", Renamed("http")),
+    ("path", Similar("http")),
     ("exec", Renamed("command")),
-    ("test", Renamed("command")),
+    ("test", Similar("command")),
     ("cmd", Renamed("command")),
     ("tcp-socket", Renamed("tcp")),
     ("interval", Renamed("every")),
     ("period", Renamed("every")),
-    ("period-seconds", Renamed("every")),
-    ("timeout-seconds", Renamed("timeout")),
+    ("period-seconds", Similar("every")),
+    ("timeout-seconds", Similar("timeout")),
     ("initial-delay", Renamed("delay")),
-    ("initial-delay-seconds", Renamed("delay")),
-    ("start-period", Renamed("delay")),
+    ("initial-delay-seconds", Similar("delay")),
+    ("start-period", Similar("delay")),
     ("retries", Renamed("failures")),
     ("failure-threshold", Renamed("failures")),
     ("success-threshold", Renamed("successes")),
@@ -388,7 +351,7 @@ pub(super) static RESOURCES: &[(&str, Answer)] = &[
     ),
     ("mem", Renamed("memory")),
     ("ram", Renamed("memory")),
-    ("cpus", Renamed("cpu")),
+    ("cpus", Similar("cpu")),
     ("cores", Renamed("cpu")),
     ("memory-limit", Renamed("max-memory")),
     ("mem-limit", Renamed("max-memory")),
@@ -398,7 +361,7 @@ pub(super) static RESOURCES: &[(&str, Answer)] = &[
 pub(super) static PORT: &[(&str, Answer)] = &[
     ("host-port", Renamed("publish")),
     ("published", Renamed("publish")),
-    ("host", Renamed("publish")),
+    ("host", Similar("publish")),
     ("proto", Renamed("protocol")),
     (
         "container-port",
@@ -459,9 +422,9 @@ pub(super) static FILE: &[(&str, Answer)] = &[
     ("file", Renamed("from")),
     ("permissions", Renamed("mode")),
     ("perms", Renamed("mode")),
-    ("user", Renamed("owner")),
-    ("signal", Renamed("on-change")),
-    ("reload", Renamed("on-change")),
+    ("user", Similar("owner")),
+    ("signal", Similar("on-change")),
+    ("reload", Similar("on-change")),
 ];
 
 pub(super) static STOP: &[(&str, Answer)] =

@@ -1,6 +1,6 @@
 //! Words at the top of a spec, in clusters, volumes and services.
 
-use super::answer::Answer::{self, Renamed, Says};
+use super::answer::Answer::{self, Renamed, Says, Similar};
 use crate::codes::{NOT_DONE, OTHER_TOOL};
 
 pub(super) const BUILD: Answer = Says(
@@ -435,12 +435,12 @@ pub(super) static HOST: &[(&str, Answer)] = &[
             "For example: `host a \"ssh://deploy@10.0.0.11\"`",
         ),
     ),
-    ("resources", Renamed("capacity")),
+    ("resources", Similar("capacity")),
 ];
 pub(super) static VOLUME: &[(&str, Answer)] = &[
-    ("path", Renamed("host-path")),
+    ("path", Similar("host-path")),
     ("hostpath", Renamed("host-path")),
-    ("source", Renamed("host-path")),
+    ("source", Similar("host-path")),
     (
         "empty-dir",
         Says(OTHER_TOOL, "a pod's volume is empty by default", "For example: `volume cache`"),
