@@ -155,7 +155,7 @@ mod tests {
     use tally_source::{FileId, SourceMap};
 
     use super::*;
-    use crate::hidden::Hidden;
+    use crate::hidden::HiddenNames;
 
     /// The parameters of a component will be such rows.
     #[test]
@@ -171,7 +171,7 @@ mod tests {
         {
             let (ast, out) = crate::syntax::parse(FileId(0), text);
             let sources = SourceMap::default();
-            let mut cx = Reporter { sources: &sources, out, hidden: Hidden::default() };
+            let mut cx = Reporter { sources: &sources, out, hidden: HiddenNames::default() };
             let node = ast.nodes.first().expect("one node");
             let object = read_object(&mut cx, &kind, node);
             assert_eq!((object.name(), object.text("level")), ("web", level));
