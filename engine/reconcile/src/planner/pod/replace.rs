@@ -294,7 +294,8 @@ impl<'a> PodPlanner<'a, '_, '_> {
         };
         let (stop, remove) =
             remove_container(previous, &about, self.context.cluster, None, &[], self.builder);
-        let done = stop.into_iter().chain([remove]).collect();
+        let done: Vec<OpId> = stop.into_iter().chain([remove]).collect();
+        self.plan.gated.extend(&done);
         let note = Some("left by a replacement that was interrupted".to_owned());
         self.builder.change(&about, ChangeKind::Remove, Vec::new(), note, done);
         remove
