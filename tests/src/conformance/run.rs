@@ -181,6 +181,10 @@ async fn call(world: &World, step: &Step) -> Result<Result<(), HostError>, Strin
         "restart" => host.restart(&world.id(subject).await?, grace()?).await,
         "unpause" => host.unpause(&world.id(subject).await?).await,
         "remove" => host.remove_container(&world.id(subject).await?).await,
+        "rename" => {
+            let name = world.name(rest.first().ok_or("to which name?")?);
+            host.rename_container(&world.id(subject).await?, &name).await
+        }
         "signal" => {
             let signal = rest.first().ok_or("which signal?")?;
             host.signal(&world.id(subject).await?, signal).await

@@ -189,6 +189,16 @@ fn container_call(world: &World, sim_host: &SimulatedHost, what: &Call) {
     if owned == Ok(Some(false)) {
         world.violate("S1", format!("{} on {} of {}", what.call, what.about, sim_host.name));
     }
+    if matches!(what.call, "start" | "restart") {
+        let name = sim_host.daemon.inspect(|model, _| {
+            model.each().find(|it| it.id == what.about).map(|found| found.request.name.clone())
+        });
+        if let Ok(Some(name)) = name
+            && labels::name_before_replacement(&name).is_some()
+        {
+            world.violate("S3", format!("{} of {name}, which another one replaces", what.call));
+        }
+    }
     if matches!(what.call, "stop" | "remove_container") {
         check_removal_limit(world, sim_host, what);
     }
