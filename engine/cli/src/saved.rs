@@ -166,7 +166,7 @@ impl Saved {
     /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), CliError> {
         use std::io::Write as _;
-        use std::os::unix::fs::OpenOptionsExt as _;
+        use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
         let failed = |error| CliError::File(format!("cannot write `{}`", path.display()), error);
         let text = serde_json::to_vec(self).map_err(|e| CliError::Internal(e.to_string()))?;
         let mut file = std::fs::OpenOptions::new()
@@ -176,6 +176,11 @@ impl Saved {
             .mode(0o600)
             .open(path)
             .map_err(failed)?;
+        // A file that exists keeps its permissions when it is opened.
+        if file.metadata().map_err(failed)?.is_file() {
+            let owner_only = std::fs::Permissions::from_mode(0o600);
+            file.set_permissions(owner_only).map_err(failed)?;
+        }
         file.write_all(&text).map_err(failed)
     }
 

@@ -157,6 +157,17 @@ fn a_saved_plan_is_executed_and_refused_if_the_cluster_has_changed() {
     assert!(plan.out.contains("web-2"), "{plan:?}");
 }
 
+#[test]
+fn only_its_owner_reads_a_saved_plan_even_if_the_file_existed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new("saved-mode", SPEC);
+    folder.write("all.plan", "");
+    let path = folder.0.join("all.plan");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    folder.tally(&["plan", "--out", "all.plan"]).ends(0);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
 const UNEVEN: &str = "cluster demo {\n    host a \"sim:a\"\n    host b \"sim:b\"\n}\nvolume data\n\
     controller web replicas=4 {\n    container nginx image=\"nginx:1\" { resources memory=\"1GiB\"; }\n}\n\
     pod db {\n    container pg image=\"pg:1\" { mount data \"/d\"; }\n}\n";

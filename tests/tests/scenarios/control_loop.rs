@@ -433,6 +433,26 @@ fn a_changed_spec_is_rolled_out_and_a_broken_one_changes_nothing() {
 }
 
 #[test]
+fn a_spec_of_another_cluster_is_refused_and_the_last_one_stays_in_force() {
+    keep(&["a", "b", "c"], WEB, |kept| async move {
+        kept.until("all run", async |many| many.running().await.len() == 3).await;
+        let before = kept.many.running().await;
+        let renamed = Many::beside(&kept.many, "renamed");
+        kept.news.send(SpecChange::Spec(Box::new(renamed.plain(WEB)))).unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(kept.many.running().await, before);
+        for host in kept.many.hosts.keys() {
+            let state = kept.many.state(host).await;
+            let renamed = state.containers.iter().filter(|it| it.name.starts_with("renamed"));
+            assert_eq!(renamed.count(), 0);
+        }
+        let reports = kept.kinds(EntryKind::BrokenSpec);
+        assert!(reports.len() == 1 && reports[0].contains("`renamed`"), "{reports:?}");
+        kept.end().await;
+    });
+}
+
+#[test]
 fn no_operation_of_the_old_spec_starts_after_a_new_one_arrived() {
     let body = WEB.replace("=3", "=100");
     keep(&["a"], &body, |kept| async move {

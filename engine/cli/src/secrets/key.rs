@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -12,6 +12,8 @@ use crate::errors::CliError;
 use crate::project::Project;
 
 const BYTES: usize = 32;
+/// The permissions of everybody but the owner of a file.
+const OTHERS: u32 = 0o077;
 
 /// The key of a folder.
 pub(super) struct HashKey([u8; BYTES]);
@@ -55,6 +57,18 @@ fn failed(path: &Path, error: &std::io::Error) -> CliError {
 }
 
 fn read(path: &Path) -> std::io::Result<HashKey> {
+    // A pipe would never end, and a key that others can read or replace protects nothing.
+    let found = fs::metadata(path)?;
+    if !found.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    let mode = found.permissions().mode() & 0o777;
+    if mode & OTHERS != 0 {
+        let path = path.display();
+        return Err(std::io::Error::other(format!(
+            "its mode is {mode:04o}, and only its owner may read it: `chmod 600 {path}`"
+        )));
+    }
     let mut text = String::new();
     fs::File::open(path)?.take(4096).read_to_string(&mut text)?;
     let wrong = || std::io::Error::other("it does not contain 64 hex digits");
@@ -101,7 +115,6 @@ mod tests {
 
     #[test]
     fn a_key_is_made_once_and_its_owner_alone_reads_it() {
-        use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let project = Project {
             folder: folder.path().to_owned(),
@@ -117,7 +130,12 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let ignored = fs::read_to_string(folder.path().join(".tally/.gitignore")).unwrap();
         assert_eq!(ignored, "*\n", "it is not committed by accident");
-        fs::write(folder.path().join(".tally/secret.key"), "zz").unwrap();
+        let path = folder.path().join(".tally/secret.key");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let Err(CliError::Usage(refused, _)) = key(&project) else { panic!("others read it") };
+        assert!(refused.contains("0644") && refused.contains("chmod 600"), "{refused}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&path, "zz").unwrap();
         assert!(key(&project).is_err(), "a damaged key is never replaced unasked");
     }
 

@@ -1,5 +1,6 @@
 //! Inputs from outside: views of hosts, probes, failed rollouts, changes that people make.
 
+use tally_graph::Graph;
 use tally_host::unknown;
 use tally_reconcile::input::observed::HostView;
 use tally_reconcile::rollback::{self, Decision, RolloutFailure};
@@ -168,6 +169,12 @@ impl ControlLoop {
     pub(super) fn change(&mut self, change: SpecChange) {
         self.drop_waiting();
         match change {
+            SpecChange::Spec(graph) | SpecChange::SpecWithSecrets(graph, _)
+                if self.renames_cluster(&graph).is_some() =>
+            {
+                let report = self.renames_cluster(&graph).unwrap_or_default();
+                self.change(SpecChange::Broken(report));
+            }
             SpecChange::Spec(graph) => {
                 self.pending.set(*graph);
                 // Calls in flight finish; no call for the old spec starts.
@@ -207,6 +214,19 @@ impl ControlLoop {
                 self.tell(EntryKind::BrokenSpec, "", what);
             }
         }
+    }
+
+    /// Returns the report about a spec of another cluster. The pods of this cluster would be left behind, and all of
+    /// them created a second time.
+    fn renames_cluster(&self, graph: &Graph) -> Option<String> {
+        let name = |graph: &Graph| graph.cluster().map(|cluster| cluster.name.clone());
+        let (old, new) = (name(self.state.spec())?, name(graph)?);
+        (old != new).then(|| {
+            format!(
+                "it is of cluster `{new}`, and the pods of `{old}` would be left behind. To rename a cluster, \
+                 end this loop, destroy `{old}` with the old spec, and start the loop with the new one."
+            )
+        })
     }
 
     /// Follows a new spec, once the executions for the old one have ended.
