@@ -29,7 +29,7 @@ pub(crate) fn unknown_child<'a>(
     kind: &'a KindRow<'a>,
     node: &Node,
 ) -> Meant<'a> {
-    let found = child_report(cx, kind, node);
+    let found = if cx.is_full() { None } else { child_report(cx, kind, node) };
     let meant = found.as_ref().map_or(Meant::Perhaps(None), |found| meant(kind, found));
     if let Meant::Perhaps(_) = meant {
         // It may declare a name.
