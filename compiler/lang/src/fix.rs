@@ -99,7 +99,7 @@ fn counted(compiled: &Compiled) -> BTreeMap<ReportKey, usize> {
 fn report_key(found: &Diagnostic, sources: &SourceMap) -> ReportKey {
     let span = found.primary();
     let file = span.and_then(|span| sources.get(span.file));
-    // Long texts are told apart by their length.
+    // Of a long text the length is enough.
     let text = span.map(|span| sources.text(span)).unwrap_or_default();
     let text = match text.len() {
         0..=200 => text.to_owned(),

@@ -166,6 +166,9 @@ fn unknown_word(
             if !help.is_empty() {
                 found = found.help(help);
             }
+            if let Some(ours) = other_tools::instead(kind, &kebab) {
+                found = found.maybe(format!("write `{ours}`"), span, ours);
+            }
             return Some(found);
         }
         None => {}
