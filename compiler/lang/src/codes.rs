@@ -37,6 +37,7 @@ pub(crate) const SELECTOR: Code = Code(210);
 pub(crate) const ANNOTATION: Code = Code(211);
 pub(crate) const MOUNT_FORM: Code = Code(212);
 pub(crate) const MISSING_FIELD: Code = Code(213);
+pub(crate) const ONE_WORD: Code = Code(214);
 
 pub(crate) const TYPE: Code = Code(301);
 pub(crate) const UNIT: Code = Code(302);

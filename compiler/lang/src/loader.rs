@@ -21,6 +21,8 @@ pub enum LoadError {
     Outside,
     /// It is larger than a file of a spec may be.
     TooLarge,
+    /// It is a folder, a pipe, a socket or a device.
+    NotRegular,
     /// Another reason, in words.
     Other(String),
 }

@@ -158,6 +158,34 @@ fn ten_megabytes_take_bounded_time() {
 }
 
 #[test]
+fn a_megabyte_of_holes_in_one_text_takes_bounded_time() {
+    for unit in ["${", "$${", "${secret.", "${secret.a}", "${a}", "\\u{24}{secret.a}"] {
+        for field in ["env A=", "workdir ", "image ", "command "] {
+            let holes = unit.repeat((1 << 20) / unit.len());
+            let text = format!(
+                "cluster c\npod p {{ container c image=\"x\" {{ {field}\"{holes}\" }} }}\n"
+            );
+            endure(&format!("{field}{unit}"), text.into_bytes());
+        }
+    }
+}
+
+#[test]
+fn pods_that_require_none_of_many_hosts_take_bounded_time() {
+    for require in ["zone=y", "host=y", "{ has y }", "zone=z0 more=y"] {
+        let hosts: String =
+            (0..8000).map(|i| format!("host h{i} \"sim:h{i}\" {{ label zone=z{i} }}\n")).collect();
+        let pods: String = (0..8000)
+            .map(|i| {
+                let require = require.replace('y', &format!("y{i}"));
+                format!("pod p{i}x {{ place {{ require {require} }}; container c image=\"x\" }}\n")
+            })
+            .collect();
+        endure(require, format!("cluster c {{\n{hosts}}}\n{pods}").into_bytes());
+    }
+}
+
+#[test]
 fn many_mistakes_of_one_kind_take_bounded_time() {
     let wrap = |line: &dyn Fn(usize) -> String| {
         let lines: String = (0..20_000).map(line).collect();

@@ -40,6 +40,37 @@ fn the_small_system_of_the_language_page_compiles() {
 }
 
 #[test]
+fn pairs_of_a_selector_may_be_children() {
+    let spec = |select: &str| {
+        good(&format!(
+            "cluster c\npod a {{ label app=shop tier=web; container c image=\"x:1\" {{ port http 80 }} }}\n\
+             pod b {{ label app=shop; container c image=\"x:1\" {{ port http 80 }} }}\n\
+             service s {{ select {select}; port http }}\n"
+        ))
+    };
+    let one = spec("app=shop { not tier=web }").fingerprint();
+    assert_eq!(one, spec("{ app shop; not tier=web }").fingerprint());
+    assert_ne!(one, spec("{ app shop; tier web }").fingerprint());
+}
+
+#[test]
+fn a_port_may_be_published_on_all_addresses_of_both_families() {
+    good(
+        "cluster c\npod a { container c image=\"x:1\" {\n\
+         port http 80 publish=\"0.0.0.0:8080\"\n\
+         port http6 81 publish=\"[::]:8080\"\n} }\n",
+    );
+}
+
+#[test]
+fn the_key_of_a_label_may_be_that_of_another_tool() {
+    good(
+        "cluster c\npod a { label \"traefik.http.routers.web.tls.domains[0].main\"=\"a.b\"\n\
+         container c image=\"x:1\" }\n",
+    );
+}
+
+#[test]
 fn the_worked_specs_compile() {
     for name in ["hello", "sidecar", "web-and-redis", "with-a-password"] {
         let folder = format!("{}/../../specs/{name}", env!("CARGO_MANIFEST_DIR"));

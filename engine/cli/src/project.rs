@@ -147,6 +147,10 @@ impl Loader for Disk {
         if !real.starts_with(&self.root) {
             return Err(LoadError::Outside);
         }
+        // Opening a pipe would wait for its writer.
+        if !fs::metadata(&real).map_err(load_error)?.is_file() {
+            return Err(LoadError::NotRegular);
+        }
         let file = fs::File::open(&real).map_err(load_error)?;
         let mut bytes = Vec::new();
         file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(load_error)?;

@@ -320,6 +320,26 @@ fn check_reports_for_people_and_machines_and_applies_certain_fixes() {
 }
 
 #[test]
+fn a_pipe_is_no_file_of_a_spec() {
+    for line in ["use \"./pipe\"", "use \"./folder\""] {
+        let folder = Folder::new("pipe", &format!("{line}\n{SPEC}"));
+        std::fs::create_dir(folder.0.join("folder")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(folder.0.join("pipe")).status();
+        assert!(made.unwrap().success());
+        let refused = folder.tally(&["check"]).ends(1);
+        assert!(refused.err.contains("is no regular file"), "{refused:?}");
+        let refused = folder.tally(&["check", "pipe"]).ends(1);
+        assert!(refused.err.contains("no file or folder"), "{refused:?}");
+    }
+    let spec = SPEC.replace("env ", "file \"/etc/pipe\" from=\"pipe\"\n        env ");
+    let folder = Folder::new("pipe-from", &spec);
+    let made = std::process::Command::new("mkfifo").arg(folder.0.join("pipe")).status();
+    assert!(made.unwrap().success());
+    let refused = folder.tally(&["check"]).ends(1);
+    assert!(refused.err.contains("is no regular file"), "{refused:?}");
+}
+
+#[test]
 fn a_graph_has_four_forms() {
     let folder = Folder::new("graph", SPEC);
     assert!(folder.tally(&["graph"]).ends(0).out.contains("waits until ready controller/web"));

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use tally_reconcile::labels;
 use tally_tests::lab::{Lab, LabOptions, Way};
 use tally_tests::project::Project;
 use tally_tests::registry::Registry;
@@ -54,7 +55,10 @@ impl World {
     fn running(&self) -> BTreeMap<String, Run> {
         let mut all = BTreeMap::new();
         for host in self.lab.hosts() {
-            for one in host.seen().unwrap().into_iter().filter(|one| one.lives()) {
+            // A container that is being replaced is none of the version's pods any more.
+            let is_current = |name: &str| labels::name_before_replacement(name).is_none();
+            let all_seen = host.seen().unwrap().into_iter();
+            for one in all_seen.filter(|one| one.lives() && is_current(&one.name)) {
                 let seen = host.get(&format!("/containers/{}/json", one.id)).unwrap();
                 let image = seen["Image"].as_str().unwrap_or_default().to_owned();
                 all.insert(format!("{} on {}", one.name, host.name()), (one.id, image));

@@ -17,11 +17,40 @@ struct RequestedPort {
     first: Option<Span>,
 }
 
+/// The requests for one port in one family of addresses.
 #[derive(Default)]
-struct PortGroup {
+struct FamilyRequests {
     everywhere: RequestedPort,
     by_address: BTreeMap<IpAddr, RequestedPort>,
     any: RequestedPort,
+}
+
+/// The requests for one port. `0.0.0.0` and `[::]` do not exclude each other.
+#[derive(Default)]
+struct PortGroup {
+    v4: FamilyRequests,
+    v6: FamilyRequests,
+}
+
+impl PortGroup {
+    /// Returns the families that an address belongs to; without one, a port is published in both.
+    fn families(&mut self, ip: Option<IpAddr>) -> Vec<&mut FamilyRequests> {
+        match ip {
+            None => vec![&mut self.v4, &mut self.v6],
+            Some(IpAddr::V4(_)) => vec![&mut self.v4],
+            Some(IpAddr::V6(_)) => vec![&mut self.v6],
+        }
+    }
+}
+
+impl FamilyRequests {
+    /// Returns the number of requests that exclude one for an address, and the place of the first.
+    fn taken(&self, address: Option<IpAddr>) -> (u32, Option<Span>) {
+        let Some(ip) = address else { return (self.any.count, self.any.first) };
+        let own = self.by_address.get(&ip);
+        let count = self.everywhere.count.saturating_add(own.map_or(0, |own| own.count));
+        (count, self.everywhere.first.or(own.and_then(|own| own.first)))
+    }
 }
 
 /// Reports host ports that are published by more pods than the cluster has hosts.
@@ -68,15 +97,9 @@ fn want(
     hosts: u32,
 ) {
     let address = publish.ip.filter(|ip| !ip.is_unspecified());
-    let (taken, first) = match address {
-        None => (group.any.count, group.any.first),
-        Some(ip) => {
-            let own = group.by_address.get(&ip);
-            let all = &group.everywhere;
-            let count = all.count.saturating_add(own.map_or(0, |own| own.count));
-            (count, all.first.or(own.and_then(|own| own.first)))
-        }
-    };
+    let mut families = group.families(publish.ip);
+    let taken = families.iter().map(|family| family.taken(address));
+    let (taken, first) = taken.max_by_key(|(count, _)| *count).unwrap_or_default();
     if let Some(first) = first.filter(|_| count > 0 && taken.saturating_add(count) > hosts) {
         let headline = match hosts {
             1 => format!("host port {} is wanted twice on one host", publish.port),
@@ -98,10 +121,12 @@ fn want(
         wanted.count = wanted.count.saturating_add(count);
         wanted.first = wanted.first.or(Some(span));
     };
-    add(&mut group.any);
-    match address {
-        None => add(&mut group.everywhere),
-        Some(ip) => add(group.by_address.entry(ip).or_default()),
+    for family in &mut families {
+        add(&mut family.any);
+        match address {
+            None => add(&mut family.everywhere),
+            Some(ip) => add(family.by_address.entry(ip).or_default()),
+        }
     }
 }
 

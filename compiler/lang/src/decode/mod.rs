@@ -9,6 +9,7 @@ mod numbers;
 mod object;
 mod other_tools;
 mod selector;
+mod special_forms;
 mod templates;
 mod texts;
 mod top;

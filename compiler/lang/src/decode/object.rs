@@ -8,7 +8,7 @@ use tally_source::{Diagnostic, Span};
 
 use super::decoded::{Data, Field, Object};
 use super::unknown::{self, Meant};
-use super::{fields, maps, names, selector};
+use super::{fields, maps, names, selector, special_forms};
 use crate::codes;
 use crate::reporter::Reporter;
 use crate::syntax::{Entry, Node};
@@ -30,7 +30,8 @@ pub(crate) fn read_object<'a>(
         bad: false,
     };
     let mut arguments = node.arguments().peekable();
-    if kind.naming != Naming::None {
+    let special = special_forms::report(cx, &mut object);
+    if kind.naming != Naming::None && !special {
         match arguments.peek() {
             Some(entry) if names::is_name(kind, entry) => {
                 names::name(cx, &mut object, entry);
@@ -39,7 +40,7 @@ pub(crate) fn read_object<'a>(
             _ => names::no_name(cx, &mut object, arguments.peek().copied()),
         }
     }
-    if !fields::special_form(cx, &mut object) {
+    if !special {
         let rest: Vec<&Entry> = arguments.collect();
         fields::arguments(cx, &mut object, &rest);
     }
@@ -47,6 +48,9 @@ pub(crate) fn read_object<'a>(
     fields::properties(cx, &mut object, &mut written);
     children(cx, &mut object, &mut written);
     missing_fields(cx, &mut object);
+    if matches!(kind.key, "container" | "init") {
+        special_forms::command_in_one_word(cx, &object);
+    }
     object.fields.shrink_to_fit();
     object
 }

@@ -9,7 +9,7 @@ use super::decoded::{Data, Pair, SelectorDraft, TextAt};
 use super::{unknown, values};
 use crate::codes;
 use crate::reporter::Reporter;
-use crate::syntax::{Entry, Node, Text};
+use crate::syntax::{Entry, Node, Quotes, Text};
 use crate::write;
 
 /// Words in the block of a selector.
@@ -23,9 +23,6 @@ pub(super) fn selector<'a>(
 ) -> Data<'a> {
     let before = cx.out.len();
     let mut draft = SelectorDraft { all: pairs(cx, row, node), ..SelectorDraft::default() };
-    if cx.out.len() == before {
-        twice(cx, row, node, &draft.all);
-    }
     for child in node.children() {
         match &*child.name.text {
             "not" => draft.not.extend(pairs(cx, row, child)),
@@ -35,6 +32,7 @@ pub(super) fn selector<'a>(
             "when" | "for-each" | "insert" | "remove" => {
                 unknown::later(cx, &child.name.text, child.name.span)
             }
+            _ if is_pair(child) => draft.all.extend(child_pair(cx, row, child)),
             other => {
                 let mut found = Diagnostic::error(
                     codes::SELECTOR,
@@ -58,6 +56,9 @@ pub(super) fn selector<'a>(
             }
         }
     }
+    if cx.out.len() == before {
+        twice(cx, row, node, &draft.all);
+    }
     let empty = draft.all.is_empty() && node.block.is_none();
     if empty && cx.out.len() == before {
         cx.report(
@@ -70,6 +71,24 @@ pub(super) fn selector<'a>(
         );
     }
     if cx.out.len() > before { Data::Poison } else { Data::Selector(draft) }
+}
+
+/// Checks whether a node in the block is a pair: a key, which is no typo of a condition, and one value.
+fn is_pair(node: &Node) -> bool {
+    let one = matches!(node.entries.as_slice(), [entry] if entry.key.is_none());
+    let bare = node.name.quotes == Quotes::Bare;
+    one && node.block.is_none() && !(bare && misspelt(&node.name.text, CONDITIONS).is_some())
+}
+
+fn child_pair<'a>(
+    cx: &mut Reporter<'_>,
+    row: &'a FieldRow<'a>,
+    node: &'a Node,
+) -> Option<Pair<'a>> {
+    let entry = node.entries.first()?;
+    let value = values::text(cx, row, &entry.value).into();
+    let key = TextAt::new(&node.name);
+    Some(Pair { key, span: node.head, value, value_span: entry.value.span })
 }
 
 /// Returns the pairs of a node; reports its other values.

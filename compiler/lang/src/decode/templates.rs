@@ -37,6 +37,8 @@ pub(super) fn template(cx: &Reporter<'_>, row: &FieldRow<'_>, value: &Value) -> 
         let name = secret_name(text.get(opening.at..).unwrap_or_default())?;
         let written = format!("${{secret.{name}}}");
         let place = raw.get(seen..).and_then(|raw| raw.find(&written)).map(|found| seen + found);
+        // The search is not repeated: a text can hold a million of them.
+        seen = place.unwrap_or(raw.len());
         let span = match place {
             Some(place) => {
                 seen = place + written.len();
@@ -60,11 +62,15 @@ pub(super) fn template(cx: &Reporter<'_>, row: &FieldRow<'_>, value: &Value) -> 
     (!template.secret_uses().is_empty()).then_some(template)
 }
 
+/// The maximum number of `${` that one edit escapes.
+const MOST_ESCAPES: usize = 100;
+
 /// Returns the name in a text that begins with `${secret.NAME}`.
 fn secret_name(text: &str) -> Option<&str> {
-    let (name, _) = text.strip_prefix("${secret.")?.split_once('}')?;
-    let fits = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    (fits && !name.is_empty()).then_some(name)
+    let rest = text.strip_prefix("${secret.")?;
+    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))?;
+    let (name, rest) = rest.split_at(end);
+    (rest.starts_with('}') && !name.is_empty()).then_some(name)
 }
 
 /// The owner of a text, for reports of a secret in it.
@@ -174,7 +180,7 @@ pub(super) fn interpolation(
         "Named values and expressions are not supported yet. Write the value itself; a literal `${` is written `$${`."
     };
     let mut found = Diagnostic::error(codes::LATER_TEXT, headline).label(label, "").help(help);
-    if kept && !places.is_empty() {
+    if kept && (1..=MOST_ESCAPES).contains(&places.len()) {
         let changes = places.iter().map(|place| {
             let at = span.start as usize + place;
             TextChange { span: Span::new(span.file, at, at), text: "$".into() }
@@ -188,11 +194,13 @@ pub(super) fn interpolation(
 
 /// Returns a text with a `$` inserted before each of the offsets.
 fn escaped(raw: &str, places: &[usize]) -> String {
-    let mut text = raw.to_owned();
-    for place in places.iter().rev() {
-        if text.is_char_boundary(*place) {
-            text.insert(*place, '$');
-        }
+    let mut text = String::with_capacity(raw.len() + places.len());
+    let mut done = 0;
+    for place in places {
+        text.push_str(raw.get(done..*place).unwrap_or_default());
+        text.push('$');
+        done = *place;
     }
+    text.push_str(raw.get(done..).unwrap_or_default());
     text
 }

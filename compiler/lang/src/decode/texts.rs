@@ -85,19 +85,21 @@ pub(super) fn label_key(cx: &mut Reporter<'_>, key: &str, span: Span) -> bool {
         );
         return false;
     }
-    let ok =
-        !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/-".contains(&b));
+    // Docker allows any text, and tools use it: `traefik.http.routers.web.tls.domains[0].main`.
+    let wrong = key.chars().find(|c| c.is_control() || c.is_whitespace() || *c == '=');
+    let ok = !key.is_empty() && wrong.is_none();
     if !ok {
-        let wrong = key.chars().find(|c| !(c.is_ascii_alphanumeric() || "._/-".contains(*c)));
+        let label = match wrong {
+            None => "this one is empty".to_owned(),
+            Some(c) if c.is_control() => String::new(),
+            Some(c) => format!("`{c}` is not allowed"),
+        };
         cx.report(
-            Diagnostic::error(codes::NAME, "the key of a label is letters, digits and `. _ / -`")
-                .label(
-                    span,
-                    wrong
-                        .filter(|c| !c.is_control())
-                        .map(|c| format!("`{c}` is none of them"))
-                        .unwrap_or_default(),
-                ),
+            Diagnostic::error(
+                codes::NAME,
+                "the key of a label is text without spaces, control characters and `=`",
+            )
+            .label(span, label),
         );
     }
     ok
@@ -112,7 +114,22 @@ pub(super) fn wrong_text(cx: &mut Reporter<'_>, row: &FieldRow<'_>, text: &str, 
     );
 }
 
+/// Checks whether a text is an ID such as `sha256:4bcf…`, or one of 64 digits without its prefix.
+fn is_image_id(text: &str) -> bool {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    let least = if digits == text { 64 } else { 12 };
+    (least..=64).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 fn image(cx: &mut Reporter<'_>, text: &str, span: Span) -> Option<ImageRef> {
+    if is_image_id(text) {
+        cx.report(
+            Diagnostic::error(codes::IMAGE, "this is the ID of an image, which one host knows")
+                .label(span, "")
+                .help("Name the image, so that every host can pull it: `\"NAME:TAG\"`, or `\"NAME@sha256:…\"` for exactly this one."),
+        );
+        return None;
+    }
     let error = match ImageRef::parse(text) {
         Ok(image) => return Some(image),
         Err(error) => error,

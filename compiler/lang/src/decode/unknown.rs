@@ -29,7 +29,7 @@ pub(crate) fn unknown_child<'a>(
     kind: &'a KindRow<'a>,
     node: &Node,
 ) -> Meant<'a> {
-    let found = child_report(cx, kind, node);
+    let found = if cx.is_full() { None } else { child_report(cx, kind, node) };
     let meant = found.as_ref().map_or(Meant::Perhaps(None), |found| meant(kind, found));
     if let Meant::Perhaps(_) = meant {
         // It may declare a name.
@@ -165,6 +165,9 @@ fn unknown_word(
             let mut found = Diagnostic::error(code, headline).label(span, "");
             if !help.is_empty() {
                 found = found.help(help);
+            }
+            if let Some(ours) = other_tools::instead(kind, &kebab) {
+                found = found.maybe(format!("write `{ours}`"), span, ours);
             }
             return Some(found);
         }

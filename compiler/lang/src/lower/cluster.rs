@@ -14,6 +14,9 @@ use crate::decode::{Object, Typed};
 use crate::reporter::Reporter;
 use crate::resolve::{clash, resolve_path};
 
+/// Names of networks that Docker keeps for itself.
+const DOCKERS_NETWORKS: [&str; 4] = ["bridge", "default", "host", "none"];
+
 /// Lowers the one cluster of the spec.
 pub(crate) fn cluster(
     low: &mut Lowering<'_, '_>,
@@ -43,6 +46,13 @@ pub(crate) fn cluster(
                 .label(second.title_span, "the second")
                 .label(first.title_span, "the first")
                 .help("Two clusters are two specs, each in a folder of its own."),
+        );
+    }
+    if DOCKERS_NETWORKS.contains(&first.name()) {
+        low.cx.report(
+            Diagnostic::error(codes::NAME, format!("`{}` is a network of Docker", first.name()))
+                .label(first.name_span, "")
+                .help("The network of a cluster has the cluster's name. Give it another one."),
         );
     }
     let mut names: BTreeMap<&str, Span> = BTreeMap::new();

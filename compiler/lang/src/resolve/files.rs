@@ -52,6 +52,7 @@ pub(crate) fn load(entry: &str, loader: &mut dyn Loader) -> Files {
                 LoadError::NotFound => format!("there is no file `{entry}`"),
                 LoadError::TooLarge => format!("`{entry}` is too large for a spec"),
                 LoadError::Outside => format!("`{entry}` is a link that leaves its folder"),
+                LoadError::NotRegular => format!("`{entry}` is no regular file"),
                 LoadError::Other(why) => format!("`{entry}` cannot be read: {why}"),
             };
             files.out.push(Diagnostic::error(codes::UNREADABLE, headline));
@@ -161,6 +162,10 @@ fn unreadable(
         }
         LoadError::TooLarge => {
             Diagnostic::error(codes::TOO_LARGE, format!("`{target}` is too large"))
+        }
+        LoadError::NotRegular => {
+            Diagnostic::error(codes::UNREADABLE, format!("`{target}` is no regular file"))
+                .help("A spec is read from files, not from folders, pipes or devices.")
         }
         LoadError::Other(why) => {
             Diagnostic::error(codes::UNREADABLE, format!("`{target}` cannot be read: {why}"))

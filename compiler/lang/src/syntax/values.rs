@@ -228,6 +228,16 @@ impl Parser<'_> {
 
     fn word_with_signs(&mut self, start: usize) -> Value {
         let raw = self.slice(start, self.at);
+        if let Some((kind, name)) = raw.split_once('/').filter(|_| self.owner == "depends-on") {
+            let span = self.span(start, self.at);
+            let meant = format!("{kind} {}", crate::write::text(name));
+            self.report(
+                Diagnostic::error(codes::NO_VALUE, "a dependency is a kind and a name")
+                    .label(span, "this is one text")
+                    .maybe(format!("write `depends-on {meant}`"), span, meant),
+            );
+            return Value { kind: ValueKind::Poison, span };
+        }
         let image =
             raw.split('/').next().is_some_and(|host| host.contains('.') && !host.starts_with('.'));
         let headline = if raw.starts_with("$(") || raw.contains("$(") {
@@ -275,7 +285,18 @@ impl Parser<'_> {
             }
         }
         let span = self.span(start, self.at);
-        let raw = crate::write::shortened(self.slice_of(span));
+        let raw = self.slice_of(span);
+        if raw.contains("${secret.") {
+            let quoted = crate::write::quoted(raw);
+            let shown = crate::write::shortened(raw);
+            self.report(
+                Diagnostic::error(codes::NEEDS_QUOTES, format!("`{shown}` needs quotes"))
+                    .label(span, "a text with a secret is written in quotes")
+                    .maybe(format!("write `{quoted}`"), span, quoted),
+            );
+            return Value { kind: ValueKind::Poison, span };
+        }
+        let raw = crate::write::shortened(raw);
         self.report(
             Diagnostic::error(codes::LATER_TEXT, format!("`{raw}` is not in this version yet"))
                 .label(span, "")

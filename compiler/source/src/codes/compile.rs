@@ -40,6 +40,7 @@ pub(super) static CODES: &[CodeInfo] = &[
     code(211, "a type annotation"),
     code(212, "a mount in the wrong form"),
     code(213, "a required field is missing"),
+    code(214, "a command in one word"),
     code(301, "a value of the wrong type"),
     code(302, "a missing or unknown unit"),
     code(303, "not one of the allowed words"),

@@ -32,6 +32,20 @@ pub(super) fn kebab(word: &str) -> String {
     out
 }
 
+/// Returns the word with which a node of another tool becomes one of ours, if its block may stay as it is.
+pub(super) fn instead(kind: &KindRow<'_>, word: &str) -> Option<&'static str> {
+    let controllers = [
+        "deployment",
+        "replicaset",
+        "replica-set",
+        "statefulset",
+        "stateful-set",
+        "daemonset",
+        "daemon-set",
+    ];
+    (kind.key == "spec" && controllers.contains(&word)).then_some("controller")
+}
+
 /// Returns the answer to a word (in kebab case) in a kind.
 pub(super) fn answer(kind: &KindRow<'_>, word: &str) -> Option<Answer> {
     let tables: &[&[(&str, Answer)]] = match kind.key {
