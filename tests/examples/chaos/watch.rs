@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tally_reconcile::labels;
 use tally_tests::lab::{LabHost, Seen};
 
 use crate::stage::{CLUSTER, STATEFUL, SURGE, VOLUME};
@@ -124,6 +125,11 @@ fn is_ours(seen: &Seen) -> bool {
     seen.label("tally.cluster") == CLUSTER
 }
 
+/// Returns the name of a container, or the one that it had before another container took its place.
+fn own_name(seen: &Seen) -> &str {
+    labels::name_before_replacement(&seen.name).unwrap_or(&seen.name)
+}
+
 impl World {
     pub fn violated(&mut self, what: String) {
         if self.violations.insert(what.clone()) {
@@ -182,7 +188,7 @@ impl World {
                 "infra" => format!("{CLUSTER}.{pod}"),
                 _ => format!("{CLUSTER}.{pod}.{}", one.label("tally.name")),
             };
-            if one.name != name {
+            if own_name(one) != name {
                 self.violated(format!("S2: {} on {host} has the labels of {name}", one.name));
             }
         }
@@ -200,7 +206,7 @@ impl World {
         for one in alive {
             let fresh = || Span {
                 host: host.to_owned(),
-                name: one.name.clone(),
+                name: own_name(one).to_owned(),
                 pod: one.label("tally.pod").to_owned(),
                 from: now,
                 to: began,
