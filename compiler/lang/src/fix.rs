@@ -12,7 +12,7 @@ const MOST_TRIALS: usize = 200;
 
 /// A spec with its confirmed edits.
 #[derive(Debug, Clone)]
-pub struct Fixed {
+pub struct FixedSpec {
     /// The result of compiling the edited texts. An edit that was refused is no longer certain in it.
     pub compiled: Compiled,
     /// The texts that changed, by the path that the loader knows.
@@ -28,7 +28,7 @@ type ReportKey = (u16, String, String, String);
 ///
 /// One report is fixed at a time. An edit is kept only if its report is then gone and no other appeared, so an edit
 /// that moves a mistake or hides one is refused.
-pub fn fix(entry: &str, loader: &mut dyn Loader) -> Fixed {
+pub fn fix(entry: &str, loader: &mut dyn Loader) -> FixedSpec {
     let mut texts = BTreeMap::new();
     let mut compiled = compile(entry, loader);
     let mut refused: BTreeSet<(ReportKey, String)> = BTreeSet::new();
@@ -53,7 +53,7 @@ pub fn fix(entry: &str, loader: &mut dyn Loader) -> Fixed {
             edit.certain &= !refused.contains(&(key.clone(), edit.title.clone()));
         }
     }
-    Fixed { compiled, texts, kept }
+    FixedSpec { compiled, texts, kept }
 }
 
 /// Returns the first certain edit that is not refused: its report, its title, and the texts that it changes.

@@ -19,6 +19,6 @@ mod syntax;
 mod write;
 
 pub use compile::{Compiled, compile};
-pub use fix::{Fixed, fix};
+pub use fix::{FixedSpec, fix};
 pub use loader::{LoadError, Loader, MemoryLoader};
 pub use syntax::{Ast, Block, Entry, Node, Quotes, Text, Value, ValueKind, parse};

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use tally_graph::Graph;
-use tally_lang::{Compiled, Fixed, LoadError, Loader};
+use tally_lang::{Compiled, FixedSpec, LoadError, Loader};
 use tally_source::{Diagnostic, Severity};
 
 use crate::errors::CliError;
@@ -74,9 +74,9 @@ impl Project {
     }
 
     /// Compiles the spec and applies its certain edits; writes nothing.
-    pub fn fix(&self) -> Fixed {
+    pub fn fix(&self) -> FixedSpec {
         let fixed = tally_lang::fix(&self.entry, &mut self.disk());
-        Fixed { compiled: self.with_shown_names(fixed.compiled), ..fixed }
+        FixedSpec { compiled: self.with_shown_names(fixed.compiled), ..fixed }
     }
 
     fn disk(&self) -> Disk {

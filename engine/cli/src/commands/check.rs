@@ -1,6 +1,6 @@
 //! `tally check`: compiles a spec and reports its errors; `--fix` applies the certain edits.
 
-use tally_lang::Fixed;
+use tally_lang::FixedSpec;
 use tally_source::render_json;
 
 use crate::args::{CheckArgs, ReportFormat};
@@ -13,7 +13,7 @@ use crate::show::values::count;
 pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let project = Project::find(&args.spec.spec)?;
     let (compiled, fixed) = if args.fix {
-        let Fixed { compiled, texts, kept } = project.fix();
+        let FixedSpec { compiled, texts, kept } = project.fix();
         for (name, text) in texts {
             let path = project.folder.join(&name);
             std::fs::write(&path, text).map_err(|error| {
