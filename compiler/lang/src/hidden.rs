@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 /// The words of skipped text, and the kinds of declarations whose name is missing. A reference to one of them is not
 /// reported as unknown; every other one is.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct HiddenNames {
+pub(crate) struct HiddenText {
     /// Whether a whole file is missing, which could declare any name.
     all: bool,
     words: BTreeSet<String>,
     kinds: BTreeSet<String>,
 }
 
-impl HiddenNames {
+impl HiddenText {
     /// Records that a file is missing.
     pub fn add_file(&mut self) {
         self.all = true;

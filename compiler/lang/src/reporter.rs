@@ -2,7 +2,7 @@
 
 use tally_source::{Diagnostic, SourceMap, Span};
 
-use crate::hidden::HiddenNames;
+use crate::hidden::HiddenText;
 
 /// The maximum number of diagnostics. A hostile spec could cause millions, each with its own suggestion.
 const MAX_DIAGNOSTICS: usize = 1000;
@@ -15,7 +15,7 @@ pub(crate) struct Reporter<'s> {
     pub sources: &'s SourceMap,
     pub out: Vec<Diagnostic>,
     /// Text that was not read.
-    pub hidden: HiddenNames,
+    pub hidden: HiddenText,
 }
 
 impl<'s> Reporter<'s> {

@@ -24,7 +24,7 @@ pub(crate) fn placement(
     if incomplete {
         return;
     }
-    let hosts = Labels::new(hosts);
+    let hosts = HostLabels::new(hosts);
     let mut known: BTreeMap<String, bool> = BTreeMap::new();
     for lowered in workloads {
         let place = &lowered.workload.place;
@@ -62,14 +62,14 @@ const MOST_CANDIDATES: usize = 5000;
 const MOST_STEPS: usize = 4_000_000;
 
 /// The labels of all hosts, found by their pairs.
-struct Labels {
+struct HostLabels {
     all: Vec<BTreeMap<String, String>>,
     by_pair: BTreeMap<(String, String), Vec<usize>>,
     keys: BTreeSet<String>,
     left: Cell<usize>,
 }
 
-impl Labels {
+impl HostLabels {
     fn new(hosts: &[Host]) -> Self {
         let mut labels = Self {
             all: Vec::new(),
@@ -126,7 +126,7 @@ fn judged(require: &Selector) -> Selector {
 }
 
 /// Reports a requirement that no host satisfies.
-fn unsatisfied(cx: &mut Reporter<'_>, known: &Selector, span: Span, hosts: &Labels) {
+fn unsatisfied(cx: &mut Reporter<'_>, known: &Selector, span: Span, hosts: &HostLabels) {
     if hosts.all.is_empty() {
         // The local engine has no labels, and its host no name.
         let wanting = !known.all.is_empty() || !known.any.is_empty() || !known.has.is_empty();

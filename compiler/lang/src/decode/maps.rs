@@ -59,19 +59,7 @@ fn child_pair<'a>(
         return None;
     }
     if &*key.text == "-" && key.quotes == Quotes::Bare {
-        let rest = child.entries.first().map(|entry| cx.raw(entry.span)).unwrap_or_default();
-        cx.report(
-            Diagnostic::error(
-                codes::FORM,
-                format!("`{}` is a map, not a list: it has no dashes", row.word),
-            )
-            .label(child.head, "")
-            .help(format!(
-                "For example: `{}`{}",
-                row.example,
-                if rest.is_empty() { "" } else { "; each key is written on its own." }
-            )),
-        );
+        dash(cx, row, child);
         return None;
     }
     let key_ok = check_key(cx, row, &key.text, key.span);
@@ -120,6 +108,19 @@ fn child_pair<'a>(
     };
     let value_span = first.map_or(child.head, |entry| entry.value.span);
     Some(Pair { key: TextAt::new(key), span: child.head, value, value_span })
+}
+
+/// Reports `- KEY`, a list of another language.
+fn dash(cx: &mut Reporter<'_>, row: &FieldRow<'_>, child: &Node) {
+    let more = if child.entries.is_empty() { "" } else { "; each key is written on its own." };
+    cx.report(
+        Diagnostic::error(
+            codes::FORM,
+            format!("`{}` is a map, not a list: it has no dashes", row.word),
+        )
+        .label(child.head, "")
+        .help(format!("For example: `{}`{more}", row.example)),
+    );
 }
 
 /// Reads the value of a pair.

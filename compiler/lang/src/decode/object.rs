@@ -159,7 +159,7 @@ mod tests {
     use tally_source::{FileId, SourceMap};
 
     use super::*;
-    use crate::hidden::HiddenNames;
+    use crate::hidden::HiddenText;
 
     /// The parameters of a component will be such rows.
     #[test]
@@ -175,7 +175,7 @@ mod tests {
         {
             let (ast, out) = crate::syntax::parse(FileId(0), text);
             let sources = SourceMap::default();
-            let mut cx = Reporter { sources: &sources, out, hidden: HiddenNames::default() };
+            let mut cx = Reporter { sources: &sources, out, hidden: HiddenText::default() };
             let node = ast.nodes.first().expect("one node");
             let object = read_object(&mut cx, &kind, node);
             assert_eq!((object.name(), object.text("level")), ("web", level));

@@ -17,6 +17,17 @@ use crate::resolve::{clash, resolve_path};
 /// Names of networks that Docker keeps for itself.
 const DOCKERS_NETWORKS: [&str; 4] = ["bridge", "default", "host", "none"];
 
+/// Reports a cluster whose network would have the name of one of Docker's own.
+fn name_of_network(low: &mut Lowering<'_, '_>, cluster: &Object<'_>) {
+    if DOCKERS_NETWORKS.contains(&cluster.name()) {
+        low.cx.report(
+            Diagnostic::error(codes::NAME, format!("`{}` is a network of Docker", cluster.name()))
+                .label(cluster.name_span, "")
+                .help("The network of a cluster has the cluster's name. Give it another one."),
+        );
+    }
+}
+
 /// Lowers the one cluster of the spec.
 pub(crate) fn cluster(
     low: &mut Lowering<'_, '_>,
@@ -48,13 +59,7 @@ pub(crate) fn cluster(
                 .help("Two clusters are two specs, each in a folder of its own."),
         );
     }
-    if DOCKERS_NETWORKS.contains(&first.name()) {
-        low.cx.report(
-            Diagnostic::error(codes::NAME, format!("`{}` is a network of Docker", first.name()))
-                .label(first.name_span, "")
-                .help("The network of a cluster has the cluster's name. Give it another one."),
-        );
-    }
+    name_of_network(low, first);
     let mut names: BTreeMap<&str, Span> = BTreeMap::new();
     let mut machines: BTreeMap<String, Span> = BTreeMap::new();
     let mut hosts = Vec::new();

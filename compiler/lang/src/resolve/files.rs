@@ -7,7 +7,7 @@ use tally_source::{Diagnostic, FileId, SourceMap, Span, misspelt};
 
 use super::other_files;
 use crate::codes;
-use crate::hidden::HiddenNames;
+use crate::hidden::HiddenText;
 use crate::loader::{LoadError, Loader};
 use crate::syntax::{self, Ast, holes};
 use crate::write;
@@ -27,7 +27,7 @@ pub(crate) struct Files {
     /// Lines whose quotes or braces do not pair up, in order. Nothing else is reported of them.
     pub unpaired: Vec<Span>,
     /// Text that was not read.
-    pub hidden: HiddenNames,
+    pub hidden: HiddenText,
 }
 
 /// Loads the first file and all files used from there, each once.
@@ -37,7 +37,7 @@ pub(crate) fn load(entry: &str, loader: &mut dyn Loader) -> Files {
         sources: SourceMap::default(),
         out: Vec::new(),
         unpaired: Vec::new(),
-        hidden: HiddenNames::default(),
+        hidden: HiddenText::default(),
     };
     let mut known: BTreeMap<String, ()> = BTreeMap::new();
     let mut bytes = 0;
