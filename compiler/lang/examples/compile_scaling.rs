@@ -79,7 +79,7 @@ const UNITS: [&str; 48] = [
 /// Parts of one text.
 const TEXTS: [&str; 7] = ["${", "$${", "${secret.", "${secret.a}", "\\n", "\\q", "\\u{41}"];
 
-/// The parts of a form: what is written before, each time with the number, and after.
+/// The parts of a form: the text before, the repeated text with the number, and the text after.
 type Form = (&'static str, String, Box<dyn Fn(usize) -> String>, &'static str);
 
 fn lines(name: &'static str, each: impl Fn(usize) -> String + 'static) -> Form {

@@ -70,7 +70,7 @@ pub(super) struct Replacement<'f> {
     pub(super) started: Vec<OpId>,
     /// The waits for the new containers.
     pub(super) waits: Vec<OpId>,
-    /// Whether an init was started: what comes later does not bring the old containers back.
+    /// Whether an init was started: a failure after that does not restore the old containers.
     pub(super) is_final: bool,
     /// Whether no new container had started before this plan: otherwise nobody can tell what it did.
     pub(super) is_restorable: bool,
